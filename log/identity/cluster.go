@@ -1,0 +1,106 @@
+package identity
+
+// Cluster is what the cluster knows of itself.
+type Cluster struct {
+	ID          string // a uuid, set by whoever initialized the cluster
+	Incarnation string // 32 hexadecimal digits, minted at bootstrap and again by a restore
+	// FeatureLevel says which handlers are in force. It only rises.
+	FeatureLevel uint32
+	// StreamGeneration numbers the fan-out streams of this incarnation.
+	StreamGeneration uint32
+}
+
+// FeatureLevel is the highest level this build supports.
+//
+//	1  the first release
+const FeatureLevel uint32 = 1
+
+func (c *Cluster) appendDigest(b []byte) []byte {
+	b = append(b, 'c')
+	b = appendString(b, c.ID)
+	b = appendString(b, c.Incarnation)
+	b = appendInt(b, c.FeatureLevel)
+	return appendInt(b, c.StreamGeneration)
+}
+
+// Cluster returns what the cluster knows of itself.
+func (s *State) Cluster() Cluster { return s.cluster }
+
+// Bootstrap begins a cluster: its identity, its first account with a root access
+// key, and the managed policies that every account sees.
+type Bootstrap struct {
+	Cluster     string
+	Incarnation string
+	Account     AccountID
+	RootKey     NewAccessKey
+	Managed     []CreatePolicy // of account "aws"
+}
+
+// ClusterBootstrapped is the first event of every history.
+type ClusterBootstrapped struct {
+	Cluster      string
+	Incarnation  string
+	FeatureLevel uint32
+}
+
+func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
+	if s.position != 0 {
+		return nil, refuse(AlreadyBootstrapped, "The cluster %s has a history up to position %d.", s.cluster.ID, s.position)
+	}
+	events := []Event{
+		&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: FeatureLevel},
+		&AccountCreated{ID: c.Account, Created: m.Time},
+		&AccessKeyCreated{Account: c.Account, Owner: ID(c.Account), ID: c.RootKey.ID, Sealed: c.RootKey.Sealed, Created: m.Time},
+	}
+	for i := range c.Managed {
+		events = append(events, c.Managed[i].created(m))
+	}
+	return events, nil
+}
+
+func (e *ClusterBootstrapped) evolve(s *State) {
+	s.cluster = Cluster{ID: e.Cluster, Incarnation: e.Incarnation, FeatureLevel: e.FeatureLevel, StreamGeneration: 1}
+}
+
+// RaiseStreamGeneration abandons the fan-out stream of generation From, which
+// was found damaged, for a new one. Two publishers may ask at once; one succeeds.
+type RaiseStreamGeneration struct {
+	From uint32
+}
+
+// StreamGenerationRaised names the stream that replaces all earlier ones.
+type StreamGenerationRaised struct {
+	Generation uint32
+}
+
+func (c *RaiseStreamGeneration) decide(s *State, _ Meta) ([]Event, error) {
+	if c.From != s.cluster.StreamGeneration {
+		return nil, refuse(ConcurrentModification, "The stream generation is %d, not %d.", s.cluster.StreamGeneration, c.From)
+	}
+	return []Event{&StreamGenerationRaised{Generation: c.From + 1}}, nil
+}
+
+func (e *StreamGenerationRaised) evolve(s *State) { s.cluster.StreamGeneration = e.Generation }
+
+// RaiseFeatureLevel puts the handlers of a level in force. Whoever proposes it
+// has made sure that every member supports the level.
+type RaiseFeatureLevel struct {
+	Level uint32
+}
+
+// FeatureLevelRaised puts the handlers of a level in force.
+type FeatureLevelRaised struct {
+	Level uint32
+}
+
+func (c *RaiseFeatureLevel) decide(s *State, _ Meta) ([]Event, error) {
+	switch {
+	case c.Level > FeatureLevel:
+		return nil, refuse(UnknownFeature, "Feature level %d is not known here; the highest is %d.", c.Level, FeatureLevel)
+	case c.Level <= s.cluster.FeatureLevel:
+		return nil, refuse(InvalidInput, "The feature level is %d and only rises.", s.cluster.FeatureLevel)
+	}
+	return []Event{&FeatureLevelRaised{Level: c.Level}}, nil
+}
+
+func (e *FeatureLevelRaised) evolve(s *State) { s.cluster.FeatureLevel = e.Level }

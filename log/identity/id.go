@@ -1,0 +1,80 @@
+package identity
+
+import "strings"
+
+// Position numbers accepted commands 1, 2, 3, ... without gaps, within one
+// incarnation of a cluster. Zero is the empty state before the first.
+type Position uint64
+
+// Time is an instant in milliseconds since the Unix epoch, UTC. It is always
+// brought by a command; the domain has no clock.
+type Time int64
+
+// AccountID is the twelve-digit number of an account, or "aws" for the account
+// that owns the managed policies every account can see.
+type AccountID string
+
+// AWSAccount owns the policies whose ARNs read arn:aws:iam::aws:policy/NAME.
+const AWSAccount AccountID = "aws"
+
+// ID is the unique identifier of a user, group, role or policy, such as
+// AIDA2XKZQJ5VEXAMPLE01. An entity created again under an old name has a new ID.
+// The root of an account is identified by the account's number.
+type ID string
+
+// Prefixes of unique identifiers, as listed under "Unique identifiers" in the
+// IAM User Guide.
+const (
+	UserIDPrefix      = "AIDA"
+	GroupIDPrefix     = "AGPA"
+	RoleIDPrefix      = "AROA"
+	PolicyIDPrefix    = "ANPA"
+	AccessKeyIDPrefix = "AKIA"
+)
+
+// Kind says what an entity is. Numbers are stored: append, never reorder or reuse.
+type Kind uint8
+
+// The kinds of entity that have a name of their own in an account.
+const (
+	KindUser   Kind = 1
+	KindGroup  Kind = 2
+	KindRole   Kind = 3
+	KindPolicy Kind = 4
+)
+
+// Noun is the word for k in ARNs ("user", "group", "role", "policy").
+func (k Kind) Noun() string {
+	switch k {
+	case KindUser:
+		return "user"
+	case KindGroup:
+		return "group"
+	case KindRole:
+		return "role"
+	case KindPolicy:
+		return "policy"
+	}
+	return "entity"
+}
+
+// Owner names the user, group or role that a command is about.
+type Owner struct {
+	Kind    Kind // KindUser, KindGroup or KindRole
+	Account AccountID
+	Name    string
+}
+
+// ARN renders the Amazon Resource Name of the entity: arn:aws:iam::ACCOUNT:noun/path/name.
+func ARN(kind Kind, account AccountID, path, name string) string {
+	return "arn:aws:iam::" + string(account) + ":" + kind.Noun() + path + name
+}
+
+// RootARN is the principal ARN of an account's root: arn:aws:iam::ACCOUNT:root.
+func RootARN(account AccountID) string { return "arn:aws:iam::" + string(account) + ":root" }
+
+// nameKey is the key of the name index. IAM names are unique in an account
+// without regard to case.
+func nameKey(account AccountID, kind Kind, name string) string {
+	return string(account) + string('0'+rune(kind)) + strings.ToLower(name)
+}

@@ -1,0 +1,40 @@
+package identity
+
+import "fmt"
+
+// Code is the reason for a refusal. Where AWS has a code for it, the text is AWS's.
+type Code string
+
+// The codes with which Decide refuses.
+const (
+	NoSuchEntity           Code = "NoSuchEntity"
+	EntityAlreadyExists    Code = "EntityAlreadyExists"
+	DeleteConflict         Code = "DeleteConflict"
+	LimitExceeded          Code = "LimitExceeded"
+	InvalidInput           Code = "InvalidInput"
+	UnmodifiableEntity     Code = "UnmodifiableEntity"
+	ConcurrentModification Code = "ConcurrentModification"
+
+	// StaleAuthorization means that the credential or permissions under which
+	// the command was authorized have changed since. The edge authorizes anew
+	// and proposes again, or denies.
+	StaleAuthorization Code = "StaleAuthorization"
+	// AlreadyBootstrapped is returned when a cluster that has a state is asked to begin.
+	AlreadyBootstrapped Code = "AlreadyBootstrapped"
+	// UnknownFeature means that a command needs a higher feature level than the cluster has.
+	UnknownFeature Code = "UnknownFeature"
+)
+
+// Refusal is the deterministic answer to a command that the state does not
+// allow. It changes nothing. Decide returns no other kind of error.
+type Refusal struct {
+	Code    Code
+	Message string
+}
+
+// Error gives code and message.
+func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Message }
+
+func refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,100 @@
+package identity
+
+// Replica is an entry of the roster: a reader whose acknowledgement "everywhere"
+// waits for.
+type Replica struct {
+	Name   string
+	Region string
+	Class  string // of lease: "" for the default, "tight" for a short one
+	// Draining replicas get no new leases but are waited for until removed.
+	Draining   bool
+	Registered Position
+}
+
+func (r *Replica) appendDigest(b []byte) []byte {
+	b = append(b, 'r')
+	b = appendString(b, r.Name)
+	b = appendString(b, r.Region)
+	b = appendString(b, r.Class)
+	b = appendBool(b, r.Draining)
+	return appendInt(b, uint64(r.Registered))
+}
+
+// MaxReplicas is how many readers a cluster may have.
+const MaxReplicas = 1000
+
+// Replica returns the roster's entry of that name.
+func (s *State) Replica(name string) (*Replica, bool) { return s.replicas.get(name) }
+
+// Replicas returns the roster in order of name.
+func (s *State) Replicas() []*Replica { return s.replicas.rows.Values() }
+
+// RegisterReplica enters a reader into the roster, or changes its region or
+// class, or ends its draining.
+type RegisterReplica struct {
+	Name   string
+	Region string
+	Class  string
+}
+
+// ReplicaRegistered entered a reader into the roster.
+type ReplicaRegistered struct {
+	Name   string
+	Region string
+	Class  string
+}
+
+func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
+	old, ok := s.replicas.get(c.Name)
+	if ok && old.Region == c.Region && old.Class == c.Class && !old.Draining {
+		return nil, refuse(EntityAlreadyExists, "Replica %s is registered.", c.Name)
+	}
+	if !ok && s.replicas.rows.Len() >= MaxReplicas {
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for Replicas: %d", MaxReplicas)
+	}
+	return []Event{&ReplicaRegistered{Name: c.Name, Region: c.Region, Class: c.Class}}, nil
+}
+
+func (e *ReplicaRegistered) evolve(s *State) {
+	s.replicas.put(e.Name, &Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
+}
+
+// DrainReplica stops new leases for a reader that is about to go.
+type DrainReplica struct{ Name string }
+
+// ReplicaDrained stopped new leases for a reader.
+type ReplicaDrained struct{ Name string }
+
+func (c *DrainReplica) decide(s *State, _ Meta) ([]Event, error) {
+	switch r, ok := s.replicas.get(c.Name); {
+	case !ok:
+		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
+	case r.Draining:
+		return nil, refuse(EntityAlreadyExists, "Replica %s is draining.", c.Name)
+	}
+	return []Event{&ReplicaDrained{Name: c.Name}}, nil
+}
+
+func (e *ReplicaDrained) evolve(s *State) {
+	if r, ok := s.replicas.get(e.Name); ok {
+		drained := *r
+		drained.Draining = true
+		s.replicas.put(e.Name, &drained)
+	}
+}
+
+// RemoveReplica takes a reader off the roster. "Everywhere" still waits until
+// its last lease has run out.
+type RemoveReplica struct{ Name string }
+
+// ReplicaRemoved took a reader off the roster.
+type ReplicaRemoved struct{ Name string }
+
+func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
+	if _, ok := s.replicas.get(c.Name); !ok {
+		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
+	}
+	return []Event{&ReplicaRemoved{Name: c.Name}}, nil
+}
+
+func (e *ReplicaRemoved) evolve(s *State) { s.replicas.delete(e.Name) }

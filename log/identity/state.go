@@ -1,0 +1,95 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"strconv"
+
+	"github.com/tidwall/btree"
+)
+
+// State is everything that commands have established, at one position. The zero
+// value is not usable; see NewState.
+//
+// The goroutine that made a State owns it: only that goroutine may call Evolve,
+// Load or Snapshot. A snapshot is never changed by anyone and may be read by all.
+// Entities handed out by a State are immutable.
+type State struct {
+	position Position
+	time     Time // of the latest command; never decreases
+
+	cluster  Cluster
+	accounts table[AccountID, *Account]
+	users    table[ID, *User]
+	groups   table[ID, *Group]
+	roles    table[ID, *Role]
+	policies table[ID, *Policy]
+	replicas table[string, *Replica]
+	attempts attempts
+
+	// The rest is derived from the records above, by link and unlink.
+	names   btree.Map[string, ID]  // nameKey -> entity
+	counts  btree.Map[string, int] // account and kind -> number of entities
+	keys    btree.Map[string, ID]  // access key id -> owner
+	members relation               // group -> user
+	holders relation               // policy -> user, group or role that it is attached to
+	bounded relation               // policy -> user or role whose boundary it is
+}
+
+// NewState returns the empty state, at position zero.
+func NewState() *State {
+	return &State{members: newRelation(), holders: newRelation(), bounded: newRelation()}
+}
+
+// Snapshot returns an immutable copy in constant time.
+func (s *State) Snapshot() *State {
+	c := *s
+	c.accounts, c.users, c.groups = s.accounts.snapshot(), s.users.snapshot(), s.groups.snapshot()
+	c.roles, c.policies, c.replicas = s.roles.snapshot(), s.policies.snapshot(), s.replicas.snapshot()
+	c.attempts = s.attempts.snapshot()
+	c.names, c.counts, c.keys = *s.names.Copy(), *s.counts.Copy(), *s.keys.Copy()
+	c.members, c.holders, c.bounded = s.members.snapshot(), s.holders.snapshot(), s.bounded.snapshot()
+	return &c
+}
+
+// Position is the number of the last command folded in.
+func (s *State) Position() Position { return s.position }
+
+// Time is that of the latest command, in milliseconds; it never decreases.
+func (s *State) Time() Time { return s.time }
+
+// Digest identifies the state's content: at equal positions, equal digests.
+func (s *State) Digest() Digest {
+	return s.digest(s.accounts.sum, s.users.sum, s.groups.sum, s.roles.sum, s.policies.sum, s.replicas.sum, s.attempts.byKey.sum)
+}
+
+// Recount computes the digest from the records themselves, in time linear in
+// their number. It differs from Digest when a record was altered in memory.
+func (s *State) Recount() Digest {
+	return s.digest(s.accounts.recount(), s.users.recount(), s.groups.recount(), s.roles.recount(),
+		s.policies.recount(), s.replicas.recount(), s.attempts.byKey.recount())
+}
+
+func (s *State) digest(tables ...Digest) (d Digest) {
+	var buf [128]byte
+	d.add(sha256.Sum256(s.cluster.appendDigest(appendInt(appendInt(buf[:0], uint64(s.position)), int64(s.time)))))
+	for _, t := range tables {
+		for i := range d {
+			d[i] += t[i]
+		}
+	}
+	return d
+}
+
+// begin opens the command at position at.
+func (s *State) begin(at Position, m Meta) {
+	s.position = at
+	s.time = max(s.time, m.Time)
+	s.attempts.expire(s.time)
+	if m.Key != (Key{}) {
+		s.attempts.remember(&attempt{key: m.Key, at: at, time: s.time})
+	}
+}
+
+func countKey(account AccountID, kind Kind) string {
+	return string(account) + "/" + strconv.Itoa(int(kind))
+}

@@ -1,0 +1,222 @@
+package identity
+
+import "slices"
+
+// User is a person or program with long-term credentials.
+type User struct {
+	ID       ID
+	Account  AccountID
+	Name     string
+	Path     string
+	Created  Time
+	Boundary ID // of the policy that bounds the user's permissions; empty for none
+	Tags     []Tag
+	Groups   []ID // in the order joined
+	Attached []ID // policies, in the order attached
+	Inline   []InlinePolicy
+	Keys     []AccessKey
+	Changed  Position // of anything that can change what the user is allowed
+}
+
+// MaxGroupsPerUser is how many groups a user may be in ("IAM and AWS STS quotas").
+const MaxGroupsPerUser = 10
+
+// ARN is arn:aws:iam::ACCOUNT:user/path/name.
+func (u *User) ARN() string { return ARN(KindUser, u.Account, u.Path, u.Name) }
+
+func (u *User) appendDigest(b []byte) []byte {
+	b = append(b, 'u')
+	b = appendString(b, u.ID)
+	b = appendString(b, u.Account)
+	b = appendString(b, u.Name)
+	b = appendString(b, u.Path)
+	b = appendInt(b, int64(u.Created))
+	b = appendString(b, u.Boundary)
+	b = appendTags(b, u.Tags)
+	b = appendIDs(b, u.Groups)
+	b = appendIDs(b, u.Attached)
+	b = appendInline(b, u.Inline)
+	b = appendKeys(b, u.Keys)
+	return appendInt(b, uint64(u.Changed))
+}
+
+func appendIDs(b []byte, ids []ID) []byte {
+	b = appendInt(b, len(ids))
+	for _, id := range ids {
+		b = appendString(b, id)
+	}
+	return b
+}
+
+// User returns the user of that name, without regard to case.
+func (s *State) User(account AccountID, name string) (*User, bool) {
+	id, ok := s.names.Get(nameKey(account, KindUser, name))
+	if !ok {
+		return nil, false
+	}
+	return s.users.get(id)
+}
+
+// UserByID returns the user with that unique identifier.
+func (s *State) UserByID(id ID) (*User, bool) { return s.users.get(id) }
+
+// CreateUser makes a user with a new unique identifier.
+type CreateUser struct {
+	Account  AccountID
+	ID       ID
+	Name     string
+	Path     string
+	Boundary string // ARN of a policy, or empty
+	Tags     []Tag
+}
+
+// UserCreated made a user.
+type UserCreated struct {
+	Account  AccountID
+	ID       ID
+	Name     string
+	Path     string
+	Boundary ID
+	Tags     []Tag
+	Created  Time
+}
+
+func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
+	if err := s.mayCreate(c.Account, KindUser, c.Name, c.ID); err != nil {
+		return nil, err
+	}
+	tags, err := mergeTags(nil, c.Tags)
+	if err != nil {
+		return nil, err
+	}
+	boundary, err := s.boundary(c.Account, c.Boundary)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&UserCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Boundary: boundary, Tags: tags, Created: m.Time}}, nil
+}
+
+func (e *UserCreated) evolve(s *State) {
+	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Boundary: e.Boundary, Tags: e.Tags, Changed: s.position}
+	s.users.put(u.ID, u)
+	s.linkUser(u)
+}
+
+// UpdateUser renames a user or moves it to another path. Empty fields stay as they are.
+type UpdateUser struct {
+	Account AccountID
+	Name    string
+	NewName string
+	NewPath string
+}
+
+// UserUpdated gave a user this name and path.
+type UserUpdated struct {
+	ID   ID
+	Name string
+	Path string
+}
+
+func (c *UpdateUser) decide(s *State, _ Meta) ([]Event, error) {
+	u, err := s.mustUser(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	e := &UserUpdated{ID: u.ID, Name: u.Name, Path: u.Path}
+	if c.NewName != "" {
+		if err := s.mayRename(c.Account, KindUser, c.NewName, u.ID); err != nil {
+			return nil, err
+		}
+		e.Name = c.NewName
+	}
+	if c.NewPath != "" {
+		e.Path = c.NewPath
+	}
+	return []Event{e}, nil
+}
+
+func (e *UserUpdated) evolve(s *State) {
+	s.changeUser(e.ID, func(u *User) {
+		s.rename(u.Account, KindUser, u.Name, e.Name, u.ID)
+		u.Name, u.Path = e.Name, e.Path
+	})
+}
+
+// DeleteUser removes a user that nothing hangs on any more.
+type DeleteUser struct {
+	Account AccountID
+	Name    string
+}
+
+// UserDeleted removed a user.
+type UserDeleted struct {
+	ID ID
+}
+
+func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
+	u, err := s.mustUser(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(u.Groups) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must remove users from group first.")
+	case len(u.Attached) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(u.Inline) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete policies first.")
+	case len(u.Keys) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete access keys first.")
+	}
+	return []Event{&UserDeleted{ID: u.ID}}, nil
+}
+
+func (e *UserDeleted) evolve(s *State) {
+	if u, ok := s.users.get(e.ID); ok {
+		s.unlinkUser(u)
+		s.users.delete(u.ID)
+	}
+}
+
+func (s *State) mustUser(account AccountID, name string) (*User, error) {
+	if u, ok := s.User(account, name); ok {
+		return u, nil
+	}
+	return nil, refuse(NoSuchEntity, "The user with name %s cannot be found.", name)
+}
+
+// changeUser replaces a user by a changed copy whose permissions count as changed.
+// Slices of the copy are shared with the original: change must replace them, not write into them.
+func (s *State) changeUser(id ID, change func(*User)) {
+	old, ok := s.users.get(id)
+	if !ok {
+		return
+	}
+	u := *old
+	u.Changed = s.position
+	change(&u)
+	s.users.put(id, &u)
+}
+
+// linkUser enters a user into the derived maps; unlinkUser is its inverse.
+func (s *State) linkUser(u *User) {
+	s.linkName(u.Account, KindUser, u.Name, u.ID)
+	for _, k := range u.Keys {
+		s.keys.Set(k.ID, u.ID)
+	}
+	for _, g := range u.Groups {
+		s.members.add(g, u.ID)
+	}
+	s.linkPolicies(u.ID, u.Attached, u.Boundary)
+}
+
+func (s *State) unlinkUser(u *User) {
+	s.unlinkName(u.Account, KindUser, u.Name)
+	for _, k := range u.Keys {
+		s.keys.Delete(k.ID)
+	}
+	for _, g := range slices.Clone(u.Groups) {
+		s.members.remove(g, u.ID)
+	}
+	s.unlinkPolicies(u.ID, u.Attached, u.Boundary)
+}
