@@ -1,0 +1,268 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Effect is what a statement does when it applies.
+type Effect byte
+
+// The effects. The zero Effect is none of them.
+const (
+	Allow Effect = iota + 1
+	Deny
+)
+
+// String returns "Allow" or "Deny".
+func (e Effect) String() string {
+	switch e {
+	case Allow:
+		return "Allow"
+	case Deny:
+		return "Deny"
+	}
+	return "none"
+}
+
+// effectOf reads an effect in any letter case, as AWS's syntax check does.
+func effectOf(text string) Effect {
+	switch {
+	case strings.EqualFold(text, "Allow"):
+		return Allow
+	case strings.EqualFold(text, "Deny"):
+		return Deny
+	}
+	return 0
+}
+
+// PrincipalType says how the value of a principal is to be read.
+type PrincipalType byte
+
+// The types of principals (AWS: "JSON policy elements: Principal").
+const (
+	// PrincipalUnknown is a type that AWS does not have; it matches nobody.
+	PrincipalUnknown PrincipalType = iota
+	// PrincipalAll is the plain "*".
+	PrincipalAll
+	// PrincipalAWS is an ARN, an account number, a unique id or "*".
+	PrincipalAWS
+	// PrincipalService is a service name such as "ec2.amazonaws.com".
+	PrincipalService
+	// PrincipalFederated is an identity provider.
+	PrincipalFederated
+	// PrincipalCanonicalUser is an S3 canonical user id.
+	PrincipalCanonicalUser
+)
+
+var principalTypes = map[string]PrincipalType{
+	"AWS":           PrincipalAWS,
+	"Service":       PrincipalService,
+	"Federated":     PrincipalFederated,
+	"CanonicalUser": PrincipalCanonicalUser,
+}
+
+// Principal is one entry of Principal or NotPrincipal, as written.
+type Principal struct {
+	Position
+	Type  PrincipalType
+	Value string
+}
+
+// Policy is a compiled document. It is immutable.
+type Policy struct {
+	// Statements are in document order; Statements[i].Index is i.
+	Statements []Statement
+}
+
+// Statement is a compiled statement. It is immutable.
+type Statement struct {
+	// Start is the opening brace, End the position after the closing one.
+	Start, End Position
+	Effect     Effect
+	// Sid is empty when the statement has none.
+	Sid string
+	// Index counts the statements of the document from 0.
+	Index int
+	// NotAction tells that Actions are those of a NotAction element.
+	NotAction bool
+	// Actions are the action patterns. Without either element there are none,
+	// and the statement matches no action.
+	Actions []ActionPattern
+	// HasPrincipal tells that there is a Principal or NotPrincipal element,
+	// NotPrincipal which of them.
+	HasPrincipal, NotPrincipal bool
+	// Principals are the entries of Principal or NotPrincipal.
+	Principals []Principal
+	// Conditions must all hold.
+	Conditions []Condition
+
+	hasResource bool
+	notResource bool
+	resources   []pattern
+}
+
+// Compile turns a document into matchers. It works for every document that
+// Parse returns.
+func Compile(doc *Document) *Policy {
+	p := &Policy{Statements: make([]Statement, len(doc.Statements))}
+	for i := range doc.Statements {
+		p.Statements[i] = compileStatement(&doc.Statements[i], i, doc.Variables())
+	}
+	return p
+}
+
+func compileStatement(src *DocumentStatement, index int, variables bool) Statement {
+	s := Statement{Start: src.Position, End: src.End, Effect: effectOf(src.Effect.Value), Index: index}
+	if src.Sid != nil {
+		s.Sid = src.Sid.Value
+	}
+	actions := src.Action
+	if src.NotAction != nil {
+		actions, s.NotAction = src.NotAction, true
+	}
+	if actions != nil {
+		for _, item := range actions.Items {
+			s.Actions = append(s.Actions, compileAction(item.Value))
+		}
+	}
+	resources := src.Resource
+	if src.NotResource != nil {
+		resources, s.notResource = src.NotResource, true
+	}
+	if resources != nil {
+		s.hasResource = true
+		for _, item := range resources.Items {
+			s.resources = appendResource(s.resources, item.Value, variables)
+		}
+	}
+	principals := src.Principal
+	if src.NotPrincipal != nil {
+		principals, s.NotPrincipal = src.NotPrincipal, true
+	}
+	if principals != nil {
+		s.HasPrincipal = true
+		s.Principals = compilePrincipals(principals)
+	}
+	if src.Condition != nil {
+		for b := range src.Condition.Blocks {
+			block := &src.Condition.Blocks[b]
+			for k := range block.Keys {
+				s.Conditions = append(s.Conditions, compileCondition(block, &block.Keys[k], variables))
+			}
+		}
+	}
+	return s
+}
+
+func compilePrincipals(e *PrincipalElement) []Principal {
+	if e.Bare != nil {
+		p := Principal{Position: e.Bare.Position, Value: e.Bare.Value}
+		if p.Value == "*" {
+			p.Type = PrincipalAll
+		}
+		return []Principal{p}
+	}
+	var all []Principal
+	for _, group := range e.Groups {
+		for _, item := range group.Values.Items {
+			all = append(all, Principal{
+				Position: item.Position,
+				Type:     principalTypes[group.Type.Value],
+				Value:    item.Value,
+			})
+		}
+	}
+	return all
+}
+
+// appendResource compiles a Resource entry. An ARN with fewer than six fields
+// is completed with a wildcard for each missing one. (AWS: "IAM JSON policy
+// elements: Resource", incomplete ARNs.)
+func appendResource(all []pattern, text string, variables bool) []pattern {
+	syn := syntax{variables: variables, wildcards: true, arn: true, resource: true}
+	p := compilePattern(text, syn)
+	all = append(all, p)
+	colons := 0
+	for i := range p.parts {
+		if p.parts[i].kind == partText {
+			colons += strings.Count(p.parts[i].text, ":")
+		}
+	}
+	if colons < arnColons && strings.HasPrefix(text, "arn:") {
+		all = append(all, compilePattern(text+":*", syn))
+	}
+	return all
+}
+
+// MatchAction reports whether the statement covers an action such as
+// "s3:GetObject", in any letter case.
+func (s *Statement) MatchAction(action string) bool {
+	for i := range s.Actions {
+		if s.Actions[i].Match(action) {
+			return !s.NotAction
+		}
+	}
+	return s.NotAction && len(s.Actions) > 0
+}
+
+// MatchResource reports whether the statement covers a resource. A statement
+// without Resource and NotResource, as in a trust policy, covers all.
+func (s *Statement) MatchResource(resource string, ctx *Context) bool {
+	if !s.hasResource {
+		return true
+	}
+	for i := range s.resources {
+		if s.resources[i].match(resource, ctx) {
+			return !s.notResource
+		}
+	}
+	return s.notResource
+}
+
+// MatchConditions reports whether every condition holds.
+func (s *Statement) MatchConditions(ctx *Context) bool {
+	for i := range s.Conditions {
+		if !s.Conditions[i].Match(ctx) {
+			return false
+		}
+	}
+	return true
+}
+
+// Keys returns the context keys that the statement reads, in conditions and
+// variables, sorted and without repetition.
+func (s *Statement) Keys() []Key {
+	var keys []Key
+	for i := range s.resources {
+		keys = s.resources[i].appendKeys(keys)
+	}
+	for i := range s.Conditions {
+		keys = append(keys, s.Conditions[i].Key)
+		for j := range s.Conditions[i].values {
+			keys = s.Conditions[i].values[j].text.appendKeys(keys)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// Keys returns the context keys that the policy reads, sorted and without
+// repetition.
+func (p *Policy) Keys() []Key {
+	var keys []Key
+	for i := range p.Statements {
+		keys = append(keys, p.Statements[i].Keys()...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func (p *pattern) appendKeys(keys []Key) []Key {
+	for i := range p.parts {
+		if p.parts[i].kind == partValue {
+			keys = append(keys, p.parts[i].key)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,295 @@
+package policy
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"strings"
+)
+
+// family groups the condition operators that compare the same kind of value.
+type family byte
+
+const (
+	familyString family = iota + 1
+	familyFold
+	familyLike
+	familyNumeric
+	familyDate
+	familyBool
+	familyBinary
+	familyIP
+	familyARN
+	familyNull
+)
+
+// ordering is a set of the outcomes of a comparison that an operator accepts.
+type ordering byte
+
+const (
+	less ordering = 1 << iota
+	equal
+	greater
+)
+
+// quantifier is the set prefix of an operator.
+type quantifier byte
+
+const (
+	quantifierNone quantifier = iota
+	quantifierAll             // ForAllValues:
+	quantifierAny             // ForAnyValue:
+)
+
+// operator is a parsed condition operator.
+type operator struct {
+	family     family
+	negated    bool
+	accept     ordering // numeric and date
+	quantifier quantifier
+	ifExists   bool
+}
+
+// operators are the operators without prefix and suffix, as in AWS's "IAM JSON
+// policy elements: Condition operators".
+var operators = map[string]operator{
+	"StringEquals":              {family: familyString},
+	"StringNotEquals":           {family: familyString, negated: true},
+	"StringEqualsIgnoreCase":    {family: familyFold},
+	"StringNotEqualsIgnoreCase": {family: familyFold, negated: true},
+	"StringLike":                {family: familyLike},
+	"StringNotLike":             {family: familyLike, negated: true},
+	"NumericEquals":             {family: familyNumeric, accept: equal},
+	"NumericNotEquals":          {family: familyNumeric, accept: equal, negated: true},
+	"NumericLessThan":           {family: familyNumeric, accept: less},
+	"NumericLessThanEquals":     {family: familyNumeric, accept: less | equal},
+	"NumericGreaterThan":        {family: familyNumeric, accept: greater},
+	"NumericGreaterThanEquals":  {family: familyNumeric, accept: greater | equal},
+	"DateEquals":                {family: familyDate, accept: equal},
+	"DateNotEquals":             {family: familyDate, accept: equal, negated: true},
+	"DateLessThan":              {family: familyDate, accept: less},
+	"DateLessThanEquals":        {family: familyDate, accept: less | equal},
+	"DateGreaterThan":           {family: familyDate, accept: greater},
+	"DateGreaterThanEquals":     {family: familyDate, accept: greater | equal},
+	"Bool":                      {family: familyBool},
+	"BinaryEquals":              {family: familyBinary},
+	"IpAddress":                 {family: familyIP},
+	"NotIpAddress":              {family: familyIP, negated: true},
+	"ArnEquals":                 {family: familyARN},
+	"ArnLike":                   {family: familyARN},
+	"ArnNotEquals":              {family: familyARN, negated: true},
+	"ArnNotLike":                {family: familyARN, negated: true},
+	"Null":                      {family: familyNull},
+}
+
+const (
+	prefixAll      = "ForAllValues:"
+	prefixAny      = "ForAnyValue:"
+	suffixIfExists = "IfExists"
+)
+
+// parseOperator reads an operator with its prefix and suffix.
+func parseOperator(name string) (operator, bool) {
+	quant := quantifierNone
+	if rest, ok := strings.CutPrefix(name, prefixAll); ok {
+		quant, name = quantifierAll, rest
+	} else if rest, ok := strings.CutPrefix(name, prefixAny); ok {
+		quant, name = quantifierAny, rest
+	}
+	name, ifExists := strings.CutSuffix(name, suffixIfExists)
+	op, ok := operators[name]
+	op.quantifier, op.ifExists = quant, ifExists
+	return op, ok
+}
+
+// Condition is one key of one operator of a compiled statement.
+type Condition struct {
+	Position
+	// Operator is the operator as written, such as "ForAnyValue:StringLike".
+	Operator string
+	// Name is the key as written, Key the same for lookups.
+	Name string
+	Key  Key
+
+	op     operator
+	values []operand
+}
+
+// operand is one value of a condition in the form that its family compares.
+// A value that has not that form matches nothing.
+type operand struct {
+	valid    bool
+	text     pattern
+	decimal  decimal
+	instant  instant
+	network  netip.Prefix
+	bytes    string
+	boolean  bool
+	variable bool
+}
+
+func compileCondition(block *ConditionBlock, key *ConditionKey, variables bool) Condition {
+	op, _ := parseOperator(block.Operator.Value)
+	c := Condition{
+		Position: key.Key.Position,
+		Operator: block.Operator.Value,
+		Name:     key.Key.Value,
+		Key:      NewKey(key.Key.Value),
+		op:       op,
+		values:   make([]operand, len(key.Values.Items)),
+	}
+	for i, item := range key.Values.Items {
+		c.values[i] = compileOperand(op.family, item.Value, variables)
+	}
+	return c
+}
+
+// compileOperand reads a value. Variables are for strings and ARNs alone.
+func compileOperand(f family, text string, variables bool) operand {
+	o := operand{valid: true}
+	switch f {
+	case familyString, familyFold:
+		o.text = compilePattern(text, syntax{variables: variables})
+	case familyLike:
+		o.text = compilePattern(text, syntax{variables: variables, wildcards: true})
+	case familyARN:
+		o.text = compilePattern(text, syntax{variables: variables, wildcards: true, arn: true})
+	case familyNumeric:
+		o.decimal, o.valid = parseDecimal(text)
+	case familyDate:
+		o.instant, o.valid = parseInstant(text)
+	case familyBool, familyNull:
+		o.boolean, o.valid = parseBool(text)
+	case familyBinary:
+		decoded, err := base64.StdEncoding.DecodeString(text)
+		o.bytes, o.valid = string(decoded), err == nil
+	case familyIP:
+		o.network, o.valid = parseNetwork(text)
+	}
+	return o
+}
+
+func parseBool(text string) (value, ok bool) {
+	switch {
+	case strings.EqualFold(text, "true"):
+		return true, true
+	case strings.EqualFold(text, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+// parseNetwork reads an address or a range in CIDR notation. Bits behind the
+// prefix do not matter.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if strings.IndexByte(text, '/') < 0 {
+		addr, ok := parseAddress(text)
+		return netip.PrefixFrom(addr, addr.BitLen()), ok
+	}
+	network, err := netip.ParsePrefix(text)
+	return network.Masked(), err == nil
+}
+
+func parseAddress(text string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap(), err == nil && addr.Zone() == ""
+}
+
+// Match reports whether the condition holds for a request. A missing key makes
+// it false, but true for a negated operator, ForAllValues or IfExists.
+// (AWS: "Conditions with multiple context keys or values".)
+func (c *Condition) Match(ctx *Context) bool {
+	entry, ok := ctx.Lookup(c.Key)
+	count := 0
+	if ok {
+		count = entry.count()
+	}
+	if c.op.family == familyNull {
+		return c.matchNull(count == 0)
+	}
+	if count == 0 {
+		return c.missing()
+	}
+	// Without a prefix a set is read like ForAnyValue, its negation like
+	// ForAllValues: no value of the request may be among the listed ones.
+	all := c.op.quantifier == quantifierAll || c.op.quantifier == quantifierNone && c.op.negated
+	for i := range count {
+		if c.matchValue(entry.at(i), ctx) != all {
+			return !all
+		}
+	}
+	return all
+}
+
+func (c *Condition) missing() bool {
+	switch {
+	case c.op.ifExists:
+		return true
+	case c.op.quantifier == quantifierAll:
+		return true
+	case c.op.quantifier == quantifierAny:
+		return false
+	}
+	return c.op.negated
+}
+
+func (c *Condition) matchNull(missing bool) bool {
+	for i := range c.values {
+		if c.values[i].valid && c.values[i].boolean == missing {
+			return true
+		}
+	}
+	return false
+}
+
+// matchValue compares one value of the request: positive operators want one of
+// the listed values to match, negated ones none.
+func (c *Condition) matchValue(value string, ctx *Context) bool {
+	return c.among(value, ctx) != c.op.negated
+}
+
+func (c *Condition) among(value string, ctx *Context) bool {
+	switch c.op.family {
+	case familyNumeric:
+		d, ok := parseDecimal(value)
+		return ok && c.ordered(func(o *operand) int { return d.compare(o.decimal) })
+	case familyDate:
+		t, ok := parseInstant(value)
+		return ok && c.ordered(func(o *operand) int { return t.compare(o.instant) })
+	case familyBool:
+		b, ok := parseBool(value)
+		return ok && c.any(func(o *operand) bool { return o.boolean == b })
+	case familyBinary:
+		return c.any(func(o *operand) bool { return o.bytes == value })
+	case familyIP:
+		addr, ok := parseAddress(value)
+		return ok && c.any(func(o *operand) bool { return o.network.Contains(addr) })
+	case familyFold:
+		return c.any(func(o *operand) bool { return o.text.matchFold(value, ctx) })
+	}
+	return c.any(func(o *operand) bool { return o.text.match(value, ctx) })
+}
+
+func (c *Condition) any(holds func(*operand) bool) bool {
+	for i := range c.values {
+		if c.values[i].valid && holds(&c.values[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// ordered reports whether the value compares with one of the listed values as
+// the operator wants it.
+func (c *Condition) ordered(compare func(*operand) int) bool {
+	return c.any(func(o *operand) bool { return c.op.accept&orderingOf(compare(o)) != 0 })
+}
+
+func orderingOf(n int) ordering {
+	switch {
+	case n < 0:
+		return less
+	case n > 0:
+		return greater
+	}
+	return equal
+}

@@ -1,0 +1,380 @@
+package policy
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// partKind tells what a part of a pattern stands for.
+type partKind byte
+
+const (
+	partText  partKind = iota // itself
+	partOne                   // one character: ?
+	partMany                  // any run of characters: *
+	partField                 // like partMany, and ends a field of an ARN: may run over colons
+	partValue                 // the value of a context key
+)
+
+// part is one piece of a pattern.
+type part struct {
+	kind partKind
+	text string // partText: the text; partValue: the default, if any
+	key  Key    // partValue
+	// hasDefault tells that the variable has a default value.
+	hasDefault bool
+}
+
+// shape names the patterns that need no general matching.
+type shape byte
+
+const (
+	shapeGeneral shape = iota
+	shapeAny           // "*"
+	shapeExact         // no wildcard, no variable
+	shapePrefix        // text and one final "*"
+)
+
+// maxVariables is how many variables of one pattern are resolved without an
+// allocation.
+const maxVariables = 8
+
+// pattern is a compiled string of a policy: text with wildcards and variables.
+type pattern struct {
+	shape shape
+	head  string // shapeExact and shapePrefix: the literal text
+	parts []part // shapeGeneral
+	// variables counts the parts of kind partValue.
+	variables int
+	// confined tells that some wildcard must stay inside a field of an ARN.
+	confined bool
+}
+
+// syntax says what is special in a string of a policy.
+type syntax struct {
+	variables bool // ${...}
+	wildcards bool // * and ?
+	arn       bool // wildcards stay inside a field of an ARN, but for the last
+	resource  bool // a * at the end of a field runs over colons
+}
+
+// compilePattern compiles text.
+func compilePattern(text string, syn syntax) pattern {
+	p := pattern{parts: splitParts(text, syn)}
+	if syn.resource {
+		markFields(p.parts)
+	}
+	for i := range p.parts {
+		if p.parts[i].kind == partValue {
+			p.variables++
+		}
+	}
+	p.confined = syn.arn && hasConfined(p.parts)
+	switch {
+	case p.confined:
+	case len(p.parts) == 0:
+		p.shape = shapeExact
+	case len(p.parts) == 1 && p.parts[0].kind == partText:
+		p.shape, p.head = shapeExact, p.parts[0].text
+	case len(p.parts) == 1 && p.parts[0].many():
+		p.shape = shapeAny
+	case len(p.parts) == 2 && p.parts[0].kind == partText && p.parts[1].many():
+		p.shape, p.head = shapePrefix, p.parts[0].text
+	}
+	return p
+}
+
+func (p *part) many() bool { return p.kind == partMany || p.kind == partField }
+
+// splitParts cuts text at wildcards and variables. Adjacent text is one part
+// and a run of * is one wildcard.
+func splitParts(text string, syn syntax) []part {
+	var parts []part
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			parts = append(parts, part{kind: partText, text: literal.String()})
+			literal.Reset()
+		}
+	}
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c == '$' && syn.variables {
+			if v, n := scanVariable(text[i:]); n > 0 {
+				i += n
+				if v.kind == partText {
+					literal.WriteString(v.text)
+				} else {
+					flush()
+					parts = append(parts, v)
+				}
+				continue
+			}
+		}
+		i++
+		switch {
+		case c == '*' && syn.wildcards:
+			flush()
+			if n := len(parts); n == 0 || parts[n-1].kind != partMany {
+				parts = append(parts, part{kind: partMany})
+			}
+		case c == '?' && syn.wildcards:
+			flush()
+			parts = append(parts, part{kind: partOne})
+		default:
+			literal.WriteByte(c)
+		}
+	}
+	flush()
+	return parts
+}
+
+// scanVariable reads a variable at the start of text and returns its length,
+// or 0 when there is none: then the "$" is a character like others.
+// "${*}", "${?}" and "${$}" are the text of that one character.
+// (AWS: "IAM policy elements: Variables and tags".)
+func scanVariable(text string) (part, int) {
+	if !strings.HasPrefix(text, "${") {
+		return part{}, 0
+	}
+	if len(text) >= 4 && text[3] == '}' && strings.IndexByte("*?$", text[2]) >= 0 {
+		return part{kind: partText, text: text[2:3]}, 4
+	}
+	end := strings.IndexAny(text[2:], "},")
+	if end < 0 {
+		return part{}, 0
+	}
+	end += 2
+	name := strings.TrimSpace(text[2:end])
+	if name == "" || strings.ContainsAny(name, "*?${'\"") {
+		return part{}, 0
+	}
+	v := part{kind: partValue, key: NewKey(name)}
+	if text[end] == '}' {
+		return v, end + 1
+	}
+	// A default: a comma, then text in single quotes.
+	rest := strings.TrimLeft(text[end+1:], " ")
+	if !strings.HasPrefix(rest, "'") {
+		return part{}, 0
+	}
+	value, tail, ok := strings.Cut(rest[1:], "'")
+	tail = strings.TrimLeft(tail, " ")
+	if !ok || !strings.HasPrefix(tail, "}") {
+		return part{}, 0
+	}
+	v.text, v.hasDefault = value, true
+	return v, len(text) - len(tail) + 1
+}
+
+// markFields turns each * that ends a field of an ARN into partField.
+func markFields(parts []part) {
+	for i := range parts {
+		if parts[i].kind != partMany {
+			continue
+		}
+		if i+1 == len(parts) || parts[i+1].kind == partText && parts[i+1].text[0] == ':' {
+			parts[i].kind = partField
+		}
+	}
+}
+
+// arnColons is how many colons separate the six fields of an ARN; the sixth,
+// the resource, may hold more of them.
+const arnColons = 5
+
+// hasConfined tells whether a wildcard stands before the resource field of an
+// ARN and must stay inside its field.
+func hasConfined(parts []part) bool {
+	colons := 0
+	for i := range parts {
+		switch parts[i].kind {
+		case partText:
+			colons += strings.Count(parts[i].text, ":")
+		case partOne, partMany:
+			return colons < arnColons
+		}
+	}
+	return false
+}
+
+// resourceField returns the offset of the sixth field of an ARN, or the length
+// of text that has fewer.
+func resourceField(arn string) int {
+	off := 0
+	for range arnColons {
+		n := strings.IndexByte(arn[off:], ':')
+		if n < 0 {
+			return len(arn)
+		}
+		off += n + 1
+	}
+	return off
+}
+
+// match reports whether the whole of value matches. A variable without a value
+// matches nothing. A variable's value is text: a * in it is no wildcard.
+func (p *pattern) match(value string, ctx *Context) bool {
+	switch p.shape {
+	case shapeAny:
+		return true
+	case shapeExact:
+		return value == p.head
+	case shapePrefix:
+		return strings.HasPrefix(value, p.head)
+	}
+	free := 0
+	if p.confined {
+		free = resourceField(value)
+	}
+	if p.variables == 0 {
+		return matchParts(p.parts, nil, value, free)
+	}
+	var array [maxVariables]string
+	resolved, ok := p.resolve(array[:0], ctx)
+	return ok && matchParts(p.parts, resolved, value, free)
+}
+
+// resolve appends the values of the variables in order.
+func (p *pattern) resolve(values []string, ctx *Context) ([]string, bool) {
+	for i := range p.parts {
+		if p.parts[i].kind != partValue {
+			continue
+		}
+		text, ok := p.parts[i].resolve(ctx)
+		if !ok {
+			return nil, false
+		}
+		values = append(values, text)
+	}
+	return values, true
+}
+
+// resolve returns the text of a variable.
+func (p *part) resolve(ctx *Context) (string, bool) {
+	text, ok, present := ctx.variable(p.key)
+	if !ok && !present && p.hasDefault {
+		return p.text, true
+	}
+	return text, ok
+}
+
+// choice is a wildcard that matching can come back to: part i with the
+// variables before it, and the offset up to which it has taken characters.
+type choice struct {
+	i, v, off int
+}
+
+// matchParts is the usual greedy match: after a mismatch the last * takes one
+// more character. Wildcards other than partField take a colon only at or after
+// offset free of value. So the last * can be stuck at a colon; then the last
+// partField takes one more instead. values holds the variables in order.
+func matchParts(parts []part, values []string, value string, free int) bool {
+	var last, wide choice // the last * of any kind, the last partField
+	last.i, wide.i = -1, -1
+	i, v, off := 0, 0, 0
+	for {
+		if i == len(parts) && off == len(value) {
+			return true
+		}
+		if i < len(parts) && parts[i].many() {
+			last = choice{i, v, off}
+			if parts[i].kind == partField {
+				wide = last
+			}
+			i++
+			continue
+		}
+		if i < len(parts) {
+			if n := parts[i].step(values, v, value, off, free); n >= 0 {
+				if parts[i].kind == partValue {
+					v++
+				}
+				i, off = i+1, off+n
+				continue
+			}
+		}
+		if last.i < 0 || last.off == len(value) {
+			return false
+		}
+		if parts[last.i].kind == partMany && last.off < free && value[last.off] == ':' {
+			if wide.i < 0 || wide.off == len(value) {
+				return false
+			}
+			last = wide
+		}
+		last.off += runeLen(value, last.off)
+		if last.i == wide.i {
+			wide = last
+		}
+		i, v, off = last.i+1, last.v, last.off
+	}
+}
+
+// step returns how many bytes of value at off the part takes, or -1 when it
+// does not match there.
+func (p *part) step(values []string, v int, value string, off, free int) int {
+	text := p.text
+	switch p.kind {
+	case partOne:
+		if off == len(value) || off < free && value[off] == ':' {
+			return -1
+		}
+		return runeLen(value, off)
+	case partValue:
+		text = values[v]
+	}
+	if strings.HasPrefix(value[off:], text) {
+		return len(text)
+	}
+	return -1
+}
+
+// runeLen is the length of the character at off.
+func runeLen(value string, off int) int {
+	if value[off] < utf8.RuneSelf {
+		return 1
+	}
+	_, size := utf8.DecodeRuneInString(value[off:])
+	return size
+}
+
+// matchFold is match without regard to letter case, for patterns without
+// wildcards.
+func (p *pattern) matchFold(value string, ctx *Context) bool {
+	if p.shape == shapeExact {
+		return strings.EqualFold(value, p.head)
+	}
+	for i := range p.parts {
+		text := p.parts[i].text
+		if p.parts[i].kind == partValue {
+			var ok bool
+			if text, ok = p.parts[i].resolve(ctx); !ok {
+				return false
+			}
+		}
+		n, ok := foldPrefix(value, text)
+		if !ok {
+			return false
+		}
+		value = value[n:]
+	}
+	return value == ""
+}
+
+// foldPrefix reports whether value begins with text without regard to letter
+// case, and how many bytes of value that takes.
+func foldPrefix(value, text string) (int, bool) {
+	off := 0
+	for _, want := range text {
+		if off == len(value) {
+			return 0, false
+		}
+		size := runeLen(value, off)
+		if !strings.EqualFold(value[off:off+size], string(want)) {
+			return 0, false
+		}
+		off += size
+	}
+	return off, true
+}

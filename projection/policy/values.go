@@ -1,0 +1,232 @@
+package policy
+
+import (
+	"strings"
+	"time"
+)
+
+// decimal is a number of a policy or a context: exact, however many digits it
+// has, and made without an allocation. The zero value is 0.
+type decimal struct {
+	negative bool
+	whole    string // without leading zeros
+	fraction string // without trailing zeros
+}
+
+// parseDecimal reads an optional sign, digits, and digits after a point. It
+// takes no exponent: AWS speaks of integers and decimals.
+func parseDecimal(text string) (decimal, bool) {
+	var d decimal
+	if text != "" && (text[0] == '-' || text[0] == '+') {
+		d.negative = text[0] == '-'
+		text = text[1:]
+	}
+	whole, fraction, point := strings.Cut(text, ".")
+	if whole == "" && fraction == "" || point && fraction == "" || !allDigits(whole) || !allDigits(fraction) {
+		return decimal{}, false
+	}
+	d.whole = strings.TrimLeft(whole, "0")
+	d.fraction = strings.TrimRight(fraction, "0")
+	if d.whole == "" && d.fraction == "" {
+		d.negative = false
+	}
+	return d, true
+}
+
+func allDigits(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// compare returns -1, 0 or 1 as d is less than, equal to or greater than e.
+func (d decimal) compare(e decimal) int {
+	switch {
+	case d.negative && !e.negative:
+		return -1
+	case e.negative && !d.negative:
+		return 1
+	case d.negative:
+		return e.magnitude(d)
+	}
+	return d.magnitude(e)
+}
+
+// magnitude compares without the signs.
+func (d decimal) magnitude(e decimal) int {
+	switch {
+	case len(d.whole) < len(e.whole):
+		return -1
+	case len(d.whole) > len(e.whole):
+		return 1
+	case d.whole != e.whole:
+		return strings.Compare(d.whole, e.whole)
+	}
+	return strings.Compare(d.fraction, e.fraction)
+}
+
+// instant is a point in time, in the order of its fields.
+type instant struct {
+	seconds int64 // since 1970-01-01T00:00:00Z
+	nanos   int64
+}
+
+// compare returns -1, 0 or 1 as a is before, at or after b.
+func (a instant) compare(b instant) int {
+	switch {
+	case a.seconds < b.seconds || a.seconds == b.seconds && a.nanos < b.nanos:
+		return -1
+	case a == b:
+		return 0
+	}
+	return 1
+}
+
+// The years that AWS takes in a date: those of a Java long of milliseconds.
+const (
+	minYear = -292275054
+	maxYear = 292278993
+)
+
+// parseInstant reads what AWS takes as a date: seconds of the epoch, or ISO
+// 8601 in the profile of the W3C with any prefix of year, month, day, hours,
+// minutes, seconds and fraction, the letters T and Z in either case, and a
+// zone of hours or hours and minutes. Without a zone it is UTC.
+func parseInstant(text string) (instant, bool) {
+	if !strings.ContainsAny(text, "-tT") {
+		n, ok := number(text, 19)
+		return instant{seconds: n}, ok
+	}
+	day, clock, hasClock := text, "", false
+	if i := strings.IndexAny(text, "tT"); i >= 0 {
+		day, clock, hasClock = text[:i], text[i+1:], true
+	}
+	year, month, date, ok := parseDay(day)
+	if !ok {
+		return instant{}, false
+	}
+	var at instant
+	if hasClock && clock != "" {
+		if at, ok = parseClock(clock); !ok {
+			return instant{}, false
+		}
+	}
+	midnight := time.Date(year, time.Month(month), date, 0, 0, 0, 0, time.UTC)
+	at.seconds += midnight.Unix()
+	return at, true
+}
+
+// number reads an unsigned decimal integer of at most max digits that fits an
+// int64.
+func number(text string, max int) (int64, bool) {
+	if text == "" || len(text) > max || !allDigits(text) {
+		return 0, false
+	}
+	var n int64
+	for i := range len(text) {
+		n = n*10 + int64(text[i]-'0')
+		if n < 0 {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// field reads a number of at most two digits from low to high.
+func field(text string, low, high int) (int, bool) {
+	n, ok := number(text, 2)
+	return int(n), ok && int(n) >= low && int(n) <= high
+}
+
+func parseDay(text string) (year, month, day int, ok bool) {
+	sign := 1
+	if strings.HasPrefix(text, "-") {
+		sign, text = -1, text[1:]
+	}
+	y, rest, hasMonth := strings.Cut(text, "-")
+	n, ok := number(y, 9)
+	year, month, day = sign*int(n), 1, 1
+	if !ok || year < minYear || year > maxYear {
+		return 0, 0, 0, false
+	}
+	if !hasMonth {
+		return year, month, day, true
+	}
+	m, d, hasDay := strings.Cut(rest, "-")
+	if month, ok = field(m, 1, 12); !ok {
+		return 0, 0, 0, false
+	}
+	if hasDay {
+		day, ok = field(d, 1, 31)
+	}
+	return year, month, day, ok
+}
+
+// parseClock reads the part after the T as an offset from midnight UTC.
+func parseClock(text string) (instant, bool) {
+	clock, zone, ok := cutZone(text)
+	if !ok {
+		return instant{}, false
+	}
+	h, rest, hasMinutes := strings.Cut(clock, ":")
+	m, s, hasSeconds := strings.Cut(rest, ":")
+	hours, ok := field(h, 0, 23)
+	if !ok {
+		return instant{}, false
+	}
+	minutes, seconds, nanos := 0, 0, int64(0)
+	if hasMinutes {
+		if minutes, ok = field(m, 0, 59); !ok {
+			return instant{}, false
+		}
+	}
+	if hasSeconds {
+		whole, fraction, point := strings.Cut(s, ".")
+		if seconds, ok = field(whole, 0, 59); !ok {
+			return instant{}, false
+		}
+		if point {
+			if nanos, ok = number(fraction, 9); !ok {
+				return instant{}, false
+			}
+			for range 9 - len(fraction) {
+				nanos *= 10
+			}
+		}
+	}
+	return instant{seconds: int64(hours*3600+minutes*60+seconds) - zone, nanos: nanos}, true
+}
+
+// cutZone takes the zone from the end of a time of day and returns it in
+// seconds east of UTC.
+func cutZone(text string) (clock string, zone int64, ok bool) {
+	i := strings.IndexAny(text, "zZ+-")
+	if i < 0 {
+		return text, 0, true
+	}
+	clock, sign, rest := text[:i], text[i], text[i+1:]
+	if sign == 'z' || sign == 'Z' {
+		return clock, 0, rest == ""
+	}
+	if len(rest) < 2 {
+		return "", 0, false
+	}
+	hours, ok := field(rest[:2], 0, 23)
+	if !ok {
+		return "", 0, false
+	}
+	minutes := 0
+	if rest = strings.TrimPrefix(rest[2:], ":"); rest != "" {
+		if minutes, ok = field(rest, 0, 59); !ok || len(rest) != 2 {
+			return "", 0, false
+		}
+	}
+	zone = int64(hours*3600 + minutes*60)
+	if sign == '-' {
+		zone = -zone
+	}
+	return clock, zone, true
+}
