@@ -1,5 +1,7 @@
 package identity
 
+import "slices"
+
 // AccessKey is a long-term credential of a user or of an account's root.
 type AccessKey struct {
 	ID      string
@@ -77,4 +79,124 @@ type DeleteAccessKey struct {
 type AccessKeyDeleted struct {
 	Owner ID
 	ID    string
+}
+
+// AccessKey returns the key of that id with its owner.
+func (s *State) AccessKey(id string) (Credential, bool) {
+	owner, ok := s.keys.Get(id)
+	if !ok {
+		return Credential{}, false
+	}
+	account, keys := AccountID(owner), []AccessKey(nil)
+	if u, ok := s.users.get(owner); ok {
+		account, keys = u.Account, u.Keys
+	} else if a, ok := s.accounts.get(account); ok {
+		keys = a.Keys
+	}
+	i := findKey(keys, id)
+	if i < 0 {
+		return Credential{}, false
+	}
+	return Credential{AccessKey: keys[i], Account: account, Owner: owner}, true
+}
+
+func findKey(keys []AccessKey, id string) int {
+	return slices.IndexFunc(keys, func(k AccessKey) bool { return k.ID == id })
+}
+
+// keyOwner finds the user, or the root where user is empty, and its keys.
+func (s *State) keyOwner(account AccountID, user string) (ID, []AccessKey, error) {
+	if user == "" {
+		a, err := s.mustAccount(account)
+		if err != nil {
+			return "", nil, err
+		}
+		return ID(account), a.Keys, nil
+	}
+	u, err := s.mustUser(account, user)
+	if err != nil {
+		return "", nil, err
+	}
+	return u.ID, u.Keys, nil
+}
+
+// mustOwnKey finds the owner of a key, which must be the user or root named.
+func (s *State) mustOwnKey(account AccountID, user, id string) (ID, error) {
+	owner, keys, err := s.keyOwner(account, user)
+	if err != nil {
+		return "", err
+	}
+	if findKey(keys, id) < 0 {
+		return "", refuse(NoSuchEntity, "The Access Key with id %s cannot be found.", id)
+	}
+	return owner, nil
+}
+
+// mayAddKey refuses a key whose id was given before.
+func (s *State) mayAddKey(id string) error {
+	if _, taken := s.keys.Get(id); taken {
+		return refuse(EntityAlreadyExists, "The Access Key with id %s already exists.", id)
+	}
+	return nil
+}
+
+func (c *CreateAccessKey) decide(s *State, m Meta) ([]Event, error) {
+	owner, keys, err := s.keyOwner(c.Account, c.User)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) >= MaxAccessKeys {
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", MaxAccessKeys)
+	}
+	if err := s.mayAddKey(c.Key.ID); err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyCreated{Account: c.Account, Owner: owner, ID: c.Key.ID, Sealed: c.Key.Sealed, Created: m.Time}}, nil
+}
+
+func (e *AccessKeyCreated) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		return appended(keys, AccessKey{ID: e.ID, Sealed: e.Sealed, Active: true, Created: e.Created})
+	})
+	s.keys.Set(e.ID, e.Owner)
+}
+
+func (c *UpdateAccessKey) decide(s *State, _ Meta) ([]Event, error) {
+	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyUpdated{Owner: owner, ID: c.ID, Active: c.Active}}, nil
+}
+
+func (e *AccessKeyUpdated) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		keys = slices.Clone(keys)
+		if i := findKey(keys, e.ID); i >= 0 {
+			keys[i].Active = e.Active
+		}
+		return keys
+	})
+}
+
+func (c *DeleteAccessKey) decide(s *State, _ Meta) ([]Event, error) {
+	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyDeleted{Owner: owner, ID: c.ID}}, nil
+}
+
+func (e *AccessKeyDeleted) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
+	})
+	s.keys.Delete(e.ID)
+}
+
+// changeKeys replaces the keys of a user or root. Keys do not count as a change
+// of permissions: whoever uses a key is judged by the key itself.
+func (s *State) changeKeys(owner ID, f func([]AccessKey) []AccessKey) {
+	changeRecord(&s.users, owner, func(u *User) { u.Keys = f(u.Keys) })
+	changeRecord(&s.accounts, AccountID(owner), func(a *Account) { a.Keys = f(a.Keys) })
 }

@@ -90,3 +90,109 @@ type AccountQuotasSet struct {
 	Account AccountID
 	Quotas  Quotas
 }
+
+// Account returns the account of that number.
+func (s *State) Account(id AccountID) (*Account, bool) { return s.accounts.get(id) }
+
+// Accounts returns all accounts in order of their numbers.
+func (s *State) Accounts() []*Account { return s.accounts.rows.Values() }
+
+// AccountByAlias returns the account that has the alias.
+func (s *State) AccountByAlias(alias string) (*Account, bool) {
+	id, ok := s.names.Get(aliasKey(alias))
+	if !ok {
+		return nil, false
+	}
+	return s.accounts.get(AccountID(id))
+}
+
+// aliasKey is the key of an alias in the name index. No account number has its first letter.
+func aliasKey(alias string) string { return "=" + alias }
+
+func (s *State) mustAccount(id AccountID) (*Account, error) {
+	if a, ok := s.accounts.get(id); ok {
+		return a, nil
+	}
+	return nil, refuse(NoSuchEntity, "The account with id %s cannot be found.", id)
+}
+
+func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
+	if _, ok := s.accounts.get(c.ID); ok || c.ID == AWSAccount {
+		return nil, refuse(EntityAlreadyExists, "Account with id %s already exists.", c.ID)
+	}
+	if err := s.mayAddKey(c.RootKey.ID); err != nil {
+		return nil, err
+	}
+	return []Event{
+		&AccountCreated{ID: c.ID, Created: m.Time},
+		&AccessKeyCreated{Account: c.ID, Owner: ID(c.ID), ID: c.RootKey.ID, Sealed: c.RootKey.Sealed, Created: m.Time},
+	}, nil
+}
+
+func (e *AccountCreated) evolve(s *State) {
+	s.accounts.put(e.ID, &Account{ID: e.ID, Created: e.Created, Changed: s.position})
+}
+
+func (c *SetAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
+	if _, err := s.mustAccount(c.Account); err != nil {
+		return nil, err
+	}
+	if other, ok := s.AccountByAlias(c.Alias); ok && other.ID != c.Account {
+		return nil, refuse(EntityAlreadyExists, "The account alias %s already exists.", c.Alias)
+	}
+	return []Event{&AccountAliasSet{Account: c.Account, Alias: c.Alias}}, nil
+}
+
+func (e *AccountAliasSet) evolve(s *State) { s.changeAlias(e.Account, e.Alias) }
+
+func (c *DeleteAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
+	a, err := s.mustAccount(c.Account)
+	if err != nil {
+		return nil, err
+	}
+	if a.Alias == "" || a.Alias != c.Alias {
+		return nil, refuse(NoSuchEntity, "The account alias with name %s cannot be found.", c.Alias)
+	}
+	return []Event{&AccountAliasDeleted{Account: c.Account, Alias: c.Alias}}, nil
+}
+
+func (e *AccountAliasDeleted) evolve(s *State) { s.changeAlias(e.Account, "") }
+
+func (s *State) changeAlias(id AccountID, alias string) {
+	changeRecord(&s.accounts, id, func(a *Account) {
+		s.unlinkAlias(a)
+		a.Alias = alias
+		s.linkAlias(a)
+	})
+}
+
+// linkAccount enters an account into the derived maps.
+func (s *State) linkAccount(a *Account) {
+	s.linkAlias(a)
+	for _, k := range a.Keys {
+		s.keys.Set(k.ID, ID(a.ID))
+	}
+}
+
+func (s *State) linkAlias(a *Account) {
+	if a.Alias != "" {
+		s.names.Set(aliasKey(a.Alias), ID(a.ID))
+	}
+}
+
+func (s *State) unlinkAlias(a *Account) {
+	if a.Alias != "" {
+		s.names.Delete(aliasKey(a.Alias))
+	}
+}
+
+func (c *SetAccountQuotas) decide(s *State, _ Meta) ([]Event, error) {
+	if _, err := s.mustAccount(c.Account); err != nil {
+		return nil, err
+	}
+	return []Event{&AccountQuotasSet{Account: c.Account, Quotas: c.Quotas}}, nil
+}
+
+func (e *AccountQuotasSet) evolve(s *State) {
+	changeRecord(&s.accounts, e.Account, func(a *Account) { a.Quotas = e.Quotas })
+}

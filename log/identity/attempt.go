@@ -1,10 +1,6 @@
 package identity
 
-import (
-	"encoding/binary"
-
-	"github.com/tidwall/btree"
-)
+import "github.com/tidwall/btree"
 
 // Key identifies one attempt of one caller at one command: a hash, made by the
 // edge, of the caller's credential, the request, and the invocation id that an
@@ -24,23 +20,23 @@ const (
 	expirePerCommand = 4
 )
 
-// attempt is where the command of a Key took effect.
-type attempt struct {
-	key  Key
-	at   Position
-	time Time
+// Attempt is where and when the command of a Key took effect.
+type Attempt struct {
+	Key  Key
+	At   Position
+	Time Time
 }
 
-func (a *attempt) appendDigest(b []byte) []byte {
+func (a *Attempt) appendDigest(b []byte) []byte {
 	b = append(b, 'k')
-	b = append(b, a.key[:]...)
-	b = appendInt(b, uint64(a.at))
-	return appendInt(b, int64(a.time))
+	b = append(b, a.Key[:]...)
+	b = appendInt(b, uint64(a.At))
+	return appendInt(b, int64(a.Time))
 }
 
 // attempts remembers the keys of recent commands, oldest position first.
 type attempts struct {
-	byKey table[string, *attempt]
+	byKey table[string, *Attempt]
 	order btree.Map[Position, string]
 }
 
@@ -48,10 +44,10 @@ func (a *attempts) snapshot() attempts {
 	return attempts{byKey: a.byKey.snapshot(), order: *a.order.Copy()}
 }
 
-func (a *attempts) remember(r *attempt) {
-	key := string(r.key[:])
+func (a *attempts) remember(r *Attempt) {
+	key := string(r.Key[:])
 	a.byKey.put(key, r)
-	a.order.Set(r.at, key)
+	a.order.Set(r.At, key)
 }
 
 func (a *attempts) expire(now Time) {
@@ -61,7 +57,7 @@ func (a *attempts) expire(now Time) {
 			return
 		}
 		r, _ := a.byKey.get(key)
-		if r.time+KeyLifetime >= now && a.order.Len() <= MaxKeys {
+		if r.Time+KeyLifetime >= now && a.order.Len() <= MaxKeys {
 			return
 		}
 		a.order.Delete(at)
@@ -76,5 +72,5 @@ func (s *State) Attempt(key Key) (Position, bool) {
 	if !ok {
 		return 0, false
 	}
-	return r.at, true
+	return r.At, true
 }

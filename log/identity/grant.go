@@ -1,5 +1,7 @@
 package identity
 
+import "slices"
+
 // InlinePolicy is a policy that lives and dies with its user, group or role.
 type InlinePolicy struct {
 	Name     string
@@ -89,4 +91,236 @@ type BoundarySet struct {
 	Kind   Kind
 	ID     ID
 	Policy ID
+}
+
+// inlineQuota is the most characters that the inline policies of an entity may have together.
+func inlineQuota(kind Kind) int {
+	switch kind {
+	case KindUser:
+		return MaxUserInlineSize
+	case KindGroup:
+		return MaxGroupInlineSize
+	}
+	return MaxRoleInlineSize
+}
+
+// inlineSize counts the characters of a document as the quota does: without white space.
+func inlineSize(document string) (n int) {
+	for _, r := range document {
+		if r != ' ' && r != '\t' && r != '\n' && r != '\r' {
+			n++
+		}
+	}
+	return n
+}
+
+func findInline(policies []InlinePolicy, name string) (int, bool) {
+	i := slices.IndexFunc(policies, func(p InlinePolicy) bool { return p.Name == name })
+	return i, i >= 0
+}
+
+func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	size := inlineSize(c.Document)
+	for _, p := range *h.inline {
+		if p.Name != c.Name {
+			size += inlineSize(p.Document)
+		}
+	}
+	if limit := inlineQuota(h.kind); size > limit {
+		return nil, refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", limit, h.kind.Noun(), h.name)
+	}
+	return []Event{&InlinePolicyPut{Kind: h.kind, ID: h.id, Name: c.Name, Document: c.Document}}, nil
+}
+
+func (e *InlinePolicyPut) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) {
+		*h.changed = s.position
+		if i, ok := findInline(*h.inline, e.Name); ok {
+			*h.inline = slices.Clone(*h.inline)
+			(*h.inline)[i].Document = e.Document
+			return
+		}
+		*h.inline = appended(*h.inline, InlinePolicy{Name: e.Name, Document: e.Document})
+	})
+}
+
+func (c *DeleteInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := findInline(*h.inline, c.Name); !ok {
+		return nil, refuse(NoSuchEntity, "The %s policy with name %s cannot be found.", h.kind.Noun(), c.Name)
+	}
+	return []Event{&InlinePolicyDeleted{Kind: h.kind, ID: h.id, Name: c.Name}}, nil
+}
+
+func (e *InlinePolicyDeleted) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) {
+		*h.changed = s.position
+		*h.inline = without(*h.inline, func(p InlinePolicy) bool { return p.Name == e.Name })
+	})
+}
+
+func (c *AttachPolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := s.visiblePolicy(h.account, c.Policy)
+	if !ok {
+		return nil, refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.", c.Policy)
+	}
+	if !slices.Contains(*h.attached, p.ID) && len(*h.attached) >= MaxAttachedPolicies {
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", h.kind.title(), MaxAttachedPolicies)
+	}
+	return []Event{&PolicyAttached{Kind: h.kind, ID: h.id, Policy: p.ID}}, nil
+}
+
+func (e *PolicyAttached) evolve(s *State) {
+	if h, ok := s.held(e.Kind, e.ID); !ok || slices.Contains(*h.attached, e.Policy) {
+		return
+	}
+	s.change(e.Kind, e.ID, func(h held) {
+		*h.changed = s.position
+		*h.attached = appended(*h.attached, e.Policy)
+	})
+	s.holders.add(e.Policy, e.ID)
+}
+
+func (c *DetachPolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := s.Policy(c.Policy)
+	if !ok || !slices.Contains(*h.attached, p.ID) {
+		return nil, refuse(NoSuchEntity, "Policy %s was not found.", c.Policy)
+	}
+	return []Event{&PolicyDetached{Kind: h.kind, ID: h.id, Policy: p.ID}}, nil
+}
+
+func (e *PolicyDetached) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) {
+		*h.changed = s.position
+		*h.attached = without(*h.attached, func(id ID) bool { return id == e.Policy })
+	})
+	s.holders.remove(e.Policy, e.ID)
+}
+
+func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	if err != nil {
+		return nil, err
+	}
+	boundary, err := s.boundary(h.account, c.Policy)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&BoundarySet{Kind: h.kind, ID: h.id, Policy: boundary}}, nil
+}
+
+func (e *BoundarySet) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) {
+		*h.changed = s.position
+		s.unlinkPolicies(h.id, nil, *h.boundary)
+		*h.boundary = e.Policy
+		s.linkPolicies(h.id, nil, *h.boundary)
+	})
+}
+
+// boundary resolves the ARN of a permissions boundary; empty stays empty.
+func (s *State) boundary(account AccountID, arn string) (ID, error) {
+	if arn == "" {
+		return "", nil
+	}
+	p, ok := s.visiblePolicy(account, arn)
+	if !ok {
+		return "", refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.", arn)
+	}
+	return p.ID, nil
+}
+
+// linkPolicies enters an entity into the derived maps of policies; unlinkPolicies is its inverse.
+func (s *State) linkPolicies(id ID, attached []ID, boundary ID) {
+	for _, p := range attached {
+		s.holders.add(p, id)
+	}
+	if boundary != "" {
+		s.bounded.add(boundary, id)
+	}
+}
+
+func (s *State) unlinkPolicies(id ID, attached []ID, boundary ID) {
+	for _, p := range attached {
+		s.holders.remove(p, id)
+	}
+	if boundary != "" {
+		s.bounded.remove(boundary, id)
+	}
+}
+
+// PolicyHolders yields the users, groups and roles that a policy is attached
+// to, in order of unique identifier from after on, which is left out.
+func (s *State) PolicyHolders(policy, after ID, yield func(Kind, ID) bool) {
+	s.eachEntity(&s.holders, policy, after, yield)
+}
+
+// Bounded yields the users and roles whose permissions boundary a policy is, in
+// order of unique identifier from after on, which is left out.
+func (s *State) Bounded(policy, after ID, yield func(Kind, ID) bool) {
+	s.eachEntity(&s.bounded, policy, after, yield)
+}
+
+func (s *State) eachEntity(r *relation, from, after ID, yield func(Kind, ID) bool) {
+	r.each(from, after, func(id ID) bool {
+		kind, _ := s.KindOf(id)
+		return yield(kind, id)
+	})
+}
+
+// AttachmentCount is how many users, groups and roles a policy is attached to.
+func (s *State) AttachmentCount(policy ID) int { return s.holders.count(policy) }
+
+// BoundaryUsageCount is how many users and roles have a policy as their permissions boundary.
+func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(policy) }
+
+// PermissionsChanged is the latest position at which anything changed that can
+// change what a principal is allowed: the user or role itself, its groups, the
+// policies attached to it or them, its boundary. The root of an account is
+// named by the account's number. It is zero for a principal that does not exist.
+func (s *State) PermissionsChanged(principal ID) Position {
+	if a, ok := s.accounts.get(AccountID(principal)); ok {
+		return a.Changed
+	}
+	if r, ok := s.roles.get(principal); ok {
+		return s.latestChange(r.Changed, r.Attached, r.Boundary)
+	}
+	u, ok := s.users.get(principal)
+	if !ok {
+		return 0
+	}
+	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)
+	for _, id := range u.Groups {
+		if g, ok := s.groups.get(id); ok {
+			latest = max(latest, s.latestChange(g.Changed, g.Attached, ""))
+		}
+	}
+	return latest
+}
+
+func (s *State) latestChange(own Position, attached []ID, boundary ID) Position {
+	for _, id := range attached {
+		if p, ok := s.policies.get(id); ok {
+			own = max(own, p.Changed)
+		}
+	}
+	if p, ok := s.policies.get(boundary); ok {
+		own = max(own, p.Changed)
+	}
+	return own
 }

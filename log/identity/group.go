@@ -1,5 +1,7 @@
 package identity
 
+import "slices"
+
 // Group is a set of users that share permissions.
 type Group struct {
 	ID       ID
@@ -92,4 +94,153 @@ type RemoveUserFromGroup struct {
 type UserRemovedFromGroup struct {
 	Group ID
 	User  ID
+}
+
+// Group returns the group of that name, without regard to case.
+func (s *State) Group(account AccountID, name string) (*Group, bool) {
+	id, ok := s.names.Get(nameKey(account, KindGroup, name))
+	if !ok {
+		return nil, false
+	}
+	return s.groups.get(id)
+}
+
+// GroupByID returns the group with that unique identifier.
+func (s *State) GroupByID(id ID) (*Group, bool) { return s.groups.get(id) }
+
+// Groups yields the groups of an account in order of name without regard to
+// case, those after the name after.
+func (s *State) Groups(account AccountID, after string, yield func(*Group) bool) {
+	list(s, &s.groups, account, KindGroup, after, yield)
+}
+
+// GroupMembers yields the members of a group in order of unique identifier from
+// after on, which is left out.
+func (s *State) GroupMembers(group, after ID, yield func(*User) bool) {
+	s.members.each(group, after, func(id ID) bool {
+		u, _ := s.users.get(id)
+		return yield(u)
+	})
+}
+
+func (s *State) mustGroup(account AccountID, name string) (*Group, error) {
+	if g, ok := s.Group(account, name); ok {
+		return g, nil
+	}
+	return nil, refuse(NoSuchEntity, "The group with name %s cannot be found.", name)
+}
+
+func (c *CreateGroup) decide(s *State, m Meta) ([]Event, error) {
+	if err := s.mayCreate(c.Account, KindGroup, c.Name, c.ID); err != nil {
+		return nil, err
+	}
+	return []Event{&GroupCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Created: m.Time}}, nil
+}
+
+func (e *GroupCreated) evolve(s *State) {
+	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
+	s.groups.put(g.ID, g)
+	s.linkGroup(g)
+}
+
+func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
+	g, err := s.mustGroup(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	e := &GroupUpdated{ID: g.ID, Name: g.Name, Path: g.Path}
+	if c.NewName != "" {
+		if err := s.mayRename(c.Account, KindGroup, c.NewName, g.ID); err != nil {
+			return nil, err
+		}
+		e.Name = c.NewName
+	}
+	if c.NewPath != "" {
+		e.Path = c.NewPath
+	}
+	return []Event{e}, nil
+}
+
+func (e *GroupUpdated) evolve(s *State) {
+	changeRecord(&s.groups, e.ID, func(g *Group) {
+		s.rename(g.Account, KindGroup, g.Name, e.Name, g.ID)
+		g.Name, g.Path, g.Changed = e.Name, e.Path, s.position
+	})
+}
+
+func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
+	g, err := s.mustGroup(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.members.count(g.ID) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must remove users from group first.")
+	case len(g.Attached) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(g.Inline) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete policies first.")
+	}
+	return []Event{&GroupDeleted{ID: g.ID}}, nil
+}
+
+func (e *GroupDeleted) evolve(s *State) {
+	if g, ok := s.groups.get(e.ID); ok {
+		s.unlinkName(g.Account, KindGroup, g.Name)
+		s.unlinkPolicies(g.ID, g.Attached, "")
+		s.groups.delete(g.ID)
+	}
+}
+
+// linkGroup enters a group into the derived maps.
+func (s *State) linkGroup(g *Group) {
+	s.linkName(g.Account, KindGroup, g.Name, g.ID)
+	s.linkPolicies(g.ID, g.Attached, "")
+}
+
+// mustGroupAndUser finds both, the group first as AWS does.
+func (s *State) mustGroupAndUser(account AccountID, group, user string) (*Group, *User, error) {
+	g, err := s.mustGroup(account, group)
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := s.mustUser(account, user)
+	return g, u, err
+}
+
+func (c *AddUserToGroup) decide(s *State, _ Meta) ([]Event, error) {
+	g, u, err := s.mustGroupAndUser(c.Account, c.Group, c.User)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(u.Groups, g.ID) && len(u.Groups) >= MaxGroupsPerUser {
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for GroupsPerUser: %d", MaxGroupsPerUser)
+	}
+	return []Event{&UserAddedToGroup{Group: g.ID, User: u.ID}}, nil
+}
+
+func (e *UserAddedToGroup) evolve(s *State) {
+	if u, ok := s.users.get(e.User); !ok || slices.Contains(u.Groups, e.Group) {
+		return
+	}
+	s.changeUser(e.User, func(u *User) { u.Groups = appended(u.Groups, e.Group) })
+	s.members.add(e.Group, e.User)
+}
+
+func (c *RemoveUserFromGroup) decide(s *State, _ Meta) ([]Event, error) {
+	g, u, err := s.mustGroupAndUser(c.Account, c.Group, c.User)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(u.Groups, g.ID) {
+		return nil, refuse(NoSuchEntity, "The user with name %s cannot be found.", c.User)
+	}
+	return []Event{&UserRemovedFromGroup{Group: g.ID, User: u.ID}}, nil
+}
+
+func (e *UserRemovedFromGroup) evolve(s *State) {
+	s.changeUser(e.User, func(u *User) {
+		u.Groups = without(u.Groups, func(id ID) bool { return id == e.Group })
+	})
+	s.members.remove(e.Group, e.User)
 }

@@ -1,5 +1,10 @@
 package identity
 
+import (
+	"slices"
+	"strings"
+)
+
 // Policy is a managed policy with up to five versions, one of them in force.
 type Policy struct {
 	ID          ID
@@ -138,3 +143,187 @@ type DefaultPolicyVersionSet struct {
 	Number int
 	At     Time
 }
+
+// Policy returns the managed policy that an ARN names. The path must match, and
+// case does.
+func (s *State) Policy(arn string) (*Policy, bool) {
+	account, path, name, ok := splitPolicyARN(arn)
+	if !ok {
+		return nil, false
+	}
+	id, ok := s.names.Get(nameKey(account, KindPolicy, name))
+	if !ok {
+		return nil, false
+	}
+	p, ok := s.policies.get(id)
+	if !ok || p.Path != path || p.Name != name {
+		return nil, false
+	}
+	return p, true
+}
+
+// splitPolicyARN takes arn:aws:iam::ACCOUNT:policy/path/name apart.
+func splitPolicyARN(arn string) (account AccountID, path, name string, ok bool) {
+	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	if !ok {
+		return "", "", "", false
+	}
+	owner, rest, ok := strings.Cut(rest, ":policy/")
+	if !ok {
+		return "", "", "", false
+	}
+	rest = arn[len(arn)-len(rest)-1:] // with its leading slash
+	slash := strings.LastIndexByte(rest, '/')
+	return AccountID(owner), rest[:slash+1], rest[slash+1:], true
+}
+
+// PolicyByID returns the managed policy with that unique identifier.
+func (s *State) PolicyByID(id ID) (*Policy, bool) { return s.policies.get(id) }
+
+// Policies yields the managed policies of an account, or of AWSAccount, in order
+// of name without regard to case, those after the name after.
+func (s *State) Policies(account AccountID, after string, yield func(*Policy) bool) {
+	list(s, &s.policies, account, KindPolicy, after, yield)
+}
+
+// visiblePolicy finds a policy that entities of an account may use: the account's own or one of AWS's.
+func (s *State) visiblePolicy(account AccountID, arn string) (*Policy, bool) {
+	p, ok := s.Policy(arn)
+	if !ok || p.Account != account && p.Account != AWSAccount {
+		return nil, false
+	}
+	return p, true
+}
+
+// mustModify finds a policy that the command may change.
+func (s *State) mustModify(arn string, m Meta) (*Policy, error) {
+	p, ok := s.Policy(arn)
+	if !ok {
+		return nil, refuse(NoSuchEntity, "Policy %s was not found.", arn)
+	}
+	if err := mayModify(p.Account, m); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// mayModify refuses changes to what AWSAccount owns, unless they are the cluster's own.
+func mayModify(account AccountID, m Meta) error {
+	if account == AWSAccount && m.By != (Authority{}) {
+		return refuse(UnmodifiableEntity, "Policies of %s cannot be changed.", AWSAccount)
+	}
+	return nil
+}
+
+func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
+	if err := mayModify(c.Account, m); err != nil {
+		return nil, err
+	}
+	if _, taken := s.names.Get(nameKey(c.Account, KindPolicy, c.Name)); taken {
+		return nil, refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", c.Name)
+	}
+	if err := s.mayCreate(c.Account, KindPolicy, c.Name, c.ID); err != nil {
+		return nil, err
+	}
+	if _, err := mergeTags(nil, c.Tags); err != nil {
+		return nil, err
+	}
+	return []Event{c.created(m)}, nil
+}
+
+func (e *PolicyCreated) evolve(s *State) {
+	p := &Policy{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
+		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
+		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}}, Tags: e.Tags, Changed: s.position}
+	s.policies.put(p.ID, p)
+	s.linkPolicy(p)
+}
+
+func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
+	p, err := s.mustModify(c.ARN, m)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.holders.count(p.ID) > 0 || s.bounded.count(p.ID) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete a policy attached to entities.")
+	case len(p.Versions) > 1:
+		return nil, refuse(DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+	}
+	return []Event{&PolicyDeleted{ID: p.ID}}, nil
+}
+
+func (e *PolicyDeleted) evolve(s *State) {
+	if p, ok := s.policies.get(e.ID); ok {
+		s.unlinkName(p.Account, KindPolicy, p.Name)
+		s.policies.delete(p.ID)
+	}
+}
+
+func (c *CreatePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
+	p, err := s.mustModify(c.ARN, m)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Versions) >= MaxPolicyVersions {
+		return nil, refuse(LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", MaxPolicyVersions)
+	}
+	return []Event{&PolicyVersionCreated{ID: p.ID, Number: p.Latest + 1, Document: c.Document, Default: c.Default, Created: m.Time}}, nil
+}
+
+func (e *PolicyVersionCreated) evolve(s *State) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) {
+		p.Versions = appended(p.Versions, PolicyVersion{Number: e.Number, Document: e.Document, Created: e.Created})
+		p.Latest, p.Updated = e.Number, e.Created
+		if e.Default {
+			p.Default, p.Changed = e.Number, s.position
+		}
+	})
+}
+
+// mustModifyVersion finds a policy that the command may change and that has the version.
+func (s *State) mustModifyVersion(arn string, number int, m Meta) (*Policy, error) {
+	p, err := s.mustModify(arn, m)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == number }) {
+		return nil, refuse(NoSuchEntity, "Policy %s version v%d does not exist or is not attachable.", arn, number)
+	}
+	return p, nil
+}
+
+func (c *DeletePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
+	p, err := s.mustModifyVersion(c.ARN, c.Number, m)
+	if err != nil {
+		return nil, err
+	}
+	if p.Default == c.Number {
+		return nil, refuse(DeleteConflict, "Cannot delete the default version of a policy.")
+	}
+	return []Event{&PolicyVersionDeleted{ID: p.ID, Number: c.Number, At: m.Time}}, nil
+}
+
+func (e *PolicyVersionDeleted) evolve(s *State) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) {
+		p.Versions = without(p.Versions, func(v PolicyVersion) bool { return v.Number == e.Number })
+		p.Updated = e.At
+	})
+}
+
+func (c *SetDefaultPolicyVersion) decide(s *State, m Meta) ([]Event, error) {
+	p, err := s.mustModifyVersion(c.ARN, c.Number, m)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&DefaultPolicyVersionSet{ID: p.ID, Number: c.Number, At: m.Time}}, nil
+}
+
+func (e *DefaultPolicyVersionSet) evolve(s *State) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) {
+		p.Default, p.Updated, p.Changed = e.Number, e.At, s.position
+	})
+}
+
+// linkPolicy enters a policy into the derived maps.
+func (s *State) linkPolicy(p *Policy) { s.linkName(p.Account, KindPolicy, p.Name, p.ID) }

@@ -103,3 +103,122 @@ type DeleteRole struct {
 
 // RoleDeleted removed a role.
 type RoleDeleted struct{ ID ID }
+
+// Role returns the role of that name, without regard to case.
+func (s *State) Role(account AccountID, name string) (*Role, bool) {
+	id, ok := s.names.Get(nameKey(account, KindRole, name))
+	if !ok {
+		return nil, false
+	}
+	return s.roles.get(id)
+}
+
+// RoleByID returns the role with that unique identifier.
+func (s *State) RoleByID(id ID) (*Role, bool) { return s.roles.get(id) }
+
+// Roles yields the roles of an account in order of name without regard to case,
+// those after the name after.
+func (s *State) Roles(account AccountID, after string, yield func(*Role) bool) {
+	list(s, &s.roles, account, KindRole, after, yield)
+}
+
+func (s *State) mustRole(account AccountID, name string) (*Role, error) {
+	if r, ok := s.Role(account, name); ok {
+		return r, nil
+	}
+	return nil, refuse(NoSuchEntity, "The role with name %s cannot be found.", name)
+}
+
+func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
+	if err := s.mayCreate(c.Account, KindRole, c.Name, c.ID); err != nil {
+		return nil, err
+	}
+	tags, err := mergeTags(nil, c.Tags)
+	if err != nil {
+		return nil, err
+	}
+	boundary, err := s.boundary(c.Account, c.Boundary)
+	if err != nil {
+		return nil, err
+	}
+	e := &RoleCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Description: c.Description,
+		MaxSession: c.MaxSession, Trust: c.Trust, Boundary: boundary, Tags: tags, Created: m.Time}
+	if e.MaxSession == 0 {
+		e.MaxSession = DefaultMaxSession
+	}
+	return []Event{e}, nil
+}
+
+func (e *RoleCreated) evolve(s *State) {
+	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description, Created: e.Created,
+		MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary, Tags: e.Tags, Changed: s.position}
+	s.roles.put(r.ID, r)
+	s.linkRole(r)
+}
+
+func (c *UpdateRole) decide(s *State, _ Meta) ([]Event, error) {
+	r, err := s.mustRole(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	e := &RoleUpdated{ID: r.ID, Description: r.Description, MaxSession: r.MaxSession}
+	if c.Description != nil {
+		e.Description = *c.Description
+	}
+	if c.MaxSession != nil {
+		e.MaxSession = *c.MaxSession
+	}
+	return []Event{e}, nil
+}
+
+func (e *RoleUpdated) evolve(s *State) {
+	s.changeRole(e.ID, func(r *Role) { r.Description, r.MaxSession = e.Description, e.MaxSession })
+}
+
+func (c *UpdateTrust) decide(s *State, _ Meta) ([]Event, error) {
+	r, err := s.mustRole(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&TrustUpdated{ID: r.ID, Trust: c.Trust}}, nil
+}
+
+func (e *TrustUpdated) evolve(s *State) {
+	s.changeRole(e.ID, func(r *Role) { r.Trust = e.Trust })
+}
+
+func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
+	r, err := s.mustRole(c.Account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(r.Attached) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(r.Inline) > 0:
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete policies first.")
+	}
+	return []Event{&RoleDeleted{ID: r.ID}}, nil
+}
+
+func (e *RoleDeleted) evolve(s *State) {
+	if r, ok := s.roles.get(e.ID); ok {
+		s.unlinkName(r.Account, KindRole, r.Name)
+		s.unlinkPolicies(r.ID, r.Attached, r.Boundary)
+		s.roles.delete(r.ID)
+	}
+}
+
+// changeRole replaces a role by a changed copy whose permissions count as changed.
+func (s *State) changeRole(id ID, change func(*Role)) {
+	changeRecord(&s.roles, id, func(r *Role) {
+		r.Changed = s.position
+		change(r)
+	})
+}
+
+// linkRole enters a role into the derived maps.
+func (s *State) linkRole(r *Role) {
+	s.linkName(r.Account, KindRole, r.Name, r.ID)
+	s.linkPolicies(r.ID, r.Attached, r.Boundary)
+}

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"crypto/sha256"
 	"strconv"
 
 	"github.com/tidwall/btree"
@@ -70,8 +69,8 @@ func (s *State) Recount() Digest {
 }
 
 func (s *State) digest(tables ...Digest) (d Digest) {
-	var buf [128]byte
-	d.add(sha256.Sum256(s.cluster.appendDigest(appendInt(appendInt(buf[:0], uint64(s.position)), int64(s.time)))))
+	h := s.header()
+	d.add(hashRecord(&h))
 	for _, t := range tables {
 		for i := range d {
 			d[i] += t[i]
@@ -86,7 +85,7 @@ func (s *State) begin(at Position, m Meta) {
 	s.time = max(s.time, m.Time)
 	s.attempts.expire(s.time)
 	if m.Key != (Key{}) {
-		s.attempts.remember(&attempt{key: m.Key, at: at, time: s.time})
+		s.attempts.remember(&Attempt{Key: m.Key, At: at, Time: s.time})
 	}
 }
 

@@ -56,6 +56,15 @@ func (t *table[K, R]) put(key K, r R) {
 	t.sum.add(hashRecord(r))
 }
 
+// load is put, quick when keys arrive in order.
+func (t *table[K, R]) load(key K, r R) {
+	old, replaced := t.rows.Load(key, r)
+	if replaced {
+		t.sum.sub(hashRecord(old))
+	}
+	t.sum.add(hashRecord(r))
+}
+
 func (t *table[K, R]) delete(key K) {
 	if old, ok := t.rows.Delete(key); ok {
 		t.sum.sub(hashRecord(old))

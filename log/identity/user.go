@@ -1,7 +1,5 @@
 package identity
 
-import "slices"
-
 // User is a person or program with long-term credentials.
 type User struct {
 	ID       ID
@@ -59,6 +57,12 @@ func (s *State) User(account AccountID, name string) (*User, bool) {
 
 // UserByID returns the user with that unique identifier.
 func (s *State) UserByID(id ID) (*User, bool) { return s.users.get(id) }
+
+// Users yields the users of an account in order of name without regard to case,
+// those after the name after.
+func (s *State) Users(account AccountID, after string, yield func(*User) bool) {
+	list(s, &s.users, account, KindUser, after, yield)
+}
 
 // CreateUser makes a user with a new unique identifier.
 type CreateUser struct {
@@ -186,16 +190,11 @@ func (s *State) mustUser(account AccountID, name string) (*User, error) {
 }
 
 // changeUser replaces a user by a changed copy whose permissions count as changed.
-// Slices of the copy are shared with the original: change must replace them, not write into them.
 func (s *State) changeUser(id ID, change func(*User)) {
-	old, ok := s.users.get(id)
-	if !ok {
-		return
-	}
-	u := *old
-	u.Changed = s.position
-	change(&u)
-	s.users.put(id, &u)
+	changeRecord(&s.users, id, func(u *User) {
+		u.Changed = s.position
+		change(u)
+	})
 }
 
 // linkUser enters a user into the derived maps; unlinkUser is its inverse.
@@ -215,7 +214,7 @@ func (s *State) unlinkUser(u *User) {
 	for _, k := range u.Keys {
 		s.keys.Delete(k.ID)
 	}
-	for _, g := range slices.Clone(u.Groups) {
+	for _, g := range u.Groups {
 		s.members.remove(g, u.ID)
 	}
 	s.unlinkPolicies(u.ID, u.Attached, u.Boundary)
