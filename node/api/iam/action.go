@@ -1,0 +1,154 @@
+// Package iam holds the actions of the IAM API, one file per noun.
+//
+// An Action says what must be authorized for a call (Access), answers it when it
+// reads (Answer), or turns it into a command (Command) and the events of the
+// accepted command into the answer (Render) when it writes. It checks what the
+// request alone can show beyond the shape (which the edge has checked against the
+// service model already): policy grammar, paths, reserved tag keys, markers. What
+// only the state can show is the domain's to refuse, with a *identity.Refusal.
+//
+// Actions do no I/O. Whatever is not determined by the request and the view,
+// such as time, identifiers and secrets, they take from the Call.
+package iam
+
+import (
+	"io"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Service is the prefix of the actions' names in policies ("iam:CreateUser") and
+// the service name in signatures.
+const Service = "iam"
+
+// Kind says what kind of principal a caller is.
+type Kind uint8
+
+// The kinds of caller.
+const (
+	KindUser Kind = iota + 1
+	KindRoot
+)
+
+// Caller is the authenticated principal that makes a call.
+type Caller struct {
+	Kind    Kind
+	Account identity.AccountID
+	ID      identity.ID // unique identifier of a user; the account's number for its root
+	Name    string      // friendly name of a user; empty for a root
+	ARN     string
+	// AccessKey is the access key ID that signed the request.
+	AccessKey string
+}
+
+// Call is what an action may know besides its input.
+type Call struct {
+	Caller Caller
+	// View is the state that the action sees. Render sees one at or after the
+	// position of the batch that it renders.
+	View *projection.View
+	// Now is the time of the call; commands carry it.
+	Now identity.Time
+	// Random yields the bits of identifiers and secrets; reads from it do not fail.
+	Random io.Reader
+	// Seal encrypts secrets before they enter the log and opens them again.
+	Seal *seal.Key
+}
+
+// Access is one thing that a caller must be allowed for a call to go ahead.
+type Access struct {
+	// Action is the permission, such as "iam:PassRole"; empty means the action
+	// that is called.
+	Action string
+	// Resource is an ARN with the path that the entity has, or for one that is
+	// about to be made the path that it is to have; "*" where the action knows no
+	// resources.
+	Resource string
+	// Account owns the resource.
+	Account identity.AccountID
+	// Context are the condition keys that this access has besides the global
+	// ones of the principal and the request.
+	Context []policy.Entry
+}
+
+// Action is one operation of an API.
+type Action struct {
+	Name    string // "CreateUser"
+	Service string // prefix in policies: "iam"
+	// Write says whether the action changes anything; then it has Command and
+	// Render, else Answer.
+	Write bool
+	// New returns a pointer to a zero input struct of the SDK.
+	New func() any
+	// Access lists what the caller must be allowed, all of it. An action without
+	// any is open to every authenticated caller.
+	Access func(c *Call, in any) []Access
+	// Answer returns a pointer to the SDK's output struct; or an *Error.
+	Answer func(c *Call, in any) (any, error)
+	// Command returns the command that carries the call out, with everything
+	// resolved that its decision must not depend on; or an *Error.
+	Command func(c *Call, in any) (identity.Command, error)
+	// Render returns the answer to a call whose command made the batch b. It
+	// takes what it says from the batch, so that a retry of the call, which may
+	// come with a later view, gets the same answer.
+	Render func(c *Call, in any, b *event.Batch) (any, error)
+}
+
+// Read returns an action that changes nothing. I and O are the SDK's input and
+// output structs.
+func Read[I, O any](service, name string, access func(*Call, *I) []Access, answer func(*Call, *I) (*O, error)) Action {
+	return Action{
+		Name:    name,
+		Service: service,
+		New:     func() any { return new(I) },
+		Access:  accessOf(service, name, access),
+		Answer: func(c *Call, in any) (any, error) {
+			out, err := answer(c, in.(*I))
+			if err != nil {
+				return nil, err
+			}
+			return out, nil
+		},
+	}
+}
+
+// Write returns an action that proposes a command. I and O are the SDK's input
+// and output structs.
+func Write[I, O any](service, name string, access func(*Call, *I) []Access, command func(*Call, *I) (identity.Command, error),
+	render func(*Call, *I, *event.Batch) (*O, error)) Action {
+	return Action{
+		Name:    name,
+		Service: service,
+		Write:   true,
+		New:     func() any { return new(I) },
+		Access:  accessOf(service, name, access),
+		Command: func(c *Call, in any) (identity.Command, error) { return command(c, in.(*I)) },
+		Render: func(c *Call, in any, b *event.Batch) (any, error) {
+			out, err := render(c, in.(*I), b)
+			if err != nil {
+				return nil, err
+			}
+			return out, nil
+		},
+	}
+}
+
+// accessOf fills in the action's own name where an access names none.
+func accessOf[I any](service, name string, access func(*Call, *I) []Access) func(*Call, any) []Access {
+	return func(c *Call, in any) []Access {
+		list := access(c, in.(*I))
+		for i := range list {
+			if list[i].Action == "" {
+				list[i].Action = service + ":" + name
+			}
+		}
+		return list
+	}
+}
+
+// nothing renders the answer of a write that says no more than that it is done.
+func nothing[I, O any](*Call, *I, *event.Batch) (*O, error) { return new(O), nil }
