@@ -1,0 +1,99 @@
+package sigv4
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Error is a refusal of a request's signature, in AWS's words.
+type Error struct {
+	Code    string // as in AWS's "Common errors"
+	Status  int    // of the HTTP answer
+	Message string
+}
+
+// Error returns code and message.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Codes of this package's errors, as in IAM's "Common errors" page.
+const (
+	CodeMissingAuthenticationToken = "MissingAuthenticationToken"
+	CodeIncompleteSignature        = "IncompleteSignature"
+	CodeInvalidClientTokenID       = "InvalidClientTokenId"
+	CodeSignatureDoesNotMatch      = "SignatureDoesNotMatch"
+	CodeExpiredToken               = "ExpiredToken"
+)
+
+var (
+	// ErrMissingAuthenticationToken is returned when a request carries no
+	// signature at all.
+	ErrMissingAuthenticationToken = &Error{
+		CodeMissingAuthenticationToken, http.StatusForbidden,
+		"Request is missing Authentication Token",
+	}
+	// ErrInvalidClientTokenID is for callers that do not know the access key,
+	// find it inactive, or find that it does not go with the session token.
+	ErrInvalidClientTokenID = &Error{
+		CodeInvalidClientTokenID, http.StatusForbidden,
+		"The security token included in the request is invalid.",
+	}
+	// ErrExpiredToken is for callers whose temporary credentials have expired.
+	ErrExpiredToken = &Error{
+		CodeExpiredToken, http.StatusForbidden,
+		"The security token included in the request is expired",
+	}
+	// ErrSignatureDoesNotMatch is returned when the signature is another one
+	// than the key and the request make.
+	ErrSignatureDoesNotMatch = &Error{
+		CodeSignatureDoesNotMatch, http.StatusForbidden,
+		"The request signature we calculated does not match the signature you provided. " +
+			"Check your AWS Secret Access Key and signing method. " +
+			"Consult the service documentation for details.",
+	}
+)
+
+func incomplete(message string) *Error {
+	return &Error{CodeIncompleteSignature, http.StatusBadRequest, message}
+}
+
+func mismatch(message string) *Error {
+	return &Error{CodeSignatureDoesNotMatch, http.StatusForbidden, message}
+}
+
+// hashed stands for a header in a message. The header itself may hold a secret
+// (a bearer token sent to the wrong place), and messages are logged.
+func hashed(header string) string {
+	sum := sha256.Sum256([]byte(header))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// CheckService refuses a scope whose service is none of those given. AWS
+// answers SignatureDoesNotMatch.
+func (s *Signature) CheckService(services ...string) error {
+	for _, name := range services {
+		if s.Scope.Service == name {
+			return nil
+		}
+	}
+	return mismatch("Credential should be scoped to correct service: '" +
+		strings.Join(services, "', '") + "'.")
+}
+
+// checkTime refuses requests from too far in the past or the future. life is
+// how long after its time the request is good.
+func (s *Signature) checkTime(now time.Time, life time.Duration) error {
+	now = now.UTC()
+	at := now.Format(timeLayout)
+	if oldest := now.Add(-life); s.Time.Before(oldest) {
+		return mismatch("Signature expired: " + s.timestamp + " is now earlier than " +
+			oldest.Format(timeLayout) + " (" + at + " - " + inWords(life) + ")")
+	}
+	if newest := now.Add(MaxClockSkew); s.Time.After(newest) {
+		return mismatch("Signature not yet current: " + s.timestamp + " is still later than " +
+			newest.Format(timeLayout) + " (" + at + " + " + inWords(MaxClockSkew) + ")")
+	}
+	return nil
+}
