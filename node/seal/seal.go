@@ -1,0 +1,170 @@
+// Package seal encrypts secrets before they enter the log, where they stay for
+// ever, and opens them again when a signature must be verified.
+//
+// A [Key] is read from a file that all nodes of a cluster share and that never
+// enters the log. Each purpose has a subkey of its own (HKDF-SHA256), with which
+// AES-256-GCM seals under a random nonce. A sealed secret is bound to its purpose
+// and to the associated data, such as the account and the access key it belongs
+// to: moved elsewhere it does not open.
+//
+// The file may hold several keys. The first seals, all of them open, so that keys
+// rotate: add the new key behind the old one on every node, then put it first.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Limits of sealed secrets and key files.
+const (
+	// MaxPlaintext is the longest secret that is sealed, in bytes.
+	MaxPlaintext = 64 << 10
+	// MaxKeys is the number of keys that a file may hold.
+	MaxKeys = 16
+)
+
+// Purpose separates the uses of a key: what was sealed for one purpose opens for
+// no other. The values are part of every sealed secret; never change one.
+type Purpose string
+
+// The purposes.
+const (
+	// AccessKeySecret seals secret access keys.
+	AccessKeySecret Purpose = "access-key-secret"
+)
+
+var (
+	// ErrUnknownKey is returned when a secret was sealed with a key that the
+	// file does not hold.
+	ErrUnknownKey = errors.New("sealed with a key that is not in the key file")
+	// ErrCorrupt is returned when a sealed secret was altered, cut short, or
+	// sealed for another purpose or other associated data.
+	ErrCorrupt = errors.New("sealed secret does not open: it was altered, or belongs elsewhere")
+	// ErrTooLong is returned when a secret is longer than MaxPlaintext.
+	ErrTooLong = errors.New("secret is too long to be sealed")
+)
+
+const (
+	keySize = 32 // bytes, AES-256
+	idSize  = 8  // bytes of a key's id in a sealed secret
+	// format is the first byte of every sealed secret: format, key id, nonce,
+	// ciphertext with tag.
+	format     = 1
+	headerSize = 1 + idSize
+)
+
+// Key is one or more secret keys: the first seals, all open. It is immutable and
+// safe for concurrent use. It does not print itself.
+type Key struct {
+	keys []secret // at least one
+}
+
+type secret struct {
+	id   [idSize]byte // made from raw, public
+	raw  [keySize]byte
+	mark [sha256.Size]byte // made from raw, public
+}
+
+// Generate returns a Key with one new random key.
+func Generate() *Key {
+	var raw [keySize]byte
+	rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
+	return &Key{keys: []secret{newSecret(raw)}}
+}
+
+func newSecret(raw [keySize]byte) secret {
+	s := secret{raw: raw}
+	copy(s.id[:], s.derive("writ/seal/1/id", idSize))
+	copy(s.mark[:], s.derive("writ/seal/1/fingerprint", len(s.mark)))
+	return s
+}
+
+func (s *secret) derive(info string, size int) []byte {
+	out, err := hkdf.Key(sha256.New, s.raw[:], nil, info, size)
+	if err != nil { // only for sizes beyond 8160 bytes
+		panic(fmt.Sprintf("derive %d bytes for %q: %v", size, info, err))
+	}
+	return out
+}
+
+// aead returns the cipher for a purpose. It makes its own nonces.
+func (s *secret) aead(purpose Purpose) cipher.AEAD {
+	block, err := aes.NewCipher(s.derive("writ/seal/1/purpose/"+string(purpose), keySize))
+	if err != nil { // only for other key sizes
+		panic(fmt.Sprintf("AES-256: %v", err))
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil { // only for ciphers that are not AES
+		panic(fmt.Sprintf("AES-256-GCM: %v", err))
+	}
+	return aead
+}
+
+// Seal encrypts a secret for a purpose and binds it to associated, which Open
+// must be given again. Sealing the same secret twice gives different results. The
+// error is ErrTooLong.
+func (k *Key) Seal(purpose Purpose, associated string, plaintext []byte) ([]byte, error) {
+	if len(plaintext) > MaxPlaintext {
+		return nil, fmt.Errorf("seal %s: %w", purpose, ErrTooLong)
+	}
+	s := &k.keys[0]
+	sealed := append([]byte{format}, s.id[:]...)
+	return s.aead(purpose).Seal(sealed, nil, plaintext, bind(sealed, purpose, associated)), nil
+}
+
+// Open decrypts what Seal made for the same purpose and associated data. The
+// error is ErrUnknownKey or ErrCorrupt.
+func (k *Key) Open(purpose Purpose, associated string, sealed []byte) ([]byte, error) {
+	if len(sealed) < headerSize || sealed[0] != format {
+		return nil, fmt.Errorf("open %s: %w", purpose, ErrCorrupt)
+	}
+	header, rest := sealed[:headerSize], sealed[headerSize:]
+	for i := range k.keys {
+		s := &k.keys[i]
+		if [idSize]byte(header[1:]) != s.id {
+			continue
+		}
+		plaintext, err := s.aead(purpose).Open(nil, nil, rest, bind(header, purpose, associated))
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", purpose, ErrCorrupt)
+		}
+		return plaintext, nil
+	}
+	return nil, fmt.Errorf("open %s: %w", purpose, ErrUnknownKey)
+}
+
+// bind makes the authenticated data of a sealed secret.
+func bind(header []byte, purpose Purpose, associated string) []byte {
+	b := append([]byte(nil), header...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(purpose)))
+	b = append(b, purpose...)
+	return append(b, associated...)
+}
+
+// Fingerprint returns 32 hexadecimal digits that are equal for nodes that hold
+// the same keys, in whatever order, and say nothing about the keys.
+func (k *Key) Fingerprint() string {
+	marks := make([]string, len(k.keys))
+	for i := range k.keys {
+		marks[i] = string(k.keys[i].mark[:])
+	}
+	slices.Sort(marks)
+	sum := sha256.Sum256([]byte(strings.Join(marks, "")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Format keeps keys out of logs: whatever the verb, it writes the fingerprint.
+func (k *Key) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "seal.Key("+k.Fingerprint()+")") // fmt.State reports no errors
+}
