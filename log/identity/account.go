@@ -55,7 +55,8 @@ type AccountCreated struct {
 	Created Time
 }
 
-// SetAccountAlias gives an account its one alias, unique in the cluster.
+// SetAccountAlias gives an account its one alias, unique in the cluster, instead
+// of the one it had.
 type SetAccountAlias struct {
 	Account AccountID
 	Alias   string
@@ -137,7 +138,7 @@ func (c *SetAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
 	if _, err := s.mustAccount(c.Account); err != nil {
 		return nil, err
 	}
-	if other, ok := s.AccountByAlias(c.Alias); ok && other.ID != c.Account {
+	if _, taken := s.AccountByAlias(c.Alias); taken {
 		return nil, refuse(EntityAlreadyExists, "The account alias %s already exists.", c.Alias)
 	}
 	return []Event{&AccountAliasSet{Account: c.Account, Alias: c.Alias}}, nil

@@ -83,7 +83,7 @@ type UserAddedToGroup struct {
 	User  ID
 }
 
-// RemoveUserFromGroup ends a membership.
+// RemoveUserFromGroup ends a membership; a user who is no member is left as it is.
 type RemoveUserFromGroup struct {
 	Account AccountID
 	Group   string
@@ -198,18 +198,18 @@ func (s *State) linkGroup(g *Group) {
 	s.linkPolicies(g.ID, g.Attached, "")
 }
 
-// mustGroupAndUser finds both, the group first as AWS does.
-func (s *State) mustGroupAndUser(account AccountID, group, user string) (*Group, *User, error) {
-	g, err := s.mustGroup(account, group)
+// mustUserAndGroup finds both; where both are missing AWS speaks of the user.
+func (s *State) mustUserAndGroup(account AccountID, user, group string) (*User, *Group, error) {
+	u, err := s.mustUser(account, user)
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := s.mustUser(account, user)
-	return g, u, err
+	g, err := s.mustGroup(account, group)
+	return u, g, err
 }
 
 func (c *AddUserToGroup) decide(s *State, _ Meta) ([]Event, error) {
-	g, u, err := s.mustGroupAndUser(c.Account, c.Group, c.User)
+	u, g, err := s.mustUserAndGroup(c.Account, c.User, c.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -228,17 +228,17 @@ func (e *UserAddedToGroup) evolve(s *State) {
 }
 
 func (c *RemoveUserFromGroup) decide(s *State, _ Meta) ([]Event, error) {
-	g, u, err := s.mustGroupAndUser(c.Account, c.Group, c.User)
+	u, g, err := s.mustUserAndGroup(c.Account, c.User, c.Group)
 	if err != nil {
 		return nil, err
-	}
-	if !slices.Contains(u.Groups, g.ID) {
-		return nil, refuse(NoSuchEntity, "The user with name %s cannot be found.", c.User)
 	}
 	return []Event{&UserRemovedFromGroup{Group: g.ID, User: u.ID}}, nil
 }
 
 func (e *UserRemovedFromGroup) evolve(s *State) {
+	if u, ok := s.users.get(e.User); !ok || !slices.Contains(u.Groups, e.Group) {
+		return
+	}
 	s.changeUser(e.User, func(u *User) {
 		u.Groups = without(u.Groups, func(id ID) bool { return id == e.Group })
 	})

@@ -1,7 +1,5 @@
 package identity
 
-import "strings"
-
 // Position numbers accepted commands 1, 2, 3, ... without gaps, within one
 // incarnation of a cluster. Zero is the empty state before the first.
 type Position uint64
@@ -76,5 +74,27 @@ func RootARN(account AccountID) string { return "arn:aws:iam::" + string(account
 // nameKey is the key of the name index. IAM names are unique in an account
 // without regard to case.
 func nameKey(account AccountID, kind Kind, name string) string {
-	return string(account) + string('0'+rune(kind)) + strings.ToLower(name)
+	return string(account) + string('0'+rune(kind)) + lower(name)
+}
+
+// lower is s with the letters A to Z in lower case. Case is ignored for these
+// alone, here and in tags: what Unicode says of other letters changes with the
+// version of Go, and two builds must never decide differently.
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return lowered(s)
+		}
+	}
+	return s
+}
+
+func lowered(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }

@@ -225,7 +225,7 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCreate(c.Account, KindPolicy, c.Name, c.ID); err != nil {
 		return nil, err
 	}
-	if _, err := mergeTags(nil, c.Tags); err != nil {
+	if err := mayTag(KindPolicy, nil, c.Tags); err != nil {
 		return nil, err
 	}
 	return []Event{c.created(m)}, nil
@@ -234,7 +234,8 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 func (e *PolicyCreated) evolve(s *State) {
 	p := &Policy{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
 		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
-		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}}, Tags: e.Tags, Changed: s.position}
+		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}},
+		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}
 	s.policies.put(p.ID, p)
 	s.linkPolicy(p)
 }
@@ -283,14 +284,11 @@ func (e *PolicyVersionCreated) evolve(s *State) {
 
 // mustModifyVersion finds a policy that the command may change and that has the version.
 func (s *State) mustModifyVersion(arn string, number int, m Meta) (*Policy, error) {
-	p, err := s.mustModify(arn, m)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == number }) {
+	p, ok := s.Policy(arn)
+	if !ok || !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == number }) {
 		return nil, refuse(NoSuchEntity, "Policy %s version v%d does not exist or is not attachable.", arn, number)
 	}
-	return p, nil
+	return p, mayModify(p.Account, m)
 }
 
 func (c *DeletePolicyVersion) decide(s *State, m Meta) ([]Event, error) {

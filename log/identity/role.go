@@ -1,5 +1,7 @@
 package identity
 
+import "strings"
+
 // Role is an identity without long-term credentials that others assume.
 type Role struct {
 	ID          ID
@@ -16,6 +18,9 @@ type Role struct {
 	Inline      []InlinePolicy
 	Changed     Position // of anything that can change what its sessions are allowed, or who may assume it
 }
+
+// serviceRolePath begins the path of service-linked roles, which CreateRole does not make.
+const serviceRolePath = "/aws-service-role/"
 
 // DefaultMaxSession is a new role's longest session in seconds.
 const DefaultMaxSession = 3600
@@ -133,8 +138,10 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCreate(c.Account, KindRole, c.Name, c.ID); err != nil {
 		return nil, err
 	}
-	tags, err := mergeTags(nil, c.Tags)
-	if err != nil {
+	if strings.HasPrefix(c.Path, serviceRolePath) {
+		return nil, refuse(InvalidInput, "Path prefix '%s' can only be used for AWS Service linked Roles", serviceRolePath)
+	}
+	if err := mayTag(KindRole, nil, c.Tags); err != nil {
 		return nil, err
 	}
 	boundary, err := s.boundary(c.Account, c.Boundary)
@@ -142,7 +149,7 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 		return nil, err
 	}
 	e := &RoleCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Description: c.Description,
-		MaxSession: c.MaxSession, Trust: c.Trust, Boundary: boundary, Tags: tags, Created: m.Time}
+		MaxSession: c.MaxSession, Trust: c.Trust, Boundary: boundary, Tags: c.Tags, Created: m.Time}
 	if e.MaxSession == 0 {
 		e.MaxSession = DefaultMaxSession
 	}
@@ -151,7 +158,8 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *RoleCreated) evolve(s *State) {
 	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description, Created: e.Created,
-		MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary, Tags: e.Tags, Changed: s.position}
+		MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary,
+		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
 	s.roles.put(r.ID, r)
 	s.linkRole(r)
 }

@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// Tag is a key and a value put on an entity. Keys are unique on an entity
-// without regard to case and keep the case they were last given.
+// Tag is a key and a value put on an entity. Keys are unique on an entity and
+// keep the case they were last given; those of users and roles are unique
+// without regard to case, those of policies with it. An entity's tags are in
+// order of key.
 type Tag struct {
 	Key   string
 	Value string
@@ -28,7 +30,7 @@ func appendTags(b []byte, tags []Tag) []byte {
 type TagEntity struct {
 	Kind    Kind // KindUser, KindRole or KindPolicy
 	Account AccountID
-	Name    string
+	Name    string // of a policy, its ARN
 	Tags    []Tag
 }
 
@@ -43,7 +45,7 @@ type EntityTagged struct {
 type UntagEntity struct {
 	Kind    Kind
 	Account AccountID
-	Name    string
+	Name    string // of a policy, its ARN
 	Keys    []string
 }
 
@@ -54,15 +56,24 @@ type EntityUntagged struct {
 	Keys []string
 }
 
+// mustTag finds the user, role or policy that the command may tag.
+func (s *State) mustTag(kind Kind, account AccountID, name string, m Meta) (held, error) {
+	if kind != KindPolicy {
+		return s.mustHold(kind, account, name)
+	}
+	p, err := s.mustModify(name, m)
+	if err != nil {
+		return held{}, err
+	}
+	return p.held(), nil
+}
+
 func (c *TagEntity) decide(s *State, m Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Kind, c.Account, c.Name)
+	h, err := s.mustTag(c.Kind, c.Account, c.Name, m)
 	if err != nil {
 		return nil, err
 	}
-	if err := mayModify(h.account, m); err != nil {
-		return nil, err
-	}
-	if _, err := mergeTags(*h.tags, c.Tags); err != nil {
+	if err := mayTag(h.kind, *h.tags, c.Tags); err != nil {
 		return nil, err
 	}
 	return []Event{&EntityTagged{Kind: h.kind, ID: h.id, Tags: c.Tags}}, nil
@@ -70,17 +81,14 @@ func (c *TagEntity) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *EntityTagged) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) {
-		touch(s, h)
-		*h.tags = withTags(*h.tags, e.Tags)
+		s.touchTags(h)
+		*h.tags = withTags(e.Kind, *h.tags, e.Tags)
 	})
 }
 
 func (c *UntagEntity) decide(s *State, m Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Kind, c.Account, c.Name)
+	h, err := s.mustTag(c.Kind, c.Account, c.Name, m)
 	if err != nil {
-		return nil, err
-	}
-	if err := mayModify(h.account, m); err != nil {
 		return nil, err
 	}
 	return []Event{&EntityUntagged{Kind: h.kind, ID: h.id, Keys: c.Keys}}, nil
@@ -88,45 +96,65 @@ func (c *UntagEntity) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *EntityUntagged) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) {
-		touch(s, h)
+		s.touchTags(h)
 		*h.tags = without(*h.tags, func(t Tag) bool {
-			return slices.ContainsFunc(e.Keys, func(key string) bool { return strings.EqualFold(key, t.Key) })
+			return slices.ContainsFunc(e.Keys, func(key string) bool { return tagKey(e.Kind, key) == tagKey(e.Kind, t.Key) })
 		})
 	})
 }
 
-// touch notes a change of tags. Those of a principal can change what it is
-// allowed, those of a policy cannot change what its holders are.
-func touch(s *State, h held) {
+// touchTags notes a change of tags. Those of a user or role can change what it
+// is allowed, those of a policy cannot change what its holders are.
+func (s *State) touchTags(h held) {
 	if h.kind != KindPolicy {
 		*h.changed = s.position
 	}
 }
 
-// mergeTags is old with the tags of one request, if the rules allow them.
-func mergeTags(old, request []Tag) ([]Tag, error) {
-	for i, t := range request {
-		if slices.ContainsFunc(request[:i], func(o Tag) bool { return strings.EqualFold(o.Key, t.Key) }) {
-			return nil, refuse(InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		}
+// tagKey is what must be unique among the tags of an entity.
+func tagKey(kind Kind, key string) string {
+	if kind == KindPolicy {
+		return key
 	}
-	tags := withTags(old, request)
-	if len(tags) > MaxTags {
-		return nil, refuse(LimitExceeded, "The number of tags has reached the maximum limit.")
-	}
-	return tags, nil
+	return lower(key)
 }
 
-// withTags is old with more in memory of its own: known keys keep their place
-// and take the new case and value, others follow. Nil when there are none.
-func withTags(old, more []Tag) []Tag {
+// mayTag refuses the tags of a request that the rules do not allow on an entity that has old.
+func mayTag(kind Kind, old, request []Tag) error {
+	for i, t := range request {
+		if findTag(kind, request[:i], t.Key) >= 0 {
+			return refuse(InvalidInput, "%s", duplicateTags(kind))
+		}
+	}
+	if len(withTags(kind, old, request)) > MaxTags {
+		return refuse(LimitExceeded, "The number of tags has reached the maximum limit.")
+	}
+	return nil
+}
+
+func duplicateTags(kind Kind) string {
+	if kind == KindPolicy {
+		return "Duplicate tag keys found."
+	}
+	return "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+}
+
+func findTag(kind Kind, tags []Tag, key string) int {
+	key = tagKey(kind, key)
+	return slices.IndexFunc(tags, func(t Tag) bool { return tagKey(kind, t.Key) == key })
+}
+
+// withTags is old with more, in order of key and in memory of its own; nil when
+// there are none.
+func withTags(kind Kind, old, more []Tag) []Tag {
 	tags := slices.Clone(old)
 	for _, t := range more {
-		if i := slices.IndexFunc(tags, func(o Tag) bool { return strings.EqualFold(o.Key, t.Key) }); i >= 0 {
+		if i := findTag(kind, tags, t.Key); i >= 0 {
 			tags[i] = t
 		} else {
 			tags = append(tags, t)
 		}
 	}
-	return tags
+	slices.SortFunc(tags, func(a, b Tag) int { return strings.Compare(a.Key, b.Key) })
+	return slices.Clip(tags)
 }

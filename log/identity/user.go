@@ -89,19 +89,19 @@ func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCreate(c.Account, KindUser, c.Name, c.ID); err != nil {
 		return nil, err
 	}
-	tags, err := mergeTags(nil, c.Tags)
-	if err != nil {
+	if err := mayTag(KindUser, nil, c.Tags); err != nil {
 		return nil, err
 	}
 	boundary, err := s.boundary(c.Account, c.Boundary)
 	if err != nil {
 		return nil, err
 	}
-	return []Event{&UserCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Boundary: boundary, Tags: tags, Created: m.Time}}, nil
+	return []Event{&UserCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Boundary: boundary, Tags: c.Tags, Created: m.Time}}, nil
 }
 
 func (e *UserCreated) evolve(s *State) {
-	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Boundary: e.Boundary, Tags: e.Tags, Changed: s.position}
+	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Boundary: e.Boundary,
+		Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
 	s.users.put(u.ID, u)
 	s.linkUser(u)
 }
