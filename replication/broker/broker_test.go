@@ -1,0 +1,228 @@
+package broker_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/writ-iam/writ/replication/broker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, cfg broker.Config) *broker.Broker {
+	t.Helper()
+	b, err := broker.Start(t.Context(), withDefaults(t, cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	return b
+}
+
+func withDefaults(t *testing.T, cfg broker.Config) broker.Config {
+	if cfg.Name == "" {
+		cfg.Name = "a"
+	}
+	if cfg.Dir == "" {
+		cfg.Dir = filepath.Join(t.TempDir(), "broker")
+	}
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	return cfg
+}
+
+// ask speaks the client protocol by hand: it connects as the given user (none if
+// empty), sends the lines, and returns what the server says first after its greeting.
+func ask(t *testing.T, conn net.Conn, user, password string, lines ...string) string {
+	t.Helper()
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	if info, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(info, "INFO ") {
+		t.Fatalf("greeting %q, %v", info, err)
+	}
+	fmt.Fprintf(conn, `CONNECT {"verbose":false,"user":%q,"pass":%q,"headers":true}`+"\r\n", user, password)
+	for _, line := range append(lines, "PING") {
+		fmt.Fprint(conn, line, "\r\n")
+	}
+	answer, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(answer)
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	b := start(t, broker.Config{ClientAddr: "127.0.0.1:0"})
+	user, password := b.Credentials()
+	network := func() (net.Conn, error) { return net.Dial("tcp", b.ClientAddr()) }
+	for _, test := range []struct {
+		name           string
+		dial           func() (net.Conn, error)
+		user, password string
+		line           string
+		allowed        bool
+	}{
+		{"publisher publishes", b.InProcessConn, user, password, "PUB writ.x 0\r\n", true},
+		{"publisher deletes a stream", b.InProcessConn, user, password, "PUB $JS.API.STREAM.DELETE.x 0\r\n", true},
+		{"publisher purges", b.InProcessConn, user, password, "PUB $JS.API.STREAM.PURGE.x 0\r\n", false},
+		{"publisher deletes a message", b.InProcessConn, user, password, "PUB $JS.API.STREAM.MSG.DELETE.x 0\r\n", false},
+		{"wrong password", b.InProcessConn, user, "x", "PUB writ.x 0\r\n", false},
+		{"follower looks", network, "", "", "PUB $JS.API.STREAM.INFO.x 0\r\n", true},
+		{"follower consumes", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.y 0\r\n", true},
+		{"follower publishes", network, "", "", "PUB writ.x 0\r\n", false},
+		{"follower creates a stream", network, "", "", "PUB $JS.API.STREAM.CREATE.x 0\r\n", false},
+		{"follower deletes a stream", network, "", "", "PUB $JS.API.STREAM.DELETE.x 0\r\n", false},
+		{"follower listens in", network, "", "", "SUB writ.> 1", false},
+		{"follower has an inbox", network, "", "", "SUB _INBOX.x.> 1", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conn, err := test.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := ask(t, conn, test.user, test.password, test.line)
+			if allowed := answer == "PONG"; allowed != test.allowed {
+				t.Errorf("the server said %q", answer)
+			}
+		})
+	}
+}
+
+func TestReadyAndStop(t *testing.T) {
+	b := start(t, broker.Config{})
+	if err := b.Ready(); err != nil {
+		t.Error(err)
+	}
+	if b.ClientAddr() != "" || b.RouteAddr() != "" {
+		t.Errorf("listens on %q and %q", b.ClientAddr(), b.RouteAddr())
+	}
+	b.Stop()
+	if err := b.Ready(); err != broker.ErrStopped {
+		t.Error(err)
+	}
+	if _, err := b.InProcessConn(); err != broker.ErrStopped {
+		t.Error(err)
+	}
+}
+
+// TestStartsOverAnything starts where an earlier life, or something else, left a mess.
+func TestStartsOverAnything(t *testing.T) {
+	for name, mess := range map[string]func(dir string) error{
+		"a file instead of the directory": func(dir string) error { return os.WriteFile(dir, []byte("x"), 0o600) },
+		"garbage in the directory": func(dir string) error {
+			if err := os.MkdirAll(filepath.Join(dir, "jetstream", "$SYS"), 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "jetstream", "$SYS", "_js_"), []byte("garbage"), 0o600)
+		},
+		"a directory that cannot be read": func(dir string) error {
+			return os.MkdirAll(filepath.Join(dir, "locked", "up"), 0o000)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "broker")
+			if err := mess(dir); err != nil && !os.IsPermission(err) {
+				t.Fatal(err)
+			}
+			b := start(t, broker.Config{Dir: dir})
+			if err := b.Ready(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWipedWhileRunning(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "broker")
+	b := start(t, broker.Config{Dir: dir, ClientAddr: "127.0.0.1:0"})
+	addr := b.ClientAddr()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	// The server that was wiped is shut down, which ends its connections.
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for buf := make([]byte, 4096); err == nil; {
+		_, err = conn.Read(buf)
+	}
+	if os.IsTimeout(err) {
+		t.Fatal("the wiped server runs on")
+	}
+	for {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			continue // not there yet; the test's own timeout bounds this
+		}
+		if answer := ask(t, conn, "", ""); answer != "PONG" {
+			t.Errorf("the new server said %q", answer)
+		}
+		break
+	}
+}
+
+func TestRefusedConfigurations(t *testing.T) {
+	for name, cfg := range map[string]broker.Config{
+		"no TLS on a public address":      {ClientAddr: "0.0.0.0:0"},
+		"no TLS on a name":                {ClientAddr: "localhost:0"},
+		"TLS without client certificates": {ClientAddr: "127.0.0.1:0", ClientTLS: &tls.Config{}},
+		"routes without TLS":              {RouteAddr: "0.0.0.0:0", Cluster: "c", Routes: []string{"127.0.0.1:1"}},
+		"a cluster without its members":   {RouteAddr: "127.0.0.1:0", Cluster: "c"},
+		"a cluster without a name":        {RouteAddr: "127.0.0.1:0", Routes: []string{"127.0.0.1:1"}},
+		"an address that is none":         {ClientAddr: "127.0.0.1"},
+		"a port that is none":             {ClientAddr: "127.0.0.1:http"},
+		"a route that is none":            {RouteAddr: "127.0.0.1:0", Cluster: "c", Routes: []string{"127.0.0.1"}},
+		"less than no memory":             {Memory: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if b, err := broker.Start(t.Context(), withDefaults(t, cfg)); err == nil {
+				b.Stop()
+				t.Error("started")
+			}
+		})
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b, err := broker.Start(t.Context(), withDefaults(t, broker.Config{ClientAddr: taken.Addr().String()}))
+	if err == nil {
+		b.Stop()
+		t.Fatal("started")
+	}
+	if !strings.Contains(err.Error(), "address already in use") {
+		t.Error(err)
+	}
+}
+
+func TestStartIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b, err := broker.Start(ctx, withDefaults(t, broker.Config{})); err == nil {
+		b.Stop()
+		t.Error("started")
+	}
+}
