@@ -31,24 +31,40 @@ func malformed(at Position, message, detail string) *MalformedError {
 	return &MalformedError{Message: message, Detail: detail, Line: at.Line, Column: at.Column}
 }
 
-const messageSyntax = "Syntax errors in policy."
+// AWS has two parsers. Identity policies have one message for everything that
+// the grammar refuses; policies with principals have many. The messages of the
+// second are in the rules below.
+const (
+	messageSyntax       = "Syntax errors in policy."
+	messageJSON         = "This policy contains invalid Json"
+	messageVersion      = "The policy must contain a valid version string"
+	messageNoStatements = "Could not parse the policy: Statement is empty!"
+	messageOrganization = "The provided policy document does not meet the requirements of the specified policy type."
+)
 
 // Parse reads a policy document of any kind. It checks what AWS calls syntax:
 // JSON, known elements at most once each, their types, a known version, one of
 // Action and NotAction and so on, known condition operators. The error is a
-// *MalformedError. Validate does the rest.
+// *MalformedError with the message for identity policies. Validate does the
+// rest; ParseValid does both with the messages for the kind.
 //
 // Beyond JSON: a repeated member is an error, as AWS has it, and the text must
 // be valid UTF-8 of at most MaxDocument bytes.
-func Parse(text string) (doc *Document, err error) {
+func Parse(text string) (*Document, error) { return parse(text, KindManaged) }
+
+func parse(text string, kind Kind) (*Document, error) {
+	p := parser{scan: newScanner(text), kind: kind}
 	if len(text) > MaxDocument {
-		return nil, malformed(Position{1, 1}, messageSyntax, fmt.Sprintf("longer than %d bytes", MaxDocument))
+		p.fail(p.scan.at, messageJSON, fmt.Sprintf("longer than %d bytes", MaxDocument))
+		return nil, p.err
 	}
-	p := parser{scan: newScanner(text)}
 	p.advance()
-	doc = p.document()
+	if !p.isPunct('{') {
+		p.failJSON("want an object")
+	}
+	doc := p.document()
 	if p.err == nil && p.tok.kind != tokenEnd {
-		p.fail(p.tok.Position, "text after the document")
+		p.failJSON("text after the document")
 	}
 	if p.err != nil {
 		return nil, p.err
@@ -62,8 +78,12 @@ func Parse(text string) (doc *Document, err error) {
 type parser struct {
 	scan scanner
 	tok  token
+	kind Kind
 	err  *MalformedError
 }
+
+// principals tells that the kind has AWS's second parser.
+func (p *parser) principals() bool { return p.kind == KindTrust || p.kind == KindResource }
 
 func (p *parser) advance() {
 	if p.err != nil {
@@ -71,39 +91,72 @@ func (p *parser) advance() {
 	}
 	p.tok = p.scan.next()
 	if p.tok.kind == tokenInvalid {
-		p.fail(p.scan.at, "no JSON")
+		p.fail(p.scan.at, messageJSON, "no JSON")
 	}
 }
 
-func (p *parser) fail(at Position, detail string) {
-	if p.err == nil {
-		p.err = malformed(at, messageSyntax, detail)
-		p.tok = token{kind: tokenInvalid, Position: at}
+// fail records the first error. message is that of policies with principals.
+func (p *parser) fail(at Position, message, detail string) {
+	if p.err != nil {
+		return
 	}
+	switch {
+	case p.kind.organization():
+		message = messageOrganization
+	case !p.principals():
+		message = messageSyntax
+	}
+	p.err = malformed(at, message, detail)
+	p.tok = token{kind: tokenInvalid, Position: at}
+}
+
+// failJSON refuses the token because the text is no JSON with it.
+func (p *parser) failJSON(detail string) { p.fail(p.tok.Position, messageJSON, detail) }
+
+// failToken refuses the token because a policy has no such value here. AWS
+// names the place after the token, but after the quote that opens a string.
+func (p *parser) failToken(detail string) {
+	if p.tok.kind == tokenEnd || p.tok.kind == tokenPunct && p.tok.punct != '{' && p.tok.punct != '[' {
+		p.failJSON(detail)
+		return
+	}
+	at := p.tok.end
+	if p.tok.kind == tokenString {
+		at = p.tok.Position
+		at.Column++
+	}
+	p.fail(p.tok.Position, fmt.Sprintf("Syntax error at position (%d,%d)", at.Line, at.Column), detail)
 }
 
 func (p *parser) isPunct(c byte) bool { return p.tok.kind == tokenPunct && p.tok.punct == c }
 
 func (p *parser) punct(c byte) {
 	if !p.isPunct(c) {
-		p.fail(p.tok.Position, fmt.Sprintf("want %q", c))
+		p.failJSON(fmt.Sprintf("want %q", c))
 		return
 	}
 	p.advance()
 }
 
 // object reads an object and calls member for each name, with the value next.
-// Names must differ.
+// Names must differ. It returns the position after the object.
 func (p *parser) object(member func(name Text)) (end Position) {
+	if !p.isPunct('{') {
+		p.failToken("want an object")
+	}
 	p.punct('{')
 	seen := make(map[string]bool)
 	for first := true; p.err == nil && !p.isPunct('}'); first = false {
 		if !first {
 			p.punct(',')
 		}
-		name := p.text("a member name")
+		if p.tok.kind != tokenString {
+			p.failJSON("want a member name")
+		}
+		name := Text{Value: p.tok.text, Position: p.tok.Position}
+		p.advance()
 		if seen[name.Value] {
-			p.fail(name.Position, fmt.Sprintf("%q twice", name.Value))
+			p.failTwice(name, name.Value)
 		}
 		seen[name.Value] = true
 		p.punct(':')
@@ -114,6 +167,14 @@ func (p *parser) object(member func(name Text)) (end Position) {
 	end = p.tok.end
 	p.punct('}')
 	return end
+}
+
+func (p *parser) failTwice(name Text, element string) {
+	p.fail(name.Position, "Statement/policy already has instance of "+element, fmt.Sprintf("%q twice", element))
+}
+
+func (p *parser) failUnknown(name Text) {
+	p.fail(name.Position, "Unknown field "+name.Value, fmt.Sprintf("unknown element %q", name.Value))
 }
 
 // array reads an array and calls item for each element.
@@ -132,11 +193,11 @@ func (p *parser) array(item func()) {
 
 // text reads a string.
 func (p *parser) text(what string) Text {
-	t := Text{Value: p.tok.text, Position: p.tok.Position}
 	if p.tok.kind != tokenString {
-		p.fail(p.tok.Position, "want "+what)
+		p.failToken("want " + what)
 		return Text{}
 	}
+	t := Text{Value: p.tok.text, Position: p.tok.Position}
 	p.advance()
 	return t
 }
@@ -171,116 +232,4 @@ func (p *parser) list(item func() Text) List {
 func (p *parser) strings(what string) *List {
 	l := p.list(func() Text { return p.text(what) })
 	return &l
-}
-
-func (p *parser) document() *Document {
-	doc := &Document{Position: p.tok.Position}
-	statements := false
-	end := p.object(func(name Text) {
-		switch name.Value {
-		case "Version":
-			doc.Version = p.textPointer("a version")
-			if v := doc.Version.Value; v != Version2008 && v != Version2012 {
-				p.fail(doc.Version.Position, fmt.Sprintf("unknown version %q", v))
-			}
-		case "Id":
-			doc.ID = p.textPointer("an id")
-		case "Statement":
-			statements = true
-			doc.Statements = p.statements()
-		default:
-			p.fail(name.Position, fmt.Sprintf("unknown element %q", name.Value))
-		}
-	})
-	if !statements {
-		p.fail(end, "no Statement")
-	}
-	return doc
-}
-
-func (p *parser) statements() []DocumentStatement {
-	at := p.tok.Position
-	if !p.isPunct('[') {
-		return []DocumentStatement{p.statement()}
-	}
-	var all []DocumentStatement
-	p.array(func() { all = append(all, p.statement()) })
-	if len(all) == 0 {
-		p.fail(at, "no statement")
-	}
-	return all
-}
-
-func (p *parser) statement() DocumentStatement {
-	s := DocumentStatement{Position: p.tok.Position}
-	s.End = p.object(func(name Text) { p.element(&s, name) })
-	switch {
-	case s.Effect.Value == "":
-		p.fail(s.Position, "no Effect")
-	case s.Action != nil && s.NotAction != nil:
-		p.fail(s.NotAction.Position, "Action and NotAction in one statement")
-	case s.Resource != nil && s.NotResource != nil:
-		p.fail(s.NotResource.Position, "Resource and NotResource in one statement")
-	case s.Principal != nil && s.NotPrincipal != nil:
-		p.fail(s.NotPrincipal.Position, "Principal and NotPrincipal in one statement")
-	}
-	return s
-}
-
-func (p *parser) element(s *DocumentStatement, name Text) {
-	switch name.Value {
-	case "Sid":
-		s.Sid = p.textPointer("a statement id")
-	case "Effect":
-		s.Effect = p.text("an effect")
-		if effectOf(s.Effect.Value) == 0 {
-			p.fail(s.Effect.Position, fmt.Sprintf("unknown effect %q", s.Effect.Value))
-		}
-	case "Principal":
-		s.Principal = p.principal()
-	case "NotPrincipal":
-		s.NotPrincipal = p.principal()
-	case "Action":
-		s.Action = p.strings("an action")
-	case "NotAction":
-		s.NotAction = p.strings("an action")
-	case "Resource":
-		s.Resource = p.strings("a resource")
-	case "NotResource":
-		s.NotResource = p.strings("a resource")
-	case "Condition":
-		s.Condition = p.condition()
-	default:
-		p.fail(name.Position, fmt.Sprintf("unknown element %q", name.Value))
-	}
-}
-
-func (p *parser) principal() *PrincipalElement {
-	e := &PrincipalElement{Position: p.tok.Position}
-	if p.tok.kind == tokenString {
-		e.Bare = p.textPointer("a principal")
-		return e
-	}
-	p.object(func(name Text) {
-		values := p.strings("a principal")
-		e.Groups = append(e.Groups, PrincipalGroup{Type: name, Values: *values})
-	})
-	return e
-}
-
-func (p *parser) condition() *ConditionElement {
-	e := &ConditionElement{Position: p.tok.Position}
-	p.object(func(name Text) {
-		block := ConditionBlock{Operator: name}
-		p.object(func(key Text) {
-			values := p.list(p.scalar)
-			block.Keys = append(block.Keys, ConditionKey{Key: key, Values: values})
-		})
-		// AWS lets an unknown operator pass as long as it has no keys.
-		if _, ok := parseOperator(name.Value); !ok && len(block.Keys) > 0 {
-			p.fail(name.Position, fmt.Sprintf("unknown condition operator %q", name.Value))
-		}
-		e.Blocks = append(e.Blocks, block)
-	})
-	return e
 }
