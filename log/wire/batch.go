@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// formatBatch begins the head of every batch. A stored number is forever.
+const formatBatch uint8 = 1
+
+// An encoded batch is three values: the head, its SHA-256, and the list of event
+// payloads. The head holds every field of the batch and, of each event, the kind
+// number, the version and the SHA-256 of its payload. So the hash covers
+// everything, and one payload can be erased (nil in its place) while the chain
+// is still proved.
+
+// entry is what the head says of one event.
+type entry struct {
+	number  uint64
+	version uint64
+	sum     [sha256.Size]byte
+}
+
+func (c *coder) entry(v *entry) {
+	num(c, &v.number)
+	num(c, &v.version)
+	c.fixed(v.sum[:])
+}
+
+// fields codes the head except for its entries.
+func (c *coder) fields(b *event.Batch) {
+	format := formatBatch
+	num(c, &format)
+	if c.err == nil && format != formatBatch {
+		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
+	}
+	atom(c, &b.Cluster)
+	atom(c, &b.Incarnation)
+	num(c, &b.Position)
+	num(c, &b.Index)
+	num(c, &b.Term)
+	c.cause(&b.Cause)
+	c.digest(&b.State)
+	c.fixed(b.Prev[:])
+}
+
+func (c *coder) digest(d *identity.Digest) {
+	for i := range d {
+		num(c, &d[i])
+	}
+}
+
+// EncodeBatch makes the bytes of a batch and sets its Hash. One that exceeds
+// MaxBatchSize gives ErrTooLarge.
+func EncodeBatch(b *event.Batch) ([]byte, error) {
+	c := writer()
+	defer c.release()
+	entries := make([]entry, len(b.Events))
+	ends := make([]int, len(b.Events))
+	for i, e := range b.Events {
+		k, err := eventKinds.of(e)
+		if err != nil {
+			return nil, err
+		}
+		start := c.out.Len()
+		c.version = k.version
+		k.visit(c, e)
+		ends[i] = c.out.Len()
+		entries[i] = entry{k.number, k.version, sha256.Sum256(c.out.Bytes()[start:])}
+	}
+	payloads := c.out.Len()
+	c.fields(b)
+	list(c, &entries, (*coder).entry)
+	end := c.out.Len()
+	hash := sha256.Sum256(c.out.Bytes()[payloads:])
+
+	// What is copied below was written above, before it in the same buffer.
+	c.bin(c.out.Bytes()[payloads:end])
+	c.bin(hash[:])
+	n := len(ends)
+	c.length(&n)
+	start := 0
+	for _, stop := range ends {
+		c.bin(c.out.Bytes()[start:stop])
+		start = stop
+	}
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("encode batch %d: %w", b.Position, err)
+	}
+	encoded := c.out.Bytes()[end:]
+	if len(encoded) > MaxBatchSize {
+		return nil, fmt.Errorf("encode batch %d: %w: %d bytes, at most %d", b.Position, ErrTooLarge, len(encoded), MaxBatchSize)
+	}
+	b.Hash = hash
+	return bytes.Clone(encoded), nil
+}
+
+// DecodeBatch reads what EncodeBatch made and checks every hash in it. A payload
+// that was erased gives ErrShredded.
+func DecodeBatch(b []byte) (*event.Batch, error) {
+	batch, err := decodeBatch(b, true)
+	if err != nil {
+		return nil, fmt.Errorf("decode batch: %w", err)
+	}
+	return batch, nil
+}
+
+// PeekBatch returns a batch's place in the chain without reading its events. All
+// hashes are checked; a payload that was erased is none of its concern.
+func PeekBatch(b []byte) (head event.Head, prev event.Hash, err error) {
+	batch, err := decodeBatch(b, false)
+	if err != nil {
+		return event.Head{}, event.Hash{}, fmt.Errorf("peek at batch: %w", err)
+	}
+	return batch.Head(), batch.Prev, nil
+}
+
+func decodeBatch(b []byte, events bool) (*event.Batch, error) {
+	if len(b) > MaxBatchSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxBatchSize)
+	}
+	c := reader(b)
+	defer c.release()
+	head, _ := c.take()
+	batch := new(event.Batch)
+	c.fixed(batch.Hash[:])
+	var room [4]payload
+	payloads := room[:0]
+	n := 0
+	c.length(&n)
+	for range n {
+		bytes, ok := c.take()
+		if !ok {
+			break
+		}
+		payloads = append(payloads, payload{bytes: bytes})
+	}
+	if err := c.done(); err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(head) != batch.Hash {
+		return nil, corrupt("the SHA-256 does not match")
+	}
+	if err := c.head(head, batch, payloads); err != nil {
+		return nil, err
+	}
+	if !events {
+		return batch, nil
+	}
+	batch.Events = make([]identity.Event, len(payloads))
+	for i := range payloads {
+		e, err := c.event(&payloads[i])
+		if err != nil {
+			return nil, fmt.Errorf("event %d of batch %d: %w", i+1, batch.Position, err)
+		}
+		batch.Events[i] = e
+	}
+	return batch, nil
+}
+
+// payload is the bytes of one event, nil when erased, and what the head says of it.
+type payload struct {
+	entry
+	bytes []byte
+}
+
+// head reads the head's fields into batch and its entries into payloads, and
+// checks the payloads against their hashes.
+func (c *coder) head(head []byte, batch *event.Batch, payloads []payload) error {
+	c.reset(head)
+	c.fields(batch)
+	n := len(payloads)
+	c.length(&n)
+	if c.err == nil && n != len(payloads) {
+		c.fail(corrupt("%d payloads for %d events", len(payloads), n))
+	}
+	for i := range payloads {
+		p := &payloads[i]
+		c.entry(&p.entry)
+		if c.err == nil && p.bytes != nil && sha256.Sum256(p.bytes) != p.sum {
+			c.fail(corrupt("the SHA-256 of event %d does not match", i+1))
+		}
+	}
+	return c.done()
+}
+
+func (c *coder) event(p *payload) (identity.Event, error) {
+	k, err := eventKinds.at(p.number, p.version)
+	if err != nil {
+		return nil, err
+	}
+	if p.bytes == nil {
+		return nil, ErrShredded
+	}
+	c.reset(p.bytes)
+	c.version = p.version
+	e := k.make()
+	k.visit(c, e)
+	return e, c.done()
+}

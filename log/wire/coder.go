@@ -1,0 +1,299 @@
+package wire
+
+import (
+	"bytes"
+	"hash/maphash"
+	"io"
+	"sync"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// coder writes or reads values one after another. Its methods, and the visitors
+// built on them, do the one or the other to the variable they are given, so that
+// a type's fields are listed once. The first error sticks; after it nothing is
+// written and variables keep what they had.
+type coder struct {
+	reading bool
+	version uint64 // of the kind whose fields are being coded
+	err     error
+
+	out bytes.Buffer
+	enc *msgpack.Encoder // into out
+
+	src []byte
+	in  bytes.Reader     // over src
+	dec *msgpack.Decoder // of in
+
+	atoms atoms
+}
+
+// coders keeps coders for reuse; one is 80 KiB, for the strings it remembers.
+var coders = sync.Pool{New: func() any {
+	c := &coder{atoms: atoms{seed: maphash.MakeSeed()}}
+	c.enc = msgpack.NewEncoder(&c.out)
+	c.dec = msgpack.NewDecoder(&c.in)
+	return c
+}}
+
+// writer returns a coder with nothing written; release gives it back.
+func writer() *coder {
+	c := coders.Get().(*coder)
+	c.reading, c.err = false, nil
+	c.out.Reset()
+	return c
+}
+
+// reader returns a coder that reads b; release gives it back.
+func reader(b []byte) *coder {
+	c := coders.Get().(*coder)
+	c.reset(b)
+	return c
+}
+
+// reset makes c read b from its beginning.
+func (c *coder) reset(b []byte) {
+	c.reading, c.err = true, nil
+	c.src = b
+	c.in.Reset(b)
+}
+
+// maxKept bounds the buffer of a coder that is kept for reuse.
+const maxKept = 1 << 20
+
+func (c *coder) release() {
+	c.src = nil
+	c.in.Reset(nil)
+	if c.out.Cap() > maxKept {
+		c.out = bytes.Buffer{}
+	}
+	coders.Put(c)
+}
+
+func (c *coder) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// done returns the first error, which is ErrCorrupt when c read and something is left over.
+func (c *coder) done() error {
+	if c.err == nil && c.reading && c.in.Len() > 0 {
+		c.err = corrupt("%d bytes left over", c.in.Len())
+	}
+	return c.err
+}
+
+// check takes the error of a msgpack call.
+func (c *coder) check(err error) bool {
+	switch {
+	case err == nil:
+		return true
+	case c.reading:
+		c.fail(corrupt("at byte %d of %d: %v", len(c.src)-c.in.Len(), len(c.src), err))
+	default:
+		c.fail(err)
+	}
+	return false
+}
+
+// take reads a length and returns that many bytes of the source, not copied. It
+// is nil, with ok, where nil was written.
+func (c *coder) take() (b []byte, ok bool) {
+	n, err := c.dec.DecodeBytesLen()
+	if !c.check(err) || n < 0 {
+		return nil, c.err == nil
+	}
+	at := len(c.src) - c.in.Len()
+	if n > c.in.Len() {
+		c.fail(corrupt("%d bytes announced at byte %d of %d", n, at, len(c.src)))
+		return nil, false
+	}
+	_, err = c.in.Seek(int64(n), io.SeekCurrent)
+	return c.src[at : at+n : at+n], c.check(err)
+}
+
+// str codes a string that is likely to be unique.
+func str[S ~string](c *coder, s *S) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.check(c.enc.EncodeString(string(*s)))
+	} else if b, ok := c.take(); ok {
+		*s = S(b)
+	}
+}
+
+// atom codes a string that many values share, such as the id of an account or a
+// group. Reading it again gives the same memory.
+func atom[S ~string](c *coder, s *S) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.check(c.enc.EncodeString(string(*s)))
+	} else if b, ok := c.take(); ok {
+		*s = S(c.atoms.of(b))
+	}
+}
+
+// num codes an integer.
+func num[N ~int | ~int64 | ~uint64 | ~uint32 | ~uint8](c *coder, n *N) {
+	var zero N
+	signed := zero-1 < zero
+	switch {
+	case c.err != nil:
+	case !c.reading && signed:
+		c.check(c.enc.EncodeInt(int64(*n)))
+	case !c.reading:
+		c.check(c.enc.EncodeUint(uint64(*n)))
+	case signed:
+		v, err := c.dec.DecodeInt64()
+		if c.check(err) {
+			*n = N(v)
+		}
+	default:
+		v, err := c.dec.DecodeUint64()
+		if c.check(err) && uint64(N(v)) != v {
+			c.fail(corrupt("number %d out of range", v))
+		}
+		*n = N(v)
+	}
+}
+
+// flag codes a truth value.
+func (c *coder) flag(v *bool) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.check(c.enc.EncodeBool(*v))
+		return
+	}
+	got, err := c.dec.DecodeBool()
+	if c.check(err) {
+		*v = got
+	}
+}
+
+// blob codes bytes of any length; no bytes are nil.
+func (c *coder) blob(v *[]byte) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.bin(*v)
+	} else if b, ok := c.take(); ok && len(b) > 0 {
+		*v = bytes.Clone(b)
+	}
+}
+
+// fixed codes bytes whose number is known, such as a hash.
+func (c *coder) fixed(v []byte) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.bin(v)
+		return
+	}
+	b, ok := c.take()
+	switch {
+	case !ok:
+	case len(b) != len(v):
+		c.fail(corrupt("%d bytes where %d belong", len(b), len(v)))
+	default:
+		copy(v, b)
+	}
+}
+
+// bin writes bytes and never nil.
+func (c *coder) bin(b []byte) {
+	if c.check(c.enc.EncodeBytesLen(len(b))) {
+		c.out.Write(b)
+	}
+}
+
+// length codes the number of elements that follow.
+func (c *coder) length(n *int) {
+	if c.err != nil {
+		return
+	}
+	if !c.reading {
+		c.check(c.enc.EncodeArrayLen(*n))
+		return
+	}
+	got, err := c.dec.DecodeArrayLen()
+	switch {
+	case !c.check(err):
+	case got < 0 || got > c.in.Len(): // an element is at least a byte
+		c.fail(corrupt("%d elements announced in %d bytes", got, c.in.Len()))
+	default:
+		*n = got
+	}
+}
+
+// firstRoom bounds what is allocated for a list before its elements are seen.
+const firstRoom = 64
+
+// list codes a slice; an empty one is nil.
+func list[T any](c *coder, v *[]T, elem func(*coder, *T)) {
+	n := len(*v)
+	c.length(&n)
+	if !c.reading {
+		for i := range *v {
+			elem(c, &(*v)[i])
+		}
+		return
+	}
+	if c.err != nil || n == 0 {
+		return
+	}
+	items := make([]T, 0, min(n, firstRoom))
+	for range n {
+		var item T
+		if elem(c, &item); c.err != nil {
+			return
+		}
+		items = append(items, item)
+	}
+	*v = items
+}
+
+// option codes a value that may be missing.
+func option[T any](c *coder, v **T, elem func(*coder, *T)) {
+	there := *v != nil
+	c.flag(&there)
+	if c.err != nil || !there {
+		return
+	}
+	if c.reading {
+		*v = new(T)
+	}
+	elem(c, *v)
+}
+
+// Limits of the strings a coder remembers.
+const (
+	atomSlots = 1 << 12
+	maxAtom   = 64 // bytes
+)
+
+// atoms remembers recently read strings, one per slot of their hash, so that
+// equal strings share memory. It forgets rather than grows.
+type atoms struct {
+	seed  maphash.Seed
+	slots [atomSlots]string
+}
+
+func (a *atoms) of(b []byte) string {
+	if len(b) > maxAtom {
+		return string(b)
+	}
+	slot := &a.slots[maphash.Bytes(a.seed, b)%atomSlots]
+	if *slot != string(b) {
+		*slot = string(b)
+	}
+	return *slot
+}

@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// The formats of an entry of the Raft log: what its first byte says. A stored
+// number is forever.
+const (
+	formatCommand uint8 = 1
+	formatMark    uint8 = 2
+)
+
+// EncodeCommand makes the entry of the Raft log for a command: format, cluster,
+// incarnation, cause, base, handler number and version, the handler's own
+// fields, and the SHA-256 of all that. A command that exceeds MaxCommandSize
+// gives ErrTooLarge.
+func EncodeCommand(cmd *event.Command) ([]byte, error) {
+	k, err := commandKinds.of(cmd.Content)
+	if err != nil {
+		return nil, err
+	}
+	c := writer()
+	defer c.release()
+	format, number, version := formatCommand, k.number, k.version
+	num(c, &format)
+	c.envelope(cmd)
+	num(c, &number)
+	num(c, &version)
+	c.version = version
+	k.visit(c, cmd.Content)
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", cmd.Content, err)
+	}
+	return c.sealed()
+}
+
+// DecodeCommand reads what EncodeCommand made.
+func DecodeCommand(b []byte) (*event.Command, error) {
+	c, err := openSealed(b, formatCommand, "command format")
+	if err != nil {
+		return nil, fmt.Errorf("decode command: %w", err)
+	}
+	defer c.release()
+	cmd := new(event.Command)
+	var number, version uint64
+	c.envelope(cmd)
+	num(c, &number)
+	num(c, &version)
+	if c.err != nil {
+		return nil, fmt.Errorf("decode command: %w", c.err)
+	}
+	k, err := commandKinds.at(number, version)
+	if err != nil {
+		return nil, fmt.Errorf("decode command: %w", err)
+	}
+	c.version = version
+	cmd.Content = k.make()
+	k.visit(c, cmd.Content)
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("decode %T: %w", cmd.Content, err)
+	}
+	return cmd, nil
+}
+
+func (c *coder) envelope(cmd *event.Command) {
+	atom(c, &cmd.Cluster)
+	atom(c, &cmd.Incarnation)
+	c.cause(&cmd.Cause)
+	num(c, &cmd.Base.Position)
+	c.fixed(cmd.Base.Hash[:])
+}
+
+func (c *coder) cause(v *event.Cause) {
+	num(c, &v.Time)
+	c.fixed(v.Key[:])
+	atom(c, &v.By.Account)
+	atom(c, &v.By.Principal)
+	atom(c, &v.By.Credential)
+	num(c, &v.By.AuthorizedAt)
+	str(c, &v.Request)
+	atom(c, &v.Action)
+	atom(c, &v.Source)
+}
+
+// Mark is an entry of the Raft log that changes no state and makes no batch.
+// Committed, it proves that its term's leader still led after it was proposed.
+type Mark struct {
+	Cluster string
+	Term    uint64     // in which it was proposed
+	Head    event.Head // of the proposer; a state machine that differs there has diverged
+	Floor   event.Position
+}
+
+// EncodeMark makes the entry of the Raft log for a mark, with the SHA-256 of its
+// fields at the end.
+func EncodeMark(m *Mark) ([]byte, error) {
+	c := writer()
+	defer c.release()
+	format := formatMark
+	num(c, &format)
+	c.mark(m)
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("encode mark: %w", err)
+	}
+	return c.sealed()
+}
+
+// IsMark says whether an entry of the Raft log claims to be a mark and not a command.
+func IsMark(b []byte) bool { return len(b) > 0 && b[0] == formatMark }
+
+// DecodeMark reads what EncodeMark made.
+func DecodeMark(b []byte) (*Mark, error) {
+	c, err := openSealed(b, formatMark, "mark format")
+	if err != nil {
+		return nil, fmt.Errorf("decode mark: %w", err)
+	}
+	defer c.release()
+	m := new(Mark)
+	c.mark(m)
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("decode mark: %w", err)
+	}
+	return m, nil
+}
+
+func (c *coder) mark(m *Mark) {
+	atom(c, &m.Cluster)
+	num(c, &m.Term)
+	num(c, &m.Head.Position)
+	c.fixed(m.Head.Hash[:])
+	num(c, &m.Floor)
+}
+
+// sealed returns a copy of what was written with its SHA-256 appended.
+func (c *coder) sealed() ([]byte, error) {
+	size := c.out.Len() + sha256.Size
+	if size > MaxCommandSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, MaxCommandSize)
+	}
+	sum := sha256.Sum256(c.out.Bytes())
+	return append(append(make([]byte, 0, size), c.out.Bytes()...), sum[:]...), nil
+}
+
+// openSealed checks the SHA-256 at the end of b and returns a reader of the rest
+// behind its format. The caller releases it unless there is an error.
+func openSealed(b []byte, want uint8, what string) (*coder, error) {
+	if len(b) > MaxCommandSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxCommandSize)
+	}
+	if len(b) < sha256.Size {
+		return nil, corrupt("%d bytes", len(b))
+	}
+	body, seal := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], seal) {
+		return nil, corrupt("the SHA-256 does not match")
+	}
+	c := reader(body)
+	var format uint8
+	if num(c, &format); c.err != nil || format != want {
+		err := c.err
+		c.release()
+		if err == nil {
+			err = &UnknownError{What: what, Number: uint64(format)}
+		}
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,281 @@
+package wire
+
+import "github.com/writ-iam/writ/log/identity"
+
+// commandKinds numbers the handlers of commands. A stored number is forever:
+// append, never reorder or reuse.
+var commandKinds = newKinds("command",
+	command(1, 1, bootstrap),
+	command(2, 1, raiseStreamGeneration),
+	command(3, 1, raiseFeatureLevel),
+	command(4, 1, registerReplica),
+	command(5, 1, drainReplica),
+	command(6, 1, removeReplica),
+	command(7, 1, createAccount),
+	command(8, 1, setAccountAlias),
+	command(9, 1, deleteAccountAlias),
+	command(10, 1, setAccountQuotas),
+	command(11, 1, createUser),
+	command(12, 1, updateUser),
+	command(13, 1, deleteUser),
+	command(14, 1, createGroup),
+	command(15, 1, updateGroup),
+	command(16, 1, deleteGroup),
+	command(17, 1, addUserToGroup),
+	command(18, 1, removeUserFromGroup),
+	command(19, 1, createRole),
+	command(20, 1, updateRole),
+	command(21, 1, updateTrust),
+	command(22, 1, deleteRole),
+	command(23, 1, createPolicy),
+	command(24, 1, deletePolicy),
+	command(25, 1, createPolicyVersion),
+	command(26, 1, deletePolicyVersion),
+	command(27, 1, setDefaultPolicyVersion),
+	command(28, 1, putInlinePolicy),
+	command(29, 1, deleteInlinePolicy),
+	command(30, 1, attachPolicy),
+	command(31, 1, detachPolicy),
+	command(32, 1, setBoundary),
+	command(33, 1, createAccessKey),
+	command(34, 1, updateAccessKey),
+	command(35, 1, deleteAccessKey),
+	command(36, 1, tagEntity),
+	command(37, 1, untagEntity),
+)
+
+// The cluster.
+
+func bootstrap(c *coder, v *identity.Bootstrap) {
+	str(c, &v.Cluster)
+	str(c, &v.Incarnation)
+	atom(c, &v.Account)
+	newAccessKey(c, &v.RootKey)
+	list(c, &v.Managed, createPolicy)
+}
+
+func raiseStreamGeneration(c *coder, v *identity.RaiseStreamGeneration) { num(c, &v.From) }
+
+func raiseFeatureLevel(c *coder, v *identity.RaiseFeatureLevel) { num(c, &v.Level) }
+
+func registerReplica(c *coder, v *identity.RegisterReplica) {
+	str(c, &v.Name)
+	atom(c, &v.Region)
+	atom(c, &v.Class)
+}
+
+func drainReplica(c *coder, v *identity.DrainReplica) { str(c, &v.Name) }
+
+func removeReplica(c *coder, v *identity.RemoveReplica) { str(c, &v.Name) }
+
+// Accounts.
+
+func createAccount(c *coder, v *identity.CreateAccount) {
+	str(c, &v.ID)
+	newAccessKey(c, &v.RootKey)
+}
+
+func setAccountAlias(c *coder, v *identity.SetAccountAlias) {
+	atom(c, &v.Account)
+	str(c, &v.Alias)
+}
+
+func deleteAccountAlias(c *coder, v *identity.DeleteAccountAlias) {
+	atom(c, &v.Account)
+	str(c, &v.Alias)
+}
+
+func setAccountQuotas(c *coder, v *identity.SetAccountQuotas) {
+	atom(c, &v.Account)
+	quotas(c, &v.Quotas)
+}
+
+// Users and groups.
+
+func createUser(c *coder, v *identity.CreateUser) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+}
+
+func updateUser(c *coder, v *identity.UpdateUser) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.NewName)
+	atom(c, &v.NewPath)
+}
+
+func deleteUser(c *coder, v *identity.DeleteUser) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+func createGroup(c *coder, v *identity.CreateGroup) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+}
+
+func updateGroup(c *coder, v *identity.UpdateGroup) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.NewName)
+	atom(c, &v.NewPath)
+}
+
+func deleteGroup(c *coder, v *identity.DeleteGroup) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+func addUserToGroup(c *coder, v *identity.AddUserToGroup) {
+	atom(c, &v.Account)
+	atom(c, &v.Group)
+	str(c, &v.User)
+}
+
+func removeUserFromGroup(c *coder, v *identity.RemoveUserFromGroup) {
+	atom(c, &v.Account)
+	atom(c, &v.Group)
+	str(c, &v.User)
+}
+
+// Roles.
+
+func createRole(c *coder, v *identity.CreateRole) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.MaxSession)
+	str(c, &v.Trust)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+}
+
+func updateRole(c *coder, v *identity.UpdateRole) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	option(c, &v.Description, str)
+	option(c, &v.MaxSession, num)
+}
+
+func updateTrust(c *coder, v *identity.UpdateTrust) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.Trust)
+}
+
+func deleteRole(c *coder, v *identity.DeleteRole) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+// Policies.
+
+func createPolicy(c *coder, v *identity.CreatePolicy) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	str(c, &v.Document)
+	list(c, &v.Tags, tag)
+}
+
+func deletePolicy(c *coder, v *identity.DeletePolicy) { str(c, &v.ARN) }
+
+func createPolicyVersion(c *coder, v *identity.CreatePolicyVersion) {
+	str(c, &v.ARN)
+	str(c, &v.Document)
+	c.flag(&v.Default)
+}
+
+func deletePolicyVersion(c *coder, v *identity.DeletePolicyVersion) {
+	str(c, &v.ARN)
+	num(c, &v.Number)
+}
+
+func setDefaultPolicyVersion(c *coder, v *identity.SetDefaultPolicyVersion) {
+	str(c, &v.ARN)
+	num(c, &v.Number)
+}
+
+func putInlinePolicy(c *coder, v *identity.PutInlinePolicy) {
+	owner(c, &v.Owner)
+	str(c, &v.Name)
+	str(c, &v.Document)
+}
+
+func deleteInlinePolicy(c *coder, v *identity.DeleteInlinePolicy) {
+	owner(c, &v.Owner)
+	str(c, &v.Name)
+}
+
+func attachPolicy(c *coder, v *identity.AttachPolicy) {
+	owner(c, &v.Owner)
+	str(c, &v.Policy)
+}
+
+func detachPolicy(c *coder, v *identity.DetachPolicy) {
+	owner(c, &v.Owner)
+	str(c, &v.Policy)
+}
+
+func setBoundary(c *coder, v *identity.SetBoundary) {
+	owner(c, &v.Owner)
+	str(c, &v.Policy)
+}
+
+// Access keys and tags.
+
+func createAccessKey(c *coder, v *identity.CreateAccessKey) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	newAccessKey(c, &v.Key)
+}
+
+func updateAccessKey(c *coder, v *identity.UpdateAccessKey) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	str(c, &v.ID)
+	c.flag(&v.Active)
+}
+
+func deleteAccessKey(c *coder, v *identity.DeleteAccessKey) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	str(c, &v.ID)
+}
+
+func tagEntity(c *coder, v *identity.TagEntity) {
+	num(c, &v.Kind)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	list(c, &v.Tags, tag)
+}
+
+func untagEntity(c *coder, v *identity.UntagEntity) {
+	num(c, &v.Kind)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	list(c, &v.Keys, atom)
+}
+
+// Parts of commands.
+
+func owner(c *coder, v *identity.Owner) {
+	num(c, &v.Kind)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+func newAccessKey(c *coder, v *identity.NewAccessKey) {
+	str(c, &v.ID)
+	c.blob(&v.Sealed)
+}

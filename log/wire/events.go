@@ -1,0 +1,262 @@
+package wire
+
+import "github.com/writ-iam/writ/log/identity"
+
+// eventKinds numbers the events. A stored number is forever: append, never
+// reorder or reuse.
+var eventKinds = newKinds("event",
+	change(1, 1, clusterBootstrapped),
+	change(2, 1, streamGenerationRaised),
+	change(3, 1, featureLevelRaised),
+	change(4, 1, replicaRegistered),
+	change(5, 1, replicaDrained),
+	change(6, 1, replicaRemoved),
+	change(7, 1, accountCreated),
+	change(8, 1, accountAliasSet),
+	change(9, 1, accountAliasDeleted),
+	change(10, 1, accountQuotasSet),
+	change(11, 1, userCreated),
+	change(12, 1, userUpdated),
+	change(13, 1, userDeleted),
+	change(14, 1, groupCreated),
+	change(15, 1, groupUpdated),
+	change(16, 1, groupDeleted),
+	change(17, 1, userAddedToGroup),
+	change(18, 1, userRemovedFromGroup),
+	change(19, 1, roleCreated),
+	change(20, 1, roleUpdated),
+	change(21, 1, trustUpdated),
+	change(22, 1, roleDeleted),
+	change(23, 1, policyCreated),
+	change(24, 1, policyDeleted),
+	change(25, 1, policyVersionCreated),
+	change(26, 1, policyVersionDeleted),
+	change(27, 1, defaultPolicyVersionSet),
+	change(28, 1, inlinePolicyPut),
+	change(29, 1, inlinePolicyDeleted),
+	change(30, 1, policyAttached),
+	change(31, 1, policyDetached),
+	change(32, 1, boundarySet),
+	change(33, 1, accessKeyCreated),
+	change(34, 1, accessKeyUpdated),
+	change(35, 1, accessKeyDeleted),
+	change(36, 1, entityTagged),
+	change(37, 1, entityUntagged),
+)
+
+// The cluster.
+
+func clusterBootstrapped(c *coder, v *identity.ClusterBootstrapped) {
+	str(c, &v.Cluster)
+	str(c, &v.Incarnation)
+	num(c, &v.FeatureLevel)
+}
+
+func streamGenerationRaised(c *coder, v *identity.StreamGenerationRaised) { num(c, &v.Generation) }
+
+func featureLevelRaised(c *coder, v *identity.FeatureLevelRaised) { num(c, &v.Level) }
+
+func replicaRegistered(c *coder, v *identity.ReplicaRegistered) {
+	str(c, &v.Name)
+	atom(c, &v.Region)
+	atom(c, &v.Class)
+}
+
+func replicaDrained(c *coder, v *identity.ReplicaDrained) { str(c, &v.Name) }
+
+func replicaRemoved(c *coder, v *identity.ReplicaRemoved) { str(c, &v.Name) }
+
+// Accounts.
+
+func accountCreated(c *coder, v *identity.AccountCreated) {
+	atom(c, &v.ID)
+	num(c, &v.Created)
+}
+
+func accountAliasSet(c *coder, v *identity.AccountAliasSet) {
+	atom(c, &v.Account)
+	str(c, &v.Alias)
+}
+
+func accountAliasDeleted(c *coder, v *identity.AccountAliasDeleted) {
+	atom(c, &v.Account)
+	str(c, &v.Alias)
+}
+
+func accountQuotasSet(c *coder, v *identity.AccountQuotasSet) {
+	atom(c, &v.Account)
+	quotas(c, &v.Quotas)
+}
+
+// Users and groups.
+
+func userCreated(c *coder, v *identity.UserCreated) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func userUpdated(c *coder, v *identity.UserUpdated) {
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+}
+
+func userDeleted(c *coder, v *identity.UserDeleted) { str(c, &v.ID) }
+
+func groupCreated(c *coder, v *identity.GroupCreated) {
+	atom(c, &v.Account)
+	atom(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	num(c, &v.Created)
+}
+
+func groupUpdated(c *coder, v *identity.GroupUpdated) {
+	atom(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+}
+
+func groupDeleted(c *coder, v *identity.GroupDeleted) { atom(c, &v.ID) }
+
+func userAddedToGroup(c *coder, v *identity.UserAddedToGroup) {
+	atom(c, &v.Group)
+	str(c, &v.User)
+}
+
+func userRemovedFromGroup(c *coder, v *identity.UserRemovedFromGroup) {
+	atom(c, &v.Group)
+	str(c, &v.User)
+}
+
+// Roles.
+
+func roleCreated(c *coder, v *identity.RoleCreated) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.MaxSession)
+	str(c, &v.Trust)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func roleUpdated(c *coder, v *identity.RoleUpdated) {
+	str(c, &v.ID)
+	str(c, &v.Description)
+	num(c, &v.MaxSession)
+}
+
+func trustUpdated(c *coder, v *identity.TrustUpdated) {
+	str(c, &v.ID)
+	str(c, &v.Trust)
+}
+
+func roleDeleted(c *coder, v *identity.RoleDeleted) { str(c, &v.ID) }
+
+// Policies.
+
+func policyCreated(c *coder, v *identity.PolicyCreated) {
+	atom(c, &v.Account)
+	atom(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	str(c, &v.Document)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func policyDeleted(c *coder, v *identity.PolicyDeleted) { atom(c, &v.ID) }
+
+func policyVersionCreated(c *coder, v *identity.PolicyVersionCreated) {
+	atom(c, &v.ID)
+	num(c, &v.Number)
+	str(c, &v.Document)
+	c.flag(&v.Default)
+	num(c, &v.Created)
+}
+
+func policyVersionDeleted(c *coder, v *identity.PolicyVersionDeleted) {
+	atom(c, &v.ID)
+	num(c, &v.Number)
+	num(c, &v.At)
+}
+
+func defaultPolicyVersionSet(c *coder, v *identity.DefaultPolicyVersionSet) {
+	atom(c, &v.ID)
+	num(c, &v.Number)
+	num(c, &v.At)
+}
+
+func inlinePolicyPut(c *coder, v *identity.InlinePolicyPut) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	atom(c, &v.Name)
+	str(c, &v.Document)
+}
+
+func inlinePolicyDeleted(c *coder, v *identity.InlinePolicyDeleted) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	atom(c, &v.Name)
+}
+
+func policyAttached(c *coder, v *identity.PolicyAttached) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	atom(c, &v.Policy)
+}
+
+func policyDetached(c *coder, v *identity.PolicyDetached) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	atom(c, &v.Policy)
+}
+
+func boundarySet(c *coder, v *identity.BoundarySet) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	atom(c, &v.Policy)
+}
+
+// Access keys and tags.
+
+func accessKeyCreated(c *coder, v *identity.AccessKeyCreated) {
+	atom(c, &v.Account)
+	str(c, &v.Owner)
+	str(c, &v.ID)
+	c.blob(&v.Sealed)
+	num(c, &v.Created)
+}
+
+func accessKeyUpdated(c *coder, v *identity.AccessKeyUpdated) {
+	str(c, &v.Owner)
+	str(c, &v.ID)
+	c.flag(&v.Active)
+}
+
+func accessKeyDeleted(c *coder, v *identity.AccessKeyDeleted) {
+	str(c, &v.Owner)
+	str(c, &v.ID)
+}
+
+func entityTagged(c *coder, v *identity.EntityTagged) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	list(c, &v.Tags, tag)
+}
+
+func entityUntagged(c *coder, v *identity.EntityUntagged) {
+	num(c, &v.Kind)
+	str(c, &v.ID)
+	list(c, &v.Keys, atom)
+}

@@ -1,0 +1,138 @@
+package wire
+
+import "github.com/writ-iam/writ/log/identity"
+
+// recordKinds numbers the records of a state. A stored number is forever:
+// append, never reorder or reuse.
+var recordKinds = newKinds("record",
+	record(1, 1, header),
+	record(2, 1, account),
+	record(3, 1, user),
+	record(4, 1, group),
+	record(5, 1, role),
+	record(6, 1, policy),
+	record(7, 1, replica),
+	record(8, 1, attempt),
+)
+
+func header(c *coder, v *identity.Header) {
+	num(c, &v.Position)
+	num(c, &v.Time)
+	str(c, &v.Cluster.ID)
+	str(c, &v.Cluster.Incarnation)
+	num(c, &v.Cluster.FeatureLevel)
+	num(c, &v.Cluster.StreamGeneration)
+}
+
+func account(c *coder, v *identity.Account) {
+	atom(c, &v.ID)
+	num(c, &v.Created)
+	str(c, &v.Alias)
+	quotas(c, &v.Quotas)
+	list(c, &v.Keys, accessKey)
+	list(c, &v.Tags, tag)
+	num(c, &v.Changed)
+}
+
+func user(c *coder, v *identity.User) {
+	str(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	num(c, &v.Created)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+	list(c, &v.Groups, atom)
+	list(c, &v.Attached, atom)
+	list(c, &v.Inline, inlinePolicy)
+	list(c, &v.Keys, accessKey)
+	num(c, &v.Changed)
+}
+
+func group(c *coder, v *identity.Group) {
+	atom(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	num(c, &v.Created)
+	list(c, &v.Attached, atom)
+	list(c, &v.Inline, inlinePolicy)
+	num(c, &v.Changed)
+}
+
+func role(c *coder, v *identity.Role) {
+	str(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.Created)
+	num(c, &v.MaxSession)
+	str(c, &v.Trust)
+	atom(c, &v.Boundary)
+	list(c, &v.Tags, tag)
+	list(c, &v.Attached, atom)
+	list(c, &v.Inline, inlinePolicy)
+	num(c, &v.Changed)
+}
+
+func policy(c *coder, v *identity.Policy) {
+	atom(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.Created)
+	num(c, &v.Updated)
+	num(c, &v.Default)
+	num(c, &v.Latest)
+	list(c, &v.Versions, policyVersion)
+	list(c, &v.Tags, tag)
+	num(c, &v.Changed)
+}
+
+func replica(c *coder, v *identity.Replica) {
+	str(c, &v.Name)
+	atom(c, &v.Region)
+	atom(c, &v.Class)
+	c.flag(&v.Draining)
+	num(c, &v.Registered)
+}
+
+func attempt(c *coder, v *identity.Attempt) {
+	c.fixed(v.Key[:])
+	num(c, &v.At)
+	num(c, &v.Time)
+}
+
+// Parts of records and of events.
+
+func quotas(c *coder, v *identity.Quotas) {
+	num(c, &v.Users)
+	num(c, &v.Groups)
+	num(c, &v.Roles)
+	num(c, &v.Policies)
+}
+
+func tag(c *coder, v *identity.Tag) {
+	atom(c, &v.Key)
+	atom(c, &v.Value)
+}
+
+func inlinePolicy(c *coder, v *identity.InlinePolicy) {
+	atom(c, &v.Name)
+	str(c, &v.Document)
+}
+
+func accessKey(c *coder, v *identity.AccessKey) {
+	str(c, &v.ID)
+	c.blob(&v.Sealed)
+	c.flag(&v.Active)
+	num(c, &v.Created)
+}
+
+func policyVersion(c *coder, v *identity.PolicyVersion) {
+	num(c, &v.Number)
+	str(c, &v.Document)
+	num(c, &v.Created)
+}

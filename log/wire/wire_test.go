@@ -1,0 +1,255 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"hash/maphash"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"pgregory.net/rapid"
+)
+
+func TestEveryCommandComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, content := range everyCommand() {
+			want := drawn(t).command(content)
+			b, err := EncodeCommand(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := DecodeCommand(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%T differs: %s", content, diff)
+			}
+			again, err := EncodeCommand(got)
+			if err != nil || !bytes.Equal(b, again) {
+				t.Fatalf("%T: other bytes for an equal value: %v", content, err)
+			}
+		}
+	})
+}
+
+func TestEveryEventComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := drawn(t).batch(everyEvent()...)
+		b, err := EncodeBatch(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeBatch(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("batch differs: %s", diff)
+		}
+		head, prev, err := PeekBatch(b)
+		if err != nil || head != want.Head() || prev != want.Prev {
+			t.Fatalf("peek: %v %v %v", head, prev, err)
+		}
+		again, err := EncodeBatch(got)
+		if err != nil || !bytes.Equal(b, again) {
+			t.Fatalf("other bytes for an equal batch: %v", err)
+		}
+	})
+}
+
+func TestEveryRecordComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, want := range everyRecord() {
+			drawn(t).fill(reflect.ValueOf(want).Elem())
+			w := writer()
+			w.record(want)
+			if err := w.done(); err != nil {
+				t.Fatal(err)
+			}
+			r := reader(w.out.Bytes())
+			got := r.readRecord()
+			if err := r.done(); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("%T differs: %s", want, diff)
+			}
+		}
+	})
+}
+
+// Whatever has a decide or an evolve method in log/identity must have a number here.
+func TestNoKindIsMissing(t *testing.T) {
+	have := map[string]bool{}
+	for _, v := range everyCommand() {
+		have["decide "+reflect.TypeOf(v).Elem().Name()] = true
+	}
+	for _, v := range everyEvent() {
+		have["evolve "+reflect.TypeOf(v).Elem().Name()] = true
+	}
+	for _, v := range everyRecord() {
+		have["appendDigest "+reflect.TypeOf(v).Elem().Name()] = true
+	}
+	have["appendDigest Cluster"] = true // a part of the header
+	files, err := filepath.Glob("../identity/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no sources: %v", err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			star, ok := f.Recv.List[0].Type.(*ast.StarExpr)
+			if !ok {
+				continue
+			}
+			receiver, ok := star.X.(*ast.Ident)
+			switch name := f.Name.Name; {
+			case !ok:
+			case (name == "decide" || name == "evolve" || name == "appendDigest") && !have[name+" "+receiver.Name]:
+				t.Errorf("%s has no number in the tables of log/wire", receiver.Name)
+			}
+		}
+	}
+}
+
+func TestAnyChangedByteIsNoticed(t *testing.T) {
+	user := identity.UserCreated{}
+	batch, err := EncodeBatch(counting().batch(&user, &identity.UserAddedToGroup{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := EncodeCommand(counting().command(&identity.CreateUser{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark, err := EncodeMark(&Mark{Cluster: "c", Term: 3, Head: event.Head{Position: 7}, Floor: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		bytes  []byte
+		decode func([]byte) error
+	}{
+		"batch":   {batch, func(b []byte) error { _, err := DecodeBatch(b); return err }},
+		"peek":    {batch, func(b []byte) error { _, _, err := PeekBatch(b); return err }},
+		"command": {command, func(b []byte) error { _, err := DecodeCommand(b); return err }},
+		"mark":    {mark, func(b []byte) error { _, err := DecodeMark(b); return err }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := c.decode(c.bytes); err != nil {
+				t.Fatal(err)
+			}
+			for i := range c.bytes {
+				changed := bytes.Clone(c.bytes)
+				changed[i] ^= 0x10
+				if err := c.decode(changed); !errors.Is(err, ErrCorrupt) {
+					t.Fatalf("byte %d changed: %v", i, err)
+				}
+				if err := c.decode(c.bytes[:i]); !errors.Is(err, ErrCorrupt) {
+					t.Fatalf("cut at byte %d: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
+func TestUnknownKindStops(t *testing.T) {
+	seal := func(c *coder) []byte {
+		b, err := c.sealed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	later := writer()
+	format, number, version := formatCommand, uint64(11), uint64(99)
+	num(later, &format)
+	later.envelope(&event.Command{})
+	num(later, &number)
+	num(later, &version)
+	var unknown *UnknownError
+	if _, err := DecodeCommand(seal(later)); !errors.As(err, &unknown) || *unknown != (UnknownError{"command", 11, 99}) {
+		t.Errorf("later version of a command: %v", err)
+	}
+	format = 77
+	other := writer()
+	num(other, &format)
+	if _, err := DecodeCommand(seal(other)); !errors.As(err, &unknown) || unknown.What != "command format" {
+		t.Errorf("later format of a command: %v", err)
+	}
+	if _, err := DecodeBatch(batchOf(t, entry{number: 4000, version: 1}, nil)); !errors.As(err, &unknown) || *unknown != (UnknownError{"event", 4000, 1}) {
+		t.Errorf("unknown event: %v", err)
+	}
+}
+
+// batchOf returns a sound batch of one event that no build writes.
+func batchOf(t *testing.T, e entry, payload []byte) []byte {
+	t.Helper()
+	h := writer()
+	h.fields(&event.Batch{Position: 9})
+	list(h, &[]entry{e}, (*coder).entry)
+	hash := sha256.Sum256(h.out.Bytes())
+	w, n := writer(), 1
+	w.bin(h.out.Bytes())
+	w.bin(hash[:])
+	w.length(&n)
+	if payload == nil {
+		w.check(w.enc.EncodeNil())
+	} else {
+		w.bin(payload)
+	}
+	if err := w.done(); err != nil {
+		t.Fatal(err)
+	}
+	return w.out.Bytes()
+}
+
+func TestErasedPayloadKeepsTheChain(t *testing.T) {
+	b := batchOf(t, entry{number: 11, version: 1, sum: sha256.Sum256([]byte("gone"))}, nil)
+	if head, _, err := PeekBatch(b); err != nil || head.Position != 9 {
+		t.Errorf("peek: %v, %v", head, err)
+	}
+	if _, err := DecodeBatch(b); !errors.Is(err, ErrShredded) {
+		t.Errorf("decode: %v", err)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	big := strings.Repeat("x", MaxBatchSize)
+	if _, err := EncodeCommand(&event.Command{Content: &identity.CreateUser{Name: big}}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("command: %v", err)
+	}
+	if _, err := EncodeBatch(&event.Batch{Events: []identity.Event{&identity.UserCreated{Name: big}}}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("batch: %v", err)
+	}
+	if _, err := DecodeCommand([]byte(big)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("decode command: %v", err)
+	}
+	if _, err := DecodeBatch([]byte(big + "x")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("decode batch: %v", err)
+	}
+}
+
+func TestSharedStringsShareMemory(t *testing.T) {
+	a := atoms{seed: maphash.MakeSeed()}
+	if allocs := testing.AllocsPerRun(100, func() { a.of([]byte("123456789012")) }); allocs > 0 {
+		t.Errorf("%v allocations for a string seen before", allocs)
+	}
+}
