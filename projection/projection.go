@@ -59,10 +59,10 @@ const recentHeads = 1 << 14
 // Projection publishes views. Apply, Restore and Adopt belong to one goroutine
 // at a time; everything else may be called by any.
 type Projection struct {
-	view   atomic.Pointer[View]
-	engine *engine
+	view atomic.Pointer[View]
 
 	mu      sync.Mutex
+	engine  *engine         // of the views to come
 	state   *identity.State // folded by Apply; nil when views are adopted
 	failure error           // set once, by a divergence
 	changed chan struct{}   // closed at the next publication
@@ -123,6 +123,7 @@ func (p *Projection) Restore(state *identity.State, head event.Head) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state, p.failure = state, nil
+	p.engine = newEngine() // what it kept belongs to another history, perhaps
 	p.recent = [recentHeads]event.Head{}
 	p.recent[head.Position%recentHeads] = head
 	p.publish(state.Snapshot(), head)

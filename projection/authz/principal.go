@@ -1,0 +1,125 @@
+package authz
+
+import (
+	"strings"
+	"time"
+)
+
+// PrincipalType is the kind of a principal.
+type PrincipalType uint8
+
+// The kinds of principals. The zero value is an IAM user.
+const (
+	// User is an IAM user with its long-term or session-token credentials.
+	User PrincipalType = iota
+	// RoleSession is a session of a role, by any of the AssumeRole actions.
+	RoleSession
+	// FederatedUser is a session by GetFederationToken.
+	FederatedUser
+	// Role is a role named by its own ARN, without a session.
+	Role
+	// Root is the root user of an account.
+	Root
+	// Service is an AWS service that acts for itself.
+	Service
+	// Anonymous is nobody: a request without credentials.
+	Anonymous
+	// FederatedIdentity is somebody whom an identity provider vouches for, at
+	// AssumeRoleWithSAML and AssumeRoleWithWebIdentity.
+	FederatedIdentity
+	principalTypes
+)
+
+var principalTypeNames = [principalTypes]string{
+	"user", "role_session", "federated_user", "role", "root", "service", "anonymous", "federated_idp",
+}
+
+// String returns the name of the kind in the format of policy cases, such as
+// "role_session".
+func (t PrincipalType) String() string { return principalTypeNames[t] }
+
+// foreign tells the kinds that belong to no account.
+func (t PrincipalType) foreign() bool {
+	return t == Service || t == Anonymous || t == FederatedIdentity
+}
+
+// entity tells the kinds behind which stands an IAM user or role, with
+// policies of its own.
+func (t PrincipalType) entity() bool { return !t.foreign() && t != Root }
+
+// Tag is a tag of a principal. Session tags come before the role's own.
+type Tag struct{ Key, Value string }
+
+// Principal is who asks. It is immutable while requests use it.
+type Principal struct {
+	Type PrincipalType
+	// ARN is the principal's own: of the user, the session, the role, the
+	// root. Of a FederatedIdentity it is the provider as a Principal element
+	// writes it. Empty for Service and Anonymous.
+	ARN string
+	// Issuer is the ARN of the role of a RoleSession, with its path, and of
+	// the user (or root) of a FederatedUser.
+	Issuer string
+	// Account is the principal's account of 12 digits, empty without one.
+	Account string
+	// Service is the service principal of a Service, such as
+	// "ec2.amazonaws.com".
+	Service string
+	// ID is the unique id of the user or role, such as "AIDA...".
+	ID string
+	// Name is the user name, the session name or the name of the federated user.
+	Name string
+	Tags []Tag
+	// OrgID and OrgPaths are the organization of the account and the path of
+	// the account in it, empty without one.
+	OrgID    string
+	OrgPaths []string
+	// TokenIssued is when temporary credentials were issued; zero with
+	// long-term credentials.
+	TokenIssued time.Time
+	// MFA is when the caller proved a second factor; zero when it did not.
+	MFA time.Time
+	// SourceIdentity is the source identity of a session, empty without one.
+	SourceIdentity string
+	// FederatedProvider is the identity provider of a role session, empty
+	// without one.
+	FederatedProvider string
+}
+
+// SessionIssuer returns the ARN of the role behind the ARN of a role session.
+// A session's ARN does not show the path of its role, so the result is right
+// only for roles in "/". It is empty for other ARNs.
+func SessionIssuer(session string) string {
+	partition, rest, ok := strings.Cut(strings.TrimPrefix(session, "arn:"), ":sts::")
+	account, resource, ok2 := strings.Cut(rest, ":assumed-role/")
+	role, _, ok3 := strings.Cut(resource, "/")
+	if !ok || !ok2 || !ok3 {
+		return ""
+	}
+	return "arn:" + partition + ":iam::" + account + ":role/" + role
+}
+
+// serviceLinkedPath is the path of service-linked roles.
+const serviceLinkedPath = ":role/aws-service-role/"
+
+// serviceLinked tells the ARN of a service-linked role. Neither service nor
+// resource control policies bind one (Organizations User Guide: "Service
+// control policies", "Resource control policies").
+func serviceLinked(arn string) bool {
+	_, rest, ok := strings.Cut(arn, ":iam::")
+	if !ok {
+		return false
+	}
+	i := strings.IndexByte(rest, ':')
+	return i >= 0 && strings.HasPrefix(rest[i:], serviceLinkedPath)
+}
+
+func (p *Principal) serviceLinked() bool {
+	switch p.Type {
+	case RoleSession:
+		return serviceLinked(p.Issuer)
+	case Role:
+		return serviceLinked(p.ARN)
+	}
+	return false
+}

@@ -1,0 +1,233 @@
+package authz
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Request is a question: may the principal do the action with the resource? It
+// is not changed by an answer, so several goroutines may ask with the same one.
+type Request struct {
+	Principal *Principal
+	// Action is an action such as "s3:GetObject", in any letter case.
+	Action string
+	// Resource is an ARN, or "*" for actions without resource types.
+	Resource string
+	// ResourceAccount is the account of the resource. When empty it is the
+	// account in the ARN, and where that has none the principal's own.
+	ResourceAccount string
+	// Target are the policies on the side of the resource; nil without any.
+	Target *Target
+	// Context are the condition keys of the request. Without FillGlobals they
+	// are all there are: a closed world.
+	Context []policy.Entry
+
+	globals *Globals
+	// lookup is r.global, kept here because making it costs an allocation.
+	lookup func(policy.Key) (policy.Entry, bool)
+}
+
+// FillGlobals adds AWS's global condition keys to the context: aws:PrincipalArn,
+// aws:userid, aws:CurrentTime and so on, from the principal, the request and g.
+// They come after the keys in Context, and each is computed only when a policy
+// reads it. A Request must not be copied afterwards.
+func (r *Request) FillGlobals(g *Globals) {
+	r.globals, r.lookup = g, r.global
+}
+
+// Target are the policies that come with a resource.
+type Target struct {
+	// Policy is the resource's own policy, made by NewResourceSet: a bucket
+	// policy, a key policy, the trust policy of a role. Nil without one.
+	Policy *Set
+	// RCPs are the resource control policies of the resource's account, a set
+	// for each level of the organization, outermost first, made by
+	// NewResourceSet. Empty without an organization.
+	RCPs []*Set
+}
+
+// Globals are the facts of a request behind AWS's global condition keys. The
+// keys of a field that is empty are missing from the context.
+type Globals struct {
+	// Time is when the request was made.
+	Time      time.Time
+	SourceIP  string
+	Region    string
+	UserAgent string
+	// SecureTransport tells that the request came over TLS.
+	SecureTransport bool
+	// ResourceOrgID is the organization of the resource's account.
+	ResourceOrgID string
+}
+
+// account returns the account of the resource, or the principal's own where
+// neither the request nor the ARN tells.
+func (r *Request) account() string {
+	if r.ResourceAccount != "" {
+		return r.ResourceAccount
+	}
+	if account := arnField(r.Resource, 4); account != "" {
+		return account
+	}
+	return r.Principal.Account
+}
+
+// arnField returns field i of an ARN, the first being 0. Field 5 is the whole
+// rest. It is empty when the ARN has fewer fields than six.
+func arnField(arn string, i int) string {
+	for field := 0; field < 5; field++ {
+		head, rest, ok := strings.Cut(arn, ":")
+		if !ok {
+			return ""
+		}
+		if field == i && strings.Count(rest, ":") >= 4-field {
+			return head
+		}
+		arn = rest
+	}
+	if i == 5 {
+		return arn
+	}
+	return ""
+}
+
+// awsTime is the format of times in a request context.
+const awsTime = "2006-01-02T15:04:05Z"
+
+// principalTag is the head of the keys of principal tags.
+const principalTag = "aws:principaltag/"
+
+// global fills in a global condition key (IAM User Guide: "AWS global condition
+// context keys").
+func (r *Request) global(key policy.Key) (policy.Entry, bool) {
+	if tag, ok := strings.CutPrefix(string(key), principalTag); ok {
+		return r.Principal.tag(key, tag)
+	}
+	p, g := r.Principal, r.globals
+	value := ""
+	switch key {
+	case "aws:principalarn":
+		value = p.contextARN()
+	case "aws:principalaccount":
+		value = p.Account
+	case "aws:principaltype":
+		value = p.contextType()
+	case "aws:userid":
+		value = p.userID()
+	case "aws:username":
+		if p.Type == User {
+			value = p.Name
+		}
+	case "aws:principalorgid":
+		value = p.OrgID
+	case "aws:principalorgpaths":
+		return policy.Multi(key, p.OrgPaths), len(p.OrgPaths) > 0
+	case "aws:principalisawsservice":
+		value = strconv.FormatBool(p.Type == Service)
+	case "aws:principalservicename":
+		value = p.Service
+	case "aws:sourceidentity":
+		value = p.SourceIdentity
+	case "aws:federatedprovider":
+		value = p.FederatedProvider
+	case "aws:tokenissuetime":
+		value = formatTime(p.TokenIssued)
+	case "aws:multifactorauthpresent":
+		// Missing with long-term credentials, which know nothing of MFA.
+		if !p.TokenIssued.IsZero() {
+			value = strconv.FormatBool(!p.MFA.IsZero())
+		}
+	case "aws:multifactorauthage":
+		if !p.MFA.IsZero() && !g.Time.IsZero() {
+			value = strconv.FormatInt(int64(g.Time.Sub(p.MFA)/time.Second), 10)
+		}
+	case "aws:currenttime":
+		value = formatTime(g.Time)
+	case "aws:epochtime":
+		if !g.Time.IsZero() {
+			value = strconv.FormatInt(g.Time.Unix(), 10)
+		}
+	case "aws:sourceip":
+		value = g.SourceIP
+	case "aws:useragent":
+		value = g.UserAgent
+	case "aws:securetransport":
+		value = strconv.FormatBool(g.SecureTransport)
+	case "aws:requestedregion":
+		value = g.Region
+	case "aws:resourceaccount":
+		value = r.account()
+	case "aws:resourceorgid":
+		value = g.ResourceOrgID
+	}
+	return policy.Single(key, value), value != ""
+}
+
+// tag looks a principal tag up. The letter case of tag keys does not count.
+func (p *Principal) tag(key policy.Key, name string) (policy.Entry, bool) {
+	for _, t := range p.Tags {
+		if len(t.Key) == len(name) && strings.EqualFold(t.Key, name) {
+			return policy.Single(key, t.Value), true
+		}
+	}
+	return policy.Entry{}, false
+}
+
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(awsTime)
+}
+
+// contextARN is the value of aws:PrincipalArn: of a role session the role.
+func (p *Principal) contextARN() string {
+	if p.Type == RoleSession {
+		return p.Issuer
+	}
+	if p.Type == FederatedIdentity {
+		return ""
+	}
+	return p.ARN
+}
+
+// contextType is the value of aws:PrincipalType.
+func (p *Principal) contextType() string {
+	switch p.Type {
+	case User:
+		return "User"
+	case RoleSession, Role:
+		return "AssumedRole"
+	case FederatedUser:
+		return "FederatedUser"
+	case Root:
+		return "Account"
+	case Anonymous:
+		return "Anonymous"
+	}
+	return ""
+}
+
+// userID is the value of aws:userid (IAM User Guide: "IAM policy elements:
+// Variables and tags", principal key values).
+func (p *Principal) userID() string {
+	switch p.Type {
+	case User, Role:
+		return p.ID
+	case RoleSession:
+		if p.ID == "" {
+			return ""
+		}
+		return p.ID + ":" + p.Name
+	case FederatedUser:
+		return p.Account + ":" + p.Name
+	case Root:
+		return p.Account
+	case Anonymous:
+		return "anonymous"
+	}
+	return ""
+}
