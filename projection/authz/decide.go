@@ -219,6 +219,10 @@ func (e *evaluation) identityAllows() bool {
 			return true
 		}
 	}
+	return e.federatedRoot()
+}
+
+func (e *evaluation) federatedRoot() bool {
 	p := e.request.Principal
 	return p.Type == FederatedUser && strings.HasSuffix(p.Issuer, ":root")
 }

@@ -1,9 +1,16 @@
 package authz
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
+
+// ErrPrincipal is returned when an ARN is not that of a principal.
+var ErrPrincipal = errors.New("not the ARN of a user, role, session or root")
+
+var errMissing = errors.New("missing")
 
 // PrincipalType is the kind of a principal.
 type PrincipalType uint8
@@ -84,6 +91,33 @@ type Principal struct {
 	// FederatedProvider is the identity provider of a role session, empty
 	// without one.
 	FederatedProvider string
+}
+
+// ParsePrincipal returns the principal of an ARN: a user, a role, a session of a
+// role, a federated user, or root. Only Type, ARN, Account, Name and, for a
+// session, Issuer (see SessionIssuer) are set. The error wraps ErrPrincipal.
+func ParsePrincipal(arn string) (Principal, error) {
+	p := Principal{ARN: arn, Account: arnField(arn, 4)}
+	service, resource := arnField(arn, 2), arnField(arn, 5)
+	kind, rest, _ := strings.Cut(resource, "/")
+	switch {
+	case service == "iam" && resource == "root":
+		p.Type = Root
+	case service == "iam" && kind == "user" && rest != "":
+		p.Type = User
+	case service == "iam" && kind == "role" && rest != "":
+		p.Type = Role
+	case service == "sts" && kind == "assumed-role" && SessionIssuer(arn) != "":
+		p.Type, p.Issuer = RoleSession, SessionIssuer(arn)
+	case service == "sts" && kind == "federated-user" && rest != "":
+		p.Type = FederatedUser
+	default:
+		return Principal{}, fmt.Errorf("principal %q: %w", arn, ErrPrincipal)
+	}
+	if p.Type != Root {
+		p.Name = rest[strings.LastIndexByte(rest, '/')+1:]
+	}
+	return p, nil
 }
 
 // SessionIssuer returns the ARN of the role behind the ARN of a role session.

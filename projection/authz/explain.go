@@ -1,0 +1,260 @@
+package authz
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Explanation is a decision with everything that led to it.
+type Explanation struct {
+	Outcome Outcome
+	// By are the layers that deny, when the outcome is ExplicitDeny; the layers
+	// that lack the allow that the request needs, when it is ImplicitDeny. The
+	// first one is that of the plain Decision.
+	By []Layer
+	// Free tells that the action needs no permission at all.
+	Free bool
+	// Layers are the layers that take part, in order.
+	Layers []LayerResult
+	// Statements are the statements whose Action covers the request: those
+	// that apply, and those that would but for their principal, resource or
+	// conditions. They come by layer, level, policy and place in the document.
+	Statements []StatementResult
+	// Message is AWS's text for a denial, empty when the request is allowed.
+	Message string
+}
+
+// LayerResult is what one layer says. A layer of several levels has one for
+// each.
+type LayerResult struct {
+	Layer Layer
+	// Level counts the levels of an organization from 1, and boundaries; 0 for
+	// other layers.
+	Level int
+	// Policies is how many policies there are.
+	Policies int
+	// Needed tells that the request needs an allow of this layer.
+	Needed bool
+	Denies bool
+	Allows bool
+}
+
+// StatementResult is a statement whose Action covers the request.
+type StatementResult struct {
+	Layer  Layer
+	Level  int
+	Policy *Policy
+	Sid    string
+	// Index counts the statements of the document from 0.
+	Index      int
+	Effect     policy.Effect
+	Start, End policy.Position
+	// Applies tells that the statement took part: its principal, resource and
+	// conditions all matched.
+	Applies bool
+	// Principal and Resource tell whether these elements matched.
+	Principal, Resource bool
+	Conditions          []ConditionResult
+}
+
+// ConditionResult is how one condition of a statement came out.
+type ConditionResult struct {
+	// Operator and Key are as the policy writes them.
+	Operator, Key string
+	// Values are what the request has for the key; nil when it has none.
+	Values []string
+	Match  bool
+}
+
+// Decision returns the plain answer; it equals that of Decide.
+func (x *Explanation) Decision() Decision {
+	d := Decision{Outcome: x.Outcome}
+	if len(x.By) > 0 {
+		d.By = x.By[0]
+	}
+	return d
+}
+
+// Explain answers a request as Decide does, and says why. It looks at every
+// statement and is meant for people, not for every request.
+func (p *Prepared) Explain(r *Request) Explanation {
+	if free(r) {
+		return Explanation{Outcome: Allow, Free: true}
+	}
+	var e evaluation
+	e.begin(p, r)
+	var x Explanation
+	best := grantNone
+	for l := Layer(1); l < layerCount; l++ {
+		best = max(best, e.explainLayer(l, &x))
+	}
+	need := needed(r.Principal.Type, r.account() == r.Principal.Account, strict(r), best)
+	var denied, missing []Layer
+	for i := range x.Layers {
+		l := &x.Layers[i]
+		l.Needed = need.has(l.Layer)
+		if l.Denies && !slices.Contains(denied, l.Layer) {
+			denied = append(denied, l.Layer)
+		}
+		if l.Needed && !l.Allows && !slices.Contains(missing, l.Layer) {
+			missing = append(missing, l.Layer)
+		}
+	}
+	switch {
+	case len(denied) > 0:
+		x.Outcome, x.By = ExplicitDeny, denied
+	case len(missing) > 0:
+		x.Outcome, x.By = ImplicitDeny, missing
+	default:
+		x.Outcome = Allow
+	}
+	x.Message = Message(r, x.Decision())
+	return x
+}
+
+// explainLayer adds what a layer says and returns how its strongest Allow names
+// the principal, when it is that of the resource.
+func (e *evaluation) explainLayer(l Layer, x *Explanation) grant {
+	kind := e.request.Principal.Type
+	sets := e.sets(l)
+	switch {
+	case l == LayerIdentity && kind.entity():
+		// One layer, however many sets: one allow is enough.
+		res := LayerResult{Layer: l, Allows: e.federatedRoot()}
+		for _, s := range sets {
+			e.explainSet(s, &res, x)
+		}
+		x.Layers = append(x.Layers, res)
+		return grantNone
+	case l == LayerSession && kind == FederatedUser && e.layers.Session == nil:
+		x.Layers = append(x.Layers, LayerResult{Layer: l})
+		return grantNone
+	case l == LayerResource || l == LayerSession:
+		res := LayerResult{Layer: l}
+		best := grantNone
+		if s := e.single(l); s != nil {
+			best = e.explainSet(s, &res, x)
+		}
+		if l == LayerSession && e.single(l) == nil {
+			return grantNone // none passed: no limit
+		}
+		x.Layers = append(x.Layers, res)
+		if l == LayerSession {
+			return grantNone
+		}
+		return best
+	}
+	for i, s := range sets {
+		res := LayerResult{Layer: l, Level: i + 1}
+		e.explainSet(s, &res, x)
+		x.Layers = append(x.Layers, res)
+	}
+	return grantNone
+}
+
+// explainSet adds the statements of a set and returns how its strongest Allow
+// names the principal.
+func (e *evaluation) explainSet(s *Set, res *LayerResult, x *Explanation) grant {
+	best := grantNone
+	res.Policies += len(s.policies)
+	for i := range s.policies {
+		p := &s.policies[i]
+		for j := range p.Document.Statements {
+			st := &p.Document.Statements[j]
+			if !st.MatchAction(e.request.Action) {
+				continue
+			}
+			g, out := e.explainStatement(s, st)
+			out.Layer, out.Level, out.Policy = res.Layer, res.Level, p
+			x.Statements = append(x.Statements, out)
+			switch {
+			case !out.Applies:
+			case st.Effect == policy.Deny:
+				res.Denies = true
+			case st.Effect == policy.Allow:
+				res.Allows = true
+				best = max(best, g)
+			}
+		}
+	}
+	return best
+}
+
+func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, StatementResult) {
+	var n *names
+	if s.principals {
+		n = compileNames(st)
+	}
+	g := n.match(e.request.Principal, st.Effect == policy.Deny, e.bounded)
+	out := StatementResult{
+		Sid: st.Sid, Index: st.Index, Effect: st.Effect, Start: st.Start, End: st.End,
+		Principal: g != grantNone,
+		Resource:  st.MatchResource(e.request.Resource, &e.context),
+	}
+	out.Applies = out.Principal && out.Resource
+	for i := range st.Conditions {
+		c := &st.Conditions[i]
+		res := ConditionResult{Operator: c.Operator, Key: c.Name, Match: c.Match(&e.context)}
+		if entry, ok := e.context.Lookup(c.Key); ok {
+			res.Values = entry.Values
+			if !entry.Multivalued {
+				res.Values = []string{entry.Value}
+			}
+		}
+		out.Conditions = append(out.Conditions, res)
+		out.Applies = out.Applies && res.Match
+	}
+	return g, out
+}
+
+// because says in AWS's words why a layer denies (IAM User Guide: "Troubleshoot
+// access denied error messages").
+var because = [layerCount]struct{ implicit, explicit string }{
+	LayerRCP:      {"no resource control policy", "a resource control policy"},
+	LayerSCP:      {"no service control policy", "a service control policy"},
+	LayerIdentity: {"no identity-based policy", "an identity-based policy"},
+	LayerBoundary: {"no permissions boundary", "a permissions boundary"},
+	LayerSession:  {"no session policy", "a session policy"},
+	LayerResource: {"no resource-based policy", "a resource-based policy"},
+}
+
+// Because returns the end of AWS's access denied message, such as "because no
+// identity-based policy allows the s3:GetObject action" or "with an explicit
+// deny in a permissions boundary". It is empty for an allowed request.
+func Because(r *Request, d Decision) string {
+	if d.Outcome == Allow {
+		return ""
+	}
+	b := because[d.By]
+	if d.By == LayerResource && strict(r) && arnField(r.Resource, 2) == "iam" {
+		b.implicit, b.explicit = "no role trust policy", "the role trust policy"
+	}
+	if d.Outcome == ExplicitDeny {
+		return "with an explicit deny in " + b.explicit
+	}
+	return "because " + b.implicit + " allows the " + r.Action + " action"
+}
+
+// Message returns AWS's access denied message for a decision, empty for an
+// allowed request.
+func Message(r *Request, d Decision) string {
+	if d.Outcome == Allow {
+		return ""
+	}
+	who := r.Principal.ARN
+	switch {
+	case r.Principal.Type == Service:
+		who = r.Principal.Service
+	case r.Principal.Type == Anonymous || who == "":
+		who = "anonymous"
+	}
+	var b strings.Builder
+	b.WriteString("User: " + who + " is not authorized to perform: " + r.Action)
+	if r.Resource != "" {
+		b.WriteString(" on resource: " + r.Resource)
+	}
+	b.WriteString(" " + Because(r, d))
+	return b.String()
+}
