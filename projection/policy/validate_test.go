@@ -1,0 +1,438 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// policyText makes a document of version 2012-10-17 with the statements, given
+// as their members.
+func policyText(statements ...string) string {
+	return `{"Version":"2012-10-17","Statement":[{` + strings.Join(statements, `},{`) + `}]}`
+}
+
+// message returns what ParseValid complains of, or "".
+func message(t *testing.T, text string, kind Kind) string {
+	t.Helper()
+	_, err := ParseValid(text, kind)
+	if err == nil {
+		return ""
+	}
+	var bad *MalformedError
+	if !errors.As(err, &bad) {
+		t.Fatalf("%s: error of type %T: %v", text, err, err)
+	}
+	if bad.Line < 1 || bad.Column < 1 {
+		t.Errorf("%s: no position in %v", text, err)
+	}
+	return bad.Message
+}
+
+const (
+	needVersion   = "Policy document must be version 2012-10-17 or greater."
+	needActions   = "Policy statement must contain actions."
+	needResources = "Policy statement must contain resources."
+	needVendor    = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+	oneColon      = "Actions/Condition can contain only one colon."
+	uniqueSids    = "Statement IDs (SID) in a single policy must be unique."
+	needIAMPath   = `IAM resource path must either be "*", root, or start with user/, federated-user/, role/, group/, ` +
+		`instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/.`
+)
+
+// The answers of CreatePolicy: whole documents.
+func TestValidateManagedDocuments(t *testing.T) {
+	const statement = `"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}`
+	for _, c := range []struct{ text, want string }{
+		{`{` + statement + `,"Version":"2012-10-17"}`, ""},
+		{`{` + statement + `,"Version":"2012-10-17","Id":"x"}`, ""},
+		{`not json`, messageSyntax},
+		{``, messageSyntax},
+		{`[]`, messageSyntax},
+		{`null`, messageSyntax},
+		{`{}`, messageSyntax},
+		{`{` + statement + `}`, needVersion},
+		{`{"Version":"2008-10-17",` + statement + `}`, needVersion},
+		{`{"Version":"2013-10-17",` + statement + `}`, messageSyntax},
+		{`{"Version":2012,` + statement + `}`, messageSyntax},
+		{`{"Version":"2012-10-17"}`, messageSyntax},
+		{`{"Version":"2012-10-17","Statement":["x"]}`, messageSyntax},
+		{`{"Version":"2012-10-17","Statement":[]}`, messageSyntax},
+		{`{"Version":"2012-10-17",` + statement + `,"More":1}`, messageSyntax},
+		{`{"Version":"2012-10-17",` + statement + `,"Id":[]}`, messageSyntax},
+		{`{"Version":"2012-10-17",` + statement + `,"Id":{}}`, messageSyntax},
+		{`{"Version":"2012-10-17",` + statement + `} {}`, messageSyntax},
+		{`{"Version":"2012-10-17","Version":"2012-10-17",` + statement + `}`, messageSyntax},
+		{`{"Statement":[{"Sid":"a","Effect":"Allow"},{"Sid":"a","Effect":"Allow"}]}`, needVersion},
+		{`{"Statement":{"Effect":"denY","Action":"s3:Get","Resource":"*"}}`, needVersion},
+		{`{"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*","Condition":{"DateEquals":{"a":"x"}}}}`, needVersion},
+	} {
+		if got := message(t, c.text, KindManaged); got != c.want {
+			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
+		}
+	}
+}
+
+// The answers of CreatePolicy: statements, by the order of AWS's checks.
+func TestValidateManagedStatements(t *testing.T) {
+	const (
+		rest = `"Action":"s3:ListBucket","Resource":"arn:aws:s3:::b"`
+		good = `"Effect":"Allow",` + rest
+	)
+	condition := func(c string) string { return good + `,"Condition":` + c }
+	date := func(d string) string { return condition(`{"DateLessThan":{"a":"` + d + `"}}`) }
+	action := func(a string) string { return `"Effect":"Allow","Resource":"*","Action":"` + a + `"` }
+	resource := func(r string) string { return `"Effect":"Allow","Action":"s3:Get","Resource":"` + r + `"` }
+	for _, c := range []struct{ statement, want string }{
+		// Syntax.
+		{good, ""},
+		{good + `,"More":"x"`, messageSyntax},
+		{good + `,"Effect":"Allow"`, messageSyntax},
+		{rest, messageSyntax},
+		{`"Effect":"Maybe",` + rest, messageSyntax},
+		{`"Effect":1,` + rest, messageSyntax},
+		{good + `,"Sid":{}`, messageSyntax},
+		{good + `,"Sid":[]`, messageSyntax},
+		{good + `,"NotAction":[]`, messageSyntax},
+		{good + `,"NotResource":"*"`, messageSyntax},
+		{`"NotAction":"s3:x","Effect":"Allow",` + rest, messageSyntax},
+		{`"NotResource":"*","Effect":"Allow",` + rest, messageSyntax},
+		{`"Effect":"Allow","Action":{},"Resource":"*"`, messageSyntax},
+		{`"Effect":"Allow","Action":[[]],"Resource":"*"`, messageSyntax},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":{"a":"*"}`, messageSyntax},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":["*",{}]`, messageSyntax},
+		{condition(`[]`), messageSyntax},
+		{condition(`"a"`), messageSyntax},
+		{condition(`{"a":"b"}`), messageSyntax},
+		{condition(`{"DateEquals":"b"}`), messageSyntax},
+		{condition(`{"DateEquals":[]}`), messageSyntax},
+		{condition(`{"DateEquals":{"a":{}}}`), messageSyntax},
+		{condition(`{"StringEquals":{"a":null}}`), messageSyntax},
+		{condition(`{"x":{"a":"1"}}`), messageSyntax},
+		{condition(`{"ForAnyValue::StringEquals":{"a":"1"}}`), messageSyntax},
+		{condition(`[{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}]`), messageSyntax},
+		{condition(`{}`), ""},
+		{condition(`{"x":{},"y":{}}`), ""},
+		{condition(`{"DateEquals":{}}`), ""},
+		{condition(`{"DateEquals":{"a":[]}}`), ""},
+		{condition(`{"StringEqualsIfExists":{"a":"x"},"ForAnyValue:StringLikeIfExists":{"a":["x","y"]}}`), ""},
+		{condition(`{"Bool":{"aws:SecureTransport":true},"NumericEquals":{"s3:max-keys":10}}`), ""},
+		// Principals.
+		{good + `,"Principal":"*"`, "Policy document should not specify a principal."},
+		{good + `,"NotPrincipal":{"AWS":"*"}`, "Policy document should not specify a principal."},
+		// The older parser.
+		{`"Effect":"denY",` + rest, messageLegacy},
+		{`"Effect":"allow","Resource":"arn:aws:s3:us-east-1::b"`, messageLegacy},
+		{date("sdfdsf"), messageLegacy},
+		{date("234-13"), messageLegacy},
+		{date("2016-12-13t2:00:00.593194+1"), messageLegacy},
+		{date("2016-12-13t2:00:00.1999999999+10:59"), messageLegacy},
+		{date("9223372036854775808"), messageLegacy},
+		{date("01T"), ""},
+		{date("2019-07-01T13:20:15Z"), ""},
+		{date("2016-12-13T21:20:37.593194+00:00"), ""},
+		{date("2016-12-13t2:00:00.593194+23"), ""},
+		{date("-292275054"), ""},
+		{`"Effect":"Allow","Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
+		{resource("arn:error:s3:::b") + `,"Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
+		{resource("arn:aws:s3::b"), messageLegacy},
+		{resource("arn:aws::::b"), messageLegacy},
+		{resource("arn:aws::b"), messageLegacy},
+		{`"Effect":"Allow","Resource":"arn:aws:s3::b"`, messageLegacy},
+		{`"Effect":"Allow","Action":"s3:Get","NotResource":"arn:aws:s3::b"`, messageLegacy},
+		// What must be there.
+		{`"Effect":"Allow","Resource":"*"`, needActions},
+		{`"Effect":"Allow","Action":[],"Resource":"*"`, needActions},
+		{`"Effect":"Allow"`, needActions},
+		{`"Effect":"Allow","Action":"s3:Get"`, needResources},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":[]`, needResources},
+		{`"Effect":"Allow","NotAction":"s3:Get","NotResource":[]`, needResources},
+		{`"Effect":"Allow","Action":"invalid"`, needResources},
+		// Resources.
+		{resource("*"), ""},
+		{resource("invalid resource"), `Resource invalid resource must be in ARN format or "*".`},
+		{resource(""), `Resource  must be in ARN format or "*".`},
+		{`"Effect":"Allow","Action":"s:3:Get","Resource":["adf"]`, `Resource adf must be in ARN format or "*".`},
+		{resource("a:bsdf"), `Partition "bsdf" is not valid for resource "arn:bsdf:*:*:*:*".`},
+		{resource("a:b:cad"), `Partition "b" is not valid for resource "arn:b:cad:*:*:*".`},
+		{resource("a:b:c:d:e:f:g:h"), `Partition "b" is not valid for resource "arn:b:c:d:e:f:g:h".`},
+		{resource("aws:s3:::b"), `Partition "s3" is not valid for resource "arn:s3:::b:*".`},
+		{resource("urn:aws:s3:::b"), `Resource urn:aws:s3:::b must be in ARN format or "*".`},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":["arn:error:s3:::b","arn:error:s3::b"]`,
+			`Partition "error" is not valid for resource "arn:error:s3:::b".`},
+		{resource("arn:aws"), "Resource vendor must be fully qualified and cannot contain regexes."},
+		{resource("arn:aws:s*:::b"), "Resource vendor must be fully qualified and cannot contain regexes."},
+		{resource("arn:aws:fdsasf"), ""},
+		{resource("arn:aws:s33:::b"), ""},
+		{resource("arn:aws:iam:us-east-1::b"), "IAM resource arn:aws:iam:us-east-1::b cannot contain region information."},
+		{resource("arn:aws:s3:us-east-1::b"), "Resource arn:aws:s3:us-east-1::b can not contain region information."},
+		{resource("arn:aws:s3:us-west-2:123456789012:accesspoint/p/object/*"), ""},
+		{resource("arn:aws:ec2:us-east-1::b"), ""},
+		{resource("arn:aws:iam:::b"), needIAMPath},
+		{resource("arn:aws:iam:::user/b"), ""},
+		{resource("arn:aws:iam::123456789012:root"), ""},
+		{resource("arn:aws-cn:iam::123456789012:*"), ""},
+		// Actions.
+		{action("*"), ""},
+		{action("invalid"), needVendor},
+		{`"Effect":"Allow","NotAction":"","Resource":"*"`, needVendor},
+		{action("a a:Get"), "Vendor a a is not valid"},
+		{action("s3:List:Bucket"), oneColon},
+		{action("iam: asdf safdsf af "), ""},
+		{action("s3-s.x:Get"), ""},
+	} {
+		if got := message(t, policyText(c.statement), KindManaged); got != c.want {
+			t.Errorf("%s\ngot  %q\nwant %q", c.statement, got, c.want)
+		}
+	}
+}
+
+func TestValidateSeveralStatements(t *testing.T) {
+	const good = `"Effect":"Allow","Action":"s3:Get","Resource":"*"`
+	for _, c := range []struct {
+		statements []string
+		want       string
+	}{
+		{[]string{`"Sid":"a",` + good, good}, ""},
+		{[]string{`"Sid":"",` + good, `"Sid":"",` + good}, ""},
+		{[]string{`"Sid":"a",` + good, `"Sid":"a","Effect":"Allow"`}, uniqueSids},
+		{[]string{`"Sid":"a",` + good, `"Sid":"a","Effect":"aLLow"`}, messageLegacy},
+		{[]string{`"Sid":"a-b",` + good, `"Sid":"a-b",` + good},
+			"Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"},
+		{[]string{`"Effect":"Deny"`, good}, needActions},
+		{[]string{good, `"Effect":"Allow","Action":"s:3s:Get","Resource":"*"`}, oneColon},
+	} {
+		if got := message(t, policyText(c.statements...), KindManaged); got != c.want {
+			t.Errorf("%q\ngot  %q\nwant %q", c.statements, got, c.want)
+		}
+	}
+}
+
+// Inline and session policies are held to the same rules, but for the version.
+func TestValidateVersionByKind(t *testing.T) {
+	const text = `{"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}}`
+	for kind, want := range map[Kind]string{
+		KindManaged: needVersion, KindBoundary: needVersion,
+		KindUser: "", KindGroup: "", KindRole: "", KindSession: "",
+		KindSCP: messageOrganization, KindRCP: messageOrganization,
+	} {
+		if got := message(t, text, kind); got != want {
+			t.Errorf("%v: got %q, want %q", kind, got, want)
+		}
+	}
+}
+
+// The answers of CreateRole and UpdateAssumeRolePolicy.
+func TestValidateTrust(t *testing.T) {
+	const who = `"Principal":{"AWS":"123456789012"}`
+	const good = `"Effect":"Allow","Action":"sts:AssumeRole",` + who
+	principal := func(p string) string {
+		return policyText(`"Effect":"Allow","Action":"sts:AssumeRole","Principal":` + p)
+	}
+	invalid := func(kind, value string) string {
+		return fmt.Sprintf(`Invalid principal in policy: "%s":"%s"`, kind, value)
+	}
+	for _, c := range []struct{ text, want string }{
+		{policyText(good), ""},
+		{`{"Statement":{` + good + `}}`, ""},
+		{``, messageJSON},
+		{`[]`, messageJSON},
+		{`{"Version":"2012-10-17","Statement":[{` + good + `,}]}`, messageJSON},
+		{`{"Version":"2012-10-17" "Statement":[]}`, messageJSON},
+		{policyText(good) + `x`, messageJSON},
+		{`{}`, "Syntax error at position (1,3)"},
+		{`{"Version":"2012-10-17"}`, "Missing required field Statement"},
+		{`{"Version":"2020-10-17","Statement":{` + good + `}}`, messageVersion},
+		{`{"Version":"2012-10-17","Statement":[]}`, messageNoStatements},
+		{`{"Version":"2012-10-17","Statement":[1]}`, "Syntax error at position (1,39)"},
+		{`{"Version":"2012-10-17","Statement":[{}]}`, "Missing required field Effect"},
+		{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"aws":"arn:aws:iam::123456789012:root"}}]}`,
+			"Syntax error at position (1,76)"},
+		{`{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"service":"ec2.amazonaws.com"}}],"Version":"2012-10-17"}`,
+			"Syntax error at position (1,83)"},
+		{"{\n\"Statement\":{\"Effect\":\n[]}}", "Syntax error at position (3,2)"},
+		{policyText(good + `,"More":1`), "Unknown field More"},
+		{policyText(good + `,"Effect":"Allow"`), "Statement/policy already has instance of Effect"},
+		{policyText(good + `,"NotPrincipal":"*"`), "Statement/policy already has instance of Principal"},
+		{policyText(`"NotPrincipal":"*",` + good), "Statement/policy already has instance of Principal"},
+		{policyText(good + `,"NotAction":"sts:x"`), "Statement/policy already has instance of Action"},
+		{policyText(`"Effect":"allow"`), "Invalid effect: allow"},
+		{policyText(`"Effect":"Allow","Action":["route53:x"],"Resource":["*"]`), "Has prohibited field Resource"},
+		{policyText(good + `,"Resource":"*"`), "Has prohibited field Resource"},
+		{policyText(good + `,"NotResource":"*"`), "AssumeRole policy must not contain resources."},
+		{policyText(`"Effect":"Allow","Action":"sts:AssumeRole"`), "Missing required field Principal"},
+		{policyText(`"Effect":"Allow",` + who), "Missing required field Action"},
+		{policyText(`"Effect":"Allow","Action":[],` + who), "Missing required field Action cannot be empty!"},
+		{policyText(`"Effect":"Allow","Action":"*",` + who), "AssumeRole policy may only specify STS AssumeRole actions."},
+		{policyText(`"Effect":"Deny","NotAction":"s3:Get",` + who), "AssumeRole policy may only specify STS AssumeRole actions."},
+		{policyText(`"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"`), "Allow with NotPrincipal is not allowed."},
+		{policyText(`"Effect":"Deny","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"`), "AssumeRole policy must not contain NotPrincipal field."},
+		{policyText(good + `,"Condition":{"StringEqual":{"a":"b"}}`), "Invalid Condition type : StringEqual"},
+		{policyText(`"Sid":"Assume role",` + good), "The following Statement Ids are invalid: Assume role"},
+		{policyText(`"Sid":"a",`+good, `"Sid":"a",`+good), "The Statement Ids in the policy are not unique"},
+		{principal(`{}`), "Missing required field Principal cannot be empty!"},
+		{principal(`{"AWS":[]}`), "The passed in policy has a statement with no principals!"},
+		{principal(`"*"`), ""},
+		{principal(`{"AWS":["*","123456789012","arn:aws:iam::123456789012:root","arn:aws:iam::123456789012:user/a/b",` +
+			`"arn:aws:iam::123456789012:role/r","arn:aws:sts::123456789012:assumed-role/r/s",` +
+			`"arn:aws:sts::123456789012:federated-user/f","AIDAJQABLZS4A3QDU576Q"]}`), ""},
+		{principal(`{"AWS":""}`), invalid("AWS", "")},
+		{principal(`{"AWS":"alice"}`), invalid("AWS", "alice")},
+		{principal(`{"AWS":"arn:aws:iam::123456789012:user/*"}`), invalid("AWS", "arn:aws:iam::123456789012:user/*")},
+		{principal(`{"AWS":"arn:aws:iam::123456789012:group/g"}`), invalid("AWS", "arn:aws:iam::123456789012:group/g")},
+		{principal(`{"AWS":"arn:aws:iam::12345:root"}`), invalid("AWS", "arn:aws:iam::12345:root")},
+		{principal(`{"AWS":"arn:aws:sts::123456789012:assumed-role/r"}`), invalid("AWS", "arn:aws:sts::123456789012:assumed-role/r")},
+		{principal(`{"Service":["ec2.amazonaws.com","my-app.example.org"]}`), ""},
+		{principal(`{"Service":"ec2"}`), invalid("SERVICE", "ec2")},
+		{principal(`{"Service":"*.amazonaws.com"}`), invalid("SERVICE", "*.amazonaws.com")},
+		{principal(`{"Federated":["accounts.google.com","arn:aws:iam::123456789012:saml-provider/x","arn:aws:iam::123456789012:oidc-provider/idp.example.org/a"]}`), ""},
+		{principal(`{"Federated":"idp.example.org"}`), invalid("FEDERATED", "idp.example.org")},
+		{principal(`{"CanonicalUser":"79a59df900b949e5"}`), ""},
+		{principal(`{"CanonicalUser":""}`), invalid("CANONICALUSER", "")},
+	} {
+		if got := message(t, c.text, KindTrust); got != c.want {
+			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
+		}
+	}
+}
+
+func TestValidateResource(t *testing.T) {
+	const good = `"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":"*"`
+	for _, c := range []struct{ text, want string }{
+		{policyText(good), ""},
+		{policyText(`"Sid":"Allow access for all",` + good), ""},
+		{policyText(`"Effect":"Deny","NotPrincipal":{"AWS":"123456789012"},"NotAction":"s3:Get","NotResource":"*"`), ""},
+		{policyText(`"Effect":"Allow","Principal":"*","Action":"s3:Get"`), "Missing required field Resource"},
+		{policyText(`"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":[]`), "Missing required field Resource cannot be empty!"},
+		{policyText(`"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":"*","NotResource":"*"`), "Statement/policy already has instance of Resource"},
+		{policyText(`"Effect":"Allow","Principal":"*","Resource":"*"`), "Missing required field Action"},
+		{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"123456789012"}}`, "Syntax error at position (1,68)"},
+	} {
+		if got := message(t, c.text, KindResource); got != c.want {
+			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
+		}
+	}
+}
+
+// A document that comes from Parse is held to the same rules.
+func TestValidateAfterParse(t *testing.T) {
+	for _, c := range []struct {
+		kind            Kind
+		statement, want string
+	}{
+		{KindTrust, `"Effect":"allow"`, "Invalid effect: allow"},
+		{KindTrust, `"Effect":"Allow","Resource":"*"`, "Has prohibited field Resource"},
+		{KindTrust, `"Effect":"Allow","Action":"sts:AssumeRole"`, "Missing required field Principal"},
+		{KindTrust, `"Effect":"Allow","Principal":"*"`, "Missing required field Action"},
+		{KindResource, `"Effect":"Allow","Principal":"*","Action":"s3:Get"`, "Missing required field Resource"},
+		{KindResource, `"Effect":"Allow","Principal":"me","Action":"s3:Get","Resource":"*"`, `Invalid principal in policy: "STAR":"me"`},
+	} {
+		doc, err := Parse(policyText(c.statement))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bad *MalformedError
+		if err := Validate(doc, c.kind); !errors.As(err, &bad) || bad.Message != c.want {
+			t.Errorf("%s: got %v, want %q", c.statement, err, c.want)
+		}
+	}
+}
+
+func TestValidateOrganization(t *testing.T) {
+	for _, c := range []struct {
+		kind      Kind
+		statement string
+		valid     bool
+	}{
+		{KindSCP, `"Effect":"Allow","Action":"*","Resource":"*"`, true},
+		{KindSCP, `"Effect":"Deny","NotAction":"s3:*","NotResource":"arn:aws:s3:::b"`, true},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Principal":"*"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","NotPrincipal":"*"`, false},
+		{KindSCP, `"Effect":"Deny","Resource":"*"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*"`, false},
+		{KindSCP, `"Effect":"deny","Action":"s3:*","Resource":"*"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3","Resource":"*"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"b"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3::b"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Sid":"a b"`, false},
+		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","More":1`, false},
+		{KindRCP, `"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"`, true},
+		{KindRCP, `"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"*"`, true},
+		{KindRCP, `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`, true},
+		{KindRCP, `"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"`, false},
+		{KindRCP, `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"`, false},
+		{KindRCP, `"Effect":"Deny","Principal":{"AWS":"123456789012"},"Action":"s3:*","Resource":"*"`, false},
+		{KindRCP, `"Effect":"Deny","Action":"s3:*","Resource":"*"`, false},
+		{KindRCP, `"Effect":"Deny","Principal":"*","NotAction":"s3:*","Resource":"*"`, false},
+	} {
+		want := messageOrganization
+		if c.valid {
+			want = ""
+		}
+		if got := message(t, policyText(c.statement), c.kind); got != want {
+			t.Errorf("%v %s: got %q, want %q", c.kind, c.statement, got, want)
+		}
+	}
+}
+
+func TestErrorPosition(t *testing.T) {
+	text := "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [{\"Effect\": \"Allow\", \"Action\": [\"s3:Get\",\n    \"äöü:x\", \"nope\"], \"Resource\": \"*\"}]\n}"
+	_, err := ParseValid(text, KindManaged)
+	if got, want := fmt.Sprint(err), "4:5: Vendor äöü is not valid"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	text = strings.Replace(text, "äöü:x", "s3:x", 1)
+	_, err = ParseValid(text, KindManaged)
+	if got, want := fmt.Sprint(err), "4:13: "+needVendor; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	_, err = Parse(strings.Replace(text, `"Effect"`, `"effect"`, 1))
+	if got, want := fmt.Sprint(err), `3:18: Syntax errors in policy. (unknown element "effect")`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestSizeLimits(t *testing.T) {
+	filler := func(n int) string {
+		frame := len(policyText(`"Effect":"Allow","Action":"s3:","Resource":"*"`))
+		return policyText(`"Effect":"Allow", "Action":"s3:` + strings.Repeat("x", n-frame) + `","Resource":"*"`)
+	}
+	for _, kind := range []Kind{KindManaged, KindUser, KindGroup, KindRole, KindBoundary, KindSession, KindSCP} {
+		limit := kind.Limit()
+		if got := Size(filler(limit)); got != limit {
+			t.Fatalf("size %d, want %d", got, limit)
+		}
+		if _, err := ParseValid(filler(limit), kind); err != nil {
+			t.Errorf("%v: %v at the limit", kind, err)
+		}
+		_, err := ParseValid(filler(limit+1), kind)
+		var big *SizeError
+		if !errors.As(err, &big) || big.Size != limit+1 || big.Limit != limit {
+			t.Errorf("%v: %v over the limit", kind, err)
+		}
+	}
+	for kind, want := range map[Kind]string{
+		KindManaged: "Cannot exceed quota for PolicySize: 6144",
+		KindTrust:   "Cannot exceed quota for ACLSizePerRole: 2048",
+		KindUser:    "Maximum policy size of 2048 bytes exceeded",
+	} {
+		if got := (&SizeError{Kind: kind, Limit: kind.Limit()}).Error(); got != want {
+			t.Errorf("%v: %q, want %q", kind, got, want)
+		}
+	}
+	if _, err := Parse(strings.Repeat(" ", MaxDocument+1)); err == nil {
+		t.Error("a text over MaxDocument was parsed")
+	}
+}
+
+func TestKindByName(t *testing.T) {
+	for k := range kinds {
+		if got, ok := KindByName(Kind(k).String()); !ok || got != Kind(k) {
+			t.Errorf("%v: %v, %v", Kind(k), got, ok)
+		}
+	}
+	if _, ok := KindByName("other"); ok {
+		t.Error("a kind of no such name")
+	}
+}
