@@ -1,0 +1,108 @@
+package query
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/writ-iam/writ/node/api/model"
+)
+
+// A codec joins a shape of the model with the Go type that the SDK has for it. It
+// is made once for each pair and then only read.
+type codec struct {
+	shape   *model.Shape
+	pointer bool         // the Go type is a pointer to the value
+	elem    *codec       // of a list; the value of a map
+	key     *codec       // of a map
+	fields  []field      // of a structure
+	goType  reflect.Type // without the pointer
+
+	document bool // a policy document, percent-encoded in answers
+}
+
+type field struct {
+	member           *model.Member
+	index            int // of the Go field
+	codec            *codec
+	open, end, empty string // tags
+}
+
+// plans remembers the codecs of inputs and outputs by Go type. It grows with the
+// number of operations, which is fixed.
+var plans sync.Map
+
+// codecOf returns the codec for the input or output of an operation. It panics
+// where shape and type do not fit, which the tests rule out for all operations,
+// and where the type is another operation's.
+func codecOf(shape *model.Shape, t reflect.Type) *codec {
+	known, ok := plans.Load(t)
+	if !ok {
+		known, _ = plans.LoadOrStore(t, build(shape, t, 0))
+	}
+	c := known.(*codec)
+	if c.shape != shape {
+		panic(fmt.Sprintf("%s is no %s", t, shape.Name))
+	}
+	return c
+}
+
+func build(shape *model.Shape, t reflect.Type, depth int) *codec {
+	if depth > MaxDepth {
+		panic(fmt.Sprintf("shape %s nests deeper than %d", shape.Name, MaxDepth))
+	}
+	c := &codec{shape: shape, goType: t, document: shape.Name == "policyDocumentType"}
+	if t.Kind() == reflect.Pointer {
+		c.pointer, c.goType = true, t.Elem()
+	}
+	if want := goKinds[shape.Kind]; c.goType.Kind() != want {
+		panic(fmt.Sprintf("shape %s does not fit Go type %s", shape.Name, t))
+	}
+	switch shape.Kind {
+	case model.List:
+		c.elem = build(shape.Element, c.goType.Elem(), depth+1)
+	case model.Map:
+		c.key = build(shape.Key, c.goType.Key(), depth+1)
+		c.elem = build(shape.Value, c.goType.Elem(), depth+1)
+	case model.Structure:
+		for i := range shape.Members {
+			c.fields = append(c.fields, buildField(&shape.Members[i], c.goType, depth))
+		}
+	}
+	return c
+}
+
+// goKinds are the kinds of the SDK's types, pointers removed. A timestamp is a
+// time.Time.
+var goKinds = map[model.Kind]reflect.Kind{
+	model.Structure: reflect.Struct, model.List: reflect.Slice, model.Map: reflect.Map, model.String: reflect.String,
+	model.Integer: reflect.Int32, model.Boolean: reflect.Bool, model.Timestamp: reflect.Struct, model.Blob: reflect.Slice,
+}
+
+// buildField finds the Go field of a member. The SDK's names differ from those on
+// the wire in the case of the first letter at most ("arn", "isTruncated").
+func buildField(member *model.Member, t reflect.Type, depth int) field {
+	name := strings.ToUpper(member.Name[:1]) + member.Name[1:]
+	f, ok := t.FieldByName(name)
+	if !ok {
+		panic(fmt.Sprintf("Go type %s has no field for member %s", t, member.Name))
+	}
+	return field{
+		member: member,
+		index:  f.Index[0],
+		codec:  build(member.Shape, f.Type, depth+1),
+		open:   "<" + member.Name + ">",
+		end:    "</" + member.Name + ">",
+		empty:  "<" + member.Name + "/>",
+	}
+}
+
+// target returns the value behind a pointer, which it makes.
+func (c *codec) target(v reflect.Value) reflect.Value {
+	if c.pointer {
+		v.Set(reflect.New(c.goType))
+		return v.Elem()
+	}
+	return v
+}
