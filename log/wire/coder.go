@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
 )
 
 // coder writes or reads values one after another. Its methods, and the visitors
@@ -21,8 +22,7 @@ type coder struct {
 	out bytes.Buffer
 	enc *msgpack.Encoder // into out
 
-	src []byte
-	in  bytes.Reader     // over src
+	in  source
 	dec *msgpack.Decoder // of in
 
 	atoms atoms
@@ -54,16 +54,14 @@ func reader(b []byte) *coder {
 // reset makes c read b from its beginning.
 func (c *coder) reset(b []byte) {
 	c.reading, c.err = true, nil
-	c.src = b
-	c.in.Reset(b)
+	c.in = source{bytes: b}
 }
 
 // maxKept bounds the buffer of a coder that is kept for reuse.
 const maxKept = 1 << 20
 
 func (c *coder) release() {
-	c.src = nil
-	c.in.Reset(nil)
+	c.in = source{}
 	if c.out.Cap() > maxKept {
 		c.out = bytes.Buffer{}
 	}
@@ -78,8 +76,8 @@ func (c *coder) fail(err error) {
 
 // done returns the first error, which is ErrCorrupt when c read and something is left over.
 func (c *coder) done() error {
-	if c.err == nil && c.reading && c.in.Len() > 0 {
-		c.err = corrupt("%d bytes left over", c.in.Len())
+	if c.err == nil && c.reading && c.in.left() > 0 {
+		c.err = corrupt("%d bytes left over", c.in.left())
 	}
 	return c.err
 }
@@ -90,27 +88,77 @@ func (c *coder) check(err error) bool {
 	case err == nil:
 		return true
 	case c.reading:
-		c.fail(corrupt("at byte %d of %d: %v", len(c.src)-c.in.Len(), len(c.src), err))
+		c.fail(corrupt("at byte %d of %d: %v", c.in.at, len(c.in.bytes), err))
 	default:
 		c.fail(err)
 	}
 	return false
 }
 
+// source is the bytes that a coder reads, and how far it has come.
+type source struct {
+	bytes []byte
+	at    int
+}
+
+func (s *source) left() int { return len(s.bytes) - s.at }
+
+// Read, ReadByte and UnreadByte are what msgpack reads by.
+func (s *source) Read(p []byte) (int, error) {
+	if s.left() == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, s.bytes[s.at:])
+	s.at += n
+	return n, nil
+}
+
+func (s *source) ReadByte() (byte, error) {
+	if s.left() == 0 {
+		return 0, io.EOF
+	}
+	s.at++
+	return s.bytes[s.at-1], nil
+}
+
+func (s *source) UnreadByte() error {
+	s.at--
+	return nil
+}
+
 // take reads a length and returns that many bytes of the source, not copied. It
 // is nil, with ok, where nil was written.
 func (c *coder) take() (b []byte, ok bool) {
-	n, err := c.dec.DecodeBytesLen()
-	if !c.check(err) || n < 0 {
-		return nil, c.err == nil
+	n, short := c.shortLength()
+	if !short {
+		var err error
+		n, err = c.dec.DecodeBytesLen()
+		if !c.check(err) || n < 0 {
+			return nil, c.err == nil
+		}
 	}
-	at := len(c.src) - c.in.Len()
-	if n > c.in.Len() {
-		c.fail(corrupt("%d bytes announced at byte %d of %d", n, at, len(c.src)))
+	if n > c.in.left() {
+		c.fail(corrupt("%d bytes announced at byte %d of %d", n, c.in.at, len(c.in.bytes)))
 		return nil, false
 	}
-	_, err = c.in.Seek(int64(n), io.SeekCurrent)
-	return c.src[at : at+n : at+n], c.check(err)
+	start := c.in.at
+	c.in.at += n
+	return c.in.bytes[start:c.in.at:c.in.at], true
+}
+
+// shortLength reads a length of the two forms that nearly all strings and hashes
+// have. The msgpack library reads these too, in several times the time.
+func (c *coder) shortLength() (n int, ok bool) {
+	s := &c.in
+	switch {
+	case s.left() > 0 && msgpcode.IsFixedString(s.bytes[s.at]):
+		s.at++
+		return int(s.bytes[s.at-1] & msgpcode.FixedStrMask), true
+	case s.left() > 1 && (s.bytes[s.at] == msgpcode.Bin8 || s.bytes[s.at] == msgpcode.Str8):
+		s.at += 2
+		return int(s.bytes[s.at-1]), true
+	}
+	return 0, false
 }
 
 // str codes a string that is likely to be unique.
@@ -227,8 +275,8 @@ func (c *coder) length(n *int) {
 	got, err := c.dec.DecodeArrayLen()
 	switch {
 	case !c.check(err):
-	case got < 0 || got > c.in.Len(): // an element is at least a byte
-		c.fail(corrupt("%d elements announced in %d bytes", got, c.in.Len()))
+	case got < 0 || got > c.in.left(): // an element is at least a byte
+		c.fail(corrupt("%d elements announced in %d bytes", got, c.in.left()))
 	default:
 		*n = got
 	}
