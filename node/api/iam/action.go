@@ -12,6 +12,7 @@
 package iam
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/writ-iam/writ/log/event"
@@ -152,3 +153,25 @@ func accessOf[I any](service, name string, access func(*Call, *I) []Access) func
 
 // nothing renders the answer of a write that says no more than that it is done.
 func nothing[I, O any](*Call, *I, *event.Batch) (*O, error) { return new(O), nil }
+
+// read is Read for an action of IAM, write is Write.
+func read[I, O any](name string, access func(*Call, *I) []Access, answer func(*Call, *I) (*O, error)) Action {
+	return Read(Service, name, access, answer)
+}
+
+func write[I, O any](name string, access func(*Call, *I) []Access, command func(*Call, *I) (identity.Command, error),
+	render func(*Call, *I, *event.Batch) (*O, error)) Action {
+	return Write(Service, name, access, command, render)
+}
+
+// one finds the event of type E in a batch; that there is none means that the
+// batch was made by another action.
+func one[E identity.Event](b *event.Batch) (E, error) {
+	for _, e := range b.Events {
+		if found, ok := e.(E); ok {
+			return found, nil
+		}
+	}
+	var none E
+	return none, fmt.Errorf("render batch %d: no %T in it", b.Position, none)
+}

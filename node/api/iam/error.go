@@ -14,6 +14,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 // Codes of Error; the refusals of the domain have their own type.
 const (
+	codeAccessDenied            = "AccessDenied"
 	codeNoSuchEntity            = "NoSuchEntity"
 	codeInvalidInput            = "InvalidInput"
 	codeValidationError         = "ValidationError"

@@ -1,0 +1,97 @@
+package iam
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// absentActions are about nouns that Writ does not have yet, and answer as AWS
+// does where there are none: tools list them before they delete a user or role,
+// and read them when they plan.
+var absentActions = []Action{
+	write("DeleteLoginProfile", func(c *Call, in *sdk.DeleteLoginProfileInput) []Access { return []Access{c.onSelf(in.UserName)} },
+		func(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
+			return nil, c.noLoginProfile(in.UserName)
+		}, nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]),
+	read("GetAccountPasswordPolicy", func(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access { return c.anything() },
+		func(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
+			return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
+		}),
+	read("GetInstanceProfile", func(c *Call, in *sdk.GetInstanceProfileInput) []Access {
+		return []Access{c.absent("instance-profile/", in.InstanceProfileName)}
+	}, func(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
+		return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
+	}),
+	read("GetLoginProfile", func(c *Call, in *sdk.GetLoginProfileInput) []Access { return []Access{c.onSelf(in.UserName)} },
+		func(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
+			return nil, c.noLoginProfile(in.UserName)
+		}),
+	read("ListInstanceProfiles", func(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
+		return []Access{c.absent("instance-profile/", nil)}
+	}, func(*Call, *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
+		return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, nil
+	}),
+	read("ListMFADevices", func(c *Call, in *sdk.ListMFADevicesInput) []Access { return []Access{c.onSelf(in.UserName)} },
+		func(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
+			return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, c.checkUser(in.UserName)
+		}),
+	read("ListOpenIDConnectProviders", func(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access { return c.anything() },
+		func(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
+			return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
+		}),
+	read("ListSAMLProviders", func(c *Call, _ *sdk.ListSAMLProvidersInput) []Access { return c.anything() },
+		func(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
+			return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
+		}),
+	read("ListSSHPublicKeys", func(c *Call, in *sdk.ListSSHPublicKeysInput) []Access { return []Access{c.onSelf(in.UserName)} },
+		func(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
+			return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, c.checkUser(in.UserName)
+		}),
+	read("ListServerCertificates", func(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
+		return []Access{c.absent("server-certificate/", nil)}
+	}, func(*Call, *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
+		return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, nil
+	}),
+	read("ListServiceSpecificCredentials", func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
+		return []Access{c.onSelf(in.UserName)}
+	}, func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
+		return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, c.checkUser(in.UserName)
+	}),
+	read("ListSigningCertificates", func(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
+		return []Access{c.onSelf(in.UserName)}
+	}, func(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
+		return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, c.checkUser(in.UserName)
+	}),
+	read("ListVirtualMFADevices", func(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
+		return []Access{c.absent("mfa/", nil)}
+	}, func(*Call, *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
+		return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, nil
+	}),
+}
+
+// absent is the access to an entity of a noun that Writ does not have yet.
+func (c *Call) absent(noun string, name *string) Access {
+	return Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":" + noun + aws.ToString(name), Account: c.Caller.Account}
+}
+
+// checkUser fails where a user is named that is not there.
+func (c *Call) checkUser(name *string) error {
+	if name == nil {
+		return nil
+	}
+	_, err := c.mustUser(name)
+	return err
+}
+
+func (c *Call) noLoginProfile(name *string) error {
+	if err := c.checkUser(name); err != nil {
+		return err
+	}
+	if name == nil {
+		name = &c.Caller.Name
+	}
+	return fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", *name)
+}

@@ -1,0 +1,128 @@
+package iam
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Resources and condition keys are those of "Actions, resources, and condition
+// keys for AWS Identity and Access Management" (Service Authorization Reference).
+const (
+	keyBoundary  policy.Key = "iam:permissionsboundary"
+	keyPolicyARN policy.Key = "iam:policyarn"
+	keyTagKeys   policy.Key = "aws:tagkeys"
+
+	prefixRequestTag     = "aws:requesttag/"
+	prefixResourceTag    = "aws:resourcetag/"
+	prefixIAMResourceTag = "iam:resourcetag/"
+)
+
+// with is the access with more condition keys.
+func (a Access) with(more ...policy.Entry) Access {
+	a.Context = append(a.Context[:len(a.Context):len(a.Context)], more...)
+	return a
+}
+
+// as is the access to the same resource for another permission.
+func (a Access) as(action string) Access {
+	a.Action = action
+	return a
+}
+
+// anything is the access of an action that knows no resources.
+func (c *Call) anything() []Access {
+	return []Access{{Resource: "*", Account: c.Caller.Account}}
+}
+
+// on is the access to the entity of that name. One that does not exist has no
+// path and no tags.
+func (c *Call) on(kind identity.Kind, name *string) Access {
+	e, ok := c.entity(kind, aws.ToString(name))
+	if !ok {
+		return c.toBe(kind, nil, name)
+	}
+	a := Access{Resource: e.arn(), Account: e.account}
+	for _, t := range e.tags {
+		a.Context = append(a.Context,
+			policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value),
+			policy.Single(policy.NewKey(prefixIAMResourceTag+t.Key), t.Value))
+	}
+	return a
+}
+
+// toBe is the access to an entity that is about to be made.
+func (c *Call) toBe(kind identity.Kind, path, name *string) Access {
+	return Access{Resource: identity.ARN(kind, c.Caller.Account, pathOr(path), aws.ToString(name)), Account: c.Caller.Account}
+}
+
+// below is the access of a list of all entities whose path has the prefix.
+func (c *Call) below(kind identity.Kind, prefix *string) []Access {
+	return []Access{c.toBe(kind, prefix, nil)}
+}
+
+// withBoundary is the access with the boundary that the user or role has now.
+func (c *Call) withBoundary(kind identity.Kind, name *string) Access {
+	e, _ := c.entity(kind, aws.ToString(name))
+	return c.on(kind, name).with(boundaryKey(c.policyARN(e.boundary))...)
+}
+
+// onSelf is the access to the user of that name, or without a name to the caller.
+func (c *Call) onSelf(name *string) Access {
+	switch {
+	case name != nil:
+		return c.on(identity.KindUser, name)
+	case c.Caller.Kind == KindUser:
+		return c.on(identity.KindUser, &c.Caller.Name)
+	}
+	return Access{Resource: c.Caller.ARN, Account: c.Caller.Account}
+}
+
+// onPolicy is the access to a managed policy. Those of AWS count as the
+// caller's account's: nobody else guards them.
+func (c *Call) onPolicy(arn *string) Access {
+	a := Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
+	p, ok := c.state().Policy(a.Resource)
+	if !ok || p.Account != c.Caller.Account {
+		return a
+	}
+	for _, t := range p.Tags {
+		a.Context = append(a.Context, policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value))
+	}
+	return a
+}
+
+func boundaryKey(arn *string) []policy.Entry {
+	if arn == nil {
+		return nil
+	}
+	return []policy.Entry{policy.Single(keyBoundary, *arn)}
+}
+
+func policyKey(arn *string) policy.Entry { return policy.Single(keyPolicyARN, aws.ToString(arn)) }
+
+// tagsKeys are the condition keys of tags that a request brings.
+func tagsKeys(tags []types.Tag) []policy.Entry {
+	if len(tags) == 0 {
+		return nil
+	}
+	var entries []policy.Entry
+	var keys []string
+	for _, t := range tags {
+		entries = append(entries, policy.Single(policy.NewKey(prefixRequestTag+aws.ToString(t.Key)), aws.ToString(t.Value)))
+		keys = append(keys, aws.ToString(t.Key))
+	}
+	return append(entries, policy.Multi(keyTagKeys, keys))
+}
+
+// creation is what the making of an entity needs: the action's own permission
+// and, where tags come with it, the permission to tag.
+func creation(a Access, tags []types.Tag, tagAction string) []Access {
+	a = a.with(tagsKeys(tags)...)
+	if len(tags) == 0 {
+		return []Access{a}
+	}
+	return []Access{a, a.as(tagAction)}
+}

@@ -1,0 +1,150 @@
+package iam
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// Without a user name these actions are about the caller's own keys, the root's
+// among them.
+var accessKeyActions = []Action{
+	write("CreateAccessKey", func(c *Call, in *sdk.CreateAccessKeyInput) []Access {
+		return []Access{c.onSelf(in.UserName)}
+	}, createAccessKey, accessKeyCreated),
+	write("DeleteAccessKey", func(c *Call, in *sdk.DeleteAccessKeyInput) []Access {
+		return []Access{c.onSelf(in.UserName)}
+	}, deleteAccessKey, nothing[sdk.DeleteAccessKeyInput, sdk.DeleteAccessKeyOutput]),
+	read("GetAccessKeyLastUsed", func(c *Call, in *sdk.GetAccessKeyLastUsedInput) []Access {
+		if user, _ := c.ownKey(in.AccessKeyId); user != nil {
+			return []Access{c.on(identity.KindUser, &user.Name)}
+		}
+		return c.anything()
+	}, getAccessKeyLastUsed),
+	read("ListAccessKeys", func(c *Call, in *sdk.ListAccessKeysInput) []Access { return []Access{c.onSelf(in.UserName)} }, listAccessKeys),
+	write("UpdateAccessKey", func(c *Call, in *sdk.UpdateAccessKeyInput) []Access {
+		return []Access{c.onSelf(in.UserName)}
+	}, updateAccessKey, nothing[sdk.UpdateAccessKeyInput, sdk.UpdateAccessKeyOutput]),
+}
+
+// keyHolder is the name of the user whose keys a call is about; empty for the root.
+func (c *Call) keyHolder(name *string) (string, error) {
+	switch {
+	case name != nil:
+		return *name, nil
+	case c.Caller.Kind == KindUser:
+		return c.Caller.Name, nil
+	case c.Caller.Kind == KindRoot:
+		return "", nil
+	}
+	return "", fail(codeValidationError, "Must specify userName when calling with non-User credentials")
+}
+
+func createAccessKey(c *Call, in *sdk.CreateAccessKeyInput) (identity.Command, error) {
+	user, err := c.keyHolder(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	id, secret := NewAccessKey(c.Random)
+	sealed, err := SealSecret(c.Seal, c.Caller.Account, id, secret)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.CreateAccessKey{Account: c.Caller.Account, User: user, Key: identity.NewAccessKey{ID: id, Sealed: sealed}}, nil
+}
+
+// accessKeyCreated opens the secret that the log holds sealed, so that a retry
+// is told the key that the first attempt made.
+func accessKeyCreated(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*sdk.CreateAccessKeyOutput, error) {
+	e, err := one[*identity.AccessKeyCreated](b)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := OpenSecret(c.Seal, e.Account, e.ID, e.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	key := &types.AccessKey{AccessKeyId: aws.String(e.ID), SecretAccessKey: aws.String(secret), Status: types.StatusTypeActive,
+		CreateDate: shownTime(e.Created), UserName: in.UserName}
+	if key.UserName == nil && c.Caller.Kind == KindUser {
+		key.UserName = aws.String(c.Caller.Name)
+	}
+	return &sdk.CreateAccessKeyOutput{AccessKey: key}, nil
+}
+
+func updateAccessKey(c *Call, in *sdk.UpdateAccessKeyInput) (identity.Command, error) {
+	user, err := c.keyHolder(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	if in.Status != types.StatusTypeActive && in.Status != types.StatusTypeInactive {
+		return nil, fail(codeInvalidInput, "The status of an access key can be set to Active or Inactive, not to %s.", in.Status)
+	}
+	return &identity.UpdateAccessKey{Account: c.Caller.Account, User: user, ID: aws.ToString(in.AccessKeyId),
+		Active: in.Status == types.StatusTypeActive}, nil
+}
+
+func deleteAccessKey(c *Call, in *sdk.DeleteAccessKeyInput) (identity.Command, error) {
+	user, err := c.keyHolder(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.DeleteAccessKey{Account: c.Caller.Account, User: user, ID: aws.ToString(in.AccessKeyId)}, nil
+}
+
+func listAccessKeys(c *Call, in *sdk.ListAccessKeysInput) (*sdk.ListAccessKeysOutput, error) {
+	user, err := c.keyHolder(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	var keys []identity.AccessKey
+	var name *string
+	if user == "" {
+		if a, ok := c.state().Account(c.Caller.Account); ok {
+			keys = a.Keys
+		}
+	} else {
+		u, err := c.mustUser(&user)
+		if err != nil {
+			return nil, err
+		}
+		keys, name = u.Keys, aws.String(u.Name)
+	}
+	id := func(k identity.AccessKey) string { return k.ID }
+	p, err := paginate("ListAccessKeys", in.Marker, in.MaxItems, sorted(keys, id), id, func(k identity.AccessKey) (types.AccessKeyMetadata, bool) {
+		status := types.StatusTypeInactive
+		if k.Active {
+			status = types.StatusTypeActive
+		}
+		return types.AccessKeyMetadata{AccessKeyId: aws.String(k.ID), CreateDate: shownTime(k.Created), Status: status, UserName: name}, true
+	})
+	return &sdk.ListAccessKeysOutput{AccessKeyMetadata: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+// ownKey finds an access key of the caller's account. The user is nil for a key of the root.
+func (c *Call) ownKey(id *string) (user *identity.User, ok bool) {
+	key, ok := c.state().AccessKey(aws.ToString(id))
+	if !ok || key.Account != c.Caller.Account {
+		return nil, false
+	}
+	user, _ = c.state().UserByID(key.Owner)
+	return user, true
+}
+
+// getAccessKeyLastUsed knows whose a key is. Nobody notes yet when keys are
+// used, so it answers as AWS does for a key that was not.
+func getAccessKeyLastUsed(c *Call, in *sdk.GetAccessKeyLastUsedInput) (*sdk.GetAccessKeyLastUsedOutput, error) {
+	user, ok := c.ownKey(in.AccessKeyId)
+	if !ok {
+		return nil, fail(codeAccessDenied, "User: %s is not authorized to perform iam:GetAccessKeyLastUsed on resource: access key %s",
+			c.Caller.ARN, aws.ToString(in.AccessKeyId))
+	}
+	out := &sdk.GetAccessKeyLastUsedOutput{AccessKeyLastUsed: &types.AccessKeyLastUsed{Region: aws.String("N/A"), ServiceName: aws.String("N/A")}}
+	if user != nil {
+		out.UserName = aws.String(user.Name)
+	}
+	return out, nil
+}

@@ -1,0 +1,89 @@
+package iam
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+var accountActions = []Action{
+	write("CreateAccountAlias", func(c *Call, _ *sdk.CreateAccountAliasInput) []Access { return c.anything() },
+		func(c *Call, in *sdk.CreateAccountAliasInput) (identity.Command, error) {
+			return &identity.SetAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
+		}, nothing[sdk.CreateAccountAliasInput, sdk.CreateAccountAliasOutput]),
+	write("DeleteAccountAlias", func(c *Call, _ *sdk.DeleteAccountAliasInput) []Access { return c.anything() },
+		func(c *Call, in *sdk.DeleteAccountAliasInput) (identity.Command, error) {
+			return &identity.DeleteAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
+		}, nothing[sdk.DeleteAccountAliasInput, sdk.DeleteAccountAliasOutput]),
+	read("GetAccountAuthorizationDetails", func(c *Call, _ *sdk.GetAccountAuthorizationDetailsInput) []Access {
+		return c.anything()
+	}, getAccountAuthorizationDetails),
+	read("GetAccountSummary", func(c *Call, _ *sdk.GetAccountSummaryInput) []Access { return c.anything() }, getAccountSummary),
+	read("ListAccountAliases", func(c *Call, _ *sdk.ListAccountAliasesInput) []Access { return c.anything() }, listAccountAliases),
+}
+
+func listAccountAliases(c *Call, in *sdk.ListAccountAliasesInput) (*sdk.ListAccountAliasesOutput, error) {
+	var aliases []string
+	if a, ok := c.state().Account(c.Caller.Account); ok && a.Alias != "" {
+		aliases = []string{a.Alias}
+	}
+	itself := func(alias string) string { return alias }
+	p, err := paginate("ListAccountAliases", in.Marker, in.MaxItems, sorted(aliases, itself), itself, all[string])
+	return &sdk.ListAccountAliasesOutput{AccountAliases: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+// Quotas of "IAM and AWS STS quotas" for what Writ does not keep yet, or does
+// not bound.
+const (
+	instanceProfilesQuota    = 1000
+	policyVersionsInUseQuota = 10000
+	serverCertificatesQuota  = 20
+	signingCertificatesQuota = 2
+)
+
+func getAccountSummary(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.GetAccountSummaryOutput, error) {
+	s, id := c.state(), c.Caller.Account
+	a, ok := s.Account(id)
+	if !ok {
+		return nil, fail(codeNoSuchEntity, "The account with id %s cannot be found.", id)
+	}
+	versions := 0
+	s.Policies(id, "", func(p *identity.Policy) bool {
+		versions += len(p.Versions)
+		return true
+	})
+	rootKeys := 0
+	if len(a.Keys) > 0 {
+		rootKeys = 1
+	}
+	quota := func(own, standard uint32) int {
+		if own != 0 {
+			return int(own)
+		}
+		return int(standard)
+	}
+	summary := map[string]int{
+		"Users": s.Count(id, identity.KindUser), "UsersQuota": quota(a.Quotas.Users, identity.DefaultUsersQuota),
+		"Groups": s.Count(id, identity.KindGroup), "GroupsQuota": quota(a.Quotas.Groups, identity.DefaultGroupsQuota),
+		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(a.Quotas.Roles, identity.DefaultRolesQuota),
+		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(a.Quotas.Policies, identity.DefaultPoliciesQuota),
+		"PolicyVersionsInUse": versions, "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
+		"PolicySizeQuota": policy.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
+		"UserPolicySizeQuota": policy.MaxUser, "GroupPolicySizeQuota": policy.MaxGroup, "RolePolicySizeQuota": policy.MaxRole,
+		"AssumeRolePolicySizeQuota":    policy.MaxTrust,
+		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
+		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
+		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "GlobalEndpointTokenVersion": 1,
+		"InstanceProfiles": 0, "InstanceProfilesQuota": instanceProfilesQuota,
+		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
+	}
+	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
+	for key, n := range summary {
+		out.SummaryMap[key] = int32(n)
+	}
+	return out, nil
+}

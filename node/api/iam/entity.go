@@ -1,0 +1,183 @@
+package iam
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// entity is what users, groups and roles have in common, as read from the state.
+type entity struct {
+	kind     identity.Kind
+	id       identity.ID
+	account  identity.AccountID
+	name     string
+	path     string
+	attached []identity.ID
+	inline   []identity.InlinePolicy
+	boundary identity.ID    // of users and roles
+	tags     []identity.Tag // of users and roles
+}
+
+func entityOfUser(u *identity.User) entity {
+	return entity{identity.KindUser, u.ID, u.Account, u.Name, u.Path, u.Attached, u.Inline, u.Boundary, u.Tags}
+}
+
+func entityOfGroup(g *identity.Group) entity {
+	return entity{identity.KindGroup, g.ID, g.Account, g.Name, g.Path, g.Attached, g.Inline, "", nil}
+}
+
+func entityOfRole(r *identity.Role) entity {
+	return entity{identity.KindRole, r.ID, r.Account, r.Name, r.Path, r.Attached, r.Inline, r.Boundary, r.Tags}
+}
+
+func (e entity) arn() string { return identity.ARN(e.kind, e.account, e.path, e.name) }
+
+// state is the state that the call sees.
+func (c *Call) state() *identity.State { return c.View.State }
+
+// entity finds the caller's account's user, group or role of that name.
+func (c *Call) entity(kind identity.Kind, name string) (entity, bool) {
+	switch kind {
+	case identity.KindUser:
+		if u, ok := c.state().User(c.Caller.Account, name); ok {
+			return entityOfUser(u), true
+		}
+	case identity.KindGroup:
+		if g, ok := c.state().Group(c.Caller.Account, name); ok {
+			return entityOfGroup(g), true
+		}
+	case identity.KindRole:
+		if r, ok := c.state().Role(c.Caller.Account, name); ok {
+			return entityOfRole(r), true
+		}
+	}
+	return entity{}, false
+}
+
+// entityByID finds a user, group or role of any account by its unique identifier.
+func (c *Call) entityByID(kind identity.Kind, id identity.ID) (entity, bool) {
+	switch kind {
+	case identity.KindUser:
+		if u, ok := c.state().UserByID(id); ok {
+			return entityOfUser(u), true
+		}
+	case identity.KindGroup:
+		if g, ok := c.state().GroupByID(id); ok {
+			return entityOfGroup(g), true
+		}
+	case identity.KindRole:
+		if r, ok := c.state().RoleByID(id); ok {
+			return entityOfRole(r), true
+		}
+	}
+	return entity{}, false
+}
+
+// mustFind is entity with AWS's error when there is none.
+func (c *Call) mustFind(kind identity.Kind, name *string) (entity, error) {
+	e, ok := c.entity(kind, aws.ToString(name))
+	if !ok {
+		return entity{}, fail(codeNoSuchEntity, "The %s with name %s cannot be found.", kind.Noun(), aws.ToString(name))
+	}
+	return e, nil
+}
+
+func (c *Call) mustUser(name *string) (*identity.User, error) {
+	if u, ok := c.state().User(c.Caller.Account, aws.ToString(name)); ok {
+		return u, nil
+	}
+	return nil, fail(codeNoSuchEntity, "The user with name %s cannot be found.", aws.ToString(name))
+}
+
+func (c *Call) mustGroup(name *string) (*identity.Group, error) {
+	if g, ok := c.state().Group(c.Caller.Account, aws.ToString(name)); ok {
+		return g, nil
+	}
+	return nil, fail(codeNoSuchEntity, "The group with name %s cannot be found.", aws.ToString(name))
+}
+
+func (c *Call) mustRole(name *string) (*identity.Role, error) {
+	if r, ok := c.state().Role(c.Caller.Account, aws.ToString(name)); ok {
+		return r, nil
+	}
+	return nil, fail(codeNoSuchEntity, "The role with name %s cannot be found.", aws.ToString(name))
+}
+
+// owner names an entity of the caller's account for a command.
+func (c *Call) owner(kind identity.Kind, name *string) identity.Owner {
+	return identity.Owner{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name)}
+}
+
+// pathOr is the path given, or AWS's default.
+func pathOr(path *string) string {
+	if path == nil {
+		return "/"
+	}
+	return *path
+}
+
+// policyARN is the ARN of the policy with that identifier, or nil without one.
+func (c *Call) policyARN(id identity.ID) *string {
+	if p, ok := c.state().PolicyByID(id); ok {
+		return aws.String(p.ARN())
+	}
+	return nil
+}
+
+// ownPolicyARN checks that a text is the ARN of a policy that the caller's
+// account may use: its own, or one of AWS's. Whether there is such a policy is
+// not its business.
+func (c *Call) ownPolicyARN(arn *string) (string, error) {
+	text := aws.ToString(arn)
+	parts := strings.SplitN(text, ":", 6)
+	switch {
+	case len(parts) < 6 || parts[0] != "arn":
+		return "", fail(codeValidationError, "ARN %s is not valid.", text)
+	case parts[1] != "aws":
+		return "", fail(codeValidationError, "Invalid ARN partition")
+	case parts[2] != Service || parts[3] != "" || !strings.HasPrefix(parts[5], "policy/"):
+		return "", fail(codeInvalidInput, "ARN %s is not valid.", text)
+	case parts[4] != string(c.Caller.Account) && parts[4] != string(identity.AWSAccount):
+		return "", fail(codeNoSuchEntity, "Policy %s does not exist or is not attachable.", text)
+	}
+	return text, nil
+}
+
+// mustPolicy finds a managed policy that the caller's account may use.
+func (c *Call) mustPolicy(arn *string) (*identity.Policy, error) {
+	text, err := c.ownPolicyARN(arn)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := c.state().Policy(text)
+	if !ok {
+		return nil, fail(codeNoSuchEntity, "Policy %s was not found.", text)
+	}
+	return p, nil
+}
+
+// changeablePolicyARN is ownPolicyARN for an action that changes the policy,
+// which AWS's own do not allow.
+func (c *Call) changeablePolicyARN(action string, arn *string) (string, error) {
+	text, err := c.ownPolicyARN(arn)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(text, identity.ARN(identity.KindPolicy, identity.AWSAccount, "/", "")) {
+		return "", fail(codeAccessDenied, "User: %s is not authorized to perform: %s:%s on resource: policy %s", c.Caller.ARN, Service, action, text)
+	}
+	return text, nil
+}
+
+// inlinePolicy finds one of an entity's inline policies.
+func (e entity) inlinePolicy(name *string) (identity.InlinePolicy, error) {
+	i := slices.IndexFunc(e.inline, func(p identity.InlinePolicy) bool { return p.Name == aws.ToString(name) })
+	if i < 0 {
+		return identity.InlinePolicy{}, fail(codeNoSuchEntity, "The %s policy with name %s cannot be found.", e.kind.Noun(), aws.ToString(name))
+	}
+	return e.inline[i], nil
+}

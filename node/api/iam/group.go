@@ -1,0 +1,117 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+var groupActions = []Action{
+	write("AddUserToGroup", func(c *Call, in *sdk.AddUserToGroupInput) []Access {
+		return []Access{c.on(identity.KindGroup, in.GroupName)}
+	}, addUserToGroup, nothing[sdk.AddUserToGroupInput, sdk.AddUserToGroupOutput]),
+	write("CreateGroup", func(c *Call, in *sdk.CreateGroupInput) []Access {
+		return []Access{c.toBe(identity.KindGroup, in.Path, in.GroupName)}
+	}, createGroup, groupCreated),
+	write("DeleteGroup", func(c *Call, in *sdk.DeleteGroupInput) []Access {
+		return []Access{c.on(identity.KindGroup, in.GroupName)}
+	}, deleteGroup, nothing[sdk.DeleteGroupInput, sdk.DeleteGroupOutput]),
+	read("GetGroup", func(c *Call, in *sdk.GetGroupInput) []Access { return []Access{c.on(identity.KindGroup, in.GroupName)} }, getGroup),
+	read("ListGroups", func(c *Call, in *sdk.ListGroupsInput) []Access { return c.below(identity.KindGroup, in.PathPrefix) }, listGroups),
+	read("ListGroupsForUser", func(c *Call, in *sdk.ListGroupsForUserInput) []Access {
+		return []Access{c.on(identity.KindUser, in.UserName)}
+	}, listGroupsForUser),
+	write("RemoveUserFromGroup", func(c *Call, in *sdk.RemoveUserFromGroupInput) []Access {
+		return []Access{c.on(identity.KindGroup, in.GroupName)}
+	}, removeUserFromGroup, nothing[sdk.RemoveUserFromGroupInput, sdk.RemoveUserFromGroupOutput]),
+	write("UpdateGroup", func(c *Call, in *sdk.UpdateGroupInput) []Access {
+		return c.renaming(identity.KindGroup, in.GroupName, in.NewPath, in.NewGroupName)
+	}, updateGroup, nothing[sdk.UpdateGroupInput, sdk.UpdateGroupOutput]),
+}
+
+func createGroup(c *Call, in *sdk.CreateGroupInput) (identity.Command, error) {
+	return &identity.CreateGroup{Account: c.Caller.Account, ID: c.newID(identity.GroupIDPrefix),
+		Name: aws.ToString(in.GroupName), Path: pathOr(in.Path)}, nil
+}
+
+func groupCreated(_ *Call, _ *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error) {
+	e, err := one[*identity.GroupCreated](b)
+	if err != nil {
+		return nil, err
+	}
+	g := shownGroup(&identity.Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
+	return &sdk.CreateGroupOutput{Group: &g}, nil
+}
+
+func shownGroup(g *identity.Group) types.Group {
+	return types.Group{Arn: aws.String(g.ARN()), CreateDate: shownTime(g.Created), Path: aws.String(g.Path),
+		GroupId: aws.String(string(g.ID)), GroupName: aws.String(g.Name)}
+}
+
+func getGroup(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, error) {
+	g, err := c.mustGroup(in.GroupName)
+	if err != nil {
+		return nil, err
+	}
+	members := func(after string, yield func(*identity.User) bool) {
+		c.state().GroupMembers(g.ID, identity.ID(after), yield)
+	}
+	id := func(u *identity.User) string { return string(u.ID) }
+	p, err := paginate("GetGroup", in.Marker, in.MaxItems, members, id, func(u *identity.User) (types.User, bool) {
+		return shownUser(u), true
+	})
+	shown := shownGroup(g)
+	return &sdk.GetGroupOutput{Group: &shown, Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func listGroups(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error) {
+	walk := func(after string, yield func(*identity.Group) bool) { c.state().Groups(c.Caller.Account, after, yield) }
+	p, err := paginate("ListGroups", in.Marker, in.MaxItems, walk, groupName, func(g *identity.Group) (types.Group, bool) {
+		return shownGroup(g), strings.HasPrefix(g.Path, aws.ToString(in.PathPrefix))
+	})
+	return &sdk.ListGroupsOutput{Groups: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func groupName(g *identity.Group) string { return g.Name }
+
+func listGroupsForUser(c *Call, in *sdk.ListGroupsForUserInput) (*sdk.ListGroupsForUserOutput, error) {
+	u, err := c.mustUser(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	p, err := paginate("ListGroupsForUser", in.Marker, in.MaxItems, sorted(c.groups(u), groupName), groupName,
+		func(g *identity.Group) (types.Group, bool) { return shownGroup(g), true })
+	return &sdk.ListGroupsForUserOutput{Groups: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+// groups are those that a user is in.
+func (c *Call) groups(u *identity.User) (list []*identity.Group) {
+	for _, id := range u.Groups {
+		if g, ok := c.state().GroupByID(id); ok {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+func updateGroup(c *Call, in *sdk.UpdateGroupInput) (identity.Command, error) {
+	return &identity.UpdateGroup{Account: c.Caller.Account, Name: aws.ToString(in.GroupName),
+		NewName: aws.ToString(in.NewGroupName), NewPath: aws.ToString(in.NewPath)}, nil
+}
+
+func deleteGroup(c *Call, in *sdk.DeleteGroupInput) (identity.Command, error) {
+	return &identity.DeleteGroup{Account: c.Caller.Account, Name: aws.ToString(in.GroupName)}, nil
+}
+
+func addUserToGroup(c *Call, in *sdk.AddUserToGroupInput) (identity.Command, error) {
+	return &identity.AddUserToGroup{Account: c.Caller.Account, Group: aws.ToString(in.GroupName), User: aws.ToString(in.UserName)}, nil
+}
+
+func removeUserFromGroup(c *Call, in *sdk.RemoveUserFromGroupInput) (identity.Command, error) {
+	return &identity.RemoveUserFromGroup{Account: c.Caller.Account, Group: aws.ToString(in.GroupName), User: aws.ToString(in.UserName)}, nil
+}

@@ -1,0 +1,91 @@
+package iam
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Bounds of a page of a list ("MaxItems" in the IAM API Reference).
+const (
+	defaultPage = 100
+	// maxScan is how many records a page may cost to find. A list whose filter
+	// passes over more than these answers with fewer items than asked for, and a
+	// marker, as AWS's may.
+	maxScan = 10_000
+)
+
+// page is a part of a list.
+type page[T any] struct {
+	items     []T     // never nil
+	marker    *string // of the next page; nil on the last
+	truncated bool
+}
+
+// walk yields the records of a list whose key is greater than after, in order
+// of key, until yield returns false.
+type walk[R any] func(after string, yield func(R) bool)
+
+// paginate answers a list request. A marker names the key of the last record
+// that was looked at, so records that come and go between two pages neither
+// repeat nor hide others.
+func paginate[R, T any](list string, marker *string, maxItems *int32, records walk[R], key func(R) string,
+	pick func(R) (T, bool)) (page[T], error) {
+	after, err := parseMarker(list, marker)
+	if err != nil {
+		return page[T]{}, err
+	}
+	limit := defaultPage
+	if maxItems != nil {
+		limit = int(*maxItems)
+	}
+	p := page[T]{items: []T{}}
+	scanned, last := 0, after
+	records(after, func(r R) bool {
+		if len(p.items) == limit || scanned == maxScan {
+			p.truncated, p.marker = true, aws.String(newMarker(list, last))
+			return false
+		}
+		scanned, last = scanned+1, key(r)
+		if item, ok := pick(r); ok {
+			p.items = append(p.items, item)
+		}
+		return true
+	})
+	return p, nil
+}
+
+// all picks every record as it is.
+func all[T any](r T) (T, bool) { return r, true }
+
+// sorted walks a short list in order of key.
+func sorted[R any](list []R, key func(R) string) walk[R] {
+	list = slices.SortedFunc(slices.Values(list), func(a, b R) int { return strings.Compare(key(a), key(b)) })
+	return func(after string, yield func(R) bool) {
+		for _, r := range list {
+			if key(r) > after && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// newMarker is opaque to callers: the list that it belongs to and a key.
+func newMarker(list, key string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + key))
+}
+
+// parseMarker returns the key that a marker of the list names; empty without a marker.
+func parseMarker(list string, marker *string) (string, error) {
+	if marker == nil {
+		return "", nil
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(*marker)
+	key, ok := strings.CutPrefix(string(text), list+"\x00")
+	if err != nil || !ok || key == "" {
+		return "", fail(codeValidationError, "Invalid Marker.")
+	}
+	return key, nil
+}

@@ -1,0 +1,148 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+var roleActions = []Action{
+	write("CreateRole", func(c *Call, in *sdk.CreateRoleInput) []Access {
+		a := c.toBe(identity.KindRole, in.Path, in.RoleName).with(boundaryKey(in.PermissionsBoundary)...)
+		return creation(a, in.Tags, "iam:TagRole")
+	}, createRole, roleCreated),
+	write("DeleteRole", func(c *Call, in *sdk.DeleteRoleInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, deleteRole, nothing[sdk.DeleteRoleInput, sdk.DeleteRoleOutput]),
+	read("GetRole", func(c *Call, in *sdk.GetRoleInput) []Access { return []Access{c.on(identity.KindRole, in.RoleName)} }, getRole),
+	read("ListInstanceProfilesForRole", func(c *Call, in *sdk.ListInstanceProfilesForRoleInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, listInstanceProfilesForRole),
+	read("ListRoles", func(c *Call, in *sdk.ListRolesInput) []Access { return c.below(identity.KindRole, in.PathPrefix) }, listRoles),
+	write("UpdateAssumeRolePolicy", func(c *Call, in *sdk.UpdateAssumeRolePolicyInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, updateTrust, nothing[sdk.UpdateAssumeRolePolicyInput, sdk.UpdateAssumeRolePolicyOutput]),
+	write("UpdateRole", func(c *Call, in *sdk.UpdateRoleInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, updateRole, nothing[sdk.UpdateRoleInput, sdk.UpdateRoleOutput]),
+	write("UpdateRoleDescription", func(c *Call, in *sdk.UpdateRoleDescriptionInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, updateRoleDescription, roleDescriptionUpdated),
+}
+
+func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	boundary, err := c.newBoundary(in.PermissionsBoundary)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := c.newTrust(in.AssumeRolePolicyDocument)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.CreateRole{Account: c.Caller.Account, ID: c.newID(identity.RoleIDPrefix), Name: aws.ToString(in.RoleName),
+		Path: pathOr(in.Path), Description: aws.ToString(in.Description), MaxSession: int(aws.ToInt32(in.MaxSessionDuration)),
+		Trust: trust, Boundary: boundary, Tags: tags}, nil
+}
+
+// roleCreated leaves the description and the longest session out, as AWS does.
+func roleCreated(c *Call, in *sdk.CreateRoleInput, b *event.Batch) (*sdk.CreateRoleOutput, error) {
+	e, err := one[*identity.RoleCreated](b)
+	if err != nil {
+		return nil, err
+	}
+	r := c.shownRole(&identity.Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
+	r.Tags, r.PermissionsBoundary = shownTags(e.Tags), shownBoundary(in.PermissionsBoundary)
+	return &sdk.CreateRoleOutput{Role: &r}, nil
+}
+
+// shownRole is what every answer about a role has.
+func (c *Call) shownRole(r *identity.Role) types.Role {
+	shown := types.Role{Arn: aws.String(r.ARN()), CreateDate: shownTime(r.Created), Path: aws.String(r.Path),
+		RoleId: aws.String(string(r.ID)), RoleName: aws.String(r.Name), AssumeRolePolicyDocument: c.shownTrust(r.Trust)}
+	if r.Description != "" {
+		shown.Description = aws.String(r.Description)
+	}
+	return shown
+}
+
+func getRole(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error) {
+	r, err := c.mustRole(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	shown := c.shownRole(r)
+	shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
+	shown.Tags, shown.PermissionsBoundary = shownTags(r.Tags), shownBoundary(c.policyARN(r.Boundary))
+	shown.RoleLastUsed = &types.RoleLastUsed{}
+	return &sdk.GetRoleOutput{Role: &shown}, nil
+}
+
+func listRoles(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
+	walk := func(after string, yield func(*identity.Role) bool) { c.state().Roles(c.Caller.Account, after, yield) }
+	name := func(r *identity.Role) string { return r.Name }
+	p, err := paginate("ListRoles", in.Marker, in.MaxItems, walk, name, func(r *identity.Role) (types.Role, bool) {
+		if !strings.HasPrefix(r.Path, aws.ToString(in.PathPrefix)) {
+			return types.Role{}, false
+		}
+		shown := c.shownRole(r)
+		shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
+		return shown, true
+	})
+	return &sdk.ListRolesOutput{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func updateRole(c *Call, in *sdk.UpdateRoleInput) (identity.Command, error) {
+	cmd := &identity.UpdateRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Description: in.Description}
+	if in.MaxSessionDuration != nil {
+		cmd.MaxSession = aws.Int(int(*in.MaxSessionDuration))
+	}
+	return cmd, nil
+}
+
+func updateRoleDescription(c *Call, in *sdk.UpdateRoleDescriptionInput) (identity.Command, error) {
+	return &identity.UpdateRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Description: in.Description}, nil
+}
+
+func roleDescriptionUpdated(c *Call, _ *sdk.UpdateRoleDescriptionInput, b *event.Batch) (*sdk.UpdateRoleDescriptionOutput, error) {
+	e, err := one[*identity.RoleUpdated](b)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := c.state().RoleByID(e.ID)
+	if !ok { // deleted between the command and its retry
+		return nil, fail(codeNoSuchEntity, "The role with id %s cannot be found.", e.ID)
+	}
+	updated := *r
+	updated.Description = e.Description
+	shown := c.shownRole(&updated)
+	return &sdk.UpdateRoleDescriptionOutput{Role: &shown}, nil
+}
+
+func updateTrust(c *Call, in *sdk.UpdateAssumeRolePolicyInput) (identity.Command, error) {
+	trust, err := c.newTrust(in.PolicyDocument)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.UpdateTrust{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Trust: trust}, nil
+}
+
+func deleteRole(c *Call, in *sdk.DeleteRoleInput) (identity.Command, error) {
+	return &identity.DeleteRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName)}, nil
+}
+
+// listInstanceProfilesForRole finds none: there are no instance profiles yet.
+func listInstanceProfilesForRole(c *Call, in *sdk.ListInstanceProfilesForRoleInput) (*sdk.ListInstanceProfilesForRoleOutput, error) {
+	if _, err := c.mustRole(in.RoleName); err != nil {
+		return nil, err
+	}
+	return &sdk.ListInstanceProfilesForRoleOutput{InstanceProfiles: []types.InstanceProfile{}}, nil
+}

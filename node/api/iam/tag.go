@@ -1,0 +1,145 @@
+package iam
+
+import (
+	"crypto/sha256"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+var tagActions = []Action{
+	read("ListPolicyTags", func(c *Call, in *sdk.ListPolicyTagsInput) []Access { return []Access{c.onPolicy(in.PolicyArn)} }, listPolicyTags),
+	read("ListRoleTags", func(c *Call, in *sdk.ListRoleTagsInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName)}
+	}, listRoleTags),
+	read("ListUserTags", func(c *Call, in *sdk.ListUserTagsInput) []Access {
+		return []Access{c.on(identity.KindUser, in.UserName)}
+	}, listUserTags),
+	write("TagPolicy", func(c *Call, in *sdk.TagPolicyInput) []Access {
+		return []Access{c.onPolicy(in.PolicyArn).with(tagsKeys(in.Tags)...)}
+	}, tagPolicy, nothing[sdk.TagPolicyInput, sdk.TagPolicyOutput]),
+	write("TagRole", func(c *Call, in *sdk.TagRoleInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName).with(tagsKeys(in.Tags)...)}
+	}, func(c *Call, in *sdk.TagRoleInput) (identity.Command, error) {
+		return c.tag(identity.KindRole, in.RoleName, in.Tags)
+	}, nothing[sdk.TagRoleInput, sdk.TagRoleOutput]),
+	write("TagUser", func(c *Call, in *sdk.TagUserInput) []Access {
+		return []Access{c.on(identity.KindUser, in.UserName).with(tagsKeys(in.Tags)...)}
+	}, func(c *Call, in *sdk.TagUserInput) (identity.Command, error) {
+		return c.tag(identity.KindUser, in.UserName, in.Tags)
+	}, nothing[sdk.TagUserInput, sdk.TagUserOutput]),
+	write("UntagPolicy", func(c *Call, in *sdk.UntagPolicyInput) []Access {
+		return []Access{c.onPolicy(in.PolicyArn).with(policy.Multi(keyTagKeys, in.TagKeys))}
+	}, untagPolicy, nothing[sdk.UntagPolicyInput, sdk.UntagPolicyOutput]),
+	write("UntagRole", func(c *Call, in *sdk.UntagRoleInput) []Access {
+		return []Access{c.on(identity.KindRole, in.RoleName).with(policy.Multi(keyTagKeys, in.TagKeys))}
+	}, func(c *Call, in *sdk.UntagRoleInput) (identity.Command, error) {
+		return c.untag(identity.KindRole, in.RoleName, in.TagKeys), nil
+	}, nothing[sdk.UntagRoleInput, sdk.UntagRoleOutput]),
+	write("UntagUser", func(c *Call, in *sdk.UntagUserInput) []Access {
+		return []Access{c.on(identity.KindUser, in.UserName).with(policy.Multi(keyTagKeys, in.TagKeys))}
+	}, func(c *Call, in *sdk.UntagUserInput) (identity.Command, error) {
+		return c.untag(identity.KindUser, in.UserName, in.TagKeys), nil
+	}, nothing[sdk.UntagUserInput, sdk.UntagUserOutput]),
+}
+
+// reservedTagPrefix begins keys that belong to AWS, in any letter case ("Tags
+// for AWS Identity and Access Management resources").
+const reservedTagPrefix = "aws:"
+
+// newTags are the tags of a request for a command.
+func newTags(tags []types.Tag) ([]identity.Tag, error) {
+	var list []identity.Tag
+	for _, t := range tags {
+		key := aws.ToString(t.Key)
+		if len(key) >= len(reservedTagPrefix) && strings.EqualFold(key[:len(reservedTagPrefix)], reservedTagPrefix) {
+			return nil, fail(codeInvalidInput, "Tag keys starting with 'aws:' are reserved for system use.")
+		}
+		list = append(list, identity.Tag{Key: key, Value: aws.ToString(t.Value)})
+	}
+	return list, nil
+}
+
+// shownTags are an entity's tags for an answer; nil for none.
+func shownTags(tags []identity.Tag) []types.Tag {
+	var list []types.Tag
+	for _, t := range tags {
+		list = append(list, types.Tag{Key: aws.String(t.Key), Value: aws.String(t.Value)})
+	}
+	return list
+}
+
+func (c *Call) tag(kind identity.Kind, name *string, tags []types.Tag) (identity.Command, error) {
+	list, err := newTags(tags)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.TagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Tags: list}, nil
+}
+
+func (c *Call) untag(kind identity.Kind, name *string, keys []string) identity.Command {
+	return &identity.UntagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Keys: keys}
+}
+
+func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
+	arn, err := c.changeablePolicyARN("TagPolicy", in.PolicyArn)
+	if err != nil {
+		return nil, err
+	}
+	return c.tag(identity.KindPolicy, &arn, in.Tags)
+}
+
+func untagPolicy(c *Call, in *sdk.UntagPolicyInput) (identity.Command, error) {
+	arn, err := c.changeablePolicyARN("UntagPolicy", in.PolicyArn)
+	if err != nil {
+		return nil, err
+	}
+	return c.untag(identity.KindPolicy, &arn, in.TagKeys), nil
+}
+
+// tagOrder is the place of a tag in lists: its key, made short enough for a marker.
+func tagOrder(t types.Tag) string {
+	const whole, head = 128, 112
+	key := aws.ToString(t.Key)
+	if len(key) <= whole {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key[:head] + string(sum[:whole-head])
+}
+
+func tagPage(list string, tags []identity.Tag, marker *string, maxItems *int32) (page[types.Tag], error) {
+	return paginate(list, marker, maxItems, sorted(shownTags(tags), tagOrder), tagOrder, all[types.Tag])
+}
+
+func listPolicyTags(c *Call, in *sdk.ListPolicyTagsInput) (*sdk.ListPolicyTagsOutput, error) {
+	p, err := c.mustPolicy(in.PolicyArn)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tagPage("ListPolicyTags", p.Tags, in.Marker, in.MaxItems)
+	return &sdk.ListPolicyTagsOutput{Tags: tags.items, IsTruncated: tags.truncated, Marker: tags.marker}, err
+}
+
+func listRoleTags(c *Call, in *sdk.ListRoleTagsInput) (*sdk.ListRoleTagsOutput, error) {
+	r, err := c.mustRole(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tagPage("ListRoleTags", r.Tags, in.Marker, in.MaxItems)
+	return &sdk.ListRoleTagsOutput{Tags: tags.items, IsTruncated: tags.truncated, Marker: tags.marker}, err
+}
+
+func listUserTags(c *Call, in *sdk.ListUserTagsInput) (*sdk.ListUserTagsOutput, error) {
+	u, err := c.mustUser(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := tagPage("ListUserTags", u.Tags, in.Marker, in.MaxItems)
+	return &sdk.ListUserTagsOutput{Tags: tags.items, IsTruncated: tags.truncated, Marker: tags.marker}, err
+}

@@ -1,0 +1,169 @@
+package iam
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// A trust policy is stored as it was given, but for the users and roles among
+// its principals: their ARNs give way to their unique identifiers. So a user
+// created again under an old name does not inherit the trust in the old one, and
+// a user that was renamed keeps it ("JSON policy elements: Principal" in the
+// IAM User Guide). Shown, identifiers turn into ARNs again, those of principals
+// that are gone stay.
+
+// newTrust checks a trust policy and returns it as it is stored.
+func (c *Call) newTrust(text *string) (string, error) {
+	doc, err := policy.ParseValid(aws.ToString(text), policy.KindTrust)
+	if err != nil {
+		return "", badDocument(err)
+	}
+	var unknown *policy.MalformedError
+	stored := replacePrincipals(aws.ToString(text), doc, func(p policy.Text) string {
+		id, ok := c.principalID(p.Value)
+		if !ok && unknown == nil {
+			unknown = policy.InvalidPrincipal(policy.Principal{Type: policy.PrincipalAWS, Value: p.Value, Position: p.Position})
+		}
+		return id
+	})
+	if unknown != nil {
+		return "", badDocument(unknown)
+	}
+	return stored, nil
+}
+
+// principalID is what an AWS principal is stored as, if it exists. Accounts,
+// sessions and "*" have no identifier of their own; accounts may be those of
+// another cluster.
+func (c *Call) principalID(principal string) (string, bool) {
+	if strings.HasPrefix(principal, identity.UserIDPrefix) || strings.HasPrefix(principal, identity.RoleIDPrefix) {
+		_, ok := c.principalARN(principal)
+		return principal, ok
+	}
+	rest, ok := strings.CutPrefix(principal, "arn:aws:iam::")
+	if !ok {
+		return principal, true
+	}
+	account, path, _ := strings.Cut(rest, ":")
+	noun, _, _ := strings.Cut(path, "/")
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	switch noun {
+	case identity.KindUser.Noun():
+		u, ok := c.state().User(identity.AccountID(account), name)
+		if ok && u.ARN() == principal {
+			return string(u.ID), true
+		}
+		return principal, false
+	case identity.KindRole.Noun():
+		r, ok := c.state().Role(identity.AccountID(account), name)
+		if ok && r.ARN() == principal {
+			return string(r.ID), true
+		}
+		return principal, false
+	}
+	return principal, true
+}
+
+// principalARN is the ARN of the user or role with that unique identifier.
+func (c *Call) principalARN(id string) (string, bool) {
+	if u, ok := c.state().UserByID(identity.ID(id)); ok {
+		return u.ARN(), true
+	}
+	if r, ok := c.state().RoleByID(identity.ID(id)); ok {
+		return r.ARN(), true
+	}
+	return id, false
+}
+
+// shownTrust is a stored trust policy for an answer.
+func (c *Call) shownTrust(stored string) *string {
+	if !strings.Contains(stored, identity.UserIDPrefix) && !strings.Contains(stored, identity.RoleIDPrefix) {
+		return shownDocument(stored)
+	}
+	doc, err := policy.Parse(stored)
+	if err != nil { // written under another grammar
+		return shownDocument(stored)
+	}
+	return shownDocument(replacePrincipals(stored, doc, func(p policy.Text) string {
+		arn, _ := c.principalARN(p.Value)
+		return arn
+	}))
+}
+
+// replacePrincipals is the text of a document with each of its AWS principals
+// replaced, and everything else as it was.
+func replacePrincipals(text string, doc *policy.Document, replace func(policy.Text) string) string {
+	var out strings.Builder
+	rest, at := text, policy.Position{Line: 1, Column: 1}
+	for _, p := range awsPrincipals(doc) {
+		to := replace(p)
+		if to == p.Value {
+			continue
+		}
+		before := untilPosition(rest, at, p.Position)
+		out.WriteString(rest[:before])
+		after := before + stringLength(rest[before:])
+		out.WriteString(quote(to))
+		at = p.Position
+		at.Column += utf8.RuneCountInString(rest[before:after])
+		rest = rest[after:]
+	}
+	out.WriteString(rest)
+	return out.String()
+}
+
+// awsPrincipals lists the AWS principals in the order of the text.
+func awsPrincipals(doc *policy.Document) (list []policy.Text) {
+	for i := range doc.Statements {
+		s := &doc.Statements[i]
+		for _, e := range [...]*policy.PrincipalElement{s.Principal, s.NotPrincipal} {
+			if e == nil {
+				continue
+			}
+			for _, g := range e.Groups {
+				if g.Type.Value == "AWS" {
+					list = append(list, g.Values.Items...)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// untilPosition is how many bytes of text, which begins at the position from,
+// come before the position to.
+func untilPosition(text string, from, to policy.Position) int {
+	for i, r := range text {
+		if from == to {
+			return i
+		}
+		from.Column++
+		if r == '\n' {
+			from = policy.Position{Line: from.Line + 1, Column: 1}
+		}
+	}
+	return len(text)
+}
+
+// stringLength is the length in bytes of the JSON string that text begins with.
+func stringLength(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// quote is a JSON string of printable ASCII.
+func quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+}

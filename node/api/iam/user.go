@@ -1,0 +1,122 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+var userActions = []Action{
+	write("CreateUser", func(c *Call, in *sdk.CreateUserInput) []Access {
+		a := c.toBe(identity.KindUser, in.Path, in.UserName).with(boundaryKey(in.PermissionsBoundary)...)
+		return creation(a, in.Tags, "iam:TagUser")
+	}, createUser, userCreated),
+	write("DeleteUser", func(c *Call, in *sdk.DeleteUserInput) []Access {
+		return []Access{c.on(identity.KindUser, in.UserName)}
+	}, deleteUser, nothing[sdk.DeleteUserInput, sdk.DeleteUserOutput]),
+	read("GetUser", func(c *Call, in *sdk.GetUserInput) []Access { return []Access{c.onSelf(in.UserName)} }, getUser),
+	read("ListUsers", func(c *Call, in *sdk.ListUsersInput) []Access { return c.below(identity.KindUser, in.PathPrefix) }, listUsers),
+	write("UpdateUser", func(c *Call, in *sdk.UpdateUserInput) []Access {
+		return c.renaming(identity.KindUser, in.UserName, in.NewPath, in.NewUserName)
+	}, updateUser, nothing[sdk.UpdateUserInput, sdk.UpdateUserOutput]),
+}
+
+func createUser(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
+	tags, err := newTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	boundary, err := c.newBoundary(in.PermissionsBoundary)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.CreateUser{Account: c.Caller.Account, ID: c.newID(identity.UserIDPrefix), Name: aws.ToString(in.UserName),
+		Path: pathOr(in.Path), Boundary: boundary, Tags: tags}, nil
+}
+
+func userCreated(_ *Call, in *sdk.CreateUserInput, b *event.Batch) (*sdk.CreateUserOutput, error) {
+	e, err := one[*identity.UserCreated](b)
+	if err != nil {
+		return nil, err
+	}
+	u := shownUser(&identity.User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
+	u.Tags, u.PermissionsBoundary = shownTags(e.Tags), shownBoundary(in.PermissionsBoundary)
+	return &sdk.CreateUserOutput{User: &u}, nil
+}
+
+// shownUser is a user as lists show it.
+func shownUser(u *identity.User) types.User {
+	return types.User{Arn: aws.String(u.ARN()), CreateDate: shownTime(u.Created), Path: aws.String(u.Path),
+		UserId: aws.String(string(u.ID)), UserName: aws.String(u.Name)}
+}
+
+func getUser(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error) {
+	name := in.UserName
+	if name == nil {
+		if c.Caller.Kind != KindUser {
+			return c.getRoot()
+		}
+		name = &c.Caller.Name
+	}
+	u, err := c.mustUser(name)
+	if err != nil {
+		return nil, err
+	}
+	shown := shownUser(u)
+	shown.Tags, shown.PermissionsBoundary = shownTags(u.Tags), shownBoundary(c.policyARN(u.Boundary))
+	return &sdk.GetUserOutput{User: &shown}, nil
+}
+
+// getRoot is what the root of an account is told of itself: it has no name and no path.
+func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
+	a, ok := c.state().Account(c.Caller.Account)
+	if !ok || c.Caller.Kind != KindRoot {
+		return nil, fail(codeValidationError, "Must specify userName when calling with non-User credentials")
+	}
+	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
+}
+
+func listUsers(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
+	walk := func(after string, yield func(*identity.User) bool) { c.state().Users(c.Caller.Account, after, yield) }
+	name := func(u *identity.User) string { return u.Name }
+	p, err := paginate("ListUsers", in.Marker, in.MaxItems, walk, name, func(u *identity.User) (types.User, bool) {
+		return shownUser(u), strings.HasPrefix(u.Path, aws.ToString(in.PathPrefix))
+	})
+	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func updateUser(c *Call, in *sdk.UpdateUserInput) (identity.Command, error) {
+	return &identity.UpdateUser{Account: c.Caller.Account, Name: aws.ToString(in.UserName),
+		NewName: aws.ToString(in.NewUserName), NewPath: aws.ToString(in.NewPath)}, nil
+}
+
+func deleteUser(c *Call, in *sdk.DeleteUserInput) (identity.Command, error) {
+	return &identity.DeleteUser{Account: c.Caller.Account, Name: aws.ToString(in.UserName)}, nil
+}
+
+// renaming is the access that a rename or move needs: to the entity as it is and
+// as it is to be ("UpdateUser" and "UpdateGroup" in the IAM API Reference).
+func (c *Call) renaming(kind identity.Kind, name, newPath, newName *string) []Access {
+	access := []Access{c.on(kind, name)}
+	e, ok := c.entity(kind, aws.ToString(name))
+	if !ok {
+		return access
+	}
+	if newPath == nil {
+		newPath = &e.path
+	}
+	if newName == nil {
+		newName = &e.name
+	}
+	to := c.toBe(kind, newPath, newName)
+	if to.Resource == access[0].Resource {
+		return access
+	}
+	to.Context = access[0].Context // the entity takes its tags along
+	return append(access, to)
+}
