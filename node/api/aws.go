@@ -1,0 +1,340 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/model"
+	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// call is one request of the Query protocol on its way through the edge.
+type call struct {
+	*request
+	server *Server
+	op     *model.Operation
+	action *iam.Action // nil where the operation is not built
+	form   *query.Form
+	sig    *sigv4.Signature
+}
+
+// query serves the AWS Query protocol.
+func (s *Server) query(w http.ResponseWriter, r *http.Request) {
+	c := &call{request: newRequest(r, s.cfg.Now()), server: s}
+	rec := &recorder{ResponseWriter: w}
+	failure := c.serve(rec)
+	if failure != nil && rec.status == 0 {
+		// An error of this write means that the caller has gone.
+		_ = query.WriteError(rec, c.op, c.refusal(failure), c.id)
+	}
+	name := "unknown"
+	if c.op != nil {
+		name = c.op.Name
+	}
+	s.cfg.Metrics.observe(name, rec.status, s.cfg.Now().Sub(c.now))
+	s.log(c.request, name, rec, failure)
+}
+
+// serve answers the call or says, having written nothing, why it cannot.
+func (c *call) serve(w *recorder) error {
+	if err := c.parse(); err != nil {
+		return err
+	}
+	s := c.server
+	if c.action != nil && c.action.Write {
+		if !s.cfg.Node.Leads() {
+			return c.handOn(w)
+		}
+		return c.write(w)
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), MaxWait)
+	defer cancel()
+	seen, err := s.view(ctx, c.request, c.sig)
+	if err != nil {
+		return err
+	}
+	seen.setHeaders(w.Header())
+	in, call, err := c.admit(seen.view)
+	if err != nil {
+		return err
+	}
+	out, err := c.action.Answer(call, in)
+	if err != nil {
+		return err
+	}
+	return query.WriteResponse(w, c.op, out, c.id)
+}
+
+// parse reads what the request says before anybody is asked about it.
+func (c *call) parse() error {
+	if err := c.readBody(); err != nil {
+		return err
+	}
+	form, err := query.ParseRequest(c.Request, c.body)
+	if err != nil {
+		return err
+	}
+	c.form = form
+	op, unknown := form.Operation()
+	if unknown == nil {
+		c.op = op
+		c.action = c.server.actions[op.Service.Name+":"+op.Name]
+	}
+	if c.sig, err = sigv4.Parse(c.Request, c.now); err != nil {
+		return err
+	}
+	service := iam.Service
+	if c.op != nil {
+		service = c.op.Service.Name
+	}
+	return c.sig.CheckService(service)
+}
+
+// handOn gives the call to the leader, and remembers how far the caller's next
+// read here must wait.
+func (c *call) handOn(w *recorder) error {
+	if c.forwarded {
+		return errMisdirected
+	}
+	if err := c.server.cfg.Node.Forward(w, c.Request, c.forward()); err != nil {
+		return fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && w.status == http.StatusOK {
+		c.server.writes.note(c.sig.AccessKeyID, event.Position(at))
+	}
+	return nil
+}
+
+// admit finds out who calls, decodes what is asked and authorizes it, all in one
+// view.
+func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
+	caller, err := c.server.authenticate(c.request, c.sig, v)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.op == nil || c.action == nil {
+		_, err := c.form.Operation()
+		if err == nil {
+			err = &query.Error{Code: "InvalidAction", Status: http.StatusBadRequest, Message: "The action " + c.op.Name + " is not available here."}
+		}
+		return nil, nil, err
+	}
+	in = c.action.New()
+	if err := query.Decode(c.op, c.form, in); err != nil {
+		return nil, nil, err
+	}
+	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
+	principal, err := v.Principal(caller.ID)
+	if err != nil {
+		return nil, nil, sigv4.ErrInvalidClientTokenID // deleted between two looks: cannot be, in one view
+	}
+	for _, a := range c.action.Access(call, in) {
+		if err := c.server.permit(c.request, c.sig, principal, a); err != nil {
+			return nil, nil, err
+		}
+	}
+	return in, call, nil
+}
+
+// permit asks the engine whether the caller may do one thing. The refusal says
+// why in AWS's words.
+func (s *Server) permit(q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
+	r := authz.Request{
+		Principal:       &p.Principal,
+		Action:          a.Action,
+		Resource:        a.Resource,
+		ResourceAccount: string(a.Account),
+		Context:         a.Context,
+	}
+	globals := authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.TLS != nil || q.forwarded}
+	r.FillGlobals(&globals)
+	if p.Decide(&r).Allowed() {
+		return nil
+	}
+	return &query.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: p.Explain(&r).Message}
+}
+
+// write carries out a call that changes something, at the leader. Where
+// permissions change between the authorization and the decision, the call is
+// authorized anew.
+func (c *call) write(w *recorder) error {
+	s := c.server
+	for range maxAuthorizations {
+		v := s.cfg.Projection.View()
+		in, call, err := c.admit(v)
+		if err != nil {
+			return err
+		}
+		content, err := c.action.Command(call, in)
+		if err != nil {
+			return err
+		}
+		batch, err := s.cfg.Node.Propose(c.Context(), c.command(call.Caller, v, content))
+		var refusal *identity.Refusal
+		switch {
+		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
+			if err := s.waitPast(c.Context(), v); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
+			// The leader to come has the answer: the attempt keeps its key.
+			handed := c.handOn(w)
+			if handed != nil && !c.forwarded && errors.Is(err, ErrOutcomeUnknown) {
+				return err
+			}
+			return handed
+		case err != nil:
+			return err
+		}
+		return c.answerWrite(w, call, in, batch)
+	}
+	return fmt.Errorf("%w: the caller's permissions keep changing", errUnavailable)
+}
+
+// answerWrite renders the answer from what the log accepted, in a view that has it.
+func (c *call) answerWrite(w *recorder, call *iam.Call, in any, batch *event.Batch) error {
+	s := c.server
+	v, err := s.cfg.Projection.Wait(c.Context(), batch.Position)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
+	call.View = v
+	out, err := c.action.Render(call, in, batch)
+	if err != nil {
+		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)
+	}
+	h := w.Header()
+	h.Set(HeaderPosition, strconv.FormatUint(uint64(batch.Position), 10))
+	h.Set(HeaderToken, event.TokenOf(batch.Cluster, batch.Incarnation, batch.Head()).String())
+	return query.WriteResponse(w, c.op, out, c.id)
+}
+
+// command puts the content into its envelope.
+func (c *call) command(caller iam.Caller, v *projection.View, content identity.Command) event.Command {
+	cluster := v.Cluster()
+	return event.Command{
+		Cluster:     cluster.ID,
+		Incarnation: cluster.Incarnation,
+		Cause: event.Cause{
+			Meta:    identity.Meta{Time: identity.Time(c.now.UnixMilli()), Key: c.key(), By: authority(caller, v.Head.Position)},
+			Request: c.id,
+			Action:  c.action.Service + ":" + c.action.Name,
+			Source:  c.source,
+		},
+		Base:    v.Head,
+		Content: content,
+	}
+}
+
+// key identifies the attempt: the same credential, request and invocation give
+// the same key, over retries and nodes.
+func (c *call) key() identity.Key {
+	h := sha256.New()
+	for _, part := range []string{c.sig.AccessKeyID, c.action.Service, c.action.Name, c.attempt, c.URL.RawQuery} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	h.Write(c.bodyHash[:])
+	return identity.Key(h.Sum(nil))
+}
+
+// waitPast waits for a view later than v.
+func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if _, err := s.cfg.Projection.Wait(ctx, v.Head.Position+1); err != nil {
+		return fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	return nil
+}
+
+// Errors on the way to an answer.
+var (
+	// errMisdirected answers a peer that took this node for the leader.
+	errMisdirected = errors.New("this node does not lead")
+	errUnavailable = errors.New("the cluster cannot answer now")
+)
+
+// refusal turns an error into one of AWS's. What is not the caller's business
+// stays in the node's log.
+func (c *call) refusal(err error) *query.Error {
+	var q *query.Error
+	var sig *sigv4.Error
+	var action *iam.Error
+	var refused *identity.Refusal
+	var p problem
+	switch {
+	case errors.As(err, &q):
+		return q
+	case errors.As(err, &sig):
+		return &query.Error{Code: sig.Code, Status: sig.Status, Message: sig.Message}
+	case errors.As(err, &action):
+		return c.known(action.Code, action.Message)
+	case errors.As(err, &refused):
+		return c.known(string(refused.Code), refused.Message)
+	case errors.As(err, &p):
+		return &query.Error{Code: p.Code, Status: p.Status, Message: p.Detail}
+	case errors.Is(err, errTooLarge):
+		return &query.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "Request size exceeded the limit of " + strconv.Itoa(MaxBody) + " bytes"}
+	case errors.Is(err, errMisdirected):
+		return &query.Error{Code: "NotLeader", Status: http.StatusMisdirectedRequest, Message: "This node does not lead."}
+	case errors.Is(err, ErrOutcomeUnknown):
+		return &query.Error{Code: "OutcomeUnknown", Status: http.StatusServiceUnavailable,
+			Message: "The leader was lost while the request was under way: it may or may not take effect. Sent again with the same amz-sdk-invocation-id, it takes effect at most once."}
+	case errors.Is(err, errUnavailable), errors.Is(err, ErrOverloaded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The request could not be served now; try again. " + err.Error()}
+	}
+	return &query.Error{Code: "InternalFailure", Status: http.StatusInternalServerError, Message: "The request failed inside Writ; its log says why under this request's id."}
+}
+
+// known looks the status of a code up in the service's model.
+func (c *call) known(code, message string) *query.Error {
+	status := http.StatusBadRequest
+	if c.op != nil {
+		if s, ok := c.op.Service.Status(code); ok {
+			status = s
+		}
+	}
+	return &query.Error{Code: code, Status: status, Message: message}
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// log writes one line for a request: failures of ours as errors, the rest for
+// whoever wants to see it. No ARN, key or body is in it.
+func (s *Server) log(q *request, action string, rec *recorder, failure error) {
+	took := s.cfg.Now().Sub(q.now)
+	switch {
+	case rec.status >= http.StatusInternalServerError:
+		s.cfg.Logger.Error("request failed", "request", q.id, "action", action, "status", rec.status, "took", took, "error", failure)
+	default:
+		s.cfg.Logger.Debug("request", "request", q.id, "action", action, "status", rec.status, "took", took.Round(time.Microsecond), "position", rec.Header().Get(HeaderPosition))
+	}
+}

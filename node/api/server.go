@@ -1,0 +1,275 @@
+// Package api is the edge: it verifies who calls, decodes what is asked,
+// authorizes it with Writ's own engine, and answers from one view, naming the
+// position. Writes become commands; a node that does not lead hands requests
+// that need the leader on unchanged.
+//
+// Two dialects share the port. The AWS Query protocol of IAM and STS is served
+// at /, /iam and /sts; the native API, JSON over HTTP, under /v1. Both are signed
+// with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+)
+
+// Limits of one request.
+const (
+	// MaxBody is the largest body that is read, in bytes.
+	MaxBody = query.MaxBody
+	// MaxWait is the longest that a caller may make a request wait for a position.
+	MaxWait = 10 * time.Minute
+	// DefaultWait is how long a request waits for a position when the caller does
+	// not say.
+	DefaultWait = 5 * time.Second
+	// signingKeys is how many derived signing keys are remembered.
+	signingKeys = 1 << 16
+	// maxAuthorizations is how often a write is authorized anew when permissions
+	// changed between its authorization and its decision.
+	maxAuthorizations = 5
+)
+
+// Headers of the native API, on requests and answers of both dialects.
+const (
+	HeaderPosition     = "X-Writ-Position"
+	HeaderToken        = "X-Writ-Token"
+	HeaderFreshness    = "X-Writ-Freshness"
+	HeaderAtLeast      = "X-Writ-At-Least"
+	HeaderMaxStaleness = "X-Writ-Max-Staleness"
+	HeaderConsistency  = "X-Writ-Consistency"
+	headerRequestID    = "X-Amzn-Requestid"
+	headerInvocation   = "Amz-Sdk-Invocation-Id"
+)
+
+// Errors with which the node around the edge answers Propose.
+var (
+	// ErrNotLeader is returned when another node leads, or none.
+	ErrNotLeader = errors.New("this node does not lead")
+	// ErrOutcomeUnknown is returned when a command may or may not take effect:
+	// asking again with the same idempotency key finds out.
+	ErrOutcomeUnknown = errors.New("the outcome is unknown")
+	// ErrOverloaded is returned when the node takes no writes for now, say for
+	// want of disk space.
+	ErrOverloaded = errors.New("the node takes no writes now")
+)
+
+// Node is what the edge needs of the node around it. All functions may be
+// called by any number of goroutines.
+type Node struct {
+	Name string
+	// Region and role are told in answers.
+	Role string
+	// Leads tells whether Propose is likely to be accepted here.
+	Leads func() bool
+	// Propose commits a command and returns its batch: that of the first time,
+	// when the command's key took effect before. Errors are *identity.Refusal,
+	// ErrNotLeader, ErrOutcomeUnknown, ErrOverloaded or the context's.
+	Propose func(context.Context, event.Command) (*event.Batch, error)
+	// Forward hands a request to the leader and copies the answer. It retries
+	// while no leader is known, within a bound, and returns an error only if it
+	// has not written anything.
+	Forward func(http.ResponseWriter, *http.Request, Forwarded) error
+	// StrictHead returns a head that was the cluster's at some time after the call.
+	StrictHead func(context.Context) (event.Head, error)
+	// Fresh says how fresh an answer from the view loaded next will be.
+	Fresh func() Freshness
+	// Propagation answers what the leader knows about who has applied what.
+	Propagation Propagation
+	// Checks are the lines of /readyz.
+	Checks func() []Check
+}
+
+// Forwarded is a request on its way to the leader.
+type Forwarded struct {
+	Body      []byte
+	RequestID string
+	Attempt   string // idempotency key material; kept over retries
+	Source    string // address of the caller
+}
+
+// Config is what a Server is made of. All fields are required but Logger.
+type Config struct {
+	Node       Node
+	Projection *projection.Projection
+	Seal       *seal.Key
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Metrics    *Metrics
+	// FailClosed makes a reader whose lease has run out refuse to answer, rather
+	// than answer flagged as unleased.
+	FailClosed bool
+}
+
+// Server is the edge of one node.
+type Server struct {
+	cfg     Config
+	keys    *sigv4.KeyCache
+	actions map[string]*iam.Action // by version and name
+	writes  *lastWrites
+	mux     *http.ServeMux
+}
+
+// New returns the edge for a node.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg:     cfg,
+		keys:    sigv4.NewKeyCache(signingKeys),
+		actions: make(map[string]*iam.Action),
+		writes:  newLastWrites(),
+		mux:     http.NewServeMux(),
+	}
+	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
+		for i := range list {
+			s.actions[list[i].Service+":"+list[i].Name] = &list[i]
+		}
+	}
+	s.routes()
+	return s
+}
+
+func (s *Server) routes() {
+	for _, path := range []string{"/{$}", "/iam", "/iam/{$}", "/sts", "/sts/{$}"} {
+		s.mux.HandleFunc(path, s.query)
+	}
+	s.mux.HandleFunc("POST /v1/authorize", s.native(actionAuthorize, s.authorize))
+	s.mux.HandleFunc("POST /v1/authorize/batch", s.native(actionAuthorize, s.authorizeBatch))
+	s.mux.HandleFunc("GET /v1/propagation", s.native(actionGetPropagation, s.propagation))
+	s.mux.HandleFunc("GET /v1/propagation/{token}", s.native(actionGetPropagation, s.propagation))
+	s.mux.HandleFunc("GET /v1/cluster", s.native(actionGetCluster, s.cluster))
+	s.mux.HandleFunc("GET /livez", s.livez)
+	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
+	s.mux.HandleFunc("GET /openapi.json", openAPI)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is nothing at " + r.URL.Path + ".", "The API is described at /openapi.json."})
+	})
+}
+
+// ServeHTTP answers a client. What only a peer may say about a request is
+// dropped from it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, h := range []string{headerForwardedID, headerForwardedAttempt, headerForwardedSource} {
+		delete(r.Header, h)
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// Headers by which a node tells the leader about a request that it forwards.
+const (
+	headerForwardedID      = "X-Writ-Forwarded-Id"
+	headerForwardedAttempt = "X-Writ-Forwarded-Attempt"
+	headerForwardedSource  = "X-Writ-Forwarded-Source"
+)
+
+// SetHeaders puts on r what the leader is to know about a forwarded request.
+func (f *Forwarded) SetHeaders(r *http.Request) {
+	r.Header.Set(headerForwardedID, f.RequestID)
+	r.Header.Set(headerForwardedAttempt, f.Attempt)
+	r.Header.Set(headerForwardedSource, f.Source)
+}
+
+// IsForwarded tells whether a peer has marked r as a client's request. Only
+// connections between nodes may be asked.
+func IsForwarded(r *http.Request) bool { return r.Header.Get(headerForwardedID) != "" }
+
+// ServeForwarded answers a request that another node handed on, over a
+// connection on which that node has proved who it is.
+func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// request is what is known about a request before it is verified.
+type request struct {
+	*http.Request
+	id        string
+	attempt   string
+	source    string
+	forwarded bool
+	now       time.Time
+	body      []byte
+	bodyHash  [sha256.Size]byte
+}
+
+func newRequest(r *http.Request, now time.Time) *request {
+	q := &request{Request: r, now: now}
+	q.id = r.Header.Get(headerForwardedID)
+	if q.id != "" {
+		q.forwarded = true
+		q.attempt = r.Header.Get(headerForwardedAttempt)
+		q.source = r.Header.Get(headerForwardedSource)
+		return q
+	}
+	q.id = newRequestID()
+	if q.attempt = r.Header.Get(headerInvocation); q.attempt == "" {
+		q.attempt = q.id
+	}
+	q.source, _, _ = strings.Cut(r.RemoteAddr, "%")
+	if i := strings.LastIndexByte(q.source, ':'); i > 0 {
+		q.source = strings.Trim(q.source[:i], "[]")
+	}
+	return q
+}
+
+// newRequestID returns a random uuid (version 4).
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var text [36]byte
+	hex.Encode(text[0:8], b[0:4])
+	hex.Encode(text[9:13], b[4:6])
+	hex.Encode(text[14:18], b[6:8])
+	hex.Encode(text[19:23], b[8:10])
+	hex.Encode(text[24:36], b[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
+// errTooLarge is returned when a body is longer than MaxBody.
+var errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
+
+// readBody reads the whole body, at most MaxBody bytes.
+func (q *request) readBody() error {
+	if q.ContentLength > MaxBody {
+		return errTooLarge
+	}
+	if q.ContentLength > 0 {
+		q.body = make([]byte, q.ContentLength)
+		if _, err := io.ReadFull(q.Body, q.body); err != nil {
+			return fmt.Errorf("read the body: %w", err)
+		}
+	} else if q.ContentLength < 0 {
+		body, err := io.ReadAll(io.LimitReader(q.Body, MaxBody+1))
+		if err != nil {
+			return fmt.Errorf("read the body: %w", err)
+		}
+		if len(body) > MaxBody {
+			return errTooLarge
+		}
+		q.body = body
+	}
+	q.bodyHash = sha256.Sum256(q.body)
+	return nil
+}
+
+func (q *request) forward() Forwarded {
+	return Forwarded{Body: q.body, RequestID: q.id, Attempt: q.attempt, Source: q.source}
+}

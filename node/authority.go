@@ -1,0 +1,216 @@
+package node
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Lives of certificates. Nodes read theirs again on SIGHUP.
+const (
+	authorityLife = 10 * 365 * 24 * time.Hour
+	nodeLife      = 2 * 365 * 24 * time.Hour
+	clockSlack    = time.Hour // certificates are good this long before they are made
+)
+
+// authority is a cluster's own certificate authority. Whoever shows a
+// certificate of it is a node of the cluster, in the role the certificate names.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(cluster string, now time.Time) (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the authority's key: %w", err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{Organization: []string{cluster}, CommonName: "Writ cluster authority"},
+		NotBefore:             now.Add(-clockSlack),
+		NotAfter:              now.Add(authorityLife),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("sign the authority's certificate: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("parse the authority's certificate: %w", err)
+	}
+	return &authority{cert: cert, key: key}, nil
+}
+
+// issue makes a certificate for a node: its name and cluster are what others
+// check, whatever address they dial.
+func (a *authority) issue(cluster, name string, role Role, now time.Time) (certPEM, keyPEM []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the key of %s: %w", name, err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{Organization: []string{cluster}, OrganizationalUnit: []string{string(role)}, CommonName: name},
+		NotBefore:    now.Add(-clockSlack),
+		NotAfter:     now.Add(nodeLife),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames:     []string{name},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign the certificate of %s: %w", name, err)
+	}
+	keyPEM, err = encodeKey(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keyPEM, nil
+}
+
+func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode a private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func serialNumber() (*big.Int, error) {
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("choose a serial number: %w", err)
+	}
+	return n, nil
+}
+
+// loadAuthority reads an authority that `writ init` wrote.
+func loadAuthority(certFile, keyFile string) (*authority, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster's authority: %w", err)
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: the key in %s is not ECDSA", ErrConfig, keyFile)
+	}
+	return &authority{cert: pair.Leaf, key: key}, nil
+}
+
+// ErrNotAPeer is returned when the other end of a connection is not a node of
+// this cluster, or not the one that was meant.
+var ErrNotAPeer = errors.New("not a node of this cluster")
+
+// peerTLS is how nodes recognize each other: mutual TLS 1.3 with certificates of
+// the cluster's authority, whose organization must be the cluster's id.
+type peerTLS struct {
+	cluster string
+	files   Files
+	roots   *x509.CertPool
+	cert    atomic.Pointer[tls.Certificate] // replaced by reload
+}
+
+func loadPeerTLS(cluster string, f Files) (*peerTLS, error) {
+	ca, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster authority's certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%w: no certificate in %s", ErrConfig, f.CA)
+	}
+	p := &peerTLS{cluster: cluster, files: f, roots: roots}
+	if err := p.reload(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// reload reads the node's certificate again; connections made from then on use it.
+func (p *peerTLS) reload() error {
+	cert, err := tls.LoadX509KeyPair(p.files.Cert, p.files.Key)
+	if err != nil {
+		return fmt.Errorf("read the node's certificate: %w", err)
+	}
+	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", ErrConfig, p.files.Cert, p.files.CA, err)
+	}
+	if err := p.checkCluster(cert.Leaf); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrConfig, p.files.Cert, err)
+	}
+	p.cert.Store(&cert)
+	return nil
+}
+
+func (p *peerTLS) checkCluster(cert *x509.Certificate) error {
+	if !slices.Contains(cert.Subject.Organization, p.cluster) {
+		return fmt.Errorf("%w: the certificate of %s is for cluster %v, this is %s", ErrNotAPeer, cert.Subject.CommonName, cert.Subject.Organization, p.cluster)
+	}
+	return nil
+}
+
+// config is the TLS configuration of both ends. name is the node that a client
+// means to reach; empty for any node of the cluster. Chains are verified in
+// VerifyConnection rather than by host name, because addresses change and names
+// of nodes do not.
+func (p *peerTLS) config(name string, protocols ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		ClientAuth:         tls.RequireAnyClientCert,
+		InsecureSkipVerify: true, // checked in VerifyConnection
+		NextProtos:         protocols,
+		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return p.cert.Load(), nil
+		},
+		VerifyConnection: func(s tls.ConnectionState) error { return p.verify(s.PeerCertificates, name) },
+	}
+}
+
+// verify checks the other end's certificate: chain, cluster and, unless it is
+// empty, name.
+func (p *peerTLS) verify(chain []*x509.Certificate, name string) error {
+	if len(chain) == 0 {
+		return fmt.Errorf("%w: no certificate", ErrNotAPeer)
+	}
+	leaf := chain[0]
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAPeer, err)
+	}
+	if name != "" && leaf.Subject.CommonName != name {
+		return fmt.Errorf("%w: reached %s instead of %s", ErrNotAPeer, leaf.Subject.CommonName, name)
+	}
+	return p.checkCluster(leaf)
+}
+
+// roleOf is the role that a verified certificate names.
+func roleOf(cert *x509.Certificate) Role {
+	if len(cert.Subject.OrganizationalUnit) != 1 {
+		return ""
+	}
+	return Role(cert.Subject.OrganizationalUnit[0])
+}

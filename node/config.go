@@ -1,0 +1,207 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// Role is what a node does.
+type Role string
+
+// The roles of a node.
+const (
+	// RoleWriter votes in the Raft log, keeps the event store and a broker.
+	RoleWriter Role = "writer"
+	// RoleReplica follows the log and answers.
+	RoleReplica Role = "replica"
+)
+
+// Limits of a cluster's configuration.
+const (
+	maxConfigSize = 1 << 20
+	maxWriters    = 7
+)
+
+// Cluster is the part of the configuration that all nodes of a cluster share:
+// the file cluster.yaml, which `writ init` makes.
+type Cluster struct {
+	// ID is a uuid, made once. Nodes of another cluster are refused.
+	ID string `yaml:"cluster"`
+	// Account is the cluster's first account, twelve digits.
+	Account identity.AccountID `yaml:"account"`
+	// Writers are the voters, one, three or five of them.
+	Writers []Writer `yaml:"writers"`
+	// Replicas are the readers that `writ init` made certificates for.
+	Replicas []Replica `yaml:"replicas,omitempty"`
+	// NATS is the URL of a NATS server with JetStream to use instead of the
+	// brokers that writers embed.
+	NATS string `yaml:"nats,omitempty"`
+}
+
+// Writer says where a writer is reached by the other nodes, as host:port. Names
+// are resolved anew at each connection.
+type Writer struct {
+	Name string `yaml:"name"`
+	// Peer serves the Raft log and what nodes ask each other, over mutual TLS.
+	Peer string `yaml:"peer"`
+	// Broker serves the embedded NATS server's clients.
+	Broker string `yaml:"broker"`
+	// Routes serves the other writers' NATS servers.
+	Routes string `yaml:"routes"`
+}
+
+// Replica names a reader.
+type Replica struct {
+	Name   string `yaml:"name"`
+	Region string `yaml:"region,omitempty"`
+	// Class of lease: empty for the default, "tight" for a short one.
+	Class string `yaml:"class,omitempty"`
+}
+
+// Config is what one node is made of.
+type Config struct {
+	Cluster Cluster
+	Name    string
+	// Data is the directory of everything that the node keeps.
+	Data string
+	// API is the address on which clients are served, host:port.
+	API string
+	// PeerListen, BrokerListen and RoutesListen are the addresses to listen on,
+	// where they differ from those that others dial; empty for the port of the
+	// dialled address on all interfaces.
+	PeerListen, BrokerListen, RoutesListen string
+	// Files of the node's certificates and secrets.
+	Files Files
+	// FailClosed makes a reader whose lease has run out refuse to answer, rather
+	// than answer flagged.
+	FailClosed bool
+	// Drain is how long a stopping node lets requests finish.
+	Drain time.Duration
+}
+
+// Files are paths of certificates and secrets.
+type Files struct {
+	CA, Cert, Key   string // of the cluster's authority, and this node's
+	SealKey         string // keys that seal secrets before they enter the log
+	Root            string // root credentials, read once, by the writer that bootstraps
+	APICert, APIKey string // for clients; both empty for plain HTTP
+}
+
+// DefaultFiles are the paths that `writ init` uses in its directory.
+func DefaultFiles(dir, name string) Files {
+	return Files{
+		CA:      filepath.Join(dir, "ca.crt"),
+		Cert:    filepath.Join(dir, "nodes", name+".crt"),
+		Key:     filepath.Join(dir, "nodes", name+".key"),
+		SealKey: filepath.Join(dir, "seal.key"),
+		Root:    filepath.Join(dir, "root.json"),
+	}
+}
+
+// ErrConfig is returned when a configuration cannot work; the text says why.
+var ErrConfig = errors.New("the configuration is not valid")
+
+var (
+	nodeName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	accountID = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+// LoadCluster reads and checks cluster.yaml.
+func LoadCluster(path string) (Cluster, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Cluster{}, fmt.Errorf("open the cluster's configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
+	if err != nil {
+		return Cluster{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(text) > maxConfigSize {
+		return Cluster{}, fmt.Errorf("%w: %s is larger than %d bytes", ErrConfig, path, maxConfigSize)
+	}
+	var c Cluster
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil {
+		return Cluster{}, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	if err := c.Validate(); err != nil {
+		return Cluster{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Validate says what is wrong with c, as an ErrConfig.
+func (c *Cluster) Validate() error {
+	if _, err := uuid.Parse(c.ID); err != nil {
+		return fmt.Errorf("%w: cluster %q is not a uuid", ErrConfig, c.ID)
+	}
+	if !accountID.MatchString(string(c.Account)) {
+		return fmt.Errorf("%w: account %q is not twelve digits", ErrConfig, c.Account)
+	}
+	if n := len(c.Writers); n%2 == 0 || n > maxWriters {
+		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, maxWriters)
+	}
+	seen := map[string]bool{}
+	name := func(n string) error {
+		if !nodeName.MatchString(n) {
+			return fmt.Errorf("%w: the name %q is not lower-case letters, digits and hyphens", ErrConfig, n)
+		}
+		if seen[n] {
+			return fmt.Errorf("%w: the name %s is given twice", ErrConfig, n)
+		}
+		seen[n] = true
+		return nil
+	}
+	for _, w := range c.Writers {
+		if err := name(w.Name); err != nil {
+			return err
+		}
+		for _, addr := range []string{w.Peer, w.Broker, w.Routes} {
+			if addr == "" && c.NATS != "" {
+				continue
+			}
+			if _, _, err := net.SplitHostPort(addr); err != nil {
+				return fmt.Errorf("%w: address %q of writer %s: %w", ErrConfig, addr, w.Name, err)
+			}
+		}
+	}
+	for _, r := range c.Replicas {
+		if err := name(r.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Writer returns the writer of that name.
+func (c *Cluster) Writer(name string) (Writer, bool) {
+	i := slices.IndexFunc(c.Writers, func(w Writer) bool { return w.Name == name })
+	if i < 0 {
+		return Writer{}, false
+	}
+	return c.Writers[i], true
+}
+
+// Replica returns the replica of that name.
+func (c *Cluster) Replica(name string) (Replica, bool) {
+	i := slices.IndexFunc(c.Replicas, func(r Replica) bool { return r.Name == name })
+	if i < 0 {
+		return Replica{}, false
+	}
+	return c.Replicas[i], true
+}

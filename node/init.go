@@ -1,0 +1,217 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/writ-iam/writ/node/seal"
+)
+
+// Modes of what Init writes: secrets are their owner's alone.
+const (
+	dirMode    = 0o700
+	secretMode = 0o600
+	publicMode = 0o644
+)
+
+// RootKey is the access key of the first account's root.
+type RootKey struct {
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string `json:"SecretAccessKey"`
+}
+
+var (
+	accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
+	secretKey   = regexp.MustCompile(`^[\x21-\x7e]{16,128}$`)
+)
+
+// NewRootKey mints an access key.
+func NewRootKey() RootKey {
+	var id [10]byte
+	var secret [30]byte
+	rand.Read(id[:]) // never fails
+	rand.Read(secret[:])
+	return RootKey{
+		AccessKeyID:     "AKIA" + base32.StdEncoding.EncodeToString(id[:]),
+		SecretAccessKey: base64.StdEncoding.EncodeToString(secret[:]),
+	}
+}
+
+func (k RootKey) validate() error {
+	if !accessKeyID.MatchString(k.AccessKeyID) {
+		return fmt.Errorf("%w: an access key id has 16 to 128 letters, digits and underscores", ErrConfig)
+	}
+	if !secretKey.MatchString(k.SecretAccessKey) {
+		return fmt.Errorf("%w: a secret access key has 16 to 128 printable characters without spaces", ErrConfig)
+	}
+	return nil
+}
+
+// Init lays out a cluster in dir: cluster.yaml, the cluster's authority, a
+// certificate for every node, the key that seals secrets, and the root's access
+// key. What is there already is kept, so that a node can be added to c and Init
+// called again. c.ID is made if empty; root likewise. It returns c and the root
+// key as written.
+func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
+		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
+	}
+	if old, err := LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
+		if c.ID != "" && c.ID != old.ID {
+			return c, root, fmt.Errorf("%w: %s holds cluster %s", ErrConfig, dir, old.ID)
+		}
+		c.ID = old.ID
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return c, root, err
+	}
+	if c.ID == "" {
+		c.ID = uuid.NewString()
+	}
+	if err := c.Validate(); err != nil {
+		return c, root, err
+	}
+	if err := initNodes(dir, c, now); err != nil {
+		return c, root, err
+	}
+	key, err := initSecrets(dir, root)
+	if err != nil {
+		return c, root, err
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return c, root, fmt.Errorf("encode cluster.yaml: %w", err)
+	}
+	return c, key, replaceFile(filepath.Join(dir, "cluster.yaml"), text, publicMode)
+}
+
+// initNodes makes the authority and the certificates that are missing.
+func initNodes(dir string, c Cluster, now time.Time) error {
+	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
+		a, err := newAuthority(c.ID, now)
+		if err != nil {
+			return err
+		}
+		key, err := encodeKey(a.key)
+		if err != nil {
+			return err
+		}
+		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+		if err := replaceFile(certFile, cert, publicMode); err != nil {
+			return err
+		}
+		if err := replaceFile(keyFile, key, secretMode); err != nil {
+			return err
+		}
+	}
+	a, err := loadAuthority(certFile, keyFile)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Writers {
+		if err := initNode(dir, a, c.ID, w.Name, RoleWriter, now); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Replicas {
+		if err := initNode(dir, a, c.ID, r.Name, RoleReplica, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func initNode(dir string, a *authority, cluster, name string, role Role, now time.Time) error {
+	f := DefaultFiles(dir, name)
+	if _, err := os.Stat(f.Key); err == nil {
+		return nil
+	}
+	cert, key, err := a.issue(cluster, name, role, now)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(f.Cert, cert, publicMode); err != nil {
+		return err
+	}
+	return replaceFile(f.Key, key, secretMode)
+}
+
+// initSecrets makes the seal key and the root key where they are missing.
+func initSecrets(dir string, root RootKey) (RootKey, error) {
+	f := DefaultFiles(dir, "")
+	if _, err := os.Stat(f.SealKey); errors.Is(err, fs.ErrNotExist) {
+		if err := replaceFile(f.SealKey, []byte(seal.Generate()), secretMode); err != nil {
+			return root, err
+		}
+	}
+	if old, err := loadRoot(f.Root); err == nil {
+		return old, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	if root == (RootKey{}) {
+		root = NewRootKey()
+	}
+	if err := root.validate(); err != nil {
+		return root, err
+	}
+	text, err := json.Marshal(root)
+	if err != nil {
+		return root, fmt.Errorf("encode the root key: %w", err)
+	}
+	return root, replaceFile(f.Root, text, secretMode)
+}
+
+func loadRoot(path string) (RootKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return RootKey{}, fmt.Errorf("read the root key: %w", err)
+	}
+	var k RootKey
+	if err := json.Unmarshal(text, &k); err != nil {
+		return RootKey{}, fmt.Errorf("%w: %s is not the JSON of a root key", ErrConfig, path)
+	}
+	if err := k.validate(); err != nil {
+		return RootKey{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return k, nil
+}
+
+// replaceFile writes a file under a temporary name and renames it, so that a
+// reader sees all of it or none.
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(f.Name()) // gone already once it is renamed
+	if _, err = f.Write(content); err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/node/api"
+)
+
+// Headers between nodes.
+const (
+	// headerLeader names the leader's peer address in an answer of 421.
+	headerLeader = "X-Writ-Leader"
+)
+
+// Limits of finding the leader.
+const (
+	// leaderPatience is how long a request waits for a leader: several elections.
+	leaderPatience = 15 * time.Second
+	leaderPause    = 50 * time.Millisecond // between two tries, half to all of it
+	maxLeaderPause = 500 * time.Millisecond
+	// maxSmallAnswer bounds what is read of an answer that is not passed on.
+	maxSmallAnswer = 1 << 20
+)
+
+// errNoLeader is returned when no writer that leads was found in time.
+var errNoLeader = errors.New("no writer that leads was found")
+
+// leaderFinder sends requests to the writer that leads, which it finds by asking:
+// a writer that does not lead answers 421 and names the one it follows.
+type leaderFinder struct {
+	client  *http.Client
+	writers []Writer
+	// known is the peer address that answered last, or that raft names.
+	known atomic.Pointer[string]
+}
+
+func newLeaderFinder(client *http.Client, writers []Writer) *leaderFinder {
+	return &leaderFinder{client: client, writers: writers}
+}
+
+// candidate is the address to try at the n-th attempt.
+func (f *leaderFinder) candidate(n int) string {
+	if k := f.known.Load(); k != nil && *k != "" {
+		return *k
+	}
+	return f.writers[n%len(f.writers)].Peer
+}
+
+// learn remembers who leads; empty forgets it.
+func (f *leaderFinder) learn(addr string) { f.known.Store(&addr) }
+
+// do sends what build makes for an address until a leader takes it, and returns
+// its answer, whatever the status. A request may arrive more than once: it must
+// be harmless to repeat.
+func (f *leaderFinder) do(ctx context.Context, build func(addr string) (*http.Request, error)) (*http.Response, error) {
+	deadline := time.Now().Add(leaderPatience)
+	pause, told := leaderPause, false
+	var last error
+	for n := rand.IntN(len(f.writers)); ; n++ {
+		addr := f.candidate(n)
+		r, err := build(addr)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := f.client.Do(r)
+		switch {
+		case err != nil:
+			last = err
+			f.learn("")
+		case answer.StatusCode == http.StatusMisdirectedRequest:
+			leader := answer.Header.Get(headerLeader)
+			discard(answer)
+			last = fmt.Errorf("%s does not lead", addr)
+			f.learn(leader)
+			if leader != "" && leader != addr && !told {
+				told = true
+				continue // its word is good for one try at once
+			}
+			f.learn("")
+		default:
+			f.learn(addr)
+			return answer, nil
+		}
+		told = false
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("%w within %v: %w", errNoLeader, leaderPatience, last)
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+			pause = min(2*pause, maxLeaderPause)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", errNoLeader, ctx.Err())
+		}
+	}
+}
+
+// discard reads what is left of an answer, so that its connection serves again.
+func discard(answer *http.Response) {
+	_, _ = io.CopyN(io.Discard, answer.Body, maxSmallAnswer) // the answer is not wanted
+	answer.Body.Close()
+}
+
+// forward hands a client's request to the leader unchanged: method, target,
+// headers and host, which its signature covers, and what this node knows of it.
+func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.Forwarded) error {
+	answer, err := f.do(r.Context(), func(addr string) (*http.Request, error) {
+		out, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+addr+r.URL.RequestURI(), bytes.NewReader(what.Body))
+		if err != nil {
+			return nil, fmt.Errorf("forward the request: %w", err)
+		}
+		out.URL.Opaque = "//" + addr + r.RequestURI // the target as it was sent: the signature covers it
+		out.Header = r.Header.Clone()
+		out.Host = r.Host
+		out.ContentLength = int64(len(what.Body))
+		what.SetHeaders(out)
+		return out, nil
+	})
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	h := w.Header()
+	for name, values := range answer.Header {
+		h[name] = values
+	}
+	w.WriteHeader(answer.StatusCode)
+	copyFlushing(w, answer.Body)
+	return nil
+}
+
+// copyFlushing passes an answer on as it comes, for those that are streams.
+func copyFlushing(w http.ResponseWriter, body io.Reader) {
+	rc := http.NewResponseController(w)
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := body.Read(buf)
+		if n > 0 {
+			if _, werr := w.Write(buf[:n]); werr != nil {
+				return // the caller has gone
+			}
+			_ = rc.Flush() // not every writer can; then the answer comes whole
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Protocols that share a writer's peer port, told apart by ALPN.
+const (
+	protocolRaft = "writ-raft/1"
+	protocolHTTP = "http/1.1"
+)
+
+// Limits of connections between nodes.
+const (
+	handshakeTimeout = 5 * time.Second
+	// acceptBacklog is how many accepted connections may wait for their protocol.
+	acceptBacklog = 64
+	// maxHandshakes bounds the handshakes under way, against a flood.
+	maxHandshakes = 256
+	peerIdle      = 2 * time.Minute
+)
+
+// peerPort accepts TLS connections from other nodes and hands each to the
+// protocol that it asked for.
+type peerPort struct {
+	listener net.Listener
+	tls      *tls.Config
+	raft     *protocolListener
+	http     *protocolListener
+	slots    chan struct{}
+	wg       sync.WaitGroup
+}
+
+func listenPeers(addr string, identity *peerTLS) (*peerPort, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for other nodes: %w", err)
+	}
+	p := &peerPort{
+		listener: l,
+		tls:      identity.config("", protocolRaft, protocolHTTP),
+		raft:     newProtocolListener(l.Addr()),
+		http:     newProtocolListener(l.Addr()),
+		slots:    make(chan struct{}, maxHandshakes),
+	}
+	p.wg.Go(p.accept)
+	return p, nil
+}
+
+// accept runs until the port is closed.
+func (p *peerPort) accept() {
+	for {
+		conn, err := p.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // of one connection, such as too many open files; the next may do
+		}
+		select {
+		case p.slots <- struct{}{}:
+			p.wg.Go(func() { p.handshake(conn); <-p.slots })
+		default:
+			conn.Close()
+		}
+	}
+}
+
+// handshake finds out who calls and which protocol they speak.
+func (p *peerPort) handshake(conn net.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	c := tls.Server(conn, p.tls)
+	if err := c.HandshakeContext(ctx); err != nil {
+		conn.Close() // not a node of this cluster: nobody to answer to
+		return
+	}
+	to := p.http
+	if c.ConnectionState().NegotiatedProtocol == protocolRaft {
+		to = p.raft
+	}
+	if !to.give(ctx, c) {
+		c.Close()
+	}
+}
+
+// Close stops accepting; connections that were handed on live on.
+func (p *peerPort) Close() error {
+	p.raft.Close()
+	p.http.Close()
+	err := p.listener.Close()
+	p.wg.Wait()
+	return err
+}
+
+// protocolListener is the net.Listener of one protocol.
+type protocolListener struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newProtocolListener(addr net.Addr) *protocolListener {
+	return &protocolListener{addr: addr, conns: make(chan net.Conn, acceptBacklog), closed: make(chan struct{})}
+}
+
+func (l *protocolListener) give(ctx context.Context, c net.Conn) bool {
+	select {
+	case l.conns <- c:
+		return true
+	case <-l.closed:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// Accept returns the next connection of the protocol.
+func (l *protocolListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close makes Accept return net.ErrClosed.
+func (l *protocolListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr is the port's address.
+func (l *protocolListener) Addr() net.Addr { return l.addr }
+
+// dialPeer connects to the writer at addr for a protocol. name is the node that
+// must answer there, empty for any of the cluster.
+func dialPeer(ctx context.Context, addr, name, protocol string, identity *peerTLS) (net.Conn, error) {
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: handshakeTimeout}, Config: identity.config(name, protocol)}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	return conn, nil
+}
+
+// peerClient returns an HTTP client for https://host:port of any node.
+func peerClient(identity *peerTLS) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig:     identity.config("", protocolHTTP),
+		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		TLSHandshakeTimeout: handshakeTimeout,
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     peerIdle,
+	}}
+}

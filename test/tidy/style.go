@@ -1,0 +1,140 @@
+package tidy
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"slices"
+	"strings"
+)
+
+// Sizes that the tree keeps to. They only ever go down.
+const (
+	MaxFileLines     = 800
+	MaxFunctionLines = 100
+	// LongFunction is the length beyond which a function is a sign to look again;
+	// MaxLongShare is how many of a thousand may be longer, in code that is no test.
+	LongFunction = 70
+	MaxLongShare = 20
+)
+
+// CheckSizes reports files and functions that have grown too long.
+func CheckSizes(files []File) (violations []string) {
+	functions, long := 0, []string{}
+	for _, f := range files {
+		lines := f.Set.Position(f.AST.End()).Line
+		if lines > MaxFileLines {
+			violations = append(violations, fmt.Sprintf("%s has %d lines; the most is %d", f.Path, lines, MaxFileLines))
+		}
+		for _, d := range f.AST.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || f.Test {
+				continue
+			}
+			functions++
+			n := f.Set.Position(fn.End()).Line - f.Set.Position(fn.Pos()).Line + 1
+			name := fmt.Sprintf("%s: %s has %d lines", f.Path, fn.Name.Name, n)
+			if n > MaxFunctionLines {
+				violations = append(violations, fmt.Sprintf("%s; the most is %d", name, MaxFunctionLines))
+			}
+			if n > LongFunction {
+				long = append(long, name)
+			}
+		}
+	}
+	if len(long)*1000 > functions*MaxLongShare {
+		violations = append(violations, fmt.Sprintf("%d of %d functions are longer than %d lines: %s", len(long), functions, LongFunction, strings.Join(long, "; ")))
+	}
+	return violations
+}
+
+// CheckStyle reports what house style forbids: hidden starts, the standard log,
+// sleeping tests, packages and exported names without a comment.
+func CheckStyle(files []File) (violations []string) {
+	documented := map[string]bool{}
+	for _, f := range files {
+		documented[f.Pkg] = documented[f.Pkg] || f.AST.Doc != nil && !f.Test
+	}
+	reported := map[string]bool{}
+	for _, f := range files {
+		if !f.Test && !documented[f.Pkg] && !reported[f.Pkg] {
+			reported[f.Pkg] = true
+			violations = append(violations, fmt.Sprintf("package %s has no doc comment", f.Pkg))
+		}
+		if slices.Contains(f.Imports(), "log") {
+			violations = append(violations, f.Path+": imports the standard log; use log/slog")
+		}
+		if f.Test {
+			for _, call := range calls(f.AST) {
+				if call.name == "time.Sleep" {
+					violations = append(violations, fmt.Sprintf("%s: a test sleeps; wait for a position, a channel or an event", f.Set.Position(call.pos)))
+				}
+			}
+			continue
+		}
+		violations = append(violations, undocumented(f)...)
+	}
+	return violations
+}
+
+// undocumented lists exported declarations without a comment, and init functions.
+func undocumented(f File) (violations []string) {
+	report := func(pos token.Pos, format string, args ...any) {
+		violations = append(violations, fmt.Sprintf("%s: %s", f.Set.Position(pos), fmt.Sprintf(format, args...)))
+	}
+	for _, d := range f.AST.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil && d.Name.Name == "init" {
+				report(d.Pos(), "init function: build things where they are used")
+			}
+			if d.Name.IsExported() && exportedReceiver(d) && d.Doc == nil {
+				report(d.Pos(), "%s has no comment", d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				for _, name := range undocumentedNames(d, spec) {
+					report(spec.Pos(), "%s has no comment", name)
+				}
+			}
+		}
+	}
+	return violations
+}
+
+func exportedReceiver(d *ast.FuncDecl) bool {
+	if d.Recv == nil {
+		return true
+	}
+	t := d.Recv.List[0].Type
+	for {
+		switch x := t.(type) {
+		case *ast.StarExpr:
+			t = x.X
+		case *ast.IndexExpr:
+			t = x.X
+		case *ast.IndexListExpr:
+			t = x.X
+		case *ast.Ident:
+			return x.IsExported()
+		default:
+			return false
+		}
+	}
+}
+
+func undocumentedNames(d *ast.GenDecl, spec ast.Spec) (list []string) {
+	switch s := spec.(type) {
+	case *ast.TypeSpec:
+		if s.Name.IsExported() && s.Doc == nil && d.Doc == nil {
+			list = append(list, s.Name.Name)
+		}
+	case *ast.ValueSpec:
+		for _, name := range s.Names {
+			if name.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
+				list = append(list, name.Name)
+			}
+		}
+	}
+	return list
+}

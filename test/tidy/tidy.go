@@ -1,0 +1,240 @@
+// Package tidy holds the rules of the source tree that would decay if they were
+// only written down: who may import whom, where an outside dependency lives, what
+// the pure packages must not touch, sizes, and documentation. The tables are read
+// from ARCHITECTURE.md, so that page and code cannot differ.
+package tidy
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Module is the path of the module that the rules are about.
+const Module = "github.com/writ-iam/writ"
+
+// Rules are the tables of ARCHITECTURE.md.
+type Rules struct {
+	Packages []Rule              // in order of the table
+	Homes    map[string][]string // outside module path -> packages that may import it
+}
+
+// Rule says what a package may import of ours; Any stands for everything.
+type Rule struct {
+	Package string
+	May     []string
+	Any     bool
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// ReadRules reads the tables of ARCHITECTURE.md.
+func ReadRules(page string) (Rules, error) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return Rules{}, fmt.Errorf("read the import table: %w", err)
+	}
+	rules := Rules{Homes: map[string][]string{}}
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			table = ""
+		case table == "":
+			table = strings.TrimSpace(cells[0])
+		case strings.HasPrefix(line, "| ---"):
+		case table == "Package":
+			r := Rule{Package: names(cells[0])[0], May: names(cells[2])}
+			r.Any = slices.Contains(r.May, "*")
+			rules.Packages = append(rules.Packages, r)
+		case table == "Dependency":
+			for _, dep := range names(cells[0]) {
+				rules.Homes[dep] = names(cells[1])
+			}
+		}
+	}
+	if len(rules.Packages) == 0 || len(rules.Homes) == 0 {
+		return Rules{}, fmt.Errorf("no import table in %s", page)
+	}
+	return rules, nil
+}
+
+func names(cell string) (list []string) {
+	for _, m := range code.FindAllStringSubmatch(cell, -1) {
+		list = append(list, m[1])
+	}
+	return list
+}
+
+// rule finds what binds a package: its own row, or that of "test" for all below it.
+func (r Rules) rule(pkg string) (Rule, bool) {
+	if strings.HasPrefix(pkg, "test/") {
+		pkg = "test"
+	}
+	i := slices.IndexFunc(r.Packages, func(rule Rule) bool { return rule.Package == pkg })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return r.Packages[i], true
+}
+
+// File is one parsed source file.
+type File struct {
+	Path string // relative to the root, with slashes
+	Test bool   // is a _test.go
+	Pkg  string // directory relative to the root
+	AST  *ast.File
+	Set  *token.FileSet
+}
+
+// Scan parses all Go files below root that belong to the module.
+func Scan(root string) (files []File, err error) {
+	set := token.NewFileSet()
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if d.IsDir() {
+			if name := d.Name(); rel != "." && (strings.HasPrefix(name, ".") || name == "testdata" || exists(filepath.Join(p, "go.mod"))) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(rel, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(set, p, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return fmt.Errorf("parse %s: %w", rel, err)
+		}
+		files = append(files, File{Path: rel, Test: strings.HasSuffix(rel, "_test.go"), Pkg: path.Dir(rel), AST: f, Set: set})
+		return nil
+	})
+	return files, err
+}
+
+func exists(p string) bool {
+	_, err := os.Stat(p)
+	return err == nil
+}
+
+// Imports are the import paths of a file.
+func (f File) Imports() (list []string) {
+	for _, spec := range f.AST.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil { // the parser has seen to that
+			panic(err)
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// CheckImports reports what leaves the tables. Test files may import any package
+// of ours, and what tests need from outside.
+func CheckImports(files []File, rules Rules) (violations []string) {
+	for _, f := range files {
+		rule, known := rules.rule(f.Pkg)
+		if !known {
+			violations = append(violations, fmt.Sprintf("%s: package %s is not in the import table of ARCHITECTURE.md", f.Path, f.Pkg))
+			continue
+		}
+		if f.Test || rule.Package == "test" {
+			continue
+		}
+		for _, p := range f.Imports() {
+			if ours, ok := strings.CutPrefix(p, Module+"/"); ok {
+				if !rule.Any && !slices.Contains(rule.May, ours) || ours == "test" || strings.HasPrefix(ours, "test/") || strings.HasPrefix(ours, "cmd/") {
+					violations = append(violations, fmt.Sprintf("%s: %s may not import %s", f.Path, f.Pkg, ours))
+				}
+			} else if strings.Contains(strings.Split(p, "/")[0], ".") && !rules.atHome(p, f.Pkg) {
+				violations = append(violations, fmt.Sprintf("%s: %s is no home of %s", f.Path, f.Pkg, p))
+			}
+		}
+	}
+	return violations
+}
+
+// atHome says whether a package may import an outside one.
+func (r Rules) atHome(dep, pkg string) bool {
+	for module, homes := range r.Homes {
+		if dep != module && !strings.HasPrefix(dep, module+"/") {
+			continue
+		}
+		if len(homes) == 0 { // "anywhere but the pure packages"
+			return !slices.Contains(Pure, pkg)
+		}
+		for _, home := range homes {
+			if pkg == home || home == "node/api" && strings.HasPrefix(pkg, "node/api/") && strings.HasPrefix(dep, "github.com/aws/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Pure are the packages without I/O, clock and randomness.
+var Pure = []string{"log/identity", "log/event", "projection/policy", "projection/authz", "replication/propagation"}
+
+// impure are packages that the pure ones must not import, and functions of others
+// that they must not call.
+var (
+	impurePackages = []string{
+		"bufio", "context", "crypto/rand", "io/fs", "io/ioutil", "log", "log/slog", "math/rand", "math/rand/v2",
+		"net", "net/http", "os", "os/exec", "path/filepath", "runtime", "sync", "syscall", "unsafe",
+	}
+	impureCalls = []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.NewTimer", "time.NewTicker", "time.Tick", "time.AfterFunc"}
+)
+
+// CheckPurity reports where the pure packages touch the world.
+func CheckPurity(files []File) (violations []string) {
+	for _, f := range files {
+		if f.Test || !slices.Contains(Pure, f.Pkg) {
+			continue
+		}
+		for _, p := range f.Imports() {
+			if slices.Contains(impurePackages, p) {
+				violations = append(violations, fmt.Sprintf("%s: a pure package imports %s", f.Path, p))
+			}
+		}
+		for _, call := range calls(f.AST) {
+			if slices.Contains(impureCalls, call.name) {
+				violations = append(violations, fmt.Sprintf("%s: a pure package calls %s", f.Set.Position(call.pos), call.name))
+			}
+		}
+	}
+	return violations
+}
+
+type namedCall struct {
+	name string
+	pos  token.Pos
+}
+
+// calls lists the selectors pkg.Name that a file uses.
+func calls(file *ast.File) (list []namedCall) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok {
+				list = append(list, namedCall{x.Name + "." + sel.Sel.Name, sel.Pos()})
+			}
+		}
+		return true
+	})
+	return list
+}
