@@ -1,0 +1,65 @@
+# Two commands are enough: `make run` starts a cluster, `make test` passes the tests.
+# `make check` is everything that CI runs.
+
+GO            ?= go
+RACE          ?=
+TESTS         ?= ./...
+FUZZTIME      ?= 10s
+LINT_VERSION  := v2.15.0
+BIN           := bin
+LINT          := .cache/golangci-lint-$(LINT_VERSION)
+
+export CGO_ENABLED ?= 0
+
+.PHONY: run build test check fmt vet lint mod fuzz bench cluster cluster-down clean
+
+run: ## start a cluster on loopback, from nothing
+	$(GO) run ./cmd/writ dev
+
+build: ## one static binary, bin/writ
+	$(GO) build -trimpath -o $(BIN)/writ ./cmd/writ
+
+test: ## all tests; what is skipped is named and counted at the end
+	$(GO) test $(RACE) -timeout 25m -json $(TESTS) | $(GO) run ./test/summary
+
+check: fmt vet mod lint ## everything that CI runs
+	CGO_ENABLED=1 $(MAKE) test RACE=-race
+
+fmt:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not formatted by gofmt:"; echo "$$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+# raft-boltdb v2.3.1 needs a package that go-metrics v0.7 dropped.
+mod:
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	@version=$$($(GO) list -m -f '{{.Version}}' github.com/hashicorp/go-metrics); case $$version in v0.[0-6].*) ;; *) echo "go-metrics $$version does not build with raft-boltdb: keep v0.6"; exit 1;; esac
+
+$(LINT):
+	mkdir -p .cache
+	GOBIN=$(CURDIR)/.cache $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .cache/golangci-lint $@
+
+lint: $(LINT)
+	$(LINT) run
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: ## the figures of the README, each beside its limit
+	$(GO) run ./test/bench
+
+cluster: ## three writers and two replicas with docker compose
+	./test/compose/up
+
+cluster-down: ## stop it and remove its volumes
+	./test/compose/down
+
+clean:
+	rm -rf $(BIN) .cache
