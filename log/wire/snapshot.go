@@ -27,6 +27,7 @@ const (
 	maxSnapshotHeader = 4 << 10
 	blockSize         = 256 << 10                 // a block is closed when it has reached this
 	maxBlock          = blockSize + MaxRecordSize // of a block before compression
+	blocksAhead       = 4                         // read but not yet loaded
 )
 
 // SnapshotHeader says which state a snapshot holds and where in the history it
@@ -183,17 +184,20 @@ func readSnapshot(r io.Reader) (*identity.State, SnapshotHeader, error) {
 	if err != nil {
 		return nil, h, err
 	}
+	// Read and unpack beside the loading. The reader ends by itself, at the end of
+	// the snapshot or its first error.
+	blocks := make(chan []identity.Record, blocksAhead)
+	go func() {
+		defer close(blocks)
+		err = b.blocks(blocks)
+	}()
 	loader := identity.NewLoader()
-	for {
-		more, err := b.next(loader)
-		if err != nil {
-			return nil, h, err
-		}
-		if !more {
-			break
+	for records := range blocks {
+		for _, r := range records {
+			loader.Add(r)
 		}
 	}
-	if err := b.trailer(); err != nil {
+	if err != nil {
 		return nil, h, err
 	}
 	s, err := loader.State()
@@ -262,26 +266,40 @@ func (b *blockReader) header() (h SnapshotHeader, err error) {
 	return h, b.block.done()
 }
 
-// next gives the records of one block to loader; there are no more after the empty one.
-func (b *blockReader) next(loader *identity.Loader) (more bool, err error) {
-	p, err := b.part(maxBlock)
-	if err != nil || len(p) == 0 {
-		return false, err
+// blocks sends the records of each block to out, up to and including the trailer.
+func (b *blockReader) blocks(out chan<- []identity.Record) error {
+	for {
+		p, err := b.part(maxBlock)
+		if err != nil {
+			return err
+		}
+		if len(p) == 0 {
+			return b.trailer()
+		}
+		records, err := b.records(p)
+		if err != nil {
+			return err
+		}
+		b.count += uint64(len(records))
+		out <- records
 	}
+}
+
+// records reads a compressed block.
+func (b *blockReader) records(p []byte) (records []identity.Record, err error) {
 	b.plain, err = b.zip.DecodeAll(p, b.plain[:0])
 	if err != nil {
-		return false, corrupt("block: %v", err)
+		return nil, corrupt("block: %v", err)
 	}
 	b.block.reset(b.plain)
 	for b.block.in.left() > 0 {
 		r := b.block.readRecord()
 		if b.block.err != nil {
-			return false, b.block.err
+			return nil, b.block.err
 		}
-		b.count++
-		loader.Add(r)
+		records = append(records, r)
 	}
-	return true, nil
+	return records, nil
 }
 
 func (b *blockReader) trailer() error {

@@ -1,0 +1,204 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// The golden files are what this release writes. A line may be added; a line that
+// changes means that stored logs can no longer be read.
+func TestGolden(t *testing.T) {
+	var lines []string
+	line := func(what string, v any, b []byte, err error) {
+		if err != nil {
+			t.Fatalf("%s %T: %v", what, v, err)
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s", what, reflect.TypeOf(v).Elem().Name(), hex.EncodeToString(b)))
+	}
+	for _, v := range everyCommand() {
+		b, err := EncodeCommand(counting().command(v))
+		line("command", v, b, err)
+	}
+	for _, v := range everyEvent() {
+		b, err := EncodeBatch(counting().batch(v))
+		line("batch", v, b, err)
+	}
+	for _, v := range everyRecord() {
+		counting().fill(reflect.ValueOf(v).Elem())
+		c := writer()
+		c.record(v)
+		line("record", v, c.out.Bytes(), c.done())
+	}
+	mark := &Mark{Cluster: "text-1", Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
+	b, err := EncodeMark(mark)
+	line("mark", mark, b, err)
+	golden(t, "entries.txt", []byte(strings.Join(lines, "\n")+"\n"))
+}
+
+// The compressed bytes may change with the compressor; what is stored must stay readable.
+func TestGoldenSnapshot(t *testing.T) {
+	want := manyUsers(3)
+	path := filepath.Join("testdata", "snapshot")
+	if *update {
+		if err := os.WriteFile(path, snapshotOf(t, want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, h, err := ReadSnapshot(bytes.NewReader(stored))
+	if err != nil || got.Digest() != want.Digest() || h.Head.Position != want.Position() {
+		t.Errorf("the stored snapshot reads as %+v, %v", h, err)
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := strings.Split(string(want), "\n")
+	for i, line := range strings.Split(string(got), "\n") {
+		if i >= len(wanted) || line != wanted[i] {
+			t.Fatalf("line %d of %s differs; it is now\n%s", i+1, path, line)
+		}
+	}
+}
+
+// A command of a user that was stored by the first release is still that command.
+func TestFirstReleaseIsRead(t *testing.T) {
+	stored, err := os.ReadFile("testdata/entries.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(stored)) {
+		fields := strings.Fields(line)
+		b, err := hex.DecodeString(fields[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch fields[0] {
+		case "command":
+			_, err = DecodeCommand(b)
+		case "batch":
+			_, err = DecodeBatch(b)
+		case "mark":
+			_, err = DecodeMark(b)
+		case "record":
+			c := reader(b)
+			c.readRecord()
+			err = c.done()
+		}
+		if err != nil {
+			t.Errorf("%s %s: %v", fields[0], fields[1], err)
+		}
+	}
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	for _, v := range everyCommand() {
+		b, err := EncodeCommand(counting().command(v))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cmd, err := DecodeCommand(resealed(b))
+		if err != nil {
+			return
+		}
+		if _, err := EncodeCommand(cmd); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+	})
+}
+
+// resealed makes a mutated entry pass the hash, so that fuzzing reaches what is behind it.
+func resealed(b []byte) []byte {
+	c := writer()
+	defer c.release()
+	c.out.Write(b[:max(0, len(b)-32)])
+	sealed, err := c.sealed()
+	if err != nil {
+		return b
+	}
+	return sealed
+}
+
+func FuzzDecodeBatch(f *testing.F) {
+	for _, v := range everyEvent() {
+		b := counting().batch(v)
+		if _, err := EncodeBatch(b); err != nil {
+			f.Fatal(err)
+		}
+		c := writer()
+		c.version = 1
+		eventKinds.byType[reflect.TypeOf(v)].visit(c, v)
+		f.Add(eventKinds.byType[reflect.TypeOf(v)].number, bytes.Clone(c.out.Bytes()), []byte{})
+		c.release()
+	}
+	f.Fuzz(func(t *testing.T, number uint64, payload, whole []byte) {
+		_, _ = DecodeBatch(whole)
+		_, _, _ = PeekBatch(whole)
+		k, err := eventKinds.at(number, 1)
+		if err != nil {
+			return
+		}
+		c := reader(payload)
+		defer c.release()
+		c.version = 1
+		e := k.make()
+		if k.visit(c, e); c.done() != nil {
+			return
+		}
+		if _, err := EncodeBatch(&event.Batch{Events: []identity.Event{e}}); err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+	})
+}
+
+func FuzzReadSnapshot(f *testing.F) {
+	f.Add(snapshotOf(f, manyUsers(3)), []byte{})
+	for _, v := range everyRecord() {
+		counting().fill(reflect.ValueOf(v).Elem())
+		c := writer()
+		c.record(v)
+		f.Add([]byte{}, bytes.Clone(c.out.Bytes()))
+		c.release()
+	}
+	f.Fuzz(func(t *testing.T, whole, records []byte) {
+		_, _, _ = ReadSnapshot(bytes.NewReader(whole))
+		// Behind the compression: any sequence of records.
+		c := reader(records)
+		defer c.release()
+		loader := identity.NewLoader()
+		for c.err == nil && c.in.left() > 0 {
+			if r := c.readRecord(); c.err == nil {
+				loader.Add(r)
+			}
+		}
+	})
+}
