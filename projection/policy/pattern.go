@@ -33,6 +33,7 @@ const (
 	shapeAny           // "*"
 	shapeExact         // no wildcard, no variable
 	shapePrefix        // text and one final "*"
+	shapeNone          // matches nothing
 )
 
 // maxVariables is how many variables of one pattern are resolved without an
@@ -71,6 +72,8 @@ func compilePattern(text string, syn syntax) pattern {
 	}
 	p.confined = syn.arn && hasConfined(p.parts)
 	switch {
+	case syn.resource && earlyVariable(p.parts):
+		p.shape = shapeNone
 	case p.confined:
 	case len(p.parts) == 0:
 		p.shape = shapeExact
@@ -145,8 +148,8 @@ func scanVariable(text string) (part, int) {
 		return part{}, 0
 	}
 	end += 2
-	name := strings.TrimSpace(text[2:end])
-	if name == "" || strings.ContainsAny(name, "*?${'\"") {
+	name := text[2:end]
+	if name == "" || strings.TrimSpace(name) != name || strings.ContainsAny(name, "*?${'\"") {
 		return part{}, 0
 	}
 	v := part{kind: partValue, key: NewKey(name)}
@@ -198,6 +201,19 @@ func hasConfined(parts []part) bool {
 	return false
 }
 
+// earlyVariable tells whether a variable stands before the resource field of
+// an ARN, where AWS does not replace it.
+func earlyVariable(parts []part) bool {
+	colons := 0
+	for i := range parts {
+		if parts[i].kind == partValue {
+			return colons < arnColons
+		}
+		colons += strings.Count(parts[i].text, ":")
+	}
+	return false
+}
+
 // resourceField returns the offset of the sixth field of an ARN, or the length
 // of text that has fewer.
 func resourceField(arn string) int {
@@ -222,6 +238,8 @@ func (p *pattern) match(value string, ctx *Context) bool {
 		return value == p.head
 	case shapePrefix:
 		return strings.HasPrefix(value, p.head)
+	case shapeNone:
+		return false
 	}
 	free := 0
 	if p.confined {

@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// lintConditions checks the Condition of a statement.
+func (l *linter) lintConditions(src *DocumentStatement, s *Statement) {
+	if len(src.Condition.Blocks) == 0 {
+		l.add(Suggestion, "EMPTY_OBJECT_CONDITION", src.Condition.Position, "the condition is empty")
+	}
+	index := 0
+	for b := range src.Condition.Blocks {
+		block := &src.Condition.Blocks[b]
+		if len(block.Keys) == 0 {
+			l.add(Suggestion, "EMPTY_OBJECT_CONDITION", block.Operator.Position, "%s has no keys", block.Operator.Value)
+		}
+		seen := make(map[Key]bool)
+		for k := range block.Keys {
+			c := &s.Conditions[index]
+			index++
+			if seen[c.Key] {
+				l.add(Error, "DUPLICATE_KEYS_WITH_DIFFERENT_CASE", c.Position, "%s is here twice; letter case does not matter in keys", c.Name)
+			}
+			seen[c.Key] = true
+			l.lintKey(c)
+			l.lintOperator(c, s)
+			l.lintValues(c, block.Keys[k].Values)
+		}
+	}
+	l.lintContradictions(s)
+}
+
+// lintKey checks the name of a condition key.
+func (l *linter) lintKey(c *Condition) {
+	prefix, _, colon := strings.Cut(string(c.Key), ":")
+	if !colon {
+		l.add(Error, "INVALID_CONDITION_KEY_FORMAT", c.Position, "a condition key has the form service:key, unlike %q", c.Name)
+		return
+	}
+	if l.catalogue == nil {
+		return
+	}
+	info, found, known := l.catalogue.Key(c.Key)
+	switch {
+	case !known && prefix == "aws":
+		l.add(Error, "INVALID_GLOBAL_CONDITION_KEY", c.Position, "there is no global condition key %s", c.Name)
+	case !known:
+		l.add(Error, "INVALID_SERVICE_CONDITION_KEY", c.Position, "there is no condition key %s", c.Name)
+	case !found:
+	case info.Multivalued && c.op.quantifier == quantifierNone && c.op.family != familyNull:
+		l.add(Error, "MISSING_QUALIFIER", c.Position, "%s has several values; say ForAllValues or ForAnyValue", c.Name)
+	case !info.Multivalued && c.op.quantifier == quantifierAll:
+		l.add(SecurityWarning, "FORALLVALUES_WITH_SINGLE_VALUED_KEY", c.Position, "%s has one value; ForAllValues also holds when it is missing", c.Name)
+	}
+	if found && !fits(info.Type, c.op.family) {
+		l.add(Error, "DATA_TYPE_MISMATCH", c.Position, "%s does not fit the values of %s", c.Operator, c.Name)
+	}
+}
+
+// fits tells whether an operator can work with the values of a key. Texts fit
+// all of them, and string operators work with everything.
+func fits(t KeyType, f family) bool {
+	switch f {
+	case familyNumeric:
+		return t == KeyNumber || t == KeyDate || t == KeyText
+	case familyDate:
+		return t == KeyDate || t == KeyText
+	case familyBool:
+		return t == KeyBool || t == KeyText
+	case familyIP:
+		return t == KeyAddress || t == KeyText
+	case familyARN:
+		return t == KeyARN || t == KeyText
+	}
+	return true
+}
+
+func (l *linter) lintOperator(c *Condition, s *Statement) {
+	if c.op.family == familyNull && c.op.ifExists {
+		l.add(Error, "NULL_WITH_IF_EXISTS", c.Position, "Null with IfExists makes no sense")
+	}
+	if c.op.family == familyNull && c.op.quantifier != quantifierNone {
+		l.add(Suggestion, "NULL_WITH_QUALIFIER", c.Position, "Null needs no qualifier")
+	}
+	if c.op.quantifier != quantifierAll || s.Effect != Allow {
+		return
+	}
+	for i := range s.Conditions {
+		if other := &s.Conditions[i]; other.Key == c.Key && other.op.family == familyNull {
+			return
+		}
+	}
+	l.add(SecurityWarning, "FORALLVALUES_WITHOUT_NULL_CHECK", c.Position, `ForAllValues also holds without %s; add "Null": {"%s": "false"}`, c.Name, c.Name)
+}
+
+// lintValues checks the values of a condition key.
+func (l *linter) lintValues(c *Condition, values List) {
+	f := c.op.family
+	if len(values.Items) == 0 {
+		l.add(Suggestion, "EMPTY_ARRAY_CONDITION", values.Position, "%s has no values", c.Name)
+	}
+	if f == familyBool && len(values.Items) > 1 {
+		l.add(Error, "INVALID_CONDITION_MULTIPLE_BOOLEAN", values.Position, "a boolean is either true or false")
+	}
+	for i, item := range values.Items {
+		l.lintValue(c, item, c.values[i].valid)
+	}
+	if len(values.Items) > 1 && (f == familyNumeric || f == familyDate) && c.op.accept != equal {
+		l.add(Suggestion, "REDUNDANT_CONDITION_VALUE_NUM", values.Position, "%s needs only one of its values", c.Operator)
+	}
+}
+
+func (l *linter) lintValue(c *Condition, item Text, valid bool) {
+	f := c.op.family
+	switch f {
+	case familyString, familyFold, familyLike, familyARN:
+		l.lintVariables(item)
+	default:
+		if strings.Contains(item.Value, "${") {
+			l.add(Error, "INVALID_VARIABLE_FOR_OPERATOR", item.Position, "%s does not replace variables", c.Operator)
+			return
+		}
+	}
+	switch {
+	case (f == familyString || f == familyFold) && l.hasWildcard(item.Value):
+		l.add(Warning, "WILDCARD_WITHOUT_LIKE_OPERATOR", item.Position, "%s has no wildcards: this is plain text", c.Operator)
+	case f == familyARN && !strings.Contains(item.Value, "${") && strings.Count(item.Value, ":") < arnColons:
+		l.add(Error, "DATA_TYPE_MISMATCH", item.Position, "%q is no ARN", item.Value)
+	case !valid:
+		l.add(Error, "DATA_TYPE_MISMATCH", item.Position, "%s does not understand %q", c.Operator, item.Value)
+	case f == familyIP:
+		l.lintNetwork(item)
+	}
+}
+
+// hasWildcard tells whether a text holds a * or ? that is not escaped.
+func (l *linter) hasWildcard(text string) bool {
+	parts := splitParts(text, syntax{variables: l.doc.Variables(), wildcards: true})
+	return slices.ContainsFunc(parts, func(p part) bool { return p.kind == partOne || p.kind == partMany })
+}
+
+func (l *linter) lintNetwork(item Text) {
+	network, err := netip.ParsePrefix(item.Value)
+	if err == nil && network.Masked() != network {
+		l.add(Suggestion, "IMPROVE_IP_RANGE", item.Position, "write the range as %s", network.Masked())
+	}
+}
+
+// lintContradictions finds conditions of one statement that cannot hold
+// together, or never.
+func (l *linter) lintContradictions(s *Statement) {
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		if c.impossible() {
+			l.never(c.Position, "no value of "+c.Name+" satisfies "+c.Operator)
+			continue
+		}
+		for j := range s.Conditions[:i] {
+			other := &s.Conditions[j]
+			if other.Key != c.Key {
+				continue
+			}
+			if c.excludes(other) || other.excludes(c) {
+				l.never(c.Position, c.Operator+" and "+other.Operator+" cannot both hold for "+c.Name)
+			}
+			if c.outside(other) || other.outside(c) {
+				l.add(Warning, "INVALID_DATE_RANGE", c.Position, "the statement never applies: the range of %s is empty", c.Name)
+			}
+		}
+	}
+}
+
+// impossible tells that no request satisfies the condition: it needs a listed
+// value and none can match.
+func (c *Condition) impossible() bool {
+	if c.op.negated || c.op.ifExists || c.op.quantifier == quantifierAll {
+		return false
+	}
+	for i := range c.values {
+		if c.values[i].valid {
+			return false
+		}
+	}
+	return true
+}
+
+// needs tells that the condition fails without the key.
+func (c *Condition) needs() bool { return c.op.family != familyNull && !c.missing() }
+
+// excludes tells that c wants the key missing and other wants it there.
+func (c *Condition) excludes(other *Condition) bool {
+	return c.op.family == familyNull && c.matchNull(true) && !c.matchNull(false) && other.needs()
+}
+
+// outside tells that c wants dates or numbers above those that other allows.
+func (c *Condition) outside(other *Condition) bool {
+	f := c.op.family
+	if f != other.op.family || f != familyDate && f != familyNumeric || !c.needs() || !other.needs() ||
+		c.op.accept&less != 0 || c.op.accept&greater == 0 || other.op.accept&greater != 0 || other.op.accept&less == 0 {
+		return false
+	}
+	inclusive := c.op.accept&other.op.accept&equal != 0
+	for i := range c.values {
+		for j := range other.values {
+			low, high := &c.values[i], &other.values[j]
+			order := low.instant.compare(high.instant)
+			if f == familyNumeric {
+				order = low.decimal.compare(high.decimal)
+			}
+			if low.valid && high.valid && (order < 0 || order == 0 && inclusive) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,215 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// codes lints a document and returns the codes with their severities.
+func codes(t *testing.T, text string, kind Kind) []string {
+	t.Helper()
+	doc, err := Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	var all []string
+	for _, f := range Lint(doc, kind, BuiltinCatalogue()) {
+		if f.Line < 1 || f.Column < 1 || f.Message == "" {
+			t.Errorf("%s: incomplete finding %+v", text, f)
+		}
+		all = append(all, fmt.Sprintf("%v %s", f.Severity, f.Code))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestLintStatements(t *testing.T) {
+	const bucket = `"Resource":"arn:aws:s3:::b/*"`
+	const get = `"Action":"s3:Get*",`
+	condition := func(c string) string {
+		return `"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::b/*","Condition":{` + c + `}`
+	}
+	for _, c := range []struct {
+		statement string
+		want      string // codes with severities, separated by ", "
+	}{
+		{`"Effect":"Allow",` + get + bucket, ""},
+		{`"Sid":"","Effect":"Allow",` + get + bucket, "suggestion EMPTY_SID_VALUE"},
+		{`"Effect":"Allow","Action":"s3",` + bucket, "error INVALID_POLICY"},
+		{`"Effect":"Allow","NotAction":"iam:*",` + bucket, "security-warning ALLOW_WITH_NOT_ACTION"},
+		{`"Effect":"Deny","NotAction":"iam:*",` + bucket, ""},
+		{`"Effect":"Deny","NotAction":["iam:GetUser","*"],"Resource":"*"`,
+			"suggestion REDUNDANT_ACTION, warning STATEMENT_NEVER_MATCHES"},
+		{`"Effect":"Allow","Action":"s3:${aws:username}",` + bucket, "error INVALID_POLICY, error VARIABLE_UNSUPPORTED_IN_ELEMENT"},
+		{`"Effect":"Allow","Action":["iam:GetUserr","sts:assumerole"],"Resource":"arn:aws:iam::*:user/x"`, "error INVALID_ACTION"},
+		{`"Effect":"Allow","Action":"iam:Get*User*","Resource":"*"`, ""},
+		{`"Effect":"Allow",` + get + `"NotResource":"arn:aws:s3:::b"`, "security-warning ALLOW_WITH_NOT_RESOURCE"},
+		{`"Effect":"Deny",` + get + `"NotResource":"*"`, "warning STATEMENT_NEVER_MATCHES"},
+		{`"Effect":"Allow","Action":"*","Resource":"*"`,
+			"security-warning FULL_ADMINISTRATOR_ACCESS, security-warning PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3"`, "warning MISSING_ARN_FIELD"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:SQS:us-east-1:123456789012:q"`, "error INVALID_ARN_SERVICE_CASE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:sqs:us-east-1:12345:q"`, "error INVALID_ARN_ACCOUNT"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:sqs:us-east-1:${aws:PrincipalAccount}:q"`, "error VARIABLE_UNSUPPORTED_IN_ARN_FIELD"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${aws:username"`, "error MISSING_BRACE_IN_VARIABLE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${}"`, "error EMPTY_VARIABLE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${ aws:username }"`, "error UNSUPPORTED_SPACE_IN_VARIABLE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${aws:username, x}"`, "error MISSING_QUOTE_IN_VARIABLE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${aws:user*}"`, "error INVALID_VARIABLE"},
+		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3:::b/${aws:username, 'x'}/${*}"`, ""},
+		// iam:PassRole.
+		{`"Effect":"Allow","Action":"iam:PassRole","Resource":"*"`, "security-warning PASS_ROLE_WITH_STAR_IN_RESOURCE"},
+		{`"Effect":"Allow","Action":"iam:Pass*","Resource":"*"`, "security-warning PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE"},
+		{`"Effect":"Allow","NotAction":"s3:*","Resource":"*"`,
+			"security-warning ALLOW_WITH_NOT_ACTION, security-warning PASS_ROLE_WITH_NOT_ACTION_AND_STAR_IN_RESOURCE"},
+		{`"Effect":"Allow","Action":"iam:PassRole","NotResource":"arn:aws:iam::*:role/x"`,
+			"security-warning ALLOW_WITH_NOT_RESOURCE, security-warning PASS_ROLE_WITH_NOT_RESOURCE"},
+		{`"Effect":"Allow","Action":"iam:*","NotResource":"arn:aws:iam::*:role/x"`,
+			"security-warning ALLOW_WITH_NOT_RESOURCE, security-warning PASS_ROLE_WITH_STAR_IN_ACTION_AND_NOT_RESOURCE"},
+		{`"Effect":"Allow","NotAction":"s3:*","NotResource":"arn:aws:iam::*:role/x"`,
+			"security-warning ALLOW_WITH_NOT_ACTION, security-warning ALLOW_WITH_NOT_RESOURCE, security-warning PASS_ROLE_WITH_NOT_ACTION_AND_NOT_RESOURCE"},
+		{`"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::*:role/x"`, ""},
+		{`"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}`, ""},
+		{`"Effect":"Deny","Action":"iam:PassRole","Resource":"*"`, ""},
+		// Conditions.
+		{condition(``), "suggestion EMPTY_OBJECT_CONDITION"},
+		{condition(`"StringLike":{}`), "suggestion EMPTY_OBJECT_CONDITION"},
+		{condition(`"StringLikeIfExists":{"s3:prefix":[]}`), "suggestion EMPTY_ARRAY_CONDITION"},
+		{condition(`"StringLike":{"s3:prefix":[]}`), "suggestion EMPTY_ARRAY_CONDITION, warning STATEMENT_NEVER_MATCHES"},
+		{condition(`"StringLike":{"s3:prefix":"a","S3:Prefix":"b"}`), "error DUPLICATE_KEYS_WITH_DIFFERENT_CASE"},
+		{condition(`"StringLike":{"prefix":"a"}`), "error INVALID_CONDITION_KEY_FORMAT"},
+		{condition(`"StringLike":{"aws:usrname":"a"}`), "error INVALID_GLOBAL_CONDITION_KEY"},
+		{condition(`"StringLike":{"iam:Passed":"a"}`), "error INVALID_SERVICE_CONDITION_KEY"},
+		{condition(`"StringLike":{"aws:PrincipalTag/team":"a","accounts.google.com:sub":"b"}`), ""},
+		{condition(`"StringLike":{"aws:TagKeys":"a"}`), "error MISSING_QUALIFIER"},
+		{condition(`"Null":{"aws:TagKeys":"true"}`), ""},
+		{condition(`"ForAllValues:StringLike":{"aws:username":"a"}`),
+			"security-warning FORALLVALUES_WITHOUT_NULL_CHECK, security-warning FORALLVALUES_WITH_SINGLE_VALUED_KEY"},
+		{condition(`"ForAllValues:StringLike":{"aws:TagKeys":"a"}`), "security-warning FORALLVALUES_WITHOUT_NULL_CHECK"},
+		{condition(`"ForAllValues:StringLike":{"aws:TagKeys":"a"},"Null":{"aws:TagKeys":"false"}`), ""},
+		{condition(`"NullIfExists":{"s3:prefix":"true"}`), "error NULL_WITH_IF_EXISTS"},
+		{condition(`"ForAnyValue:Null":{"s3:prefix":"true"}`), "suggestion NULL_WITH_QUALIFIER"},
+		{condition(`"IpAddress":{"aws:username":"10.0.0.1"}`), ""},
+		{condition(`"IpAddress":{"aws:SecureTransport":"10.0.0.1"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"NumericEquals":{"aws:SourceIp":"1"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"DateEquals":{"aws:SourceIp":"2020-01-01"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"Bool":{"aws:SourceIp":"true"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"ArnLike":{"aws:SourceIp":"arn:aws:s3:::b"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"ArnLike":{"aws:SourceArn":"b"}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"ArnLike":{"aws:SourceArn":"${aws:PrincipalArn}"}`), ""},
+		{condition(`"NumericEquals":{"s3:max-keys":["ten","10"]}`), "error DATA_TYPE_MISMATCH"},
+		{condition(`"NumericEquals":{"s3:max-keys":"ten"}`), "error DATA_TYPE_MISMATCH, warning STATEMENT_NEVER_MATCHES"},
+		{condition(`"Bool":{"aws:SecureTransport":["true","false"]}`), "error INVALID_CONDITION_MULTIPLE_BOOLEAN"},
+		{condition(`"StringEquals":{"aws:username":"b*"}`), "warning WILDCARD_WITHOUT_LIKE_OPERATOR"},
+		{condition(`"StringEqualsIgnoreCase":{"aws:username":["b?","${*}"]}`), "warning WILDCARD_WITHOUT_LIKE_OPERATOR"},
+		{condition(`"StringEquals":{"aws:username":"b${*}${?}"}`), ""},
+		{condition(`"IpAddress":{"aws:SourceIp":"${aws:PrincipalTag/ip}"}`),
+			"error INVALID_VARIABLE_FOR_OPERATOR, warning STATEMENT_NEVER_MATCHES"},
+		{condition(`"IpAddress":{"aws:SourceIp":"10.0.0.1/8"}`), "suggestion IMPROVE_IP_RANGE"},
+		{condition(`"NumericLessThan":{"s3:max-keys":["1","2"]}`), "suggestion REDUNDANT_CONDITION_VALUE_NUM"},
+		{condition(`"Null":{"aws:username":"true"},"StringEquals":{"aws:username":"x"}`), "warning STATEMENT_NEVER_MATCHES"},
+		{condition(`"Null":{"aws:username":"true"},"StringNotEquals":{"aws:username":"x"}`), ""},
+		{condition(`"DateGreaterThan":{"aws:CurrentTime":"2025-01-01"},"DateLessThan":{"aws:CurrentTime":"2024-01-01"}`), "warning INVALID_DATE_RANGE"},
+		{condition(`"DateLessThanEquals":{"aws:CurrentTime":"2025"},"DateGreaterThanEquals":{"aws:CurrentTime":"2025"}`), ""},
+		{condition(`"DateLessThan":{"aws:CurrentTime":"2025"},"DateGreaterThanEquals":{"aws:CurrentTime":"2025"}`), "warning INVALID_DATE_RANGE"},
+		{condition(`"NumericLessThan":{"s3:max-keys":"9"},"NumericGreaterThan":{"s3:max-keys":"10"}`), "warning INVALID_DATE_RANGE"},
+		// Entries that others cover.
+		{`"Effect":"Allow","Action":["s3:Get*","s3:GetObject","s3:getobject"],` + bucket, "suggestion REDUNDANT_ACTION"},
+		{`"Effect":"Allow","Action":["s3:Get?","s3:Get*"],` + bucket, "suggestion REDUNDANT_ACTION"},
+		{`"Effect":"Allow","Action":["s3:Get??","s3:Get?*t"],` + bucket, ""},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::b/x"]`, "suggestion REDUNDANT_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::b/x/*y"]`, "suggestion REDUNDANT_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":["*","arn:aws:s3:::b/${aws:username}"]`, "suggestion REDUNDANT_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/${aws:username}/*","arn:aws:s3:::b/?","arn:aws:s3:::b/x"]`, "suggestion REDUNDANT_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/${aws:username}/*","arn:aws:s3:::b/x?"]`, ""},
+	} {
+		got := strings.Join(codes(t, policyText(c.statement), KindManaged), ", ")
+		if got != c.want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.statement, got, c.want)
+		}
+	}
+}
+
+func TestLintKinds(t *testing.T) {
+	for _, c := range []struct {
+		kind            Kind
+		statement, want string
+	}{
+		{KindBoundary, `"Effect":"Allow","Action":"*","Resource":"*"`, ""},
+		{KindSCP, `"Effect":"Allow","NotAction":"s3:*","Resource":"*"`, ""},
+		{KindTrust, `"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"`, "security-warning ALLOW_WITH_STAR_IN_PRINCIPAL"},
+		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"`, ""},
+		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`, ""},
+		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"${aws:username}"},"Action":"sts:AssumeRole"`,
+			"error INVALID_POLICY, error VARIABLE_UNSUPPORTED_IN_ELEMENT"},
+		{KindResource, `"Effect":"Allow","NotPrincipal":{"AWS":"123456789012"},"Action":"s3:Get*","Resource":"*"`,
+			"error INVALID_POLICY, security-warning ALLOW_WITH_NOT_PRINCIPAL"},
+	} {
+		got := strings.Join(codes(t, policyText(c.statement), c.kind), ", ")
+		if got != c.want {
+			t.Errorf("%v %s\ngot  %s\nwant %s", c.kind, c.statement, got, c.want)
+		}
+	}
+}
+
+func TestLintOverlappingStatements(t *testing.T) {
+	const (
+		wide   = `"Action":"s3:*","Resource":"*"`
+		narrow = `"Action":["s3:Get*","s3:List*"],"Resource":["arn:aws:s3:::a","arn:aws:s3:::b"]`
+		who    = `"Principal":{"AWS":["123456789012","210987654321"]},`
+		some   = `"Principal":{"AWS":"123456789012"},`
+	)
+	for _, c := range []struct {
+		statements []string
+		want       string
+	}{
+		{[]string{`"Effect":"Allow",` + wide, `"Effect":"Allow",` + narrow}, "suggestion REDUNDANT_STATEMENT"},
+		{[]string{`"Effect":"Allow",` + wide, `"Effect":"Allow",` + wide}, "suggestion REDUNDANT_STATEMENT"},
+		{[]string{`"Effect":"Deny",` + wide, `"Effect":"Allow",` + narrow}, "warning STATEMENT_ALWAYS_DENIED"},
+		{[]string{`"Effect":"Allow",` + wide, `"Effect":"Deny",` + narrow}, ""},
+		{[]string{`"Effect":"Allow",` + narrow, `"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::a"`}, ""},
+		{[]string{`"Effect":"Allow",` + wide, `"Effect":"Allow","Condition":{"Bool":{"aws:SecureTransport":"true"}},` + narrow}, ""},
+		{[]string{`"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}},` + wide, `"Effect":"Allow",` + narrow}, ""},
+		{[]string{`"Effect":"Allow","NotAction":"s3:*","Resource":"arn:aws:s3:::a"`, `"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:s3:::a"`},
+			"security-warning ALLOW_WITH_NOT_ACTION"},
+		{[]string{`"Effect":"Deny",` + who + wide, `"Effect":"Deny",` + some + narrow}, "error INVALID_POLICY, suggestion REDUNDANT_STATEMENT"},
+		{[]string{`"Effect":"Deny",` + some + wide, `"Effect":"Deny",` + who + narrow}, "error INVALID_POLICY"},
+	} {
+		got := strings.Join(codes(t, policyText(c.statements...), KindManaged), ", ")
+		if got != c.want {
+			t.Errorf("%q\ngot  %s\nwant %s", c.statements, got, c.want)
+		}
+	}
+}
+
+func TestLintDocument(t *testing.T) {
+	const text = `{"Statement":{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::b/${aws:username}"}}`
+	want := []string{"error VARIABLE_UNSUPPORTED_IN_VERSION", "warning MISSING_VERSION"}
+	if got := codes(t, text, KindUser); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	doc, err := Parse("{\"Statement\": [\n {\"Sid\": \"\", \"Effect\": \"Allow\", \"Action\": \"foo:Bar\", \"Resource\": \"*\",\n\"Condition\": {}}]}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings := Lint(doc, KindUser, nil)
+	var places []string
+	for _, f := range findings {
+		places = append(places, fmt.Sprintf("%d:%d %d %s", f.Line, f.Column, f.Statement, f.Code))
+	}
+	want = []string{"1:1 -1 MISSING_VERSION", "2:10 0 EMPTY_SID_VALUE", "3:14 0 EMPTY_OBJECT_CONDITION"}
+	if !slices.Equal(places, want) {
+		t.Errorf("got %q, want %q", places, want)
+	}
+}
+
+// A document with more pairs of entries than maxOverlaps is still linted.
+func TestLintManyEntries(t *testing.T) {
+	actions := strings.Repeat(`"s3:Get*",`, 2500) + `"iam:Nothing"`
+	got := codes(t, policyText(`"Effect":"Allow","Resource":"*","Action":[`+actions+`]`), KindManaged)
+	if want := []string{"error INVALID_ACTION"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
