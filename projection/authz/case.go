@@ -173,7 +173,8 @@ func (r *CaseRequest) principal() (*Principal, error) {
 		p.Type = known.Type
 	}
 	if p.Account == "" && !p.Type.foreign() {
-		p.Account = arnField(p.ARN, 4)
+		a, _ := splitARN(p.ARN)
+		p.Account = a.account
 	}
 	if p.Issuer == "" && p.Type == RoleSession {
 		p.Issuer = SessionIssuer(p.ARN)

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"math/bits"
 	"strings"
 
 	"github.com/writ-iam/writ/projection/policy"
@@ -51,20 +52,21 @@ func (p *Prepared) Decide(r *Request) Decision {
 	}
 	var e evaluation
 	e.begin(p, r)
+	var allowed layers
+	grant := grantNone
 	for l := Layer(1); l < layerCount; l++ {
-		if e.denies(l) {
+		denied, g := e.layer(l)
+		if denied {
 			return Decision{ExplicitDeny, l}
 		}
-	}
-	grant := grantNone
-	if r.Target != nil && r.Target.Policy != nil {
-		grant = e.strongest(&r.Target.Policy.allow, false)
+		if g != grantNone {
+			allowed |= 1 << l
+		}
+		grant = g // the last layer is that of the resource
 	}
 	need := needed(r.Principal.Type, r.account() == r.Principal.Account, strict(r), grant)
-	for l := Layer(1); l < layerCount; l++ {
-		if need.has(l) && !e.allows(l) {
-			return Decision{ImplicitDeny, l}
-		}
+	if missing := need &^ allowed; missing != 0 {
+		return Decision{ImplicitDeny, Layer(bits.TrailingZeros8(uint8(missing)))}
 	}
 	return Decision{Outcome: Allow}
 }
@@ -88,14 +90,23 @@ func free(r *Request) bool {
 // be assumed (IAM User Guide: "How AWS enforcement code logic evaluates
 // requests").
 func strict(r *Request) bool {
-	service, _, _ := strings.Cut(r.Action, ":")
-	switch {
+	const head = len("kms:")
+	if len(r.Action) < head || r.Action[head-1] != ':' {
+		return false
+	}
+	switch service := r.Action[:head-1]; {
 	case strings.EqualFold(service, "kms"):
-		return arnField(r.Resource, 2) == "kms" && strings.HasPrefix(arnField(r.Resource, 5), "key/")
+		a, ok := splitARN(r.Resource)
+		return ok && a.service == "kms" && strings.HasPrefix(a.resource, "key/")
 	case strings.EqualFold(service, "sts"):
-		return arnField(r.Resource, 2) == "iam" && strings.HasPrefix(arnField(r.Resource, 5), "role/")
+		return isRole(r.Resource)
 	}
 	return false
+}
+
+func isRole(resource string) bool {
+	a, ok := splitARN(resource)
+	return ok && a.service == "iam" && strings.HasPrefix(a.resource, "role/")
 }
 
 // rcpServices are the services that resource control policies reach
@@ -141,119 +152,119 @@ func (e *evaluation) begin(p *Prepared, r *Request) {
 	e.bounded = r.Principal.Type.entity() && len(p.layers.Boundaries) > 0
 }
 
-// sets returns the sets of a layer that bind the request.
-func (e *evaluation) sets(l Layer) []*Set {
+// binding returns the sets of a layer that bind the request, as a list or as
+// one. A guard limits what others grant: every one of its sets has to allow,
+// and without any it sets no limit. Of other layers one allow is enough, and
+// needed.
+func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 	p := e.request.Principal
 	switch l {
 	case LayerRCP:
 		if e.request.Target != nil && len(e.request.Target.RCPs) > 0 && restricted(e.request) {
-			return e.request.Target.RCPs
+			sets = e.request.Target.RCPs
 		}
+		return sets, nil, true
 	case LayerSCP:
 		// They bind the users and roles of member accounts, root included.
 		if len(e.layers.SCPs) > 0 && !p.Type.foreign() && !p.serviceLinked() {
-			return e.layers.SCPs
+			sets = e.layers.SCPs
 		}
-	case LayerIdentity:
-		if p.Type.entity() {
-			return e.layers.Identity
+		return sets, nil, true
+	case LayerResource:
+		if e.request.Target != nil {
+			one = e.request.Target.Policy
 		}
-	case LayerBoundary:
-		if p.Type.entity() {
-			return e.layers.Boundaries
-		}
+		return nil, one, false
 	}
-	return nil
-}
-
-// single returns the set of a layer that has at most one.
-func (e *evaluation) single(l Layer) *Set {
-	switch {
-	case l == LayerSession && e.request.Principal.Type.entity():
-		return e.layers.Session
-	case l == LayerResource && e.request.Target != nil:
-		return e.request.Target.Policy
+	if !p.Type.entity() {
+		return nil, nil, false
 	}
-	return nil
-}
-
-// denies tells whether a Deny of a layer applies.
-func (e *evaluation) denies(l Layer) bool {
-	for _, s := range e.sets(l) {
-		if e.strongest(&s.deny, true) != grantNone {
-			return true
-		}
-	}
-	s := e.single(l)
-	return s != nil && e.strongest(&s.deny, true) != grantNone
-}
-
-// allows tells whether a layer that a request needs gives its allow.
-func (e *evaluation) allows(l Layer) bool {
 	switch l {
 	case LayerIdentity:
-		return e.identityAllows()
-	case LayerSession:
-		s := e.layers.Session
-		if s == nil {
-			// GetFederationToken without a session policy gives nothing.
-			return e.request.Principal.Type != FederatedUser
-		}
-		return e.strongest(&s.allow, false) != grantNone
-	case LayerResource:
-		return false // needed only where it is missing; see needed
+		return e.layers.Identity, nil, false
+	case LayerBoundary:
+		return e.layers.Boundaries, nil, true
 	}
-	for _, s := range e.sets(l) {
-		if e.strongest(&s.allow, false) == grantNone {
-			return false
-		}
-	}
-	return true
+	// GetFederationToken without a session policy gives nothing.
+	return nil, e.layers.Session, p.Type != FederatedUser
 }
 
-// identityAllows: one allow is enough. What root federates starts from all of
-// root's permissions.
-func (e *evaluation) identityAllows() bool {
-	for _, s := range e.layers.Identity {
-		if e.strongest(&s.allow, false) != grantNone {
-			return true
-		}
-	}
-	return e.federatedRoot()
-}
-
-func (e *evaluation) federatedRoot() bool {
+// initial is what a layer allows before its policies are asked.
+func (e *evaluation) initial(l Layer, guard bool) grant {
 	p := e.request.Principal
-	return p.Type == FederatedUser && strings.HasSuffix(p.Issuer, ":root")
+	switch {
+	case guard:
+		return grantDirect
+	case l == LayerIdentity && p.Type == FederatedUser && strings.HasSuffix(p.Issuer, ":root"):
+		return grantDirect // what root federates starts from all of root's permissions
+	}
+	return grantNone
 }
 
-// strongest returns how the statements of an index that apply to the request
-// name the principal, at best. It stops at the first direct one.
-func (e *evaluation) strongest(x *index, deny bool) grant {
-	best := e.best(x.always, deny, grantNone)
-	if len(x.services) == 0 {
-		return best
+// layer tells whether a Deny of a layer applies, and how strongly it allows.
+func (e *evaluation) layer(l Layer) (denied bool, allows grant) {
+	sets, one, guard := e.binding(l)
+	allows = e.initial(l, guard)
+	if one != nil {
+		return e.ask(one, grantNone)
 	}
-	from, to := x.group(&e.action)
-	for from < to && best != grantDirect {
-		var refs []ref
-		refs, from = x.next(&e.action, from, to)
-		best = e.best(refs, deny, best)
-	}
-	return best
-}
-
-func (e *evaluation) best(refs []ref, deny bool, best grant) grant {
-	for i := range refs {
-		if best == grantDirect {
-			break
+	for _, s := range sets {
+		if !guard {
+			denied, allows = e.ask(s, allows)
+		} else {
+			var g grant
+			denied, g = e.ask(s, grantNone)
+			allows = min(allows, g)
 		}
-		g := refs[i].names.match(e.request.Principal, deny, e.bounded)
-		if g > best && e.applies(refs[i].statement) {
+		if denied {
+			return true, grantNone
+		}
+	}
+	return false, allows
+}
+
+// ask looks for a Deny of a set that applies, and for an Allow that names the
+// principal more strongly than best. It returns the strongest.
+func (e *evaluation) ask(s *Set, best grant) (denied bool, allows grant) {
+	x := &s.index
+	if denied, best = e.run(x, x.always, best); denied || len(x.services) == 0 {
+		return denied, best
+	}
+	for group := x.group(&e.action); len(group) > 0; group = group[1:] {
+		if len(group) > fewEntries {
+			if group = e.action.skip(group); len(group) == 0 {
+				break
+			}
+		}
+		if e.action.has(group[0].head) {
+			if denied, best = e.run(x, group[0].run, best); denied {
+				return true, best
+			}
+		}
+	}
+	return false, best
+}
+
+func (e *evaluation) run(x *index, r run, best grant) (denied bool, allows grant) {
+	for i := r.first; i < r.allow; i++ {
+		if e.names(x, i, true) != grantNone && e.applies(x.statements[i]) {
+			return true, best
+		}
+	}
+	for i := r.allow; i < r.end && best != grantDirect; i++ {
+		if g := e.names(x, i, false); g > best && e.applies(x.statements[i]) {
 			best = g
 		}
 	}
-	return best
+	return false, best
+}
+
+// names tells how statement i names the principal.
+func (e *evaluation) names(x *index, i uint32, deny bool) grant {
+	if x.names == nil {
+		return grantDirect
+	}
+	return x.names[i].match(e.request.Principal, deny, e.bounded)
 }
 
 // applies tells whether a statement covers the request, its principal apart.

@@ -30,8 +30,8 @@ type Explanation struct {
 // each.
 type LayerResult struct {
 	Layer Layer
-	// Level counts the levels of an organization from 1, and boundaries; 0 for
-	// other layers.
+	// Level counts the levels of an organization from 1, where there are
+	// several.
 	Level int
 	// Policies is how many policies there are.
 	Policies int
@@ -88,7 +88,7 @@ func (p *Prepared) Explain(r *Request) Explanation {
 	var x Explanation
 	best := grantNone
 	for l := Layer(1); l < layerCount; l++ {
-		best = max(best, e.explainLayer(l, &x))
+		best = e.explainLayer(l, &x) // the last layer is that of the resource
 	}
 	need := needed(r.Principal.Type, r.account() == r.Principal.Account, strict(r), best)
 	var denied, missing []Layer
@@ -115,43 +115,30 @@ func (p *Prepared) Explain(r *Request) Explanation {
 }
 
 // explainLayer adds what a layer says and returns how its strongest Allow names
-// the principal, when it is that of the resource.
+// the principal.
 func (e *evaluation) explainLayer(l Layer, x *Explanation) grant {
-	kind := e.request.Principal.Type
-	sets := e.sets(l)
-	switch {
-	case l == LayerIdentity && kind.entity():
-		// One layer, however many sets: one allow is enough.
-		res := LayerResult{Layer: l, Allows: e.federatedRoot()}
-		for _, s := range sets {
+	sets, one, guard := e.binding(l)
+	if one != nil {
+		sets = []*Set{one}
+	}
+	if guard {
+		for i, s := range sets {
+			res := LayerResult{Layer: l}
+			if len(sets) > 1 {
+				res.Level = i + 1
+			}
 			e.explainSet(s, &res, x)
+			x.Layers = append(x.Layers, res)
 		}
-		x.Layers = append(x.Layers, res)
 		return grantNone
-	case l == LayerSession && kind == FederatedUser && e.layers.Session == nil:
-		x.Layers = append(x.Layers, LayerResult{Layer: l})
-		return grantNone
-	case l == LayerResource || l == LayerSession:
-		res := LayerResult{Layer: l}
-		best := grantNone
-		if s := e.single(l); s != nil {
-			best = e.explainSet(s, &res, x)
-		}
-		if l == LayerSession && e.single(l) == nil {
-			return grantNone // none passed: no limit
-		}
-		x.Layers = append(x.Layers, res)
-		if l == LayerSession {
-			return grantNone
-		}
-		return best
 	}
-	for i, s := range sets {
-		res := LayerResult{Layer: l, Level: i + 1}
-		e.explainSet(s, &res, x)
-		x.Layers = append(x.Layers, res)
+	res := LayerResult{Layer: l, Allows: e.initial(l, guard) != grantNone}
+	best := grantNone
+	for _, s := range sets {
+		best = max(best, e.explainSet(s, &res, x))
 	}
-	return grantNone
+	x.Layers = append(x.Layers, res)
+	return best
 }
 
 // explainSet adds the statements of a set and returns how its strongest Allow
@@ -228,7 +215,7 @@ func Because(r *Request, d Decision) string {
 		return ""
 	}
 	b := because[d.By]
-	if d.By == LayerResource && strict(r) && arnField(r.Resource, 2) == "iam" {
+	if d.By == LayerResource && strict(r) && isRole(r.Resource) {
 		b.implicit, b.explicit = "no role trust policy", "the role trust policy"
 	}
 	if d.Outcome == ExplicitDeny {

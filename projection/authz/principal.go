@@ -97,19 +97,19 @@ type Principal struct {
 // role, a federated user, or root. Only Type, ARN, Account, Name and, for a
 // session, Issuer (see SessionIssuer) are set. The error wraps ErrPrincipal.
 func ParsePrincipal(arn string) (Principal, error) {
-	p := Principal{ARN: arn, Account: arnField(arn, 4)}
-	service, resource := arnField(arn, 2), arnField(arn, 5)
-	kind, rest, _ := strings.Cut(resource, "/")
+	a, _ := splitARN(arn)
+	p := Principal{ARN: arn, Account: a.account}
+	kind, rest, _ := strings.Cut(a.resource, "/")
 	switch {
-	case service == "iam" && resource == "root":
+	case a.service == "iam" && a.resource == "root":
 		p.Type = Root
-	case service == "iam" && kind == "user" && rest != "":
+	case a.service == "iam" && kind == "user" && rest != "":
 		p.Type = User
-	case service == "iam" && kind == "role" && rest != "":
+	case a.service == "iam" && kind == "role" && rest != "":
 		p.Type = Role
-	case service == "sts" && kind == "assumed-role" && SessionIssuer(arn) != "":
+	case a.service == "sts" && kind == "assumed-role" && SessionIssuer(arn) != "":
 		p.Type, p.Issuer = RoleSession, SessionIssuer(arn)
-	case service == "sts" && kind == "federated-user" && rest != "":
+	case a.service == "sts" && kind == "federated-user" && rest != "":
 		p.Type = FederatedUser
 	default:
 		return Principal{}, fmt.Errorf("principal %q: %w", arn, ErrPrincipal)
@@ -124,28 +124,21 @@ func ParsePrincipal(arn string) (Principal, error) {
 // A session's ARN does not show the path of its role, so the result is right
 // only for roles in "/". It is empty for other ARNs.
 func SessionIssuer(session string) string {
-	partition, rest, ok := strings.Cut(strings.TrimPrefix(session, "arn:"), ":sts::")
-	account, resource, ok2 := strings.Cut(rest, ":assumed-role/")
-	role, _, ok3 := strings.Cut(resource, "/")
-	if !ok || !ok2 || !ok3 {
+	a, ok := splitARN(session)
+	role, assumed := strings.CutPrefix(a.resource, "assumed-role/")
+	role, _, named := strings.Cut(role, "/")
+	if !ok || a.service != "sts" || !assumed || !named {
 		return ""
 	}
-	return "arn:" + partition + ":iam::" + account + ":role/" + role
+	return "arn:" + a.partition + ":iam::" + a.account + ":role/" + role
 }
-
-// serviceLinkedPath is the path of service-linked roles.
-const serviceLinkedPath = ":role/aws-service-role/"
 
 // serviceLinked tells the ARN of a service-linked role. Neither service nor
 // resource control policies bind one (Organizations User Guide: "Service
 // control policies", "Resource control policies").
 func serviceLinked(arn string) bool {
-	_, rest, ok := strings.Cut(arn, ":iam::")
-	if !ok {
-		return false
-	}
-	i := strings.IndexByte(rest, ':')
-	return i >= 0 && strings.HasPrefix(rest[i:], serviceLinkedPath)
+	a, ok := splitARN(arn)
+	return ok && a.service == "iam" && strings.HasPrefix(a.resource, "role/aws-service-role/")
 }
 
 func (p *Principal) serviceLinked() bool {

@@ -69,29 +69,37 @@ func (r *Request) account() string {
 	if r.ResourceAccount != "" {
 		return r.ResourceAccount
 	}
-	if account := arnField(r.Resource, 4); account != "" {
-		return account
+	if arn, ok := splitARN(r.Resource); ok && arn.account != "" {
+		return arn.account
 	}
 	return r.Principal.Account
 }
 
-// arnField returns field i of an ARN, the first being 0. Field 5 is the whole
-// rest. It is empty when the ARN has fewer fields than six.
-func arnField(arn string, i int) string {
-	for field := 0; field < 5; field++ {
-		head, rest, ok := strings.Cut(arn, ":")
-		if !ok {
-			return ""
+// arn is the fields of an ARN that matter here.
+type arn struct{ partition, service, account, resource string }
+
+// splitARN takes an ARN apart. It reports false for a text with fewer than six
+// fields.
+func splitARN(text string) (a arn, ok bool) {
+	const fields = 6
+	start, n := 0, 0
+	for i := 0; i < len(text) && n < fields-1; i++ {
+		if text[i] != ':' {
+			continue
 		}
-		if field == i && strings.Count(rest, ":") >= 4-field {
-			return head
+		switch n {
+		case 1:
+			a.partition = text[start:i]
+		case 2:
+			a.service = text[start:i]
+		case 4:
+			a.account = text[start:i]
 		}
-		arn = rest
+		start = i + 1
+		n++
 	}
-	if i == 5 {
-		return arn
-	}
-	return ""
+	a.resource = text[start:]
+	return a, n == fields-1
 }
 
 // awsTime is the format of times in a request context.

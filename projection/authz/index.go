@@ -1,0 +1,252 @@
+package authz
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// index finds the statements that can apply to an action. It may find some that
+// do not: the statement has the last word.
+//
+// A pattern of an Action element has a literal head: of "s3:Get*" the service
+// s3 and the prefix "get". The action of a request is hashed once, at every
+// length of its name; then statements are found by the hash of their head. The
+// entries of one service stand together, so that a search touches little
+// memory and skips other services at once.
+type index struct {
+	services []service // sorted by hash
+	entries  []entry   // grouped by service, in a group sorted by head
+	// statements stand in runs, each with its Deny statements first: those
+	// that can apply to any service ("*", NotAction), then a run an entry.
+	statements []*policy.Statement
+	// names belong to statements; nil in sets without principals.
+	names  []*names
+	always run
+}
+
+// run is a stretch of statements: Deny from first, Allow from allow, up to end.
+type run struct{ first, allow, end uint32 }
+
+// service is where the entries of one service are.
+type service struct{ hash, first, end uint32 }
+
+// entry is the run of the statements that share the head of a pattern.
+type entry struct {
+	head head
+	run  run
+}
+
+// head is the literal head of a pattern: its length (of the name; exactLength
+// for a pattern without wildcards) above the hash of service and name.
+type head uint64
+
+func makeHead(length, hash uint32) head { return head(length)<<32 | head(hash) }
+
+func (h head) length() uint32 { return uint32(h >> 32) }
+
+const (
+	// maxPrefix is how much of a prefix is indexed, in bytes; what follows is
+	// left to the statement.
+	maxPrefix = 31
+	// exactLength marks a pattern without wildcards.
+	exactLength = maxPrefix + 1
+	// fewEntries is up to how many entries a search looks at one by one.
+	fewEntries = 16
+)
+
+// actionHash is the action of a request, hashed for every index.
+type actionHash struct {
+	service uint32 // of "s3:"
+	length  uint32 // of the name, at most maxPrefix
+	// name[n] is of the service and the first n bytes of the name, and
+	// name[exactLength] of all of it.
+	name [exactLength + 1]uint32
+}
+
+// FNV-1a, over lower-case bytes.
+const (
+	hashStart = 2166136261
+	hashPrime = 16777619
+)
+
+func hashByte(h uint32, c byte) uint32 {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return (h ^ uint32(c)) * hashPrime
+}
+
+// hash reads an action. One without a colon has no service and finds only the
+// statements for any service.
+func (a *actionHash) hash(action string) {
+	h, i := uint32(hashStart), 0
+	for i < len(action) {
+		c := action[i]
+		h = hashByte(h, c)
+		i++
+		if c == ':' {
+			break
+		}
+	}
+	a.service, a.name[0] = h, h
+	for ; i < len(action); i++ {
+		h = hashByte(h, action[i])
+		if a.length < maxPrefix {
+			a.length++
+			a.name[a.length] = h
+		}
+	}
+	a.name[exactLength] = h
+}
+
+// head returns the head of the action at a length.
+func (a *actionHash) head(length uint32) head { return makeHead(length, a.name[length]) }
+
+// has tells whether a head is one of the action.
+func (a *actionHash) has(h head) bool {
+	length := h.length()
+	return h == a.head(length) && (length <= a.length || length == exactLength)
+}
+
+// group returns the entries of the action's service.
+func (x *index) group(a *actionHash) []entry {
+	low, high := 0, len(x.services)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if x.services[middle].hash < a.service {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low == len(x.services) || x.services[low].hash != a.service {
+		return nil
+	}
+	return x.entries[x.services[low].first:x.services[low].end]
+}
+
+// skip drops entries at the front of a group that cannot match. It keeps those
+// at and behind the action's head of the first entry's length, or, when that is
+// passed, of the next length.
+func (a *actionHash) skip(group []entry) []entry {
+	length := group[0].head.length()
+	want := a.head(length)
+	switch {
+	case length > a.length && length != exactLength:
+		want = a.head(exactLength)
+	case want < group[0].head:
+		want = makeHead(length+1, 0)
+	}
+	low, high := 0, len(group)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if group[middle].head < want {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return group[low:]
+}
+
+// indexBuilder collects statements for an index.
+type indexBuilder struct{ keyed []keyed }
+
+// keyed is a statement under the head of one of its patterns.
+type keyed struct {
+	any       bool // of any service
+	service   uint32
+	head      head
+	statement *policy.Statement
+}
+
+// add puts a statement under each of its patterns. A statement that is neither
+// Allow nor Deny, or has no action, never applies and is left out.
+func (b *indexBuilder) add(s *policy.Statement) {
+	if s.Effect != policy.Allow && s.Effect != policy.Deny {
+		return
+	}
+	if s.NotAction || slices.ContainsFunc(s.Actions, func(p policy.ActionPattern) bool { return p.Service == "" }) {
+		b.keyed = append(b.keyed, keyed{any: true, statement: s})
+		return
+	}
+	first := len(b.keyed)
+	for i := range s.Actions {
+		k := keyOf(&s.Actions[i])
+		k.statement = s
+		if !slices.Contains(b.keyed[first:], k) {
+			b.keyed = append(b.keyed, k)
+		}
+	}
+}
+
+func keyOf(p *policy.ActionPattern) keyed {
+	var a actionHash
+	a.hash(p.Service + ":" + p.Prefix)
+	length := a.length
+	if p.Exact {
+		length = exactLength
+	}
+	return keyed{service: a.service, head: a.head(length)}
+}
+
+func compareKeyed(a, b keyed) int {
+	switch {
+	case a.any != b.any:
+		if a.any {
+			return -1
+		}
+		return 1
+	case a.service != b.service:
+		return cmp.Compare(a.service, b.service)
+	case a.head != b.head:
+		return cmp.Compare(a.head, b.head)
+	}
+	return cmp.Compare(b.statement.Effect, a.statement.Effect) // Deny first
+}
+
+// index lays the statements out. Names are compiled when principals is set.
+func (b *indexBuilder) index(principals bool) index {
+	slices.SortStableFunc(b.keyed, compareKeyed)
+	var x index
+	compiled := map[*policy.Statement]*names{}
+	for i := range b.keyed {
+		k := &b.keyed[i]
+		r := x.runOf(k)
+		r.end++
+		if k.statement.Effect == policy.Deny {
+			r.allow++
+		}
+		x.statements = append(x.statements, k.statement)
+		if principals {
+			if compiled[k.statement] == nil {
+				compiled[k.statement] = compileNames(k.statement)
+			}
+			x.names = append(x.names, compiled[k.statement])
+		}
+	}
+	x.services, x.entries = slices.Clip(x.services), slices.Clip(x.entries)
+	x.statements, x.names = slices.Clip(x.statements), slices.Clip(x.names)
+	return x
+}
+
+// runOf returns the run at the end of the statements that k belongs to, and
+// makes it where there is none.
+func (x *index) runOf(k *keyed) *run {
+	if k.any {
+		return &x.always // sorted to the front
+	}
+	if n := len(x.services); n == 0 || x.services[n-1].hash != k.service {
+		first := uint32(len(x.entries))
+		x.services = append(x.services, service{hash: k.service, first: first, end: first})
+	}
+	s := &x.services[len(x.services)-1]
+	if s.first == s.end || x.entries[s.end-1].head != k.head {
+		at := uint32(len(x.statements))
+		x.entries = append(x.entries, entry{head: k.head, run: run{at, at, at}})
+		s.end++
+	}
+	return &x.entries[s.end-1].run
+}
