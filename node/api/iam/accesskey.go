@@ -63,7 +63,7 @@ func accessKeyCreated(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*s
 	if err != nil {
 		return nil, err
 	}
-	secret, err := OpenSecret(c.Seal, e.Account, e.ID, e.Sealed)
+	secret, err := openSecret(c.Seal, e.Account, e.ID, e.Sealed)
 	if err != nil {
 		return nil, err
 	}

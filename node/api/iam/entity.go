@@ -128,47 +128,47 @@ func (c *Call) policyARN(id identity.ID) *string {
 	return nil
 }
 
-// ownPolicyARN checks that a text is the ARN of a policy that the caller's
-// account may use: its own, or one of AWS's. Whether there is such a policy is
-// not its business.
-func (c *Call) ownPolicyARN(arn *string) (string, error) {
-	text := aws.ToString(arn)
+// checkPolicyARN checks the form of a managed policy's ARN and returns the
+// account that it names. Whether there is such a policy is not its business.
+func checkPolicyARN(arn *string) (text string, account identity.AccountID, err error) {
+	text = aws.ToString(arn)
 	parts := strings.SplitN(text, ":", 6)
 	switch {
 	case len(parts) < 6 || parts[0] != "arn":
-		return "", fail(codeValidationError, "ARN %s is not valid.", text)
+		return "", "", fail(codeValidationError, "ARN %s is not valid.", text)
 	case parts[1] != "aws":
-		return "", fail(codeValidationError, "Invalid ARN partition")
+		return "", "", fail(codeValidationError, "Invalid ARN partition")
 	case parts[2] != Service || parts[3] != "" || !strings.HasPrefix(parts[5], "policy/"):
-		return "", fail(codeInvalidInput, "ARN %s is not valid.", text)
-	case parts[4] != string(c.Caller.Account) && parts[4] != string(identity.AWSAccount):
-		return "", fail(codeNoSuchEntity, "Policy %s does not exist or is not attachable.", text)
+		return "", "", fail(codeInvalidInput, "ARN %s is not valid.", text)
 	}
-	return text, nil
+	return text, identity.AccountID(parts[4]), nil
 }
 
-// mustPolicy finds a managed policy that the caller's account may use.
+// mustPolicy finds a managed policy that the caller's account may see: its own,
+// or one of AWS's.
 func (c *Call) mustPolicy(arn *string) (*identity.Policy, error) {
-	text, err := c.ownPolicyARN(arn)
+	text, account, err := checkPolicyARN(arn)
 	if err != nil {
 		return nil, err
 	}
 	p, ok := c.state().Policy(text)
-	if !ok {
+	if !ok || account != c.Caller.Account && account != identity.AWSAccount {
 		return nil, fail(codeNoSuchEntity, "Policy %s was not found.", text)
 	}
 	return p, nil
 }
 
-// changeablePolicyARN is ownPolicyARN for an action that changes the policy,
-// which AWS's own do not allow.
-func (c *Call) changeablePolicyARN(action string, arn *string) (string, error) {
-	text, err := c.ownPolicyARN(arn)
-	if err != nil {
+// ownPolicyARN checks the ARN of a policy that an action is about to change,
+// which must be the account's own.
+func (c *Call) ownPolicyARN(action string, arn *string) (string, error) {
+	text, account, err := checkPolicyARN(arn)
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if strings.HasPrefix(text, identity.ARN(identity.KindPolicy, identity.AWSAccount, "/", "")) {
+	case account == identity.AWSAccount:
 		return "", fail(codeAccessDenied, "User: %s is not authorized to perform: %s:%s on resource: policy %s", c.Caller.ARN, Service, action, text)
+	case account != c.Caller.Account:
+		return "", fail(codeNoSuchEntity, "Policy %s was not found.", text)
 	}
 	return text, nil
 }

@@ -131,7 +131,7 @@ var boundaryActions = []Action{
 }
 
 func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, err := c.ownPolicyARN(policyARN)
+	arn, _, err := checkPolicyARN(policyARN)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Com
 }
 
 func (c *Call) detach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, err := c.ownPolicyARN(policyARN)
+	arn, _, err := checkPolicyARN(policyARN)
 	if err != nil {
 		return nil, err
 	}
@@ -250,15 +250,16 @@ func listUserPolicies(c *Call, in *sdk.ListUserPoliciesInput) (*sdk.ListUserPoli
 }
 
 // newBoundary checks the ARN of a permissions boundary; none is empty.
-func (c *Call) newBoundary(arn *string) (string, error) {
+func newBoundary(arn *string) (string, error) {
 	if arn == nil {
 		return "", nil
 	}
-	return c.ownPolicyARN(arn)
+	text, _, err := checkPolicyARN(arn)
+	return text, err
 }
 
 func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Command, error) {
-	boundary, err := c.newBoundary(arn)
+	boundary, err := newBoundary(arn)
 	if err != nil {
 		return nil, err
 	}

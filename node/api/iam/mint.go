@@ -31,15 +31,19 @@ func NewAccessKey(random io.Reader) (id, secret string) {
 	return id, base64.StdEncoding.EncodeToString(randomBytes(random, secretBytes))
 }
 
-// SealSecret encrypts the secret of an access key for the log. It opens for the
-// same account and access key ID alone.
+// KeyContext is the associated data under which the secret of an access key is
+// sealed: it opens for the same account and access key ID alone.
+func KeyContext(account identity.AccountID, id string) string { return string(account) + "/" + id }
+
+// SealSecret encrypts the secret of an access key for the log. The error is
+// seal.ErrTooLong.
 func SealSecret(key *seal.Key, account identity.AccountID, id, secret string) ([]byte, error) {
-	return key.Seal(seal.AccessKeySecret, string(account)+"/"+id, []byte(secret))
+	return key.Seal(seal.AccessKeySecret, KeyContext(account, id), []byte(secret))
 }
 
-// OpenSecret decrypts the secret of an access key that SealSecret encrypted.
-func OpenSecret(key *seal.Key, account identity.AccountID, id string, sealed []byte) (string, error) {
-	secret, err := key.Open(seal.AccessKeySecret, string(account)+"/"+id, sealed)
+// openSecret decrypts what SealSecret encrypted.
+func openSecret(key *seal.Key, account identity.AccountID, id string, sealed []byte) (string, error) {
+	secret, err := key.Open(seal.AccessKeySecret, KeyContext(account, id), sealed)
 	if err != nil {
 		return "", fmt.Errorf("secret of access key %s: %w", id, err)
 	}

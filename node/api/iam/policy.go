@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -172,7 +173,7 @@ func listPolicies(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, 
 }
 
 func deletePolicy(c *Call, in *sdk.DeletePolicyInput) (identity.Command, error) {
-	arn, err := c.changeablePolicyARN("DeletePolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN("DeletePolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +263,7 @@ func shownVersion(p *identity.Policy, v identity.PolicyVersion) types.PolicyVers
 }
 
 func createPolicyVersion(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Command, error) {
-	arn, err := c.changeablePolicyARN("CreatePolicyVersion", in.PolicyArn)
+	arn, err := c.ownPolicyARN("CreatePolicyVersion", in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -283,21 +284,20 @@ func policyVersionCreated(_ *Call, _ *sdk.CreatePolicyVersionInput, b *event.Bat
 }
 
 func getPolicyVersion(c *Call, in *sdk.GetPolicyVersionInput) (*sdk.GetPolicyVersionOutput, error) {
-	arn, err := c.ownPolicyARN(in.PolicyArn)
+	p, err := c.mustPolicy(in.PolicyArn)
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == codeNoSuchEntity {
+		return nil, noSuchVersion(*in.PolicyArn, in.VersionId)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := c.state().Policy(arn); ok {
-		number := versionNumber(in.VersionId)
-		for _, v := range p.Versions {
-			if v.Number == number {
-				shown := shownVersion(p, v)
-				shown.Document = shownDocument(v.Document)
-				return &sdk.GetPolicyVersionOutput{PolicyVersion: &shown}, nil
-			}
-		}
+	i := slices.IndexFunc(p.Versions, func(v identity.PolicyVersion) bool { return v.Number == versionNumber(in.VersionId) })
+	if i < 0 {
+		return nil, noSuchVersion(*in.PolicyArn, in.VersionId)
 	}
-	return nil, noSuchVersion(arn, in.VersionId)
+	shown := shownVersion(p, p.Versions[i])
+	shown.Document = shownDocument(p.Versions[i].Document)
+	return &sdk.GetPolicyVersionOutput{PolicyVersion: &shown}, nil
 }
 
 func noSuchVersion(arn string, version *string) error {
@@ -338,9 +338,9 @@ func setDefaultPolicyVersion(c *Call, in *sdk.SetDefaultPolicyVersionInput) (ide
 	return &identity.SetDefaultPolicyVersion{ARN: arn, Number: number}, nil
 }
 
-// changeableVersion is changeablePolicyARN with the number of a version.
+// changeableVersion is ownPolicyARN with the number of a version.
 func (c *Call) changeableVersion(action string, arn, version *string) (string, int, error) {
-	text, err := c.changeablePolicyARN(action, arn)
+	text, err := c.ownPolicyARN(action, arn)
 	if err != nil {
 		return "", 0, err
 	}

@@ -40,7 +40,7 @@ func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	boundary, err := c.newBoundary(in.PermissionsBoundary)
+	boundary, err := newBoundary(in.PermissionsBoundary)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (c *Call) untag(kind identity.Kind, name *string, keys []string) identity.C
 }
 
 func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
-	arn, err := c.changeablePolicyARN("TagPolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN("TagPolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
 }
 
 func untagPolicy(c *Call, in *sdk.UntagPolicyInput) (identity.Command, error) {
-	arn, err := c.changeablePolicyARN("UntagPolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN("UntagPolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}

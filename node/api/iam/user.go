@@ -31,7 +31,7 @@ func createUser(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	boundary, err := c.newBoundary(in.PermissionsBoundary)
+	boundary, err := newBoundary(in.PermissionsBoundary)
 	if err != nil {
 		return nil, err
 	}

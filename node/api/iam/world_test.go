@@ -1,0 +1,193 @@
+package iam_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/projection"
+)
+
+const (
+	account = identity.AccountID("123456789012")
+	other   = identity.AccountID("210987654321")
+)
+
+// world carries actions out against a real state, without a log.
+type world struct {
+	t      testing.TB
+	state  *identity.State
+	caller iam.Caller
+	random *rand.ChaCha8
+	key    *seal.Key
+	now    identity.Time
+	last   struct { // the latest write that was accepted
+		action *iam.Action
+		in     any
+		batch  *event.Batch
+	}
+}
+
+// newWorld has two accounts, two policies of AWS, and the root of the first calling.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), now: 1_700_000_000_000}
+	w.asRoot()
+	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+	managed := func(id identity.ID, name string) identity.CreatePolicy {
+		return identity.CreatePolicy{Account: identity.AWSAccount, ID: id, Name: name, Path: "/", Document: document}
+	}
+	w.decide(&identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOTROOT"},
+		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSAWSA1", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSAWSA2", "ReadOnlyAccess")}})
+	w.decide(&identity.CreateAccount{ID: other, RootKey: identity.NewAccessKey{ID: "AKIAOTHEROTHEROTHER2"}})
+	return w
+}
+
+func (w *world) asRoot() {
+	w.caller = iam.Caller{Kind: iam.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.RootARN(account)}
+}
+
+func (w *world) asRootOf(id identity.AccountID) {
+	w.caller = iam.Caller{Kind: iam.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.RootARN(id)}
+}
+
+func (w *world) asUser(name string) {
+	u, ok := w.state.User(account, name)
+	if !ok {
+		w.t.Fatalf("no user %s", name)
+	}
+	w.caller = iam.Caller{Kind: iam.KindUser, Account: account, ID: u.ID, Name: u.Name, ARN: u.ARN()}
+}
+
+func (w *world) call() *iam.Call {
+	return &iam.Call{Caller: w.caller, View: &projection.View{State: w.state.Snapshot()}, Now: w.now, Random: w.random, Seal: w.key}
+}
+
+// decide folds a command into the state.
+func (w *world) decide(c identity.Command) (*event.Batch, error) {
+	m := identity.Meta{Time: w.now}
+	events, err := identity.Decide(w.state, m, c)
+	if err != nil {
+		return nil, err
+	}
+	at := w.state.Position() + 1
+	identity.Evolve(w.state, at, m, events)
+	return &event.Batch{Position: at, Cause: event.Cause{Meta: m}, Events: events}, nil
+}
+
+// do carries out the action whose input struct is given.
+func (w *world) do(in any) (any, error) {
+	name := strings.TrimSuffix(reflect.TypeOf(in).Elem().Name(), "Input")
+	action, ok := iam.Find(name)
+	if !ok {
+		w.t.Fatalf("no action %s", name)
+	}
+	for _, a := range action.Access(w.call(), in) {
+		if a.Action == "" || a.Resource == "" || a.Account == "" {
+			w.t.Fatalf("%s: access %+v is not whole", name, a)
+		}
+	}
+	if !action.Write {
+		return action.Answer(w.call(), in)
+	}
+	command, err := action.Command(w.call(), in)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := w.decide(command)
+	if err != nil {
+		return nil, err
+	}
+	w.last.action, w.last.in, w.last.batch = action, in, batch
+	return action.Render(w.call(), in, batch)
+}
+
+// again renders the latest write anew, as for a retry that comes later.
+func (w *world) again() (any, error) {
+	w.now += 1000
+	return w.last.action.Render(w.call(), w.last.in, w.last.batch)
+}
+
+// must is do for inputs that must succeed; it returns the last output.
+func must[O any](w *world, in any) O {
+	w.t.Helper()
+	out, err := w.do(in)
+	if err != nil {
+		w.t.Fatalf("%T: %v", in, err)
+	}
+	return out.(O)
+}
+
+// answer is an output or an error as text: one line for each member of the
+// output, in order of name.
+func answer(out any, err error) string {
+	var action *iam.Error
+	var refusal *identity.Refusal
+	switch {
+	case errors.As(err, &action):
+		return action.Error() + "\n"
+	case errors.As(err, &refusal):
+		return refusal.Error() + "\n"
+	case err != nil:
+		return "internal: " + err.Error() + "\n"
+	}
+	var b strings.Builder
+	v := reflect.ValueOf(out).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if !v.Type().Field(i).IsExported() || name == "ResultMetadata" || v.Field(i).IsZero() {
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s\n", name, compact(v.Field(i).Interface()))
+	}
+	if b.Len() == 0 {
+		return "ok\n"
+	}
+	return b.String()
+}
+
+// compact is v as JSON without what is null, and without the wire's empty enums.
+func compact(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err)
+	}
+	var tree any
+	if err := json.Unmarshal(b.Bytes(), &tree); err != nil {
+		panic(err)
+	}
+	b.Reset()
+	if err := enc.Encode(withoutNull(tree)); err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func withoutNull(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if value == nil {
+				delete(v, key)
+			} else {
+				v[key] = withoutNull(value)
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutNull(v[i])
+		}
+	}
+	return v
+}
