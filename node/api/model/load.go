@@ -10,7 +10,7 @@ import (
 )
 
 // The service models, without documentation. They come with the SDK whose types
-// the actions use; TestModelsFitSDK says when the two drift apart.
+// the actions use; TestModelsFitSDK of package query says where the two differ.
 var (
 	//go:embed iam-2010-05-08.json
 	iamJSON []byte

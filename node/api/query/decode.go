@@ -23,7 +23,7 @@ func Decode(op *model.Operation, f *Form, in any) error {
 	}
 	v := reflect.ValueOf(in).Elem()
 	d := decoder{}
-	if err := d.structure(codecOf(op.Input, v.Type()), f.root(), v); err != nil {
+	if err := d.structure(inputCodec(op, v.Type()), f.root(), v); err != nil {
 		return err
 	}
 	if message := d.violations.Message(); message != "" {

@@ -98,7 +98,7 @@ func AppendResponse(b []byte, op *model.Operation, out any, requestID string) []
 		b = append(b, '>')
 		if v := reflect.ValueOf(out); v.IsValid() && !v.IsNil() {
 			v = v.Elem()
-			b = codecOf(op.Output, v.Type()).appendFields(b, v, true)
+			b = outputCodec(op, v.Type()).appendFields(b, v, true)
 		}
 		b = append(b, "</"...)
 		b = append(b, op.ResultWrapper...)

@@ -207,3 +207,5 @@ func encodeDocuments(c *codec, v reflect.Value) {
 		}
 	}
 }
+
+func newValue(t reflect.Type) any { return reflect.New(t).Interface() }

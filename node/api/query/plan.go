@@ -33,19 +33,30 @@ type field struct {
 // number of operations, which is fixed.
 var plans sync.Map
 
-// codecOf returns the codec for the input or output of an operation. It panics
-// where shape and type do not fit, which the tests rule out for all operations,
-// and where the type is another operation's.
-func codecOf(shape *model.Shape, t reflect.Type) *codec {
+// codecOf returns the codec for the input or output of an operation, whose type
+// has the given name in the SDK. It panics where the type is another, and where
+// shape and type do not fit, which the tests rule out for all operations.
+func codecOf(shape *model.Shape, t reflect.Type, name string) *codec {
 	known, ok := plans.Load(t)
 	if !ok {
+		if t.Name() != name {
+			panic(fmt.Sprintf("%s in place of %s", t, name))
+		}
 		known, _ = plans.LoadOrStore(t, build(shape, t, 0))
 	}
 	c := known.(*codec)
 	if c.shape != shape {
-		panic(fmt.Sprintf("%s is no %s", t, shape.Name))
+		panic(fmt.Sprintf("%s in place of %s", t, name))
 	}
 	return c
+}
+
+func inputCodec(op *model.Operation, t reflect.Type) *codec {
+	return codecOf(op.Input, t, op.Name+"Input")
+}
+
+func outputCodec(op *model.Operation, t reflect.Type) *codec {
+	return codecOf(op.Output, t, op.Name+"Output")
 }
 
 func build(shape *model.Shape, t reflect.Type, depth int) *codec {

@@ -1,0 +1,343 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/writ-iam/writ/node/api/model"
+)
+
+const formType = "application/x-www-form-urlencoded; charset=utf-8"
+
+func post(target, contentType, body string) (*Form, error) {
+	r := httptest.NewRequest("POST", target, strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	return ParseRequest(r, []byte(body))
+}
+
+func iamForm(action, rest string) string {
+	return "Action=" + action + "&Version=2010-05-08&" + rest
+}
+
+// decode reads a form into the input struct that it names.
+func decode(body string, in any) error {
+	form, err := post("/", formType, body)
+	if err != nil {
+		return err
+	}
+	op, err := form.Operation()
+	if err != nil {
+		return err
+	}
+	return Decode(op, form, in)
+}
+
+func TestDecode(t *testing.T) {
+	tag := func(key, value string) iamtypes.Tag { return iamtypes.Tag{Key: &key, Value: &value} }
+	for _, tc := range []struct {
+		name, form string
+		into, want any
+	}{
+		{"names and values are decoded", iamForm("CreateUser", "User%4eame=a%2Bb"), &iam.CreateUserInput{}, &iam.CreateUserInput{UserName: aws.String("a+b")}},
+		{"plus is a blank", iamForm("CreateUser", "UserName=a&Tags.member.1.Key=k&Tags.member.1.Value=a+b"), &iam.CreateUserInput{},
+			&iam.CreateUserInput{UserName: aws.String("a"), Tags: []iamtypes.Tag{tag("k", "a b")}}},
+		{"empty list", iamForm("CreateUser", "UserName=a&Tags="), &iam.CreateUserInput{}, &iam.CreateUserInput{UserName: aws.String("a"), Tags: []iamtypes.Tag{}}},
+		{"elements by number, gaps closed", iamForm("CreateUser", "UserName=a&Tags.member.10.Key=c&Tags.member.10.Value=&Tags.member.9.Key=b&Tags.member.9.Value=&Tags.member.1.Key=a&Tags.member.1.Value="),
+			&iam.CreateUserInput{}, &iam.CreateUserInput{UserName: aws.String("a"), Tags: []iamtypes.Tag{tag("a", ""), tag("b", ""), tag("c", "")}}},
+		{"list of strings", iamForm("UntagUser", "UserName=a&TagKeys.member.1=x&TagKeys.member.2=y"), &iam.UntagUserInput{},
+			&iam.UntagUserInput{UserName: aws.String("a"), TagKeys: []string{"x", "y"}}},
+		{"unknown parameters", iamForm("GetUser", "Nonsense=1&UserName=a&Tags.member.1.Key=x&UserName-x=1"), &iam.GetUserInput{}, &iam.GetUserInput{UserName: aws.String("a")}},
+		{"number, enumeration, boolean", iamForm("ListPolicies", "MaxItems=7&Scope=Local&OnlyAttached=true"), &iam.ListPoliciesInput{},
+			&iam.ListPoliciesInput{MaxItems: aws.Int32(7), Scope: "Local", OnlyAttached: true}},
+		{"wire name in lower case", "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=me&PolicyArns.member.1.arn=arn:aws:iam::aws:policy/p",
+			&sts.AssumeRoleInput{}, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::123456789012:role/r"), RoleSessionName: aws.String("me"),
+				PolicyArns: []ststypes.PolicyDescriptorType{{Arn: aws.String("arn:aws:iam::aws:policy/p")}}}},
+		{"no parameters", "Action=GetCallerIdentity&Version=2011-06-15", &sts.GetCallerIdentityInput{}, &sts.GetCallerIdentityInput{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := decode(tc.form, tc.into); err != nil {
+				t.Fatal(err)
+			}
+			exported := cmp.Options{ignoreUnsent[1], ignoreUnsent[2]}
+			if diff := cmp.Diff(tc.want, tc.into, exported); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	const user = "UserName=a&"
+	long := strings.Repeat("x", 65)
+	for _, tc := range []struct {
+		name, form string
+		into       any
+		code       string
+		status     int
+		message    string
+	}{
+		{"no action", "Version=2010-05-08", nil, "MissingAction", 400, "The request must contain the parameter Action"},
+		{"nothing", "", nil, "MissingAction", 400, "The request must contain the parameter Action"},
+		{"unknown action", iamForm("MakeUser", ""), nil, "InvalidAction", 400, "Could not find operation MakeUser for version 2010-05-08"},
+		{"action of another version", "Action=CreateUser&Version=2011-06-15", nil, "InvalidAction", 400, "Could not find operation CreateUser for version 2011-06-15"},
+		{"no version", "Action=CreateUser", nil, "InvalidAction", 400, "Could not find operation CreateUser for version NO_VERSION_SPECIFIED"},
+		{"bad escape", iamForm("GetUser", "UserName=%zz"), nil, "MalformedQueryString", 404, "Parameter UserName is not properly encoded"},
+		{"cut escape", iamForm("GetUser", "UserName=%4"), nil, "MalformedQueryString", 404, "Parameter UserName is not properly encoded"},
+		{"not UTF-8", iamForm("GetUser", "UserName=%ff"), nil, "MalformedQueryString", 404, "Parameter UserName is not properly encoded"},
+		{"given twice", iamForm("GetUser", "UserName=a&UserName=b"), nil, "MalformedQueryString", 404, "Parameter UserName was given more than once"},
+		{"too many parameters", strings.Repeat("a&", MaxParameters+1), nil, "MalformedQueryString", 404, "Request has more than 10000 parameters"},
+		{"list without member", iamForm("CreateUser", user+"Tags.1.Key=k"), &iam.CreateUserInput{}, "MalformedInput", 400, "Top level element may not be treated as a list"},
+		{"list and structure mixed", iamForm("CreateUser", user+"Tags.member.1.Key=k&Tags.Key=v"), &iam.CreateUserInput{}, "MalformedInput", 400, "Top level element may not be treated as a list"},
+		{"number of an element", iamForm("CreateUser", user+"Tags.member.one.Key=k"), &iam.CreateUserInput{}, "MalformedInput", 400, "Expected a positive integer in place of 'one'"},
+		{"element zero", iamForm("CreateUser", user+"Tags.member.0.Key=k"), &iam.CreateUserInput{}, "MalformedInput", 400, "Expected a positive integer in place of '0'"},
+		{"element 01", iamForm("CreateUser", user+"Tags.member.1.Key=k&Tags.member.01.Key=l"), &iam.CreateUserInput{}, "MalformedInput", 400, "Expected a positive integer in place of '01'"},
+		{"list for a string", iamForm("GetUser", "UserName.member.1=a"), &iam.GetUserInput{}, "MalformedInput", 400, "Start of list found where not expected"},
+		{"structure for a string", iamForm("GetUser", "UserName.Name=a"), &iam.GetUserInput{}, "MalformedInput", 400, "Start of structure or map found where not expected"},
+		{"string for a list", iamForm("CreateUser", user+"Tags=k"), &iam.CreateUserInput{}, "MalformedInput", 400, "Unexpected complex element termination"},
+		{"string for a structure", iamForm("CreateUser", user+"Tags.member.1=k"), &iam.CreateUserInput{}, "MalformedInput", 400, "Unexpected complex element termination"},
+		{"endless list", iamForm("UntagUser", user+manyTags(MaxListLength+1)), &iam.UntagUserInput{}, "MalformedInput", 400, "A list has more than 1000 elements"},
+		{"number in words", iamForm("ListUsers", "MaxItems=ten"), &iam.ListUsersInput{}, "MalformedInput", 400, "Value 'ten' at 'maxItems' can not be converted to type Integer"},
+		{"number beyond 32 bits", iamForm("ListUsers", "MaxItems=4294967297"), &iam.ListUsersInput{}, "MalformedInput", 400, "Value '4294967297' at 'maxItems' can not be converted to type Integer"},
+		{"boolean", iamForm("ListPolicies", "OnlyAttached=yes"), &iam.ListPoliciesInput{}, "MalformedInput", 400, "Value 'yes' at 'onlyAttached' can not be converted to type Boolean"},
+		{"required", iamForm("CreateUser", ""), &iam.CreateUserInput{}, "ValidationError", 400,
+			"1 validation error detected: Value null at 'userName' failed to satisfy constraint: Member must not be null"},
+		{"several", iamForm("CreateUser", "UserName="+long+"&Path=x"), &iam.CreateUserInput{}, "ValidationError", 400,
+			`2 validation errors detected: Value 'x' at 'path' failed to satisfy constraint: Member must satisfy regular expression pattern: (\u002F)|(\u002F[\u0021-\u007E]+\u002F); Value '` + long + `' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64`},
+		{"in a list", iamForm("CreateUser", user+"Tags.member.7.Key=k&Tags.member.7.Value=(x)"), &iam.CreateUserInput{}, "ValidationError", 400,
+			`1 validation error detected: Value '(x)' at 'tags.1.member.value' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
+		{"required in a list", iamForm("CreateUser", user+"Tags.member.1.Key=k"), &iam.CreateUserInput{}, "ValidationError", 400,
+			"1 validation error detected: Value null at 'tags.1.member.value' failed to satisfy constraint: Member must not be null"},
+		{"long list", iamForm("UntagUser", user+manyTags(51)), &iam.UntagUserInput{}, "ValidationError", 400,
+			"1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must have length less than or equal to 50"},
+		{"string in a list", iamForm("UntagUser", user+"TagKeys.member.1=*"), &iam.UntagUserInput{}, "ValidationError", 400,
+			`1 validation error detected: Value '*' at 'tagKeys.1.member' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`},
+		{"number out of bounds", iamForm("ListUsers", "MaxItems=0"), &iam.ListUsersInput{}, "ValidationError", 400,
+			"1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1"},
+		{"enumeration", iamForm("UpdateAccessKey", "AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=on"), &iam.UpdateAccessKeyInput{}, "ValidationError", 400,
+			"1 validation error detected: Value 'on' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive, Expired]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := decode(tc.form, tc.into)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v", err)
+			}
+			if e.Code != tc.code || e.Status != tc.status || e.Message != tc.message {
+				t.Errorf("got %d %v", e.Status, e)
+			}
+		})
+	}
+}
+
+func manyTags(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "&TagKeys.member.%d=k", i+1)
+	}
+	return b.String()[1:]
+}
+
+func TestParseRequest(t *testing.T) {
+	for _, tc := range []struct {
+		name, target, contentType, body string
+		want                            string // of the parameter A
+		code                            string
+	}{
+		{"body", "/", formType, "A=1", "1", ""},
+		{"body without charset", "/", "application/x-www-form-urlencoded", "A=1", "1", ""},
+		{"body in capitals", "/", "Application/X-WWW-Form-URLencoded", "A=1", "1", ""},
+		{"body without type", "/", "", "A=1", "1", ""},
+		{"query", "/?A=2", formType, "", "2", ""},
+		{"query and body", "/?B=2", formType, "A=1", "1", ""},
+		{"both give it", "/?A=2", formType, "A=1", "", "MalformedQueryString"},
+		{"not a form", "/", "application/json", "A=1", "", ""},
+		{"too long", "/", formType, "A=" + strings.Repeat("1", MaxBody), "", "RequestEntityTooLarge"},
+		{"semicolon", "/", formType, "A=1;B=2", "1;B=2", ""},
+		{"equal sign in the value", "/", formType, "A=1=2", "1=2", ""},
+		{"empty pieces", "/", formType, "&&A=1&&", "1", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			form, err := post(tc.target, tc.contentType, tc.body)
+			var e *Error
+			if errors.As(err, &e) != (tc.code != "") || e != nil && e.Code != tc.code {
+				t.Fatalf("got %v", err)
+			}
+			if err != nil {
+				return
+			}
+			if got, _ := form.Get("A"); got != tc.want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestAppendResponse(t *testing.T) {
+	const iamNS = `xmlns="https://iam.amazonaws.com/doc/2010-05-08/"`
+	const tail = "<ResponseMetadata><RequestId>id</RequestId></ResponseMetadata>"
+	for _, tc := range []struct {
+		name string
+		op   *model.Operation
+		out  any
+		want string
+	}{
+		{"no members", model.IAM().Operation("DeleteUser"), &iam.DeleteUserOutput{}, "<DeleteUserResponse " + iamNS + ">" + tail + "</DeleteUserResponse>\n"},
+		{"no output", model.IAM().Operation("DeleteUser"), nil, "<DeleteUserResponse " + iamNS + ">" + tail + "</DeleteUserResponse>\n"},
+		{"structure", model.IAM().Operation("CreateUser"), &iam.CreateUserOutput{User: &iamtypes.User{
+			UserName: aws.String("a<b>&c\r\x00\xff"), Path: aws.String("/"), CreateDate: aws.Time(time.Date(2026, 7, 1, 14, 0, 0, 5e8, time.FixedZone("", 7200))),
+		}}, "<CreateUserResponse " + iamNS + "><CreateUserResult><User><CreateDate>2026-07-01T12:00:00Z</CreateDate><Path>/</Path>" +
+			"<UserName>a&lt;b&gt;&amp;c&#xD;\uFFFD\uFFFD</UserName></User></CreateUserResult>" + tail + "</CreateUserResponse>\n"},
+		{"outermost lists and flags are there", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{},
+			"<ListUsersResponse " + iamNS + "><ListUsersResult><IsTruncated>false</IsTruncated><Users/></ListUsersResult>" + tail + "</ListUsersResponse>\n"},
+		{"inner lists only where set", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{Users: []iamtypes.User{{Tags: []iamtypes.Tag{}}, {}}},
+			"<ListUsersResponse " + iamNS + "><ListUsersResult><IsTruncated>false</IsTruncated><Users><member><Tags/></member><member></member></Users></ListUsersResult>" + tail + "</ListUsersResponse>\n"},
+		{"policy document", model.IAM().Operation("GetUserPolicy"), &iam.GetUserPolicyOutput{PolicyDocument: aws.String("{\"a\": \"\u00e9~-._*\"}")},
+			"<GetUserPolicyResponse " + iamNS + "><GetUserPolicyResult><PolicyDocument>%7B%22a%22%3A%20%22%C3%A9~-._%2A%22%7D</PolicyDocument></GetUserPolicyResult>" + tail + "</GetUserPolicyResponse>\n"},
+		{"map in order", model.IAM().Operation("GetAccountSummary"), &iam.GetAccountSummaryOutput{SummaryMap: map[string]int32{"Users": 2, "Groups": 1}},
+			"<GetAccountSummaryResponse " + iamNS + "><GetAccountSummaryResult><SummaryMap><entry><key>Groups</key><value>1</value></entry>" +
+				"<entry><key>Users</key><value>2</value></entry></SummaryMap></GetAccountSummaryResult>" + tail + "</GetAccountSummaryResponse>\n"},
+		{"wire name in lower case", model.IAM().Operation("ListDelegationRequests"), &iam.ListDelegationRequestsOutput{IsTruncated: true},
+			"<ListDelegationRequestsResponse " + iamNS + "><ListDelegationRequestsResult><DelegationRequests/><isTruncated>true</isTruncated></ListDelegationRequestsResult>" + tail + "</ListDelegationRequestsResponse>\n"},
+		{"STS", model.STS().Operation("GetCallerIdentity"), &sts.GetCallerIdentityOutput{Account: aws.String("123456789012")},
+			`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>` + tail + "</GetCallerIdentityResponse>\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, string(AppendResponse(nil, tc.op, tc.out, "id"))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWriteError(t *testing.T) {
+	for _, tc := range []struct {
+		op   *model.Operation
+		err  *Error
+		want string
+	}{
+		{model.IAM().Operation("GetUser"), &Error{"NoSuchEntity", 404, "The user with name <a> cannot be found."},
+			`<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
+  <Error>
+    <Type>Sender</Type>
+    <Code>NoSuchEntity</Code>
+    <Message>The user with name &lt;a&gt; cannot be found.</Message>
+  </Error>
+  <RequestId>` + requestID + `</RequestId>
+</ErrorResponse>
+`},
+		{nil, &Error{"ServiceUnavailable", 503, "No leader"},
+			`<ErrorResponse xmlns="http://webservices.amazon.com/AWSFault/2005-15-09">
+  <Error>
+    <Type>Receiver</Type>
+    <Code>ServiceUnavailable</Code>
+    <Message>No leader</Message>
+  </Error>
+  <RequestId>` + requestID + `</RequestId>
+</ErrorResponse>
+`},
+	} {
+		w := httptest.NewRecorder()
+		if err := WriteError(w, tc.op, tc.err, requestID); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, w.Body.String()); diff != "" || w.Code != tc.err.Status {
+			t.Errorf("status %d\n%s", w.Code, diff)
+		}
+		if w.Header().Get("x-amzn-RequestId") != requestID || w.Header().Get("Content-Type") != "text/xml" {
+			t.Errorf("got %v", w.Header())
+		}
+	}
+}
+
+// A struct of another operation is a mistake of the program, even where it has
+// the same members.
+func TestWrongStruct(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	AppendResponse(nil, model.IAM().Operation("CreateUser"), &iam.GetUserOutput{}, "id")
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add("Action=CreateUser&Version=2010-05-08&UserName=a&Tags.member.1.Key=k&Tags.member.1.Value=v")
+	f.Add("Action=UntagUser&Version=2010-05-08&UserName=a&TagKeys.member.2=x&TagKeys.member.1.y=z&TagKeys=")
+	f.Add("Action=SimulateCustomPolicy&Version=2010-05-08&ContextEntries.member.1.ContextKeyValues.member.1=a&ActionNames.member.1=b")
+	f.Add("Action=AssumeRole&Version=2011-06-15&DurationSeconds=900&PolicyArns.member.1.arn=%41+")
+	f.Add("Action=ListUsers&Version=2010-05-08&MaxItems=x&%&=&.&a.b.c=d&Tags.entry.1.key")
+	client := newSDK("http://localhost")
+	f.Fuzz(func(t *testing.T, body string) {
+		form, err := post("/", formType, body)
+		var op *model.Operation
+		if err == nil {
+			op, err = form.Operation()
+		}
+		if err == nil {
+			in, _ := client.types(t, op)
+			err = Decode(op, form, newValue(in))
+		}
+		if err == nil {
+			return
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Status < 400 || e.Status > 499 {
+			t.Fatalf("got %T: %v", err, err)
+		}
+		AppendError(nil, op, e, "id")
+	})
+}
+
+func BenchmarkCreateUser(b *testing.B) {
+	body := []byte(iamForm("CreateUser", "UserName=alice&Path=%2Fengineering%2F&Tags.member.1.Key=team&Tags.member.1.Value=core"))
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Header.Set("Content-Type", formType)
+	out := &iam.CreateUserOutput{User: &iamtypes.User{
+		Arn: aws.String("arn:aws:iam::123456789012:user/engineering/alice"), CreateDate: aws.Time(time.Unix(1.7e9, 0)),
+		Path: aws.String("/engineering/"), UserId: aws.String("AIDAEXAMPLEEXAMPLE123"), UserName: aws.String("alice"),
+		Tags: []iamtypes.Tag{{Key: aws.String("team"), Value: aws.String("core")}},
+	}}
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			form, err := ParseRequest(r, body)
+			if err != nil {
+				b.Fatal(err)
+			}
+			op, err := form.Operation()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := Decode(op, form, &iam.CreateUserInput{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		w := discard{header: http.Header{}}
+		for b.Loop() {
+			if err := WriteResponse(w, model.IAM().Operation("CreateUser"), out, requestID); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d discard) WriteHeader(int)             {}
