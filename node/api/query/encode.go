@@ -18,9 +18,6 @@ import (
 // FaultNamespace is the XML namespace of errors that belong to no operation.
 const FaultNamespace = "http://webservices.amazon.com/AWSFault/2005-15-09"
 
-// timeLayout is how answers write times, in UTC.
-const timeLayout = "2006-01-02T15:04:05Z"
-
 // maxPooled is the size beyond which an answer's buffer is not kept, in bytes.
 const maxPooled = 64 << 10
 
@@ -175,7 +172,7 @@ func (c *codec) appendValue(b []byte, v reflect.Value) []byte {
 	case model.Boolean:
 		return strconv.AppendBool(b, v.Bool())
 	case model.Timestamp:
-		return v.Interface().(time.Time).UTC().AppendFormat(b, timeLayout)
+		return v.Interface().(time.Time).UTC().AppendFormat(b, time.RFC3339) // 2006-01-02T15:04:05Z
 	default: // a blob
 		return base64.StdEncoding.AppendEncode(b, v.Bytes())
 	}

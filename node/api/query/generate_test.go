@@ -173,7 +173,7 @@ func plain(c *codec, v reflect.Value) any {
 		}
 		return out
 	case model.Timestamp:
-		return v.Interface().(time.Time).UTC().Format(timeLayout)
+		return v.Interface().(time.Time).UTC().Format(time.RFC3339)
 	case model.Blob:
 		return base64.StdEncoding.EncodeToString(v.Bytes())
 	case model.String:

@@ -34,29 +34,26 @@ type field struct {
 var plans sync.Map
 
 // codecOf returns the codec for the input or output of an operation, whose type
-// has the given name in the SDK. It panics where the type is another, and where
-// shape and type do not fit, which the tests rule out for all operations.
-func codecOf(shape *model.Shape, t reflect.Type, name string) *codec {
-	known, ok := plans.Load(t)
-	if !ok {
-		if t.Name() != name {
-			panic(fmt.Sprintf("%s in place of %s", t, name))
-		}
-		known, _ = plans.LoadOrStore(t, build(shape, t, 0))
+// in the SDK has the operation's name and a suffix. It panics where the type is
+// another, and where shape and type do not fit, which the tests rule out for all
+// operations.
+func codecOf(shape *model.Shape, t reflect.Type, op *model.Operation, suffix string) *codec {
+	if known, ok := plans.Load(t); ok && known.(*codec).shape == shape {
+		return known.(*codec)
 	}
-	c := known.(*codec)
-	if c.shape != shape {
-		panic(fmt.Sprintf("%s in place of %s", t, name))
+	if t.Name() != op.Name+suffix {
+		panic(fmt.Sprintf("%s in place of %s%s", t, op.Name, suffix))
 	}
-	return c
+	known, _ := plans.LoadOrStore(t, build(shape, t, 0))
+	return known.(*codec)
 }
 
 func inputCodec(op *model.Operation, t reflect.Type) *codec {
-	return codecOf(op.Input, t, op.Name+"Input")
+	return codecOf(op.Input, t, op, "Input")
 }
 
 func outputCodec(op *model.Operation, t reflect.Type) *codec {
-	return codecOf(op.Output, t, op.Name+"Output")
+	return codecOf(op.Output, t, op, "Output")
 }
 
 func build(shape *model.Shape, t reflect.Type, depth int) *codec {
