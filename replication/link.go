@@ -1,0 +1,113 @@
+package replication
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Waits of a link.
+const (
+	reconnectWait = 250 * time.Millisecond
+	dialTimeout   = 2 * time.Second
+	pingInterval  = 5 * time.Second // two unanswered pings end a connection
+	// requestTimeout bounds one request of JetStream's API.
+	requestTimeout = 5 * time.Second
+)
+
+// LinkConfig says which NATS to use: the broker of this process, or servers
+// anywhere by their URLs.
+type LinkConfig struct {
+	// Name tells NATS who connects.
+	Name string
+	// InProcess is the broker of this process, or nil. It has precedence over URLs.
+	InProcess interface{ InProcessConn() (net.Conn, error) }
+	// URLs such as nats://host:4222 or tls://host:4222.
+	URLs []string
+	// User and Password, or CredentialsFile, where NATS asks for them.
+	User, Password  string
+	CredentialsFile string
+	// TLS is used where not nil; it carries the client's certificate.
+	TLS *tls.Config
+	// Logger gets what NATS complains about; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Link is a connection to NATS that is made, lost and made again in the
+// background. It may be used by any number of goroutines.
+type Link struct {
+	conn *nats.Conn
+	js   jetstream.JetStream
+}
+
+// Dial returns a link. That NATS is not there is not an error: the link connects
+// when it comes.
+func Dial(cfg LinkConfig) (*Link, error) {
+	if cfg.InProcess == nil && len(cfg.URLs) == 0 {
+		return nil, errors.New("a link to NATS needs a broker or URLs")
+	}
+	conn, err := cfg.options().Connect()
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	return &Link{conn: conn, js: js}, nil
+}
+
+func (cfg *LinkConfig) options() nats.Options {
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	o := nats.GetDefaultOptions()
+	o.Name = cfg.Name
+	o.Servers = cfg.URLs
+	o.User, o.Password = cfg.User, cfg.Password
+	if cfg.InProcess != nil {
+		o.InProcessServer = cfg.InProcess
+	}
+	if cfg.TLS != nil {
+		o.Secure, o.TLSConfig = true, cfg.TLS.Clone()
+	}
+	if cfg.CredentialsFile != "" {
+		// An error is one of connecting, and may pass.
+		_ = nats.UserCredentials(cfg.CredentialsFile)(&o)
+	}
+	o.RetryOnFailedConnect = true
+	o.MaxReconnect = -1
+	o.ReconnectWait = reconnectWait
+	o.ReconnectJitter = reconnectWait
+	o.Timeout = dialTimeout
+	o.PingInterval = pingInterval
+	o.IgnoreAuthErrorAbort = true
+	// What cannot be sent now is sent again by whoever checks what became of it.
+	o.ReconnectBufSize = -1
+	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		logger.Warn("NATS reports an error", "link", cfg.Name, "error", err)
+	}
+	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
+		if err != nil {
+			logger.Warn("the connection to NATS is lost", "link", cfg.Name, "error", err)
+		}
+	}
+	o.ReconnectedCB = func(c *nats.Conn) {
+		logger.Info("the connection to NATS is back", "link", cfg.Name, "server", c.ConnectedServerName())
+	}
+	return o
+}
+
+// Connected says whether there is a connection at the moment.
+func (l *Link) Connected() bool { return l.conn.IsConnected() }
+
+// Close ends the link for good.
+func (l *Link) Close() { l.conn.Close() }
