@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// Verification reads this much at a time.
+const (
+	verifyCount = 1024
+	verifySize  = 4 << 20 // bytes
+)
+
+// Verify checks the whole chain: every batch from the first to the last against
+// its own hash and that of the batch before it. It returns the head it reached.
+// A gap gives a *MissingError, damage ErrCorrupt. progress, if not nil, is called
+// now and then with the last position that was found right.
+func (s *Store) Verify(ctx context.Context, progress func(event.Position)) (event.Head, error) {
+	var head event.Head
+	for end := s.Last(); head.Position < end.Position; {
+		if err := ctx.Err(); err != nil {
+			return head, err
+		}
+		batches, err := s.Read(head.Position+1, verifyCount, verifySize)
+		if err != nil {
+			return head, err
+		}
+		if len(batches) == 0 {
+			return head, fmt.Errorf("%w: nothing behind batch %d of %d", ErrCorrupt, head.Position, end.Position)
+		}
+		for _, b := range batches {
+			next, prev, err := wire.PeekBatch(b)
+			if err != nil {
+				return head, err
+			}
+			if next.Position != head.Position+1 || prev != head.Hash {
+				return head, fmt.Errorf("%w: batch %d does not follow batch %d", ErrCorrupt, next.Position, head.Position)
+			}
+			head = next
+		}
+		if progress != nil {
+			progress(head.Position)
+		}
+	}
+	return head, nil
+}
