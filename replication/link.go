@@ -89,6 +89,7 @@ func (cfg *LinkConfig) options() nats.Options {
 	o.ReconnectJitter = reconnectWait
 	o.Timeout = dialTimeout
 	o.PingInterval = pingInterval
+	o.FlusherTimeout = writeTimeout
 	o.IgnoreAuthErrorAbort = true
 	// What cannot be sent now is sent again by whoever checks what became of it.
 	o.ReconnectBufSize = -1
