@@ -80,8 +80,8 @@ type Config struct {
 	// API is the address on which clients are served, host:port.
 	API string
 	// PeerListen, BrokerListen and RoutesListen are the addresses to listen on,
-	// where they differ from those that others dial; empty for the port of the
-	// dialled address on all interfaces.
+	// where they differ from those that others dial; empty for the dialled address
+	// if it is an IP address, and its port on all interfaces if it is a name.
 	PeerListen, BrokerListen, RoutesListen string
 	// Files of the node's certificates and secrets.
 	Files Files

@@ -144,6 +144,13 @@ func (p *Projection) publish(state *identity.State, head event.Head) {
 	p.changed = make(chan struct{})
 }
 
+// Changed returns a channel that is closed at the next publication.
+func (p *Projection) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
 // Wait returns a view at or after the position, or ctx's error.
 func (p *Projection) Wait(ctx context.Context, at event.Position) (*View, error) {
 	for {

@@ -28,6 +28,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Limits of one request.
@@ -74,8 +75,8 @@ var (
 // called by any number of goroutines.
 type Node struct {
 	Name string
-	// Region and role are told in answers.
-	Role string
+	// Votes tells a writer from a replica.
+	Votes bool
 	// Leads tells whether Propose is likely to be accepted here.
 	Leads func() bool
 	// Propose commits a command and returns its batch: that of the first time,
@@ -88,10 +89,14 @@ type Node struct {
 	Forward func(http.ResponseWriter, *http.Request, Forwarded) error
 	// StrictHead returns a head that was the cluster's at some time after the call.
 	StrictHead func(context.Context) (event.Head, error)
-	// Fresh says how fresh an answer from the view loaded next will be.
-	Fresh func() Freshness
-	// Propagation answers what the leader knows about who has applied what.
-	Propagation Propagation
+	// Fresh looks at the node's lease, for an answer from a view loaded later.
+	Fresh func() propagation.Freshness
+	// Everywhere says how far a position has come, at the leader: at once, or when
+	// it is settled or the time is up. Errors are ErrNotLeader, propagation.ErrScope
+	// or the context's.
+	Everywhere func(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error)
+	// Status describes the cluster as this node knows it; the leader knows most.
+	Status func(context.Context) Status
 	// Checks are the lines of /readyz.
 	Checks func() []Check
 }
@@ -123,6 +128,7 @@ type Server struct {
 	keys    *sigv4.KeyCache
 	actions map[string]*iam.Action // by version and name
 	writes  *lastWrites
+	waiting chan struct{} // a slot for each request that waits for a position
 	mux     *http.ServeMux
 }
 
@@ -136,6 +142,7 @@ func New(cfg Config) *Server {
 		keys:    sigv4.NewKeyCache(signingKeys),
 		actions: make(map[string]*iam.Action),
 		writes:  newLastWrites(),
+		waiting: make(chan struct{}, maxWaiting),
 		mux:     http.NewServeMux(),
 	}
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/client"
+)
+
+// newRoot declares the whole command line.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "writ",
+		Short: "An identity and access management store that you run yourself",
+		Long: `Writ speaks the AWS IAM and STS APIs, keeps every change in a replicated log, and
+answers "may this principal do this?" at read replicas, saying how fresh the answer is.
+
+Every flag can also be given as an environment variable: --api-cert-file is
+WRIT_API_CERT_FILE. A YAML file named by WRIT_SETTINGS (or writ/writ.yaml in the user's
+configuration directory) is read for what neither says.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fillFlags(cmd.Flags())
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newLog(), newPolicy(), newConfig(), newDocs())
+	return root
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(unknown)"
+	}
+	return info.Main.Version
+}
+
+// fillFlags gives every flag that the command line left out the value that the
+// environment has for it, or else the settings file.
+func fillFlags(flags *pflag.FlagSet) error {
+	settings, err := loadSettings()
+	if err != nil {
+		return err
+	}
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || failed != nil || f.Name == endpointFlag {
+			return
+		}
+		name := "WRIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, source := os.Getenv(name), name
+		if value == "" {
+			value, source = settings[f.Name], "the settings file"
+		}
+		if value == "" || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = usage("%s: %w", source, err)
+		}
+	})
+	return failed
+}
+
+// loadSettings reads the settings file: flag names with their values.
+func loadSettings() (map[string]string, error) {
+	path, named := os.Getenv("WRIT_SETTINGS"), true
+	if path == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return nil, nil // no home directory, so no file there
+		}
+		path, named = filepath.Join(dir, "writ", "writ.yaml"), false
+	}
+	settings, err := node.LoadSettings(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return settings, nil
+}
+
+// endpointFlag takes part in a choice among several variables; see target.
+const endpointFlag = "endpoint"
+
+// output is how a command prints what it found.
+type output struct{ format string }
+
+func (o *output) flag(flags *pflag.FlagSet) {
+	flags.StringVarP(&o.format, "output", "o", "text", "text or json")
+}
+
+func (o *output) json() bool { return o.format == "json" }
+
+func (o *output) check() error {
+	if o.format != "text" && o.format != "json" {
+		return usage("--output is %q; use text or json", o.format)
+	}
+	return nil
+}
+
+// print writes v as indented JSON.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	return nil
+}
+
+// target says which node a command asks, and as whom.
+type target struct {
+	endpoint   string
+	caFile     string
+	secretFile string
+	// replicas lets the command go to a replica where no endpoint is given.
+	replicas bool
+}
+
+func (t *target) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&t.endpoint, endpointFlag, "", "URL of a node (default $WRIT_ENDPOINT, or the first of $WRIT_REPLICAS for `writ can`)")
+	flags.StringVar(&t.caFile, "ca-file", "", "certificates to trust at https endpoints, PEM")
+	flags.StringVar(&t.secretFile, "secret-access-key-file", "", "file with the secret access key (default: $AWS_SECRET_ACCESS_KEY)")
+}
+
+// client returns a client for the target, called as $AWS_ACCESS_KEY_ID.
+func (t *target) client() (*client.Client, error) {
+	endpoint := t.endpoint
+	if endpoint == "" && t.replicas {
+		first, _, _ := strings.Cut(os.Getenv("WRIT_REPLICAS"), ",")
+		_, endpoint, _ = strings.Cut(first, "=")
+	}
+	endpoint = cmp.Or(endpoint, os.Getenv("WRIT_ENDPOINT"), os.Getenv("AWS_ENDPOINT_URL"))
+	secret := os.Getenv("AWS_SECRET_ACCESS_KEY")
+	if t.secretFile != "" {
+		text, err := os.ReadFile(t.secretFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the secret access key: %w", err)
+		}
+		secret = strings.TrimSpace(string(text))
+	}
+	http, err := node.HTTPClient(t.caFile)
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(client.Config{
+		Endpoint: endpoint, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		Region: os.Getenv("AWS_REGION"), HTTP: http,
+	})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/writ-iam/writ/node"
+)
+
+func newInit() *cobra.Command {
+	var dir, account, nats string
+	var writers, replicas []string
+	cmd := &cobra.Command{
+		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
+		Short: "Lay out a cluster: configuration, certificates, keys",
+		Long: `Makes a directory with cluster.yaml, the cluster's certificate authority, a certificate
+for every node, the key that seals secrets, and the first account's root access key. What
+is there already is kept: name one more node and run it again to add it.
+
+A writer's address is that of its peer port; its broker and its broker's routes take the
+two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
+		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c := node.Cluster{Account: node.AccountID(account), NATS: nats}
+			for _, text := range writers {
+				w, err := node.ParseWriter(text)
+				if err != nil {
+					return usage("--writer %s: %w", text, err)
+				}
+				c.Writers = append(c.Writers, w)
+			}
+			for _, text := range replicas {
+				name, region, _ := strings.Cut(text, "=")
+				c.Replicas = append(c.Replicas, node.Replica{Name: name, Region: region})
+			}
+			return initCluster(cmd.OutOrStdout(), dir, c)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
+	f.StringVar(&account, "account", node.DefaultAccount, "number of the first account, twelve digits")
+	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones")
+	f.StringArrayVar(&writers, "writer", nil, "a voter: NAME=HOST:PORT")
+	f.StringArrayVar(&replicas, "replica", nil, "a reader: NAME or NAME=REGION")
+	return cmd
+}
+
+func initCluster(out io.Writer, dir string, c node.Cluster) error {
+	c, root, err := node.Init(dir, c, rootFromEnv(), time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, `cluster %s of account %s is laid out in %s
+root access key %s (secret in %s)
+start each node with: writ serve --cluster %s --name NAME --data DIR
+`, c.ID, c.Account, dir, root.AccessKeyID, filepath.Join(dir, "root.json"), filepath.Join(dir, "cluster.yaml"))
+	return err
+}
+
+// rootFromEnv is the root access key that the environment sets, if it does.
+func rootFromEnv() node.RootKey {
+	return node.RootKey{AccessKeyID: os.Getenv("WRIT_ROOT_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("WRIT_ROOT_SECRET_ACCESS_KEY")}
+}
+
+func newServe() *cobra.Command {
+	var s serving
+	cmd := &cobra.Command{
+		Use:   "serve --cluster FILE --name NAME --data DIR",
+		Short: "Run one node, a writer or a replica as cluster.yaml says",
+		Long: `Runs one node until it is told to stop: SIGTERM hands leadership over, drains and exits 0.
+SIGHUP reads the node's certificates again. The paths of certificates and secrets are those
+of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: s.level})))
+		},
+	}
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+// serving is what the flags of `writ serve` say.
+type serving struct {
+	cluster string
+	cfg     node.Config
+	level   slog.Level
+}
+
+func (s *serving) flags(f *pflag.FlagSet) {
+	f.StringVar(&s.cluster, "cluster", "", "the cluster's configuration, cluster.yaml")
+	f.StringVar(&s.cfg.Name, "name", "", "this node's name in it")
+	f.StringVar(&s.cfg.Data, "data", "", "directory of what the node keeps")
+	f.StringVar(&s.cfg.API, "api", "127.0.0.1:8420", "address to serve clients on")
+	f.StringVar(&s.cfg.PeerListen, "peer-listen", "", "address to serve other nodes on (default: all interfaces, the port others dial)")
+	f.StringVar(&s.cfg.BrokerListen, "broker-listen", "", "address of the embedded broker (default: as for peers)")
+	f.StringVar(&s.cfg.RoutesListen, "routes-listen", "", "address of the embedded broker's routes (default: as for peers)")
+	f.StringVar(&s.cfg.Files.CA, "ca-file", "", "certificate of the cluster's authority")
+	f.StringVar(&s.cfg.Files.Cert, "cert-file", "", "the node's certificate")
+	f.StringVar(&s.cfg.Files.Key, "key-file", "", "the key of the node's certificate")
+	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets")
+	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
+	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
+	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")
+	f.BoolVar(&s.cfg.FailClosed, "fail-closed", false, "refuse to answer, rather than answer flagged, when the lease has run out")
+	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")
+	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
+}
+
+func (s *serving) config() (node.Config, error) {
+	if s.cluster == "" || s.cfg.Name == "" || s.cfg.Data == "" {
+		return node.Config{}, usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
+	}
+	c, err := node.LoadCluster(s.cluster)
+	if err != nil {
+		return node.Config{}, err
+	}
+	cfg := s.cfg
+	cfg.Cluster = c
+	def := node.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
+	for _, f := range []struct{ given, def *string }{
+		{&cfg.Files.CA, &def.CA},
+		{&cfg.Files.Cert, &def.Cert},
+		{&cfg.Files.Key, &def.Key},
+		{&cfg.Files.SealKey, &def.SealKey},
+		{&cfg.Files.Root, &def.Root},
+	} {
+		*f.given = cmp.Or(*f.given, *f.def)
+	}
+	return cfg, nil
+}
+
+// serve runs a node until ctx ends or the node cannot go on.
+func serve(ctx context.Context, cfg node.Config, logger *slog.Logger) error {
+	n, err := node.Start(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	for {
+		select {
+		case <-reload:
+			if err := n.Reload(); err != nil {
+				logger.Error("the certificates were not read again; the old ones stay", "error", err)
+			}
+		case <-ctx.Done():
+			return n.Stop()
+		case err := <-n.Failed():
+			return errors.Join(err, n.Stop())
+		}
+	}
+}
+
+func newLog() *cobra.Command {
+	cmd := &cobra.Command{Use: "log", Short: "Work on a node's event store"}
+	var data string
+	verify := &cobra.Command{
+		Use:   "verify --data DIR",
+		Short: "Check the chain of batches from genesis to head on this node; exits 5 if it is broken",
+		Long: `Reads every batch of a writer's event store and checks its hash, its place in the chain,
+and that the next one follows. The node must not be running.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if data == "" {
+				return usage("--data is needed: the directory of a writer")
+			}
+			head, err := node.VerifyLog(cmd.Context(), data)
+			if err != nil {
+				return &exit{exitUnhealthy, err}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the chain is whole from position 1 to %d, hash %x\n", head.Position, head.Hash)
+			return err
+		},
+	}
+	verify.Flags().StringVar(&data, "data", "", "the node's directory")
+	cmd.AddCommand(verify)
+	return cmd
+}
+
+func newConfig() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Show how a node is configured"}
+	var s serving
+	var redacted bool
+	show := &cobra.Command{
+		Use:   "print --redacted",
+		Short: "Print what `writ serve` with these flags and this environment would run with",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !redacted {
+				return usage("only the redacted configuration is ever printed: say --redacted")
+			}
+			cfg, err := s.config()
+			if err != nil {
+				return err
+			}
+			return node.PrintConfig(cmd.OutOrStdout(), cfg)
+		},
+	}
+	s.flags(show.Flags())
+	show.Flags().BoolVar(&redacted, "redacted", false, "leave secrets out")
+	cmd.AddCommand(show)
+	return cmd
+}

@@ -1,0 +1,66 @@
+package api
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Status describes a cluster as one node knows it.
+type Status struct {
+	Cluster     string         `json:"cluster"`
+	Incarnation string         `json:"incarnation"`
+	Node        string         `json:"node"`   // who says so
+	Leader      string         `json:"leader"` // empty: none is known
+	Term        uint64         `json:"term"`
+	Position    event.Position `json:"position"`
+	Hash        string         `json:"hash"`   // of the batch at Position, hexadecimal
+	Digest      string         `json:"digest"` // of the state at Position, hexadecimal
+	Floor       event.Position `json:"floor"`
+	Members     []Member       `json:"members"`
+}
+
+// Member is a node as the leader knows it.
+type Member struct {
+	Name     string         `json:"name"`
+	Role     string         `json:"role"` // "writer" or "replica"
+	Region   string         `json:"region,omitempty"`
+	State    string         `json:"state"`
+	Position event.Position `json:"position"`
+	// Lag is how many positions the member is behind the head.
+	Lag    event.Position `json:"lag"`
+	Digest string         `json:"digest,omitempty"`
+	// MayHoldMS is for how long a replica may still answer under a lease.
+	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+}
+
+// cluster answers GET /v1/cluster. Without a leader the node tells what it knows.
+func (s *Server) cluster(c *nativeCall) error {
+	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
+		err := s.toLeader(c)
+		if err == nil || !errors.Is(err, errUnavailable) {
+			return err
+		}
+	}
+	if err := s.may(c, actionGetCluster, "*"); err != nil {
+		return err
+	}
+	body, err := json.Marshal(s.cfg.Node.Status(c.Context()))
+	if err != nil {
+		return fmt.Errorf("encode the cluster's status: %w", err)
+	}
+	return c.answer(body)
+}
+
+//go:embed openapi.json
+var openAPIDocument []byte
+
+func openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(openAPIDocument) // an error here means that the caller has gone
+}

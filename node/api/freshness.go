@@ -1,0 +1,161 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// maxWaiting is how many requests may wait for a position at once.
+const maxWaiting = 4096
+
+// seen is the view that an answer comes from, and what can be said of its age.
+type seen struct {
+	view      *projection.View
+	mode      string
+	knownHead event.Position
+	remaining time.Duration // of the lease
+	staleness time.Duration
+	bounded   bool // staleness is known
+	flagged   bool // an allow from this view is not known to be fresh
+}
+
+func (s *seen) setHeaders(h http.Header) {
+	h[HeaderPosition] = []string{strconv.FormatUint(uint64(s.view.Head.Position), 10)}
+	h[HeaderFreshness] = []string{s.mode}
+}
+
+// view returns the view that a request is to be answered from: as fresh as the
+// caller asked for, and never from before the caller's own latest write through
+// this node. Safe without any header: a writer reads strictly, a replica under
+// its lease.
+func (s *Server) view(ctx context.Context, q *request, sig *sigv4.Signature) (*seen, error) {
+	ask, token, err := s.ask(q.Header)
+	if err != nil {
+		return nil, err
+	}
+	if own := s.writes.position(sig.AccessKeyID); own > ask.AtLeast {
+		ask.AtLeast = own
+	}
+	if err := s.reach(ctx, &ask, token); err != nil {
+		return nil, err
+	}
+	// The lease is looked at first and the view loaded after that; see
+	// propagation.Snapshot.Check.
+	fresh := s.cfg.Node.Fresh()
+	v := s.cfg.Projection.View()
+	c, err := fresh.Cover(v.Head.Position, ask)
+	if err != nil {
+		return nil, problem{http.StatusServiceUnavailable, notFresh(err), fmt.Sprintf("At position %d: %v.", v.Head.Position, err), "Try again, or ask another node."}
+	}
+	return &seen{
+		view: v, mode: string(c.Freshness), knownHead: c.Head, remaining: c.Remaining,
+		staleness: c.Staleness, bounded: c.Bounded, flagged: c.DenyOnly,
+	}, nil
+}
+
+func notFresh(err error) string {
+	switch {
+	case errors.Is(err, propagation.ErrQuarantined):
+		return "Quarantined"
+	case errors.Is(err, propagation.ErrNotReached):
+		return "NotReached"
+	case errors.Is(err, propagation.ErrTooStale):
+		return "TooStale"
+	}
+	return "NotLeased"
+}
+
+// ask reads what a request says about freshness.
+func (s *Server) ask(h http.Header) (ask propagation.Ask, token *event.Token, err error) {
+	switch mode := h.Get(HeaderConsistency); mode {
+	case "":
+		ask.Mode = s.defaultMode()
+	case "leased":
+		ask.Mode = propagation.ModeLeased
+	case "strict":
+		ask.Mode = propagation.ModeStrict
+	case "any":
+		ask.Mode = propagation.ModeAny
+	default:
+		return ask, nil, badRequest("Use leased, strict or any.", "%s is %q.", HeaderConsistency, mode)
+	}
+	if text := h.Get(HeaderMaxStaleness); text != "" {
+		if ask.MaxStaleness, err = time.ParseDuration(text); err != nil || ask.MaxStaleness <= 0 {
+			return ask, nil, badRequest("Give a duration such as 500ms.", "%s is %q.", HeaderMaxStaleness, text)
+		}
+	}
+	if text := h.Get(HeaderAtLeast); text != "" {
+		t, err := event.ParseToken(text)
+		if err != nil {
+			return ask, nil, tokenProblem(err)
+		}
+		token = &t
+		if h.Get(HeaderConsistency) == "" {
+			ask.Mode = propagation.ModeAtLeast
+		}
+	}
+	return ask, token, nil
+}
+
+func (s *Server) defaultMode() propagation.Mode {
+	switch {
+	case s.cfg.Node.Votes:
+		return propagation.ModeStrict
+	case s.cfg.FailClosed:
+		return propagation.ModeLeased
+	}
+	return propagation.ModeAny
+}
+
+// reach waits until the projection has what is asked for.
+func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.Token) error {
+	if ask.Mode == propagation.ModeStrict {
+		head, err := s.cfg.Node.StrictHead(ctx)
+		if err != nil {
+			return fmt.Errorf("%w: read the head: %w", errUnavailable, err)
+		}
+		ask.AtLeast = max(ask.AtLeast, head.Position)
+	}
+	if token != nil {
+		ask.AtLeast = max(ask.AtLeast, token.Position)
+	} else if s.cfg.Projection.Head().Position >= ask.AtLeast {
+		return nil
+	}
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default:
+		return fmt.Errorf("%w: %d requests wait for a position already", errUnavailable, maxWaiting)
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if token != nil {
+		if _, err := s.cfg.Projection.WaitToken(ctx, *token); err != nil {
+			return tokenProblem(err)
+		}
+	}
+	if _, err := s.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
+		return fmt.Errorf("%w: position %d was not reached: %w", errUnavailable, ask.AtLeast, err)
+	}
+	return nil
+}
+
+// tokenProblem says what is wrong with a caller's token.
+func tokenProblem(err error) problem {
+	switch {
+	case errors.Is(err, event.ErrToken):
+		return badRequest("Pass on the token exactly as an answer's "+HeaderToken+" gave it.", "%v.", err)
+	case errors.Is(err, event.ErrWrongCluster), errors.Is(err, event.ErrWrongIncarnation), errors.Is(err, projection.ErrTokenMismatch):
+		return problem{http.StatusConflict, "WrongToken", err.Error() + ".", "The token cannot be compared with this cluster's positions: make the change again here, and use its token."}
+	}
+	return problem{http.StatusServiceUnavailable, "NotReached", "The position of the token was not reached in time.", "Try again: the node is catching up."}
+}

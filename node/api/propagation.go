@@ -1,0 +1,185 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// defaultTimeout is how long wait=everywhere waits when the caller does not say.
+const defaultTimeout = 30 * time.Second
+
+// propagationAnswer is the body of an answer about a position.
+type propagationAnswer struct {
+	Cluster     string            `json:"cluster"`
+	Incarnation string            `json:"incarnation"`
+	Position    event.Position    `json:"position"`
+	Token       string            `json:"token,omitempty"`
+	State       propagation.State `json:"state"`
+	VisibleOn   []string          `json:"visible_on"`
+	Fenced      []string          `json:"fenced"`
+	Pending     []string          `json:"pending"`
+	// WorstCaseMS is how long it takes at most until nobody is pending; null when
+	// there is no bound.
+	WorstCaseMS *int64         `json:"worst_case_ms"`
+	Roster      event.Position `json:"roster_position"`
+	Floor       event.Position `json:"floor"`
+}
+
+// propagation answers GET /v1/propagation: how far has a position come? It names
+// the position by token, by the ARN of what was changed, or as the head. Only the
+// leader knows.
+func (s *Server) propagation(c *nativeCall) error {
+	if !s.cfg.Node.Leads() {
+		return s.toLeader(c)
+	}
+	if err := s.may(c, actionGetPropagation, "*"); err != nil {
+		return err
+	}
+	at, err := s.position(c)
+	if err != nil {
+		return err
+	}
+	scope, wait, err := propagationQuery(c.Request)
+	if err != nil {
+		return err
+	}
+	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
+	switch {
+	case errors.Is(err, ErrNotLeader):
+		return s.toLeader(c)
+	case errors.Is(err, propagation.ErrScope):
+		return badRequest("`writ status` lists the replicas and their regions.", "%v.", err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	cluster := c.seen.view.Cluster()
+	a := propagationAnswer{
+		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: at, State: status.State,
+		VisibleOn: list(status.VisibleOn), Fenced: list(status.Fenced), Pending: list(status.Pending),
+		Roster: status.Roster, Floor: status.Floor,
+	}
+	if status.Bounded {
+		ms := (status.WorstCase + time.Millisecond - 1).Milliseconds()
+		a.WorstCaseMS = &ms
+	}
+	if v := s.cfg.Projection.View(); v.Head.Position == at {
+		a.Token = v.Token().String()
+	}
+	body, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
+	}
+	return c.answer(body)
+}
+
+// list is never nil, so that JSON shows [].
+func list(names []string) []string { return slices.Concat([]string{}, names) }
+
+// toLeader hands a native request on.
+func (s *Server) toLeader(c *nativeCall) error {
+	if c.forwarded {
+		return errMisdirected
+	}
+	if err := s.cfg.Node.Forward(c.w, c.Request, c.forward()); err != nil {
+		return fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	return nil
+}
+
+// position finds out which position a request is about.
+func (s *Server) position(c *nativeCall) (event.Position, error) {
+	const hint = "Give a token in the path, or ?arn=ARN, or ?head."
+	v := c.seen.view
+	q := c.URL.Query()
+	token := c.PathValue("token")
+	if token == "" {
+		token = q.Get("token")
+	}
+	switch {
+	case token != "":
+		t, err := event.ParseToken(token)
+		if err != nil {
+			return 0, tokenProblem(err)
+		}
+		cluster := v.Cluster()
+		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
+			return 0, tokenProblem(err)
+		}
+		return t.Position, nil
+	case q.Has("arn"):
+		at, ok := changed(v, q.Get("arn"))
+		if !ok {
+			return 0, problem{http.StatusNotFound, "NoSuchEntity", "There is no " + q.Get("arn") + " at position " + strconv.FormatUint(uint64(v.Head.Position), 10) + ".", "To wait for a deletion, use the token of the deletion's answer, or ?head."}
+		}
+		return at, nil
+	case q.Has("head"):
+		return v.Head.Position, nil
+	}
+	return 0, badRequest(hint, "The request names no position.")
+}
+
+// changed is the position of the latest change to an entity and to what its
+// permissions depend on.
+func changed(v *projection.View, arn string) (event.Position, bool) {
+	if p, err := v.PrincipalByARN(arn); err == nil {
+		return v.State.PermissionsChanged(identity.ID(p.ID)), true
+	}
+	if p, ok := v.State.Policy(arn); ok {
+		return p.Changed, true
+	}
+	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	account, path, ok2 := strings.Cut(rest, ":group/")
+	if !ok || !ok2 {
+		return 0, false
+	}
+	g, ok := v.State.Group(identity.AccountID(account), path[strings.LastIndexByte(path, '/')+1:])
+	if !ok || g.ARN() != arn {
+		return 0, false
+	}
+	at := g.Changed
+	for _, id := range g.Attached {
+		if p, ok := v.State.PolicyByID(id); ok {
+			at = max(at, p.Changed)
+		}
+	}
+	return at, true
+}
+
+// propagationQuery reads whom a request is about and how long it waits.
+func propagationQuery(r *http.Request) (scope propagation.Scope, wait time.Duration, err error) {
+	q := r.URL.Query()
+	if names := q.Get("replicas"); names != "" {
+		scope.Replicas = strings.Split(names, ",")
+	}
+	scope.Region = q.Get("region")
+	if text := q.Get("count"); text != "" {
+		if scope.Count, err = strconv.Atoi(text); err != nil || scope.Count <= 0 {
+			return scope, 0, badRequest("Give a number of replicas.", "count is %q.", text)
+		}
+	}
+	switch q.Get("wait") {
+	case "":
+		return scope, 0, nil
+	case string(propagation.StateEverywhere):
+		wait = defaultTimeout
+	default:
+		return scope, 0, badRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
+	}
+	if text := q.Get("timeout"); text != "" {
+		if wait, err = time.ParseDuration(text); err != nil || wait < 0 || wait > MaxWait {
+			return scope, 0, badRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %q.", text)
+		}
+	}
+	return scope, wait, nil
+}

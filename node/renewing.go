@@ -1,0 +1,191 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Paths that a leader answers for readers.
+const (
+	leasePath    = "/peer/lease"
+	headPath     = "/peer/head"
+	registerPath = "/peer/register"
+)
+
+// renewTimeout bounds one renewal: a reader that hears nothing asks anew.
+const renewTimeout = 3 * time.Second
+
+// renewing keeps a reader's lease: it tells the leader what the reader has
+// applied, and takes in what the leader grants.
+type renewing struct {
+	clocks     *clocks
+	finder     *leaderFinder
+	projection *projection.Projection
+	register   func(context.Context) error // enters this reader into the roster
+	logger     *slog.Logger
+
+	mu    sync.Mutex // guards lease
+	lease *propagation.Lease
+	reported event.Position // by the latest renewal; of run's goroutine
+	// snapshot is what queries read; nil until the reader knows its cluster.
+	snapshot atomic.Pointer[propagation.Snapshot]
+}
+
+// nonce is 128 random bits, in hexadecimal.
+func nonce() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// fresh looks at the lease. The view is loaded after it.
+func (r *renewing) fresh() propagation.Freshness {
+	return r.snapshot.Load().Check(r.clocks.now())
+}
+
+// change does something to the lease and shows queries what came of it.
+func (r *renewing) change(f func(*propagation.Lease)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r.lease)
+	r.snapshot.Store(r.lease.Snapshot())
+}
+
+// stepBack drops the lease before the state is replaced by another one. The new
+// state may be of another incarnation.
+func (r *renewing) stepBack(incarnation string) {
+	r.change(func(l *propagation.Lease) { l.Rejoin(incarnation, nonce()) })
+}
+
+// quarantine stops the reader from answering.
+func (r *renewing) quarantine(why propagation.Kind) {
+	r.change(func(l *propagation.Lease) { l.Quarantine(why) })
+}
+
+// run renews until ctx ends.
+func (r *renewing) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		wait, again := r.lease.Next(r.clocks.now(), mathrand.Float64())
+		r.mu.Unlock()
+		if !again {
+			wait = propagation.RetryEvery // until somebody steps back
+		}
+		if !r.rest(ctx, wait, again) {
+			return
+		}
+		if again {
+			r.once(ctx)
+		}
+	}
+}
+
+// rest waits for the time of the next renewal, or until something was applied that
+// the leader does not know of.
+func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	var applied <-chan struct{}
+	if early {
+		applied = r.projection.Changed()
+		if r.projection.Head().Position > r.reported {
+			return ctx.Err() == nil
+		}
+	}
+	select {
+	case <-timer.C:
+	case <-applied:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// once sends one renewal and takes in the answer.
+func (r *renewing) once(ctx context.Context) {
+	var q propagation.Renewal
+	v := r.projection.View()
+	if v.Cluster().ID == "" {
+		return // nothing applied yet: the follower is about to bootstrap
+	}
+	digest := v.State.Digest().Bytes()
+	applied := propagation.Applied{Head: v.Head, State: event.Hash(digest), Level: identity.FeatureLevel}
+	r.change(func(l *propagation.Lease) { q = l.Renew(r.clocks.now(), applied) })
+	r.reported = v.Head.Position
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	var a propagation.Answer
+	if err := r.finder.post(ctx, leasePath, q, &a); err != nil {
+		r.logger.Debug("the lease was not renewed", "error", err)
+		return
+	}
+	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
+	switch {
+	case a.Kind == propagation.KindUnregistered:
+		if err := r.register(ctx); err != nil {
+			r.logger.Warn("the replica could not be registered", "error", err)
+		}
+	case a.Kind.Quarantines():
+		r.logger.Error("this replica is quarantined and answers nothing", "kind", a.Kind, "reason", a.Reason)
+	}
+}
+
+// strictHead asks the leader for a head that is current after the call.
+func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
+	var q propagation.Read
+	r.change(func(l *propagation.Lease) { q = l.Read(r.clocks.now()) })
+	var a propagation.Answer
+	if err := r.finder.post(ctx, headPath, q, &a); err != nil {
+		return event.Head{}, err
+	}
+	if a.Kind != propagation.KindHead {
+		return event.Head{}, fmt.Errorf("%s: %s", a.Kind, a.Reason)
+	}
+	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
+	return a.Head, nil
+}
+
+// post sends JSON to the leader and decodes the JSON that it answers.
+func (f *leaderFinder) post(ctx context.Context, path string, question, answer any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return fmt.Errorf("encode a question to the leader: %w", err)
+	}
+	got, err := f.do(ctx, func(addr string) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+path, bytes.NewReader(body))
+	})
+	if err != nil {
+		return err
+	}
+	defer discard(got)
+	text, err := io.ReadAll(io.LimitReader(got.Body, maxSmallAnswer))
+	if err != nil {
+		return fmt.Errorf("read the leader's answer: %w", err)
+	}
+	if got.StatusCode != http.StatusOK {
+		return fmt.Errorf("the leader answers %s: %.256s", got.Status, text)
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("decode the leader's answer: %w", err)
+	}
+	return nil
+}
