@@ -82,9 +82,9 @@ func parseMarker(list string, marker *string) (string, error) {
 	if marker == nil {
 		return "", nil
 	}
-	text, err := base64.RawURLEncoding.Strict().DecodeString(*marker)
-	key, ok := strings.CutPrefix(string(text), list+"\x00")
-	if err != nil || !ok || key == "" {
+	text, _ := base64.RawURLEncoding.DecodeString(*marker) // what is wrong with it does not come out the same again
+	key := strings.TrimPrefix(string(text), list+"\x00")
+	if key == "" || newMarker(list, key) != *marker {
 		return "", fail(codeValidationError, "Invalid Marker.")
 	}
 	return key, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/model"
 )
 
 var update = flag.Bool("update", false, "write the answers of this run into testdata")
@@ -84,6 +85,11 @@ func runStory(t *testing.T, text string) string {
 		default:
 			in, _ := w.input(names, line)
 			result = answer(w.do(in))
+			if code, _, failed := strings.Cut(result, ": "); failed && !strings.Contains(code, " ") {
+				if _, known := model.IAM().Status(code); !known {
+					t.Errorf("%s: the model has no status for %s", line, code)
+				}
+			}
 		}
 		for line := range strings.Lines(shorten(result)) {
 			out.WriteString("  " + names.hide(line))

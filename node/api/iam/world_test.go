@@ -46,9 +46,9 @@ func newWorld(t testing.TB) *world {
 	managed := func(id identity.ID, name string) identity.CreatePolicy {
 		return identity.CreatePolicy{Account: identity.AWSAccount, ID: id, Name: name, Path: "/", Document: document}
 	}
-	w.decide(&identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOTROOT"},
-		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSAWSA1", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSAWSA2", "ReadOnlyAccess")}})
-	w.decide(&identity.CreateAccount{ID: other, RootKey: identity.NewAccessKey{ID: "AKIAOTHEROTHEROTHER2"}})
+	w.decide(&identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
+		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSA0001", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSA0002", "ReadOnlyAccess")}})
+	w.decide(&identity.CreateAccount{ID: other, RootKey: identity.NewAccessKey{ID: "AKIAOTHEROTHER000000"}})
 	return w
 }
 

@@ -1,0 +1,210 @@
+package iam_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+)
+
+const many = 1050
+
+// pages reads a list to its end and returns how many items each page had.
+func pages[O any](t *testing.T, w *world, request func(marker *string) any, read func(O) (items int, more bool, marker *string)) (sizes []int) {
+	t.Helper()
+	var marker *string
+	for {
+		items, more, next := read(must[O](w, request(marker)))
+		sizes = append(sizes, items)
+		if more != (next != nil) {
+			t.Fatalf("IsTruncated is %v, Marker is %v", more, aws.ToString(next))
+		}
+		if !more {
+			return sizes
+		}
+		marker = next
+	}
+}
+
+func TestListsOfManyEntities(t *testing.T) {
+	w := newWorld(t)
+	decide := func(c identity.Command) {
+		t.Helper()
+		if _, err := w.decide(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide(&identity.CreateGroup{Account: account, ID: "AGPA0", Name: "all", Path: "/"})
+	decide(&identity.CreatePolicy{Account: account, ID: "ANPA0", Name: "held", Path: "/", Document: "{}"})
+	arn := identity.ARN(identity.KindPolicy, account, "/", "held")
+	for i := range many {
+		name := fmt.Sprintf("n%04d", i)
+		decide(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: "/", Boundary: arn})
+		decide(&identity.AddUserToGroup{Account: account, Group: "all", User: name})
+		decide(&identity.CreateRole{Account: account, ID: identity.ID("AROA" + name), Name: name, Path: "/", Trust: "{}"})
+		decide(&identity.AttachPolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: name}, Policy: arn})
+	}
+	hundreds := append(slices.Repeat([]int{100}, 10), 50)
+
+	t.Run("ListUsers", func(t *testing.T) {
+		got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m} },
+			func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+		if !slices.Equal(got, hundreds) {
+			t.Errorf("pages of %v", got)
+		}
+	})
+	t.Run("ListUsers by 1000", func(t *testing.T) {
+		got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, MaxItems: aws.Int32(1000)} },
+			func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+		if !slices.Equal(got, []int{1000, 50}) {
+			t.Errorf("pages of %v", got)
+		}
+	})
+	t.Run("ListUsers by 525, the last page full", func(t *testing.T) {
+		got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, MaxItems: aws.Int32(525)} },
+			func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+		if !slices.Equal(got, []int{525, 525}) {
+			t.Errorf("pages of %v", got)
+		}
+	})
+	t.Run("GetGroup", func(t *testing.T) {
+		got := pages(t, w, func(m *string) any { return &sdk.GetGroupInput{GroupName: aws.String("all"), Marker: m} },
+			func(o *sdk.GetGroupOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+		if !slices.Equal(got, hundreds) {
+			t.Errorf("pages of %v", got)
+		}
+	})
+	t.Run("ListEntitiesForPolicy", func(t *testing.T) {
+		seen := map[string]bool{}
+		got := pages(t, w, func(m *string) any {
+			return &sdk.ListEntitiesForPolicyInput{PolicyArn: &arn, Marker: m, MaxItems: aws.Int32(1000)}
+		},
+			func(o *sdk.ListEntitiesForPolicyOutput) (int, bool, *string) {
+				for _, u := range o.PolicyUsers {
+					seen[*u.UserId] = true
+				}
+				for _, r := range o.PolicyRoles {
+					seen[*r.RoleId] = true
+				}
+				return len(o.PolicyUsers) + len(o.PolicyRoles), o.IsTruncated, o.Marker
+			})
+		if !slices.Equal(got, []int{1000, 1000, 100}) || len(seen) != 2*many {
+			t.Errorf("pages of %v, %d entities", got, len(seen))
+		}
+	})
+	t.Run("GetAccountAuthorizationDetails", func(t *testing.T) {
+		users, roles, rest := 0, 0, 0
+		pages(t, w, func(m *string) any {
+			return &sdk.GetAccountAuthorizationDetailsInput{Marker: m, MaxItems: aws.Int32(999)}
+		},
+			func(o *sdk.GetAccountAuthorizationDetailsOutput) (int, bool, *string) {
+				users, roles, rest = users+len(o.UserDetailList), roles+len(o.RoleDetailList), rest+len(o.GroupDetailList)+len(o.Policies)
+				return 0, o.IsTruncated, o.Marker
+			})
+		if users != many || roles != many || rest != 4 { // a group, a policy, two of AWS
+			t.Errorf("%d users, %d roles, %d others", users, roles, rest)
+		}
+	})
+	t.Run("entities come and go between two pages", func(t *testing.T) {
+		first := must[*sdk.ListRolesOutput](w, &sdk.ListRolesInput{})
+		last := *first.Roles[99].RoleName
+		decide(&identity.DetachPolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: last}, Policy: arn})
+		decide(&identity.DeleteRole{Account: account, Name: last})
+		decide(&identity.CreateRole{Account: account, ID: "AROAearly", Name: "n0001x", Path: "/", Trust: "{}"})
+		second := must[*sdk.ListRolesOutput](w, &sdk.ListRolesInput{Marker: first.Marker})
+		if got := *second.Roles[0].RoleName; got != "n0100" {
+			t.Errorf("the second page begins with %s after %s", got, last)
+		}
+	})
+}
+
+// A filter that passes over many records ends a page before it is full.
+func TestPageCostsABoundedSearch(t *testing.T) {
+	w := newWorld(t)
+	const users = 10_500
+	for i := range users {
+		name := fmt.Sprintf("u%05d", i)
+		path := "/"
+		if i == users-1 {
+			path = "/needle/"
+		}
+		if _, err := w.decide(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: path}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, PathPrefix: aws.String("/needle/")} },
+		func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+	if !slices.Equal(got, []int{0, 1}) {
+		t.Errorf("pages of %v", got)
+	}
+}
+
+func TestMarkersOfOthersAreRefused(t *testing.T) {
+	w := newWorld(t)
+	good := base64.RawURLEncoding.EncodeToString([]byte("ListUsers\x00a"))
+	must[*sdk.ListUsersOutput](w, &sdk.ListUsersInput{Marker: &good})
+	for _, marker := range []string{"", "x", "%%%", good + "=", good + "\n", strings.Repeat("A", 320),
+		base64.RawURLEncoding.EncodeToString([]byte("ListUsers\x00")), base64.RawURLEncoding.EncodeToString([]byte("ListRoles\x00a"))} {
+		_, err := w.do(&sdk.ListUsersInput{Marker: &marker})
+		if e := (*iam.Error)(nil); !errors.As(err, &e) || e.Code != "ValidationError" || e.Message != "Invalid Marker." {
+			t.Errorf("marker %q: %v", marker, err)
+		}
+	}
+}
+
+// Every list gives a marker that it takes back, within the model's 320 characters.
+func TestMarkersAreShort(t *testing.T) {
+	w := newWorld(t)
+	name := strings.Repeat("n", 128)
+	must[*sdk.CreateUserOutput](w, &sdk.CreateUserInput{UserName: aws.String("u")})
+	var tags []types.Tag
+	for i := range 50 {
+		tags = append(tags, types.Tag{Key: aws.String(strings.Repeat("\U00010400", 126) + fmt.Sprint(10+i)), Value: aws.String("")})
+	}
+	must[*sdk.TagUserOutput](w, &sdk.TagUserInput{UserName: aws.String("u"), Tags: tags})
+	seen := map[string]bool{}
+	got := pages(t, w, func(m *string) any {
+		return &sdk.ListUserTagsInput{UserName: aws.String("u"), MaxItems: aws.Int32(7), Marker: m}
+	}, func(o *sdk.ListUserTagsOutput) (int, bool, *string) {
+		for _, tag := range o.Tags {
+			seen[*tag.Key] = true
+		}
+		if len(aws.ToString(o.Marker)) > 320 {
+			t.Errorf("a marker of %d characters", len(*o.Marker))
+		}
+		return len(o.Tags), o.IsTruncated, o.Marker
+	})
+	if len(seen) != 50 || len(got) != 8 {
+		t.Errorf("%d tags in pages of %v", len(seen), got)
+	}
+	for range 2 {
+		document := aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)
+		must[*sdk.PutUserPolicyOutput](w, &sdk.PutUserPolicyInput{UserName: aws.String("u"), PolicyName: aws.String(name), PolicyDocument: document})
+		must[*sdk.CreatePolicyOutput](w, &sdk.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: document})
+		must[*sdk.CreateGroupOutput](w, &sdk.CreateGroupInput{GroupName: aws.String(name)})
+		arn := aws.String(identity.ARN(identity.KindPolicy, account, "/", name))
+		must[*sdk.AttachUserPolicyOutput](w, &sdk.AttachUserPolicyInput{UserName: aws.String("u"), PolicyArn: arn})
+		name += "o"
+	}
+	one := aws.Int32(1)
+	for _, marker := range []*string{
+		must[*sdk.ListUserPoliciesOutput](w, &sdk.ListUserPoliciesInput{UserName: aws.String("u"), MaxItems: one}).Marker,
+		must[*sdk.ListAttachedUserPoliciesOutput](w, &sdk.ListAttachedUserPoliciesInput{UserName: aws.String("u"), MaxItems: one}).Marker,
+		must[*sdk.ListPoliciesOutput](w, &sdk.ListPoliciesInput{MaxItems: one}).Marker,
+		must[*sdk.ListGroupsOutput](w, &sdk.ListGroupsInput{MaxItems: one}).Marker,
+		must[*sdk.GetAccountAuthorizationDetailsOutput](w, &sdk.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{types.EntityTypeGroup}, MaxItems: one}).Marker,
+	} {
+		if marker == nil || len(*marker) > 320 {
+			t.Errorf("marker %q", aws.ToString(marker))
+		}
+	}
+}
