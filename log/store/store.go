@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -102,13 +103,14 @@ func (s *Store) open() (err error) {
 	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: s.options.ReadOnly, FreelistType: bbolt.FreelistMapType,
 	})
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	case err != nil:
+	case errors.As(err, &system):
 		return err
+	case err != nil: // the rest is what bbolt finds wrong with the content
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if err = s.db.View(s.checkSize); err == nil && !s.options.ReadOnly {
 		err = s.db.Update(initialize)

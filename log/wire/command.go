@@ -90,10 +90,10 @@ func (c *coder) cause(v *event.Cause) {
 // Mark is an entry of the Raft log that changes no state and makes no batch.
 // Committed, it proves that its term's leader still led after it was proposed.
 type Mark struct {
-	Cluster string
-	Term    uint64     // in which it was proposed
-	Head    event.Head // of the proposer; a state machine that differs there has diverged
-	Floor   event.Position
+	Term uint64     // in which it was proposed
+	Head event.Head // of the proposer; a state machine that differs there has diverged
+	// Floor is a position that the freshness leases no longer go below; it never decreases.
+	Floor event.Position
 }
 
 // EncodeMark makes the entry of the Raft log for a mark, with the SHA-256 of its
@@ -129,11 +129,31 @@ func DecodeMark(b []byte) (*Mark, error) {
 }
 
 func (c *coder) mark(m *Mark) {
-	atom(c, &m.Cluster)
 	num(c, &m.Term)
 	num(c, &m.Head.Position)
 	c.fixed(m.Head.Hash[:])
 	num(c, &m.Floor)
+}
+
+// CheckEntry checks the SHA-256 of an entry of the Raft log, whichever kind it is.
+func CheckEntry(b []byte) error {
+	_, err := unseal(b)
+	return err
+}
+
+// unseal returns b without the SHA-256 at its end, which it checks.
+func unseal(b []byte) ([]byte, error) {
+	if len(b) > MaxCommandSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxCommandSize)
+	}
+	if len(b) < sha256.Size {
+		return nil, corrupt("%d bytes", len(b))
+	}
+	body, seal := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], seal) {
+		return nil, corrupt("the SHA-256 does not match")
+	}
+	return body, nil
 }
 
 // sealed returns a copy of what was written with its SHA-256 appended.
@@ -149,15 +169,9 @@ func (c *coder) sealed() ([]byte, error) {
 // openSealed checks the SHA-256 at the end of b and returns a reader of the rest
 // behind its format. The caller releases it unless there is an error.
 func openSealed(b []byte, want uint8, what string) (*coder, error) {
-	if len(b) > MaxCommandSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxCommandSize)
-	}
-	if len(b) < sha256.Size {
-		return nil, corrupt("%d bytes", len(b))
-	}
-	body, seal := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], seal) {
-		return nil, corrupt("the SHA-256 does not match")
+	body, err := unseal(b)
+	if err != nil {
+		return nil, err
 	}
 	c := reader(body)
 	var format uint8

@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 		c.record(v)
 		line("record", v, c.out.Bytes(), c.done())
 	}
-	mark := &Mark{Cluster: "text-1", Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
+	mark := &Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
 	b, err := EncodeMark(mark)
 	line("mark", mark, b, err)
 	golden(t, "entries.txt", []byte(strings.Join(lines, "\n")+"\n"))

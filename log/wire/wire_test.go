@@ -139,7 +139,7 @@ func TestAnyChangedByteIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark, err := EncodeMark(&Mark{Cluster: "c", Term: 3, Head: event.Head{Position: 7}, Floor: 5})
+	mark, err := EncodeMark(&Mark{Term: 3, Head: event.Head{Position: 7}, Floor: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
