@@ -83,21 +83,23 @@ type AccessKeyDeleted struct {
 
 // AccessKey returns the key of that id with its owner.
 func (s *State) AccessKey(id string) (Credential, bool) {
-	owner, ok := s.keys.Get(id)
+	owner, ok := s.keys.Get(handleOf(id))
 	if !ok {
 		return Credential{}, false
 	}
-	account, keys := AccountID(owner), []AccessKey(nil)
-	if u, ok := s.users.get(owner); ok {
-		account, keys = u.Account, u.Keys
-	} else if a, ok := s.accounts.get(account); ok {
-		keys = a.Keys
+	var c Credential
+	var keys []AccessKey
+	if u, ok := s.users.rows.Get(owner); ok {
+		c.Account, c.Owner, keys = u.Account, u.ID, u.Keys
+	} else if a, ok := s.accounts.rows.Get(owner); ok {
+		c.Account, c.Owner, keys = a.ID, ID(a.ID), a.Keys
 	}
 	i := findKey(keys, id)
 	if i < 0 {
 		return Credential{}, false
 	}
-	return Credential{AccessKey: keys[i], Account: account, Owner: owner}, true
+	c.AccessKey = keys[i]
+	return c, true
 }
 
 func findKey(keys []AccessKey, id string) int {
@@ -132,9 +134,9 @@ func (s *State) mustOwnKey(account AccountID, user, id string) (ID, error) {
 	return owner, nil
 }
 
-// mayAddKey refuses a key whose id was given before.
+// mayAddKey refuses a key whose id is in use; see handle.
 func (s *State) mayAddKey(id string) error {
-	if _, taken := s.keys.Get(id); taken {
+	if _, taken := s.keys.Get(handleOf(id)); taken {
 		return refuse(EntityAlreadyExists, "The Access Key with id %s already exists.", id)
 	}
 	return nil
@@ -158,7 +160,7 @@ func (e *AccessKeyCreated) evolve(s *State) {
 	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
 		return appended(keys, AccessKey{ID: e.ID, Sealed: e.Sealed, Active: true, Created: e.Created})
 	})
-	s.keys.Set(e.ID, e.Owner)
+	s.keys.Set(handleOf(e.ID), handleOf(e.Owner))
 }
 
 func (c *UpdateAccessKey) decide(s *State, _ Meta) ([]Event, error) {
@@ -191,7 +193,7 @@ func (e *AccessKeyDeleted) evolve(s *State) {
 	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
 		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
 	})
-	s.keys.Delete(e.ID)
+	s.keys.Delete(handleOf(e.ID))
 }
 
 // changeKeys replaces the keys of a user or root. Keys do not count as a change

@@ -1,5 +1,10 @@
 package identity
 
+import (
+	"slices"
+	"strings"
+)
+
 // Account holds users, groups, roles and policies, and a root that may do everything.
 type Account struct {
 	ID      AccountID
@@ -29,6 +34,10 @@ const (
 	DefaultRolesQuota    = 1_000_000
 	DefaultPoliciesQuota = 1_000_000
 )
+
+func (a *Account) handle() handle { return handleOf(a.ID) }
+
+func (a *Account) is(key string) bool { return string(a.ID) == key }
 
 func (a *Account) appendDigest(b []byte) []byte {
 	b = append(b, 'a')
@@ -96,19 +105,20 @@ type AccountQuotasSet struct {
 func (s *State) Account(id AccountID) (*Account, bool) { return s.accounts.get(id) }
 
 // Accounts returns all accounts in order of their numbers.
-func (s *State) Accounts() []*Account { return s.accounts.rows.Values() }
+func (s *State) Accounts() []*Account {
+	all := s.accounts.rows.Values()
+	slices.SortFunc(all, func(a, b *Account) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return all
+}
 
 // AccountByAlias returns the account that has the alias.
 func (s *State) AccountByAlias(alias string) (*Account, bool) {
-	id, ok := s.names.Get(aliasKey(alias))
+	to, ok := s.names.find(aliases, alias)
 	if !ok {
 		return nil, false
 	}
-	return s.accounts.get(AccountID(id))
+	return s.accounts.rows.Get(to)
 }
-
-// aliasKey is the key of an alias in the name index. No account number has its first letter.
-func aliasKey(alias string) string { return "=" + alias }
 
 func (s *State) mustAccount(id AccountID) (*Account, error) {
 	if a, ok := s.accounts.get(id); ok {
@@ -121,6 +131,9 @@ func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
 	if _, ok := s.accounts.get(c.ID); ok || c.ID == AWSAccount {
 		return nil, refuse(EntityAlreadyExists, "Account with id %s already exists.", c.ID)
 	}
+	if err := s.mayIdentify(ID(c.ID)); err != nil {
+		return nil, err
+	}
 	if err := s.mayAddKey(c.RootKey.ID); err != nil {
 		return nil, err
 	}
@@ -131,7 +144,7 @@ func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *AccountCreated) evolve(s *State) {
-	s.accounts.put(e.ID, &Account{ID: e.ID, Created: e.Created, Changed: s.position})
+	s.accounts.put(&Account{ID: e.ID, Created: e.Created, Changed: s.position})
 }
 
 func (c *SetAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
@@ -161,30 +174,14 @@ func (e *AccountAliasDeleted) evolve(s *State) { s.changeAlias(e.Account, "") }
 
 func (s *State) changeAlias(id AccountID, alias string) {
 	changeRecord(&s.accounts, id, func(a *Account) {
-		s.unlinkAlias(a)
+		if a.Alias != "" {
+			s.names.remove(aliases, a.Alias)
+		}
 		a.Alias = alias
-		s.linkAlias(a)
+		if alias != "" {
+			s.names.add(aliases, alias, a.handle())
+		}
 	})
-}
-
-// linkAccount enters an account into the derived maps.
-func (s *State) linkAccount(a *Account) {
-	s.linkAlias(a)
-	for _, k := range a.Keys {
-		s.keys.Set(k.ID, ID(a.ID))
-	}
-}
-
-func (s *State) linkAlias(a *Account) {
-	if a.Alias != "" {
-		s.names.Set(aliasKey(a.Alias), ID(a.ID))
-	}
-}
-
-func (s *State) unlinkAlias(a *Account) {
-	if a.Alias != "" {
-		s.names.Delete(aliasKey(a.Alias))
-	}
 }
 
 func (c *SetAccountQuotas) decide(s *State, _ Meta) ([]Event, error) {

@@ -1,6 +1,10 @@
 package identity
 
-import "github.com/tidwall/btree"
+import (
+	"encoding/binary"
+
+	"github.com/tidwall/btree"
+)
 
 // Key identifies one attempt of one caller at one command: a hash, made by the
 // edge, of the caller's credential, the request, and the invocation id that an
@@ -24,8 +28,15 @@ const (
 type Attempt struct {
 	Key  Key
 	At   Position
-	Time Time
+	Time Time // of the state; never less than that of an earlier attempt
 }
+
+// A key is a hash already: its first bytes serve as its handle.
+func (k *Key) handle() handle { return handle(binary.BigEndian.Uint64(k[:8])) }
+
+func (a *Attempt) handle() handle { return a.Key.handle() }
+
+func (a *Attempt) is(key string) bool { return string(a.Key[:]) == key }
 
 func (a *Attempt) appendDigest(b []byte) []byte {
 	b = append(b, 'k')
@@ -34,10 +45,13 @@ func (a *Attempt) appendDigest(b []byte) []byte {
 	return appendInt(b, int64(a.Time))
 }
 
-// attempts remembers the keys of recent commands, oldest position first.
+// attempts remembers the keys of recent commands. Every node forgets the same
+// ones at the same position, since what goes depends on nothing but the keys,
+// their positions and the state's time. Two keys with one handle cannot be
+// remembered at once: the later one stays.
 type attempts struct {
 	byKey table[string, *Attempt]
-	order btree.Map[Position, string]
+	order btree.Map[Position, handle] // derived; oldest first
 }
 
 func (a *attempts) snapshot() attempts {
@@ -45,31 +59,34 @@ func (a *attempts) snapshot() attempts {
 }
 
 func (a *attempts) remember(r *Attempt) {
-	key := string(r.Key[:])
-	a.byKey.put(key, r)
-	a.order.Set(r.At, key)
+	if old, ok := a.byKey.rows.Get(r.handle()); ok {
+		a.order.Delete(old.At)
+	}
+	a.byKey.put(r)
+	a.order.Set(r.At, r.handle())
 }
 
+// expire forgets a few keys, the oldest first, that are too old or too many.
 func (a *attempts) expire(now Time) {
 	for range expirePerCommand {
-		at, key, ok := a.order.Min()
+		at, h, ok := a.order.Min()
 		if !ok {
 			return
 		}
-		r, _ := a.byKey.get(key)
-		if r.Time+KeyLifetime >= now && a.order.Len() <= MaxKeys {
+		r, _ := a.byKey.rows.Get(h)
+		if r.Time+KeyLifetime >= now && a.order.Len() < MaxKeys {
 			return
 		}
 		a.order.Delete(at)
-		a.byKey.delete(key)
+		a.byKey.delete(r)
 	}
 }
 
 // Attempt returns the position at which the command with this key took effect,
 // if it did and is still remembered.
 func (s *State) Attempt(key Key) (Position, bool) {
-	r, ok := s.attempts.byKey.get(string(key[:]))
-	if !ok {
+	r, ok := s.attempts.byKey.rows.Get(key.handle())
+	if !ok || r.Key != key {
 		return 0, false
 	}
 	return r.At, true

@@ -189,7 +189,7 @@ func (e *PolicyAttached) evolve(s *State) {
 		*h.changed = s.position
 		*h.attached = appended(*h.attached, e.Policy)
 	})
-	s.holders.add(e.Policy, e.ID)
+	s.holders.add(handleOf(e.Policy), handleOf(e.ID))
 }
 
 func (c *DetachPolicy) decide(s *State, _ Meta) ([]Event, error) {
@@ -209,7 +209,7 @@ func (e *PolicyDetached) evolve(s *State) {
 		*h.changed = s.position
 		*h.attached = without(*h.attached, func(id ID) bool { return id == e.Policy })
 	})
-	s.holders.remove(e.Policy, e.ID)
+	s.holders.remove(handleOf(e.Policy), handleOf(e.ID))
 }
 
 func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
@@ -227,9 +227,9 @@ func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
 func (e *BoundarySet) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) {
 		*h.changed = s.position
-		s.unlinkPolicies(h.id, nil, *h.boundary)
+		s.unlinkPolicies(handleOf(h.id), nil, *h.boundary)
 		*h.boundary = e.Policy
-		s.linkPolicies(h.id, nil, *h.boundary)
+		s.linkPolicies(handleOf(h.id), nil, *h.boundary)
 	})
 }
 
@@ -246,48 +246,49 @@ func (s *State) boundary(account AccountID, arn string) (ID, error) {
 }
 
 // linkPolicies enters an entity into the derived maps of policies; unlinkPolicies is its inverse.
-func (s *State) linkPolicies(id ID, attached []ID, boundary ID) {
+func (s *State) linkPolicies(h handle, attached []ID, boundary ID) {
 	for _, p := range attached {
-		s.holders.add(p, id)
+		s.holders.add(handleOf(p), h)
 	}
 	if boundary != "" {
-		s.bounded.add(boundary, id)
+		s.bounded.add(handleOf(boundary), h)
 	}
 }
 
-func (s *State) unlinkPolicies(id ID, attached []ID, boundary ID) {
+func (s *State) unlinkPolicies(h handle, attached []ID, boundary ID) {
 	for _, p := range attached {
-		s.holders.remove(p, id)
+		s.holders.remove(handleOf(p), h)
 	}
 	if boundary != "" {
-		s.bounded.remove(boundary, id)
+		s.bounded.remove(handleOf(boundary), h)
 	}
 }
 
-// PolicyHolders yields the users, groups and roles that a policy is attached
-// to, in order of unique identifier from after on, which is left out.
+// PolicyHolders yields the users, groups and roles that a policy is attached to
+// and that come after the entity of that unique identifier, or all if it is
+// empty. The order is fixed, that of handles.
 func (s *State) PolicyHolders(policy, after ID, yield func(Kind, ID) bool) {
 	s.eachEntity(&s.holders, policy, after, yield)
 }
 
-// Bounded yields the users and roles whose permissions boundary a policy is, in
-// order of unique identifier from after on, which is left out.
+// Bounded yields the users and roles whose permissions boundary a policy is, as
+// PolicyHolders does its holders.
 func (s *State) Bounded(policy, after ID, yield func(Kind, ID) bool) {
 	s.eachEntity(&s.bounded, policy, after, yield)
 }
 
 func (s *State) eachEntity(r *relation, from, after ID, yield func(Kind, ID) bool) {
-	r.each(from, after, func(id ID) bool {
-		kind, _ := s.KindOf(id)
-		return yield(kind, id)
+	r.each(from, after, func(h handle) bool {
+		kind, id, ok := s.entity(h)
+		return !ok || yield(kind, id)
 	})
 }
 
 // AttachmentCount is how many users, groups and roles a policy is attached to.
-func (s *State) AttachmentCount(policy ID) int { return s.holders.count(policy) }
+func (s *State) AttachmentCount(policy ID) int { return s.holders.count(handleOf(policy)) }
 
 // BoundaryUsageCount is how many users and roles have a policy as their permissions boundary.
-func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(policy) }
+func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(handleOf(policy)) }
 
 // PermissionsChanged is the latest position at which anything changed that can
 // change what a principal is allowed: the user or role itself, its groups, the

@@ -17,6 +17,10 @@ type Group struct {
 // ARN is arn:aws:iam::ACCOUNT:group/path/name.
 func (g *Group) ARN() string { return ARN(KindGroup, g.Account, g.Path, g.Name) }
 
+func (g *Group) handle() handle { return handleOf(g.ID) }
+
+func (g *Group) is(key string) bool { return string(g.ID) == key }
+
 func (g *Group) appendDigest(b []byte) []byte {
 	b = append(b, 'g')
 	b = appendString(b, g.ID)
@@ -98,11 +102,7 @@ type UserRemovedFromGroup struct {
 
 // Group returns the group of that name, without regard to case.
 func (s *State) Group(account AccountID, name string) (*Group, bool) {
-	id, ok := s.names.Get(nameKey(account, KindGroup, name))
-	if !ok {
-		return nil, false
-	}
-	return s.groups.get(id)
+	return named(s, &s.groups, account, KindGroup, name)
 }
 
 // GroupByID returns the group with that unique identifier.
@@ -114,12 +114,12 @@ func (s *State) Groups(account AccountID, after string, yield func(*Group) bool)
 	list(s, &s.groups, account, KindGroup, after, yield)
 }
 
-// GroupMembers yields the members of a group in order of unique identifier from
-// after on, which is left out.
+// GroupMembers yields the members of a group that come after the user of that
+// unique identifier, or all if it is empty. The order is fixed, that of handles.
 func (s *State) GroupMembers(group, after ID, yield func(*User) bool) {
-	s.members.each(group, after, func(id ID) bool {
-		u, _ := s.users.get(id)
-		return yield(u)
+	s.members.each(group, after, func(h handle) bool {
+		u, ok := s.users.rows.Get(h)
+		return !ok || yield(u)
 	})
 }
 
@@ -139,8 +139,8 @@ func (c *CreateGroup) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *GroupCreated) evolve(s *State) {
 	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
-	s.groups.put(g.ID, g)
-	s.linkGroup(g)
+	s.groups.put(g)
+	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.handle())
 }
 
 func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
@@ -163,7 +163,7 @@ func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *GroupUpdated) evolve(s *State) {
 	changeRecord(&s.groups, e.ID, func(g *Group) {
-		s.rename(g.Account, KindGroup, g.Name, e.Name, g.ID)
+		s.names.rename(scopeOf(g.Account, KindGroup), g.Name, e.Name, g.handle())
 		g.Name, g.Path, g.Changed = e.Name, e.Path, s.position
 	})
 }
@@ -174,7 +174,7 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 		return nil, err
 	}
 	switch {
-	case s.members.count(g.ID) > 0:
+	case s.members.count(g.handle()) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must remove users from group first.")
 	case len(g.Attached) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
@@ -186,16 +186,10 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *GroupDeleted) evolve(s *State) {
 	if g, ok := s.groups.get(e.ID); ok {
-		s.unlinkName(g.Account, KindGroup, g.Name)
-		s.unlinkPolicies(g.ID, g.Attached, "")
-		s.groups.delete(g.ID)
+		s.names.remove(scopeOf(g.Account, KindGroup), g.Name)
+		s.unlinkPolicies(g.handle(), g.Attached, "")
+		s.groups.delete(g)
 	}
-}
-
-// linkGroup enters a group into the derived maps.
-func (s *State) linkGroup(g *Group) {
-	s.linkName(g.Account, KindGroup, g.Name, g.ID)
-	s.linkPolicies(g.ID, g.Attached, "")
 }
 
 // mustUserAndGroup finds both; where both are missing AWS speaks of the user.
@@ -220,11 +214,12 @@ func (c *AddUserToGroup) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *UserAddedToGroup) evolve(s *State) {
-	if u, ok := s.users.get(e.User); !ok || slices.Contains(u.Groups, e.Group) {
+	u, ok := s.users.get(e.User)
+	if !ok || slices.Contains(u.Groups, e.Group) {
 		return
 	}
 	s.changeUser(e.User, func(u *User) { u.Groups = appended(u.Groups, e.Group) })
-	s.members.add(e.Group, e.User)
+	s.members.add(handleOf(e.Group), u.handle())
 }
 
 func (c *RemoveUserFromGroup) decide(s *State, _ Meta) ([]Event, error) {
@@ -242,5 +237,5 @@ func (e *UserRemovedFromGroup) evolve(s *State) {
 	s.changeUser(e.User, func(u *User) {
 		u.Groups = without(u.Groups, func(id ID) bool { return id == e.Group })
 	})
-	s.members.remove(e.Group, e.User)
+	s.members.remove(handleOf(e.Group), handleOf(e.User))
 }

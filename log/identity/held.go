@@ -33,10 +33,11 @@ func (p *Policy) held() held {
 
 // mustHold finds the entity of that kind and name, or refuses as AWS does.
 func (s *State) mustHold(kind Kind, account AccountID, name string) (held, error) {
-	id, ok := s.names.Get(nameKey(account, kind, name))
+	to, ok := s.names.find(scopeOf(account, kind), name)
 	if !ok {
 		return held{}, refuse(NoSuchEntity, "The %s with name %s cannot be found.", kind.Noun(), name)
 	}
+	_, id, _ := s.entity(to)
 	h, _ := s.held(kind, id)
 	return h, nil
 }
@@ -92,7 +93,7 @@ func changeRecord[K ~string, R any, P interface {
 	}
 	r := *old
 	f(&r)
-	t.put(key, &r)
+	t.put(&r)
 }
 
 // appended is list with more at its end, in memory of its own.

@@ -71,12 +71,6 @@ func ARN(kind Kind, account AccountID, path, name string) string {
 // RootARN is the principal ARN of an account's root: arn:aws:iam::ACCOUNT:root.
 func RootARN(account AccountID) string { return "arn:aws:iam::" + string(account) + ":root" }
 
-// nameKey is the key of the name index. IAM names are unique in an account
-// without regard to case.
-func nameKey(account AccountID, kind Kind, name string) string {
-	return string(account) + string('0'+rune(kind)) + lower(name)
-}
-
 // lower is s with the letters A to Z in lower case. Case is ignored for these
 // alone, here and in tags: what Unicode says of other letters changes with the
 // version of Go, and two builds must never decide differently.

@@ -1,6 +1,112 @@
 package identity
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// scope is where names are unique: one kind of entity in one account.
+type scope uint64
+
+// aliases is the scope of the aliases of accounts, which are unique in the cluster.
+const aliases scope = 0
+
+// scopeOf puts policies first and users last, the order in which State.Records
+// yields them.
+func scopeOf(account AccountID, kind Kind) scope {
+	return scope(7-kind)<<handleBits | scope(handleOf(account))
+}
+
+func (s scope) kind() Kind { return 7 - Kind(s>>handleBits) }
+
+// name is an entry of the index of names: the text without regard to case.
+type name struct {
+	scope scope
+	text  string
+	to    handle
+}
+
+func nameLess(a, b name) bool {
+	return a.scope < b.scope || a.scope == b.scope && a.text < b.text
+}
+
+// names is the persistent index of names, in order of scope and text, with the
+// number of names in each scope. It is derived from the records.
+type names struct {
+	entries *btree.BTreeG[name]
+	number  btree.Map[scope, int]
+}
+
+func newNames() names {
+	return names{entries: btree.NewBTreeGOptions(nameLess, btree.Options{NoLocks: true})}
+}
+
+func (n *names) snapshot() names {
+	return names{entries: n.entries.Copy(), number: *n.number.Copy()}
+}
+
+func (n *names) find(in scope, text string) (handle, bool) {
+	e, ok := n.entries.Get(name{scope: in, text: lower(text)})
+	return e.to, ok
+}
+
+func (n *names) count(in scope) int {
+	number, _ := n.number.Get(in)
+	return number
+}
+
+func (n *names) add(in scope, text string, to handle) {
+	if _, there := n.entries.Set(name{in, lower(text), to}); !there {
+		n.number.Set(in, n.count(in)+1)
+	}
+}
+
+func (n *names) remove(in scope, text string) {
+	if _, there := n.entries.Delete(name{scope: in, text: lower(text)}); !there {
+		return
+	}
+	if number := n.count(in) - 1; number > 0 {
+		n.number.Set(in, number)
+	} else {
+		n.number.Delete(in)
+	}
+}
+
+func (n *names) rename(in scope, from, text string, to handle) {
+	n.remove(in, from)
+	n.add(in, text, to)
+}
+
+// each yields the entities whose names come after the name after, in order of name.
+func (n *names) each(in scope, after string, yield func(handle) bool) {
+	start := name{scope: in, text: lower(after)}
+	n.entries.Ascend(start, func(e name) bool {
+		if e.scope != in {
+			return false
+		}
+		return e.text == start.text || yield(e.to)
+	})
+}
+
+// named finds the record of a name in the table of its kind.
+func named[R record](s *State, t *table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
+	to, ok := s.names.find(scopeOf(account, kind), text)
+	if !ok {
+		var none R
+		return none, false
+	}
+	return t.rows.Get(to)
+}
+
+// list yields the entities of a kind whose names come after the name after, in
+// order of name without regard to case.
+func list[R record](s *State, t *table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
+	s.names.each(scopeOf(account, kind), after, func(to handle) bool {
+		r, _ := t.rows.Get(to)
+		return yield(r)
+	})
+}
 
 // title is the word for k that begins a sentence in AWS's messages.
 func (k Kind) title() string {
@@ -39,74 +145,57 @@ func (s *State) mayCreate(account AccountID, kind Kind, name string, id ID) erro
 			return refuse(LimitExceeded, "Cannot exceed quota for %s: %d", quota, limit)
 		}
 	}
-	if _, taken := s.KindOf(id); taken {
-		return refuse(EntityAlreadyExists, "The unique identifier %s is in use.", id)
+	if err := s.mayIdentify(id); err != nil {
+		return err
 	}
 	return s.mayRename(account, kind, name, id)
 }
 
 // mayRename refuses a name that another entity of the account and kind has.
 func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) error {
-	if holder, taken := s.names.Get(nameKey(account, kind, name)); taken && holder != id {
-		return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
+	holder, taken := s.names.find(scopeOf(account, kind), name)
+	switch {
+	case !taken || holder == handleOf(id):
+		return nil
+	case kind == KindPolicy:
+		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
+	}
+	return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
+}
+
+// mayIdentify refuses a unique identifier that an account or entity has; see handle.
+func (s *State) mayIdentify(id ID) error {
+	_, _, taken := s.entity(handleOf(id))
+	if _, account := s.accounts.rows.Get(handleOf(id)); taken || account {
+		return refuse(EntityAlreadyExists, "The unique identifier %s is in use.", id)
 	}
 	return nil
 }
 
 // KindOf says what the entity with that unique identifier is, if there is one.
 func (s *State) KindOf(id ID) (Kind, bool) {
-	if _, ok := s.users.get(id); ok {
-		return KindUser, true
+	kind, found, ok := s.entity(handleOf(id))
+	return kind, ok && found == id
+}
+
+// entity finds the user, group, role or policy with that handle.
+func (s *State) entity(h handle) (Kind, ID, bool) {
+	if u, ok := s.users.rows.Get(h); ok {
+		return KindUser, u.ID, true
 	}
-	if _, ok := s.groups.get(id); ok {
-		return KindGroup, true
+	if g, ok := s.groups.rows.Get(h); ok {
+		return KindGroup, g.ID, true
 	}
-	if _, ok := s.roles.get(id); ok {
-		return KindRole, true
+	if r, ok := s.roles.rows.Get(h); ok {
+		return KindRole, r.ID, true
 	}
-	if _, ok := s.policies.get(id); ok {
-		return KindPolicy, true
+	if p, ok := s.policies.rows.Get(h); ok {
+		return KindPolicy, p.ID, true
 	}
-	return 0, false
+	return 0, "", false
 }
 
 // Count is how many entities of a kind the account has.
 func (s *State) Count(account AccountID, kind Kind) int {
-	n, _ := s.counts.Get(countKey(account, kind))
-	return n
-}
-
-func (s *State) linkName(account AccountID, kind Kind, name string, id ID) {
-	s.names.Set(nameKey(account, kind, name), id)
-	s.counts.Set(countKey(account, kind), s.Count(account, kind)+1)
-}
-
-func (s *State) unlinkName(account AccountID, kind Kind, name string) {
-	s.names.Delete(nameKey(account, kind, name))
-	if n := s.Count(account, kind) - 1; n > 0 {
-		s.counts.Set(countKey(account, kind), n)
-	} else {
-		s.counts.Delete(countKey(account, kind))
-	}
-}
-
-func (s *State) rename(account AccountID, kind Kind, from, to string, id ID) {
-	s.names.Delete(nameKey(account, kind, from))
-	s.names.Set(nameKey(account, kind, to), id)
-}
-
-// list yields the entities of a kind that sort after the name after, without
-// regard to case, in order of name.
-func list[R record](s *State, t *table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
-	prefix, start := nameKey(account, kind, ""), nameKey(account, kind, after)
-	s.names.Ascend(start, func(key string, id ID) bool {
-		if !strings.HasPrefix(key, prefix) {
-			return false
-		}
-		if key == start {
-			return true
-		}
-		r, _ := t.get(id)
-		return yield(r)
-	})
+	return s.names.count(scopeOf(account, kind))
 }

@@ -47,6 +47,10 @@ func (p *Policy) Document() string {
 	return ""
 }
 
+func (p *Policy) handle() handle { return handleOf(p.ID) }
+
+func (p *Policy) is(key string) bool { return string(p.ID) == key }
+
 func (p *Policy) appendDigest(b []byte) []byte {
 	b = append(b, 'p')
 	b = appendString(b, p.ID)
@@ -151,11 +155,7 @@ func (s *State) Policy(arn string) (*Policy, bool) {
 	if !ok {
 		return nil, false
 	}
-	id, ok := s.names.Get(nameKey(account, KindPolicy, name))
-	if !ok {
-		return nil, false
-	}
-	p, ok := s.policies.get(id)
+	p, ok := named(s, &s.policies, account, KindPolicy, name)
 	if !ok || p.Path != path || p.Name != name {
 		return nil, false
 	}
@@ -219,9 +219,6 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 	if err := mayModify(c.Account, m); err != nil {
 		return nil, err
 	}
-	if _, taken := s.names.Get(nameKey(c.Account, KindPolicy, c.Name)); taken {
-		return nil, refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", c.Name)
-	}
 	if err := s.mayCreate(c.Account, KindPolicy, c.Name, c.ID); err != nil {
 		return nil, err
 	}
@@ -236,8 +233,8 @@ func (e *PolicyCreated) evolve(s *State) {
 		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
 		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}},
 		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}
-	s.policies.put(p.ID, p)
-	s.linkPolicy(p)
+	s.policies.put(p)
+	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.handle())
 }
 
 func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
@@ -246,7 +243,7 @@ func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
 		return nil, err
 	}
 	switch {
-	case s.holders.count(p.ID) > 0 || s.bounded.count(p.ID) > 0:
+	case s.AttachmentCount(p.ID) > 0 || s.BoundaryUsageCount(p.ID) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete a policy attached to entities.")
 	case len(p.Versions) > 1:
 		return nil, refuse(DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
@@ -256,8 +253,8 @@ func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *PolicyDeleted) evolve(s *State) {
 	if p, ok := s.policies.get(e.ID); ok {
-		s.unlinkName(p.Account, KindPolicy, p.Name)
-		s.policies.delete(p.ID)
+		s.names.remove(scopeOf(p.Account, KindPolicy), p.Name)
+		s.policies.delete(p)
 	}
 }
 
@@ -322,6 +319,3 @@ func (e *DefaultPolicyVersionSet) evolve(s *State) {
 		p.Default, p.Updated, p.Changed = e.Number, e.At, s.position
 	})
 }
-
-// linkPolicy enters a policy into the derived maps.
-func (s *State) linkPolicy(p *Policy) { s.linkName(p.Account, KindPolicy, p.Name, p.ID) }

@@ -1,5 +1,10 @@
 package identity
 
+import (
+	"slices"
+	"strings"
+)
+
 // Replica is an entry of the roster: a reader whose acknowledgement "everywhere"
 // waits for.
 type Replica struct {
@@ -10,6 +15,10 @@ type Replica struct {
 	Draining   bool
 	Registered Position
 }
+
+func (r *Replica) handle() handle { return handleOf(r.Name) }
+
+func (r *Replica) is(key string) bool { return r.Name == key }
 
 func (r *Replica) appendDigest(b []byte) []byte {
 	b = append(b, 'r')
@@ -27,7 +36,11 @@ const MaxReplicas = 1000
 func (s *State) Replica(name string) (*Replica, bool) { return s.replicas.get(name) }
 
 // Replicas returns the roster in order of name.
-func (s *State) Replicas() []*Replica { return s.replicas.rows.Values() }
+func (s *State) Replicas() []*Replica {
+	all := s.replicas.rows.Values()
+	slices.SortFunc(all, func(a, b *Replica) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
 
 // RegisterReplica enters a reader into the roster, or changes its region or
 // class, or ends its draining.
@@ -45,7 +58,10 @@ type ReplicaRegistered struct {
 }
 
 func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
-	old, ok := s.replicas.get(c.Name)
+	old, ok := s.replicas.rows.Get(handleOf(c.Name))
+	if ok && old.Name != c.Name {
+		return nil, refuse(EntityAlreadyExists, "The name %s cannot be told from that of replica %s.", c.Name, old.Name)
+	}
 	if ok && old.Region == c.Region && old.Class == c.Class && !old.Draining {
 		return nil, refuse(EntityAlreadyExists, "Replica %s is registered.", c.Name)
 	}
@@ -56,7 +72,7 @@ func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *ReplicaRegistered) evolve(s *State) {
-	s.replicas.put(e.Name, &Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
+	s.replicas.put(&Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
 }
 
 // DrainReplica stops new leases for a reader that is about to go.
@@ -79,7 +95,7 @@ func (e *ReplicaDrained) evolve(s *State) {
 	if r, ok := s.replicas.get(e.Name); ok {
 		drained := *r
 		drained.Draining = true
-		s.replicas.put(e.Name, &drained)
+		s.replicas.put(&drained)
 	}
 }
 
@@ -97,4 +113,8 @@ func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
 	return []Event{&ReplicaRemoved{Name: c.Name}}, nil
 }
 
-func (e *ReplicaRemoved) evolve(s *State) { s.replicas.delete(e.Name) }
+func (e *ReplicaRemoved) evolve(s *State) {
+	if r, ok := s.replicas.get(e.Name); ok {
+		s.replicas.delete(r)
+	}
+}

@@ -28,6 +28,10 @@ const DefaultMaxSession = 3600
 // ARN is arn:aws:iam::ACCOUNT:role/path/name.
 func (r *Role) ARN() string { return ARN(KindRole, r.Account, r.Path, r.Name) }
 
+func (r *Role) handle() handle { return handleOf(r.ID) }
+
+func (r *Role) is(key string) bool { return string(r.ID) == key }
+
 func (r *Role) appendDigest(b []byte) []byte {
 	b = append(b, 'R')
 	b = appendString(b, r.ID)
@@ -111,11 +115,7 @@ type RoleDeleted struct{ ID ID }
 
 // Role returns the role of that name, without regard to case.
 func (s *State) Role(account AccountID, name string) (*Role, bool) {
-	id, ok := s.names.Get(nameKey(account, KindRole, name))
-	if !ok {
-		return nil, false
-	}
-	return s.roles.get(id)
+	return named(s, &s.roles, account, KindRole, name)
 }
 
 // RoleByID returns the role with that unique identifier.
@@ -157,11 +157,12 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *RoleCreated) evolve(s *State) {
-	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description, Created: e.Created,
-		MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary,
+	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
+		Created: e.Created, MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary,
 		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
-	s.roles.put(r.ID, r)
-	s.linkRole(r)
+	s.roles.put(r)
+	s.names.add(scopeOf(r.Account, KindRole), r.Name, r.handle())
+	s.linkPolicies(r.handle(), nil, r.Boundary)
 }
 
 func (c *UpdateRole) decide(s *State, _ Meta) ([]Event, error) {
@@ -211,9 +212,9 @@ func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *RoleDeleted) evolve(s *State) {
 	if r, ok := s.roles.get(e.ID); ok {
-		s.unlinkName(r.Account, KindRole, r.Name)
-		s.unlinkPolicies(r.ID, r.Attached, r.Boundary)
-		s.roles.delete(r.ID)
+		s.names.remove(scopeOf(r.Account, KindRole), r.Name)
+		s.unlinkPolicies(r.handle(), r.Attached, r.Boundary)
+		s.roles.delete(r)
 	}
 }
 
@@ -223,10 +224,4 @@ func (s *State) changeRole(id ID, change func(*Role)) {
 		r.Changed = s.position
 		change(r)
 	})
-}
-
-// linkRole enters a role into the derived maps.
-func (s *State) linkRole(r *Role) {
-	s.linkName(r.Account, KindRole, r.Name, r.ID)
-	s.linkPolicies(r.ID, r.Attached, r.Boundary)
 }

@@ -1,16 +1,12 @@
 package identity
 
-import (
-	"strconv"
-
-	"github.com/tidwall/btree"
-)
+import "github.com/tidwall/btree"
 
 // State is everything that commands have established, at one position. The zero
 // value is not usable; see NewState.
 //
-// The goroutine that made a State owns it: only that goroutine may call Evolve,
-// Load or Snapshot. A snapshot is never changed by anyone and may be read by all.
+// The goroutine that made a State owns it: only that goroutine may call Evolve
+// or Snapshot. A snapshot is never changed by anyone and may be read by all.
 // Entities handed out by a State are immutable.
 type State struct {
 	position Position
@@ -25,18 +21,17 @@ type State struct {
 	replicas table[string, *Replica]
 	attempts attempts
 
-	// The rest is derived from the records above, by link and unlink.
-	names   btree.Map[string, ID]  // nameKey -> entity
-	counts  btree.Map[string, int] // account and kind -> number of entities
-	keys    btree.Map[string, ID]  // access key id -> owner
-	members relation               // group -> user
-	holders relation               // policy -> user, group or role that it is attached to
-	bounded relation               // policy -> user or role whose boundary it is
+	// The rest is derived from the records above.
+	names   names
+	keys    btree.Map[handle, handle] // access key -> user or account
+	members relation                  // group -> user
+	holders relation                  // policy -> user, group or role that it is attached to
+	bounded relation                  // policy -> user or role whose boundary it is
 }
 
 // NewState returns the empty state, at position zero.
 func NewState() *State {
-	return &State{members: newRelation(), holders: newRelation(), bounded: newRelation()}
+	return &State{names: newNames(), members: newRelation(), holders: newRelation(), bounded: newRelation()}
 }
 
 // Snapshot returns an immutable copy in constant time.
@@ -45,7 +40,7 @@ func (s *State) Snapshot() *State {
 	c.accounts, c.users, c.groups = s.accounts.snapshot(), s.users.snapshot(), s.groups.snapshot()
 	c.roles, c.policies, c.replicas = s.roles.snapshot(), s.policies.snapshot(), s.replicas.snapshot()
 	c.attempts = s.attempts.snapshot()
-	c.names, c.counts, c.keys = *s.names.Copy(), *s.counts.Copy(), *s.keys.Copy()
+	c.names, c.keys = s.names.snapshot(), *s.keys.Copy()
 	c.members, c.holders, c.bounded = s.members.snapshot(), s.holders.snapshot(), s.bounded.snapshot()
 	return &c
 }
@@ -68,13 +63,11 @@ func (s *State) Recount() Digest {
 		s.policies.recount(), s.replicas.recount(), s.attempts.byKey.recount())
 }
 
-func (s *State) digest(tables ...Digest) (d Digest) {
+func (s *State) digest(tables ...Digest) Digest {
 	h := s.header()
-	d.add(hashRecord(&h))
+	d := hash(h.appendDigest(make([]byte, 0, 128)))
 	for _, t := range tables {
-		for i := range d {
-			d[i] += t[i]
-		}
+		d.add(t)
 	}
 	return d
 }
@@ -87,8 +80,4 @@ func (s *State) begin(at Position, m Meta) {
 	if m.Key != (Key{}) {
 		s.attempts.remember(&Attempt{Key: m.Key, At: at, Time: s.time})
 	}
-}
-
-func countKey(account AccountID, kind Kind) string {
-	return string(account) + "/" + strconv.Itoa(int(kind))
 }

@@ -22,6 +22,10 @@ const MaxGroupsPerUser = 10
 // ARN is arn:aws:iam::ACCOUNT:user/path/name.
 func (u *User) ARN() string { return ARN(KindUser, u.Account, u.Path, u.Name) }
 
+func (u *User) handle() handle { return handleOf(u.ID) }
+
+func (u *User) is(key string) bool { return string(u.ID) == key }
+
 func (u *User) appendDigest(b []byte) []byte {
 	b = append(b, 'u')
 	b = appendString(b, u.ID)
@@ -38,21 +42,9 @@ func (u *User) appendDigest(b []byte) []byte {
 	return appendInt(b, uint64(u.Changed))
 }
 
-func appendIDs(b []byte, ids []ID) []byte {
-	b = appendInt(b, len(ids))
-	for _, id := range ids {
-		b = appendString(b, id)
-	}
-	return b
-}
-
 // User returns the user of that name, without regard to case.
 func (s *State) User(account AccountID, name string) (*User, bool) {
-	id, ok := s.names.Get(nameKey(account, KindUser, name))
-	if !ok {
-		return nil, false
-	}
-	return s.users.get(id)
+	return named(s, &s.users, account, KindUser, name)
 }
 
 // UserByID returns the user with that unique identifier.
@@ -100,10 +92,11 @@ func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *UserCreated) evolve(s *State) {
-	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Boundary: e.Boundary,
-		Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
-	s.users.put(u.ID, u)
-	s.linkUser(u)
+	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
+		Boundary: e.Boundary, Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
+	s.users.put(u)
+	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.handle())
+	s.linkPolicies(u.handle(), nil, u.Boundary)
 }
 
 // UpdateUser renames a user or moves it to another path. Empty fields stay as they are.
@@ -141,7 +134,7 @@ func (c *UpdateUser) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *UserUpdated) evolve(s *State) {
 	s.changeUser(e.ID, func(u *User) {
-		s.rename(u.Account, KindUser, u.Name, e.Name, u.ID)
+		s.names.rename(scopeOf(u.Account, KindUser), u.Name, e.Name, u.handle())
 		u.Name, u.Path = e.Name, e.Path
 	})
 }
@@ -177,8 +170,15 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *UserDeleted) evolve(s *State) {
 	if u, ok := s.users.get(e.ID); ok {
-		s.unlinkUser(u)
-		s.users.delete(u.ID)
+		s.names.remove(scopeOf(u.Account, KindUser), u.Name)
+		s.unlinkPolicies(u.handle(), u.Attached, u.Boundary)
+		for _, k := range u.Keys {
+			s.keys.Delete(handleOf(k.ID))
+		}
+		for _, g := range u.Groups {
+			s.members.remove(handleOf(g), u.handle())
+		}
+		s.users.delete(u)
 	}
 }
 
@@ -195,27 +195,4 @@ func (s *State) changeUser(id ID, change func(*User)) {
 		u.Changed = s.position
 		change(u)
 	})
-}
-
-// linkUser enters a user into the derived maps; unlinkUser is its inverse.
-func (s *State) linkUser(u *User) {
-	s.linkName(u.Account, KindUser, u.Name, u.ID)
-	for _, k := range u.Keys {
-		s.keys.Set(k.ID, u.ID)
-	}
-	for _, g := range u.Groups {
-		s.members.add(g, u.ID)
-	}
-	s.linkPolicies(u.ID, u.Attached, u.Boundary)
-}
-
-func (s *State) unlinkUser(u *User) {
-	s.unlinkName(u.Account, KindUser, u.Name)
-	for _, k := range u.Keys {
-		s.keys.Delete(k.ID)
-	}
-	for _, g := range u.Groups {
-		s.members.remove(g, u.ID)
-	}
-	s.unlinkPolicies(u.ID, u.Attached, u.Boundary)
 }
