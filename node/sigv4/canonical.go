@@ -21,6 +21,7 @@ type canonicalInput struct {
 	signedHeaders string
 	bodyHash      [32]byte
 	presigned     bool // X-Amz-Signature is in the query and not part of it
+	queryAsSent   bool // the query is taken for canonical
 }
 
 // appendCanonicalRequest appends the canonical request of AWS's "Create a signed
@@ -30,7 +31,11 @@ func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, '\n')
 	b = appendCanonicalPath(b, in.path)
 	b = append(b, '\n')
-	b = appendCanonicalQuery(b, in.query, in.presigned)
+	if in.queryAsSent {
+		b = append(b, in.query...)
+	} else {
+		b = appendCanonicalQuery(b, in.query, in.presigned)
+	}
 	b = append(b, '\n')
 	for names := in.signedHeaders; names != ""; {
 		var name string

@@ -76,10 +76,12 @@ type Signature struct {
 // Verify reports whether the request was signed with key and carried the body
 // with the given SHA-256. The error is [ErrSignatureDoesNotMatch] when not. The
 // comparison takes constant time.
+//
+// The query may have been signed in canonical form, or just as it was sent: curl
+// 7.88 does not sort it.
 func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 	r := s.request
-	canonical := make([]byte, 0, 1024)
-	canonical = appendCanonicalRequest(canonical, canonicalInput{
+	in := canonicalInput{
 		method:        r.Method,
 		path:          wirePath(r),
 		query:         r.URL.RawQuery,
@@ -89,14 +91,21 @@ func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 		signedHeaders: s.SignedHeaders,
 		bodyHash:      bodyHash,
 		presigned:     s.Presigned,
-	})
-	want := key.sign(s.timestamp, s.Scope, canonical)
+	}
+	if s.matches(key, in) {
+		return nil
+	}
+	if in.queryAsSent = in.query != "" && !s.Presigned; in.queryAsSent && s.matches(key, in) {
+		return nil
+	}
+	return ErrSignatureDoesNotMatch
+}
+
+func (s *Signature) matches(key SigningKey, in canonicalInput) bool {
+	want := key.sign(s.timestamp, s.Scope, appendCanonicalRequest(make([]byte, 0, 1024), in))
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
-	if subtle.ConstantTimeCompare(text[:], []byte(s.signature)) != 1 {
-		return ErrSignatureDoesNotMatch
-	}
-	return nil
+	return subtle.ConstantTimeCompare(text[:], []byte(s.signature)) == 1
 }
 
 // Signs reports whether the header of that name, in lower case, is among those

@@ -130,9 +130,9 @@ func (d *decoder) entries(l level, word string) ([]entry, error) {
 			return nil, malformedInput("Expected a positive integer in place of '" + quotable(name) + "'")
 		}
 		e := entry{number: number, below: below.sub(name)}
-		e.text, e.given = below.get(name)
 		taken := len(e.below.pairs)
-		if e.given {
+		if first := below.pairs[0]; first.name[below.prefix:] == name { // it sorts before what is below it
+			e.text, e.given = first.value, true
 			taken++
 		}
 		if len(list) == MaxListLength {

@@ -341,3 +341,21 @@ type discard struct{ header http.Header }
 func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
+
+// The largest form that is read must not take long to refuse or decode.
+func BenchmarkLargestForm(b *testing.B) {
+	var form strings.Builder
+	form.WriteString("Action=SimulateCustomPolicy&Version=2010-05-08&PolicyInputList.member.1=x")
+	for i := range MaxListLength - 1 {
+		fmt.Fprintf(&form, "&ContextEntries.member.%d.ContextKeyName=aaaaa&ContextEntries.member.%d.ContextKeyType=string", i+1, i+1)
+		for j := range 7 {
+			fmt.Fprintf(&form, "&ContextEntries.member.%d.ContextKeyValues.member.%d=v", i+1, j+1)
+		}
+	}
+	b.SetBytes(int64(form.Len()))
+	for b.Loop() {
+		if err := decode(form.String(), &iam.SimulateCustomPolicyInput{}); err == nil || !strings.Contains(err.Error(), "actionNames") {
+			b.Fatal(err)
+		}
+	}
+}
