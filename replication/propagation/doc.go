@@ -1,0 +1,3 @@
+// Package propagation says who has applied which position of the log, and who may
+// still answer as fresh.
+package propagation

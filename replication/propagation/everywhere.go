@@ -1,0 +1,215 @@
+package propagation
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Scope says whom a question about a position is about. The zero Scope is all
+// readers. Where both Replicas and Region are set, both must hold.
+//
+// A question about all readers, answered "everywhere", is a promise for ever: the
+// position becomes the floor of every leader to come, so that no reader, joiners
+// and restarted ones among them, gets a lease below it.
+//
+// A narrower question must not do that: it would take the leases of readers
+// outside the scope that are behind, for a wait that did not ask for them. So it
+// never moves the common floor, not even when its readers happen to be all. It
+// binds the readers that it spoke of, each by a floor of its own, which lives as
+// long as the leader; the next leader's floor is its head, which is above. The
+// promise is therefore as lasting as that for all, for the registrations as of
+// Status.Roster; only the leader's memory of having made it is not, and after a
+// change of leaders it can take until the end of grace to be said again.
+type Scope struct {
+	// Replicas are names; empty: any.
+	Replicas []string
+	// Region is a region's name; empty: any.
+	Region string
+	// Count, where positive, asks that so many of the scope's readers show the
+	// position. A reader that is fenced does not show it.
+	Count int
+}
+
+func (s *Scope) all() bool { return len(s.Replicas) == 0 && s.Region == "" && s.Count == 0 }
+
+func (s *Scope) selects(m *member) bool {
+	return (s.Region == "" || s.Region == m.Region) && (len(s.Replicas) == 0 || slices.Contains(s.Replicas, m.Name))
+}
+
+// ErrScope is returned when the roster cannot meet a scope: a name or a region in
+// it is not registered, or it has fewer readers than asked for.
+var ErrScope = errors.New("the roster has no such readers")
+
+// check refuses scopes that would be met by nobody, or could never be met.
+func (t *Tracker) check(s *Scope) error {
+	if s.all() {
+		return nil
+	}
+	for _, name := range s.Replicas {
+		if t.find(name) == nil {
+			return fmt.Errorf("replica %s: %w", name, ErrScope)
+		}
+	}
+	n := 0
+	for _, m := range t.members {
+		if s.selects(m) {
+			n++
+		}
+	}
+	if n < max(1, s.Count) {
+		return fmt.Errorf("%d readers, of at least %d: %w", n, max(1, s.Count), ErrScope)
+	}
+	return nil
+}
+
+// State is how far a position has come.
+type State string
+
+// States of a position. They travel; never reuse one.
+const (
+	// StateUnknown: beyond what this leader knows to be committed.
+	StateUnknown State = "unknown"
+	// StateCommitted: in the log for good, shown by no reader of the scope.
+	StateCommitted State = "committed"
+	// StatePartial: some readers of the scope show it or are fenced.
+	StatePartial State = "partial"
+	// StateEverywhere: no reader of the scope will ever again answer as fresh from
+	// before the position. With Scope.Count: so many readers show it, and these will
+	// never again answer as fresh from before it.
+	StateEverywhere State = "everywhere"
+)
+
+// Status is how far a position has come, in a scope. Each reader of the scope is
+// in one of three lists, in order of name; a removed reader that may still hold a
+// lease is among them.
+type Status struct {
+	Position  event.Position
+	State     State
+	VisibleOn []string // answer from the position or later
+	Fenced    []string // hold no lease, and get none before they show the position
+	Pending   []string // may answer as fresh from before the position
+	// Former says that readers removed before this leader took over may be pending
+	// too; nobody knows their names.
+	Former bool
+	// WorstCase is how long it takes, at most, until nobody is pending, not counting
+	// the time for one entry in the log. With Scope.Count there may be no bound.
+	WorstCase time.Duration
+	Bounded   bool
+	// Roster is the position of the roster that the readers were taken from.
+	Roster event.Position
+	// Floor is the highest position for which "everywhere" is in the log.
+	Floor event.Position
+	// Settled says that nobody is pending, or enough readers show the position. If
+	// State is not yet "everywhere", then a tick must end first: NextTick says when.
+	Settled bool
+	// Changes says when the status changes with nothing but time, on the clock that
+	// the driver gave; false: only with a tick, or a view of the state machine.
+	Changes    time.Duration
+	HasChanges bool
+}
+
+// Everywhere tells how far position r has come in a scope. If nobody is pending
+// but the log does not yet bear it, then the tracker asks for a tick, and after
+// EndTick the same question is answered "everywhere".
+//
+// The question costs time in proportion to the roster. Ask again when a tick has
+// ended, a view was observed, or Status.Changes has come.
+func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Status, error) {
+	now := clocks.Monotonic
+	s := Status{Position: r, State: StateUnknown, Roster: t.view.Roster.At, Floor: t.view.Floor}
+	if err := t.check(&scope); err != nil {
+		return s, err
+	}
+	if r > t.view.Head.Position {
+		return s, nil
+	}
+	t.classify(&s, now, &scope)
+	s.Settled = len(s.Pending) == 0 && !s.Former
+	if scope.Count > 0 {
+		s.Settled = len(s.VisibleOn) >= scope.Count
+		s.Bounded, s.WorstCase = s.Settled, 0
+	}
+	s.State = StateCommitted
+	if s.Settled || len(s.VisibleOn)+len(s.Fenced) > 0 {
+		s.State = StatePartial
+	}
+	if s.Settled {
+		s.WorstCase = 0
+		t.settle(&s, now, &scope)
+	}
+	return s, nil
+}
+
+// classify fills in who is where, and how long that can last.
+func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
+	t.forgetGone(now)
+	declared := s.Position <= t.view.Floor
+	committed := now
+	if k, ok := t.marks.reaching(s.Position); ok {
+		committed = k.at.Monotonic
+	}
+	s.Bounded = true
+	pending := func(until, worst time.Duration) {
+		s.WorstCase = max(s.WorstCase, worst-now)
+		if !s.HasChanges || until < s.Changes {
+			s.Changes, s.HasChanges = until, true
+		}
+	}
+	for i, m := range slices.Concat(t.members, t.gone) {
+		switch {
+		case !scope.selects(m):
+		case t.shows(m, s.Position, now):
+			s.VisibleOn = append(s.VisibleOn, m.Name)
+		case declared || t.settled(m, s.Position, now):
+			s.Fenced = append(s.Fenced, m.Name)
+		default:
+			s.Pending = append(s.Pending, m.Name)
+			until := t.released(m)
+			worst := until
+			if registered := i < len(t.members); registered && !m.Draining && t.threshold(m) < s.Position {
+				worst = max(worst, committed+t.window(t.params.Lease(m.Class)))
+			}
+			pending(until, worst)
+		}
+	}
+	if t.former && now < t.grace && !declared {
+		s.Former = true
+		pending(t.grace, t.grace)
+	}
+	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending} {
+		slices.Sort(names)
+	}
+}
+
+// settle makes a settled position hold from now on, and says "everywhere" if the
+// log bears it.
+func (t *Tracker) settle(s *Status, now time.Duration, scope *Scope) {
+	r := s.Position
+	if scope.all() {
+		t.floor = max(t.floor, r)
+		t.floorAsked = max(t.floorAsked, r)
+		if r <= t.view.Floor || !t.broken.keeps(ruleDurable) {
+			s.State = StateEverywhere
+		}
+		return
+	}
+	// A later leader's leases are not known here, but they cover its head when it
+	// took over, so everything that this leader ever proved to be committed.
+	if r > max(t.fenced, t.view.Floor) && t.broken.keeps(ruleScopeFence) {
+		t.fenceAsked = true
+		return
+	}
+	s.State = StateEverywhere
+	if !t.broken.keeps(ruleScopeFloor) {
+		return
+	}
+	for _, m := range slices.Concat(t.members, t.gone) {
+		if scope.selects(m) && (scope.Count == 0 || t.shows(m, r, now)) {
+			m.floor, m.bound = max(m.floor, r), max(m.bound, r)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package propagation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Reader says who renews.
+type Reader struct {
+	Replica     string // name in the roster
+	Class       string // of lease; see ClassTight
+	Cluster     string
+	Incarnation string
+}
+
+// Applied is what a reader has applied and shows to its callers.
+type Applied struct {
+	Head  event.Head
+	State event.Hash // digest of the state there; zero if it is not computed
+	Level uint32     // highest feature level that the reader supports
+}
+
+// Lease is the reader's side: it asks for leases, and knows whether one is in
+// force. It is a state machine without locks, for one goroutine; queries read the
+// Snapshot that this goroutine published last. It lives in memory alone: a
+// process that starts begins with NewLease and a nonce never used before.
+type Lease struct {
+	params Params
+	reader Reader
+	broken rule // tests only
+
+	nonce    string
+	session  Session
+	seq      uint64
+	sent     Clocks       // when the latest renewal left
+	pause    pause        // before the next renewal
+	pending  *sentRenewal // not yet answered
+	reads    []sentRead   // not yet answered, oldest first
+	snapshot *Snapshot
+}
+
+type sentRenewal struct {
+	seq      uint64
+	anchor   Clocks
+	position event.Position
+}
+
+type sentRead struct {
+	seq    uint64
+	anchor Clocks
+}
+
+// pause is what a reader waits for before its next renewal.
+type pause uint8
+
+const (
+	pauseNone   pause = iota // nothing: renew at once
+	pauseRetry               // RetryEvery since the last one
+	pausePeriod              // a share of the lease since the last one
+)
+
+// NewLease returns the lease of a reader that has none and knows no head. nonce
+// must be random, of at least 128 bits.
+func NewLease(p Params, r Reader, nonce string) *Lease {
+	return newLease(p, r, nonce, 0)
+}
+
+func newLease(p Params, r Reader, nonce string, broken rule) *Lease {
+	return &Lease{params: p, reader: r, broken: broken, nonce: nonce, snapshot: &Snapshot{params: p, broken: broken}}
+}
+
+// Snapshot is what queries read. It changes with Renew, Receive, StepBack and
+// Quarantine; the driver stores it where queries find it before it does anything
+// else: before it sends what Renew returned, and before the state steps back.
+func (l *Lease) Snapshot() *Snapshot { return l.snapshot }
+
+// change publishes a changed copy of the snapshot.
+func (l *Lease) change(f func(*Snapshot)) {
+	s := *l.snapshot
+	f(&s)
+	l.snapshot = &s
+}
+
+// Renew makes the next renewal. now is the anchor of a lease that answers it, so
+// the clocks must be read before it is sent, and applied must be what queries
+// already see. A renewal that is still unanswered is given up.
+//
+// It panics if applied is below what this life of the reader has reported: a state
+// that steps back without StepBack could be taken as fresh.
+func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
+	at := applied.Head.Position
+	if at < l.snapshot.reported && l.broken.keeps(ruleStepBack) {
+		panic(fmt.Sprintf("propagation: position %d after %d was reported, without a step back", at, l.snapshot.reported))
+	}
+	l.seq++
+	l.sent, l.pause = now, pausePeriod
+	l.pending = &sentRenewal{l.seq, now, at}
+	l.change(func(s *Snapshot) { s.reported = max(s.reported, at) })
+	return Renewal{
+		Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation,
+		Nonce: l.nonce, Session: l.session, Seq: l.seq,
+		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level,
+	}
+}
+
+// Read makes a question for the head. A strict query that arrived before the
+// clocks were read is served by the answer, and by that to any later question.
+func (l *Lease) Read(now Clocks) Read {
+	if len(l.reads) >= MaxReads {
+		l.reads = append(l.reads[:0], l.reads[1:]...)
+	}
+	l.seq++
+	l.reads = append(l.reads, sentRead{l.seq, now})
+	return Read{Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation, Nonce: l.nonce, Seq: l.seq}
+}
+
+// Receive takes in an answer. False says that it is not for a question of this
+// life, or that the question was given up: nothing changed.
+//
+// After a kind that Quarantines, the reader has no lease and renews no more until
+// StepBack; the driver stops answering.
+func (l *Lease) Receive(now Clocks, a Answer) bool {
+	ours := a.Cluster == l.reader.Cluster && a.Incarnation == l.reader.Incarnation
+	if a.Nonce != l.nonce || !ours && a.Kind != KindWrongIncarnation {
+		return false
+	}
+	if anchor, ok := l.answered(a.Seq); ok {
+		if a.Kind == KindHead {
+			l.learn(anchor, a.Head.Position)
+		}
+		return true
+	}
+	if l.pending == nil || a.Seq != l.pending.seq {
+		return false
+	}
+	asked := *l.pending
+	l.pending, l.pause = nil, pauseRetry
+	switch a.Kind {
+	case KindOpen:
+		l.session, l.pause = a.Session, pauseNone
+	case KindGrant:
+		l.take(now, asked, a)
+	case KindDraining:
+		l.pause = pausePeriod
+	case KindUnregistered:
+		l.pause = pausePeriod
+		l.change(func(s *Snapshot) { s.duration = 0 })
+	case KindFork, KindDiverged, KindWrongIncarnation:
+		l.Quarantine(a.Kind)
+		return true
+	case KindNotLeader, KindBusy:
+		return true // nothing was fenced: its head proves nothing
+	}
+	l.learn(asked.anchor, a.Head.Position)
+	return true
+}
+
+// take makes a granted lease the one in force.
+func (l *Lease) take(now Clocks, asked sentRenewal, a Answer) {
+	if a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position && l.broken.keeps(ruleFloorCheck|ruleJoiner) {
+		return // no such grant can have been made to this life
+	}
+	anchor := asked.anchor
+	if !l.broken.keeps(ruleAnchor) {
+		anchor = now
+	}
+	l.pause = pausePeriod
+	l.change(func(s *Snapshot) { s.anchor, s.duration = anchor, a.Duration })
+}
+
+// answered forgets the read of that number and returns its anchor.
+func (l *Lease) answered(seq uint64) (Clocks, bool) {
+	for i, r := range l.reads {
+		if r.seq == seq {
+			l.reads = append(l.reads[:i], l.reads[i+1:]...)
+			return r.anchor, true
+		}
+	}
+	return Clocks{}, false
+}
+
+func (l *Lease) learn(anchor Clocks, head event.Position) {
+	l.change(func(s *Snapshot) {
+		s.heads = s.heads.add(known{anchor, head}, maxReaderHeads)
+		s.head = max(s.head, head)
+	})
+}
+
+// StepBack forgets lease and session and begins a new life under a new nonce. The
+// driver calls it, and publishes the Snapshot, before it rebuilds the state or
+// bootstraps it from elsewhere. It also ends a quarantine.
+func (l *Lease) StepBack(nonce string) {
+	if !l.broken.keeps(ruleStepBack) {
+		return
+	}
+	l.nonce, l.session, l.pending, l.reads, l.pause = nonce, Session{}, nil, nil, pauseNone
+	l.change(func(s *Snapshot) {
+		*s = Snapshot{params: s.params, broken: s.broken, heads: s.heads, head: s.head}
+	})
+}
+
+// Rejoin is StepBack into another incarnation of the cluster: heads known of the
+// old one are forgotten too.
+func (l *Lease) Rejoin(incarnation, nonce string) {
+	l.reader.Incarnation = incarnation
+	l.StepBack(nonce)
+	l.snapshot = &Snapshot{params: l.params, broken: l.broken}
+}
+
+// Quarantine drops the lease and renews no more, until StepBack: the reader found,
+// or was told, that it is not sound.
+func (l *Lease) Quarantine(why Kind) {
+	l.session, l.pending = Session{}, nil
+	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })
+}
+
+// Next is how long to wait until the next Renew, which may be called earlier, for
+// instance when someone waits for a position that was just applied. jitter is
+// random, from 0 up to 1, drawn anew for each renewal. False: not before StepBack.
+func (l *Lease) Next(now Clocks, jitter float64) (time.Duration, bool) {
+	if l.snapshot.fault != "" {
+		return 0, false
+	}
+	var wait time.Duration
+	switch l.pause {
+	case pauseRetry:
+		wait = RetryEvery
+	case pausePeriod:
+		period := l.params.Lease(l.reader.Class) / RenewalsPerLease
+		wait = period - time.Duration(min(max(jitter, 0), 1)*float64(period)/RenewalsPerLease)
+	}
+	return max(0, wait-max(0, now.since(l.sent))), true
+}

@@ -1,0 +1,116 @@
+package propagation
+
+import (
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Session numbers what one leader opened for one life of a reader. A reader's
+// acknowledgements count only within one session. The zero Session is none.
+type Session struct {
+	Term   uint64 `json:"term"`   // of the leader
+	Number uint64 `json:"number"` // 1, 2, 3, ... within the term
+}
+
+// Renewal says what a reader has applied, and asks for a lease.
+type Renewal struct {
+	Replica     string `json:"replica"` // name in the roster
+	Cluster     string `json:"cluster"`
+	Incarnation string `json:"incarnation"`
+	// Nonce names one life of the reader: another after every start of the process
+	// and after every step back of its state.
+	Nonce   string  `json:"nonce"`
+	Session Session `json:"session"` // zero before the first OPEN
+	Seq     uint64  `json:"seq"`     // rises with every request of one life
+	// Position and Hash are the head of what the reader has applied and shows; what
+	// it has merely received does not count.
+	Position event.Position `json:"position"`
+	Hash     event.Hash     `json:"hash"`
+	// State is the digest of the reader's state at Position; zero if it has none.
+	State event.Hash `json:"state"`
+	// Level is the highest feature level that the reader supports.
+	Level uint32 `json:"level"`
+}
+
+// Read asks for the head of the log at some moment after the request was sent.
+// Any node may ask, in the roster or not.
+type Read struct {
+	Cluster     string `json:"cluster"`
+	Incarnation string `json:"incarnation"`
+	Nonce       string `json:"nonce"`
+	Seq         uint64 `json:"seq"`
+}
+
+// Kind says what an answer means. The names travel; never reuse one.
+type Kind string
+
+// Kinds of answers. All but NOT_LEADER and BUSY were given after a fence: their
+// sender led when the request had already arrived.
+const (
+	// KindOpen gives the reader a session. Nothing was acknowledged or granted.
+	KindOpen Kind = "OPEN"
+	// KindGrant gives a lease of Duration from the moment before the request left.
+	KindGrant Kind = "GRANT"
+	// KindBehind refuses a lease until the reader has caught up, or was upgraded.
+	KindBehind Kind = "BEHIND"
+	// KindDraining refuses a lease because the reader is about to go.
+	KindDraining Kind = "DRAINING"
+	// KindStale is for a request that a later one had overtaken; it changed nothing.
+	KindStale Kind = "STALE"
+	// KindUnregistered is for a reader that is not in the roster.
+	KindUnregistered Kind = "UNREGISTERED"
+	// KindWrongIncarnation is for a reader of another history. It must stop
+	// answering and bootstrap anew.
+	KindWrongIncarnation Kind = "WRONG_INCARNATION"
+	// KindFork is for a reader whose log differs from the committed one, is longer,
+	// or went back within a session. No lease in this session, ever.
+	KindFork Kind = "FORK"
+	// KindDiverged is for a reader that has the committed log but another state.
+	// No lease in this session, ever.
+	KindDiverged Kind = "DIVERGED"
+	// KindHead answers a Read.
+	KindHead Kind = "HEAD"
+	// KindNotLeader is given when the fence could not be committed.
+	KindNotLeader Kind = "NOT_LEADER"
+	// KindBusy is given at once when MaxWaiting requests wait already.
+	KindBusy Kind = "BUSY"
+)
+
+// Quarantines says whether a reader that gets this answer must stop answering
+// until it was built anew. Each is an alarm for both sides.
+func (k Kind) Quarantines() bool {
+	return k == KindFork || k == KindDiverged || k == KindWrongIncarnation
+}
+
+// Answer is what a leader says to a Renewal or a Read.
+type Answer struct {
+	Kind        Kind   `json:"kind"`
+	Cluster     string `json:"cluster"`
+	Incarnation string `json:"incarnation"`
+	Term        uint64 `json:"term"`
+
+	Nonce   string  `json:"nonce"`   // of the request
+	Seq     uint64  `json:"seq"`     // of the request
+	Session Session `json:"session"` // zero if the sender has none
+
+	// Duration is that of a granted lease, in nanoseconds.
+	Duration time.Duration `json:"duration_ns"`
+	// Floor is the least position that gets a lease.
+	Floor event.Position `json:"floor"`
+	// Head is the end of the committed log: what is not in it was committed after
+	// the request arrived. Zero with NOT_LEADER and BUSY.
+	Head event.Head `json:"head"`
+	// Reason is a sentence for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Ticket tells the requests of one tracker apart, so that its driver can route
+// the answers.
+type Ticket uint64
+
+// Reply is an answer on its way to whoever sent the request of that ticket.
+type Reply struct {
+	Ticket Ticket
+	Answer Answer
+}

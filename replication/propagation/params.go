@@ -1,0 +1,99 @@
+package propagation
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Fixed numbers of the protocol. Those that trade freshness against load are in
+// Params.
+const (
+	// TickEvery is the least time from the beginning of one tick to that of the
+	// next, so also the most that a request waits before its fence is proposed.
+	TickEvery = 100 * time.Millisecond
+	// FloorEvery is the least time between ticks begun for nothing but a floor.
+	// A floor rides for free on a tick that has requests.
+	FloorEvery = time.Second
+	// RenewalsPerLease says how often a reader renews within a lease, so how many
+	// renewals may be lost before it runs out.
+	RenewalsPerLease = 4
+	// RetryEvery is how long a reader waits after an answer that was no grant.
+	RetryEvery = 250 * time.Millisecond
+	// MaxWaiting bounds the requests that one tick answers; more are refused with
+	// BUSY. It is four times the number of readers that a roster may hold.
+	MaxWaiting = 4096
+	// MaxReads bounds the reads of the head that a reader has under way.
+	MaxReads = 64
+	// ClassTight is the class of readers with the short lease.
+	ClassTight = "tight"
+
+	// maxReaderHeads and maxLeaderHeads bound the known heads kept on each side.
+	// Beyond them the older ones are thinned out, which makes bounds coarser and
+	// never wrong.
+	maxReaderHeads = 16
+	maxLeaderHeads = 128
+)
+
+// Params are the durations of leases. They may differ between readers of one
+// cluster only while an operator changes them: a grant names its own duration.
+type Params struct {
+	// Duration (D) is how long a lease lasts, counted from before its request left.
+	Duration time.Duration
+	// Tight is D for the readers of ClassTight.
+	Tight time.Duration
+	// Drift (rho) is how far a clock's rate may be off, in thousandths: while d
+	// passes, a clock counts between d*(1-rho) and d*(1+rho).
+	Drift int
+	// Margin is added to the window for what arithmetic on clocks leaves out.
+	Margin time.Duration
+}
+
+// DefaultParams are leases of ten seconds, three for the tight class, over clocks
+// that are off by at most one percent.
+func DefaultParams() Params {
+	return Params{Duration: 10 * time.Second, Tight: 3 * time.Second, Drift: 10, Margin: 100 * time.Millisecond}
+}
+
+// maxDuration bounds D, so that no arithmetic here can overflow.
+const maxDuration = time.Hour
+
+// Validate says what is wrong with p.
+func (p Params) Validate() error {
+	switch {
+	case p.Duration < time.Second || p.Duration > maxDuration:
+		return fmt.Errorf("lease duration %v is not between 1s and %v", p.Duration, maxDuration)
+	case p.Tight < time.Second || p.Tight > p.Duration:
+		return fmt.Errorf("tight lease duration %v is not between 1s and %v", p.Tight, p.Duration)
+	case p.Drift < 1 || p.Drift > 200:
+		return fmt.Errorf("clock drift %d is not between 1 and 200 thousandths", p.Drift)
+	case p.Margin < 0 || p.Margin > time.Minute:
+		return fmt.Errorf("margin %v is not between 0 and 1m", p.Margin)
+	}
+	return nil
+}
+
+// Lease is D for readers of a class; a class that is not known has the default.
+func (p Params) Lease(class string) time.Duration {
+	if class == ClassTight {
+		return p.Tight
+	}
+	return p.Duration
+}
+
+// Window (W) is how long a leader waits on its own clock before it takes a lease
+// of duration d as run out: d*(1+rho)/(1-rho) and a margin, rounded up. The
+// reader's clock may be slow by rho and the leader's fast by rho.
+func (p Params) Window(d time.Duration) time.Duration {
+	fast, slow := time.Duration(1000+p.Drift), time.Duration(1000-p.Drift)
+	return (d*fast+slow-1)/slow + p.Margin
+}
+
+// atMost is the longest time that can have passed while a clock counted d.
+func (p Params) atMost(d time.Duration) time.Duration {
+	slow := time.Duration(1000 - p.Drift)
+	if d > math.MaxInt64/1000-slow {
+		return math.MaxInt64
+	}
+	return (d*1000 + slow - 1) / slow
+}

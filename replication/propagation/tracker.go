@@ -1,0 +1,199 @@
+package propagation
+
+import (
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Tracker is the leader's side of one term: who has applied which position, and
+// who may still answer as fresh. It is a state machine without locks: its driver
+// calls it from one goroutine, or under one lock, and never again once it knows
+// that the term is over; see the package comment for the order of calls.
+//
+// Nothing breaks if the driver learns late that it was deposed: what a deposed
+// leader may not say, it cannot say without an entry in the log.
+type Tracker struct {
+	params      Params
+	cluster     string
+	incarnation string
+	term        uint64
+	broken      rule // tests only
+
+	view   View
+	fenced event.Position // head when this leader last proved that it led
+	marks  heads          // what ticks proved about the head
+	floor  event.Position // no lease is granted below
+	grace  time.Duration  // until then, leases of earlier leaders may be in force
+	// former: readers removed before this term may hold leases until grace.
+	former bool
+
+	members  []*member // in order of name
+	gone     []*member // removed, but may hold a lease; in order of name
+	sessions uint64    // opened in this term
+
+	tickets    Ticket
+	waiting    []request // for the next tick
+	batch      []request // of the tick in flight
+	inFlight   bool
+	begun      Clocks        // when the tick in flight began
+	nextTick   time.Duration // not before
+	nextFloor  time.Duration // not before, for a tick that only carries a floor
+	floorAsked event.Position
+	fenceAsked bool
+}
+
+// request is a Renewal, or a Read in the same fields.
+type request struct {
+	ticket Ticket
+	read   bool
+	Renewal
+}
+
+// NewTracker returns the tracker of a leader that has just taken over. Before it
+// is called, the leader must have committed a first mark of its term and its own
+// state machine must have applied it: v is what that showed, and now a reading of
+// the clocks after that. Every term needs a tracker of its own; nothing is
+// carried over.
+func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v View) *Tracker {
+	return newTracker(p, cluster, incarnation, term, now, v, 0)
+}
+
+func newTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v View, broken rule) *Tracker {
+	t := &Tracker{
+		params: p, cluster: cluster, incarnation: incarnation, term: term, broken: broken,
+		view: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
+		nextTick: now.Monotonic, nextFloor: now.Monotonic, grace: now.Monotonic,
+	}
+	if !broken.keeps(ruleGainFloor) {
+		t.floor = 0
+	}
+	if broken.keeps(ruleGrace) {
+		t.grace += t.window(max(p.Duration, p.Tight))
+	}
+	t.former = v.Roster.Removed > v.Floor && broken.keeps(ruleFormer)
+	t.enroll(now.Monotonic, v.Roster, t.floor)
+	return t
+}
+
+func (t *Tracker) window(d time.Duration) time.Duration {
+	if !t.broken.keeps(ruleMargin) {
+		return d
+	}
+	return t.params.Window(d)
+}
+
+// Renew takes in a renewal; the answer comes with the tick that it joins. False
+// says that too many wait: the caller answers Busy.
+func (t *Tracker) Renew(q Renewal) (Ticket, bool) { return t.take(request{Renewal: q}) }
+
+// Read takes in a question for the head, as Renew does a renewal.
+func (t *Tracker) Read(q Read) (Ticket, bool) {
+	return t.take(request{read: true, Renewal: Renewal{
+		Cluster: q.Cluster, Incarnation: q.Incarnation, Nonce: q.Nonce, Seq: q.Seq,
+	}})
+}
+
+func (t *Tracker) take(q request) (Ticket, bool) {
+	if len(t.waiting) >= MaxWaiting {
+		return 0, false
+	}
+	t.tickets++
+	q.ticket = t.tickets
+	t.waiting = append(t.waiting, q)
+	return q.ticket, true
+}
+
+// Busy is the answer to a request that was refused because too many wait.
+func (t *Tracker) Busy(nonce string, seq uint64) Answer {
+	return Answer{
+		Kind: KindBusy, Cluster: t.cluster, Incarnation: t.incarnation, Term: t.term, Nonce: nonce, Seq: seq,
+		Reason: "Too many requests wait for this leader; ask again.",
+	}
+}
+
+// Observe takes in what the leader's own state machine shows, whenever the driver
+// likes: after every batch, or only before it asks about a position. A view older
+// than one seen before is ignored.
+func (t *Tracker) Observe(now Clocks, v View) {
+	if v.Head.Position < t.view.Head.Position {
+		return
+	}
+	changed := v.Roster != t.view.Roster && v.Roster.At != t.view.Roster.At
+	v.Floor = max(v.Floor, t.view.Floor)
+	t.view = v
+	if changed {
+		t.enroll(now.Monotonic, v.Roster, v.Head.Position)
+	}
+}
+
+// Fence is the mark that a tick needs in the log. It proves leadership to whoever
+// asked before it was proposed, and makes a floor durable.
+type Fence struct {
+	Term  uint64
+	Head  event.Head
+	Floor event.Position
+}
+
+// BeginTick begins a tick if one is due: the requests received so far are its
+// batch, and nothing that arrives later joins it. The driver then commits the
+// fence, and ends the tick with EndTick or FailTick.
+func (t *Tracker) BeginTick(now Clocks) (Fence, bool) {
+	if at, ok := t.tickDue(); !ok || now.Monotonic < at {
+		return Fence{}, false
+	}
+	t.batch, t.waiting = t.waiting, t.batch[:0]
+	t.inFlight, t.fenceAsked, t.begun = true, false, now
+	t.nextTick = now.Monotonic + TickEvery
+	if t.floorAsked > t.view.Floor {
+		t.nextFloor = now.Monotonic + FloorEvery
+	}
+	return Fence{Term: t.term, Head: t.view.Head, Floor: max(t.floorAsked, t.view.Floor)}, true
+}
+
+// tickDue is when the next tick may begin; false: nothing asks for one.
+func (t *Tracker) tickDue() (time.Duration, bool) {
+	switch {
+	case t.inFlight:
+		return 0, false
+	case len(t.waiting) > 0 || t.fenceAsked:
+		return t.nextTick, true
+	case t.floorAsked > t.view.Floor:
+		return max(t.nextTick, t.nextFloor), true
+	}
+	return 0, false
+}
+
+// NextTick is how long the driver may sleep until BeginTick has something to do,
+// if nothing arrives before; false: until something arrives.
+func (t *Tracker) NextTick(now Clocks) (time.Duration, bool) {
+	at, ok := t.tickDue()
+	return max(0, at-now.Monotonic), ok
+}
+
+// FailTick ends a tick whose fence was not committed, or not certainly. All of
+// its requests are answered NOT_LEADER.
+func (t *Tracker) FailTick() []Reply {
+	replies := t.refuse(t.batch)
+	t.inFlight, t.batch = false, t.batch[:0]
+	return replies
+}
+
+// Close answers NOT_LEADER to all who wait. The tracker is not used afterwards.
+func (t *Tracker) Close() []Reply {
+	replies := append(t.FailTick(), t.refuse(t.waiting)...)
+	t.waiting = nil
+	return replies
+}
+
+func (t *Tracker) refuse(batch []request) []Reply {
+	replies := make([]Reply, 0, len(batch))
+	for i := range batch {
+		q := &batch[i]
+		replies = append(replies, Reply{q.ticket, Answer{
+			Kind: KindNotLeader, Cluster: t.cluster, Incarnation: t.incarnation, Term: t.term, Nonce: q.Nonce, Seq: q.Seq,
+			Reason: "This node could not prove that it leads; ask the leader.",
+		}})
+	}
+	return replies
+}
