@@ -163,9 +163,6 @@ func (c *codec) appendValue(b []byte, v reflect.Value) []byte {
 	case model.Map:
 		return c.appendMap(b, v)
 	case model.String:
-		if c.document {
-			return appendPercentEncoded(b, v.String())
-		}
 		return appendText(b, v.String())
 	case model.Integer:
 		return strconv.AppendInt(b, v.Int(), 10)
@@ -232,19 +229,4 @@ func appendText(b []byte, s string) []byte {
 func inXML(r rune, size int) bool {
 	return r >= 0x20 && r <= 0xD7FF || r == '\t' || r == '\n' ||
 		r >= 0xE000 && r <= 0xFFFD && (r != utf8.RuneError || size > 1) || r >= 0x10000
-}
-
-// appendPercentEncoded appends a policy document as IAM writes it: everything but
-// the unreserved characters of RFC 3986 encoded.
-func appendPercentEncoded(b []byte, s string) []byte {
-	const digits = "0123456789ABCDEF"
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~' {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return b
 }

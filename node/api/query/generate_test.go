@@ -3,7 +3,6 @@ package query
 import (
 	"encoding/base64"
 	"math/rand/v2"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -140,7 +139,6 @@ func (g *generator) accept(s *model.Shape, text string) *string {
 }
 
 // plain turns a value into what botocore has for it, as JSON would hold it.
-// Policy documents are as they are on the wire.
 func plain(c *codec, v reflect.Value) any {
 	if c.pointer {
 		if v.IsNil() {
@@ -180,31 +178,6 @@ func plain(c *codec, v reflect.Value) any {
 		return v.String()
 	default:
 		return v.Interface()
-	}
-}
-
-// encodeDocuments changes the policy documents of an output into what a client
-// gets to see.
-func encodeDocuments(c *codec, v reflect.Value) {
-	if c.pointer {
-		if v.IsNil() {
-			return
-		}
-		v = v.Elem()
-	}
-	switch c.shape.Kind {
-	case model.Structure:
-		for i := range c.fields {
-			encodeDocuments(c.fields[i].codec, v.Field(c.fields[i].index))
-		}
-	case model.List:
-		for i := range v.Len() {
-			encodeDocuments(c.elem, v.Index(i))
-		}
-	case model.String:
-		if c.shape.Name == "policyDocumentType" {
-			v.SetString(strings.ReplaceAll(url.QueryEscape(v.String()), "+", "%20"))
-		}
 	}
 }
 

@@ -19,7 +19,6 @@ type codec struct {
 	fields  []field      // of a structure
 	goType  reflect.Type // without the pointer
 
-	document bool // a policy document, percent-encoded in answers
 }
 
 type field struct {
@@ -60,7 +59,7 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 	if depth > MaxDepth {
 		panic(fmt.Sprintf("shape %s nests deeper than %d", shape.Name, MaxDepth))
 	}
-	c := &codec{shape: shape, goType: t, document: shape.Name == "policyDocumentType"}
+	c := &codec{shape: shape, goType: t}
 	if t.Kind() == reflect.Pointer {
 		c.pointer, c.goType = true, t.Elem()
 	}

@@ -134,9 +134,6 @@ func TestEveryOperationWithTheSDK(t *testing.T) {
 				if diff := cmp.Diff(in.Interface(), got, ignoreUnsent); diff != "" {
 					t.Fatalf("seed %d: sent and decoded differ:\n%s", seed, diff)
 				}
-				if op.Output != nil {
-					encodeDocuments(outputCodec(op, outType), out.Elem())
-				}
 				if diff := cmp.Diff(out.Interface(), answered, ignoreUnsent); diff != "" {
 					t.Fatalf("seed %d: answered and received differ:\n%s", seed, diff)
 				}
