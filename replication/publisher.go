@@ -126,7 +126,7 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 	p.cfg.Logger.Info("publishing to the stream", "stream", name, "next", next)
 	check := time.NewTicker(checkInterval)
 	defer check.Stop()
-	w := &pipeline{js: p.js, subject: s.CachedInfo().Config.Subjects[0], next: next}
+	w := &sending{js: p.js, subject: s.CachedInfo().Config.Subjects[0], next: next}
 	for {
 		changed := p.cfg.Changed() // before Read, lest a batch come between the two
 		if now := streamName(p.cfg.Cluster()); now != name {
@@ -168,8 +168,8 @@ func (p *Publisher) begun(ctx context.Context) (identity.Cluster, error) {
 	}
 }
 
-// pipeline publishes batches with up to window of them unacknowledged.
-type pipeline struct {
+// sending publishes batches with up to window of them unacknowledged.
+type sending struct {
 	js      jetstream.JetStream
 	subject string
 	next    event.Position           // to be published
@@ -179,7 +179,7 @@ type pipeline struct {
 }
 
 // fill publishes while there are batches and room.
-func (w *pipeline) fill(events Events) (err error) {
+func (w *sending) fill(events Events) (err error) {
 	for len(w.unacked) < window {
 		if len(w.ahead) == 0 {
 			if w.ahead, err = events.Read(w.next, window, readAhead); err != nil {
@@ -202,7 +202,7 @@ func (w *pipeline) fill(events Events) (err error) {
 }
 
 // oldest returns where the oldest unacknowledged batch's fate will arrive.
-func (w *pipeline) oldest() (<-chan *jetstream.PubAck, <-chan error) {
+func (w *sending) oldest() (<-chan *jetstream.PubAck, <-chan error) {
 	if len(w.unacked) == 0 {
 		return nil, nil
 	}
@@ -210,7 +210,7 @@ func (w *pipeline) oldest() (<-chan *jetstream.PubAck, <-chan error) {
 }
 
 // acknowledged takes the oldest batch out of the window.
-func (w *pipeline) acknowledged(ack *jetstream.PubAck) error {
+func (w *sending) acknowledged(ack *jetstream.PubAck) error {
 	if at := w.next - event.Position(len(w.unacked)); ack.Sequence != uint64(at) {
 		return fmt.Errorf("batch %d was stored at sequence %d", at, ack.Sequence)
 	}
@@ -221,7 +221,7 @@ func (w *pipeline) acknowledged(ack *jetstream.PubAck) error {
 }
 
 // room returns changed when there is room for what changed brings.
-func (w *pipeline) room(changed <-chan struct{}) <-chan struct{} {
+func (w *sending) room(changed <-chan struct{}) <-chan struct{} {
 	if len(w.unacked) < window {
 		return changed
 	}

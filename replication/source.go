@@ -198,23 +198,20 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 
 // Tail hands the batches from position from on to take, in order and some at a
 // time, as the bytes that the writer stores. At the head it waits for more until
-// wait is over. The bytes are unproved. It returns how many it handed on; an error
-// of take ends it.
-func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Position, wait time.Duration, take func([][]byte) error) (n int, err error) {
+// wait is over. The bytes are unproved. It returns the head that the writer had when
+// it began to answer; an error of take ends it.
+func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Position, wait time.Duration, take func([][]byte) error) (head event.Position, err error) {
 	q := history(c)
 	q.Set("from", strconv.FormatUint(uint64(from), 10))
 	q.Set("wait", wait.String())
-	return s.events(ctx, q, wait+answerTimeout, take)
-}
-
-// events asks for batches. Once some were handed on, no other writer is asked.
-func (s *Source) events(ctx context.Context, q url.Values, patience time.Duration, take func([][]byte) error) (n int, err error) {
+	n := 0
 	err = s.each(ctx, func(base string) error {
-		a, err := s.get(ctx, http.MethodGet, base, EventsPath, q, patience)
+		a, err := s.get(ctx, http.MethodGet, base, EventsPath, q, wait+answerTimeout)
 		if err != nil {
 			return err
 		}
 		defer a.Close()
+		head = a.head()
 		err = readFrames(a, func(batches [][]byte) error {
 			n += len(batches)
 			if err := take(batches); err != nil {
@@ -224,7 +221,7 @@ func (s *Source) events(ctx context.Context, q url.Values, patience time.Duratio
 		})
 		var end final
 		if err != nil && n > 0 && !errors.As(err, &end) {
-			s.rotate() // the reader asks again, from where this one broke off
+			s.rotate() // what came is good; the rest is asked for elsewhere
 			return nil
 		}
 		return err
@@ -232,7 +229,7 @@ func (s *Source) events(ctx context.Context, q url.Values, patience time.Duratio
 	if err == nil && n == 0 {
 		s.rotate() // nothing new here; the next writer may know more
 	}
-	return n, err
+	return head, err
 }
 
 // readFrames reads what sender.send wrote and hands on what is there, up to the

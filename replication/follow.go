@@ -1,0 +1,192 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Limits of following the stream.
+const (
+	// pullMessages and pullBytes bound what NATS may have on its way to a follower.
+	pullMessages = 4096
+	pullBytes    = 8 << 20
+	// pullHeartbeat is how often NATS shows that it is there; two may be missed.
+	pullHeartbeat = 2 * time.Second
+	pullExpiry    = 30 * time.Second
+	// consumerExpiry is when NATS forgets a follower that is gone.
+	consumerExpiry = 30 * time.Second
+	detachTimeout  = 500 * time.Millisecond
+	// probeInterval is about how often a writer is asked for its head meanwhile.
+	probeInterval = 2 * time.Second
+	// patience is how long a feed may take to bring what is known to exist.
+	patience = 500 * time.Millisecond
+)
+
+var errDisconnected = errors.New("the connection to NATS is lost")
+
+// follow follows the stream of the state's generation until that fails, and says
+// whether it was of any use.
+func (f *Follower) follow(ctx context.Context) bool {
+	at := f.at.Load()
+	feed := newFeed(ctx, streamName(at.cluster))
+	err := f.consume(feed, at)
+	f.flush(ctx, feed)
+	if cause := feed.end(nil); cause != nil {
+		err = cause
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	f.problem("the stream is left for a writer's event tail", fmt.Errorf("%s: %w", feed.stream, err))
+	return feed.applied.Load() && !errors.Is(err, errLate)
+}
+
+// consume receives the stream's messages from the follower's place on, and returns
+// when the feed has ended.
+func (f *Follower) consume(feed *feed, at *place) error {
+	consumer, err := f.attach(feed.ctx, at)
+	if err != nil {
+		return err
+	}
+	f.note(func(s *Status) { s.Mode, s.Stream = Streaming, feed.stream })
+	conn := f.cfg.Link.conn
+	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer conn.RemoveStatusListener(lost)
+
+	received := make(chan []byte, pullMessages)
+	consuming, err := consumer.Consume(
+		func(m jetstream.Msg) {
+			select {
+			case received <- m.Data():
+			case <-feed.ctx.Done():
+			}
+		},
+		jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes),
+		jetstream.PullHeartbeat(pullHeartbeat), jetstream.PullExpiry(pullExpiry),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { feed.end(err) }),
+	)
+	if err != nil {
+		return fmt.Errorf("consume: %w", err)
+	}
+	var helpers sync.WaitGroup
+	helpers.Go(func() { f.gather(feed, received) })
+	helpers.Go(func() { f.probe(feed) })
+	f.watch(feed, lost)
+	consuming.Stop()
+	<-consuming.Closed()
+	helpers.Wait()
+	f.detach(consumer)
+	return nil
+}
+
+// attach makes a consumer that begins behind the follower's head.
+func (f *Follower) attach(ctx context.Context, at *place) (jetstream.Consumer, error) {
+	if !f.cfg.Link.Connected() {
+		return nil, errDisconnected
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := f.cfg.Link.js.Stream(ctx, streamName(at.cluster))
+	if err != nil {
+		return nil, fmt.Errorf("look at it: %w", err)
+	}
+	next := uint64(at.head.Position) + 1
+	switch state := s.CachedInfo().State; {
+	case state.LastSeq+1 < next:
+		return nil, fmt.Errorf("it ends at %d: %w", state.LastSeq, errLate)
+	case state.FirstSeq > next:
+		return nil, fmt.Errorf("it begins at %d only", state.FirstSeq)
+	}
+	consumer, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next,
+		AckPolicy:     jetstream.AckNonePolicy,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: consumerExpiry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a consumer: %w", err)
+	}
+	return consumer, nil
+}
+
+// detach removes a consumer, if that is possible at once; else it expires.
+func (f *Follower) detach(consumer jetstream.Consumer) {
+	if !f.cfg.Link.Connected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), detachTimeout)
+	defer cancel()
+	info := consumer.CachedInfo()
+	if err := f.cfg.Link.js.DeleteConsumer(ctx, info.Stream, info.Name); err != nil {
+		f.cfg.Logger.Debug("a consumer is left to expire", "error", err)
+	}
+}
+
+// gather puts what was received, as much as there is at a time.
+func (f *Follower) gather(feed *feed, received <-chan []byte) {
+	for {
+		var batches [][]byte
+		select {
+		case b := <-received:
+			batches = append(batches, b)
+		case <-feed.ctx.Done():
+			return
+		}
+		for size := len(batches[0]); len(received) > 0 && len(batches) < chunkBatches && size < chunkBytes; {
+			b := <-received
+			batches = append(batches, b)
+			size += len(b)
+		}
+		if f.put(feed, batches) != nil {
+			return
+		}
+	}
+}
+
+// probe asks a writer for its head now and then: a stream that nobody publishes to
+// looks like one that is idle.
+func (f *Follower) probe(feed *feed) {
+	for pause(feed.ctx, probeInterval/2+rand.N(probeInterval)) == nil {
+		head, err := f.cfg.Source.Head(feed.ctx, f.at.Load().cluster)
+		if err == nil { // without a writer there is nothing to compare with
+			f.Expect(head)
+		}
+	}
+}
+
+// watch ends a feed that makes no progress although more is known to exist, or
+// that lost its connection. It returns when the feed has ended.
+func (f *Follower) watch(feed *feed, lost <-chan nats.Status) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	from, armed := f.at.Load().head.Position, true
+	for {
+		select {
+		case <-feed.ctx.Done():
+			return
+		case <-lost:
+			feed.end(errDisconnected)
+			return
+		case <-f.expected:
+		case <-late.C:
+			armed = false
+			now, target := f.at.Load().head.Position, event.Position(f.target.Load())
+			if now == from && now < target {
+				feed.end(fmt.Errorf("position %d exists: %w", target, errLate))
+				return
+			}
+		}
+		if now := f.at.Load().head.Position; !armed && now < event.Position(f.target.Load()) {
+			from, armed = now, true
+			late.Reset(patience)
+		}
+	}
+}

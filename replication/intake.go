@@ -1,0 +1,201 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// intakeChunks bounds what was received but not yet applied.
+const intakeChunks = 16
+
+// feed is one attempt to receive batches in order, from the stream or a tail. It
+// ends with its first failure; what it brought after that is not looked at.
+type feed struct {
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	stream  string      // empty for a tail
+	applied atomic.Bool // something that it brought was
+}
+
+// errEnded is the cause of a feed that ended without a failure.
+var errEnded = errors.New("the feed ended")
+
+func newFeed(ctx context.Context, stream string) *feed {
+	f := &feed{stream: stream}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	return f
+}
+
+// end ends the feed, unless it has ended, and returns the failure it ended with.
+func (f *feed) end(failure error) error {
+	if failure == nil {
+		failure = errEnded
+	}
+	f.cancel(failure)
+	if cause := context.Cause(f.ctx); !errors.Is(cause, errEnded) {
+		return cause
+	}
+	return nil
+}
+
+// chunk is some consecutive batches on their way from a feed to the sink.
+type chunk struct {
+	feed    *feed
+	bytes   [][]byte
+	batches []*event.Batch // the sound ones at the beginning
+	err     error          // what is wrong with the one after them
+	decoded chan struct{}  // closed when batches and err are set
+	applied chan struct{}  // closed when the chunk is done with
+}
+
+// put hands batches to the decoders and, behind what was put before, to the sink.
+func (f *Follower) put(from *feed, batches [][]byte) error {
+	_, err := f.enqueue(from.ctx, &chunk{feed: from, bytes: batches})
+	return err
+}
+
+// flush waits until everything that a feed put is applied or refused.
+func (f *Follower) flush(ctx context.Context, from *feed) {
+	c, err := f.enqueue(ctx, &chunk{feed: from})
+	if err != nil {
+		return
+	}
+	select {
+	case <-c.applied:
+	case <-ctx.Done():
+	}
+}
+
+// enqueue has a chunk decoded beside the others. At most intakeChunks and one are
+// under way, because each has a place in the queue or is the one being applied.
+func (f *Follower) enqueue(ctx context.Context, c *chunk) (*chunk, error) {
+	c.decoded, c.applied = make(chan struct{}), make(chan struct{})
+	select {
+	case f.intake <- c:
+		go c.decode()
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (c *chunk) decode() {
+	defer close(c.decoded)
+	if len(c.bytes) == 0 {
+		return
+	}
+	c.batches = make([]*event.Batch, 0, len(c.bytes))
+	for _, b := range c.bytes {
+		batch, err := wire.DecodeBatch(b)
+		if err != nil {
+			c.err = fmt.Errorf("%w: %w", ErrRefused, err)
+			return
+		}
+		c.batches = append(c.batches, batch)
+	}
+	c.bytes = nil
+}
+
+// applyAll is the one place that applies: chunk by chunk, in the order they were
+// put. Its error is the sink's.
+func (f *Follower) applyAll(ctx context.Context) error {
+	for {
+		select {
+		case c := <-f.intake:
+			<-c.decoded
+			if err := f.apply(c); err != nil {
+				return err
+			}
+			close(c.applied)
+		case <-ctx.Done():
+			f.abandon()
+			return ctx.Err()
+		}
+	}
+}
+
+// abandon waits for the decoders of what will not be applied any more.
+func (f *Follower) abandon() {
+	for {
+		select {
+		case c := <-f.intake:
+			<-c.decoded
+		default:
+			return
+		}
+	}
+}
+
+// apply hands the part of a chunk that continues the history to the sink, and ends
+// the feed when there is another part.
+func (f *Follower) apply(c *chunk) error {
+	if c.feed.ctx.Err() != nil {
+		return nil
+	}
+	run, refused := f.sift(c.batches)
+	if refused == nil {
+		refused = c.err
+	}
+	if len(run) > 0 {
+		if err := f.cfg.Sink.Apply(run); err != nil {
+			return fmt.Errorf("apply batches %d to %d: %w", run[0].Position, run[len(run)-1].Position, err)
+		}
+		c.feed.applied.Store(true)
+		for _, b := range run {
+			f.known[b.Position%recent] = b.Head()
+		}
+		before := f.at.Load().cluster
+		f.settle(f.cfg.Sink.Snapshot())
+		f.count(len(run))
+		if now := f.at.Load().cluster; now != before && c.feed.stream != "" {
+			c.feed.end(fmt.Errorf("%s replaces it", streamName(now)))
+		}
+	}
+	if refused != nil {
+		f.note(func(s *Status) { s.Refused++ })
+		c.feed.end(refused)
+	}
+	return nil
+}
+
+// sift returns the batches that continue the history, and why the first other one
+// does not. Those that are known already are left out.
+func (f *Follower) sift(batches []*event.Batch) (run []*event.Batch, refused error) {
+	at := f.at.Load()
+	head := at.head
+	for i, b := range batches {
+		known := f.known[b.Position%recent]
+		switch {
+		case !f.mine(at, b):
+			return run, fmt.Errorf("%w: batch %d is of cluster %q, incarnation %q", ErrRefused, b.Position, b.Cluster, b.Incarnation)
+		case b.Position <= head.Position && known.Position == b.Position && known.Hash != b.Hash:
+			return run, fmt.Errorf("%w: another batch %d was applied", ErrRefused, b.Position)
+		case b.Position <= head.Position:
+			continue
+		case b.Position > head.Position+1:
+			return run, fmt.Errorf("%w: batch %d after %d", ErrRefused, b.Position, head.Position)
+		case b.Prev != head.Hash:
+			return run, fmt.Errorf("%w: batch %d follows another batch %d", ErrRefused, b.Position, head.Position)
+		}
+		if run == nil {
+			run = make([]*event.Batch, 0, len(batches)-i)
+		}
+		run = append(run, b)
+		head = b.Head()
+	}
+	return run, nil
+}
+
+// mine says whether a batch is of the history that is followed. Before its first
+// batch that can be any of the cluster.
+func (f *Follower) mine(at *place, b *event.Batch) bool {
+	if at.head.Position == 0 {
+		return f.cfg.Cluster == "" || f.cfg.Cluster == b.Cluster
+	}
+	return b.Cluster == at.cluster.ID && b.Incarnation == at.cluster.Incarnation
+}
