@@ -11,9 +11,8 @@
 // Lists are ".member.N", maps ".entry.N.key" and ".entry.N.value"; "Tags=" is an
 // empty list; parameters that the operation does not know are passed over. In
 // answers the lists and maps of the outermost structure are there even when they
-// are empty, elsewhere where they are not nil. Policy documents (the model's
-// policyDocumentType) are given to this package as they are, and written
-// percent-encoded by RFC 3986, as IAM does.
+// are empty, elsewhere where they are not nil. Strings are written as they are:
+// what IAM answers percent-encoded, policy documents, the actions encode.
 package query
 
 import (
