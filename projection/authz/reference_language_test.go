@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -62,9 +63,14 @@ func refStatements(doc map[string]any) []map[string]any {
 // IAM User Guide: IAM JSON policy elements: Version.
 func refVariables(doc map[string]any) bool { return doc["Version"] == "2012-10-17" }
 
-// refPattern is a pattern after variables were filled in: literal pieces and
-// wildcards apart, so that a value with an asterisk in it stays a literal.
+// refPattern is a pattern after variables were filled in, as a regular
+// expression and as plain text. The value of a variable is a literal, wildcards
+// in it are characters.
 type refPattern struct{ re, literal string }
+
+// refBorder stands for the five colons between the fields of an ARN in values
+// that are matched field by field.
+const refBorder = "\x00"
 
 // A policy variable: a key, perhaps with a default in single quotes. The three
 // escapes ${*}, ${?} and ${$} stand for the character alone.
@@ -73,32 +79,43 @@ var refVariable = regexp.MustCompile(`\$\{([^}']*?)(?:,\s*'([^']*)')?\s*\}`)
 
 // refExpand fills in variables and turns wildcards into a regular expression.
 // It fails when a variable has neither value nor default: such an entry
-// matches nothing.
-func refExpand(text string, variables bool, ctx refContext) (p refPattern, ok bool) {
-	wild := func(s string) {
-		p.literal += s
-		for _, r := range s {
-			switch r {
-			case '*':
-				p.re += ".*"
-			case '?':
-				p.re += "."
-			default:
-				p.re += regexp.QuoteMeta(string(r))
-			}
-		}
-	}
+// matches nothing. With fields, wildcards do not match a refBorder, except an
+// asterisk at the end of a field, and a colon is a border too.
+func refExpand(text string, variables, fields bool, ctx refContext) (p refPattern, ok bool) {
 	literal := func(s string) {
 		p.literal += s
-		p.re += regexp.QuoteMeta(s)
+		s = regexp.QuoteMeta(s)
+		if fields {
+			s = strings.ReplaceAll(s, ":", "[:"+refBorder+"]")
+		}
+		p.re += s
+	}
+	wild := func(s string, last bool) {
+		for i, r := range s {
+			rest := strings.TrimLeft(s[i:], "*")
+			switch {
+			case r == '*' && (!fields || rest == "" && last || strings.HasPrefix(rest, ":")):
+				p.re += ".*"
+			case r == '*':
+				p.re += "[^" + refBorder + "]*"
+			case r == '?' && fields:
+				p.re += "[^" + refBorder + "]"
+			case r == '?':
+				p.re += "."
+			default:
+				literal(string(r))
+				continue
+			}
+			p.literal += string(r)
+		}
 	}
 	if !variables {
-		wild(text)
+		wild(text, true)
 		return p, true
 	}
 	last := 0
 	for _, m := range refVariable.FindAllStringSubmatchIndex(text, -1) {
-		wild(text[last:m[0]])
+		wild(text[last:m[0]], false)
 		last = m[1]
 		key := strings.TrimSpace(text[m[2]:m[3]])
 		if key == "*" || key == "?" || key == "$" {
@@ -115,19 +132,36 @@ func refExpand(text string, variables bool, ctx refContext) (p refPattern, ok bo
 			return p, false
 		}
 	}
-	wild(text[last:])
+	wild(text[last:], true)
 	return p, true
 }
 
+// refCompiled remembers regular expressions, which cost far more to compile
+// than to match.
+var (
+	refCompiled   = map[string]*regexp.Regexp{}
+	refCompiledMu sync.Mutex
+)
+
 func refGlob(re, s string) bool {
-	return regexp.MustCompile(`(?s)\A(?:` + re + `)\z`).MatchString(s)
+	refCompiledMu.Lock()
+	compiled, ok := refCompiled[re]
+	if !ok {
+		if len(refCompiled) > 20_000 {
+			clear(refCompiled)
+		}
+		compiled = regexp.MustCompile(`(?s)\A(?:` + re + `)\z`)
+		refCompiled[re] = compiled
+	}
+	refCompiledMu.Unlock()
+	return compiled.MatchString(s)
 }
 
 // refAction: * and ? anywhere, letter case ignored, no variables.
 // IAM User Guide: IAM JSON policy elements: Action.
 func refAction(patterns []string, action string) bool {
 	for _, p := range patterns {
-		e, _ := refExpand(strings.ToLower(p), false, refContext{})
+		e, _ := refExpand(strings.ToLower(p), false, false, refContext{})
 		if refGlob(e.re, strings.ToLower(action)) {
 			return true
 		}
@@ -135,10 +169,13 @@ func refAction(patterns []string, action string) bool {
 	return false
 }
 
-// refResource: letter case counts; an asterisk may run over colons; an ARN with
-// fewer than six parts is completed with asterisks.
+// refResource: letter case counts. A wildcard stays inside its field of the ARN,
+// except that an asterisk at the end of a field may run over colons, and that
+// the sixth field may have colons of its own. An ARN with fewer than six fields
+// is completed with asterisks, unless one that it has reaches over the rest.
 // IAM User Guide: IAM JSON policy elements: Resource.
 func refResource(patterns []string, resource string, variables bool, ctx refContext) bool {
+	resource = strings.Replace(resource, ":", refBorder, 5)
 	for _, p := range patterns {
 		if p == "*" {
 			return true
@@ -147,11 +184,14 @@ func refResource(patterns []string, resource string, variables bool, ctx refCont
 		if variables {
 			outside = refVariable.ReplaceAllString(p, "x")
 		}
-		for n := strings.Count(outside, ":"); strings.HasPrefix(p, "arn:") && n < 5; n++ {
-			p += ":*"
+		forms := []string{p}
+		if n := strings.Count(outside, ":"); strings.HasPrefix(p, "arn:") && n < 5 {
+			forms = append(forms, p+strings.Repeat(":*", 5-n))
 		}
-		if e, ok := refExpand(p, variables, ctx); ok && refGlob(e.re, resource) {
-			return true
+		for _, form := range forms {
+			if e, ok := refExpand(form, variables, true, ctx); ok && refGlob(e.re, resource) {
+				return true
+			}
 		}
 	}
 	return false
@@ -278,7 +318,7 @@ var refNegated = map[string]string{
 // dates, binary values and addresses.
 func refCompare(op, got, want string, variables bool, ctx refContext) bool {
 	if strings.HasPrefix(op, "String") || strings.HasPrefix(op, "Arn") || op == "Bool" {
-		e, ok := refExpand(want, variables, ctx)
+		e, ok := refExpand(want, variables, false, ctx)
 		if !ok {
 			return false
 		}
@@ -355,7 +395,7 @@ func refArn(want, got string, variables bool, ctx refContext) bool {
 		return false
 	}
 	for i := range parts {
-		e, ok := refExpand(parts[i], variables, ctx)
+		e, ok := refExpand(parts[i], variables, false, ctx)
 		if !ok || !refGlob(e.re, values[i]) {
 			return false
 		}

@@ -144,7 +144,7 @@ func refRoot(p, self string) string {
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" || parts[5] != "root" {
 		return ""
 	}
-	if !strings.HasPrefix(self, "arn:"+parts[1]+":") {
+	if self != "" && !strings.HasPrefix(self, "arn:"+parts[1]+":") {
 		return ""
 	}
 	return parts[4]
@@ -166,7 +166,7 @@ func refNotNames(element any, deny bool, c *refCase) bool {
 	}
 	account, issuer, self := c.identities()
 	for _, id := range []string{account, issuer, self} {
-		if id == "" {
+		if id == "" || id == self && c.Request.Type == "root" { // root is its account
 			continue
 		}
 		only := *c
@@ -224,10 +224,9 @@ type refResult struct {
 	allow int
 }
 
-func refPolicy(doc map[string]any, c *refCase, withPrincipal bool) refResult {
+func refPolicy(doc map[string]any, c *refCase, ctx refContext, withPrincipal bool) refResult {
 	var res refResult
 	variables := refVariables(doc)
-	ctx := newRefContext(c.Request.Context, c.Request.Multivalued)
 	for _, s := range refStatements(doc) {
 		deny := s["Effect"] == "Deny"
 		names := refDirect
@@ -297,11 +296,12 @@ func refDecide(c *refCase) string {
 	entity := c.hasEntity()
 	linked := refLinked(issuer) || refLinked(self)
 
+	ctx := newRefContext(r.Context, r.Multivalued)
 	deny := false
 	every := func(policies []map[string]any, withPrincipal bool) (allows int, all bool) {
 		all = true
 		for _, p := range policies {
-			res := refPolicy(p, c, withPrincipal)
+			res := refPolicy(p, c, ctx, withPrincipal)
 			deny = deny || res.deny
 			allows = max(allows, res.allow)
 			all = all && res.allow > 0
