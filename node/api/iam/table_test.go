@@ -51,8 +51,6 @@ var notYet = strings.Fields(`
 	GenerateOrganizationsAccessReport GenerateServiceLastAccessedDetails GetOrganizationsAccessReport GetServiceLastAccessedDetails
 	GetServiceLastAccessedDetailsWithEntities ListPoliciesGrantingServiceAccess
 
-	GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy SimulateCustomPolicy SimulatePrincipalPolicy
-
 	SetSecurityTokenServicePreferences
 `)
 

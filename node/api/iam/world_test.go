@@ -69,7 +69,9 @@ func (w *world) asUser(name string) {
 }
 
 func (w *world) call() *iam.Call {
-	return &iam.Call{Caller: w.caller, View: &projection.View{State: w.state.Snapshot()}, Now: w.now, Random: w.random, Seal: w.key}
+	p := projection.New()
+	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
+	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key}
 }
 
 // decide folds a command into the state.

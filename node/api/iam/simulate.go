@@ -1,0 +1,458 @@
+package iam
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+var simulateActions = []Action{
+	read("GetContextKeysForCustomPolicy", func(c *Call, _ *sdk.GetContextKeysForCustomPolicyInput) []Access { return c.anything() },
+		getContextKeysForCustomPolicy),
+	read("GetContextKeysForPrincipalPolicy", func(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) []Access {
+		return []Access{c.onSource(in.PolicySourceArn)}
+	}, getContextKeysForPrincipalPolicy),
+	read("SimulateCustomPolicy", func(c *Call, _ *sdk.SimulateCustomPolicyInput) []Access { return c.anything() }, simulateCustomPolicy),
+	read("SimulatePrincipalPolicy", func(c *Call, in *sdk.SimulatePrincipalPolicyInput) []Access {
+		return []Access{c.onSource(in.PolicySourceArn)}
+	}, simulatePrincipalPolicy),
+}
+
+// maxSimulated is how many decisions one page of a simulation may cost. With
+// many resources a page has fewer actions than asked for.
+const maxSimulated = 10_000
+
+// source finds the user, group or role that an ARN names.
+func (c *Call) source(arn *string) (entity, error) {
+	text := aws.ToString(arn)
+	rest, _ := strings.CutPrefix(text, "arn:aws:iam::"+string(c.Caller.Account)+":")
+	noun, path, _ := strings.Cut(rest, "/")
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindGroup, identity.KindRole} {
+		if noun != kind.Noun() || name == "" {
+			continue
+		}
+		if e, ok := c.entity(kind, name); ok && e.arn() == text {
+			return e, nil
+		}
+		return entity{}, fail(codeNoSuchEntity, "The %s with name %s cannot be found.", noun, name)
+	}
+	return entity{}, fail(codeInvalidInput, "Invalid Entity Arn: %s does not clearly define entity type and name.", text)
+}
+
+// onSource is the access to a user, group or role whose policies are simulated.
+func (c *Call) onSource(arn *string) Access {
+	if e, err := c.source(arn); err == nil {
+		return c.on(e.kind, &e.name)
+	}
+	return Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
+}
+
+// compiled checks and compiles a policy of a request. The kinds are tried in turn.
+func compiled(name string, source authz.SourceType, text string, kinds ...policy.Kind) (authz.Policy, error) {
+	doc, err := policy.Parse(text)
+	if err == nil {
+		for _, kind := range kinds {
+			if err = policy.Validate(doc, kind); err == nil {
+				return authz.Policy{Name: name, Source: source, Document: policy.Compile(doc)}, nil
+			}
+		}
+	}
+	if malformed := (*policy.MalformedError)(nil); errors.As(err, &malformed) {
+		return authz.Policy{}, fail(codeInvalidInput, "%s is malformed: %s", name, malformed.Message)
+	}
+	return authz.Policy{}, err
+}
+
+// given compiles the identity policies that a request brings. The length is not
+// checked: a policy may be simulated before it is cut to size.
+func given(list string, texts []string) ([]authz.Policy, error) {
+	var policies []authz.Policy
+	for i, text := range texts {
+		p, err := compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, policy.KindRole)
+		if err != nil {
+			return nil, err
+		}
+		policies = append(policies, p)
+	}
+	return policies, nil
+}
+
+// stored compiles a policy from the state.
+func stored(name, document string) (authz.Policy, error) {
+	doc, err := policy.Parse(document)
+	if err != nil {
+		return authz.Policy{}, fmt.Errorf("policy %s: %w", name, err)
+	}
+	return authz.Policy{Name: name, Document: policy.Compile(doc)}, nil
+}
+
+// policiesOf are the identity policies of a user with its groups, of a group, or
+// of a role. Managed ones are named as they are, inline ones by their owner too.
+func (c *Call) policiesOf(e entity) ([]authz.Policy, error) {
+	holders := []entity{e}
+	if u, ok := c.state().UserByID(e.id); ok {
+		for _, g := range c.groups(u) {
+			holders = append(holders, entityOfGroup(g))
+		}
+	}
+	var policies []authz.Policy
+	for _, h := range holders {
+		for _, id := range h.attached {
+			m, ok := c.state().PolicyByID(id)
+			if !ok {
+				continue
+			}
+			p, err := stored(m.Name, m.Document())
+			if err != nil {
+				return nil, err
+			}
+			policies = append(policies, p)
+		}
+		for _, inline := range h.inline {
+			p, err := stored(h.kind.Noun()+"_"+h.name+"_"+inline.Name, inline.Document)
+			if err != nil {
+				return nil, err
+			}
+			policies = append(policies, p)
+		}
+	}
+	return policies, nil
+}
+
+// simulation is one request to simulate, ready to decide.
+type simulation struct {
+	call      *Call
+	prepared  *authz.Prepared
+	bounded   bool
+	principal authz.Principal
+	named     bool           // the principal is somebody, not just anybody's policies
+	context   []policy.Entry // of the request
+	target    *authz.Target  // of the request; nil without a resource policy
+	owner     string
+	resources []string
+}
+
+// simulationInput is what both ways of simulating have in common.
+type simulationInput struct {
+	list               string
+	actions, resources []string
+	caller             *string
+	entries            []types.ContextEntry
+	boundaries         []string
+	resourcePolicy     *string
+	resourceOwner      *string
+	marker             *string
+	maxItems           *int32
+}
+
+func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.SimulateCustomPolicyOutput, error) {
+	policies, err := given("PolicyInputList", in.PolicyInputList)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.simulate(policies, nil, simulationInput{"SimulateCustomPolicy", in.ActionNames, in.ResourceArns, in.CallerArn,
+		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceOwner, in.Marker, in.MaxItems})
+	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sdk.SimulatePrincipalPolicyOutput, error) {
+	e, err := c.source(in.PolicySourceArn)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := c.policiesOf(e)
+	if err != nil {
+		return nil, err
+	}
+	more, err := given("PolicyInputList", in.PolicyInputList)
+	if err != nil {
+		return nil, err
+	}
+	var boundary []authz.Policy
+	if m, ok := c.state().PolicyByID(e.boundary); ok {
+		p, err := stored(m.Name, m.Document())
+		if err != nil {
+			return nil, err
+		}
+		boundary = []authz.Policy{p}
+	}
+	caller := in.CallerArn
+	if caller == nil && e.kind != identity.KindGroup {
+		caller = in.PolicySourceArn
+	}
+	p, err := c.simulate(append(policies, more...), boundary, simulationInput{"SimulatePrincipalPolicy", in.ActionNames, in.ResourceArns, caller,
+		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceOwner, in.Marker, in.MaxItems})
+	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+func (c *Call) simulate(policies, boundary []authz.Policy, in simulationInput) (page[types.EvaluationResult], error) {
+	none := page[types.EvaluationResult]{}
+	s, err := c.newSimulation(policies, boundary, &in)
+	if err != nil {
+		return none, err
+	}
+	limit := int32(defaultPage)
+	if in.maxItems != nil {
+		limit = *in.maxItems
+	}
+	limit = max(1, min(limit, int32(maxSimulated/len(s.resources))))
+	numbers := make([]int, len(in.actions))
+	for i := range numbers {
+		numbers[i] = i
+	}
+	order := func(i int) string { return fmt.Sprintf("%08d", i) }
+	return paginate(in.list, in.marker, &limit, sorted(numbers, order), order, func(i int) (types.EvaluationResult, bool) {
+		return s.evaluate(in.actions[i], len(in.resources) > 0), true
+	})
+}
+
+func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationInput) (*simulation, error) {
+	s := &simulation{call: c, resources: in.resources}
+	if len(s.resources) == 0 {
+		s.resources = []string{"*"}
+	}
+	for _, action := range in.actions {
+		if service, name, ok := strings.Cut(action, ":"); !ok || service == "" || name == "" {
+			return nil, fail(codeInvalidInput, "Invalid action: %s is not of the form service:Action.", action)
+		}
+	}
+	if len(in.boundaries) > 0 {
+		var err error
+		if boundary, err = given("PermissionsBoundaryPolicyInputList", in.boundaries); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.setCaller(in.caller); err != nil {
+		return nil, err
+	}
+	if in.resourcePolicy != nil {
+		p, err := compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.KindResource, policy.KindTrust)
+		if err != nil {
+			return nil, err
+		}
+		s.target = &authz.Target{Policy: authz.NewResourceSet(p)}
+	}
+	owner := strings.Split(aws.ToString(in.resourceOwner), ":")
+	s.owner = owner[min(4, len(owner)-1)] // of an ARN, or the number itself
+	layers := authz.Layers{Identity: []*authz.Set{authz.NewSet(policies...)}}
+	if len(boundary) > 0 {
+		layers.Boundaries, s.bounded = []*authz.Set{authz.NewSet(boundary...)}, true
+	}
+	s.prepared = authz.Prepare(layers)
+	s.context = contextOf(in.entries)
+	return s, nil
+}
+
+// setCaller finds out who is simulated to call. Without a caller, it is nobody
+// in particular of the account, and only the request's context keys are there.
+func (s *simulation) setCaller(arn *string) error {
+	s.principal = authz.Principal{Type: authz.User, Account: string(s.call.Caller.Account)}
+	if arn == nil {
+		return nil
+	}
+	p, err := s.call.View.PrincipalByARN(*arn)
+	switch {
+	case err == nil:
+		s.principal = p.Principal
+	case errors.Is(err, projection.ErrNoPrincipal):
+		if s.principal, err = authz.ParsePrincipal(*arn); err != nil {
+			return fail(codeInvalidInput, "Invalid Entity Arn: %s does not clearly define entity type and name.", *arn)
+		}
+	default:
+		return err
+	}
+	s.named = true
+	return nil
+}
+
+// contextOf are the context keys of a request. A key is multivalued when its
+// type says so or there is not one value.
+func contextOf(entries []types.ContextEntry) []policy.Entry {
+	var list []policy.Entry
+	for _, e := range entries {
+		key := policy.NewKey(aws.ToString(e.ContextKeyName))
+		if strings.HasSuffix(string(e.ContextKeyType), "List") || len(e.ContextKeyValues) != 1 {
+			list = append(list, policy.Multi(key, e.ContextKeyValues))
+		} else {
+			list = append(list, policy.Single(key, e.ContextKeyValues[0]))
+		}
+	}
+	return list
+}
+
+// evaluate decides an action for every resource. With resources in the request
+// there is a result for each, and the one for the action is the least of them.
+func (s *simulation) evaluate(action string, specific bool) types.EvaluationResult {
+	results := make([]types.ResourceSpecificResult, len(s.resources))
+	for i, resource := range s.resources {
+		results[i] = s.decide(action, resource)
+	}
+	first := results[0]
+	for _, r := range results {
+		if severity(r.EvalResourceDecision) > severity(first.EvalResourceDecision) {
+			first = r
+		}
+	}
+	out := types.EvaluationResult{EvalActionName: aws.String(action), EvalResourceName: aws.String("*"), EvalDecision: first.EvalResourceDecision,
+		MatchedStatements: first.MatchedStatements, MissingContextValues: first.MissingContextValues,
+		PermissionsBoundaryDecisionDetail: first.PermissionsBoundaryDecisionDetail}
+	if specific {
+		out.EvalDecisionDetails, out.ResourceSpecificResults = first.EvalDecisionDetails, results
+	}
+	if len(results) == 1 {
+		out.EvalResourceName = first.EvalResourceName
+	}
+	return out
+}
+
+func severity(d types.PolicyEvaluationDecisionType) int {
+	switch d {
+	case types.PolicyEvaluationDecisionTypeAllowed:
+		return 0
+	case types.PolicyEvaluationDecisionTypeImplicitDeny:
+		return 1
+	}
+	return 2
+}
+
+// shownOutcome is a decision in the words of the simulator.
+func shownOutcome(o authz.Outcome) types.PolicyEvaluationDecisionType {
+	switch o {
+	case authz.Allow:
+		return types.PolicyEvaluationDecisionTypeAllowed
+	case authz.ExplicitDeny:
+		return types.PolicyEvaluationDecisionTypeExplicitDeny
+	}
+	return types.PolicyEvaluationDecisionTypeImplicitDeny
+}
+
+func (s *simulation) decide(action, resource string) types.ResourceSpecificResult {
+	r := authz.Request{Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.owner, Target: s.targetOf(resource), Context: s.context}
+	if account := strings.SplitN(resource, ":", 6); s.owner != "" && len(account) == 6 && account[4] != "" {
+		r.ResourceAccount = account[4]
+	}
+	if s.named {
+		r.FillGlobals(&authz.Globals{Time: time.UnixMilli(int64(s.call.Now))})
+	}
+	x := s.prepared.Explain(&r)
+	out := types.ResourceSpecificResult{EvalResourceName: aws.String(resource), EvalResourceDecision: shownOutcome(x.Outcome),
+		MatchedStatements: matched(&x), MissingContextValues: s.missing(&x), EvalDecisionDetails: map[string]types.PolicyEvaluationDecisionType{}}
+	for _, l := range x.Layers {
+		if s.bounded && l.Layer == authz.LayerBoundary {
+			out.PermissionsBoundaryDecisionDetail = &types.PermissionsBoundaryDecisionDetail{AllowedByPermissionsBoundary: l.Allows && !l.Denies}
+		}
+	}
+	return out
+}
+
+// targetOf is the policy of a resource: that of the request, or the trust policy
+// of a role of the cluster, which alone says who may assume it.
+func (s *simulation) targetOf(resource string) *authz.Target {
+	if s.target != nil || !strings.Contains(resource, ":role/") {
+		return s.target
+	}
+	account, name, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:iam::"), ":")
+	r, ok := s.call.state().Role(identity.AccountID(account), name[strings.LastIndexByte(name, '/')+1:])
+	if !ok || r.ARN() != resource {
+		return nil
+	}
+	trust, err := stored(r.Name, r.Trust)
+	if err != nil {
+		return nil
+	}
+	return &authz.Target{Policy: authz.NewResourceSet(trust)}
+}
+
+// shownPolicyType is what AWS's simulator calls every policy, whatever its model says.
+const shownPolicyType types.PolicySourceType = "IAM Policy"
+
+// matched are the statements that made the decision: all that deny, or all that allow.
+func matched(x *authz.Explanation) []types.Statement {
+	list := []types.Statement{}
+	for _, st := range x.Statements {
+		allows := x.Outcome == authz.Allow && st.Effect == policy.Allow && (st.Layer == authz.LayerIdentity || st.Layer == authz.LayerResource)
+		denies := x.Outcome == authz.ExplicitDeny && st.Effect == policy.Deny
+		if st.Applies && (allows || denies) {
+			list = append(list, types.Statement{SourcePolicyId: aws.String(st.Policy.Name), SourcePolicyType: shownPolicyType,
+				StartPosition: shownPosition(st.Start), EndPosition: shownPosition(st.End)})
+		}
+	}
+	return list
+}
+
+func shownPosition(p policy.Position) *types.Position {
+	return &types.Position{Line: int32(p.Line), Column: int32(p.Column)}
+}
+
+// missing are the context keys that statements about the action ask for and the
+// request does not have.
+func (s *simulation) missing(x *authz.Explanation) []string {
+	list := []string{}
+	for _, st := range x.Statements {
+		for _, c := range st.Conditions {
+			if c.Values == nil && !slices.Contains(list, c.Key) {
+				list = append(list, c.Key)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func getContextKeysForCustomPolicy(_ *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
+	policies, err := given("PolicyInputList", in.PolicyInputList)
+	return &sdk.GetContextKeysForCustomPolicyOutput{ContextKeyNames: contextKeys(policies)}, err
+}
+
+func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) (*sdk.GetContextKeysForPrincipalPolicyOutput, error) {
+	e, err := c.source(in.PolicySourceArn)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := c.policiesOf(e)
+	if err != nil {
+		return nil, err
+	}
+	more, err := given("PolicyInputList", in.PolicyInputList)
+	return &sdk.GetContextKeysForPrincipalPolicyOutput{ContextKeyNames: contextKeys(append(policies, more...))}, err
+}
+
+// contextKeys are the keys that policies read, in conditions and variables, each
+// once: as a condition writes it, where one does.
+func contextKeys(policies []authz.Policy) []string {
+	spelling := map[policy.Key]string{}
+	for _, p := range policies {
+		for _, key := range p.Document.Keys() {
+			if _, ok := spelling[key]; !ok {
+				spelling[key] = string(key)
+			}
+		}
+	}
+	for _, p := range policies {
+		for i := range p.Document.Statements {
+			for _, condition := range p.Document.Statements[i].Conditions {
+				if spelling[condition.Key] == string(condition.Key) {
+					spelling[condition.Key] = condition.Name
+				}
+			}
+		}
+	}
+	names := []string{}
+	for _, name := range spelling {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, strings.Compare)
+	return names
+}
