@@ -81,7 +81,7 @@ func parseHeader(r *http.Request, values []string, now time.Time) (*Signature, e
 		return nil, incomplete(problems + "(Hashed with SHA-256 and encoded with Base64) Authorization=" + hashed(value))
 	}
 	s := &Signature{request: r, SessionToken: first(r.Header, headerSecurityToken)}
-	return s, s.fill(p, date, MaxClockSkew, now)
+	return s.fill(p, date, MaxClockSkew, now)
 }
 
 // first is Header.Get for a name in canonical form.
@@ -197,7 +197,7 @@ func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
 		token = first(r.Header, headerSecurityToken)
 	}
 	s := &Signature{request: r, SessionToken: token, Presigned: true}
-	return s, s.fill(p, date, life, now)
+	return s.fill(p, date, life, now)
 }
 
 // parseExpires reads X-Amz-Expires. Some signers leave it out (the Go SDK's for
@@ -219,38 +219,40 @@ func parseExpires(text string) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// fill reads what the pieces say into s and checks it. On an error s is not to
-// be used.
-func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time) error {
+// fill reads what the pieces say into s, checks it and returns s.
+func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time) (*Signature, error) {
 	key, rest, _ := strings.Cut(p.credential, "/")
 	scopeDate, rest, _ := strings.Cut(rest, "/")
 	region, rest, _ := strings.Cut(rest, "/")
 	service, term, ok := strings.Cut(rest, "/")
 	if !ok || strings.Contains(term, "/") {
-		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
+		return nil, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
 			p.credential + "'")
 	}
 	if strings.Count(p.signedHeaders, ";") >= MaxSignedHeaders {
-		return incomplete("Too many 'SignedHeaders'.")
+		return nil, incomplete("Too many 'SignedHeaders'.")
 	}
 	if err := s.setTime(date); err != nil {
-		return err
+		return nil, err
 	}
 	s.AccessKeyID = key
 	s.Scope = Scope{Date: scopeDate, Region: region, Service: service}
 	s.SignedHeaders = p.signedHeaders
 	s.signature = p.signature
 	if term != terminator {
-		return mismatch("Credential should be scoped with a valid terminator: '" + terminator + "', not '" + term + "'.")
+		return nil, mismatch("Credential should be scoped with a valid terminator: '" + terminator + "', not '" + term + "'.")
 	}
 	if day := s.timestamp[:dateLen]; day != scopeDate {
-		return mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
+		return nil, mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
 			scopeDate + "' != '" + day + "', from '" + s.timestamp + "'.")
 	}
 	if !s.Signs("host") && !s.Signs(":authority") {
-		return mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+		return nil, mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	return s.checkTime(now, life)
+	if err := s.checkTime(now, life); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // setTime reads the time of the request: ISO 8601 basic, or what HTTP allows in
