@@ -24,8 +24,9 @@ type page[T any] struct {
 	truncated bool
 }
 
-// walk yields the records of a list whose key is greater than after, in order
-// of key, until yield returns false.
+// walk yields the records of a list that come after the one with that key, which
+// need not exist any more, or all for the empty key, until yield returns false.
+// The order is always the same.
 type walk[R any] func(after string, yield func(R) bool)
 
 // paginate answers a list request. A marker names the key of the last record
