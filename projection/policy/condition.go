@@ -117,14 +117,13 @@ type Condition struct {
 // operand is one value of a condition in the form that its family compares.
 // A value that has not that form matches nothing.
 type operand struct {
-	valid    bool
-	text     pattern
-	decimal  decimal
-	instant  instant
-	network  netip.Prefix
-	bytes    string
-	boolean  bool
-	variable bool
+	valid   bool
+	text    pattern
+	decimal decimal
+	instant instant
+	network netip.Prefix
+	bytes   string
+	boolean bool
 }
 
 func compileCondition(block *ConditionBlock, key *ConditionKey, variables bool) Condition {
@@ -179,14 +178,20 @@ func parseBool(text string) (value, ok bool) {
 }
 
 // parseNetwork reads an address or a range in CIDR notation. Bits behind the
-// prefix do not matter.
+// prefix do not matter, and an IPv4 address may be written as one of IPv6.
 func parseNetwork(text string) (netip.Prefix, bool) {
 	if strings.IndexByte(text, '/') < 0 {
 		addr, ok := parseAddress(text)
 		return netip.PrefixFrom(addr, addr.BitLen()), ok
 	}
 	network, err := netip.ParsePrefix(text)
-	return network.Masked(), err == nil
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if addr := network.Addr(); addr.Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(addr.Unmap(), network.Bits()-96)
+	}
+	return network.Masked(), true
 }
 
 func parseAddress(text string) (netip.Addr, bool) {
@@ -260,6 +265,8 @@ func (c *Condition) among(value string, ctx *Context) bool {
 		return ok && c.any(func(o *operand) bool { return o.boolean == b })
 	case familyBinary:
 		return c.any(func(o *operand) bool { return o.bytes == value })
+	case familyARN:
+		return strings.Count(value, ":") >= arnColons && c.any(func(o *operand) bool { return o.text.match(value, ctx) })
 	case familyIP:
 		addr, ok := parseAddress(value)
 		return ok && c.any(func(o *operand) bool { return o.network.Contains(addr) })

@@ -315,7 +315,7 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 		if last.i < 0 || last.off == len(value) {
 			return false
 		}
-		if parts[last.i].kind == partMany && last.off < free && value[last.off] == ':' {
+		if last.off < free && value[last.off] == ':' {
 			if wide.i < 0 || wide.off == len(value) {
 				return false
 			}

@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// statementOf compiles the only statement of a document.
+func statementOf(t *testing.T, members string) *Statement {
+	t.Helper()
+	doc, err := Parse(policyText(members))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Compile(doc).Statements[0]
+}
+
+func TestActions(t *testing.T) {
+	for _, c := range []struct {
+		pattern, action string
+		want            bool
+	}{
+		{"*", "s3:GetObject", true},
+		{"s3:*", "s3:GetObject", true},
+		{"S3:getobject", "s3:GetObject", true},
+		{"s3:GetObject", "s3:GetObjectVersion", false},
+		{"s3:GetObject", "s3:GetObjecu", false},
+		{"s3:GetObject*", "s3:GetObject", true},
+		{"s3:Get*Version", "s3:GetObjectVersion", true},
+		{"s3:Get*Version", "s3:GetObjectVersions", false},
+		{"s3:*et*ect*", "s3:GetObjectAcl", true},
+		{"s3:?etObject", "s3:GetObject", true},
+		{"s3:?etObject", "s3:etObject", false},
+		{"s3:Get?", "s3:Get", false},
+		{"s3:Get**", "s3:Get", true},
+		{"*:Get*", "s3:GetObject", true},
+		{"s3*", "s3:GetObject", true},
+		{"iam:*", "s3:GetObject", false},
+		{"s3:${aws:username}", "s3:alice", false},
+		{"", "", true},
+		{"", "s3:GetObject", false},
+	} {
+		s := statementOf(t, `"Effect":"Allow","Resource":"*","Action":"`+c.pattern+`"`)
+		if got := s.MatchAction(c.action); got != c.want {
+			t.Errorf("Action %s, %s: got %v, want %v", c.pattern, c.action, got, c.want)
+		}
+		s = statementOf(t, `"Effect":"Allow","Resource":"*","NotAction":["`+c.pattern+`"]`)
+		if got := s.MatchAction(c.action); got == c.want || !s.NotAction {
+			t.Errorf("NotAction %s, %s: got %v, want %v", c.pattern, c.action, got, !c.want)
+		}
+	}
+	for _, members := range []string{`"Effect":"Allow"`, `"Effect":"Allow","Action":[]`, `"Effect":"Allow","NotAction":[]`} {
+		if statementOf(t, members).MatchAction("s3:GetObject") {
+			t.Errorf("%s matches an action", members)
+		}
+	}
+}
+
+func TestActionPatterns(t *testing.T) {
+	for text, want := range map[string]ActionPattern{
+		"*":            {Text: "*"},
+		"s3:Get*":      {Text: "s3:get*", Service: "s3", Prefix: "get"},
+		"s3:*":         {Text: "s3:*", Service: "s3"},
+		"s3:?x":        {Text: "s3:?x", Service: "s3"},
+		"iam:PassRole": {Text: "iam:passrole", Service: "iam", Prefix: "passrole", Exact: true},
+		"s*:Get":       {Text: "s*:get"},
+		"*:Get":        {Text: "*:get"},
+		"nothing":      {Text: "nothing", Exact: true},
+	} {
+		if got := compileAction(text); got != want {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+	if got := string(AppendFold([]byte("x"), "IAM:PassÄRole")); got != "xiam:passÄrole" {
+		t.Errorf("AppendFold: %s", got)
+	}
+}
+
+func TestResources(t *testing.T) {
+	for _, c := range []struct {
+		entry, resource string
+		want            bool
+	}{
+		{"*", "*", true},
+		{"*", "arn:aws:s3:::b", true},
+		{"arn:aws:s3:::b", "*", false},
+		{"arn:aws:s3:::b/*", "arn:aws:s3:::b/x/y:z", true},
+		{"arn:aws:s3:::b/*", "arn:aws:s3:::b", false},
+		{"arn:aws:s3:::B", "arn:aws:s3:::b", false},
+		{"arn:aws:s3:::b/?", "arn:aws:s3:::b/€", true},
+		{"arn:aws:s3:::b/a*e*", "arn:aws:s3:::b/a:b:c:d:e", true},
+		{"arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::123456789012:user/alice", true},
+		{"arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::123456789012:user/bob", false},
+		{"arn:aws:s3:::b/${aws:none}", "arn:aws:s3:::b/", false},
+		{"arn:aws:s3:::b/${aws:none, 'd'}/*", "arn:aws:s3:::b/d/x", true},
+		{"arn:aws:s3:::b/${aws:tags}", "arn:aws:s3:::b/x", false},
+		{"arn:aws:iam::${aws:account}:user/a", "arn:aws:iam::123456789012:user/a", false},
+		{"arn:aws:s3:::${*}", "arn:aws:s3:::*", true},
+		{"arn:aws:s3:::${*}", "arn:aws:s3:::b", false},
+		// Missing fields are wildcards.
+		{"arn:aws:sqs", "arn:aws:sqs:us-east-1:123456789012:q", true},
+		{"arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-1:123456789012:q", true},
+		{"arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-2:123456789012:q", false},
+		{"arn:aws:sqs:us-west-?:123456789012", "arn:aws:sqs:us-west-1:123456789012:q", true},
+		{"sqs", "sqs:us-east-1:123456789012:q:a:b", false},
+		// A * at the end of a field runs on, others do not.
+		{"arn:aws:sqs:*:q", "arn:aws:sqs:us-east-1:123456789012:q", true},
+		{"arn:aws:sqs:*", "arn:aws:sqs:us-east-1:123456789012:q", true},
+		{"arn:aws:sqs:us*1:123456789012:q", "arn:aws:sqs:us-east-1:123456789012:q", true},
+		{"arn:aws:sqs:us*2:q", "arn:aws:sqs:us-east-1:123456789012:q", false},
+		{"arn:aws:sqs:us-east-1?123456789012:q", "arn:aws:sqs:us-east-1:123456789012:q", false},
+		{"arn:*:a*b:c", "arn:x:ac:ab:c", true},
+		{"arn:*:a*b:c", "arn:x:ac:a:b:c", false},
+	} {
+		ctx := contextOf(Single("aws:username", "alice"), Single("aws:account", "123456789012"), Multi("aws:tags", []string{"x"}))
+		s := statementOf(t, `"Effect":"Allow","Action":"*","Resource":"`+c.entry+`"`)
+		if got := s.MatchResource(c.resource, ctx); got != c.want {
+			t.Errorf("Resource %s, %s: got %v, want %v", c.entry, c.resource, got, c.want)
+		}
+		s = statementOf(t, `"Effect":"Allow","Action":"*","NotResource":"`+c.entry+`"`)
+		if got := s.MatchResource(c.resource, ctx); got == c.want {
+			t.Errorf("NotResource %s, %s: got %v, want %v", c.entry, c.resource, got, !c.want)
+		}
+	}
+	if !statementOf(t, `"Effect":"Allow"`).MatchResource("arn:aws:s3:::b", nil) {
+		t.Error("a statement without Resource does not match")
+	}
+	if statementOf(t, `"Effect":"Allow","Resource":[]`).MatchResource("arn:aws:s3:::b", nil) {
+		t.Error("an empty list of resources matches")
+	}
+}
+
+func TestOldVersionResource(t *testing.T) {
+	doc, err := Parse(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/${aws:username}"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Compile(doc).Statements[0]
+	ctx := contextOf(Single("aws:username", "alice"))
+	if s.MatchResource("arn:aws:s3:::b/alice", ctx) || !s.MatchResource("arn:aws:s3:::b/${aws:username}", ctx) {
+		t.Error("a document without version replaces variables")
+	}
+}
+
+// More variables than fit the array on the stack.
+func TestManyVariables(t *testing.T) {
+	n := maxVariables + 2
+	s := statementOf(t, `"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::`+strings.Repeat("${aws:username}*", n)+`"`)
+	if !s.MatchResource("arn:aws:s3:::"+strings.Repeat("alice", n)+"x", contextOf(Single("aws:username", "alice"))) {
+		t.Error("no match")
+	}
+}
+
+func TestCompiledStatement(t *testing.T) {
+	doc, err := Parse(`{"Version": "2012-10-17", "Statement": [
+  {"Effect": "deny", "Action": "s3:Get*", "Resource": "arn:aws:s3:::${aws:username}"},
+  {"Sid": "Two", "Effect": "Allow", "NotPrincipal": {"AWS": ["1", "*"], "Service": "a.b", "Federated": "f", "CanonicalUser": "c", "Other": "o"},
+   "Action": "*", "Condition": {"StringLike": {"aws:PrincipalTag/A": "${aws:PrincipalTag/b}", "S3:prefix": "x"}}},
+  {"Effect": "Allow", "Principal": "*", "Action": "*"},
+  {"Effect": "Allow", "Principal": "me", "Action": "*"}
+]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Compile(doc)
+	one, two, three, four := &p.Statements[0], &p.Statements[1], &p.Statements[2], &p.Statements[3]
+	if one.Effect != Deny || two.Effect != Allow || one.Sid != "" || two.Sid != "Two" || one.Index != 0 || two.Index != 1 {
+		t.Errorf("effects, ids or indexes: %+v %+v", one, two)
+	}
+	if one.Start != (Position{2, 3}) || one.End != (Position{2, 86}) || two.Conditions[1].Position != (Position{4, 95}) {
+		t.Errorf("positions: %v %v %v", one.Start, one.End, two.Conditions[1].Position)
+	}
+	var types []PrincipalType
+	for _, q := range two.Principals {
+		types = append(types, q.Type)
+	}
+	want := []PrincipalType{PrincipalAWS, PrincipalAWS, PrincipalService, PrincipalFederated, PrincipalCanonicalUser, PrincipalUnknown}
+	if !slices.Equal(types, want) || !two.HasPrincipal || !two.NotPrincipal || one.HasPrincipal {
+		t.Errorf("principals: %+v", two.Principals)
+	}
+	if three.NotPrincipal || len(three.Principals) != 1 || three.Principals[0].Type != PrincipalAll ||
+		four.Principals[0].Type != PrincipalUnknown || four.Principals[0].Value != "me" {
+		t.Errorf("bare principals: %+v %+v", three.Principals, four.Principals)
+	}
+	keys := []Key{"aws:principaltag/a", "aws:principaltag/b", "aws:username", "s3:prefix"}
+	if got := p.Keys(); !slices.Equal(got, keys) {
+		t.Errorf("keys: %q", got)
+	}
+	if got := two.Keys(); !slices.Equal(got, []Key{"aws:principaltag/a", "aws:principaltag/b", "s3:prefix"}) {
+		t.Errorf("keys of a statement: %q", got)
+	}
+	if Allow.String() != "Allow" || Deny.String() != "Deny" || Effect(0).String() != "none" {
+		t.Error("names of effects")
+	}
+}
+
+func TestContextLookup(t *testing.T) {
+	var ctx Context
+	ctx.Add([]Entry{Single("aws:username", "alice")})
+	ctx.Add([]Entry{Single("aws:username", "bob"), Single("aws:userid", "1")})
+	asked := 0
+	ctx.Lazy = func(k Key) (Entry, bool) {
+		asked++
+		return Single(k, "lazy"), k == "aws:currenttime"
+	}
+	for key, want := range map[Key]string{"aws:username": "alice", "aws:userid": "1", "aws:currenttime": "lazy"} {
+		if e, ok := ctx.Lookup(key); !ok || e.Value != want {
+			t.Errorf("%s: %+v, %v", key, e, ok)
+		}
+	}
+	if _, ok := ctx.Lookup("aws:none"); ok || asked != 2 {
+		t.Errorf("a missing key; Lazy was asked %d times", asked)
+	}
+	ctx.Reset()
+	if _, ok := ctx.Lookup("aws:username"); ok || ctx.Lazy != nil {
+		t.Error("Reset left something")
+	}
+}
