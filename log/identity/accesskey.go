@@ -37,50 +37,6 @@ func appendKeys(b []byte, keys []AccessKey) []byte {
 	return b
 }
 
-// CreateAccessKey gives a user, or the root where User is empty, another key.
-type CreateAccessKey struct {
-	Account AccountID
-	User    string
-	Key     NewAccessKey
-}
-
-// AccessKeyCreated gave its owner another key.
-type AccessKeyCreated struct {
-	Account AccountID
-	Owner   ID
-	ID      string
-	Sealed  []byte
-	Created Time
-}
-
-// UpdateAccessKey activates or deactivates a key.
-type UpdateAccessKey struct {
-	Account AccountID
-	User    string
-	ID      string
-	Active  bool
-}
-
-// AccessKeyUpdated activated or deactivated a key.
-type AccessKeyUpdated struct {
-	Owner  ID
-	ID     string
-	Active bool
-}
-
-// DeleteAccessKey ends a key for good.
-type DeleteAccessKey struct {
-	Account AccountID
-	User    string
-	ID      string
-}
-
-// AccessKeyDeleted ended a key for good.
-type AccessKeyDeleted struct {
-	Owner ID
-	ID    string
-}
-
 // AccessKey returns the key of that id with its owner.
 func (s *State) AccessKey(id string) (Credential, bool) {
 	owner, ok := s.keys.Get(handleOf(id))
@@ -102,8 +58,102 @@ func (s *State) AccessKey(id string) (Credential, bool) {
 	return c, true
 }
 
-func findKey(keys []AccessKey, id string) int {
-	return slices.IndexFunc(keys, func(k AccessKey) bool { return k.ID == id })
+// CreateAccessKey gives a user, or the root where User is empty, another key.
+type CreateAccessKey struct {
+	Account AccountID
+	User    string
+	Key     NewAccessKey
+}
+
+// AccessKeyCreated gave its owner another key.
+type AccessKeyCreated struct {
+	Account AccountID
+	Owner   ID
+	ID      string
+	Sealed  []byte
+	Created Time
+}
+
+func (c *CreateAccessKey) decide(s *State, m Meta) ([]Event, error) {
+	owner, keys, err := s.keyOwner(c.Account, c.User)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) >= MaxAccessKeys {
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", MaxAccessKeys)
+	}
+	if err := s.mayAddKey(c.Key.ID); err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyCreated{Account: c.Account, Owner: owner, ID: c.Key.ID, Sealed: c.Key.Sealed, Created: m.Time}}, nil
+}
+
+func (e *AccessKeyCreated) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		return appended(keys, AccessKey{ID: e.ID, Sealed: e.Sealed, Active: true, Created: e.Created})
+	})
+	s.keys.Set(handleOf(e.ID), handleOf(e.Owner))
+}
+
+// UpdateAccessKey activates or deactivates a key.
+type UpdateAccessKey struct {
+	Account AccountID
+	User    string
+	ID      string
+	Active  bool
+}
+
+// AccessKeyUpdated activated or deactivated a key.
+type AccessKeyUpdated struct {
+	Owner  ID
+	ID     string
+	Active bool
+}
+
+func (c *UpdateAccessKey) decide(s *State, _ Meta) ([]Event, error) {
+	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyUpdated{Owner: owner, ID: c.ID, Active: c.Active}}, nil
+}
+
+func (e *AccessKeyUpdated) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		keys = slices.Clone(keys)
+		if i := findKey(keys, e.ID); i >= 0 {
+			keys[i].Active = e.Active
+		}
+		return keys
+	})
+}
+
+// DeleteAccessKey ends a key for good.
+type DeleteAccessKey struct {
+	Account AccountID
+	User    string
+	ID      string
+}
+
+// AccessKeyDeleted ended a key for good.
+type AccessKeyDeleted struct {
+	Owner ID
+	ID    string
+}
+
+func (c *DeleteAccessKey) decide(s *State, _ Meta) ([]Event, error) {
+	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return []Event{&AccessKeyDeleted{Owner: owner, ID: c.ID}}, nil
+}
+
+func (e *AccessKeyDeleted) evolve(s *State) {
+	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
+		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
+	})
+	s.keys.Delete(handleOf(e.ID))
 }
 
 // keyOwner finds the user, or the root where user is empty, and its keys.
@@ -142,63 +192,19 @@ func (s *State) mayAddKey(id string) error {
 	return nil
 }
 
-func (c *CreateAccessKey) decide(s *State, m Meta) ([]Event, error) {
-	owner, keys, err := s.keyOwner(c.Account, c.User)
-	if err != nil {
-		return nil, err
-	}
-	if len(keys) >= MaxAccessKeys {
-		return nil, refuse(LimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", MaxAccessKeys)
-	}
-	if err := s.mayAddKey(c.Key.ID); err != nil {
-		return nil, err
-	}
-	return []Event{&AccessKeyCreated{Account: c.Account, Owner: owner, ID: c.Key.ID, Sealed: c.Key.Sealed, Created: m.Time}}, nil
-}
-
-func (e *AccessKeyCreated) evolve(s *State) {
-	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
-		return appended(keys, AccessKey{ID: e.ID, Sealed: e.Sealed, Active: true, Created: e.Created})
-	})
-	s.keys.Set(handleOf(e.ID), handleOf(e.Owner))
-}
-
-func (c *UpdateAccessKey) decide(s *State, _ Meta) ([]Event, error) {
-	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	return []Event{&AccessKeyUpdated{Owner: owner, ID: c.ID, Active: c.Active}}, nil
-}
-
-func (e *AccessKeyUpdated) evolve(s *State) {
-	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
-		keys = slices.Clone(keys)
-		if i := findKey(keys, e.ID); i >= 0 {
-			keys[i].Active = e.Active
-		}
-		return keys
-	})
-}
-
-func (c *DeleteAccessKey) decide(s *State, _ Meta) ([]Event, error) {
-	owner, err := s.mustOwnKey(c.Account, c.User, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	return []Event{&AccessKeyDeleted{Owner: owner, ID: c.ID}}, nil
-}
-
-func (e *AccessKeyDeleted) evolve(s *State) {
-	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
-		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
-	})
-	s.keys.Delete(handleOf(e.ID))
-}
-
 // changeKeys replaces the keys of a user or root. Keys do not count as a change
 // of permissions: whoever uses a key is judged by the key itself.
 func (s *State) changeKeys(owner ID, f func([]AccessKey) []AccessKey) {
-	changeRecord(&s.users, owner, func(u *User) { u.Keys = f(u.Keys) })
-	changeRecord(&s.accounts, AccountID(owner), func(a *Account) { a.Keys = f(a.Keys) })
+	changeRecord(&s.users, owner, func(u *User) bool {
+		u.Keys = f(u.Keys)
+		return true
+	})
+	changeRecord(&s.accounts, AccountID(owner), func(a *Account) bool {
+		a.Keys = f(a.Keys)
+		return true
+	})
+}
+
+func findKey(keys []AccessKey, id string) int {
+	return slices.IndexFunc(keys, func(k AccessKey) bool { return k.ID == id })
 }

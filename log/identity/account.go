@@ -52,55 +52,6 @@ func (a *Account) appendDigest(b []byte) []byte {
 	return appendInt(b, uint64(a.Changed))
 }
 
-// CreateAccount opens an account with a root access key.
-type CreateAccount struct {
-	ID      AccountID
-	RootKey NewAccessKey
-}
-
-// AccountCreated opened an account.
-type AccountCreated struct {
-	ID      AccountID
-	Created Time
-}
-
-// SetAccountAlias gives an account its one alias, unique in the cluster, instead
-// of the one it had.
-type SetAccountAlias struct {
-	Account AccountID
-	Alias   string
-}
-
-// AccountAliasSet gave an account its alias.
-type AccountAliasSet struct {
-	Account AccountID
-	Alias   string
-}
-
-// DeleteAccountAlias takes an account's alias away.
-type DeleteAccountAlias struct {
-	Account AccountID
-	Alias   string
-}
-
-// AccountAliasDeleted took an account's alias away.
-type AccountAliasDeleted struct {
-	Account AccountID
-	Alias   string
-}
-
-// SetAccountQuotas replaces the quotas of an account.
-type SetAccountQuotas struct {
-	Account AccountID
-	Quotas  Quotas
-}
-
-// AccountQuotasSet replaced the quotas of an account.
-type AccountQuotasSet struct {
-	Account AccountID
-	Quotas  Quotas
-}
-
 // Account returns the account of that number.
 func (s *State) Account(id AccountID) (*Account, bool) { return s.accounts.get(id) }
 
@@ -120,11 +71,16 @@ func (s *State) AccountByAlias(alias string) (*Account, bool) {
 	return s.accounts.rows.Get(to)
 }
 
-func (s *State) mustAccount(id AccountID) (*Account, error) {
-	if a, ok := s.accounts.get(id); ok {
-		return a, nil
-	}
-	return nil, refuse(NoSuchEntity, "The account with id %s cannot be found.", id)
+// CreateAccount opens an account with a root access key.
+type CreateAccount struct {
+	ID      AccountID
+	RootKey NewAccessKey
+}
+
+// AccountCreated opened an account.
+type AccountCreated struct {
+	ID      AccountID
+	Created Time
 }
 
 func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
@@ -147,6 +103,19 @@ func (e *AccountCreated) evolve(s *State) {
 	s.accounts.put(&Account{ID: e.ID, Created: e.Created, Changed: s.position})
 }
 
+// SetAccountAlias gives an account its one alias, unique in the cluster, instead
+// of the one it had.
+type SetAccountAlias struct {
+	Account AccountID
+	Alias   string
+}
+
+// AccountAliasSet gave an account its alias.
+type AccountAliasSet struct {
+	Account AccountID
+	Alias   string
+}
+
 func (c *SetAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
 	if _, err := s.mustAccount(c.Account); err != nil {
 		return nil, err
@@ -158,6 +127,18 @@ func (c *SetAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *AccountAliasSet) evolve(s *State) { s.changeAlias(e.Account, e.Alias) }
+
+// DeleteAccountAlias takes an account's alias away.
+type DeleteAccountAlias struct {
+	Account AccountID
+	Alias   string
+}
+
+// AccountAliasDeleted took an account's alias away.
+type AccountAliasDeleted struct {
+	Account AccountID
+	Alias   string
+}
 
 func (c *DeleteAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
 	a, err := s.mustAccount(c.Account)
@@ -173,7 +154,7 @@ func (c *DeleteAccountAlias) decide(s *State, _ Meta) ([]Event, error) {
 func (e *AccountAliasDeleted) evolve(s *State) { s.changeAlias(e.Account, "") }
 
 func (s *State) changeAlias(id AccountID, alias string) {
-	changeRecord(&s.accounts, id, func(a *Account) {
+	changeRecord(&s.accounts, id, func(a *Account) bool {
 		if a.Alias != "" {
 			s.names.remove(aliases, a.Alias)
 		}
@@ -181,7 +162,20 @@ func (s *State) changeAlias(id AccountID, alias string) {
 		if alias != "" {
 			s.names.add(aliases, alias, a.handle())
 		}
+		return true
 	})
+}
+
+// SetAccountQuotas replaces the quotas of an account.
+type SetAccountQuotas struct {
+	Account AccountID
+	Quotas  Quotas
+}
+
+// AccountQuotasSet replaced the quotas of an account.
+type AccountQuotasSet struct {
+	Account AccountID
+	Quotas  Quotas
 }
 
 func (c *SetAccountQuotas) decide(s *State, _ Meta) ([]Event, error) {
@@ -192,5 +186,34 @@ func (c *SetAccountQuotas) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *AccountQuotasSet) evolve(s *State) {
-	changeRecord(&s.accounts, e.Account, func(a *Account) { a.Quotas = e.Quotas })
+	changeRecord(&s.accounts, e.Account, func(a *Account) bool {
+		a.Quotas = e.Quotas
+		return true
+	})
+}
+
+func (s *State) mustAccount(id AccountID) (*Account, error) {
+	if a, ok := s.accounts.get(id); ok {
+		return a, nil
+	}
+	return nil, refuse(NoSuchEntity, "The account with id %s cannot be found.", id)
+}
+
+// quota is how many entities of a kind the account may have, with AWS's name for the quota.
+func (a *Account) quota(kind Kind) (limit uint32, name string) {
+	var own, standard uint32
+	switch kind {
+	case KindUser:
+		own, standard, name = a.Quotas.Users, DefaultUsersQuota, "UsersPerAccount"
+	case KindGroup:
+		own, standard, name = a.Quotas.Groups, DefaultGroupsQuota, "GroupsPerAccount"
+	case KindRole:
+		own, standard, name = a.Quotas.Roles, DefaultRolesQuota, "RolesPerAccount"
+	case KindPolicy:
+		own, standard, name = a.Quotas.Policies, DefaultPoliciesQuota, "PoliciesPerAccount"
+	}
+	if own != 0 {
+		return own, name
+	}
+	return standard, name
 }

@@ -47,13 +47,22 @@ func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
 	if s.position != 0 {
 		return nil, refuse(AlreadyBootstrapped, "The cluster %s has a history up to position %d.", s.cluster.ID, s.position)
 	}
-	events := []Event{
-		&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: FeatureLevel},
-		&AccountCreated{ID: c.Account, Created: m.Time},
-		&AccessKeyCreated{Account: c.Account, Owner: ID(c.Account), ID: c.RootKey.ID, Sealed: c.RootKey.Sealed, Created: m.Time},
-	}
+	// What follows is decided one by one against a state that nobody sees.
+	parts := []Command{&CreateAccount{ID: c.Account, RootKey: c.RootKey}}
 	for i := range c.Managed {
-		events = append(events, c.Managed[i].created(m))
+		parts = append(parts, &c.Managed[i])
+	}
+	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: FeatureLevel}}
+	scratch := NewState()
+	for _, part := range parts {
+		more, err := part.decide(scratch, m)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range more {
+			e.evolve(scratch)
+		}
+		events = append(events, more...)
 	}
 	return events, nil
 }

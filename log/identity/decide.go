@@ -72,3 +72,39 @@ func (s *State) contain(by Authority) *Refusal {
 	}
 	return nil
 }
+
+// PermissionsChanged is the latest position at which anything changed that can
+// change what a principal is allowed: the user or role itself, its groups, the
+// policies attached to it or them, its boundary. The root of an account is
+// named by the account's number. It is zero for a principal that does not exist.
+func (s *State) PermissionsChanged(principal ID) Position {
+	if a, ok := s.accounts.get(AccountID(principal)); ok {
+		return a.Changed
+	}
+	if r, ok := s.roles.get(principal); ok {
+		return s.latestChange(r.Changed, r.Attached, r.Boundary)
+	}
+	u, ok := s.users.get(principal)
+	if !ok {
+		return 0
+	}
+	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)
+	for _, id := range u.Groups {
+		if g, ok := s.groups.get(id); ok {
+			latest = max(latest, s.latestChange(g.Changed, g.Attached, ""))
+		}
+	}
+	return latest
+}
+
+func (s *State) latestChange(own Position, attached []ID, boundary ID) Position {
+	for _, id := range attached {
+		if p, ok := s.policies.get(id); ok {
+			own = max(own, p.Changed)
+		}
+	}
+	if p, ok := s.policies.get(boundary); ok {
+		own = max(own, p.Changed)
+	}
+	return own
+}

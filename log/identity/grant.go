@@ -25,6 +25,32 @@ func appendInline(b []byte, policies []InlinePolicy) []byte {
 	return b
 }
 
+// PolicyHolders yields the users, groups and roles that a policy is attached to
+// and that come after the entity of that unique identifier, or all if it is
+// empty. The order is fixed, that of handles.
+func (s *State) PolicyHolders(policy, after ID, yield func(Kind, ID) bool) {
+	s.eachEntity(&s.holders, policy, after, yield)
+}
+
+// Bounded yields the users and roles whose permissions boundary a policy is, as
+// PolicyHolders does its holders.
+func (s *State) Bounded(policy, after ID, yield func(Kind, ID) bool) {
+	s.eachEntity(&s.bounded, policy, after, yield)
+}
+
+func (s *State) eachEntity(r *relation, from, after ID, yield func(Kind, ID) bool) {
+	r.each(from, after, func(h handle) bool {
+		kind, id, ok := s.entity(h)
+		return !ok || yield(kind, id)
+	})
+}
+
+// AttachmentCount is how many users, groups and roles a policy is attached to.
+func (s *State) AttachmentCount(policy ID) int { return s.holders.count(handleOf(policy)) }
+
+// BoundaryUsageCount is how many users and roles have a policy as their permissions boundary.
+func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(handleOf(policy)) }
+
 // PutInlinePolicy adds an inline policy or replaces its document.
 type PutInlinePolicy struct {
 	Owner    Owner
@@ -40,6 +66,36 @@ type InlinePolicyPut struct {
 	Document string
 }
 
+func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner)
+	if err != nil {
+		return nil, err
+	}
+	size := inlineSize(c.Document)
+	for _, p := range *h.inline {
+		if p.Name != c.Name {
+			size += inlineSize(p.Document)
+		}
+	}
+	if limit := inlineQuota(h.kind); size > limit {
+		return nil, refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", limit, h.kind.Noun(), h.name)
+	}
+	return []Event{&InlinePolicyPut{Kind: h.kind, ID: h.id, Name: c.Name, Document: c.Document}}, nil
+}
+
+func (e *InlinePolicyPut) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) bool {
+		*h.changed = s.position
+		if i, ok := findInline(*h.inline, e.Name); ok {
+			*h.inline = slices.Clone(*h.inline)
+			(*h.inline)[i].Document = e.Document
+			return true
+		}
+		*h.inline = appended(*h.inline, InlinePolicy{Name: e.Name, Document: e.Document})
+		return true
+	})
+}
+
 // DeleteInlinePolicy removes an inline policy.
 type DeleteInlinePolicy struct {
 	Owner Owner
@@ -53,44 +109,23 @@ type InlinePolicyDeleted struct {
 	Name string
 }
 
-// AttachPolicy attaches a managed policy; one attached already is left as it is.
-type AttachPolicy struct {
-	Owner  Owner
-	Policy string // ARN
+func (c *DeleteInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
+	h, err := s.mustHold(c.Owner)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := findInline(*h.inline, c.Name); !ok {
+		return nil, refuse(NoSuchEntity, "The %s policy with name %s cannot be found.", h.kind.Noun(), c.Name)
+	}
+	return []Event{&InlinePolicyDeleted{Kind: h.kind, ID: h.id, Name: c.Name}}, nil
 }
 
-// PolicyAttached attached a managed policy.
-type PolicyAttached struct {
-	Kind   Kind
-	ID     ID
-	Policy ID
-}
-
-// DetachPolicy ends an attachment.
-type DetachPolicy struct {
-	Owner  Owner
-	Policy string // ARN
-}
-
-// PolicyDetached ended an attachment.
-type PolicyDetached struct {
-	Kind   Kind
-	ID     ID
-	Policy ID
-}
-
-// SetBoundary sets the permissions boundary of a user or role, or takes it away
-// where Policy is empty.
-type SetBoundary struct {
-	Owner  Owner
-	Policy string // ARN
-}
-
-// BoundarySet set the permissions boundary, or took it away where Policy is empty.
-type BoundarySet struct {
-	Kind   Kind
-	ID     ID
-	Policy ID
+func (e *InlinePolicyDeleted) evolve(s *State) {
+	s.change(e.Kind, e.ID, func(h held) bool {
+		*h.changed = s.position
+		*h.inline = without(*h.inline, func(p InlinePolicy) bool { return p.Name == e.Name })
+		return true
+	})
 }
 
 // inlineQuota is the most characters that the inline policies of an entity may have together.
@@ -119,55 +154,21 @@ func findInline(policies []InlinePolicy, name string) (int, bool) {
 	return i, i >= 0
 }
 
-func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
-	if err != nil {
-		return nil, err
-	}
-	size := inlineSize(c.Document)
-	for _, p := range *h.inline {
-		if p.Name != c.Name {
-			size += inlineSize(p.Document)
-		}
-	}
-	if limit := inlineQuota(h.kind); size > limit {
-		return nil, refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", limit, h.kind.Noun(), h.name)
-	}
-	return []Event{&InlinePolicyPut{Kind: h.kind, ID: h.id, Name: c.Name, Document: c.Document}}, nil
+// AttachPolicy attaches a managed policy; one attached already is left as it is.
+type AttachPolicy struct {
+	Owner  Owner
+	Policy string // ARN
 }
 
-func (e *InlinePolicyPut) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		*h.changed = s.position
-		if i, ok := findInline(*h.inline, e.Name); ok {
-			*h.inline = slices.Clone(*h.inline)
-			(*h.inline)[i].Document = e.Document
-			return
-		}
-		*h.inline = appended(*h.inline, InlinePolicy{Name: e.Name, Document: e.Document})
-	})
-}
-
-func (c *DeleteInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := findInline(*h.inline, c.Name); !ok {
-		return nil, refuse(NoSuchEntity, "The %s policy with name %s cannot be found.", h.kind.Noun(), c.Name)
-	}
-	return []Event{&InlinePolicyDeleted{Kind: h.kind, ID: h.id, Name: c.Name}}, nil
-}
-
-func (e *InlinePolicyDeleted) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		*h.changed = s.position
-		*h.inline = without(*h.inline, func(p InlinePolicy) bool { return p.Name == e.Name })
-	})
+// PolicyAttached attached a managed policy.
+type PolicyAttached struct {
+	Kind   Kind
+	ID     ID
+	Policy ID
 }
 
 func (c *AttachPolicy) decide(s *State, _ Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	h, err := s.mustHold(c.Owner)
 	if err != nil {
 		return nil, err
 	}
@@ -182,18 +183,31 @@ func (c *AttachPolicy) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *PolicyAttached) evolve(s *State) {
-	if h, ok := s.held(e.Kind, e.ID); !ok || slices.Contains(*h.attached, e.Policy) {
-		return
-	}
-	s.change(e.Kind, e.ID, func(h held) {
-		*h.changed = s.position
-		*h.attached = appended(*h.attached, e.Policy)
+	s.change(e.Kind, e.ID, func(h held) bool {
+		if slices.Contains(*h.attached, e.Policy) {
+			return false
+		}
+		*h.attached, *h.changed = appended(*h.attached, e.Policy), s.position
+		s.holders.add(handleOf(e.Policy), handleOf(h.id))
+		return true
 	})
-	s.holders.add(handleOf(e.Policy), handleOf(e.ID))
+}
+
+// DetachPolicy ends an attachment.
+type DetachPolicy struct {
+	Owner  Owner
+	Policy string // ARN
+}
+
+// PolicyDetached ended an attachment.
+type PolicyDetached struct {
+	Kind   Kind
+	ID     ID
+	Policy ID
 }
 
 func (c *DetachPolicy) decide(s *State, _ Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	h, err := s.mustHold(c.Owner)
 	if err != nil {
 		return nil, err
 	}
@@ -205,17 +219,34 @@ func (c *DetachPolicy) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *PolicyDetached) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		*h.changed = s.position
-		*h.attached = without(*h.attached, func(id ID) bool { return id == e.Policy })
+	s.change(e.Kind, e.ID, func(h held) bool {
+		*h.attached, *h.changed = without(*h.attached, func(id ID) bool { return id == e.Policy }), s.position
+		s.holders.remove(handleOf(e.Policy), handleOf(h.id))
+		return true
 	})
-	s.holders.remove(handleOf(e.Policy), handleOf(e.ID))
+}
+
+// SetBoundary sets the permissions boundary of a user or role, or takes it away
+// where Policy is empty.
+type SetBoundary struct {
+	Owner  Owner
+	Policy string // ARN
+}
+
+// BoundarySet set the permissions boundary, or took it away where Policy is empty.
+type BoundarySet struct {
+	Kind   Kind
+	ID     ID
+	Policy ID
 }
 
 func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
-	h, err := s.mustHold(c.Owner.Kind, c.Owner.Account, c.Owner.Name)
+	h, err := s.mustHold(c.Owner)
 	if err != nil {
 		return nil, err
+	}
+	if h.boundary == nil {
+		return nil, refuse(InvalidInput, "A %s has no permissions boundary.", h.kind.Noun())
 	}
 	boundary, err := s.boundary(h.account, c.Policy)
 	if err != nil {
@@ -225,11 +256,11 @@ func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *BoundarySet) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		*h.changed = s.position
+	s.change(e.Kind, e.ID, func(h held) bool {
 		s.unlinkPolicies(handleOf(h.id), nil, *h.boundary)
-		*h.boundary = e.Policy
+		*h.boundary, *h.changed = e.Policy, s.position
 		s.linkPolicies(handleOf(h.id), nil, *h.boundary)
+		return true
 	})
 }
 
@@ -262,66 +293,4 @@ func (s *State) unlinkPolicies(h handle, attached []ID, boundary ID) {
 	if boundary != "" {
 		s.bounded.remove(handleOf(boundary), h)
 	}
-}
-
-// PolicyHolders yields the users, groups and roles that a policy is attached to
-// and that come after the entity of that unique identifier, or all if it is
-// empty. The order is fixed, that of handles.
-func (s *State) PolicyHolders(policy, after ID, yield func(Kind, ID) bool) {
-	s.eachEntity(&s.holders, policy, after, yield)
-}
-
-// Bounded yields the users and roles whose permissions boundary a policy is, as
-// PolicyHolders does its holders.
-func (s *State) Bounded(policy, after ID, yield func(Kind, ID) bool) {
-	s.eachEntity(&s.bounded, policy, after, yield)
-}
-
-func (s *State) eachEntity(r *relation, from, after ID, yield func(Kind, ID) bool) {
-	r.each(from, after, func(h handle) bool {
-		kind, id, ok := s.entity(h)
-		return !ok || yield(kind, id)
-	})
-}
-
-// AttachmentCount is how many users, groups and roles a policy is attached to.
-func (s *State) AttachmentCount(policy ID) int { return s.holders.count(handleOf(policy)) }
-
-// BoundaryUsageCount is how many users and roles have a policy as their permissions boundary.
-func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(handleOf(policy)) }
-
-// PermissionsChanged is the latest position at which anything changed that can
-// change what a principal is allowed: the user or role itself, its groups, the
-// policies attached to it or them, its boundary. The root of an account is
-// named by the account's number. It is zero for a principal that does not exist.
-func (s *State) PermissionsChanged(principal ID) Position {
-	if a, ok := s.accounts.get(AccountID(principal)); ok {
-		return a.Changed
-	}
-	if r, ok := s.roles.get(principal); ok {
-		return s.latestChange(r.Changed, r.Attached, r.Boundary)
-	}
-	u, ok := s.users.get(principal)
-	if !ok {
-		return 0
-	}
-	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)
-	for _, id := range u.Groups {
-		if g, ok := s.groups.get(id); ok {
-			latest = max(latest, s.latestChange(g.Changed, g.Attached, ""))
-		}
-	}
-	return latest
-}
-
-func (s *State) latestChange(own Position, attached []ID, boundary ID) Position {
-	for _, id := range attached {
-		if p, ok := s.policies.get(id); ok {
-			own = max(own, p.Changed)
-		}
-	}
-	if p, ok := s.policies.get(boundary); ok {
-		own = max(own, p.Changed)
-	}
-	return own
 }

@@ -33,73 +33,6 @@ func (g *Group) appendDigest(b []byte) []byte {
 	return appendInt(b, uint64(g.Changed))
 }
 
-// CreateGroup makes a group with a new unique identifier.
-type CreateGroup struct {
-	Account AccountID
-	ID      ID
-	Name    string
-	Path    string
-}
-
-// GroupCreated made a group.
-type GroupCreated struct {
-	Account AccountID
-	ID      ID
-	Name    string
-	Path    string
-	Created Time
-}
-
-// UpdateGroup renames a group or moves it to another path. Empty fields stay as they are.
-type UpdateGroup struct {
-	Account AccountID
-	Name    string
-	NewName string
-	NewPath string
-}
-
-// GroupUpdated gave a group this name and path.
-type GroupUpdated struct {
-	ID   ID
-	Name string
-	Path string
-}
-
-// DeleteGroup removes a group without members and policies.
-type DeleteGroup struct {
-	Account AccountID
-	Name    string
-}
-
-// GroupDeleted removed a group.
-type GroupDeleted struct{ ID ID }
-
-// AddUserToGroup makes a user a member; a member already is left as it is.
-type AddUserToGroup struct {
-	Account AccountID
-	Group   string
-	User    string
-}
-
-// UserAddedToGroup made a user a member.
-type UserAddedToGroup struct {
-	Group ID
-	User  ID
-}
-
-// RemoveUserFromGroup ends a membership; a user who is no member is left as it is.
-type RemoveUserFromGroup struct {
-	Account AccountID
-	Group   string
-	User    string
-}
-
-// UserRemovedFromGroup ended a membership.
-type UserRemovedFromGroup struct {
-	Group ID
-	User  ID
-}
-
 // Group returns the group of that name, without regard to case.
 func (s *State) Group(account AccountID, name string) (*Group, bool) {
 	return named(s, &s.groups, account, KindGroup, name)
@@ -123,11 +56,21 @@ func (s *State) GroupMembers(group, after ID, yield func(*User) bool) {
 	})
 }
 
-func (s *State) mustGroup(account AccountID, name string) (*Group, error) {
-	if g, ok := s.Group(account, name); ok {
-		return g, nil
-	}
-	return nil, refuse(NoSuchEntity, "The group with name %s cannot be found.", name)
+// CreateGroup makes a group with a new unique identifier.
+type CreateGroup struct {
+	Account AccountID
+	ID      ID
+	Name    string
+	Path    string
+}
+
+// GroupCreated made a group.
+type GroupCreated struct {
+	Account AccountID
+	ID      ID
+	Name    string
+	Path    string
+	Created Time
 }
 
 func (c *CreateGroup) decide(s *State, m Meta) ([]Event, error) {
@@ -141,6 +84,21 @@ func (e *GroupCreated) evolve(s *State) {
 	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
 	s.groups.put(g)
 	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.handle())
+}
+
+// UpdateGroup renames a group or moves it to another path. Empty fields stay as they are.
+type UpdateGroup struct {
+	Account AccountID
+	Name    string
+	NewName string
+	NewPath string
+}
+
+// GroupUpdated gave a group this name and path.
+type GroupUpdated struct {
+	ID   ID
+	Name string
+	Path string
 }
 
 func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
@@ -162,11 +120,21 @@ func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *GroupUpdated) evolve(s *State) {
-	changeRecord(&s.groups, e.ID, func(g *Group) {
+	changeRecord(&s.groups, e.ID, func(g *Group) bool {
 		s.names.rename(scopeOf(g.Account, KindGroup), g.Name, e.Name, g.handle())
 		g.Name, g.Path, g.Changed = e.Name, e.Path, s.position
+		return true
 	})
 }
+
+// DeleteGroup removes a group without members and policies.
+type DeleteGroup struct {
+	Account AccountID
+	Name    string
+}
+
+// GroupDeleted removed a group.
+type GroupDeleted struct{ ID ID }
 
 func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 	g, err := s.mustGroup(c.Account, c.Name)
@@ -192,14 +160,17 @@ func (e *GroupDeleted) evolve(s *State) {
 	}
 }
 
-// mustUserAndGroup finds both; where both are missing AWS speaks of the user.
-func (s *State) mustUserAndGroup(account AccountID, user, group string) (*User, *Group, error) {
-	u, err := s.mustUser(account, user)
-	if err != nil {
-		return nil, nil, err
-	}
-	g, err := s.mustGroup(account, group)
-	return u, g, err
+// AddUserToGroup makes a user a member; a member already is left as it is.
+type AddUserToGroup struct {
+	Account AccountID
+	Group   string
+	User    string
+}
+
+// UserAddedToGroup made a user a member.
+type UserAddedToGroup struct {
+	Group ID
+	User  ID
 }
 
 func (c *AddUserToGroup) decide(s *State, _ Meta) ([]Event, error) {
@@ -214,12 +185,27 @@ func (c *AddUserToGroup) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *UserAddedToGroup) evolve(s *State) {
-	u, ok := s.users.get(e.User)
-	if !ok || slices.Contains(u.Groups, e.Group) {
-		return
-	}
-	s.changeUser(e.User, func(u *User) { u.Groups = appended(u.Groups, e.Group) })
-	s.members.add(handleOf(e.Group), u.handle())
+	changeRecord(&s.users, e.User, func(u *User) bool {
+		if slices.Contains(u.Groups, e.Group) {
+			return false
+		}
+		u.Groups, u.Changed = appended(u.Groups, e.Group), s.position
+		s.members.add(handleOf(e.Group), u.handle())
+		return true
+	})
+}
+
+// RemoveUserFromGroup ends a membership; a user who is no member is left as it is.
+type RemoveUserFromGroup struct {
+	Account AccountID
+	Group   string
+	User    string
+}
+
+// UserRemovedFromGroup ended a membership.
+type UserRemovedFromGroup struct {
+	Group ID
+	User  ID
 }
 
 func (c *RemoveUserFromGroup) decide(s *State, _ Meta) ([]Event, error) {
@@ -231,11 +217,29 @@ func (c *RemoveUserFromGroup) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *UserRemovedFromGroup) evolve(s *State) {
-	if u, ok := s.users.get(e.User); !ok || !slices.Contains(u.Groups, e.Group) {
-		return
-	}
-	s.changeUser(e.User, func(u *User) {
-		u.Groups = without(u.Groups, func(id ID) bool { return id == e.Group })
+	changeRecord(&s.users, e.User, func(u *User) bool {
+		if !slices.Contains(u.Groups, e.Group) {
+			return false
+		}
+		u.Groups, u.Changed = without(u.Groups, func(id ID) bool { return id == e.Group }), s.position
+		s.members.remove(handleOf(e.Group), u.handle())
+		return true
 	})
-	s.members.remove(handleOf(e.Group), handleOf(e.User))
+}
+
+func (s *State) mustGroup(account AccountID, name string) (*Group, error) {
+	if g, ok := s.Group(account, name); ok {
+		return g, nil
+	}
+	return nil, refuse(NoSuchEntity, "The group with name %s cannot be found.", name)
+}
+
+// mustUserAndGroup finds both; where both are missing AWS speaks of the user.
+func (s *State) mustUserAndGroup(account AccountID, user, group string) (*User, *Group, error) {
+	u, err := s.mustUser(account, user)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := s.mustGroup(account, group)
+	return u, g, err
 }

@@ -1,5 +1,7 @@
 package identity
 
+import "strings"
+
 // Position numbers accepted commands 1, 2, 3, ... without gaps, within one
 // incarnation of a cluster. Zero is the empty state before the first.
 type Position uint64
@@ -54,6 +56,12 @@ func (k Kind) Noun() string {
 		return "policy"
 	}
 	return "entity"
+}
+
+// title is the word for k that begins a sentence in AWS's messages.
+func (k Kind) title() string {
+	noun := k.Noun()
+	return strings.ToUpper(noun[:1]) + noun[1:]
 }
 
 // Owner names the user, group or role that a command is about.

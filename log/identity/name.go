@@ -1,10 +1,6 @@
 package identity
 
-import (
-	"strings"
-
-	"github.com/tidwall/btree"
-)
+import "github.com/tidwall/btree"
 
 // scope is where names are unique: one kind of entity in one account.
 type scope uint64
@@ -106,96 +102,4 @@ func list[R record](s *State, t *table[ID, R], account AccountID, kind Kind, aft
 		r, _ := t.rows.Get(to)
 		return yield(r)
 	})
-}
-
-// title is the word for k that begins a sentence in AWS's messages.
-func (k Kind) title() string {
-	noun := k.Noun()
-	return strings.ToUpper(noun[:1]) + noun[1:]
-}
-
-// quota is how many entities of a kind the account may have, with AWS's name for the quota.
-func (a *Account) quota(kind Kind) (limit uint32, name string) {
-	var own, standard uint32
-	switch kind {
-	case KindUser:
-		own, standard, name = a.Quotas.Users, DefaultUsersQuota, "UsersPerAccount"
-	case KindGroup:
-		own, standard, name = a.Quotas.Groups, DefaultGroupsQuota, "GroupsPerAccount"
-	case KindRole:
-		own, standard, name = a.Quotas.Roles, DefaultRolesQuota, "RolesPerAccount"
-	case KindPolicy:
-		own, standard, name = a.Quotas.Policies, DefaultPoliciesQuota, "PoliciesPerAccount"
-	}
-	if own != 0 {
-		return own, name
-	}
-	return standard, name
-}
-
-// mayCreate refuses an entity that its account has no place for. The account
-// "aws" has neither a record nor quotas.
-func (s *State) mayCreate(account AccountID, kind Kind, name string, id ID) error {
-	if account != AWSAccount {
-		a, err := s.mustAccount(account)
-		if err != nil {
-			return err
-		}
-		if limit, quota := a.quota(kind); s.Count(account, kind) >= int(limit) {
-			return refuse(LimitExceeded, "Cannot exceed quota for %s: %d", quota, limit)
-		}
-	}
-	if err := s.mayIdentify(id); err != nil {
-		return err
-	}
-	return s.mayRename(account, kind, name, id)
-}
-
-// mayRename refuses a name that another entity of the account and kind has.
-func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) error {
-	holder, taken := s.names.find(scopeOf(account, kind), name)
-	switch {
-	case !taken || holder == handleOf(id):
-		return nil
-	case kind == KindPolicy:
-		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
-	}
-	return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
-}
-
-// mayIdentify refuses a unique identifier that an account or entity has; see handle.
-func (s *State) mayIdentify(id ID) error {
-	_, _, taken := s.entity(handleOf(id))
-	if _, account := s.accounts.rows.Get(handleOf(id)); taken || account {
-		return refuse(EntityAlreadyExists, "The unique identifier %s is in use.", id)
-	}
-	return nil
-}
-
-// KindOf says what the entity with that unique identifier is, if there is one.
-func (s *State) KindOf(id ID) (Kind, bool) {
-	kind, found, ok := s.entity(handleOf(id))
-	return kind, ok && found == id
-}
-
-// entity finds the user, group, role or policy with that handle.
-func (s *State) entity(h handle) (Kind, ID, bool) {
-	if u, ok := s.users.rows.Get(h); ok {
-		return KindUser, u.ID, true
-	}
-	if g, ok := s.groups.rows.Get(h); ok {
-		return KindGroup, g.ID, true
-	}
-	if r, ok := s.roles.rows.Get(h); ok {
-		return KindRole, r.ID, true
-	}
-	if p, ok := s.policies.rows.Get(h); ok {
-		return KindPolicy, p.ID, true
-	}
-	return 0, "", false
-}
-
-// Count is how many entities of a kind the account has.
-func (s *State) Count(account AccountID, kind Kind) int {
-	return s.names.count(scopeOf(account, kind))
 }

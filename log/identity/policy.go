@@ -72,82 +72,6 @@ func (p *Policy) appendDigest(b []byte) []byte {
 	return appendInt(b, uint64(p.Changed))
 }
 
-// CreatePolicy makes a managed policy with its version 1.
-type CreatePolicy struct {
-	Account     AccountID
-	ID          ID
-	Name        string
-	Path        string
-	Description string
-	Document    string
-	Tags        []Tag
-}
-
-// PolicyCreated made a managed policy.
-type PolicyCreated struct {
-	Account     AccountID
-	ID          ID
-	Name        string
-	Path        string
-	Description string
-	Document    string
-	Tags        []Tag
-	Created     Time
-}
-
-func (c *CreatePolicy) created(m Meta) *PolicyCreated {
-	return &PolicyCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Description: c.Description,
-		Document: c.Document, Tags: c.Tags, Created: m.Time}
-}
-
-// DeletePolicy removes a managed policy that is attached to nothing and has one version.
-type DeletePolicy struct{ ARN string }
-
-// PolicyDeleted removed a managed policy.
-type PolicyDeleted struct{ ID ID }
-
-// CreatePolicyVersion adds a text to a managed policy, in force at once if Default.
-type CreatePolicyVersion struct {
-	ARN      string
-	Document string
-	Default  bool
-}
-
-// PolicyVersionCreated added a text to a managed policy.
-type PolicyVersionCreated struct {
-	ID       ID
-	Number   int
-	Document string
-	Default  bool
-	Created  Time
-}
-
-// DeletePolicyVersion removes a text that is not in force.
-type DeletePolicyVersion struct {
-	ARN    string
-	Number int
-}
-
-// PolicyVersionDeleted removed a text that was not in force.
-type PolicyVersionDeleted struct {
-	ID     ID
-	Number int
-	At     Time
-}
-
-// SetDefaultPolicyVersion puts a text in force.
-type SetDefaultPolicyVersion struct {
-	ARN    string
-	Number int
-}
-
-// DefaultPolicyVersionSet put a text in force.
-type DefaultPolicyVersionSet struct {
-	ID     ID
-	Number int
-	At     Time
-}
-
 // Policy returns the managed policy that an ARN names. The path must match, and
 // case does.
 func (s *State) Policy(arn string) (*Policy, bool) {
@@ -186,33 +110,27 @@ func (s *State) Policies(account AccountID, after string, yield func(*Policy) bo
 	list(s, &s.policies, account, KindPolicy, after, yield)
 }
 
-// visiblePolicy finds a policy that entities of an account may use: the account's own or one of AWS's.
-func (s *State) visiblePolicy(account AccountID, arn string) (*Policy, bool) {
-	p, ok := s.Policy(arn)
-	if !ok || p.Account != account && p.Account != AWSAccount {
-		return nil, false
-	}
-	return p, true
+// CreatePolicy makes a managed policy with its version 1.
+type CreatePolicy struct {
+	Account     AccountID
+	ID          ID
+	Name        string
+	Path        string
+	Description string
+	Document    string
+	Tags        []Tag
 }
 
-// mustModify finds a policy that the command may change.
-func (s *State) mustModify(arn string, m Meta) (*Policy, error) {
-	p, ok := s.Policy(arn)
-	if !ok {
-		return nil, refuse(NoSuchEntity, "Policy %s was not found.", arn)
-	}
-	if err := mayModify(p.Account, m); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-// mayModify refuses changes to what AWSAccount owns, unless they are the cluster's own.
-func mayModify(account AccountID, m Meta) error {
-	if account == AWSAccount && m.By != (Authority{}) {
-		return refuse(UnmodifiableEntity, "Policies of %s cannot be changed.", AWSAccount)
-	}
-	return nil
+// PolicyCreated made a managed policy.
+type PolicyCreated struct {
+	Account     AccountID
+	ID          ID
+	Name        string
+	Path        string
+	Description string
+	Document    string
+	Tags        []Tag
+	Created     Time
 }
 
 func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
@@ -225,7 +143,8 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 	if err := mayTag(KindPolicy, nil, c.Tags); err != nil {
 		return nil, err
 	}
-	return []Event{c.created(m)}, nil
+	return []Event{&PolicyCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Description: c.Description,
+		Document: c.Document, Tags: c.Tags, Created: m.Time}}, nil
 }
 
 func (e *PolicyCreated) evolve(s *State) {
@@ -236,6 +155,12 @@ func (e *PolicyCreated) evolve(s *State) {
 	s.policies.put(p)
 	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.handle())
 }
+
+// DeletePolicy removes a managed policy that is attached to nothing and has one version.
+type DeletePolicy struct{ ARN string }
+
+// PolicyDeleted removed a managed policy.
+type PolicyDeleted struct{ ID ID }
 
 func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
 	p, err := s.mustModify(c.ARN, m)
@@ -258,6 +183,22 @@ func (e *PolicyDeleted) evolve(s *State) {
 	}
 }
 
+// CreatePolicyVersion adds a text to a managed policy, in force at once if Default.
+type CreatePolicyVersion struct {
+	ARN      string
+	Document string
+	Default  bool
+}
+
+// PolicyVersionCreated added a text to a managed policy.
+type PolicyVersionCreated struct {
+	ID       ID
+	Number   int
+	Document string
+	Default  bool
+	Created  Time
+}
+
 func (c *CreatePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 	p, err := s.mustModify(c.ARN, m)
 	if err != nil {
@@ -270,22 +211,27 @@ func (c *CreatePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *PolicyVersionCreated) evolve(s *State) {
-	changeRecord(&s.policies, e.ID, func(p *Policy) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) bool {
 		p.Versions = appended(p.Versions, PolicyVersion{Number: e.Number, Document: e.Document, Created: e.Created})
 		p.Latest, p.Updated = e.Number, e.Created
 		if e.Default {
 			p.Default, p.Changed = e.Number, s.position
 		}
+		return true
 	})
 }
 
-// mustModifyVersion finds a policy that the command may change and that has the version.
-func (s *State) mustModifyVersion(arn string, number int, m Meta) (*Policy, error) {
-	p, ok := s.Policy(arn)
-	if !ok || !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == number }) {
-		return nil, refuse(NoSuchEntity, "Policy %s version v%d does not exist or is not attachable.", arn, number)
-	}
-	return p, mayModify(p.Account, m)
+// DeletePolicyVersion removes a text that is not in force.
+type DeletePolicyVersion struct {
+	ARN    string
+	Number int
+}
+
+// PolicyVersionDeleted removed a text that was not in force.
+type PolicyVersionDeleted struct {
+	ID     ID
+	Number int
+	At     Time
 }
 
 func (c *DeletePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
@@ -300,10 +246,24 @@ func (c *DeletePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *PolicyVersionDeleted) evolve(s *State) {
-	changeRecord(&s.policies, e.ID, func(p *Policy) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) bool {
 		p.Versions = without(p.Versions, func(v PolicyVersion) bool { return v.Number == e.Number })
 		p.Updated = e.At
+		return true
 	})
+}
+
+// SetDefaultPolicyVersion puts a text in force.
+type SetDefaultPolicyVersion struct {
+	ARN    string
+	Number int
+}
+
+// DefaultPolicyVersionSet put a text in force.
+type DefaultPolicyVersionSet struct {
+	ID     ID
+	Number int
+	At     Time
 }
 
 func (c *SetDefaultPolicyVersion) decide(s *State, m Meta) ([]Event, error) {
@@ -315,7 +275,46 @@ func (c *SetDefaultPolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *DefaultPolicyVersionSet) evolve(s *State) {
-	changeRecord(&s.policies, e.ID, func(p *Policy) {
+	changeRecord(&s.policies, e.ID, func(p *Policy) bool {
 		p.Default, p.Updated, p.Changed = e.Number, e.At, s.position
+		return true
 	})
+}
+
+// visiblePolicy finds a policy that entities of an account may use: the account's own or one of AWS's.
+func (s *State) visiblePolicy(account AccountID, arn string) (*Policy, bool) {
+	p, ok := s.Policy(arn)
+	if !ok || p.Account != account && p.Account != AWSAccount {
+		return nil, false
+	}
+	return p, true
+}
+
+// mustModify finds a policy that the command may change.
+func (s *State) mustModify(arn string, m Meta) (*Policy, error) {
+	p, ok := s.Policy(arn)
+	if !ok {
+		return nil, refuse(NoSuchEntity, "Policy %s was not found.", arn)
+	}
+	if err := mayModify(p.Account, m); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// mustModifyVersion finds a policy that the command may change and that has the version.
+func (s *State) mustModifyVersion(arn string, number int, m Meta) (*Policy, error) {
+	p, ok := s.Policy(arn)
+	if !ok || !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == number }) {
+		return nil, refuse(NoSuchEntity, "Policy %s version v%d does not exist or is not attachable.", arn, number)
+	}
+	return p, mayModify(p.Account, m)
+}
+
+// mayModify refuses changes to what AWSAccount owns, unless they are the cluster's own.
+func mayModify(account AccountID, m Meta) error {
+	if account == AWSAccount && m.By != (Authority{}) {
+		return refuse(UnmodifiableEntity, "Policies of the account %s are modifiable by the cluster alone.", AWSAccount)
+	}
+	return nil
 }

@@ -19,11 +19,11 @@ type Role struct {
 	Changed     Position // of anything that can change what its sessions are allowed, or who may assume it
 }
 
-// serviceRolePath begins the path of service-linked roles, which CreateRole does not make.
-const serviceRolePath = "/aws-service-role/"
-
 // DefaultMaxSession is a new role's longest session in seconds.
 const DefaultMaxSession = 3600
+
+// serviceRolePath begins the path of service-linked roles, which CreateRole does not make.
+const serviceRolePath = "/aws-service-role/"
 
 // ARN is arn:aws:iam::ACCOUNT:role/path/name.
 func (r *Role) ARN() string { return ARN(KindRole, r.Account, r.Path, r.Name) }
@@ -47,6 +47,20 @@ func (r *Role) appendDigest(b []byte) []byte {
 	b = appendIDs(b, r.Attached)
 	b = appendInline(b, r.Inline)
 	return appendInt(b, uint64(r.Changed))
+}
+
+// Role returns the role of that name, without regard to case.
+func (s *State) Role(account AccountID, name string) (*Role, bool) {
+	return named(s, &s.roles, account, KindRole, name)
+}
+
+// RoleByID returns the role with that unique identifier.
+func (s *State) RoleByID(id ID) (*Role, bool) { return s.roles.get(id) }
+
+// Roles yields the roles of an account in order of name without regard to case,
+// those after the name after.
+func (s *State) Roles(account AccountID, after string, yield func(*Role) bool) {
+	list(s, &s.roles, account, KindRole, after, yield)
 }
 
 // CreateRole makes a role with a new unique identifier.
@@ -74,64 +88,6 @@ type RoleCreated struct {
 	Boundary    ID
 	Tags        []Tag
 	Created     Time
-}
-
-// UpdateRole changes a role's description or longest session; nil fields stay as they are.
-type UpdateRole struct {
-	Account     AccountID
-	Name        string
-	Description *string
-	MaxSession  *int
-}
-
-// RoleUpdated gave a role this description and longest session.
-type RoleUpdated struct {
-	ID          ID
-	Description string
-	MaxSession  int
-}
-
-// UpdateTrust replaces a role's trust policy.
-type UpdateTrust struct {
-	Account AccountID
-	Name    string
-	Trust   string
-}
-
-// TrustUpdated replaced a role's trust policy.
-type TrustUpdated struct {
-	ID    ID
-	Trust string
-}
-
-// DeleteRole removes a role that nothing hangs on any more.
-type DeleteRole struct {
-	Account AccountID
-	Name    string
-}
-
-// RoleDeleted removed a role.
-type RoleDeleted struct{ ID ID }
-
-// Role returns the role of that name, without regard to case.
-func (s *State) Role(account AccountID, name string) (*Role, bool) {
-	return named(s, &s.roles, account, KindRole, name)
-}
-
-// RoleByID returns the role with that unique identifier.
-func (s *State) RoleByID(id ID) (*Role, bool) { return s.roles.get(id) }
-
-// Roles yields the roles of an account in order of name without regard to case,
-// those after the name after.
-func (s *State) Roles(account AccountID, after string, yield func(*Role) bool) {
-	list(s, &s.roles, account, KindRole, after, yield)
-}
-
-func (s *State) mustRole(account AccountID, name string) (*Role, error) {
-	if r, ok := s.Role(account, name); ok {
-		return r, nil
-	}
-	return nil, refuse(NoSuchEntity, "The role with name %s cannot be found.", name)
 }
 
 func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
@@ -165,6 +121,21 @@ func (e *RoleCreated) evolve(s *State) {
 	s.linkPolicies(r.handle(), nil, r.Boundary)
 }
 
+// UpdateRole changes a role's description or longest session; nil fields stay as they are.
+type UpdateRole struct {
+	Account     AccountID
+	Name        string
+	Description *string
+	MaxSession  *int
+}
+
+// RoleUpdated gave a role this description and longest session.
+type RoleUpdated struct {
+	ID          ID
+	Description string
+	MaxSession  int
+}
+
 func (c *UpdateRole) decide(s *State, _ Meta) ([]Event, error) {
 	r, err := s.mustRole(c.Account, c.Name)
 	if err != nil {
@@ -181,7 +152,23 @@ func (c *UpdateRole) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *RoleUpdated) evolve(s *State) {
-	s.changeRole(e.ID, func(r *Role) { r.Description, r.MaxSession = e.Description, e.MaxSession })
+	changeRecord(&s.roles, e.ID, func(r *Role) bool {
+		r.Description, r.MaxSession, r.Changed = e.Description, e.MaxSession, s.position
+		return true
+	})
+}
+
+// UpdateTrust replaces a role's trust policy.
+type UpdateTrust struct {
+	Account AccountID
+	Name    string
+	Trust   string
+}
+
+// TrustUpdated replaced a role's trust policy.
+type TrustUpdated struct {
+	ID    ID
+	Trust string
 }
 
 func (c *UpdateTrust) decide(s *State, _ Meta) ([]Event, error) {
@@ -193,8 +180,20 @@ func (c *UpdateTrust) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *TrustUpdated) evolve(s *State) {
-	s.changeRole(e.ID, func(r *Role) { r.Trust = e.Trust })
+	changeRecord(&s.roles, e.ID, func(r *Role) bool {
+		r.Trust, r.Changed = e.Trust, s.position
+		return true
+	})
 }
+
+// DeleteRole removes a role that nothing hangs on any more.
+type DeleteRole struct {
+	Account AccountID
+	Name    string
+}
+
+// RoleDeleted removed a role.
+type RoleDeleted struct{ ID ID }
 
 func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 	r, err := s.mustRole(c.Account, c.Name)
@@ -218,10 +217,9 @@ func (e *RoleDeleted) evolve(s *State) {
 	}
 }
 
-// changeRole replaces a role by a changed copy whose permissions count as changed.
-func (s *State) changeRole(id ID, change func(*Role)) {
-	changeRecord(&s.roles, id, func(r *Role) {
-		r.Changed = s.position
-		change(r)
-	})
+func (s *State) mustRole(account AccountID, name string) (*Role, error) {
+	if r, ok := s.Role(account, name); ok {
+		return r, nil
+	}
+	return nil, refuse(NoSuchEntity, "The role with name %s cannot be found.", name)
 }

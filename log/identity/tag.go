@@ -41,6 +41,21 @@ type EntityTagged struct {
 	Tags []Tag
 }
 
+func (c *TagEntity) decide(s *State, m Meta) ([]Event, error) {
+	h, err := s.mustTag(c.Kind, c.Account, c.Name, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayTag(h.kind, *h.tags, c.Tags); err != nil {
+		return nil, err
+	}
+	return []Event{&EntityTagged{Kind: h.kind, ID: h.id, Tags: c.Tags}}, nil
+}
+
+func (e *EntityTagged) evolve(s *State) {
+	s.changeTags(e.Kind, e.ID, func(tags []Tag) []Tag { return withTags(e.Kind, tags, e.Tags) })
+}
+
 // UntagEntity removes tags by key; keys that are not there are ignored.
 type UntagEntity struct {
 	Kind    Kind
@@ -56,36 +71,6 @@ type EntityUntagged struct {
 	Keys []string
 }
 
-// mustTag finds the user, role or policy that the command may tag.
-func (s *State) mustTag(kind Kind, account AccountID, name string, m Meta) (held, error) {
-	if kind != KindPolicy {
-		return s.mustHold(kind, account, name)
-	}
-	p, err := s.mustModify(name, m)
-	if err != nil {
-		return held{}, err
-	}
-	return p.held(), nil
-}
-
-func (c *TagEntity) decide(s *State, m Meta) ([]Event, error) {
-	h, err := s.mustTag(c.Kind, c.Account, c.Name, m)
-	if err != nil {
-		return nil, err
-	}
-	if err := mayTag(h.kind, *h.tags, c.Tags); err != nil {
-		return nil, err
-	}
-	return []Event{&EntityTagged{Kind: h.kind, ID: h.id, Tags: c.Tags}}, nil
-}
-
-func (e *EntityTagged) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		s.touchTags(h)
-		*h.tags = withTags(e.Kind, *h.tags, e.Tags)
-	})
-}
-
 func (c *UntagEntity) decide(s *State, m Meta) ([]Event, error) {
 	h, err := s.mustTag(c.Kind, c.Account, c.Name, m)
 	if err != nil {
@@ -95,20 +80,38 @@ func (c *UntagEntity) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *EntityUntagged) evolve(s *State) {
-	s.change(e.Kind, e.ID, func(h held) {
-		s.touchTags(h)
-		*h.tags = without(*h.tags, func(t Tag) bool {
+	s.changeTags(e.Kind, e.ID, func(tags []Tag) []Tag {
+		return without(tags, func(t Tag) bool {
 			return slices.ContainsFunc(e.Keys, func(key string) bool { return tagKey(e.Kind, key) == tagKey(e.Kind, t.Key) })
 		})
 	})
 }
 
-// touchTags notes a change of tags. Those of a user or role can change what it
-// is allowed, those of a policy cannot change what its holders are.
-func (s *State) touchTags(h held) {
-	if h.kind != KindPolicy {
-		*h.changed = s.position
+// mustTag finds the user, role or policy that the command may tag.
+func (s *State) mustTag(kind Kind, account AccountID, name string, m Meta) (held, error) {
+	switch kind {
+	case KindUser, KindRole:
+		return s.mustHold(Owner{Kind: kind, Account: account, Name: name})
+	case KindGroup:
+		return held{}, refuse(InvalidInput, "A group has no tags.")
 	}
+	p, err := s.mustModify(name, m)
+	if err != nil {
+		return held{}, err
+	}
+	return p.held(), nil
+}
+
+// changeTags replaces the tags of an entity. Those of a user or role can change
+// what it is allowed, those of a policy cannot change what its holders are.
+func (s *State) changeTags(kind Kind, id ID, f func([]Tag) []Tag) {
+	s.change(kind, id, func(h held) bool {
+		*h.tags = f(*h.tags)
+		if kind != KindPolicy {
+			*h.changed = s.position
+		}
+		return true
+	})
 }
 
 // tagKey is what must be unique among the tags of an entity.

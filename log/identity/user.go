@@ -133,9 +133,10 @@ func (c *UpdateUser) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *UserUpdated) evolve(s *State) {
-	s.changeUser(e.ID, func(u *User) {
+	changeRecord(&s.users, e.ID, func(u *User) bool {
 		s.names.rename(scopeOf(u.Account, KindUser), u.Name, e.Name, u.handle())
-		u.Name, u.Path = e.Name, e.Path
+		u.Name, u.Path, u.Changed = e.Name, e.Path, s.position
+		return true
 	})
 }
 
@@ -187,12 +188,4 @@ func (s *State) mustUser(account AccountID, name string) (*User, error) {
 		return u, nil
 	}
 	return nil, refuse(NoSuchEntity, "The user with name %s cannot be found.", name)
-}
-
-// changeUser replaces a user by a changed copy whose permissions count as changed.
-func (s *State) changeUser(id ID, change func(*User)) {
-	changeRecord(&s.users, id, func(u *User) {
-		u.Changed = s.position
-		change(u)
-	})
 }
