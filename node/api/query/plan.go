@@ -18,7 +18,6 @@ type codec struct {
 	key     *codec       // of a map
 	fields  []field      // of a structure
 	goType  reflect.Type // without the pointer
-
 }
 
 type field struct {
