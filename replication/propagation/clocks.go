@@ -27,27 +27,32 @@ func (c Clocks) since(a Clocks) time.Duration {
 	return max(c.Monotonic-a.Monotonic, c.Boottime-a.Boottime, c.Wall-a.Wall)
 }
 
-// known is a fact about the head of the log: every position above it was
-// committed after the moment at.
+// known is a fact about the head of the log: it had reached position by the
+// moment since, and every position above was committed after the moment at.
 type known struct {
-	at       Clocks
-	position event.Position
+	since, at Clocks
+	position  event.Position
 }
 
 // heads are known facts in order, both of moments and of positions. A heads is
 // never changed: add returns another.
 type heads []known
 
-// add returns h with one more fact. A fact that an earlier moment tells as well
-// is left out, and above limit every second of the older ones is.
-func (h heads) add(k known, limit int) heads {
-	if n := len(h); n > 0 && k.at.Monotonic < h[n-1].at.Monotonic {
+// add returns h with one more fact, that the head was at position p at a moment.
+// Facts that it makes superfluous are left out, and above limit every second of
+// the older ones is.
+func (h heads) add(at Clocks, p event.Position, limit int) heads {
+	k := known{since: at, at: at, position: p}
+	if n := len(h); n > 0 && at.Monotonic < h[n-1].at.Monotonic {
 		return h // answers crossed on the way; the newer one is as good
 	}
 	out := make(heads, 0, len(h)+1)
 	for i, old := range h {
 		thinned := len(h) >= limit && i%2 == 1
-		if old.position < k.position && !thinned {
+		switch {
+		case old.position == p:
+			k.since = old.since
+		case old.position < p && !thinned:
 			out = append(out, old)
 		}
 	}

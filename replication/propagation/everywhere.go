@@ -130,7 +130,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 	t.classify(&s, now, &scope)
 	s.Settled = len(s.Pending) == 0 && !s.Former
 	if scope.Count > 0 {
-		s.Settled = len(s.VisibleOn) >= scope.Count
+		s.Settled = len(s.VisibleOn) >= scope.Count && !s.Former
 		s.Bounded, s.WorstCase = s.Settled, 0
 	}
 	s.State = StateCommitted
@@ -150,7 +150,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	declared := s.Position <= t.view.Floor
 	committed := now
 	if k, ok := t.marks.reaching(s.Position); ok {
-		committed = k.at.Monotonic
+		committed = k.since.Monotonic
 	}
 	s.Bounded = true
 	pending := func(until, worst time.Duration) {
@@ -160,8 +160,9 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		}
 	}
 	for i, m := range slices.Concat(t.members, t.gone) {
+		registered := i < len(t.members)
 		switch {
-		case !scope.selects(m):
+		case !scope.selects(m) || !registered && t.replaced(m, scope):
 		case t.shows(m, s.Position, now):
 			s.VisibleOn = append(s.VisibleOn, m.Name)
 		case declared || t.settled(m, s.Position, now):
@@ -170,7 +171,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 			s.Pending = append(s.Pending, m.Name)
 			until := t.released(m)
 			worst := until
-			if registered := i < len(t.members); registered && !m.Draining && t.threshold(m) < s.Position {
+			if registered && !m.Draining && t.threshold(m) < s.Position {
 				worst = max(worst, committed+t.window(t.params.Lease(m.Class)))
 			}
 			pending(until, worst)
@@ -183,6 +184,13 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending} {
 		slices.Sort(names)
 	}
+}
+
+// replaced says whether a registered reader of the scope has the name of the
+// removed m, and so is waited for in its stead; see member.former.
+func (t *Tracker) replaced(m *member, scope *Scope) bool {
+	by := t.find(m.Name)
+	return by != nil && scope.selects(by)
 }
 
 // settle makes a settled position hold from now on, and says "everywhere" if the

@@ -183,7 +183,7 @@ func (l *Lease) answered(seq uint64) (Clocks, bool) {
 
 func (l *Lease) learn(anchor Clocks, head event.Position) {
 	l.change(func(s *Snapshot) {
-		s.heads = s.heads.add(known{anchor, head}, maxReaderHeads)
+		s.heads = s.heads.add(anchor, head, maxReaderHeads)
 		s.head = max(s.head, head)
 	})
 }

@@ -27,7 +27,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 	}
 	t.inFlight = false
 	t.fenced = max(t.fenced, v.Head.Position)
-	t.marks = t.marks.add(known{t.begun, v.Head.Position}, maxLeaderHeads)
+	t.marks = t.marks.add(t.begun, v.Head.Position, maxLeaderHeads)
 	t.Observe(now, v)
 	t.forgetGone(now.Monotonic)
 	replies := make([]Reply, 0, len(t.batch))
