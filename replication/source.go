@@ -170,8 +170,8 @@ func (a *answer) head() event.Position {
 	return event.Position(n)
 }
 
-// history names what a reader follows, for writers to compare.
-func history(c identity.Cluster) url.Values {
+// followed names what a reader follows, for writers to compare.
+func followed(c identity.Cluster) url.Values {
 	q := url.Values{}
 	if c.ID != "" {
 		q.Set("cluster", c.ID)
@@ -185,7 +185,7 @@ func history(c identity.Cluster) url.Values {
 // Head asks a writer for its head.
 func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Position, err error) {
 	err = s.each(ctx, func(base string) error {
-		a, err := s.get(ctx, http.MethodHead, base, EventsPath, history(c), headTimeout)
+		a, err := s.get(ctx, http.MethodHead, base, EventsPath, followed(c), headTimeout)
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 // wait is over. The bytes are unproved. It returns the head that the writer had when
 // it began to answer; an error of take ends it.
 func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Position, wait time.Duration, take func([][]byte) error) (head event.Position, err error) {
-	q := history(c)
+	q := followed(c)
 	q.Set("from", strconv.FormatUint(uint64(from), 10))
 	q.Set("wait", wait.String())
 	n := 0
@@ -287,7 +287,7 @@ func (s *Source) Fetch(ctx context.Context, c identity.Cluster, from, to event.P
 	if to < from || to-from >= FetchCount {
 		return nil, fmt.Errorf("fetch batches %d to %d: between 1 and %d at once", from, to, FetchCount)
 	}
-	q := history(c)
+	q := followed(c)
 	q.Set("from", strconv.FormatUint(uint64(from), 10))
 	q.Set("to", strconv.FormatUint(uint64(to), 10))
 	err = s.each(ctx, func(base string) error {
@@ -341,7 +341,7 @@ func (s *Source) Backfill(ctx context.Context, c identity.Cluster, from, to even
 // its incarnation may be another than c's, because that is what a reader of a
 // restored cluster has to learn.
 func (s *Source) Snapshot(ctx context.Context, c identity.Cluster) (state *identity.State, header wire.SnapshotHeader, err error) {
-	q := history(identity.Cluster{ID: c.ID})
+	q := followed(identity.Cluster{ID: c.ID})
 	ask := func(base string) error {
 		a, err := s.get(ctx, http.MethodGet, base, SnapshotPath, q, answerTimeout)
 		if err != nil {

@@ -1,0 +1,422 @@
+package replication
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/replication/broker"
+)
+
+// checkStream fails the test unless the stream of the history's generation is
+// exactly the history from its first message on: same bytes, at the same numbers.
+func checkStream(t *testing.T, l *Link, h *history) {
+	t.Helper()
+	s, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := s.CachedInfo().State
+	if state.LastSeq != uint64(h.Last().Position) || state.Msgs != state.LastSeq-state.FirstSeq+1 || state.NumDeleted != 0 {
+		t.Fatalf("stream %+v, history at %d", state, h.Last().Position)
+	}
+	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatalf("message %d: %v", seq, err)
+		}
+		if !bytes.Equal(m.Data, h.batches[seq-1]) {
+			t.Fatalf("message %d is not batch %d", seq, seq)
+		}
+	}
+}
+
+// published waits until the stream has the history's head.
+func published(t *testing.T, l *Link, h *history) {
+	t.Helper()
+	await(t, "published", func() bool {
+		s, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
+		return err == nil && s.CachedInfo().State.LastSeq == uint64(h.Last().Position)
+	})
+}
+
+func TestFollowsTheStream(t *testing.T) {
+	h := newHistory(t, "aa")
+	b := startBroker(t)
+	l := publisherLink(t, b)
+	startPublisher(t, l, h)
+	w := newWriter(t, h)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 100)
+	s.wait(t, h)
+	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
+	w.set(func() { w.down = true }) // the stream alone carries on
+	h.grow(t, 10_000)
+	s.wait(t, h)
+	if status := f.Status(); status.Mode != Streaming || status.Bootstraps != 1 || status.Refused != 0 {
+		t.Errorf("%+v", status)
+	}
+	published(t, l, h)
+	checkStream(t, l, h)
+}
+
+func TestStreamBeginsWithRecentBatches(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, refill+500)
+	h.forget(300)
+	b := startBroker(t)
+	l := publisherLink(t, b)
+	startPublisher(t, l, h)
+	published(t, l, h)
+	s, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state := s.CachedInfo().State; state.Msgs != refill {
+		t.Errorf("%+v", state)
+	}
+}
+
+// TestTwoPublishers has a deposed leader and its successor publish at once.
+func TestTwoPublishers(t *testing.T) {
+	h := newHistory(t, "aa")
+	b := startBroker(t)
+	l := publisherLink(t, b)
+	old := publisherOf(l, h)
+	stopOld := run(t, old.Run)
+	w := newWriter(t, h)
+	s := newSink()
+	startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 500)
+	published(t, l, h)
+	generation := h.Cluster().StreamGeneration
+
+	successor := publisherOf(publisherLink(t, b), h)
+	old.cfg.RaiseGeneration = func(context.Context, uint32) error { return errors.New("not the leader") }
+	run(t, successor.Run)
+	h.grow(t, 3000)
+	published(t, l, h)
+	if err := stopOld(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	h.grow(t, 500)
+	published(t, l, h)
+	s.wait(t, h)
+	checkStream(t, l, h)
+	if now := h.Cluster().StreamGeneration; now != generation {
+		t.Errorf("generation %d became %d", generation, now)
+	}
+}
+
+func TestDeletedStream(t *testing.T) {
+	h := newHistory(t, "aa")
+	b := startBroker(t)
+	l := publisherLink(t, b)
+	startPublisher(t, l, h)
+	w := newWriter(t, h)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 100)
+	s.wait(t, h)
+	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
+
+	before := h.Cluster()
+	if err := l.js.DeleteStream(t.Context(), streamName(before)); err != nil {
+		t.Fatal(err)
+	}
+	h.grow(t, 100)
+	await(t, "renewed", func() bool { return h.Cluster().StreamGeneration > before.StreamGeneration })
+	published(t, l, h)
+	s.wait(t, h)
+	await(t, "streaming the new generation", func() bool { return f.Status().Stream == streamName(h.Cluster()) })
+	checkStream(t, l, h)
+	if status := f.Status(); status.Bootstraps != 1 {
+		t.Errorf("%+v", status)
+	}
+}
+
+func TestWipedBroker(t *testing.T) {
+	h := newHistory(t, "aa")
+	dir := filepath.Join(t.TempDir(), "broker")
+	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: dir, ClientAddr: "127.0.0.1:0", Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	l := publisherLink(t, b)
+	startPublisher(t, l, h)
+	w := newWriter(t, h)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 100)
+	s.wait(t, h)
+	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
+
+	before := h.Cluster()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	h.grow(t, 100)
+	s.wait(t, h)
+	await(t, "renewed", func() bool { return h.Cluster().StreamGeneration > before.StreamGeneration })
+	h.grow(t, 100)
+	s.wait(t, h)
+	published(t, l, h)
+	await(t, "streaming the new generation", func() bool {
+		return f.Status().Stream == streamName(h.Cluster()) && f.Status().Mode == Streaming
+	})
+	checkStream(t, l, h)
+}
+
+func TestNATSGoesAndComesBack(t *testing.T) {
+	h := newHistory(t, "aa")
+	b := startBroker(t)
+	addr := b.ClientAddr()
+	stopPublisher := startPublisher(t, publisherLink(t, b), h)
+	w := newWriter(t, h)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 100)
+	s.wait(t, h)
+	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
+
+	stopPublisher()
+	b.Stop()
+	h.grow(t, 500)
+	s.wait(t, h)
+	await(t, "tailing", func() bool { return f.Status().Mode == Tailing })
+
+	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: filepath.Join(t.TempDir(), "b"), ClientAddr: addr, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	startPublisher(t, publisherLink(t, b), h)
+	await(t, "streaming again", func() bool { return f.Status().Mode == Streaming })
+	w.set(func() { w.down = true })
+	h.grow(t, 500)
+	s.wait(t, h)
+}
+
+// openNATS is a server on which everything is allowed, as a careless operator runs it.
+func openNATS(t *testing.T) *Link {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	l := dial(t, LinkConfig{Name: "test", URLs: []string{s.ClientURL()}})
+	await(t, "connected", l.Connected)
+	return l
+}
+
+// TestDamageOfTheStream has streams with what no publisher puts there. A follower
+// whose writers are silent goes as far as it can prove, and on when one answers.
+func TestDamageOfTheStream(t *testing.T) {
+	const damaged = 50
+	for name, test := range map[string]struct {
+		damage func(t *testing.T, h *history, messages [][]byte) [][]byte
+		delete bool
+		stops  event.Position
+	}{
+		"altered": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			m[damaged-1] = bytes.Clone(m[damaged-1])
+			m[damaged-1][40] ^= 1
+			return m
+		}},
+		"cut short": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			m[damaged-1] = m[damaged-1][:20]
+			return m
+		}},
+		"empty": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			m[damaged-1] = nil
+			return m
+		}},
+		"a hole": {stops: damaged - 1, delete: true},
+		"another incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			other := newHistory(t, "bb")
+			other.grow(t, len(m))
+			return append(m[:damaged-1], other.batches[damaged-1:len(m)]...)
+		}},
+		"another history of the incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			other := newHistory(t, "aa")
+			other.must(t, &identity.SetAccountAlias{Account: "123456789012", Alias: "other"})
+			other.grow(t, len(m))
+			return append(m[:damaged-1], other.batches[damaged-1:len(m)]...)
+		}},
+		"repeated": {stops: 100, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			return append(m[:damaged], m[damaged-10:]...)
+		}},
+		"swapped": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+			m[damaged-1], m[damaged] = m[damaged], m[damaged-1]
+			return m
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(t, "aa")
+			h.grow(t, 99)
+			l := openNATS(t)
+			messages := append([][]byte{}, h.batches...)
+			if test.damage != nil {
+				messages = test.damage(t, h, messages)
+			}
+			cfg := streamConfig(h.Cluster(), 1, 1)
+			cfg.DenyDelete = false
+			stream, err := l.js.CreateStream(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range messages {
+				if _, err := l.js.Publish(t.Context(), cfg.Subjects[0], m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if test.delete {
+				if err := stream.DeleteMsg(t.Context(), damaged); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			s := newSink()
+			s.append(t, h.batches[0])
+			w := newWriter(t, h)
+			w.down = true
+			f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: l})
+			await(t, "at what can be proved", func() bool {
+				_, head := s.Snapshot()
+				return head.Position == test.stops
+			})
+			if test.stops < 100 {
+				await(t, "refused", func() bool { return f.Status().Refused > 0 })
+			}
+			if _, head := s.Snapshot(); head.Position != test.stops {
+				t.Fatalf("at %d after a refusal", head.Position)
+			}
+			w.set(func() { w.down = false })
+			s.wait(t, h)
+			if f.Status().Bootstraps != 0 {
+				t.Error("a snapshot was taken although the tail leads on")
+			}
+		})
+	}
+}
+
+// TestDamagedStreamIsRenewed has the publisher find what followers would refuse.
+func TestDamagedStreamIsRenewed(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, h *history, cfg *jetstream.StreamConfig, messages [][]byte) [][]byte{
+		"sound": nil,
+		"ends with another batch": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			m[len(m)-1] = []byte("x")
+			return m
+		},
+		"ends behind the history": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			return append(m, []byte("x"), []byte("y"))
+		},
+		"unprotected": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			cfg.DenyPurge = false
+			return m
+		},
+		"other limits": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			cfg.MaxBytes = 1 << 20
+			return m
+		},
+		"direct access": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			cfg.AllowDirect = true
+			return m
+		},
+		"ends before the store begins": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			h.forget(90)
+			return m[:80]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(t, "aa")
+			h.grow(t, 99)
+			l := openNATS(t)
+			cfg := streamConfig(h.Cluster(), 1, 1)
+			messages := append([][]byte{}, h.batches...)
+			if damage != nil {
+				messages = damage(t, h, &cfg, messages)
+			}
+			if _, err := l.js.CreateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range messages {
+				if _, err := l.js.Publish(t.Context(), cfg.Subjects[0], m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			startPublisher(t, l, h)
+			want := uint32(1)
+			if damage != nil {
+				want = 2
+				await(t, "renewed", func() bool { return h.Cluster().StreamGeneration == 2 })
+				await(t, "rid of the damaged one", func() bool {
+					_, err := l.js.Stream(t.Context(), cfg.Name)
+					return errors.Is(err, jetstream.ErrStreamNotFound)
+				})
+			}
+			h.grow(t, 10)
+			published(t, l, h)
+			checkStream(t, l, h)
+			if got := h.Cluster().StreamGeneration; got != want {
+				t.Errorf("generation %d, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestSilentStream has a stream that works and that nobody publishes to.
+func TestSilentStream(t *testing.T) {
+	h := newHistory(t, "aa")
+	b := startBroker(t)
+	l := publisherLink(t, b)
+	stop := startPublisher(t, l, h)
+	w := newWriter(t, h)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
+	h.grow(t, 100)
+	published(t, l, h)
+	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
+	s.wait(t, h)
+	stop()
+	h.grow(t, 10) // found by asking a writer
+	s.wait(t, h)
+	h.grow(t, 10)
+	f.Expect(h.Last().Position) // told by a lease
+	s.wait(t, h)
+}
+
+func TestReadersMayNotWrite(t *testing.T) {
+	b := startBroker(t)
+	l := followerLink(t, b)
+	await(t, "connected", l.Connected)
+	if _, err := l.js.CreateStream(t.Context(), streamConfig(identity.Cluster{ID: "x"}, 1, 1)); err == nil {
+		t.Error("a follower created a stream")
+	}
+	denied := make(chan error, 1)
+	l.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err })
+	if err := l.conn.Publish("writ.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-denied; !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Error(err)
+	}
+}
