@@ -253,50 +253,80 @@ func (c *Condition) matchValue(value string, ctx *Context) bool {
 }
 
 func (c *Condition) among(value string, ctx *Context) bool {
-	switch c.op.family {
-	case familyNumeric:
-		d, ok := parseDecimal(value)
-		return ok && c.ordered(func(o *operand) int { return d.compare(o.decimal) })
-	case familyDate:
-		t, ok := parseInstant(value)
-		return ok && c.ordered(func(o *operand) int { return t.compare(o.instant) })
-	case familyBool:
-		b, ok := parseBool(value)
-		return ok && c.any(func(o *operand) bool { return o.boolean == b })
-	case familyBinary:
-		return c.any(func(o *operand) bool { return o.bytes == value })
-	case familyARN:
-		return strings.Count(value, ":") >= arnColons && c.any(func(o *operand) bool { return o.text.match(value, ctx) })
-	case familyIP:
-		addr, ok := parseAddress(value)
-		return ok && c.any(func(o *operand) bool { return o.network.Contains(addr) })
-	case familyFold:
-		return c.any(func(o *operand) bool { return o.text.matchFold(value, ctx) })
+	if c.op.family == familyString || c.op.family == familyLike {
+		for i := range c.values {
+			if c.values[i].text.match(value, ctx) {
+				return true
+			}
+		}
+		return false
 	}
-	return c.any(func(o *operand) bool { return o.text.match(value, ctx) })
-}
-
-func (c *Condition) any(holds func(*operand) bool) bool {
+	s, ok := newSubject(c.op.family, value)
+	if !ok {
+		return false
+	}
 	for i := range c.values {
-		if c.values[i].valid && holds(&c.values[i]) {
+		if c.values[i].valid && c.values[i].match(&s, c.op, ctx) {
 			return true
 		}
 	}
 	return false
 }
 
-// ordered reports whether the value compares with one of the listed values as
-// the operator wants it.
-func (c *Condition) ordered(compare func(*operand) int) bool {
-	return c.any(func(o *operand) bool { return c.op.accept&orderingOf(compare(o)) != 0 })
+// subject is a value of the request in the form that a family compares.
+type subject struct {
+	text    string
+	decimal decimal
+	instant instant
+	address netip.Addr
+	boolean bool
 }
 
-func orderingOf(n int) ordering {
-	switch {
-	case n < 0:
-		return less
-	case n > 0:
-		return greater
+// newSubject reads a value. It reports false when the value has not the form
+// that the family compares: then it is equal to nothing.
+func newSubject(f family, value string) (subject, bool) {
+	s, ok := subject{text: value}, true
+	switch f {
+	case familyNumeric:
+		s.decimal, ok = parseDecimal(value)
+	case familyDate:
+		s.instant, ok = parseInstant(value)
+	case familyBool:
+		s.boolean, ok = parseBool(value)
+	case familyIP:
+		s.address, ok = parseAddress(value)
+	case familyARN:
+		ok = strings.Count(value, ":") >= arnColons
 	}
-	return equal
+	return s, ok
+}
+
+// match compares a value of the request with one of the policy.
+func (o *operand) match(s *subject, op operator, ctx *Context) bool {
+	switch op.family {
+	case familyNumeric:
+		return op.accept.has(s.decimal.compare(o.decimal))
+	case familyDate:
+		return op.accept.has(s.instant.compare(o.instant))
+	case familyBool:
+		return s.boolean == o.boolean
+	case familyBinary:
+		return s.text == o.bytes
+	case familyIP:
+		return o.network.Contains(s.address)
+	case familyFold:
+		return o.text.matchFold(s.text, ctx)
+	}
+	return o.text.match(s.text, ctx) // familyARN
+}
+
+// has tells whether the outcome of a comparison is in the set.
+func (o ordering) has(comparison int) bool {
+	switch {
+	case comparison < 0:
+		return o&less != 0
+	case comparison > 0:
+		return o&greater != 0
+	}
+	return o&equal != 0
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // conditionOf compiles the only condition of a document of a version.
@@ -290,10 +291,24 @@ func TestParseInstant(t *testing.T) {
 		"1970-01-32", "1970-01-01-01", "1970-01-01T24", "1970-01-01T00:60", "1970-01-01T00:00:60", "1970-01-01Tx",
 		"1970-01-01T00:00:00.", "1970-01-01T00:00:00.1234567890", "1970-01-01T00:00:00Zx", "1970-01-01T00:00:00+1",
 		"1970-01-01T00:00:00+24:00", "1970-01-01T00:00:00+01:60", "1970-01-01T00:00:00+01:5", "1970-01-01T00:00:00+01:500",
-		"-292275055-01-01", "292278994-01", "1970-01-01T00:00:00+ab",
+		"-292275055-01-01", "292278994-01", "2024-13-01T00:00:00Z", "2024-00-01T00:00:00Z", "2024-01-32T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01T00:60:00Z", "2024-01-01T00:00:60Z", "2024-01-01T00:00:0xZ", "1970-01-01T00:00:00+ab",
 	} {
 		if got, ok := parseInstant(text); ok {
 			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}
+
+// days agrees with package time over some centuries, at every end of a month.
+func TestDays(t *testing.T) {
+	for year := -801; year <= 2801; year++ {
+		for month := 1; month <= 12; month++ {
+			for _, day := range []int{1, 28, 29, 31} {
+				want := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix() / 86400
+				if got := days(year, month, day); got != want {
+					t.Fatalf("%d-%d-%d: got %d, want %d", year, month, day, got, want)
+				}
+			}
 		}
 	}
 }

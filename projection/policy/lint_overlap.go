@@ -137,7 +137,7 @@ func (l *linter) coversResource(a, b string) bool {
 		return false
 	case q.shape == shapeExact:
 		return strings.Count(b, ":") >= arnColons && p.match(q.head, nil)
-	case p.shape == shapePrefix && len(q.parts) > 0 && q.parts[0].kind == partText:
+	case p.shape == shapeGlob && len(p.parts) == 2 && p.tail == "" && q.parts[0].kind == partText:
 		return strings.HasPrefix(q.parts[0].text, p.head)
 	}
 	return false

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -31,8 +32,9 @@ type shape byte
 const (
 	shapeGeneral shape = iota
 	shapeAny           // "*"
-	shapeExact         // no wildcard, no variable
-	shapePrefix        // text and one final "*"
+	shapeExact         // head and nothing else
+	shapeGlob          // head, then middle texts in order, then tail; * between them
+	shapeFields        // the six fields of an ARN, each a pattern
 	shapeNone          // matches nothing
 )
 
@@ -42,9 +44,12 @@ const maxVariables = 8
 
 // pattern is a compiled string of a policy: text with wildcards and variables.
 type pattern struct {
-	shape shape
-	head  string // shapeExact and shapePrefix: the literal text
-	parts []part // shapeGeneral
+	shape  shape
+	head   string    // shapeExact, shapeGlob
+	tail   string    // shapeGlob
+	middle []string  // shapeGlob
+	fields []pattern // shapeFields
+	parts  []part
 	// variables counts the parts of kind partValue.
 	variables int
 	// confined tells that some wildcard must stay inside a field of an ARN.
@@ -71,20 +76,48 @@ func compilePattern(text string, syn syntax) pattern {
 		}
 	}
 	p.confined = syn.arn && hasConfined(p.parts)
+	colons := strings.Count(text, ":")
 	switch {
 	case syn.resource && earlyVariable(p.parts):
 		p.shape = shapeNone
-	case p.confined:
+	case p.variables > 0:
 	case len(p.parts) == 0:
 		p.shape = shapeExact
 	case len(p.parts) == 1 && p.parts[0].kind == partText:
 		p.shape, p.head = shapeExact, p.parts[0].text
-	case len(p.parts) == 1 && p.parts[0].many():
-		p.shape = shapeAny
-	case len(p.parts) == 2 && p.parts[0].kind == partText && p.parts[1].many():
-		p.shape, p.head = shapePrefix, p.parts[0].text
+	case !p.confined && !hasKind(p.parts, partOne):
+		p.setGlob()
+	case p.confined && !syn.resource && colons >= arnColons:
+		p.shape = shapeFields
+		for _, field := range strings.SplitN(text, ":", arnColons+1) {
+			p.fields = append(p.fields, compilePattern(field, syntax{variables: syn.variables, wildcards: true}))
+		}
 	}
 	return p
+}
+
+func hasKind(parts []part, kind partKind) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return p.kind == kind })
+}
+
+// setGlob prepares a pattern of texts with * between them.
+func (p *pattern) setGlob() {
+	if len(p.parts) == 1 {
+		p.shape = shapeAny
+		return
+	}
+	p.shape = shapeGlob
+	for i := range p.parts {
+		switch {
+		case p.parts[i].many():
+		case i == 0:
+			p.head = p.parts[i].text
+		case i == len(p.parts)-1:
+			p.tail = p.parts[i].text
+		default:
+			p.middle = append(p.middle, p.parts[i].text)
+		}
+	}
 }
 
 func (p *part) many() bool { return p.kind == partMany || p.kind == partField }
@@ -236,30 +269,83 @@ func (p *pattern) match(value string, ctx *Context) bool {
 		return true
 	case shapeExact:
 		return value == p.head
-	case shapePrefix:
-		return strings.HasPrefix(value, p.head)
+	case shapeGlob:
+		return p.matchGlob(value)
+	case shapeFields:
+		return p.matchFields(value, ctx)
 	case shapeNone:
 		return false
 	}
+	return p.matchGeneral(value, ctx)
+}
+
+func (p *pattern) matchGlob(value string) bool {
+	if len(value) < len(p.head)+len(p.tail) || !strings.HasPrefix(value, p.head) || !strings.HasSuffix(value, p.tail) {
+		return false
+	}
+	value = value[len(p.head) : len(value)-len(p.tail)]
+	for _, text := range p.middle {
+		i := strings.Index(value, text)
+		if i < 0 {
+			return false
+		}
+		value = value[i+len(text):]
+	}
+	return true
+}
+
+func (p *pattern) matchFields(value string, ctx *Context) bool {
+	for i := range p.fields[:arnColons] {
+		end := strings.IndexByte(value, ':')
+		if end < 0 || !p.fields[i].match(value[:end], ctx) {
+			return false
+		}
+		value = value[end+1:]
+	}
+	return p.fields[arnColons].match(value, ctx)
+}
+
+// matchGeneral first goes through the parts before the first *, which have one
+// place each.
+func (p *pattern) matchGeneral(value string, ctx *Context) bool {
 	free := 0
 	if p.confined {
 		free = resourceField(value)
 	}
-	if p.variables == 0 {
-		return matchParts(p.parts, nil, value, free)
+	i, off := 0, 0
+	for ; i < len(p.parts) && !p.parts[i].many(); i++ {
+		text := p.parts[i].text
+		if p.parts[i].kind == partValue {
+			var ok bool
+			if text, ok = p.parts[i].resolve(ctx); !ok {
+				return false
+			}
+		}
+		n := p.parts[i].step(text, value, off, free)
+		if n < 0 {
+			return false
+		}
+		off += n
+	}
+	rest := p.parts[i:]
+	switch {
+	case len(rest) == 0:
+		return off == len(value)
+	case len(rest) == 1 && off >= free:
+		return true
 	}
 	var array [maxVariables]string
-	resolved, ok := p.resolve(array[:0], ctx)
-	return ok && matchParts(p.parts, resolved, value, free)
+	values, ok := resolveAll(array[:0], rest, ctx)
+	return ok && matchParts(rest, values, value[off:], max(free-off, 0))
 }
 
-// resolve appends the values of the variables in order.
-func (p *pattern) resolve(values []string, ctx *Context) ([]string, bool) {
-	for i := range p.parts {
-		if p.parts[i].kind != partValue {
+// resolveAll appends the values of the variables in order.
+func resolveAll(values []string, parts []part, ctx *Context) ([]string, bool) {
+	for i := range parts {
+		if parts[i].kind != partValue {
 			continue
 		}
-		text, ok := p.parts[i].resolve(ctx)
+		text, ok := parts[i].resolve(ctx)
 		if !ok {
 			return nil, false
 		}
@@ -304,8 +390,12 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 			continue
 		}
 		if i < len(parts) {
-			if n := parts[i].step(values, v, value, off, free); n >= 0 {
-				if parts[i].kind == partValue {
+			text, isValue := parts[i].text, parts[i].kind == partValue
+			if isValue {
+				text = values[v]
+			}
+			if n := parts[i].step(text, value, off, free); n >= 0 {
+				if isValue {
 					v++
 				}
 				i, off = i+1, off+n
@@ -330,17 +420,13 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 }
 
 // step returns how many bytes of value at off the part takes, or -1 when it
-// does not match there.
-func (p *part) step(values []string, v int, value string, off, free int) int {
-	text := p.text
-	switch p.kind {
-	case partOne:
+// does not match there. text is the part's text or its variable's value.
+func (p *part) step(text, value string, off, free int) int {
+	if p.kind == partOne {
 		if off == len(value) || off < free && value[off] == ':' {
 			return -1
 		}
 		return runeLen(value, off)
-	case partValue:
-		text = values[v]
 	}
 	if strings.HasPrefix(value[off:], text) {
 		return len(text)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A second evaluator of conditions and resources, for the differential tests:
@@ -188,9 +189,9 @@ func refMatchOne(op, value, listed string, req *refRequest, variables bool) bool
 		l, ok2 := refNumber(listed)
 		return ok1 && ok2 && refOrder(op, v.Cmp(l))
 	case strings.HasPrefix(op, "Date"):
-		v, ok1 := parseInstant(value)
-		l, ok2 := parseInstant(listed)
-		return ok1 && ok2 && refOrder(op, v.compare(l))
+		v, ok1 := refInstant(value)
+		l, ok2 := refInstant(listed)
+		return ok1 && ok2 && refOrder(op, v.Compare(l))
 	case op == "Bool":
 		v, l := strings.ToLower(value), strings.ToLower(listed)
 		return v == l && (v == "true" || v == "false")
@@ -224,6 +225,18 @@ func refMatchOne(op, value, listed string, req *refRequest, variables bool) bool
 		}
 	}
 	return true
+}
+
+// refInstant reads the usual forms with package time, and others as the
+// package does.
+func refInstant(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, true
+		}
+	}
+	at, ok := parseInstant(text)
+	return time.Unix(at.seconds, at.nanos), ok
 }
 
 func refNumber(text string) (*big.Rat, bool) {
