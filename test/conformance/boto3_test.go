@@ -1,0 +1,42 @@
+package conformance
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/sts"
+)
+
+// TestBoto3 calls every action that Writ carries out with boto3, which parses
+// the answers by its own model.
+func TestBoto3(t *testing.T) {
+	python := installed(t, "python3")
+	if out, err := exec.Command(python, "-c", "import boto3").CombinedOutput(); err != nil {
+		t.Skipf("boto3 is not installed: %s", out)
+	}
+	script, err := filepath.Abs("testdata/actions.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := client(t, t.TempDir(), python, script)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var called []string
+	if err := json.Unmarshal(out, &called); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, a := range append(slices.Clone(iam.Actions()), sts.Actions()...) {
+		if !slices.Contains(called, a.Name) {
+			t.Errorf("the script does not call %s", a.Name)
+		}
+	}
+}

@@ -1,0 +1,322 @@
+"""Calls every action that Writ carries out and checks what boto3 makes of the answers.
+
+Prints a JSON list of the operations called.
+"""
+import datetime
+import json
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ACCOUNT = "123456789012"
+session = boto3.session.Session()
+config = Config(retries={"mode": "standard", "max_attempts": 3})
+iam = session.client("iam", config=config)
+sts = session.client("sts", config=config)
+called = set()
+for c in (iam, sts):
+    c.meta.events.register("before-call", lambda model, **_: called.add(model.name))
+
+ALLOW = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+DENY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+TRUST = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+
+def text(document):
+    return json.dumps(document)
+
+
+def fails(code, call, **kwargs):
+    try:
+        call(**kwargs)
+    except ClientError as e:
+        got = e.response["Error"]["Code"]
+        assert got == code, f"{call.__name__} {kwargs}: {got}, want {code}: {e}"
+        assert e.response["ResponseMetadata"]["RequestId"], "no request id"
+        return e.response["Error"]["Message"]
+    raise AssertionError(f"{call.__name__} {kwargs} succeeded, want {code}")
+
+
+def same(got, want):
+    assert got == want, f"got {got!r}, want {want!r}"
+
+
+def policy_arn(name, path="/"):
+    return f"arn:aws:iam::{ACCOUNT}:policy{path}{name}"
+
+
+def names(operation, key, name, **kwargs):
+    return [i[name] if name else i for page in iam.get_paginator(operation).paginate(**kwargs) for i in page[key]]
+
+
+def users():
+    u = iam.create_user(UserName="b3-ada", Path="/b3/", Tags=[{"Key": "team", "Value": "core"}, {"Key": "empty", "Value": ""}])["User"]
+    assert u["UserId"].startswith("AIDA") and len(u["UserId"]) == 21, u
+    same(u["Arn"], f"arn:aws:iam::{ACCOUNT}:user/b3/b3-ada")
+    assert isinstance(u["CreateDate"], datetime.datetime) and u["CreateDate"].tzinfo
+    same({t["Key"]: t["Value"] for t in u["Tags"]}, {"team": "core", "empty": ""})
+    got = iam.get_user(UserName="B3-ADA")["User"]
+    same((got["UserId"], got["CreateDate"]), (u["UserId"], u["CreateDate"]))
+    assert "PasswordLastUsed" not in got and "PermissionsBoundary" not in got
+    same(iam.get_user()["User"]["Arn"], f"arn:aws:iam::{ACCOUNT}:root")
+    fails("EntityAlreadyExists", iam.create_user, UserName="b3-ADA")
+    fails("ValidationError", iam.create_user, UserName="no spaces")
+    fails("ValidationError", iam.create_user, UserName="x" * 65)
+    fails("ValidationError", iam.create_user, UserName="x", Path="no/slash")
+    fails("InvalidInput", iam.create_user, UserName="x", Tags=[{"Key": "aws:x", "Value": ""}])
+    fails("InvalidInput", iam.create_user, UserName="x", Tags=[{"Key": "a", "Value": ""}, {"Key": "A", "Value": ""}])
+    fails("NoSuchEntity", iam.get_user, UserName="b3-nobody")
+    iam.update_user(UserName="b3-ada", NewUserName="b3-lovelace", NewPath="/b3/new/")
+    same(iam.get_user(UserName="b3-lovelace")["User"]["UserId"], u["UserId"])
+    fails("NoSuchEntity", iam.get_user, UserName="b3-ada")
+    iam.update_user(UserName="b3-lovelace", NewUserName="b3-ada")
+
+    for i in range(105):
+        iam.create_user(UserName=f"b3-many-{i:03}", Path="/b3/many/")
+    same(len(iam.list_users(PathPrefix="/b3/many/")["Users"]), 100)
+    page = iam.list_users(PathPrefix="/b3/many/", MaxItems=7)
+    assert page["IsTruncated"] and page["Marker"]
+    same(names("list_users", "Users", "UserName", PathPrefix="/b3/many/"), [f"b3-many-{i:03}" for i in range(105)])
+    same(iam.list_users(PathPrefix="/b3/none/")["Users"], [])
+    fails("ValidationError", iam.list_users, Marker="nonsense")
+    fails("ValidationError", iam.list_users, MaxItems=1001)
+    for i in range(105):
+        iam.delete_user(UserName=f"b3-many-{i:03}")
+
+    iam.tag_user(UserName="b3-ada", Tags=[{"Key": "TEAM", "Value": "other"}, {"Key": "ünï", "Value": "é ü + / @"}])
+    tags = {t["Key"]: t["Value"] for t in iam.list_user_tags(UserName="b3-ada")["Tags"]}
+    same(tags, {"TEAM": "other", "empty": "", "ünï": "é ü + / @"})
+    iam.untag_user(UserName="b3-ada", TagKeys=["team", "empty", "ünï", "absent"])
+    same(iam.list_user_tags(UserName="b3-ada")["Tags"], [])
+
+    iam.put_user_policy(UserName="b3-ada", PolicyName="inline", PolicyDocument=text(ALLOW))
+    same(iam.get_user_policy(UserName="b3-ada", PolicyName="inline")["PolicyDocument"], ALLOW)
+    same(iam.list_user_policies(UserName="b3-ada")["PolicyNames"], ["inline"])
+    fails("MalformedPolicyDocument", iam.put_user_policy, UserName="b3-ada", PolicyName="bad", PolicyDocument="{")
+    fails("DeleteConflict", iam.delete_user, UserName="b3-ada")
+    iam.delete_user_policy(UserName="b3-ada", PolicyName="inline")
+    fails("NoSuchEntity", iam.delete_user_policy, UserName="b3-ada", PolicyName="inline")
+    same(iam.list_user_policies(UserName="b3-ada")["PolicyNames"], [])
+
+
+def groups():
+    g = iam.create_group(GroupName="b3-dev", Path="/b3/")["Group"]
+    assert g["GroupId"].startswith("AGPA")
+    same(iam.get_group(GroupName="b3-dev")["Users"], [])
+    iam.add_user_to_group(GroupName="b3-dev", UserName="b3-ada")
+    iam.add_user_to_group(GroupName="b3-dev", UserName="b3-ada")
+    same([u["UserName"] for u in iam.get_group(GroupName="b3-dev")["Users"]], ["b3-ada"])
+    same(names("list_groups_for_user", "Groups", "GroupName", UserName="b3-ada"), ["b3-dev"])
+    same(names("list_groups", "Groups", "GroupName", PathPrefix="/b3/"), ["b3-dev"])
+    fails("DeleteConflict", iam.delete_group, GroupName="b3-dev")
+    iam.update_group(GroupName="b3-dev", NewGroupName="b3-eng")
+    iam.update_group(GroupName="b3-eng", NewGroupName="b3-dev", NewPath="/b3/x/")
+    iam.put_group_policy(GroupName="b3-dev", PolicyName="inline", PolicyDocument=text(ALLOW))
+    same(iam.get_group_policy(GroupName="b3-dev", PolicyName="inline")["PolicyDocument"], ALLOW)
+    same(iam.list_group_policies(GroupName="b3-dev")["PolicyNames"], ["inline"])
+    iam.delete_group_policy(GroupName="b3-dev", PolicyName="inline")
+    fails("NoSuchEntity", iam.add_user_to_group, GroupName="b3-none", UserName="b3-ada")
+    iam.remove_user_from_group(GroupName="b3-dev", UserName="b3-ada")
+
+
+def policies():
+    p = iam.create_policy(PolicyName="b3-pol", Path="/b3/", Description="of boto3", PolicyDocument=text(ALLOW),
+                          Tags=[{"Key": "k", "Value": "v"}])["Policy"]
+    arn = p["Arn"]
+    same(arn, policy_arn("b3-pol", "/b3/"))
+    assert p["PolicyId"].startswith("ANPA") and p["DefaultVersionId"] == "v1" and p["IsAttachable"] is True
+    got = iam.get_policy(PolicyArn=arn)["Policy"]
+    same((got["Description"], got["AttachmentCount"], got["Tags"]), ("of boto3", 0, [{"Key": "k", "Value": "v"}]))
+    v2 = iam.create_policy_version(PolicyArn=arn, PolicyDocument=text(DENY), SetAsDefault=True)["PolicyVersion"]
+    same((v2["VersionId"], v2["IsDefaultVersion"]), ("v2", True))
+    same(iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]["Document"], ALLOW)
+    for _ in range(3):
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=text(ALLOW))
+    fails("LimitExceeded", iam.create_policy_version, PolicyArn=arn, PolicyDocument=text(ALLOW))
+    same(names("list_policy_versions", "Versions", "VersionId", PolicyArn=arn), ["v5", "v4", "v3", "v2", "v1"])
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v5")
+    fails("DeleteConflict", iam.delete_policy_version, PolicyArn=arn, VersionId="v5")
+    fails("DeleteConflict", iam.delete_policy, PolicyArn=arn)
+    for v in ("v1", "v2", "v3", "v4"):
+        iam.delete_policy_version(PolicyArn=arn, VersionId=v)
+    iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "K", "Value": "upper"}])
+    same([t["Key"] for t in iam.list_policy_tags(PolicyArn=arn)["Tags"]], ["K", "k"])
+    iam.untag_policy(PolicyArn=arn, TagKeys=["K"])
+
+    iam.attach_user_policy(UserName="b3-ada", PolicyArn=arn)
+    iam.attach_group_policy(GroupName="b3-dev", PolicyArn=arn)
+    for who, kind in (("b3-ada", "user"), ("b3-dev", "group")):
+        listed = getattr(iam, f"list_attached_{kind}_policies")(**{f"{kind.title()}Name": who})["AttachedPolicies"]
+        same(listed, [{"PolicyName": "b3-pol", "PolicyArn": arn}])
+    entities = iam.list_entities_for_policy(PolicyArn=arn)
+    same([u["UserName"] for u in entities["PolicyUsers"]], ["b3-ada"])
+    same([g["GroupName"] for g in entities["PolicyGroups"]], ["b3-dev"])
+    same(entities["PolicyRoles"], [])
+    same(iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"], 2)
+    assert "b3-pol" in names("list_policies", "Policies", "PolicyName", Scope="Local", OnlyAttached=True)
+    fails("DeleteConflict", iam.delete_policy, PolicyArn=arn)
+    iam.detach_user_policy(UserName="b3-ada", PolicyArn=arn)
+    iam.detach_group_policy(GroupName="b3-dev", PolicyArn=arn)
+    fails("NoSuchEntity", iam.detach_user_policy, UserName="b3-ada", PolicyArn=arn)
+    fails("NoSuchEntity", iam.attach_user_policy, UserName="b3-ada", PolicyArn=policy_arn("b3-none"))
+    fails("ValidationError", iam.attach_user_policy, UserName="b3-ada", PolicyArn="this-is-no-arn-at-all")
+    for document, message in (
+        ({"Version": "2012-10-17", "Statement": []}, None),
+        ({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*"}}, "Policy statement must contain resources."),
+        ({"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}, "Policy document must be version 2012-10-17 or greater."),
+    ):
+        if message:
+            same(fails("MalformedPolicyDocument", iam.create_policy, PolicyName="b3-bad", PolicyDocument=text(document)), message)
+
+
+def roles():
+    r = iam.create_role(RoleName="b3-run", Path="/b3/", AssumeRolePolicyDocument=text(TRUST), Description="runs",
+                        MaxSessionDuration=7200, Tags=[{"Key": "k", "Value": "v"}])["Role"]
+    assert r["RoleId"].startswith("AROA")
+    same(r["AssumeRolePolicyDocument"], TRUST)
+    got = iam.get_role(RoleName="b3-run")["Role"]
+    same((got["Description"], got["MaxSessionDuration"], got["RoleLastUsed"], got["Tags"]), ("runs", 7200, {}, [{"Key": "k", "Value": "v"}]))
+    same(names("list_roles", "Roles", "RoleName", PathPrefix="/b3/"), ["b3-run"])
+    iam.update_role(RoleName="b3-run", Description="", MaxSessionDuration=3600)
+    assert "Description" not in iam.get_role(RoleName="b3-run")["Role"]
+    same(iam.update_role_description(RoleName="b3-run", Description="again")["Role"]["Description"], "again")
+    ada = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/b3/new/b3-ada"}, "Action": "sts:AssumeRole"}]}
+    iam.update_assume_role_policy(RoleName="b3-run", PolicyDocument=text(ada))
+    same(iam.get_role(RoleName="b3-run")["Role"]["AssumeRolePolicyDocument"], ada)
+    nobody = json.loads(text(ada).replace("b3-ada", "b3-nobody"))
+    message = fails("MalformedPolicyDocument", iam.update_assume_role_policy, RoleName="b3-run", PolicyDocument=text(nobody))
+    assert message.startswith("Invalid principal in policy"), message
+    fails("MalformedPolicyDocument", iam.create_role, RoleName="b3-bad", AssumeRolePolicyDocument=text(ALLOW))
+    iam.put_role_policy(RoleName="b3-run", PolicyName="inline", PolicyDocument=text(ALLOW))
+    same(iam.get_role_policy(RoleName="b3-run", PolicyName="inline")["PolicyDocument"], ALLOW)
+    same(iam.list_role_policies(RoleName="b3-run")["PolicyNames"], ["inline"])
+    fails("DeleteConflict", iam.delete_role, RoleName="b3-run")
+    iam.delete_role_policy(RoleName="b3-run", PolicyName="inline")
+    arn = policy_arn("b3-pol", "/b3/")
+    iam.attach_role_policy(RoleName="b3-run", PolicyArn=arn)
+    same(names("list_attached_role_policies", "AttachedPolicies", "PolicyArn", RoleName="b3-run"), [arn])
+    iam.detach_role_policy(RoleName="b3-run", PolicyArn=arn)
+    iam.tag_role(RoleName="b3-run", Tags=[{"Key": "K", "Value": "w"}])
+    same(iam.list_role_tags(RoleName="b3-run")["Tags"], [{"Key": "K", "Value": "w"}])
+    iam.untag_role(RoleName="b3-run", TagKeys=["k"])
+    same(iam.list_instance_profiles_for_role(RoleName="b3-run")["InstanceProfiles"], [])
+    for put, drop, get in (
+        (iam.put_role_permissions_boundary, iam.delete_role_permissions_boundary, lambda: iam.get_role(RoleName="b3-run")["Role"]),
+        (iam.put_user_permissions_boundary, iam.delete_user_permissions_boundary, lambda: iam.get_user(UserName="b3-ada")["User"]),
+    ):
+        who = {"RoleName": "b3-run"} if "role" in put.__name__ else {"UserName": "b3-ada"}
+        put(PermissionsBoundary=arn, **who)
+        same(get()["PermissionsBoundary"]["PermissionsBoundaryArn"], arn)
+        same(iam.get_policy(PolicyArn=arn)["Policy"]["PermissionsBoundaryUsageCount"], 1)
+        fails("DeleteConflict", iam.delete_policy, PolicyArn=arn)
+        drop(**who)
+        assert "PermissionsBoundary" not in get()
+
+
+def keys():
+    k = iam.create_access_key(UserName="b3-ada")["AccessKey"]
+    assert k["AccessKeyId"].startswith("AKIA") and len(k["SecretAccessKey"]) == 40 and k["Status"] == "Active"
+    ada = dict(aws_access_key_id=k["AccessKeyId"], aws_secret_access_key=k["SecretAccessKey"])
+    his_iam, his_sts = session.client("iam", **ada), session.client("sts", **ada)
+    me = his_sts.get_caller_identity()
+    same((me["Account"], me["Arn"]), (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/b3/new/b3-ada"))
+    same(me["UserId"], iam.get_user(UserName="b3-ada")["User"]["UserId"])
+    same(sts.get_caller_identity()["Arn"], f"arn:aws:iam::{ACCOUNT}:root")
+    message = fails("AccessDenied", his_iam.create_user, UserName="b3-no")
+    assert message == (f"User: {me['Arn']} is not authorized to perform: iam:CreateUser on resource: arn:aws:iam::{ACCOUNT}:user/b3-no "
+                       "because no identity-based policy allows the iam:CreateUser action"), message
+    iam.put_user_policy(UserName="b3-ada", PolicyName="self", PolicyDocument=text({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["iam:*AccessKey*", "iam:GetUser"], "Resource": "arn:aws:iam::*:user/b3/new/${aws:username}"},
+        {"Effect": "Allow", "Action": "iam:CreateUser", "Resource": "*", "Condition": {"StringEquals": {"aws:RequestTag/team": "core"}}},
+        {"Effect": "Allow", "Action": "iam:TagUser", "Resource": "*"}]}))
+    same(his_iam.get_user()["User"]["UserName"], "b3-ada")
+    second = his_iam.create_access_key()["AccessKey"]
+    fails("LimitExceeded", his_iam.create_access_key)
+    same(len(his_iam.list_access_keys()["AccessKeyMetadata"]), 2)
+    fails("AccessDenied", his_iam.list_access_keys, UserName="b3-other")
+    fails("AccessDenied", his_iam.create_user, UserName="b3-tagged")
+    his_iam.create_user(UserName="b3-tagged", Tags=[{"Key": "team", "Value": "core"}])
+    iam.delete_user(UserName="b3-tagged")
+    same(iam.get_access_key_last_used(AccessKeyId=second["AccessKeyId"])["UserName"], "b3-ada")
+    iam.update_access_key(UserName="b3-ada", AccessKeyId=second["AccessKeyId"], Status="Inactive")
+    status = {m["AccessKeyId"]: m["Status"] for m in iam.list_access_keys(UserName="b3-ada")["AccessKeyMetadata"]}
+    same(status, {k["AccessKeyId"]: "Active", second["AccessKeyId"]: "Inactive"})
+    for key in status:
+        iam.delete_access_key(UserName="b3-ada", AccessKeyId=key)
+    fails("InvalidClientTokenId", his_sts.get_caller_identity)
+    iam.delete_user_policy(UserName="b3-ada", PolicyName="self")
+    presigned = session.client("sts").generate_presigned_url("get_caller_identity")
+    import urllib.request
+    with urllib.request.urlopen(presigned) as answer:
+        assert b":root</Arn>" in answer.read()
+
+
+def account():
+    iam.create_account_alias(AccountAlias="b3-alias")
+    same(iam.list_account_aliases()["AccountAliases"], ["b3-alias"])
+    iam.delete_account_alias(AccountAlias="b3-alias")
+    same(iam.list_account_aliases()["AccountAliases"], [])
+    summary = iam.get_account_summary()["SummaryMap"]
+    assert summary["Users"] >= 1 and summary["AccessKeysPerUserQuota"] == 2, summary
+    details = {"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+    for page in iam.get_paginator("get_account_authorization_details").paginate(Filter=["User", "Group", "Role", "LocalManagedPolicy"]):
+        for key in details:
+            details[key] += page[key]
+    assert "b3-ada" in [u["UserName"] for u in details["UserDetailList"]]
+    role = next(r for r in details["RoleDetailList"] if r["RoleName"] == "b3-run")
+    assert role["AssumeRolePolicyDocument"]["Version"] == "2012-10-17" and role["InstanceProfileList"] == []
+    policy = next(p for p in details["Policies"] if p["PolicyName"] == "b3-pol")
+    same(policy["PolicyVersionList"][0]["Document"], ALLOW)
+    assert "b3-dev" in [g["GroupName"] for g in details["GroupDetailList"]]
+
+
+def absent():
+    for call, key in ((iam.list_mfa_devices, "MFADevices"), (iam.list_ssh_public_keys, "SSHPublicKeys"),
+                      (iam.list_signing_certificates, "Certificates"), (iam.list_service_specific_credentials, "ServiceSpecificCredentials")):
+        same(call(UserName="b3-ada")[key], [])
+        fails("NoSuchEntity", call, UserName="b3-nobody")
+    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"), (iam.list_instance_profiles, "InstanceProfiles"),
+                      (iam.list_open_id_connect_providers, "OpenIDConnectProviderList"), (iam.list_saml_providers, "SAMLProviderList"),
+                      (iam.list_server_certificates, "ServerCertificateMetadataList")):
+        same(call()[key], [])
+    fails("NoSuchEntity", iam.get_login_profile, UserName="b3-ada")
+    fails("NoSuchEntity", iam.delete_login_profile, UserName="b3-ada")
+    fails("NoSuchEntity", iam.get_account_password_policy)
+    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
+    fails("InvalidAction", iam.generate_credential_report)
+
+
+def simulate():
+    ada = f"arn:aws:iam::{ACCOUNT}:user/b3/new/b3-ada"
+    iam.attach_user_policy(UserName="b3-ada", PolicyArn=policy_arn("b3-pol", "/b3/"))
+    results = iam.simulate_principal_policy(PolicySourceArn=ada, ActionNames=["s3:GetObject", "ec2:RunInstances"])["EvaluationResults"]
+    same([r["EvalDecision"] for r in results], ["allowed", "implicitDeny"])
+    same(results[0]["MatchedStatements"][0]["SourcePolicyId"], "b3-pol")
+    condition = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:username}/*",
+                                                         "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}]}
+    same(iam.get_context_keys_for_custom_policy(PolicyInputList=[text(condition)])["ContextKeyNames"],
+         ["aws:MultiFactorAuthPresent", "aws:username"])
+    same(iam.get_context_keys_for_principal_policy(PolicySourceArn=ada)["ContextKeyNames"], [])
+    result = iam.simulate_custom_policy(
+        PolicyInputList=[text(condition)], ActionNames=["s3:GetObject"], ResourceArns=["arn:aws:s3:::ada/x", "arn:aws:s3:::eve/x"],
+        ContextEntries=[{"ContextKeyName": "aws:username", "ContextKeyType": "string", "ContextKeyValues": ["ada"]},
+                        {"ContextKeyName": "aws:MultiFactorAuthPresent", "ContextKeyType": "boolean", "ContextKeyValues": ["true"]}],
+    )["EvaluationResults"][0]
+    same([r["EvalResourceDecision"] for r in result["ResourceSpecificResults"]], ["allowed", "implicitDeny"])
+    iam.detach_user_policy(UserName="b3-ada", PolicyArn=policy_arn("b3-pol", "/b3/"))
+
+
+def cleanup():
+    iam.delete_role(RoleName="b3-run")
+    iam.delete_policy(PolicyArn=policy_arn("b3-pol", "/b3/"))
+    iam.delete_group(GroupName="b3-dev")
+    iam.delete_user(UserName="b3-ada")
+    fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
+
+
+for part in (users, groups, policies, roles, keys, account, absent, simulate, cleanup):
+    part()
+print(json.dumps(sorted(called)))
