@@ -80,8 +80,7 @@ func (c *Call) onSelf(name *string) Access {
 	return Access{Resource: c.Caller.ARN, Account: c.Caller.Account}
 }
 
-// onPolicy is the access to a managed policy. Those of AWS count as the
-// caller's account's: nobody else guards them.
+// onPolicy is the access to a managed policy.
 func (c *Call) onPolicy(arn *string) Access {
 	a := Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
 	p, ok := c.state().Policy(a.Resource)

@@ -66,10 +66,11 @@ type Access struct {
 	// that is called.
 	Action string
 	// Resource is an ARN with the path that the entity has, or for one that is
-	// about to be made the path that it is to have; "*" where the action knows no
-	// resources.
+	// about to be made the path that it is to have. It is "*", or for ListPolicies
+	// what AWS calls its resource, where the action knows no resources.
 	Resource string
-	// Account owns the resource.
+	// Account owns the resource; for AWS's policies, which nobody else guards, it
+	// is the caller's.
 	Account identity.AccountID
 	// Context are the condition keys that this access has besides the global
 	// ones of the principal and the request.

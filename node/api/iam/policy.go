@@ -34,7 +34,10 @@ var policyActions = []Action{
 	read("ListEntitiesForPolicy", func(c *Call, in *sdk.ListEntitiesForPolicyInput) []Access {
 		return []Access{c.onPolicy(in.PolicyArn)}
 	}, listEntitiesForPolicy),
-	read("ListPolicies", func(c *Call, _ *sdk.ListPoliciesInput) []Access { return c.anything() }, listPolicies),
+	read("ListPolicies", func(c *Call, in *sdk.ListPoliciesInput) []Access {
+		// No ARN: only "*" allows it, and AWS's denial speaks of the path.
+		return []Access{{Resource: "policy path " + pathOr(in.PathPrefix), Account: c.Caller.Account}}
+	}, listPolicies),
 	read("ListPolicyVersions", func(c *Call, in *sdk.ListPolicyVersionsInput) []Access {
 		return []Access{c.onPolicy(in.PolicyArn)}
 	}, listPolicyVersions),
@@ -78,7 +81,7 @@ func shownPolicy(p *identity.Policy, attached, bounded int) types.Policy {
 // uses is how many of the account's entities have a policy attached, and how
 // many have it as their boundary.
 func (c *Call) uses(p *identity.Policy) (attached, bounded int) {
-	if p.Account == c.Caller.Account {
+	if p.Account == c.Caller.Account || len(c.state().Accounts()) == 1 {
 		return c.state().AttachmentCount(p.ID), c.state().BoundaryUsageCount(p.ID)
 	}
 	// AWS's policies are attached in every account.

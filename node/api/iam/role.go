@@ -35,7 +35,17 @@ var roleActions = []Action{
 	}, updateRoleDescription, roleDescriptionUpdated),
 }
 
+// reservedRolePaths begin the paths of roles that services make for themselves.
+// Organizations' policies do not bind those ("Service control policies" in the
+// Organizations User Guide), so nobody else may make one.
+var reservedRolePaths = []string{"/aws-service-role/", "/aws-reserved/"}
+
 func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
+	for _, path := range reservedRolePaths {
+		if strings.HasPrefix(pathOr(in.Path), path) {
+			return nil, fail(codeInvalidInput, "Role path %s is reserved.", path)
+		}
+	}
 	tags, err := newTags(in.Tags)
 	if err != nil {
 		return nil, err
