@@ -1,0 +1,297 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// Applied is what the state machine has reached, all of one moment.
+type Applied struct {
+	State *identity.State // immutable
+	Head  event.Head
+	Index uint64 // of the last Raft entry
+	Term  uint64 // of that entry
+	// Floor is the position that freshness leases are not granted below. It never decreases.
+	Floor event.Position
+
+	next chan struct{} // closed when the next Applied is there
+}
+
+// SnapshotHeader is the header to write a snapshot of a.State with.
+func (a *Applied) SnapshotHeader() wire.SnapshotHeader {
+	return wire.SnapshotHeader{Head: a.Head, Floor: a.Floor, Index: a.Index, Term: a.Term}
+}
+
+// fsm is the state machine that Raft drives. Raft calls its methods one at a time.
+type fsm struct {
+	cluster  string // to refuse snapshots of another one; empty to take any
+	store    *store.Store
+	fail     *failure
+	restored func() // called when the store may have got a gap
+
+	state   *identity.State // owned by whoever Raft calls with
+	recent  hashes
+	applied atomic.Pointer[Applied]
+}
+
+func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm {
+	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, state: identity.NewState()}
+	f.applied.Store(&Applied{State: f.state.Snapshot(), next: make(chan struct{})})
+	return f
+}
+
+// outcome is what the state machine answers to one entry.
+type outcome struct {
+	batch    *event.Batch   // what an accepted command made
+	repeated event.Position // where the command of this key took effect before
+	marked   *Applied       // what a mark found
+	err      error          // a refusal; or why the state machine stopped, and stopped is set
+	stopped  bool
+}
+
+// Apply applies one entry.
+func (f *fsm) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry})[0] }
+
+// ApplyBatch applies entries in order. What they made goes to the store in one
+// piece and becomes visible in one. Where an entry cannot be applied, everything
+// before it is, and the state machine stops for good.
+func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
+	out := make([]any, len(entries))
+	stopped := f.fail.latched()
+	next := *f.applied.Load()
+	var made []store.Entry
+	for i, entry := range entries {
+		if stopped == nil {
+			var o outcome
+			if o, stopped = f.apply(&next, entry, &made); stopped == nil {
+				out[i] = o
+				continue
+			}
+			stopped = fmt.Errorf("raft entry %d: %w", entry.Index, stopped)
+			f.fail.latch(stopped)
+		}
+		out[i] = outcome{err: stopped, stopped: true}
+	}
+	if err := f.store.Append(made); err != nil {
+		if errors.Is(err, store.ErrChain) {
+			err = fmt.Errorf("%w: %w", ErrDiverged, err)
+		}
+		f.fail.latch(err)
+		for i := range out {
+			out[i] = outcome{err: err, stopped: true}
+		}
+		return out
+	}
+	f.publish(&next, len(made) > 0)
+	return out
+}
+
+// publish makes next what Applied returns.
+func (f *fsm) publish(next *Applied, changed bool) {
+	if changed {
+		next.State = f.state.Snapshot()
+	}
+	before := next.next
+	next.next = make(chan struct{})
+	f.applied.Store(next)
+	close(before)
+}
+
+// apply applies one entry to the state and to next, and adds the batch it makes,
+// if any, to made. An error stops the state machine.
+func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcome, error) {
+	if entry.Index <= next.Index {
+		return outcome{}, fmt.Errorf("%w: entry %d was applied already", ErrDiverged, next.Index)
+	}
+	o, err := outcome{}, error(nil)
+	switch {
+	case entry.Type != raft.LogCommand: // a change of members
+	case wire.IsMark(entry.Data):
+		o, err = f.mark(next, entry)
+	default:
+		o, err = f.command(next, entry, made)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	next.Index, next.Term = entry.Index, entry.Term
+	return o, nil
+}
+
+// mark applies a mark: it proves that the histories agree, and may raise the floor.
+func (f *fsm) mark(next *Applied, entry *raft.Log) (outcome, error) {
+	m, err := wire.DecodeMark(entry.Data)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := f.agree(next.Head, m.Head); err != nil {
+		return outcome{}, err
+	}
+	next.Floor = max(next.Floor, m.Floor)
+	return outcome{marked: &Applied{
+		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor,
+	}}, nil
+}
+
+func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outcome, error) {
+	cmd, err := wire.DecodeCommand(entry.Data)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := f.agree(next.Head, cmd.Base); err != nil {
+		return outcome{}, err
+	}
+	if err := belongs(cmd, f.state.Cluster()); err != nil {
+		return outcome{err: err}, nil
+	}
+	if at, ok := f.state.Attempt(cmd.Cause.Key); ok {
+		return outcome{repeated: at}, nil
+	}
+	events, err := identity.Decide(f.state, cmd.Cause.Meta, cmd.Content)
+	if err != nil {
+		return outcome{err: err}, nil
+	}
+	position := next.Head.Position + 1
+	identity.Evolve(f.state, position, cmd.Cause.Meta, events)
+	cluster := f.state.Cluster()
+	b := &event.Batch{
+		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: position, Index: entry.Index, Term: entry.Term,
+		Cause: cmd.Cause, Events: events, State: f.state.Digest(), Prev: next.Head.Hash,
+	}
+	encoded, err := wire.EncodeBatch(b)
+	if err != nil { // the state has moved on already; MaxBatchSize leaves room for any command
+		panic(fmt.Sprintf("log: events of %T: %v", cmd.Content, err))
+	}
+	*made = append(*made, store.Entry{Head: b.Head(), Prev: b.Prev, Bytes: encoded})
+	next.Head = b.Head()
+	f.recent.add(next.Head)
+	return outcome{batch: b}, nil
+}
+
+// belongs refuses a command that was made for another history. Only the command
+// that begins a cluster belongs to none.
+func belongs(cmd *event.Command, c identity.Cluster) error {
+	_, begins := cmd.Content.(*identity.Bootstrap)
+	switch {
+	case begins:
+		return nil // Decide refuses the second one
+	case cmd.Cluster != c.ID || c.ID == "":
+		return event.ErrWrongCluster
+	case cmd.Incarnation != c.Incarnation:
+		return event.ErrWrongIncarnation
+	}
+	return nil
+}
+
+// agree compares a head that another writer had with the own history, which has
+// come to head. What the store lacks cannot be compared.
+func (f *fsm) agree(head, other event.Head) error {
+	if other.Position > head.Position {
+		return fmt.Errorf("%w: it ends at position %d where another had reached %d", ErrDiverged, head.Position, other.Position)
+	}
+	hash, ok := f.recent.at(head.Position, other.Position)
+	if !ok {
+		var err error
+		var missing *store.MissingError
+		hash, err = f.store.Hash(other.Position)
+		if errors.As(err, &missing) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if hash != other.Hash {
+		return fmt.Errorf("%w: position %d has hash %x here and %x elsewhere", ErrDiverged, other.Position, hash, other.Hash)
+	}
+	return nil
+}
+
+// Snapshot returns what Raft is to keep instead of the entries so far.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if err := f.fail.latched(); err != nil {
+		return nil, err
+	}
+	return &snapshot{f.applied.Load(), f.store}, nil
+}
+
+// snapshot is a moment of the state machine, to be written beside it.
+type snapshot struct {
+	applied *Applied
+	store   *store.Store
+}
+
+// Persist writes the snapshot. The batches up to it are on disk before it counts:
+// Raft may drop the entries that made them.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	err := s.store.Sync()
+	if err == nil {
+		err = wire.WriteSnapshot(sink, s.applied.State, s.applied.SnapshotHeader())
+	}
+	if err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release does nothing: the state is the garbage collector's.
+func (*snapshot) Release() {}
+
+// Restore replaces the state by that of a snapshot, and goes on from there. A
+// snapshot that cannot be read changes nothing.
+func (f *fsm) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	if err := f.fail.latched(); err != nil {
+		return err
+	}
+	state, h, err := wire.ReadSnapshot(r)
+	if err != nil {
+		return err
+	}
+	if f.cluster != "" && h.Cluster != "" && h.Cluster != f.cluster {
+		return fmt.Errorf("snapshot of cluster %s: %w", h.Cluster, event.ErrWrongCluster)
+	}
+	if err := f.store.SkipTo(h.Head); err != nil {
+		if errors.Is(err, store.ErrChain) {
+			err = fmt.Errorf("%w: %w", ErrDiverged, err)
+		}
+		f.fail.latch(err)
+		return err
+	}
+	before := f.applied.Load()
+	f.state = state
+	f.recent = hashes{}
+	f.publish(&Applied{Head: h.Head, Index: h.Index, Term: h.Term, Floor: max(before.Floor, h.Floor), next: before.next}, true)
+	f.restored()
+	return nil
+}
+
+// recentHashes is how many hashes are kept in memory; base heads are seldom older.
+const recentHashes = 1 << 14
+
+// hashes remembers the hashes of the latest positions.
+type hashes struct {
+	ring  [recentHashes]event.Hash
+	count event.Position // of positions added; they end at the head
+}
+
+func (h *hashes) add(head event.Head) {
+	h.ring[head.Position%recentHashes] = head.Hash
+	h.count++
+}
+
+// at returns the hash of a position at or before the last, which was added last.
+func (h *hashes) at(last, position event.Position) (event.Hash, bool) {
+	if age := last - position; age >= min(h.count, recentHashes) {
+		return event.Hash{}, false
+	}
+	return h.ring[position%recentHashes], true
+}

@@ -1,0 +1,270 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// Leadership is one time of leading, from when this writer has applied everything
+// that was committed before it.
+type Leadership struct {
+	Term    uint64
+	Context context.Context // ends when leadership is lost
+}
+
+// Leadership returns the channel on which each leadership of this writer comes,
+// for one receiver. One that is lost before it was received does not come.
+func (l *Log) Leadership() <-chan Leadership { return l.leadership }
+
+// retryInterval is the time between attempts to prove a new leadership, and the
+// first one between attempts to fill a gap.
+const retryInterval = 100 * time.Millisecond
+
+// watch follows Raft's word on who leads until ctx ends. Raft waits for it, so it
+// only starts and stops lead.
+func (l *Log) watch(ctx context.Context, notify <-chan bool) {
+	lost, done := func() {}, make(chan struct{})
+	close(done)
+	for {
+		var leads bool
+		select {
+		case leads = <-notify:
+		case <-ctx.Done():
+		}
+		lost()
+		<-done
+		if ctx.Err() != nil {
+			return
+		}
+		if leads {
+			var term context.Context
+			term, lost = context.WithCancel(ctx)
+			done = make(chan struct{})
+			go func() {
+				defer close(done)
+				l.lead(term)
+			}()
+		}
+	}
+}
+
+// lead announces a leadership once it is proved: Raft says that it leads before
+// anything of its term is committed.
+func (l *Log) lead(ctx context.Context) {
+	for {
+		term := l.raft.CurrentTerm()
+		err := l.tick(ctx, term, 0)
+		if err == nil {
+			select {
+			case l.leadership <- Leadership{Term: term, Context: ctx}:
+			case <-ctx.Done():
+			}
+			return
+		}
+		if ctx.Err() != nil || l.fail.latched() != nil {
+			return
+		}
+		l.config.Logger.Warn("a new leadership is not proved yet", slog.Uint64("term", term), slog.Any("error", err))
+		if !sleep(ctx, retryInterval) {
+			return
+		}
+	}
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// tick commits a mark in the given term. That it was applied proves that this
+// writer led at some moment after the call.
+func (l *Log) tick(ctx context.Context, term uint64, floor event.Position) error {
+	_, err := l.Mark(ctx, wire.Mark{Term: term, Head: l.Applied().Head, Floor: floor})
+	return err
+}
+
+// Mark commits a mark and returns what the state machine showed as it applied it,
+// neither before nor after. Like Fence it proves leadership; its term must be the
+// one in which this writer leads.
+func (l *Log) Mark(ctx context.Context, m wire.Mark) (*Applied, error) {
+	entry, err := wire.EncodeMark(&m)
+	if err != nil {
+		return nil, err
+	}
+	o, err := l.apply(ctx, entry)
+	if err != nil {
+		return nil, err
+	}
+	if o.marked.Term != m.Term { // lost and won again in between
+		return nil, l.notLeader()
+	}
+	return o.marked, nil
+}
+
+// fence is one mark that serves all who asked before it was proposed.
+type fence struct {
+	done chan struct{} // closed when head and err are set
+	head event.Head
+	err  error
+}
+
+// Fence proves that this writer led at a moment after the call, by an entry of
+// the log, and returns the head of the history at that entry: everything that was
+// acknowledged before the call is at or before it, and Applied has reached it.
+// One entry serves all callers that came before it was proposed. It fails like
+// Propose, except that nothing is lost with it; a disk that is nearly full does
+// not matter.
+func (l *Log) Fence(ctx context.Context) (event.Head, error) {
+	l.mu.Lock()
+	if l.fence == nil {
+		l.fence = &fence{done: make(chan struct{})}
+	}
+	f := l.fence
+	if !l.fenced && !l.closed {
+		l.fenced = true
+		l.proposals.Go(l.runFences)
+	}
+	l.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.head, f.err
+	case <-ctx.Done():
+		return event.Head{}, ctx.Err()
+	case <-l.closing:
+		return event.Head{}, ErrStopped
+	}
+}
+
+// runFences proposes one fence after the other while callers wait for one.
+func (l *Log) runFences() {
+	for {
+		l.mu.Lock()
+		f := l.fence
+		l.fence = nil
+		l.fenced = f != nil
+		l.mu.Unlock()
+		if f == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), fenceTimeout)
+		var a *Applied
+		if a, f.err = l.Mark(ctx, wire.Mark{Term: l.raft.CurrentTerm(), Head: l.Applied().Head}); f.err == nil {
+			f.head = a.Head
+		}
+		cancel()
+		close(f.done)
+	}
+}
+
+// fenceTimeout bounds one fence, so that a later one is not held up by an entry
+// that a majority does not confirm.
+const fenceTimeout = 2 * time.Second
+
+// AdvanceFloor raises the position below which no freshness lease is granted, in
+// every writer. It never decreases: one lower than the floor has no effect. A
+// position that is not applied yet is refused.
+func (l *Log) AdvanceFloor(ctx context.Context, floor event.Position) error {
+	a := l.Applied()
+	if floor > a.Head.Position {
+		return fmt.Errorf("advance floor to %d: the head is at %d", floor, a.Head.Position)
+	}
+	return l.tick(ctx, l.raft.CurrentTerm(), floor)
+}
+
+// IsLeader says whether Raft takes this writer for the leader. Another may lead
+// already: only Fence proves it.
+func (l *Log) IsLeader() bool { return l.raft.State() == raft.Leader }
+
+// Leader returns the id and address of the leader, empty when none is known.
+func (l *Log) Leader() (id, address string) {
+	a, i := l.raft.LeaderWithID()
+	return string(i), string(a)
+}
+
+// Term is Raft's current term.
+func (l *Log) Term() uint64 { return l.raft.CurrentTerm() }
+
+func (l *Log) notLeader() error {
+	id, address := l.Leader()
+	if id == l.id { // deposed, or handing over: not to be asked again
+		return &NotLeaderError{}
+	}
+	return &NotLeaderError{ID: id, Address: address}
+}
+
+// Server is a member of the cluster.
+type Server struct {
+	ID      string
+	Address string // host:port
+	Voter   bool
+}
+
+// Servers returns the members as this writer knows them; the latest change may
+// not be committed yet.
+func (l *Log) Servers() []Server {
+	future := l.raft.GetConfiguration()
+	if future.Error() != nil { // it reads memory
+		return nil
+	}
+	var out []Server
+	for _, s := range future.Configuration().Servers {
+		out = append(out, Server{ID: string(s.ID), Address: string(s.Address), Voter: s.Suffrage == raft.Voter})
+	}
+	return out
+}
+
+// AddVoter makes a server a member. Another server at the same address, which is
+// this one before it lost its disk, is removed first. On errors see Propose.
+func (l *Log) AddVoter(ctx context.Context, id, address string) error {
+	for _, s := range l.Servers() {
+		if s.Address == address && s.ID != id {
+			if err := l.RemoveServer(ctx, s.ID); err != nil {
+				return fmt.Errorf("remove server %s, which had the address %s: %w", s.ID, address, err)
+			}
+		}
+	}
+	return l.change(ctx, func(timeout time.Duration) raft.Future {
+		return l.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, timeout)
+	})
+}
+
+// RemoveServer ends a membership. On errors see Propose.
+func (l *Log) RemoveServer(ctx context.Context, id string) error {
+	return l.change(ctx, func(timeout time.Duration) raft.Future {
+		return l.raft.RemoveServer(raft.ServerID(id), 0, timeout)
+	})
+}
+
+func (l *Log) change(ctx context.Context, f func(timeout time.Duration) raft.Future) error {
+	if !l.enter() {
+		return ErrStopped
+	}
+	defer l.proposals.Done()
+	return l.wait(ctx, f(untilDeadline(ctx, changeTimeout)))
+}
+
+// TransferLeadership hands leadership to the voter that is furthest ahead.
+func (l *Log) TransferLeadership(ctx context.Context) error {
+	if !l.IsLeader() {
+		return l.notLeader()
+	}
+	err := l.wait(ctx, l.raft.LeadershipTransfer())
+	if errors.Is(err, ErrOutcomeUnknown) {
+		return fmt.Errorf("transfer leadership: %w", err)
+	}
+	return err
+}

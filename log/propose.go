@@ -1,0 +1,157 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// Outcome is what became of an accepted command.
+type Outcome struct {
+	Batch *event.Batch // nobody changes it
+	// Repeated says that a command of the same key took effect before; Batch is
+	// what that one made.
+	Repeated bool
+}
+
+// Propose puts a command into the log and returns when this writer has applied
+// it. Where Cluster, Incarnation and Base are empty they are taken from Applied.
+//
+// It fails with the *identity.Refusal of the state machine; event.ErrWrongCluster
+// or event.ErrWrongIncarnation for a command of another history; *NotLeaderError,
+// ErrBusy, ErrDiskFull or ErrStopped before anything happened; wire.ErrTooLarge;
+// and ErrOutcomeUnknown when it cannot be known whether the command took effect,
+// as when ctx ends.
+func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
+	if err := l.room.check(time.Now()); err != nil {
+		return Outcome{}, err
+	}
+	l.address(&cmd)
+	entry, err := wire.EncodeCommand(&cmd)
+	if err != nil {
+		return Outcome{}, err
+	}
+	o, err := l.apply(ctx, entry)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case o.repeated > 0:
+		b, err := l.batch(ctx, o.repeated)
+		return Outcome{Batch: b, Repeated: true}, err
+	}
+	return Outcome{Batch: o.batch}, nil
+}
+
+// address says which history cmd is for, where it does not.
+func (l *Log) address(cmd *event.Command) {
+	a := l.Applied()
+	if cmd.Base == (event.Head{}) {
+		cmd.Base = a.Head
+	}
+	if _, begins := cmd.Content.(*identity.Bootstrap); begins {
+		return
+	}
+	c := a.State.Cluster()
+	if cmd.Cluster == "" {
+		cmd.Cluster = c.ID
+	}
+	if cmd.Incarnation == "" {
+		cmd.Incarnation = c.Incarnation
+	}
+}
+
+// apply hands an entry to Raft and returns the state machine's answer to it.
+func (l *Log) apply(ctx context.Context, entry []byte) (outcome, error) {
+	if !l.enter() {
+		return outcome{}, ErrStopped
+	}
+	defer l.proposals.Done()
+	if err := l.fail.latched(); err != nil {
+		return outcome{}, fmt.Errorf("%w: %w", ErrStopped, err)
+	}
+	if !l.IsLeader() {
+		return outcome{}, l.notLeader()
+	}
+	future := l.raft.Apply(entry, untilDeadline(ctx, enqueueTimeout))
+	if err := l.wait(ctx, future); err != nil {
+		return outcome{}, err
+	}
+	o, ok := future.Response().(outcome)
+	if !ok {
+		return o, fmt.Errorf("%w: the state machine answered %T", ErrOutcomeUnknown, future.Response())
+	}
+	if o.stopped {
+		return o, fmt.Errorf("%w: %w", ErrOutcomeUnknown, o.err)
+	}
+	return o, o.err
+}
+
+// enter notes that a proposal is under way, unless Close has begun.
+func (l *Log) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.proposals.Add(1)
+	return true
+}
+
+// wait returns when Raft is done with what it was asked, or ctx ends, and says
+// what an error means for whoever asked.
+func (l *Log) wait(ctx context.Context, future raft.Future) error {
+	done := make(chan error, 1)
+	// Raft answers in the end: it commits, loses leadership, or stops.
+	go func() { done <- future.Error() }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
+	case <-l.fail.done:
+		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, l.fail.err)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return l.notLeader()
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return ErrBusy
+	}
+	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+}
+
+// batch returns the batch at a position, which a command of the same key made. It
+// waits for the gap to be filled where the store lacks it.
+func (l *Log) batch(ctx context.Context, position event.Position) (*event.Batch, error) {
+	for {
+		l.mu.Lock()
+		filled := l.filled
+		l.mu.Unlock()
+		found, err := l.store.Read(position, 1, 1)
+		var missing *store.MissingError
+		switch {
+		case err == nil && len(found) == 1:
+			return wire.DecodeBatch(found[0])
+		case err == nil:
+			return nil, fmt.Errorf("%w: batch %d is not there", store.ErrCorrupt, position)
+		case !errors.As(err, &missing) || l.config.Backfill == nil:
+			return nil, err
+		}
+		select {
+		case <-filled:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", err, ctx.Err())
+		case <-l.closing:
+			return nil, ErrStopped
+		}
+	}
+}
