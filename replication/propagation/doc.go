@@ -1,3 +1,75 @@
 // Package propagation says who has applied which position of the log, and who may
-// still answer as fresh.
+// still answer as fresh. It is two state machines: the leader's Tracker and the
+// reader's Lease. Messages go in and come out; time comes in as readings of three
+// clocks. There is no I/O, no clock, no randomness, no lock and no goroutine here.
+//
+// # What it promises
+//
+// After a leader has said "everywhere" of a position, no reader ever again answers
+// as leased from before it, under any partition, pause, restart or change of
+// leaders. And at most one window after a position was committed, every reader
+// either shows it or no longer answers as leased.
+//
+// A reader that is asked while its lease is in force answers as "leased". The
+// lease ends a duration D after the moment before its request left, on whichever
+// of the reader's clocks counted most. The leader recorded, before its answer
+// left, until when the reader may hold that lease; it waits a window W, longer
+// than D by the drift of both clocks, before it takes a silent reader as fenced. A
+// new leader first waits a window for the leases that others granted, and gives
+// leases only at or above the head that it found, so above everything that was
+// ever said to be everywhere. A leader may be deposed and not know: it answers
+// only what an entry in the log, appended after the request came, proves.
+//
+// # What it needs
+//
+//   - While a reader's process is stopped, at least one of its clocks goes on, and
+//     no clock's rate is off by more than Params.Drift. A virtual machine that is
+//     paused or cloned together with all its clocks breaks this. Strict answers and
+//     those at a token hold even then.
+//   - One process for each name in the roster; see Member.
+//   - The leader's state machine keeps a floor, the highest that a mark carried. It
+//     ignores a mark's floor unless the mark names the term of the entry that
+//     carried it: an entry proposed in one term may be committed in a later one.
+//   - The state keeps the position of the latest removal, see Roster. Without it
+//     every new leader waits a window before it says "everywhere".
+//
+// # How to drive a Tracker
+//
+// One goroutine, or one lock, for all calls; the clocks are read inside it, right
+// before each call. In each term:
+//
+//  1. Commit a mark of the new term and wait until the own state machine has
+//     applied it. Read the clocks. NewTracker, with the view as of that entry. If
+//     the entry's term is another, then the leadership is already over.
+//  2. As requests come: Renew and Read; where they return false, answer Busy.
+//  3. When NextTick has passed: BeginTick. If it returns a fence, then commit a mark
+//     with it, and keep taking requests meanwhile. Committed and applied: EndTick,
+//     with the entry's term and the view that the state machine showed as it applied
+//     the entry. Anything else, a timeout among it: FailTick. Send the replies, by
+//     their tickets.
+//  4. After batches were applied: Observe.
+//  5. For those who wait for a position: Everywhere, and again after each tick, each
+//     Observe, and when Status.Changes comes. Tell them only State; Settled alone
+//     binds nobody yet.
+//  6. Once deposed, or when the term's context is cancelled: Close, send the replies,
+//     drop the tracker.
+//
+// # How to drive a Lease
+//
+// One goroutine owns the Lease. It publishes Snapshot in an atomic pointer after
+// every call that changes it, before anything else:
+//
+//  1. NewLease at the start of the process, with a new random nonce.
+//  2. When Next has passed, or earlier when there is news to tell: read the clocks,
+//     then Renew with what queries see now, then publish, then send.
+//  3. For each answer: read the clocks, Receive, publish. After FORK, DIVERGED and
+//     WRONG_INCARNATION nothing is answered until the state was built anew.
+//  4. Before the state steps back, for a rebuild or a bootstrap: StepBack, or Rejoin
+//     where the incarnation is another; then publish; then change the state.
+//
+// And each query, on any goroutine: Check the published Snapshot after the query
+// has arrived, then load the view, then Cover, in this order. A strict query first
+// has the owner send a Read, waits for the HEAD answer to it or to a later one, and
+// until the view is there; a query at a token waits until the view is there. Both
+// then Check, load and Cover as the others do.
 package propagation

@@ -119,8 +119,8 @@ func (l *Lease) Read(now Clocks) Read {
 // Receive takes in an answer. False says that it is not for a question of this
 // life, or that the question was given up: nothing changed.
 //
-// After a kind that Quarantines, the reader has no lease and renews no more until
-// StepBack; the driver stops answering.
+// After FORK, DIVERGED and WRONG_INCARNATION the reader is quarantined; see
+// Quarantine.
 func (l *Lease) Receive(now Clocks, a Answer) bool {
 	ours := a.Cluster == l.reader.Cluster && a.Incarnation == l.reader.Incarnation
 	if a.Nonce != l.nonce || !ours && a.Kind != KindWrongIncarnation {
@@ -138,6 +138,11 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	asked := *l.pending
 	l.pending, l.pause = nil, pauseRetry
 	switch a.Kind {
+	case KindFork, KindDiverged, KindWrongIncarnation:
+		l.Quarantine(a.Kind)
+		return true
+	case KindNotLeader, KindBusy:
+		return true // nothing was fenced: there is no head
 	case KindOpen:
 		l.session, l.pause = a.Session, pauseNone
 	case KindGrant:
@@ -147,11 +152,6 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	case KindUnregistered:
 		l.pause = pausePeriod
 		l.change(func(s *Snapshot) { s.duration = 0 })
-	case KindFork, KindDiverged, KindWrongIncarnation:
-		l.Quarantine(a.Kind)
-		return true
-	case KindNotLeader, KindBusy:
-		return true // nothing was fenced: its head proves nothing
 	}
 	l.learn(asked.anchor, a.Head.Position)
 	return true
@@ -209,8 +209,8 @@ func (l *Lease) Rejoin(incarnation, nonce string) {
 	l.snapshot = &Snapshot{params: l.params, broken: l.broken}
 }
 
-// Quarantine drops the lease and renews no more, until StepBack: the reader found,
-// or was told, that it is not sound.
+// Quarantine drops the lease: the reader found, or was told, that it is not sound.
+// It answers nothing and renews nothing until it was built anew, see StepBack.
 func (l *Lease) Quarantine(why Kind) {
 	l.session, l.pending = Session{}, nil
 	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })

@@ -46,7 +46,8 @@ type Read struct {
 type Kind string
 
 // Kinds of answers. All but NOT_LEADER and BUSY were given after a fence: their
-// sender led when the request had already arrived.
+// sender led when the request had already arrived. FORK, DIVERGED and
+// WRONG_INCARNATION are alarms on both sides.
 const (
 	// KindOpen gives the reader a session. Nothing was acknowledged or granted.
 	KindOpen Kind = "OPEN"
@@ -76,12 +77,6 @@ const (
 	// KindBusy is given at once when MaxWaiting requests wait already.
 	KindBusy Kind = "BUSY"
 )
-
-// Quarantines says whether a reader that gets this answer must stop answering
-// until it was built anew. Each is an alarm for both sides.
-func (k Kind) Quarantines() bool {
-	return k == KindFork || k == KindDiverged || k == KindWrongIncarnation
-}
 
 // Answer is what a leader says to a Renewal or a Read.
 type Answer struct {

@@ -102,13 +102,18 @@ type simFaults struct {
 	drift                                                      int     // thousandths
 }
 
-func newSimulation(seed uint64, broken rule) *simulation {
+// newSimulation prepares the history of a seed. weather changes its faults; nil:
+// they are as drawn.
+func newSimulation(seed uint64, broken rule, weather func(*simFaults)) *simulation {
 	s := &simulation{
 		rng: rand.New(rand.NewPCG(seed, 0x5eed)), broken: broken,
 		trace: func(string, ...any) {}, bound: map[string]event.Position{},
 	}
 	s.until = 20*time.Second + s.upTo(60*time.Second)
 	s.faults = s.drawFaults()
+	if weather != nil {
+		weather(&s.faults)
+	}
 	for range simWriters {
 		s.writers = append(s.writers, s.newHost())
 	}
@@ -124,16 +129,20 @@ func newSimulation(seed uint64, broken rule) *simulation {
 }
 
 func (s *simulation) drawFaults() simFaults {
+	storm := 1.0
+	if s.chance(0.2) {
+		storm = 2
+	}
 	rate := func(most float64) float64 {
 		if s.rng.IntN(2) == 0 {
 			return 0
 		}
-		return most * s.rng.Float64()
+		return storm * most * s.rng.Float64()
 	}
 	return simFaults{
 		elect: rate(0.3), pause: rate(0.3), suspend: rate(0.2), jump: rate(0.3), restart: rate(0.2),
 		rebuild: rate(0.2), cut: rate(0.3), roster: rate(0.3),
-		drop: rate(0.2), double: rate(0.2), slow: rate(0.2), deaf: rate(1), drift: 10 * s.rng.IntN(2),
+		drop: rate(0.2), double: rate(0.2), slow: rate(0.2), deaf: min(1, rate(1)), drift: 10 * s.rng.IntN(2),
 	}
 }
 
@@ -419,7 +428,7 @@ func recordAt(p event.Position) (Record, bool) {
 
 func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
-		s := newSimulation(*simSeed, 0)
+		s := newSimulation(*simSeed, 0, nil)
 		s.trace = func(format string, args ...any) { t.Logf("%12v %s", s.now, fmt.Sprintf(format, args...)) }
 		if broke := s.run(); broke != "" {
 			t.Fatalf("seed %d: %s", *simSeed, broke)
@@ -433,7 +442,7 @@ func TestSimulation(t *testing.T) {
 	for shard := range shards {
 		wg.Go(func() {
 			for seed := shard + 1; seed <= *simSeeds && !t.Failed(); seed += shards {
-				s := newSimulation(uint64(seed), 0)
+				s := newSimulation(uint64(seed), 0, nil)
 				if broke := s.run(); broke != "" {
 					t.Errorf("seed %d: %s (go test -run TestSimulation -seed %d -v prints the history)", seed, broke, seed)
 				}

@@ -115,14 +115,18 @@ func (t *Tracker) judge(m *member, q *request, history func(event.Position) (Rec
 	switch {
 	case m.fault != "":
 	case want.Hash != q.Hash:
-		m.fault, m.reason = KindFork, fmt.Sprintf("The reader's hash at position %d is %x, the log's %x.", q.Position, q.Hash[:8], want.Hash[:8])
+		m.fault, m.reason = KindFork, differs("hash", q.Position, q.Hash, want.Hash)
 	case want.State != event.Hash{} && q.State != event.Hash{} && want.State != q.State:
-		m.fault, m.reason = KindDiverged, fmt.Sprintf("The reader's state at position %d is %x, the log's %x.", q.Position, q.State[:8], want.State[:8])
+		m.fault, m.reason = KindDiverged, differs("state", q.Position, q.State, want.State)
 	}
 	if m.fault != "" {
 		m.acked = 0 // what it acknowledged may be of another history as well
 	}
 	return true
+}
+
+func differs(what string, p event.Position, got, want event.Hash) string {
+	return fmt.Sprintf("The reader's %s at position %d is %x, the log's %x.", what, p, got[:8], want[:8])
 }
 
 // grant takes the acknowledgement of a sound reader and decides on a lease. That

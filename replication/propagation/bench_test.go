@@ -1,0 +1,123 @@
+package propagation
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// rosterOf is a roster of n readers.
+func rosterOf(n int) *Roster {
+	r := &Roster{At: event.Position(n)}
+	for i := range n {
+		r.Members = append(r.Members, Member{Name: fmt.Sprintf("replica-%04d", i), Region: "eu", Registered: event.Position(i + 1)})
+	}
+	return r
+}
+
+// leasedReader is a reader with a lease granted at time zero, and some heads.
+func leasedReader(b testing.TB) *Lease {
+	at := event.Position(1)
+	v := View{Head: headAt(at), Roster: rosterOf(1)}
+	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
+	l := NewLease(DefaultParams(), Reader{Replica: "replica-0000", Cluster: simCluster, Incarnation: simEpoch}, "n")
+	for i := range maxReaderHeads {
+		now := Clocks{Monotonic: time.Duration(i) * time.Second}
+		v.Head = headAt(at + event.Position(i))
+		tr.Renew(l.Renew(now, Applied{Head: v.Head}))
+		if _, ok := tr.BeginTick(now); !ok {
+			b.Fatal("no tick")
+		}
+		for _, reply := range tr.EndTick(now, 1, v, func(p event.Position) (Record, bool) { return Record{Hash: hashAt(p)}, true }) {
+			l.Receive(now, reply.Answer)
+		}
+	}
+	return l
+}
+
+// BenchmarkQuery is what freshness costs a query: load, check, cover.
+func BenchmarkQuery(b *testing.B) {
+	var published atomic.Pointer[Snapshot]
+	published.Store(leasedReader(b).Snapshot())
+	for _, parallel := range []bool{false, true} {
+		b.Run(fmt.Sprintf("parallel=%v", parallel), func(b *testing.B) {
+			b.ReportAllocs()
+			query := func() {
+				f := published.Load().Check(Clocks{Monotonic: 16 * time.Second})
+				if c, err := f.Cover(20, Ask{MaxStaleness: time.Minute}); err != nil || c.Freshness != Leased {
+					b.Error(c, err)
+				}
+			}
+			if parallel {
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						query()
+					}
+				})
+				return
+			}
+			for b.Loop() {
+				query()
+			}
+		})
+	}
+}
+
+// thousand is a leader with 1,000 readers that have sessions.
+func thousand(b *testing.B) (*Tracker, []Renewal, View) {
+	v := View{Head: headAt(1000), Roster: rosterOf(1000)}
+	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
+	var renewals []Renewal
+	for _, m := range v.Roster.Members {
+		renewals = append(renewals, Renewal{
+			Replica: m.Name, Cluster: simCluster, Incarnation: simEpoch, Nonce: m.Name,
+			Position: v.Head.Position, Hash: v.Head.Hash,
+		})
+	}
+	for _, reply := range tickOf(b, tr, renewals, v, 0) {
+		renewals[reply.Ticket-1].Session = reply.Answer.Session
+	}
+	return tr, renewals, v
+}
+
+func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v View, seq uint64) []Reply {
+	now := Clocks{Monotonic: time.Duration(seq) * TickEvery}
+	for i := range renewals {
+		renewals[i].Seq = seq
+		tr.Renew(renewals[i])
+	}
+	if _, ok := tr.BeginTick(now); !ok {
+		b.Fatal("no tick")
+	}
+	return tr.EndTick(now, 1, v, recordAt)
+}
+
+// BenchmarkTick is one tick in which 1,000 readers renew.
+func BenchmarkTick(b *testing.B) {
+	tr, renewals, v := thousand(b)
+	b.ReportAllocs()
+	seq := uint64(0)
+	for b.Loop() {
+		seq++
+		for _, reply := range tickOf(b, tr, renewals, v, seq) {
+			if reply.Answer.Kind != KindGrant {
+				b.Fatal(reply.Answer)
+			}
+		}
+	}
+}
+
+// BenchmarkEverywhere is one question about 1,000 readers.
+func BenchmarkEverywhere(b *testing.B) {
+	tr, renewals, v := thousand(b)
+	tickOf(b, tr, renewals, v, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := tr.Everywhere(Clocks{}, 1000, Scope{}); err != nil || !s.Settled {
+			b.Fatal(s, err)
+		}
+	}
+}
