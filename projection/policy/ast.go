@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Position is a place in the text of a policy document. Line and Column count
 // from 1; a column is one Unicode code point. The zero Position is unknown.
 type Position struct {
@@ -47,6 +49,21 @@ type List struct {
 	Items []Text
 }
 
+// items returns the entries of a list that may be missing.
+func (l *List) items() []Text {
+	if l == nil {
+		return nil
+	}
+	return l.Items
+}
+
+func (l *List) empty() bool { return len(l.items()) == 0 }
+
+// both returns the list of an element or of its negation.
+func both(plain, negated *List) []Text {
+	return append(slices.Clone(plain.items()), negated.items()...)
+}
+
 // PrincipalElement is the value of Principal or NotPrincipal.
 type PrincipalElement struct {
 	Position
@@ -92,4 +109,48 @@ const (
 // 2012-10-17. A missing Version means 2008-10-17.
 func (d *Document) Variables() bool {
 	return d.Version != nil && d.Version.Value == Version2012
+}
+
+// ContextKeys returns the names of the condition keys that a policy reads, in
+// conditions and variables, as they are written first and in that order. Letter
+// case does not tell keys apart. (AWS: GetContextKeysForCustomPolicy.)
+func (d *Document) ContextKeys() []string {
+	var names []string
+	seen := make(map[Key]bool)
+	add := func(name string) {
+		if key := NewKey(name); !seen[key] {
+			seen[key] = true
+			names = append(names, name)
+		}
+	}
+	addVariables := func(text string) {
+		for i := 0; d.Variables() && i < len(text); {
+			v, n := scanVariable(text[i:])
+			if v.kind == partValue {
+				add(variableName(text[i:]))
+			}
+			i += max(n, 1)
+		}
+	}
+	for i := range d.Statements {
+		s := &d.Statements[i]
+		for _, item := range both(s.Resource, s.NotResource) {
+			addVariables(item.Value)
+		}
+		if s.Condition == nil {
+			continue
+		}
+		for _, block := range s.Condition.Blocks {
+			op, _ := parseOperator(block.Operator.Value)
+			for _, key := range block.Keys {
+				add(key.Key.Value)
+				for _, item := range key.Values.Items {
+					if op.family.variables() {
+						addVariables(item.Value)
+					}
+				}
+			}
+		}
+	}
+	return names
 }

@@ -181,12 +181,11 @@ func compilePrincipals(e *PrincipalElement) []Principal {
 // elements: Resource", incomplete ARNs.)
 func appendResource(all []pattern, text string, variables bool) []pattern {
 	syn := syntax{variables: variables, wildcards: true, arn: true, resource: true}
-	p := compilePattern(text, syn)
-	all = append(all, p)
+	all = append(all, compilePattern(text, syn))
 	colons := 0
-	for i := range p.parts {
-		if p.parts[i].kind == partText {
-			colons += strings.Count(p.parts[i].text, ":")
+	for _, part := range splitParts(text, syn) {
+		if part.kind == partText {
+			colons += strings.Count(part.text, ":")
 		}
 	}
 	if colons < arnColons && strings.HasPrefix(text, "arn:") {

@@ -217,3 +217,21 @@ func TestContextLookup(t *testing.T) {
 		t.Error("Reset left something")
 	}
 }
+
+func TestContextKeys(t *testing.T) {
+	const statements = `"Statement":[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::${aws:UserName}/${*}/${aws:userid, 'x'}","${broken"],
+		"Condition":{"StringLike":{"s3:Prefix":["${AWS:USERNAME}","${aws:PrincipalTag/Team}"]},"IpAddress":{"aws:SourceIp":"${aws:VpcSourceIp}"},
+		"Null":{"S3:prefix":"true"}}},{"Effect":"Deny","NotAction":"*","NotResource":"arn:aws:s3:::${aws:PrincipalArn}"}]}`
+	for version, want := range map[string][]string{
+		Version2012: {"aws:UserName", "aws:userid", "s3:Prefix", "aws:PrincipalTag/Team", "aws:SourceIp", "aws:PrincipalArn"},
+		Version2008: {"s3:Prefix", "aws:SourceIp"},
+	} {
+		doc, err := Parse(`{"Version":"` + version + `",` + statements)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := doc.ContextKeys(); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", version, got, want)
+		}
+	}
+}

@@ -22,6 +22,12 @@ const (
 	familyNull
 )
 
+// variables tells whether the operators of the family replace variables in
+// their values: those of strings and ARNs do.
+func (f family) variables() bool {
+	return f == familyString || f == familyFold || f == familyLike || f == familyARN
+}
+
 // ordering is a set of the outcomes of a comparison that an operator accepts.
 type ordering byte
 
@@ -142,7 +148,7 @@ func compileCondition(block *ConditionBlock, key *ConditionKey, variables bool) 
 	return c
 }
 
-// compileOperand reads a value. Variables are for strings and ARNs alone.
+// compileOperand reads a value.
 func compileOperand(f family, text string, variables bool) operand {
 	o := operand{valid: true}
 	switch f {

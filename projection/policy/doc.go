@@ -12,7 +12,7 @@
 //	err = policy.Validate(doc, kind)      // AWS's checks for this kind of policy
 //	compiled := policy.Compile(doc)       // immutable; share it by document hash
 //
-//	doc, err := policy.ParseValid(text, kind) // size, Parse and Validate in AWS's order
+//	doc, err := policy.ParseValid(text, kind) // Parse, Validate and size, with the messages of the kind
 //
 // Compile accepts every document that Parse returns, valid or not, because
 // stored and foreign documents must always be evaluable; what cannot be
@@ -54,6 +54,14 @@
 //	ctx.Add(request.entries[:n])      // filled per request
 //	ctx.Lazy = evaluator.lookup       // optional: asked last, for costly keys
 //
+// Values of BinaryEquals are base64 in a policy, bytes in a Context.
+//
 // Entry.Multivalued tells a set from a single value; a set of one is still a
 // set, and a set without values counts as a missing key.
+//
+// # For people
+//
+//	text := policy.Print(doc)                            // canonical form; parses to the same document
+//	findings := policy.Lint(doc, kind, policy.BuiltinCatalogue())
+//	names := doc.ContextKeys()                           // as GetContextKeysForCustomPolicy has them
 package policy

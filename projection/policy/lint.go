@@ -92,19 +92,6 @@ func (l *linter) lintStatement(src *DocumentStatement, s *Statement) {
 	}
 }
 
-// items returns the entries of a list that may be missing.
-func (l *List) items() []Text {
-	if l == nil {
-		return nil
-	}
-	return l.Items
-}
-
-// both returns the list of an element or of its negation.
-func both(plain, negated *List) []Text {
-	return append(slices.Clone(plain.items()), negated.items()...)
-}
-
 func (l *linter) lintActions(src *DocumentStatement, s *Statement) {
 	if s.NotAction && s.Effect == Allow && l.grants() {
 		l.add(SecurityWarning, "ALLOW_WITH_NOT_ACTION", src.NotAction.Position, "NotAction with Allow allows every action that is not listed, also future ones")

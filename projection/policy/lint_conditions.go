@@ -115,14 +115,11 @@ func (l *linter) lintValues(c *Condition, values List) {
 
 func (l *linter) lintValue(c *Condition, item Text, valid bool) {
 	f := c.op.family
-	switch f {
-	case familyString, familyFold, familyLike, familyARN:
+	if f.variables() {
 		l.lintVariables(item)
-	default:
-		if strings.Contains(item.Value, "${") {
-			l.add(Error, "INVALID_VARIABLE_FOR_OPERATOR", item.Position, "%s does not replace variables", c.Operator)
-			return
-		}
+	} else if strings.Contains(item.Value, "${") {
+		l.add(Error, "INVALID_VARIABLE_FOR_OPERATOR", item.Position, "%s does not replace variables", c.Operator)
+		return
 	}
 	switch {
 	case (f == familyString || f == familyFold) && l.hasWildcard(item.Value):

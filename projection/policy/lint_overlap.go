@@ -137,8 +137,16 @@ func (l *linter) coversResource(a, b string) bool {
 		return false
 	case q.shape == shapeExact:
 		return strings.Count(b, ":") >= arnColons && p.match(q.head, nil)
-	case p.shape == shapeGlob && len(p.parts) == 2 && p.tail == "" && q.parts[0].kind == partText:
-		return strings.HasPrefix(q.parts[0].text, p.head)
+	case p.shape == shapeGlob && len(p.middle) == 0 && p.tail == "":
+		return strings.HasPrefix(q.literal(), p.head)
 	}
 	return false
+}
+
+// literal is the text that every match of the pattern begins with.
+func (p *pattern) literal() string {
+	if len(p.parts) > 0 && p.parts[0].kind == partText {
+		return p.parts[0].text
+	}
+	return p.head
 }

@@ -49,6 +49,7 @@ func TestLintStatements(t *testing.T) {
 		{`"Effect":"Deny",` + get + `"NotResource":"*"`, "warning STATEMENT_NEVER_MATCHES"},
 		{`"Effect":"Allow","Action":"*","Resource":"*"`,
 			"security-warning FULL_ADMINISTRATOR_ACCESS, security-warning PASS_ROLE_WITH_STAR_IN_ACTION_AND_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":"b"`, "error INVALID_POLICY"},
 		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:s3"`, "warning MISSING_ARN_FIELD"},
 		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:SQS:us-east-1:123456789012:q"`, "error INVALID_ARN_SERVICE_CASE"},
 		{`"Effect":"Allow",` + get + `"Resource":"arn:aws:sqs:us-east-1:12345:q"`, "error INVALID_ARN_ACCOUNT"},
@@ -124,6 +125,8 @@ func TestLintStatements(t *testing.T) {
 		{`"Effect":"Allow",` + get + `"Resource":["*","arn:aws:s3:::b/${aws:username}"]`, "suggestion REDUNDANT_RESOURCE"},
 		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/${aws:username}/*","arn:aws:s3:::b/?","arn:aws:s3:::b/x"]`, "suggestion REDUNDANT_RESOURCE"},
 		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/${aws:username}/*","arn:aws:s3:::b/x?"]`, ""},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::b/${aws:username}"]`, "suggestion REDUNDANT_RESOURCE"},
+		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::a/*"]`, ""},
 	} {
 		got := strings.Join(codes(t, policyText(c.statement), KindManaged), ", ")
 		if got != c.want {
@@ -190,7 +193,7 @@ func TestLintDocument(t *testing.T) {
 	if got := codes(t, text, KindUser); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	doc, err := Parse("{\"Statement\": [\n {\"Sid\": \"\", \"Effect\": \"Allow\", \"Action\": \"foo:Bar\", \"Resource\": \"*\",\n\"Condition\": {}}]}")
+	doc, err := Parse("{\"Statement\": [\n {\"Sid\": \"\", \"Effect\": \"Allow\", \"Action\": \"foo:Bar\", \"Resource\": \"*\",\n\"Condition\": {\"StringLike\": {\"aws:nothing\": \"x\"}, \"Bool\": {}}}]}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +202,7 @@ func TestLintDocument(t *testing.T) {
 	for _, f := range findings {
 		places = append(places, fmt.Sprintf("%d:%d %d %s", f.Line, f.Column, f.Statement, f.Code))
 	}
-	want = []string{"1:1 -1 MISSING_VERSION", "2:10 0 EMPTY_SID_VALUE", "3:14 0 EMPTY_OBJECT_CONDITION"}
+	want = []string{"1:1 -1 MISSING_VERSION", "2:10 0 EMPTY_SID_VALUE", "3:46 0 EMPTY_OBJECT_CONDITION"}
 	if !slices.Equal(places, want) {
 		t.Errorf("got %q, want %q", places, want)
 	}

@@ -49,7 +49,7 @@ type pattern struct {
 	tail   string    // shapeGlob
 	middle []string  // shapeGlob
 	fields []pattern // shapeFields
-	parts  []part
+	parts  []part    // shapeGeneral, shapeNone
 	// variables counts the parts of kind partValue.
 	variables int
 	// confined tells that some wildcard must stay inside a field of an ARN.
@@ -76,7 +76,6 @@ func compilePattern(text string, syn syntax) pattern {
 		}
 	}
 	p.confined = syn.arn && hasConfined(p.parts)
-	colons := strings.Count(text, ":")
 	switch {
 	case syn.resource && earlyVariable(p.parts):
 		p.shape = shapeNone
@@ -84,11 +83,11 @@ func compilePattern(text string, syn syntax) pattern {
 	case len(p.parts) == 0:
 		p.shape = shapeExact
 	case len(p.parts) == 1 && p.parts[0].kind == partText:
-		p.shape, p.head = shapeExact, p.parts[0].text
+		p.shape, p.head, p.parts = shapeExact, p.parts[0].text, nil
 	case !p.confined && !hasKind(p.parts, partOne):
 		p.setGlob()
-	case p.confined && !syn.resource && colons >= arnColons:
-		p.shape = shapeFields
+	case p.confined && !syn.resource && strings.Count(text, ":") >= arnColons:
+		p.shape, p.parts = shapeFields, nil
 		for _, field := range strings.SplitN(text, ":", arnColons+1) {
 			p.fields = append(p.fields, compilePattern(field, syntax{variables: syn.variables, wildcards: true}))
 		}
@@ -102,22 +101,23 @@ func hasKind(parts []part, kind partKind) bool {
 
 // setGlob prepares a pattern of texts with * between them.
 func (p *pattern) setGlob() {
-	if len(p.parts) == 1 {
-		p.shape = shapeAny
-		return
-	}
+	last := len(p.parts) - 1
 	p.shape = shapeGlob
+	if last == 0 {
+		p.shape = shapeAny
+	}
 	for i := range p.parts {
 		switch {
 		case p.parts[i].many():
 		case i == 0:
 			p.head = p.parts[i].text
-		case i == len(p.parts)-1:
+		case i == last:
 			p.tail = p.parts[i].text
 		default:
 			p.middle = append(p.middle, p.parts[i].text)
 		}
 	}
+	p.parts = nil
 }
 
 func (p *part) many() bool { return p.kind == partMany || p.kind == partField }
@@ -164,6 +164,9 @@ func splitParts(text string, syn syntax) []part {
 	flush()
 	return parts
 }
+
+// variableName is the name of the variable at the start of text, as written.
+func variableName(text string) string { return text[2:strings.IndexAny(text, "},")] }
 
 // scanVariable reads a variable at the start of text and returns its length,
 // or 0 when there is none: then the "$" is a character like others.

@@ -237,8 +237,6 @@ func validatePresent(doc *Document) *MalformedError {
 	return nil
 }
 
-func (l *List) empty() bool { return l == nil || len(l.Items) == 0 }
-
 // eachAction returns the first complaint about an action, those of Action
 // before those of NotAction.
 func eachAction(doc *Document, check func(Text) *MalformedError) *MalformedError {
