@@ -13,7 +13,7 @@ func compileText(t testing.TB, text string) *policy.Policy {
 	t.Helper()
 	doc, err := policy.Parse(text)
 	if err != nil {
-		t.Fatalf("%v in %s", err, text)
+		t.Fatalf("%v in %.500s", err, text)
 	}
 	return policy.Compile(doc)
 }

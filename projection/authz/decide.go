@@ -177,7 +177,7 @@ func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 		return nil, one, false
 	}
 	if !p.Type.entity() {
-		return nil, nil, false
+		return nil, nil, true // no such policies, and none needed
 	}
 	switch l {
 	case LayerIdentity:
@@ -230,16 +230,9 @@ func (e *evaluation) ask(s *Set, best grant) (denied bool, allows grant) {
 	if denied, best = e.run(x, x.always, best); denied || len(x.services) == 0 {
 		return denied, best
 	}
-	for group := x.group(&e.action); len(group) > 0; group = group[1:] {
-		if len(group) > fewEntries {
-			if group = e.action.skip(group); len(group) == 0 {
-				break
-			}
-		}
-		if e.action.has(group[0].head) {
-			if denied, best = e.run(x, group[0].run, best); denied {
-				return true, best
-			}
+	for found, rest := e.action.next(x.group(&e.action)); found != nil; found, rest = e.action.next(rest) {
+		if denied, best = e.run(x, found.run, best); denied {
+			return true, best
 		}
 	}
 	return false, best

@@ -57,6 +57,10 @@ type StatementResult struct {
 	// Principal and Resource tell whether these elements matched.
 	Principal, Resource bool
 	Conditions          []ConditionResult
+	// Missing are the context keys that the statement reads, in conditions and
+	// variables, and that the request does not have: as a condition writes
+	// them, else in lower case.
+	Missing []string
 }
 
 // ConditionResult is how one condition of a statement came out.
@@ -179,6 +183,7 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 		Sid: st.Sid, Index: st.Index, Effect: st.Effect, Start: st.Start, End: st.End,
 		Principal: g != grantNone,
 		Resource:  st.MatchResource(e.request.Resource, &e.context),
+		Missing:   e.missing(st),
 	}
 	out.Applies = out.Principal && out.Resource
 	for i := range st.Conditions {
@@ -194,6 +199,24 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 		out.Applies = out.Applies && res.Match
 	}
 	return g, out
+}
+
+// missing returns what StatementResult.Missing tells.
+func (e *evaluation) missing(s *policy.Statement) []string {
+	var list []string
+	for _, key := range s.Keys() {
+		if entry, ok := e.context.Lookup(key); ok && (!entry.Multivalued || len(entry.Values) > 0) {
+			continue
+		}
+		name := string(key)
+		for i := range s.Conditions {
+			if s.Conditions[i].Key == key {
+				name = s.Conditions[i].Name
+			}
+		}
+		list = append(list, name)
+	}
+	return list
 }
 
 // because says in AWS's words why a layer denies (IAM User Guide: "Troubleshoot

@@ -127,6 +127,24 @@ func (x *index) group(a *actionHash) []entry {
 	return x.entries[x.services[low].first:x.services[low].end]
 }
 
+// next returns the first entry of a group that can match, and those behind it;
+// nil when there is none.
+func (a *actionHash) next(group []entry) (found *entry, rest []entry) {
+	for len(group) > 0 {
+		if len(group) > fewEntries {
+			if group = a.skip(group); len(group) == 0 {
+				break
+			}
+		}
+		e := &group[0]
+		group = group[1:]
+		if a.has(e.head) {
+			return e, group
+		}
+	}
+	return nil, nil
+}
+
 // skip drops entries at the front of a group that cannot match. It keeps those
 // at and behind the action's head of the first entry's length, or, when that is
 // passed, of the next length.
