@@ -202,7 +202,7 @@ func TestLintDocument(t *testing.T) {
 	for _, f := range findings {
 		places = append(places, fmt.Sprintf("%d:%d %d %s", f.Line, f.Column, f.Statement, f.Code))
 	}
-	want = []string{"1:1 -1 MISSING_VERSION", "2:10 0 EMPTY_SID_VALUE", "3:46 0 EMPTY_OBJECT_CONDITION"}
+	want = []string{"1:1 -1 MISSING_VERSION", "2:10 0 EMPTY_SID_VALUE", "3:51 0 EMPTY_OBJECT_CONDITION"}
 	if !slices.Equal(places, want) {
 		t.Errorf("got %q, want %q", places, want)
 	}
