@@ -8,6 +8,10 @@ type Cluster struct {
 	FeatureLevel uint32
 	// StreamGeneration numbers the fan-out streams of this incarnation.
 	StreamGeneration uint32
+	// RosterChanged is the position of the latest change to the roster of replicas,
+	// ReplicaRemoved that of the latest end of a registration.
+	RosterChanged  Position
+	ReplicaRemoved Position
 }
 
 // FeatureLevel is the highest level this build supports.
@@ -20,7 +24,9 @@ func (c *Cluster) appendDigest(b []byte) []byte {
 	b = appendString(b, c.ID)
 	b = appendString(b, c.Incarnation)
 	b = appendInt(b, c.FeatureLevel)
-	return appendInt(b, c.StreamGeneration)
+	b = appendInt(b, c.StreamGeneration)
+	b = appendInt(b, uint64(c.RosterChanged))
+	return appendInt(b, uint64(c.ReplicaRemoved))
 }
 
 // Cluster returns what the cluster knows of itself.

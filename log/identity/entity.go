@@ -124,7 +124,7 @@ func (s *State) held(kind Kind, h handle) (held, bool) {
 // mustHold finds the user, group or role, or refuses as AWS does.
 func (s *State) mustHold(o Owner) (held, error) {
 	if o.Kind != KindUser && o.Kind != KindGroup && o.Kind != KindRole {
-		return held{}, refuse(InvalidInput, "A %s cannot be the owner.", o.Kind.Noun())
+		return held{}, refuse(InvalidInput, "An entity of kind %d cannot be the owner.", o.Kind)
 	}
 	to, ok := s.names.find(scopeOf(o.Account, o.Kind), o.Name)
 	if !ok {

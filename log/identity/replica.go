@@ -72,6 +72,10 @@ func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *ReplicaRegistered) evolve(s *State) {
+	s.cluster.RosterChanged = s.position
+	if _, again := s.replicas.get(e.Name); again {
+		s.cluster.ReplicaRemoved = s.position // the registration that this one replaces
+	}
 	s.replicas.put(&Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
 }
 
@@ -95,6 +99,7 @@ func (e *ReplicaDrained) evolve(s *State) {
 	if r, ok := s.replicas.get(e.Name); ok {
 		drained := *r
 		drained.Draining = true
+		s.cluster.RosterChanged = s.position
 		s.replicas.put(&drained)
 	}
 }
@@ -115,6 +120,7 @@ func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *ReplicaRemoved) evolve(s *State) {
 	if r, ok := s.replicas.get(e.Name); ok {
+		s.cluster.RosterChanged, s.cluster.ReplicaRemoved = s.position, s.position
 		s.replicas.delete(r)
 	}
 }

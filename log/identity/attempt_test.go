@@ -1,0 +1,98 @@
+package identity
+
+import (
+	"encoding/binary"
+	"testing"
+)
+
+func keyOf(n uint64) (k Key) {
+	binary.BigEndian.PutUint64(k[:], n*0x9e3779b97f4a7c15)
+	return k
+}
+
+func TestAttemptsAreRemembered(t *testing.T) {
+	s := NewState()
+	Evolve(s, 1, Meta{Time: now, Key: keyOf(1)}, nil)
+	Evolve(s, 2, Meta{Time: now + 5}, nil) // without a key
+	Evolve(s, 3, Meta{Time: now + 9, Key: keyOf(3)}, nil)
+	verify(t, s)
+	for key, want := range map[Key]Position{keyOf(1): 1, keyOf(3): 3, keyOf(2): 0, {}: 0} {
+		if at, ok := s.Attempt(key); at != want || ok != (want != 0) {
+			t.Errorf("attempt %x is at %d, %v", key, at, ok)
+		}
+	}
+	almost := keyOf(1)
+	almost[15]++
+	if at, ok := s.Attempt(almost); ok {
+		t.Errorf("a key with the same beginning is found at %d", at)
+	}
+}
+
+func TestAttemptsAreForgottenInTime(t *testing.T) {
+	s := NewState()
+	const n = 10
+	for i := range uint64(n) {
+		Evolve(s, Position(i+1), Meta{Time: now, Key: keyOf(i + 1)}, nil)
+	}
+	Evolve(s, n+1, Meta{Time: now + KeyLifetime}, nil)
+	if _, ok := s.Attempt(keyOf(1)); !ok {
+		t.Error("forgotten at the end of its time")
+	}
+	left := n
+	for at := Position(n + 2); left > 0; at++ {
+		Evolve(s, at, Meta{Time: now + KeyLifetime + 1}, nil)
+		verify(t, s)
+		left = max(left-expirePerCommand, 0)
+		if got := s.attempts.order.Len(); got != left {
+			t.Fatalf("%d attempts are left, not %d", got, left)
+		}
+	}
+	if s.attempts.byKey.sum != (Digest{}) {
+		t.Error("the digest remembers what was forgotten")
+	}
+}
+
+func TestTimeNeverDecreases(t *testing.T) {
+	s := NewState()
+	Evolve(s, 1, Meta{Time: now, Key: keyOf(1)}, nil)
+	Evolve(s, 2, Meta{Time: now - KeyLifetime*3, Key: keyOf(2)}, nil)
+	Evolve(s, 3, Meta{Time: now + 1}, nil)
+	if _, ok := s.Attempt(keyOf(2)); !ok || s.Time() != now+1 {
+		t.Errorf("the time is %d; the attempt of a slow clock is remembered: %v", s.Time(), ok)
+	}
+}
+
+// Two keys with one handle: the later one stays, and nothing else breaks.
+func TestAttemptsWithOneHandle(t *testing.T) {
+	s := NewState()
+	first, second := keyOf(1), keyOf(1)
+	second[15]++
+	Evolve(s, 1, Meta{Time: now, Key: first}, nil)
+	Evolve(s, 2, Meta{Time: now, Key: second}, nil)
+	verify(t, s)
+	_, one := s.Attempt(first)
+	if at, two := s.Attempt(second); one || !two || at != 2 {
+		t.Errorf("the first is remembered: %v, the second %v", one, two)
+	}
+	Evolve(s, 3, Meta{Time: now + KeyLifetime + 1}, nil)
+	if s.attempts.order.Len() != 0 || s.attempts.byKey.rows.Len() != 0 {
+		t.Error("something is left")
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million attempts")
+	}
+	s := NewState()
+	for i := range uint64(MaxKeys + 100) {
+		Evolve(s, Position(i+1), Meta{Time: now, Key: keyOf(i + 1)}, nil)
+		if n := s.attempts.order.Len(); n > MaxKeys {
+			t.Fatalf("%d attempts", n)
+		}
+	}
+	_, oldest := s.Attempt(keyOf(100))
+	if _, kept := s.Attempt(keyOf(101)); oldest || !kept {
+		t.Errorf("attempt 100 is remembered: %v, attempt 101: %v", oldest, kept)
+	}
+}

@@ -1,0 +1,123 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCluster(t *testing.T) { run(t, clusterSpecs()) }
+
+func clusterSpecs() []spec {
+	return []spec{
+		{name: "a history exists", when: &Bootstrap{Cluster: "another"},
+			refused: "AlreadyBootstrapped: The cluster cluster has a history up to position 5."},
+		{name: "from the present one", when: &RaiseStreamGeneration{From: 1}, then: []Event{&StreamGenerationRaised{Generation: 2}},
+			check: func(s *spying) {
+				if g := s.Cluster().StreamGeneration; g != 2 {
+					s.Errorf("the generation is %d", g)
+				}
+			}},
+		{name: "another was quicker", given: []Event{&StreamGenerationRaised{Generation: 2}}, when: &RaiseStreamGeneration{From: 1},
+			refused: "ConcurrentModification: The stream generation is 2, not 1."},
+		{name: "to a known level", given: []Event{&FeatureLevelRaised{Level: 0}}, when: &RaiseFeatureLevel{Level: 1},
+			then: []Event{&FeatureLevelRaised{Level: 1}},
+			check: func(s *spying) {
+				if l := s.Cluster().FeatureLevel; l != 1 {
+					s.Errorf("the level is %d", l)
+				}
+			}},
+		{name: "to an unknown level", when: &RaiseFeatureLevel{Level: 99},
+			refused: "UnknownFeature: Feature level 99 is not known here; the highest is 1."},
+		{name: "it only rises", when: &RaiseFeatureLevel{Level: 1}, refused: "InvalidInput: The feature level is 1 and only rises."},
+	}
+}
+
+func TestBootstrap(t *testing.T) {
+	c := &Bootstrap{Cluster: "cluster", Incarnation: "1", Account: acct, RootKey: NewAccessKey{ID: "AKIAROOT", Sealed: []byte("s")},
+		Managed: []CreatePolicy{
+			{Account: AWSAccount, ID: "ANPA1", Name: "ReadOnlyAccess", Path: "/", Document: "{}"},
+			{Account: AWSAccount, ID: "ANPA2", Name: "AdministratorAccess", Path: "/job-function/", Document: "{}"},
+		}}
+	s := NewState()
+	events, err := Decide(s, Meta{Time: now}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Evolve(s, 1, Meta{Time: now}, events)
+	verify(t, s)
+	if got := s.Cluster(); got != (Cluster{ID: "cluster", Incarnation: "1", FeatureLevel: FeatureLevel, StreamGeneration: 1}) {
+		t.Errorf("the cluster is %+v", got)
+	}
+	if k, ok := s.AccessKey("AKIAROOT"); !ok || k.Owner != ID(acct) || k.Account != acct || !k.Active || string(k.Sealed) != "s" {
+		t.Errorf("the root key is %+v", k)
+	}
+	if p, ok := s.Policy("arn:aws:iam::aws:policy/job-function/AdministratorAccess"); !ok || p.Document() != "{}" {
+		t.Errorf("the managed policy is %+v", p)
+	}
+
+	c.Managed[1].ID = "ANPA1"
+	if _, err := Decide(NewState(), Meta{}, c); err == nil || !strings.HasPrefix(err.Error(), string(EntityAlreadyExists)) {
+		t.Errorf("two policies with one identifier: %v", err)
+	}
+}
+
+func TestReplicas(t *testing.T) { run(t, replicaSpecs()) }
+
+func replicaSpecs() []spec {
+	one := &ReplicaRegistered{Name: "one", Region: "eu", Class: "tight"}
+	full := make([]Event, MaxReplicas)
+	for i := range full {
+		full[i] = &ReplicaRegistered{Name: "replica-" + strings.Repeat("x", i)}
+	}
+	return []spec{
+		{name: "new", when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"}, then: []Event{one},
+			check: func(s *spying) {
+				if r, ok := s.Replica("one"); !ok || *r != (Replica{Name: "one", Region: "eu", Class: "tight", Registered: afterBase}) {
+					s.Errorf("the replica is %+v", r)
+				}
+			}},
+		{name: "as it is", given: []Event{one}, when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"},
+			refused: "EntityAlreadyExists: Replica one is registered."},
+		{name: "moved", given: []Event{one}, when: &RegisterReplica{Name: "one", Region: "us"}, then: []Event{&ReplicaRegistered{Name: "one", Region: "us"}}},
+		{name: "no longer draining", given: []Event{one, &ReplicaDrained{Name: "one"}},
+			when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"}, then: []Event{one},
+			check: func(s *spying) {
+				if r, _ := s.Replica("one"); r.Draining {
+					s.Error("it drains still")
+				}
+			}},
+		{name: "too many", given: full, when: &RegisterReplica{Name: "one"}, refused: "LimitExceeded: Cannot exceed quota for Replicas: 1000"},
+		{name: "registered", given: []Event{one}, when: &DrainReplica{Name: "one"}, then: []Event{&ReplicaDrained{Name: "one"}},
+			check: func(s *spying) {
+				if r, ok := s.Replica("one"); !ok || !r.Draining {
+					s.Errorf("the replica is %+v", r)
+				}
+			}},
+		{name: "twice", given: []Event{one, &ReplicaDrained{Name: "one"}}, when: &DrainReplica{Name: "one"},
+			refused: "EntityAlreadyExists: Replica one is draining."},
+		{name: "unknown", when: &DrainReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
+		{name: "registered", given: []Event{one, &ReplicaRegistered{Name: "a"}}, when: &RemoveReplica{Name: "one"},
+			then: []Event{&ReplicaRemoved{Name: "one"}},
+			check: func(s *spying) {
+				if names := replicaNames(s.State); !slices.Equal(names, []string{"a"}) {
+					s.Errorf("the roster is %v", names)
+				}
+			}},
+		{name: "unknown", when: &RemoveReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
+	}
+}
+
+func replicaNames(s *State) (names []string) {
+	for _, r := range s.Replicas() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+func TestRosterIsInOrder(t *testing.T) {
+	s := given(&ReplicaRegistered{Name: "c"}, &ReplicaRegistered{Name: "a"}, &ReplicaRegistered{Name: "b"})
+	if names := replicaNames(s); !slices.Equal(names, []string{"a", "b", "c"}) {
+		t.Errorf("the roster is %v", names)
+	}
+}

@@ -1,0 +1,235 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// Commands are drawn from few names, so that they meet.
+
+func oneOf[T any](t *rapid.T, label string, of ...T) T { return rapid.SampledFrom(of).Draw(t, label) }
+
+func drawAccount(t *rapid.T) AccountID {
+	return oneOf(t, "account", acct, acct, acct, other, AWSAccount, "0")
+}
+func drawName(t *rapid.T) string { return oneOf(t, "name", "a", "A", "b", "c") }
+func drawPath(t *rapid.T) string { return oneOf(t, "path", "/", "/", "/x/") }
+func drawText(t *rapid.T) string { return oneOf(t, "text", "", "{1}", "{2}") }
+func drawKeyID(t *rapid.T) string {
+	return oneOf(t, "key", "AKIAROOT1", "AKIA1", "AKIA2", "AKIA3", "AKIA4")
+}
+func drawNumber(t *rapid.T) int { return rapid.IntRange(1, 7).Draw(t, "number") }
+
+func drawID(t *rapid.T) ID {
+	return ID(fmt.Sprintf("ID%d", rapid.IntRange(1, 40).Draw(t, "id")))
+}
+
+func drawARN(t *rapid.T) string {
+	return ARN(KindPolicy, drawAccount(t), drawPath(t), drawName(t))
+}
+
+func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
+
+func drawKind(t *rapid.T) Kind { return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy) }
+
+func drawOwner(t *rapid.T) Owner {
+	return Owner{Kind: drawKind(t), Account: drawAccount(t), Name: drawName(t)}
+}
+
+func drawTags(t *rapid.T) []Tag {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tag {
+		return Tag{Key: oneOf(t, "tag", "k", "K", "l"), Value: oneOf(t, "value", "", "v")}
+	}), 0, 2).Draw(t, "tags")
+}
+
+func drawNewKey(t *rapid.T) NewAccessKey {
+	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
+}
+
+// drawCommand makes any command there is.
+func drawCommand(t *rapid.T) Command {
+	user := func() string { return oneOf(t, "user", "", drawName(t), drawName(t)) }
+	tagged := func() (Kind, string) {
+		kind := drawKind(t)
+		if kind == KindPolicy {
+			return kind, drawARN(t)
+		}
+		return kind, drawName(t)
+	}
+	commands := []func() Command{
+		func() Command { return &Bootstrap{} },
+		func() Command { return &RaiseStreamGeneration{From: uint32(drawNumber(t))} },
+		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },
+		func() Command { return &RegisterReplica{Name: drawName(t), Region: drawText(t)} },
+		func() Command { return &DrainReplica{Name: drawName(t)} },
+		func() Command { return &RemoveReplica{Name: drawName(t)} },
+		func() Command { return &CreateAccount{ID: drawAccount(t), RootKey: drawNewKey(t)} },
+		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
+		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
+		func() Command {
+			return &SetAccountQuotas{Account: drawAccount(t), Quotas: Quotas{Users: uint32(drawNumber(t))}}
+		},
+		func() Command {
+			return &CreateUser{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Boundary: drawBoundary(t), Tags: drawTags(t)}
+		},
+		func() Command {
+			return &UpdateUser{Account: drawAccount(t), Name: drawName(t), NewName: user(), NewPath: drawPath(t)}
+		},
+		func() Command { return &DeleteUser{Account: drawAccount(t), Name: drawName(t)} },
+		func() Command {
+			return &CreateGroup{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t)}
+		},
+		func() Command { return &UpdateGroup{Account: drawAccount(t), Name: drawName(t), NewName: user()} },
+		func() Command { return &DeleteGroup{Account: drawAccount(t), Name: drawName(t)} },
+		func() Command {
+			return &AddUserToGroup{Account: drawAccount(t), Group: drawName(t), User: drawName(t)}
+		},
+		func() Command {
+			return &RemoveUserFromGroup{Account: drawAccount(t), Group: drawName(t), User: drawName(t)}
+		},
+		func() Command {
+			return &CreateRole{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Trust: drawText(t), Boundary: drawBoundary(t), Tags: drawTags(t)}
+		},
+		func() Command {
+			text, number := drawText(t), drawNumber(t)
+			return &UpdateRole{Account: drawAccount(t), Name: drawName(t), Description: &text, MaxSession: &number}
+		},
+		func() Command { return &UpdateTrust{Account: drawAccount(t), Name: drawName(t), Trust: drawText(t)} },
+		func() Command { return &DeleteRole{Account: drawAccount(t), Name: drawName(t)} },
+		func() Command {
+			return &CreatePolicy{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Document: drawText(t), Tags: drawTags(t)}
+		},
+		func() Command { return &DeletePolicy{ARN: drawARN(t)} },
+		func() Command {
+			return &CreatePolicyVersion{ARN: drawARN(t), Document: drawText(t), Default: rapid.Bool().Draw(t, "default")}
+		},
+		func() Command { return &DeletePolicyVersion{ARN: drawARN(t), Number: drawNumber(t)} },
+		func() Command { return &SetDefaultPolicyVersion{ARN: drawARN(t), Number: drawNumber(t)} },
+		func() Command { return &PutInlinePolicy{Owner: drawOwner(t), Name: drawName(t), Document: drawText(t)} },
+		func() Command { return &DeleteInlinePolicy{Owner: drawOwner(t), Name: drawName(t)} },
+		func() Command { return &AttachPolicy{Owner: drawOwner(t), Policy: drawARN(t)} },
+		func() Command { return &DetachPolicy{Owner: drawOwner(t), Policy: drawARN(t)} },
+		func() Command { return &SetBoundary{Owner: drawOwner(t), Policy: drawBoundary(t)} },
+		func() Command {
+			kind, name := tagged()
+			return &TagEntity{Kind: kind, Account: drawAccount(t), Name: name, Tags: drawTags(t)}
+		},
+		func() Command {
+			kind, name := tagged()
+			return &UntagEntity{Kind: kind, Account: drawAccount(t), Name: name, Keys: []string{oneOf(t, "tag", "k", "L")}}
+		},
+		func() Command { return &CreateAccessKey{Account: drawAccount(t), User: user(), Key: drawNewKey(t)} },
+		func() Command {
+			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
+		},
+		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+	}
+	return commands[rapid.IntRange(0, len(commands)-1).Draw(t, "command")]()
+}
+
+func TestEveryCommandIsDrawn(t *testing.T) {
+	drawn := map[string]bool{}
+	for seed := range 2000 {
+		drawn[reflect.TypeOf(rapid.Custom(drawCommand).Example(seed)).Elem().Name()] = true
+	}
+	for _, name := range methods(t, "decide") {
+		if !drawn[name] {
+			t.Errorf("%s is not drawn", name)
+		}
+	}
+}
+
+func drawMeta(t *rapid.T, s *State) Meta {
+	m := Meta{Time: s.Time() + oneOf[Time](t, "time", -1000, 0, 1000, KeyLifetime/3)}
+	if rapid.Bool().Draw(t, "keyed") {
+		m.Key = keyOf(rapid.Uint64Range(1, 30).Draw(t, "attempt"))
+	}
+	if k, ok := s.AccessKey(drawKeyID(t)); ok && rapid.Bool().Draw(t, "authorized") {
+		m.By = Authority{Account: k.Account, Principal: k.Owner, Credential: k.ID,
+			AuthorizedAt: s.Position() - min(s.Position(), Position(rapid.IntRange(0, 3).Draw(t, "ago")))}
+	}
+	return m
+}
+
+// Whatever commands come: a decision changes nothing and is the same on every
+// copy of the state; what is folded makes the same state everywhere; snapshots
+// stay as they were; and verify finds nothing wrong.
+func TestAnyHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, replayed := given(), given()
+		type taken struct {
+			state *State
+			was   content
+			sum   Digest
+		}
+		var snapshots []taken
+		for range rapid.IntRange(1, 80).Draw(t, "commands") {
+			m, c := drawMeta(t, s), drawCommand(t)
+			before := s.Digest()
+			events, err := Decide(s, m, c)
+			if s.Digest() != before || s.Recount() != before {
+				t.Fatalf("deciding %T changed the state", c)
+			}
+			if again, other := Decide(replayed, m, c); !cmp.Equal(events, again) || !reflect.DeepEqual(err, other) {
+				t.Fatalf("decided twice, %T gives other events: %s", c, cmp.Diff(events, again))
+			}
+			if err != nil {
+				var refusal *Refusal
+				if !errors.As(err, &refusal) || events != nil {
+					t.Fatalf("%T is refused with %v and %d events", c, err, len(events))
+				}
+				continue
+			}
+			if len(events) == 0 {
+				t.Fatalf("%T is accepted without events", c)
+			}
+			Evolve(s, s.Position()+1, m, events)
+			Evolve(replayed, replayed.Position()+1, m, events)
+			if s.Digest() != replayed.Digest() {
+				t.Fatalf("after %T the states differ", c)
+			}
+			if rapid.IntRange(0, 9).Draw(t, "snapshot") == 0 {
+				c := s.Snapshot()
+				snapshots = append(snapshots, taken{c, dump(c), c.Recount()})
+			}
+		}
+		verify(t, s)
+		for _, c := range snapshots {
+			if c.state.Recount() != c.sum || !cmp.Equal(c.was, dump(c.state), compareContent) {
+				t.Fatalf("the snapshot at %d changed", c.state.Position())
+			}
+			verify(t, c.state)
+		}
+	})
+}
+
+// A state that was loaded goes on like the one that was written.
+func TestLoadedStateGoesOn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := given()
+		var loaded *State
+		at := rapid.IntRange(0, 40).Draw(t, "loaded after")
+		for i := range 60 {
+			if i == at {
+				loaded = reload(t, s)
+			}
+			m, c := drawMeta(t, s), drawCommand(t)
+			events, err := Decide(s, m, c)
+			if err != nil {
+				continue
+			}
+			Evolve(s, s.Position()+1, m, events)
+			if loaded != nil {
+				Evolve(loaded, loaded.Position()+1, m, events)
+			}
+		}
+		if diff := cmp.Diff(dump(s), dump(loaded), compareContent); diff != "" {
+			t.Fatalf("it went another way: %s", diff)
+		}
+	})
+}

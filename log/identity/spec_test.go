@@ -1,0 +1,311 @@
+package identity
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// spec is one rule: given a history, when a command comes, then these events
+// follow or it is refused.
+type spec struct {
+	name    string
+	given   []Event // each at a position of its own, after those of base
+	by      Authority
+	when    Command
+	then    []Event
+	refused string              // code and message
+	check   func(state *spying) // of the state after the events
+}
+
+// spying is a state with the test that looks at it.
+type spying struct {
+	*State
+	*testing.T
+}
+
+const (
+	acct  AccountID = "123456789012"
+	other AccountID = "210987654321"
+	now   Time      = 1_700_000_000_000 // of the command
+	past  Time      = 1_600_000_000_000 // of the history
+)
+
+// base is the history before every spec's own: two accounts with a root key each.
+func base() []Event {
+	return []Event{
+		&ClusterBootstrapped{Cluster: "cluster", Incarnation: "0123456789abcdef0123456789abcdef", FeatureLevel: 1},
+		&AccountCreated{ID: acct, Created: past},
+		&AccessKeyCreated{Account: acct, Owner: ID(acct), ID: "AKIAROOT1", Sealed: []byte("sealed"), Created: past},
+		&AccountCreated{ID: other, Created: past},
+		&AccessKeyCreated{Account: other, Owner: ID(other), ID: "AKIAROOT2", Sealed: []byte("sealed"), Created: past},
+	}
+}
+
+// afterBase is the position of the first event of a spec's history.
+const afterBase Position = 6
+
+// given folds a history, one event a position.
+func given(events ...Event) *State {
+	s := NewState()
+	for _, e := range append(base(), events...) {
+		apply(s, e)
+	}
+	return s
+}
+
+func apply(s *State, events ...Event) {
+	Evolve(s, s.Position()+1, Meta{Time: past}, events)
+}
+
+func run(t *testing.T, specs []spec) {
+	t.Helper()
+	for _, c := range specs {
+		t.Run(reflect.TypeOf(c.when).Elem().Name()+"/"+c.name, func(t *testing.T) { c.run(t) })
+	}
+}
+
+func (c *spec) run(t *testing.T) {
+	s := given(c.given...)
+	before, sum := dump(s), s.Recount()
+	m := Meta{Time: now, By: c.by}
+	events, err := Decide(s, m, c.when)
+	if diff := cmp.Diff(before, dump(s), compareContent); diff != "" || s.Recount() != sum {
+		t.Fatalf("the decision changed the state: %s", diff)
+	}
+	if c.refused != "" {
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || refusal.Error() != c.refused {
+			t.Fatalf("refused with\n\t%v, not\n\t%s", err, c.refused)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c.then, events); diff != "" {
+		t.Fatalf("other events: %s", diff)
+	}
+	Evolve(s, s.Position()+1, m, events)
+	verify(t, s)
+	if c.check != nil {
+		c.check(&spying{s, t})
+	}
+}
+
+func allSpecs() []spec {
+	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
+		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs())
+}
+
+// Every command of the package must have a spec that accepts it and one that refuses it.
+func TestEveryCommandHasSpecs(t *testing.T) {
+	accepted, refused := map[string]bool{"Bootstrap": true}, map[string]bool{} // see TestBootstrap
+	for _, c := range allSpecs() {
+		if name := reflect.TypeOf(c.when).Elem().Name(); c.refused == "" {
+			accepted[name] = true
+		} else {
+			refused[name] = true
+		}
+	}
+	commands := methods(t, "decide")
+	if len(commands) == 0 {
+		t.Fatal("no command found in the sources")
+	}
+	for _, name := range commands {
+		if !accepted[name] || !refused[name] {
+			t.Errorf("%s: a spec accepts it: %v, one refuses it: %v", name, accepted[name], refused[name])
+		}
+	}
+}
+
+// methods lists the types of the package that have the method.
+func methods(t *testing.T, method string) (types []string) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || f.Name.Name != method || strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			types = append(types, f.Recv.List[0].Type.(*ast.StarExpr).X.(*ast.Ident).Name)
+		}
+	}
+	return types
+}
+
+// content is all of a state, its derived maps included.
+type content struct {
+	Digest  Digest
+	Records []Record
+	Names   []string
+	Numbers map[scope]int
+	Keys    map[handle]handle
+	Members []edge
+	Holders []edge
+	Bounded []edge
+	Degrees map[handle]int
+	Order   map[Position]handle
+}
+
+func dump(s *State) (c content) {
+	c.Digest = s.Digest()
+	s.Records(func(r Record) bool {
+		c.Records = append(c.Records, r)
+		return true
+	})
+	c.Numbers, c.Keys, c.Degrees = map[scope]int{}, map[handle]handle{}, map[handle]int{}
+	s.names.entries.Scan(func(n name) bool {
+		c.Names = append(c.Names, n.scope.kind().Noun()+" "+n.text)
+		return true
+	})
+	s.names.number.Scan(func(in scope, n int) bool {
+		c.Numbers[in] = n
+		return true
+	})
+	s.keys.Scan(func(key, owner handle) bool {
+		c.Keys[key] = owner
+		return true
+	})
+	for _, r := range []struct {
+		relation *relation
+		edges    *[]edge
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
+		*r.edges = append(*r.edges, r.relation.edges.Items()...)
+		r.relation.degree.Scan(func(from handle, n int) bool {
+			c.Degrees[from] += n
+			return true
+		})
+	}
+	c.Order = map[Position]handle{}
+	s.attempts.order.Scan(func(at Position, h handle) bool {
+		c.Order[at] = h
+		return true
+	})
+	return c
+}
+
+var compareContent = cmp.AllowUnexported(edge{})
+
+// verify checks what is true of every state.
+func verify(t failing, s *State) {
+	t.Helper()
+	if s.Digest() != s.Recount() {
+		t.Fatalf("the digest is %s, of the records %s", s.Digest(), s.Recount())
+	}
+	got, want := dump(reload(t, s)), dump(s)
+	if diff := cmp.Diff(want, got, compareContent); diff != "" {
+		t.Fatalf("made again of its records the state differs: %s", diff)
+	}
+	verifyNames(t, s)
+	verifyRelations(t, s)
+}
+
+// reload makes a state again of its records.
+func reload(t failing, s *State) *State {
+	t.Helper()
+	l := NewLoader()
+	s.Records(func(r Record) bool {
+		l.Add(r)
+		return true
+	})
+	loaded, err := l.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+// verifyNames checks that every entity is found by its name, and no two by one.
+func verifyNames(t failing, s *State) {
+	t.Helper()
+	s.users.rows.Scan(func(_ handle, u *User) bool {
+		if found, ok := s.User(u.Account, strings.ToUpper(u.Name)); !ok || found != u {
+			t.Fatalf("by the name of %s one finds %v", u.ARN(), found)
+		}
+		return true
+	})
+	s.groups.rows.Scan(func(_ handle, g *Group) bool {
+		if found, ok := s.Group(g.Account, strings.ToUpper(g.Name)); !ok || found != g {
+			t.Fatalf("by the name of %s one finds %v", g.ARN(), found)
+		}
+		return true
+	})
+	s.roles.rows.Scan(func(_ handle, r *Role) bool {
+		if found, ok := s.Role(r.Account, strings.ToUpper(r.Name)); !ok || found != r {
+			t.Fatalf("by the name of %s one finds %v", r.ARN(), found)
+		}
+		return true
+	})
+	s.policies.rows.Scan(func(_ handle, p *Policy) bool {
+		if found, ok := s.Policy(p.ARN()); !ok || found != p {
+			t.Fatalf("by the ARN %s one finds %v", p.ARN(), found)
+		}
+		return true
+	})
+	entities := s.users.rows.Len() + s.groups.rows.Len() + s.roles.rows.Len() + s.policies.rows.Len()
+	named := 0
+	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
+		for kind := KindUser; kind <= KindPolicy; kind++ {
+			named += s.Count(account.ID, kind)
+		}
+	}
+	if entities != named {
+		t.Fatalf("%d entities, %d names", entities, named)
+	}
+}
+
+// verifyRelations checks that relations hold both ways and refer to what exists.
+func verifyRelations(t failing, s *State) {
+	t.Helper()
+	for _, e := range s.members.edges.Items() {
+		g, ok := s.groups.rows.Get(e.from)
+		u, found := s.users.rows.Get(e.to)
+		if !ok || !found || !slices.Contains(u.Groups, g.ID) {
+			t.Fatalf("%v is no member of %v", u, g)
+		}
+	}
+	for _, e := range s.holders.edges.Items() {
+		p, ok := s.policies.rows.Get(e.from)
+		kind, _, found := s.entity(e.to)
+		if h, _ := s.held(kind, e.to); !ok || !found || !slices.Contains(*h.attached, p.ID) {
+			t.Fatalf("%v is not attached to %v", p, h)
+		}
+	}
+	for _, e := range s.bounded.edges.Items() {
+		p, ok := s.policies.rows.Get(e.from)
+		kind, _, found := s.entity(e.to)
+		if h, _ := s.held(kind, e.to); !ok || !found || *h.boundary != p.ID {
+			t.Fatalf("%v does not bound %v", p, h)
+		}
+	}
+	s.keys.Scan(func(key, owner handle) bool {
+		if u, ok := s.users.rows.Get(owner); ok && !slices.ContainsFunc(u.Keys, func(k AccessKey) bool { return handleOf(k.ID) == key }) {
+			t.Fatalf("%s has no key %d", u.ARN(), key)
+		}
+		return true
+	})
+}
+
+// failing is what a test and a property have in common.
+type failing interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}

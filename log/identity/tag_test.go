@@ -1,0 +1,79 @@
+package identity
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+func TestTags(t *testing.T) { run(t, tagSpecs()) }
+
+func tagSpecs() []spec {
+	tagged := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Team", "a"}, {"Env", "x"}}}
+	var fifty []Tag
+	for i := range MaxTags {
+		fifty = append(fifty, Tag{Key: fmt.Sprintf("k%02d", i)})
+	}
+	full := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: fifty}
+	return []spec{
+		{name: "user", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: tagged.Tags}, then: []Event{tagged},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}, {"Team", "a"}}) || u.Changed != s.Position() {
+					s.Errorf("the user is %+v", u)
+				}
+			}},
+		{name: "user, other case", given: []Event{alice, tagged}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"TEAM", "b"}, {"z", ""}}},
+			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"TEAM", "b"}, {"z", ""}}}},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}, {"TEAM", "b"}, {"z", ""}}) {
+					s.Errorf("the tags are %v", u.Tags)
+				}
+			}},
+		{name: "role", given: []Event{deploy}, when: &TagEntity{Kind: KindRole, Account: acct, Name: "deploy", Tags: []Tag{{"k", "v"}}},
+			then: []Event{&EntityTagged{Kind: KindRole, ID: "AROA1", Tags: []Tag{{"k", "v"}}}},
+			check: func(s *spying) {
+				if r, _ := s.RoleByID("AROA1"); r.Changed != s.Position() {
+					s.Error("the role did not change")
+				}
+			}},
+		{name: "policy, other case", given: []Event{readS3, &EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: []Tag{{"k", "v"}}}},
+			when: &TagEntity{Kind: KindPolicy, Account: acct, Name: readS3ARN, Tags: []Tag{{"K", "v"}}},
+			then: []Event{&EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: []Tag{{"K", "v"}}}},
+			check: func(s *spying) {
+				if p, _ := s.PolicyByID("ANPA1"); !slices.Equal(p.Tags, []Tag{{"K", "v"}, {"k", "v"}}) || p.Changed == s.Position() {
+					s.Errorf("the policy is %+v", p)
+				}
+			}},
+		{name: "full, known key", given: []Event{alice, full}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"K07", "v"}}},
+			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"K07", "v"}}}}},
+		{name: "full, new key", given: []Event{alice, full}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"new", "v"}}},
+			refused: "LimitExceeded: The number of tags has reached the maximum limit."},
+		{name: "duplicate", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"a", ""}, {"A", ""}}},
+			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
+		{name: "duplicate on a policy", given: []Event{readS3}, when: &TagEntity{Kind: KindPolicy, Account: acct, Name: readS3ARN, Tags: []Tag{{"a", ""}, {"a", "1"}}},
+			refused: "InvalidInput: Duplicate tag keys found."},
+		{name: "group", given: []Event{admins}, when: &TagEntity{Kind: KindGroup, Account: acct, Name: "admins"}, refused: "InvalidInput: A group has no tags."},
+		{name: "unknown user", when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice"}, refused: "NoSuchEntity: The user with name alice cannot be found."},
+		{name: "unknown policy", when: &TagEntity{Kind: KindPolicy, Account: acct, Name: noneARN}, refused: "NoSuchEntity: Policy " + noneARN + " was not found."},
+		{name: "AWS's policy", given: []Event{awsAll}, by: someone, when: &TagEntity{Kind: KindPolicy, Account: AWSAccount, Name: awsAllARN},
+			refused: "UnmodifiableEntity: Policies of the account aws are modifiable by the cluster alone."},
+
+		{name: "user, other case", given: []Event{alice, tagged}, when: &UntagEntity{Kind: KindUser, Account: acct, Name: "alice", Keys: []string{"TEAM", "none"}},
+			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"TEAM", "none"}}},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}}) || u.Changed != s.Position() {
+					s.Errorf("the user is %+v", u)
+				}
+			}},
+		{name: "policy, other case", given: []Event{readS3, &EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: []Tag{{"k", "v"}}}},
+			when: &UntagEntity{Kind: KindPolicy, Account: acct, Name: readS3ARN, Keys: []string{"K"}},
+			then: []Event{&EntityUntagged{Kind: KindPolicy, ID: "ANPA1", Keys: []string{"K"}}},
+			check: func(s *spying) {
+				if p, _ := s.PolicyByID("ANPA1"); len(p.Tags) != 1 {
+					s.Errorf("the tags are %v", p.Tags)
+				}
+			}},
+		{name: "unknown role", when: &UntagEntity{Kind: KindRole, Account: acct, Name: "deploy"}, refused: "NoSuchEntity: The role with name deploy cannot be found."},
+		{name: "unknown policy", when: &UntagEntity{Kind: KindPolicy, Account: acct, Name: noneARN}, refused: "NoSuchEntity: Policy " + noneARN + " was not found."},
+	}
+}
