@@ -46,6 +46,9 @@ func (f *Follower) follow(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
+	if err == nil { // another stream replaces it
+		return true
+	}
 	f.problem("the stream is left for a writer's event tail", fmt.Errorf("%s: %w", feed.stream, err))
 	return feed.applied.Load() && !errors.Is(err, errLate)
 }

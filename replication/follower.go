@@ -274,8 +274,11 @@ func (f *Follower) restore(state *identity.State, head event.Head) {
 // drive follows a writer's tail up to its head, then the stream for as long as that
 // works, and so on. While the stream is held off, the tail is followed at the head.
 func (f *Follower) drive(ctx context.Context) error {
-	failures, hold, retry := 0, minHold, time.Now()
+	failures, hold, retry, generation := 0, minHold, time.Now(), uint32(0)
 	for {
+		if now := f.at.Load().cluster.StreamGeneration; now != generation {
+			generation, hold, retry = now, minHold, time.Now()
+		}
 		wait := max(0, min(tailWait, time.Until(retry)))
 		if f.cfg.Link == nil {
 			wait = tailWait
@@ -330,13 +333,14 @@ func (f *Follower) tail(ctx context.Context, wait time.Duration) error {
 			return f.put(feed, batches)
 		})
 		f.flush(ctx, feed)
+		replaced := feed.ctx.Err() != nil
 		cause := feed.end(nil)
 		<-watching
 		switch {
 		case errors.Is(cause, errLate):
 			f.cfg.Source.rotate() // a writer that is itself behind
 			return nil
-		case cause != nil:
+		case cause != nil || replaced:
 			return cause
 		}
 		now := f.at.Load().head.Position

@@ -152,8 +152,8 @@ func (f *Follower) apply(c *chunk) error {
 		before := f.at.Load().cluster
 		f.settle(f.cfg.Sink.Snapshot())
 		f.count(len(run))
-		if now := f.at.Load().cluster; now != before && c.feed.stream != "" {
-			c.feed.end(fmt.Errorf("%s replaces it", streamName(now)))
+		if now := f.at.Load().cluster; now != before {
+			c.feed.end(nil) // there is another stream to follow
 		}
 	}
 	if refused != nil {

@@ -126,6 +126,9 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 	p.cfg.Logger.Info("publishing to the stream", "stream", name, "next", next)
 	check := time.NewTicker(checkInterval)
 	defer check.Stop()
+	conn := p.cfg.Link.conn
+	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	defer conn.RemoveStatusListener(lost)
 	w := &sending{js: p.js, subject: s.CachedInfo().Config.Subjects[0], next: next}
 	for {
 		changed := p.cfg.Changed() // before Read, lest a batch come between the two
@@ -144,6 +147,8 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 		case err = <-failed:
 			err = fmt.Errorf("publish batch %d: %w", w.next-event.Position(len(w.unacked)), err)
 		case <-w.room(changed):
+		case <-lost: // who knows what the server is like when it comes back
+			err = errDisconnected
 		case <-check.C:
 			err = p.check(ctx, s)
 		}
@@ -248,6 +253,9 @@ const missing = "it is missing"
 
 // look finds the stream and says what is wrong with it.
 func (p *Publisher) look(ctx context.Context, c identity.Cluster) (s jetstream.Stream, damage string, err error) {
+	if !p.cfg.Link.Connected() {
+		return nil, "", errDisconnected
+	}
 	asking, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	s, err = p.js.Stream(asking, streamName(c))

@@ -34,6 +34,8 @@ const (
 	// chunkBatches and chunkBytes bound what is handed on at once.
 	chunkBatches = 256
 	chunkBytes   = 1 << 20
+	// behindWait is how long to wait when all writers are behind the reader.
+	behindWait = 250 * time.Millisecond
 	// maxRefusal is how much of a refusal's text is read.
 	maxRefusal = 512
 )
@@ -41,6 +43,9 @@ const (
 // ErrUnavailable is returned when no writer answered at all. Nothing can be
 // concluded from it.
 var ErrUnavailable = errors.New("no writer answers")
+
+// errBehind is a writer that has less than its reader.
+var errBehind = errors.New("the writer is behind")
 
 // refusal is a writer's answer other than the one asked for.
 type refusal struct {
@@ -190,7 +195,9 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 			return err
 		}
 		defer a.Close()
-		head = a.head()
+		if head = a.head(); head+1 < from {
+			return errBehind
+		}
 		return nil
 	})
 	return head, err
@@ -211,7 +218,9 @@ func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Positi
 			return err
 		}
 		defer a.Close()
-		head = a.head()
+		if head = a.head(); head+1 < from {
+			return errBehind
+		}
 		err = readFrames(a, func(batches [][]byte) error {
 			n += len(batches)
 			if err := take(batches); err != nil {
@@ -226,8 +235,11 @@ func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Positi
 		}
 		return err
 	})
-	if err == nil && n == 0 {
+	switch {
+	case err == nil && n == 0:
 		s.rotate() // nothing new here; the next writer may know more
+	case errors.Is(err, errBehind):
+		return head, pause(ctx, min(wait, behindWait)) // they all are, or silent
 	}
 	return head, err
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,13 +16,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// The two users of a broker.
-const (
-	publisherUser = "publisher"
-	followerUser  = "follower"
-)
+// publisherUser is the user of the publisher. A follower has no name.
+const publisherUser = "publisher"
 
-// Subjects that a user may publish to: the API that it needs, and nothing else.
+// Subjects that a client may publish to: the API that it needs, and nothing else.
 // Answers and messages arrive in inboxes.
 var (
 	publisherSubjects = []string{
@@ -63,11 +61,7 @@ func (b *Broker) options(dir string) (*server.Options, error) {
 
 		DisableJetStreamBanner: true,
 
-		Users: []*server.User{
-			{Username: publisherUser, Password: b.password, Permissions: permissions(publisherSubjects)},
-			{Username: followerUser, Password: b.password, Permissions: permissions(followerSubjects)},
-		},
-		NoAuthUser: followerUser,
+		CustomClientAuthentication: &admission{password: b.password},
 	}
 	if b.cfg.ClientAddr != "" {
 		var err error
@@ -98,11 +92,23 @@ func (b *Broker) cluster(o *server.Options) (err error) {
 	return nil
 }
 
-func permissions(publish []string) *server.Permissions {
-	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: publish},
-		Subscribe: &server.SubjectPermission{Allow: inboxes},
+// admission decides who a client is. Certificates were checked before.
+type admission struct{ password string }
+
+// Check admits the publisher by its password and a follower without one.
+func (a *admission) Check(c server.ClientAuthentication) bool {
+	given, subjects := c.GetOpts(), followerSubjects
+	if given.Username == publisherUser {
+		if subtle.ConstantTimeCompare([]byte(given.Password), []byte(a.password)) != 1 {
+			return false
+		}
+		subjects = publisherSubjects
 	}
+	c.RegisterUser(&server.User{Username: given.Username, Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: subjects},
+		Subscribe: &server.SubjectPermission{Allow: inboxes},
+	}})
+	return true
 }
 
 // splitAddr parses host:port. To the server port 0 means its default and -1 means

@@ -1,0 +1,355 @@
+package replication
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+func TestFollowsOverHTTPAlone(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 1000)
+	w := newWriter(t, h)
+	s := newSink()
+	f, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+	s.wait(t, h)
+	for range 20 {
+		h.grow(t, 50)
+		s.wait(t, h)
+	}
+	if status := f.Status(); status.Mode != Tailing || status.Bootstraps != 1 || status.Problem != "" {
+		t.Errorf("%+v", status)
+	}
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestWritersComeAndGo(t *testing.T) {
+	h := newHistory(t, "aa")
+	behind := copyOf(t, h) // of a writer that is cut off
+	a, b, c := newWriter(t, h), newWriter(t, behind), newWriter(t, h)
+	a.down, b.down, c.down = true, true, true
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, a, b, c)})
+	await(t, "complaining", func() bool { return strings.Contains(f.Status().Problem, ErrUnavailable.Error()) })
+	b.set(func() { b.down = false })
+	s.wait(t, behind)
+	h.grow(t, 100)
+	a.set(func() { a.down = false })
+	f.Expect(h.Last().Position)
+	s.wait(t, h)
+	a.set(func() { a.down = true })
+	a.CloseClientConnections()
+	h.grow(t, 100)
+	c.set(func() { c.down = false })
+	s.wait(t, h)
+	if status := f.Status(); status.Bootstraps != 1 {
+		t.Errorf("%+v", status)
+	}
+}
+
+// TestSnapshotsComeFromOthersThanTheLeader has one writer lead.
+func TestSnapshotsComeFromOthersThanTheLeader(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 100)
+	leader, other := newWriter(t, h), newWriter(t, h)
+	leader.leading = true
+	source := sourceOf(t, leader, other)
+	for range 4 {
+		source.rotate()
+		state, header, err := source.Snapshot(t.Context(), h.Cluster())
+		if err != nil || header.Head != h.Last() || state.Position() != h.Last().Position {
+			t.Fatal(header, err)
+		}
+	}
+	if n := other.count("GET " + SnapshotPath); n != 4 {
+		t.Errorf("%d snapshots from the other writer", n)
+	}
+	other.set(func() { other.down = true })
+	if _, _, err := source.Snapshot(t.Context(), h.Cluster()); err != nil {
+		t.Errorf("the leader alone gives none: %v", err)
+	}
+}
+
+// flip alters one byte of each answer of a route.
+func flip(path string) func(string, http.ResponseWriter) http.ResponseWriter {
+	return func(p string, w http.ResponseWriter) http.ResponseWriter {
+		if p != path {
+			return w
+		}
+		return &flipper{ResponseWriter: w}
+	}
+}
+
+type flipper struct {
+	http.ResponseWriter
+	sent int
+}
+
+func (f *flipper) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+
+func (f *flipper) Write(p []byte) (int, error) {
+	const at = 100
+	if f.sent <= at && at < f.sent+len(p) {
+		p = append([]byte{}, p...)
+		p[at-f.sent] ^= 1
+	}
+	f.sent += len(p)
+	return f.ResponseWriter.Write(p)
+}
+
+// TestTailThatDoesNotLeadOn has the tail fail for good in several ways; after the
+// third time a snapshot takes the follower to where the writers are.
+func TestTailThatDoesNotLeadOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil   func(t *testing.T, h *history, w *writer) *history
+		mention string
+	}{
+		"the batches are gone": {mention: "410", spoil: func(t *testing.T, h *history, w *writer) *history {
+			h.grow(t, 100)
+			h.forget(90)
+			return h
+		}},
+		"the batches are altered": {mention: wire.ErrCorrupt.Error(), spoil: func(t *testing.T, h *history, w *writer) *history {
+			w.set(func() { w.mangle = flip(EventsPath) })
+			h.grow(t, 100)
+			return h
+		}},
+		"another history of the incarnation": {mention: "follows another batch", spoil: func(t *testing.T, h *history, w *writer) *history {
+			other := newHistory(t, "aa")
+			other.users = 1000
+			other.grow(t, 200)
+			return other
+		}},
+		"another incarnation": {mention: "409", spoil: func(t *testing.T, h *history, w *writer) *history {
+			other := newHistory(t, "bb")
+			other.grow(t, 20)
+			return other
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(t, "aa")
+			h.grow(t, 50)
+			w := newWriter(t, h)
+			s := newSink()
+			f, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+			s.wait(t, h)
+			stop()
+			now := test.spoil(t, h, w)
+			if now != h {
+				w = newWriter(t, now)
+			}
+			f, _ = startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+			await(t, "there", func() bool {
+				_, head := s.Snapshot()
+				return head == now.Last()
+			})
+			await(t, "accounted for", func() bool { return f.Status().Bootstraps == 1 })
+			if tails := w.count("GET " + EventsPath); tails < maxFailures {
+				t.Errorf("the tail was asked %d times", tails)
+			}
+			if problem := f.Status().Problem; !strings.Contains(problem, test.mention) {
+				t.Errorf("problem %q does not mention %q", problem, test.mention)
+			}
+			w.set(func() { w.mangle = nil })
+			now.grow(t, 10)
+			await(t, "there again", func() bool {
+				_, head := s.Snapshot()
+				return head == now.Last()
+			})
+		})
+	}
+}
+
+func TestAnAlteredSnapshotIsRefused(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 100)
+	w := newWriter(t, h)
+	w.mangle = flip(SnapshotPath)
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w)})
+	await(t, "refused", func() bool { return strings.Contains(f.Status().Problem, wire.ErrCorrupt.Error()) })
+	if s.restored() != 0 {
+		t.Error("restored")
+	}
+	w.set(func() { w.mangle = nil })
+	s.wait(t, h)
+}
+
+func TestAnotherClustersSnapshotIsRefused(t *testing.T) {
+	w := newWriter(t, newHistory(t, "aa"))
+	f, _ := startFollower(t, FollowerConfig{Cluster: "another", Sink: newSink(), Source: sourceOf(t, w)})
+	await(t, "refused", func() bool { return strings.Contains(f.Status().Problem, "this is cluster "+testCluster) })
+}
+
+func TestRestartFromCheckpoint(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 200)
+	w := newWriter(t, h)
+	cfg := FollowerConfig{Cluster: testCluster, Source: sourceOf(t, w), Dir: filepath.Join(t.TempDir(), "checkpoints")}
+	follow := func() (*sink, *Follower, func() error) {
+		s := newSink()
+		cfg.Sink = s
+		f, stop := startFollower(t, cfg)
+		s.wait(t, h)
+		return s, f, stop
+	}
+	_, _, stop := follow()
+	h.grow(t, 100)
+	stop()
+	if n := w.count("GET " + SnapshotPath); n != 1 {
+		t.Fatalf("%d snapshots for a start from nothing", n)
+	}
+	for range 3 {
+		h.grow(t, 100)
+		s, f, stop := follow()
+		if f.Status().Checkpoint == 0 || s.restored() != 1 {
+			t.Errorf("%+v", f.Status())
+		}
+		stop()
+	}
+	if n := w.count("GET " + SnapshotPath); n != 1 {
+		t.Errorf("%d snapshots, with checkpoints", n)
+	}
+	entries, err := os.ReadDir(cfg.Dir)
+	if err != nil || len(entries) != checkpointsKept {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func TestCorruptedCheckpoints(t *testing.T) {
+	h := newHistory(t, "aa")
+	w := newWriter(t, h)
+	dir := t.TempDir()
+	var heads []event.Position
+	for range 2 {
+		h.grow(t, 100)
+		state, header := h.Snapshot()
+		if err := writeCheckpoint(dir, state, header.Head); err != nil {
+			t.Fatal(err)
+		}
+		heads = append(heads, header.Head.Position)
+	}
+	names, err := listCheckpoints(dir)
+	if err != nil || len(names) != 2 {
+		t.Fatal(names, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "unfinished-1"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damage := func(name string) {
+		path := filepath.Join(dir, name)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	damage(names[0])
+	log := new(capture)
+	state, head, err := newestCheckpoint(dir, log.logger())
+	if err != nil || head.Position != heads[0] || state.Position() != heads[0] {
+		t.Fatalf("%v at %d instead of the older checkpoint", err, head.Position)
+	}
+	if text := log.String(); !strings.Contains(text, "a checkpoint is refused") || !strings.Contains(text, names[0]) {
+		t.Errorf("said %q", text)
+	}
+	s := newSink()
+	_, stop := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Dir: dir})
+	s.wait(t, h)
+	if n := w.count("GET " + SnapshotPath); n != 0 {
+		t.Errorf("%d snapshots although a checkpoint is good", n)
+	}
+	stop()
+
+	if names, err = listCheckpoints(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		damage(name)
+	}
+	s = newSink()
+	startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Dir: dir})
+	s.wait(t, h)
+	if n := w.count("GET " + SnapshotPath); n != 1 {
+		t.Errorf("%d snapshots without a good checkpoint", n)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "unfinished-1")); !os.IsNotExist(err) {
+		t.Error("what was cut short is still there")
+	}
+}
+
+func TestAnotherClustersCheckpoint(t *testing.T) {
+	h := newHistory(t, "aa")
+	dir := t.TempDir()
+	state, header := h.Snapshot()
+	if err := writeCheckpoint(dir, state, header.Head); err != nil {
+		t.Fatal(err)
+	}
+	f := NewFollower(FollowerConfig{Cluster: "another", Sink: newSink(), Source: sourceOf(t), Dir: dir, Logger: quiet})
+	if err := f.Run(t.Context()); !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), testCluster) {
+		t.Error(err)
+	}
+}
+
+func TestSinkFailureIsFinal(t *testing.T) {
+	h := newHistory(t, "aa")
+	w := newWriter(t, h)
+	s := newSink()
+	s.append(t, h.batches[0])
+	s.fail = errors.New("diverged")
+	h.grow(t, 10)
+	err := NewFollower(FollowerConfig{Sink: s, Source: sourceOf(t, w), Logger: quiet}).Run(t.Context())
+	if !errors.Is(err, s.fail) {
+		t.Error(err)
+	}
+}
+
+// unknownKind gives the only event of an encoded batch a kind of a later release.
+func unknownKind(t *testing.T, b []byte) []byte {
+	t.Helper()
+	b = append([]byte{}, b...)
+	if b[0] != 0xc4 { // bin 8: the head
+		t.Fatalf("the head begins with %x", b[0])
+	}
+	head := b[2 : 2+int(b[1])]
+	entry := head[len(head)-36:] // kind, version, bin 8 of 32 bytes
+	if entry[2] != 0xc4 || entry[3] != 32 {
+		t.Fatalf("the entry is %x", entry)
+	}
+	entry[0] = 0x7f
+	sum := sha256.Sum256(head)
+	copy(b[2+len(head)+2:], sum[:])
+	return b
+}
+
+func TestStopsBeforeTheUnknown(t *testing.T) {
+	h := newHistory(t, "aa")
+	w := newWriter(t, h)
+	h.grow(t, 10)
+	h.batches[9] = unknownKind(t, h.batches[9])
+	s := newSink()
+	s.append(t, h.batches[0])
+	f := NewFollower(FollowerConfig{Sink: s, Source: sourceOf(t, w), Logger: quiet})
+	err := f.Run(t.Context())
+	var unknown *wire.UnknownError
+	if !errors.Is(err, ErrUnknown) || !errors.As(err, &unknown) {
+		t.Error(err)
+	}
+	if _, head := s.Snapshot(); head.Position != 9 {
+		t.Errorf("stopped at %d", head.Position)
+	}
+}
