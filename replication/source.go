@@ -195,9 +195,7 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 			return err
 		}
 		defer a.Close()
-		if head = a.head(); head+1 < from {
-			return errBehind
-		}
+		head = a.head()
 		return nil
 	})
 	return head, err
