@@ -37,6 +37,12 @@ var (
 	ErrStopped = errors.New("the log is stopped")
 	// ErrDiverged is the failure of a log whose history is not the cluster's.
 	ErrDiverged = errors.New("this writer's history is not the cluster's")
+	// ErrWrongCluster is returned for a command of another cluster, which does not
+	// take effect, and for a directory or snapshot of one.
+	ErrWrongCluster = errors.New("of another cluster")
+	// ErrWrongIncarnation is returned for a command that was made before the cluster
+	// was restored or recovered. It does not take effect.
+	ErrWrongIncarnation = errors.New("of another incarnation of the cluster")
 	// ErrLocked is returned by Open when another process has the directory open.
 	ErrLocked = errors.New("another process has the log open")
 	// ErrBootstrapped is returned by Bootstrap when the log has begun already.

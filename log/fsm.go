@@ -37,8 +37,9 @@ type fsm struct {
 	fail     *failure
 	restored func() // called when the store may have got a gap
 
-	state   *identity.State // owned by whoever Raft calls with
+	state   *identity.State // owned by whoever Raft calls with, like the two below
 	recent  hashes
+	refused error // why the last snapshot was not restored
 	applied atomic.Pointer[Applied]
 }
 
@@ -149,7 +150,11 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	if err := f.agree(next.Head, cmd.Base); err != nil {
 		return outcome{}, err
 	}
-	if err := belongs(cmd, f.state.Cluster()); err != nil {
+	if begins, ok := cmd.Content.(*identity.Bootstrap); ok {
+		if f.cluster != "" && begins.Cluster != f.cluster {
+			return outcome{}, fmt.Errorf("the log of cluster %s: %w", begins.Cluster, ErrWrongCluster)
+		} // Decide refuses the second one
+	} else if err := belongs(cmd, f.state.Cluster()); err != nil {
 		return outcome{err: err}, nil
 	}
 	if at, ok := f.state.Attempt(cmd.Cause.Key); ok {
@@ -176,17 +181,13 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	return outcome{batch: b}, nil
 }
 
-// belongs refuses a command that was made for another history. Only the command
-// that begins a cluster belongs to none.
+// belongs refuses a command that was made for another history, or before there was one.
 func belongs(cmd *event.Command, c identity.Cluster) error {
-	_, begins := cmd.Content.(*identity.Bootstrap)
 	switch {
-	case begins:
-		return nil // Decide refuses the second one
 	case cmd.Cluster != c.ID || c.ID == "":
-		return event.ErrWrongCluster
+		return ErrWrongCluster
 	case cmd.Incarnation != c.Incarnation:
-		return event.ErrWrongIncarnation
+		return ErrWrongIncarnation
 	}
 	return nil
 }
@@ -246,9 +247,15 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 func (*snapshot) Release() {}
 
 // Restore replaces the state by that of a snapshot, and goes on from there. A
-// snapshot that cannot be read changes nothing.
+// snapshot that cannot be read changes nothing: Raft asks for another, or takes an
+// older one of its own.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
+	f.refused = f.restore(r)
+	return f.refused
+}
+
+func (f *fsm) restore(r io.Reader) error {
 	if err := f.fail.latched(); err != nil {
 		return err
 	}
@@ -257,7 +264,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		return err
 	}
 	if f.cluster != "" && h.Cluster != "" && h.Cluster != f.cluster {
-		return fmt.Errorf("snapshot of cluster %s: %w", h.Cluster, event.ErrWrongCluster)
+		return fmt.Errorf("snapshot of cluster %s: %w", h.Cluster, ErrWrongCluster)
 	}
 	if err := f.store.SkipTo(h.Head); err != nil {
 		if errors.Is(err, store.ErrChain) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/store"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -96,9 +95,6 @@ func (l *Log) open() (err error) {
 	if err := l.start(snapshots, notify); err != nil {
 		return err
 	}
-	if c := l.Applied().State.Cluster(); c.ID != "" && l.config.Cluster != "" && c.ID != l.config.Cluster {
-		return errors.Join(fmt.Errorf("the directory is of cluster %s: %w", c.ID, event.ErrWrongCluster), l.raft.Shutdown().Error())
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.background.Go(func() { l.watch(ctx, notify) })
@@ -139,13 +135,14 @@ func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 		l.raft, err = raft.NewRaft(l.config.raft(l.id, notify), l.fsm, entries, disk, snapshots, l.config.transport())
 		return err
 	})
-	if failed := l.fail.latched(); failed != nil {
+	switch failed := l.fail.latched(); {
+	case failed != nil:
 		return failed
+	case err != nil: // Raft does not pass on why it could not restore a snapshot
+		return errors.Join(err, l.fsm.refused)
 	}
-	if err == nil {
-		l.running.Store(true)
-	}
-	return err
+	l.running.Store(true)
+	return nil
 }
 
 // Bootstrap makes this server the only member of a new cluster; others are added

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/writ-iam/writ/log/event"
@@ -60,12 +61,12 @@ func TestCommandOfAnotherHistoryIsRefused(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	cmd := createUser("u")
 	cmd.Cluster = "another"
-	if _, err := c.nodes[0].Propose(t.Context(), cmd); !errors.Is(err, event.ErrWrongCluster) {
+	if _, err := c.nodes[0].Propose(t.Context(), cmd); !errors.Is(err, ErrWrongCluster) {
 		t.Errorf("another cluster: %v", err)
 	}
 	cmd = createUser("u")
 	cmd.Incarnation = "another"
-	if _, err := c.nodes[0].Propose(t.Context(), cmd); !errors.Is(err, event.ErrWrongIncarnation) {
+	if _, err := c.nodes[0].Propose(t.Context(), cmd); !errors.Is(err, ErrWrongIncarnation) {
 		t.Errorf("another incarnation: %v", err)
 	}
 	if _, err := c.nodes[0].Propose(t.Context(), event.Command{Content: &identity.Bootstrap{Cluster: "x"}}); err == nil {
@@ -84,7 +85,7 @@ func TestNothingBeforeTheBeginning(t *testing.T) {
 	}
 	must(t, m.Bootstrap())
 	c.leader()
-	if _, err := m.Propose(t.Context(), createUser("u")); !errors.Is(err, event.ErrWrongCluster) {
+	if _, err := m.Propose(t.Context(), createUser("u")); !errors.Is(err, ErrWrongCluster) {
 		t.Errorf("proposed before the cluster began: %v", err)
 	}
 	if err := m.Bootstrap(); !errors.Is(err, ErrBootstrapped) {
@@ -265,16 +266,28 @@ func TestDiskErrorOfAFollowerLatches(t *testing.T) {
 func TestDiskErrorInAnElectionEndsWithoutPanic(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
-	for _, m := range c.nodes {
-		if m != leader {
-			must(t, m.disk.Close())
-		}
-	}
 	c.cut(leader)
+	failed := make(chan *node, len(c.nodes))
 	for _, m := range c.nodes {
-		if m != leader {
-			<-m.Failed()
+		if m == leader {
+			continue
 		}
+		must(t, m.disk.Close())
+		go func() { // ends with the node or, for the one that is never voted for, with the test
+			select {
+			case <-m.Failed():
+				failed <- m
+			case <-t.Context().Done():
+			}
+		}()
+	}
+	select {
+	case m := <-failed:
+		if err := m.Err(); err == nil || !strings.Contains(err.Error(), "raft log") {
+			t.Errorf("failed with: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("no candidate noticed that it cannot keep a vote")
 	}
 }
 
@@ -384,16 +397,25 @@ func TestSnapshotsKeepTheState(t *testing.T) {
 }
 
 func TestDirectoryOfAnotherClusterIsRefused(t *testing.T) {
-	c := newCluster(t, 1, nil)
-	m := c.nodes[0]
-	must(t, m.Snapshot())
-	c.close(m)
-	config := c.config(m)
-	config.Cluster = "another"
-	_, config.Transport = raft.NewInmemTransport(m.address)
-	if l, err := Open(config); err == nil {
-		_ = l.Close(t.Context())
-		t.Error("opened")
+	for _, snapshot := range []bool{true, false} {
+		c := newCluster(t, 1, nil)
+		m := c.nodes[0]
+		if snapshot {
+			must(t, m.Snapshot())
+		}
+		c.close(m)
+		config := c.config(m)
+		config.Cluster = "another"
+		_, config.Transport = raft.NewInmemTransport(m.address)
+		l, err := Open(config)
+		if err == nil {
+			<-l.Failed()
+			err = l.Err()
+			_ = l.Close(t.Context())
+		}
+		if !errors.Is(err, ErrWrongCluster) {
+			t.Errorf("with a snapshot %v: %v", snapshot, err)
+		}
 	}
 }
 

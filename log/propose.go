@@ -24,8 +24,8 @@ type Outcome struct {
 // Propose puts a command into the log and returns when this writer has applied
 // it. Where Cluster, Incarnation and Base are empty they are taken from Applied.
 //
-// It fails with the *identity.Refusal of the state machine; event.ErrWrongCluster
-// or event.ErrWrongIncarnation for a command of another history; *NotLeaderError,
+// It fails with the *identity.Refusal of the state machine; ErrWrongCluster or
+// ErrWrongIncarnation for a command of another history; *NotLeaderError,
 // ErrBusy, ErrDiskFull or ErrStopped before anything happened; wire.ErrTooLarge;
 // and ErrOutcomeUnknown when it cannot be known whether the command took effect,
 // as when ctx ends.
@@ -33,7 +33,9 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 	if err := l.room.check(time.Now()); err != nil {
 		return Outcome{}, err
 	}
-	l.address(&cmd)
+	if err := l.address(&cmd); err != nil {
+		return Outcome{}, err
+	}
 	entry, err := wire.EncodeCommand(&cmd)
 	if err != nil {
 		return Outcome{}, err
@@ -50,13 +52,16 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 }
 
 // address says which history cmd is for, where it does not.
-func (l *Log) address(cmd *event.Command) {
+func (l *Log) address(cmd *event.Command) error {
 	a := l.Applied()
 	if cmd.Base == (event.Head{}) {
 		cmd.Base = a.Head
 	}
-	if _, begins := cmd.Content.(*identity.Bootstrap); begins {
-		return
+	if begins, ok := cmd.Content.(*identity.Bootstrap); ok {
+		if l.config.Cluster != "" && begins.Cluster != l.config.Cluster {
+			return fmt.Errorf("begin cluster %s: %w", begins.Cluster, ErrWrongCluster)
+		}
+		return nil
 	}
 	c := a.State.Cluster()
 	if cmd.Cluster == "" {
@@ -65,6 +70,7 @@ func (l *Log) address(cmd *event.Command) {
 	if cmd.Incarnation == "" {
 		cmd.Incarnation = c.Incarnation
 	}
+	return nil
 }
 
 // apply hands an entry to Raft and returns the state machine's answer to it.
