@@ -77,6 +77,9 @@ func ParseToken(text string) (Token, error) {
 	}
 	t.Position = Position(binary.BigEndian.Uint64(b))
 	t.Prefix = [8]byte(b[8:])
+	if t.String() != text { // a length written in more bytes than it needs
+		return Token{}, fmt.Errorf("%w: not in its one form", ErrToken)
+	}
 	return t, nil
 }
 

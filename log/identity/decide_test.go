@@ -32,7 +32,7 @@ func TestContainment(t *testing.T) {
 		{"key deactivated", []Event{&AccessKeyUpdated{Owner: "AIDA1", ID: "AKIA1"}}, inactive},
 		{"key deactivated and activated", []Event{&AccessKeyUpdated{Owner: "AIDA1", ID: "AKIA1"}, &AccessKeyUpdated{Owner: "AIDA1", ID: "AKIA1", Active: true}}, ""},
 		{"other key deleted", []Event{&AccessKeyDeleted{Owner: "AIDA1", ID: "AKIA2"}}, ""},
-		{"user deleted", []Event{&UserDeleted{ID: "AIDA1"}}, gone},
+		{"user deleted", []Event{&AccessKeyDeleted{Owner: "AIDA1", ID: "AKIA1"}, &UserDeleted{ID: "AIDA1"}}, gone},
 		{"user renamed", []Event{&UserUpdated{ID: "AIDA1", Name: "carol", Path: "/"}}, changed},
 		{"user tagged", []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"k", "v"}}}}, changed},
 		{"user untagged", []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k"}}}, changed},

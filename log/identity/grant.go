@@ -257,9 +257,8 @@ func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *BoundarySet) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) bool {
-		s.unlinkPolicies(handleOf(h.id), nil, *h.boundary)
+		s.rebound(handleOf(h.id), *h.boundary, e.Policy)
 		*h.boundary, *h.changed = e.Policy, s.position
-		s.linkPolicies(handleOf(h.id), nil, *h.boundary)
 		return true
 	})
 }
@@ -276,21 +275,12 @@ func (s *State) boundary(account AccountID, arn string) (ID, error) {
 	return p.ID, nil
 }
 
-// linkPolicies enters an entity into the derived maps of policies; unlinkPolicies is its inverse.
-func (s *State) linkPolicies(h handle, attached []ID, boundary ID) {
-	for _, p := range attached {
-		s.holders.add(handleOf(p), h)
+// rebound notes that another policy bounds an entity; empty for none.
+func (s *State) rebound(entity handle, from, to ID) {
+	if from != "" {
+		s.bounded.remove(handleOf(from), entity)
 	}
-	if boundary != "" {
-		s.bounded.add(handleOf(boundary), h)
-	}
-}
-
-func (s *State) unlinkPolicies(h handle, attached []ID, boundary ID) {
-	for _, p := range attached {
-		s.holders.remove(handleOf(p), h)
-	}
-	if boundary != "" {
-		s.bounded.remove(handleOf(boundary), h)
+	if to != "" {
+		s.bounded.add(handleOf(to), entity)
 	}
 }

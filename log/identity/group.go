@@ -155,7 +155,6 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 func (e *GroupDeleted) evolve(s *State) {
 	if g, ok := s.groups.get(e.ID); ok {
 		s.names.remove(scopeOf(g.Account, KindGroup), g.Name)
-		s.unlinkPolicies(g.handle(), g.Attached, "")
 		s.groups.delete(g)
 	}
 }

@@ -118,7 +118,7 @@ func (e *RoleCreated) evolve(s *State) {
 		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
 	s.roles.put(r)
 	s.names.add(scopeOf(r.Account, KindRole), r.Name, r.handle())
-	s.linkPolicies(r.handle(), nil, r.Boundary)
+	s.rebound(r.handle(), "", r.Boundary)
 }
 
 // UpdateRole changes a role's description or longest session; nil fields stay as they are.
@@ -212,7 +212,7 @@ func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 func (e *RoleDeleted) evolve(s *State) {
 	if r, ok := s.roles.get(e.ID); ok {
 		s.names.remove(scopeOf(r.Account, KindRole), r.Name)
-		s.unlinkPolicies(r.handle(), r.Attached, r.Boundary)
+		s.rebound(r.handle(), r.Boundary, "")
 		s.roles.delete(r)
 	}
 }

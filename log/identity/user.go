@@ -96,7 +96,7 @@ func (e *UserCreated) evolve(s *State) {
 		Boundary: e.Boundary, Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
 	s.users.put(u)
 	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.handle())
-	s.linkPolicies(u.handle(), nil, u.Boundary)
+	s.rebound(u.handle(), "", u.Boundary)
 }
 
 // UpdateUser renames a user or moves it to another path. Empty fields stay as they are.
@@ -172,13 +172,7 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 func (e *UserDeleted) evolve(s *State) {
 	if u, ok := s.users.get(e.ID); ok {
 		s.names.remove(scopeOf(u.Account, KindUser), u.Name)
-		s.unlinkPolicies(u.handle(), u.Attached, u.Boundary)
-		for _, k := range u.Keys {
-			s.keys.Delete(handleOf(k.ID))
-		}
-		for _, g := range u.Groups {
-			s.members.remove(handleOf(g), u.handle())
-		}
+		s.rebound(u.handle(), u.Boundary, "")
 		s.users.delete(u)
 	}
 }

@@ -1,0 +1,86 @@
+package identity
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestARNs(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{RootARN(acct), "arn:aws:iam::123456789012:root"},
+		{ARN(KindUser, acct, "/", "a"), "arn:aws:iam::123456789012:user/a"},
+		{ARN(KindGroup, acct, "/x/y/", "a"), "arn:aws:iam::123456789012:group/x/y/a"},
+		{ARN(KindRole, acct, "/", "a"), "arn:aws:iam::123456789012:role/a"},
+		{ARN(KindPolicy, AWSAccount, "/", "a"), "arn:aws:iam::aws:policy/a"},
+		{Kind(9).Noun(), "entity"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s, not %s", c.got, c.want)
+		}
+	}
+}
+
+func TestKindsAndCounts(t *testing.T) {
+	s := given(alice, bob, admins, deploy, readS3, theirs)
+	for id, want := range map[ID]Kind{"AIDA1": KindUser, "AGPA1": KindGroup, "AROA1": KindRole, "ANPA1": KindPolicy, "AIDA9": 0, ID(acct): 0} {
+		if got, ok := s.KindOf(id); got != want || ok != (want != 0) {
+			t.Errorf("%s is a %d, %v", id, got, ok)
+		}
+	}
+	if u, p, o := s.Count(acct, KindUser), s.Count(acct, KindPolicy), s.Count(other, KindPolicy); u != 2 || p != 1 || o != 1 {
+		t.Errorf("%d users, %d and %d policies", u, p, o)
+	}
+}
+
+// Case is ignored for ASCII letters alone, so that no table of Unicode decides.
+func TestLower(t *testing.T) {
+	for text, want := range map[string]string{"": "", "abc-09_": "abc-09_", "AbZ": "abz", "@[`{": "@[`{", "ÄÉ": "ÄÉ", "xÄY": "xÄy"} {
+		if got := lower(text); got != want {
+			t.Errorf("%q is %q, not %q", text, got, want)
+		}
+	}
+	text := "already-lower"
+	if n := testing.AllocsPerRun(10, func() { lower(text) }); n != 0 {
+		t.Errorf("%v allocations for nothing", n)
+	}
+}
+
+// The order of handles is that of snapshots and of pages: it must not change.
+func TestHandlesAreForever(t *testing.T) {
+	for text, want := range map[string]handle{"": 0x197e539c90844464, "AIDA1": 0xaebdbff988e8be4, "123456789012": 0x12d08a08a11c8e28} {
+		if got := handleOf(text); got != want {
+			t.Errorf("the handle of %q is %#x, was %#x", text, got, want)
+		}
+	}
+}
+
+func TestHandlesDiffer(t *testing.T) {
+	seen := map[handle]string{}
+	for i := range 200_000 {
+		for _, text := range []string{fmt.Sprintf("AIDA%d", i), fmt.Sprintf("AKIA%017d", i), fmt.Sprintf("%012d", i)} {
+			h := handleOf(text)
+			if before, ok := seen[h]; ok || h>>handleBits != 0 {
+				t.Fatalf("%s and %s have the handle %#x", text, before, h)
+			}
+			seen[h] = text
+		}
+	}
+}
+
+// Decide and Evolve must not depend on what the next event's record shares with
+// the last one's: a snapshot taken in between keeps every list as it was.
+func TestListsAreNotShared(t *testing.T) {
+	s := given(alice, admins, &GroupCreated{Account: acct, ID: "AGPA2", Name: "b"}, &GroupCreated{Account: acct, ID: "AGPA3", Name: "c"})
+	apply(s, &UserAddedToGroup{Group: "AGPA1", User: "AIDA1"})
+	apply(s, &UserAddedToGroup{Group: "AGPA2", User: "AIDA1"})
+	before := s.Snapshot()
+	apply(s, &UserRemovedFromGroup{Group: "AGPA1", User: "AIDA1"})
+	apply(s, &UserAddedToGroup{Group: "AGPA3", User: "AIDA1"})
+	old, _ := before.UserByID("AIDA1")
+	if fmt.Sprint(old.Groups) != "[AGPA1 AGPA2]" {
+		t.Errorf("in the snapshot the groups are %v", old.Groups)
+	}
+	if u, _ := s.UserByID("AIDA1"); fmt.Sprint(u.Groups) != "[AGPA2 AGPA3]" {
+		t.Errorf("the groups are %v", u.Groups)
+	}
+}
