@@ -236,6 +236,9 @@ func (g *generator) statement(kind string) map[string]any {
 			element = "NotPrincipal"
 		}
 		s[element] = g.principals()
+		if element == "NotPrincipal" && g.chance(70) {
+			s[element] = map[string]any{"AWS": g.notNames()}
+		}
 	}
 	return s
 }
@@ -359,6 +362,18 @@ func (g *generator) principals() any {
 		m["CanonicalUser"] = "79a59df900b949e55d96a1e698fbaced"
 	}
 	return m
+}
+
+// notNames lists most of the identities of the requester.
+func (g *generator) notNames() []any {
+	r := &g.focus.Request
+	list := []any{pick(g, genNames...)}
+	for _, name := range []string{r.ARN, r.Issuer, pick(g, r.Account, "arn:aws:iam::"+r.Account+":root")} {
+		if name != "" && g.chance(75) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 func (g *generator) conditions() map[string]any {

@@ -210,7 +210,8 @@ func (n *names) spares(p *Principal) bool {
 	}
 	self := false
 	account := p.Type.foreign() || p.Account == ""
-	issuer := p.Issuer == "" || p.Type != RoleSession && p.Type != FederatedUser
+	// Root as the issuer of a federated user is the account.
+	issuer := p.Issuer == "" || strings.HasSuffix(p.Issuer, ":root") || p.Type != RoleSession && p.Type != FederatedUser
 	for i := range n.entries {
 		e := &n.entries[i]
 		self = self || e.self(p)

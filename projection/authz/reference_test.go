@@ -166,7 +166,7 @@ func refNotNames(element any, deny bool, c *refCase) bool {
 	}
 	account, issuer, self := c.identities()
 	for _, id := range []string{account, issuer, self} {
-		if id == "" || id == self && c.Request.Type == "root" { // root is its account
+		if id == "" || strings.HasSuffix(id, ":root") { // root is its account
 			continue
 		}
 		only := *c
