@@ -170,6 +170,7 @@ type wait struct {
 	position event.Position
 	scope    Scope
 	until    time.Duration
+	worst    time.Duration // on the leader's clock, by what it said first; 0: not yet asked
 }
 
 func (s *simulation) lead(w *simHost, term uint64, v View, promised event.Position) {
@@ -301,6 +302,9 @@ func (s *simulation) startWait() {
 
 // serveWaits answers the waits that are over, and records the promises.
 func (s *simulation) serveWaits(l *simLeader) {
+	for i := range l.waits {
+		s.checkWorst(l, &l.waits[i])
+	}
 	l.waits = slices.DeleteFunc(l.waits, func(w wait) bool {
 		st, err := l.tracker.Everywhere(s.clocks(l.host), w.position, w.scope)
 		if err == nil && st.HasChanges {
@@ -325,6 +329,24 @@ func (s *simulation) serveWaits(l *simLeader) {
 		}
 		return true
 	})
+}
+
+// checkWorst holds a leader to the worst case that it told first, in weather in
+// which an entry takes no time to speak of.
+func (s *simulation) checkWorst(l *simLeader, w *wait) {
+	f := s.faults
+	if s.healed || f.slow+f.pause+f.suspend+f.roster > 0 || w.scope.Count > 0 {
+		return
+	}
+	now := s.clocks(l.host).Monotonic
+	st, err := l.tracker.Everywhere(s.clocks(l.host), w.position, w.scope)
+	switch {
+	case err != nil || st.State == StateUnknown:
+	case w.worst == 0:
+		w.worst = now + st.WorstCase
+	case !st.Settled && now > w.worst+50*time.Millisecond:
+		s.fail("P6", "term %d has not settled %d, %v after the worst case that it told", l.term, w.position, now-w.worst)
+	}
 }
 
 // anyLeader is a writer that thinks it leads, mostly the one that does.
