@@ -26,6 +26,8 @@ func TestActions(t *testing.T) {
 		{"S3:getobject", "s3:GetObject", true},
 		{"s3:GetObject", "s3:GetObjectVersion", false},
 		{"s3:GetObject", "s3:GetObjecu", false},
+		{"s3:GetObject", "t3:GetObject", false},
+		{"s3:Get?bject", "t3:GetObject", false},
 		{"s3:GetObject*", "s3:GetObject", true},
 		{"s3:Get*Version", "s3:GetObjectVersion", true},
 		{"s3:Get*Version", "s3:GetObjectVersions", false},
@@ -110,6 +112,8 @@ func TestResources(t *testing.T) {
 		{"arn:aws:sqs:us*1:123456789012:q", "arn:aws:sqs:us-east-1:123456789012:q", true},
 		{"arn:aws:sqs:us*2:q", "arn:aws:sqs:us-east-1:123456789012:q", false},
 		{"arn:aws:sqs:us-east-1?123456789012:q", "arn:aws:sqs:us-east-1:123456789012:q", false},
+		{"arn:aws:s?s:r:a:*x", "arn:aws:sqs:r:a::x", true},
+		{"arn:aws:s?s:r:a:*x", "arn:aws:s:s:r:a::x", false},
 		{"arn:*:a*b:c", "arn:x:ac:ab:c", true},
 		{"arn:*:a*b:c", "arn:x:ac:a:b:c", false},
 	} {

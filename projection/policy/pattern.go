@@ -372,13 +372,14 @@ type choice struct {
 	i, v, off int
 }
 
-// matchParts is the usual greedy match: after a mismatch the last * takes one
-// more character. Wildcards other than partField take a colon only at or after
-// offset free of value. So the last * can be stuck at a colon; then the last
-// partField takes one more instead. values holds the variables in order.
+// matchParts is the usual greedy match of parts that begin with a *: after a
+// mismatch the last * takes one more character. Wildcards other than partField
+// take a colon only at or after offset free of value. So the last * can be
+// stuck at a colon; then the last partField takes one more instead. values
+// holds the variables in order.
 func matchParts(parts []part, values []string, value string, free int) bool {
-	var last, wide choice // the last * of any kind, the last partField
-	last.i, wide.i = -1, -1
+	var last choice       // the last * of any kind
+	wide := choice{i: -1} // the last partField, if any
 	i, v, off := 0, 0, 0
 	for {
 		if i == len(parts) && off == len(value) {
@@ -405,7 +406,7 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 				continue
 			}
 		}
-		if last.i < 0 || last.off == len(value) {
+		if last.off == len(value) {
 			return false
 		}
 		if last.off < free && value[last.off] == ':' {
