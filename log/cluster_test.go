@@ -51,16 +51,21 @@ func newCluster(t testing.TB, n int, tune func(*Config)) *cluster {
 		c.add()
 	}
 	must(t, c.nodes[0].Bootstrap())
-	leader := c.leader()
-	_, err := leader.Propose(t.Context(), event.Command{
+	_, err := c.leader().Propose(t.Context(), event.Command{
 		Cluster: testCluster,
 		Content: &identity.Bootstrap{Cluster: testCluster, Incarnation: "1", Account: "123456789012", RootKey: identity.NewAccessKey{ID: "AKIAROOT"}},
 	})
 	must(t, err)
 	for _, m := range c.nodes[1:] {
-		must(t, leader.AddVoter(t.Context(), m.ID(), string(m.address)))
+		c.join(m)
 	}
 	return c
+}
+
+// join makes a writer a member.
+func (c *cluster) join(m *node) {
+	c.t.Helper()
+	c.byLeader(c.leader(), func(leader *node) error { return leader.AddVoter(c.t.Context(), m.ID(), string(m.address)) })
 }
 
 // add opens one more writer, which belongs to no cluster yet.
@@ -74,7 +79,7 @@ func (c *cluster) add() *node {
 func (c *cluster) config(m *node) Config {
 	config := Config{
 		Dir: m.dir, Advertise: string(m.address), Cluster: testCluster, Transport: m.transport,
-		HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond, LeaderLeaseTimeout: 150 * time.Millisecond,
+		HeartbeatTimeout: 300 * time.Millisecond, ElectionTimeout: 300 * time.Millisecond, LeaderLeaseTimeout: 250 * time.Millisecond,
 		CommitTimeout: 10 * time.Millisecond, SnapshotInterval: time.Hour, MinFree: 1,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Backfill: c.backfill,
 	}
@@ -249,12 +254,30 @@ func createUser(name string) event.Command {
 	}
 }
 
-// create makes n users through a writer.
+// create makes n users through a writer, or whoever leads when that one no longer does.
 func (c *cluster) create(m *node, prefix string, n int) {
 	c.t.Helper()
 	for i := range n {
-		_, err := m.Propose(c.t.Context(), createUser(fmt.Sprintf("%s%d", prefix, i)))
-		must(c.t, err)
+		cmd := createUser(fmt.Sprintf("%s%d", prefix, i))
+		c.byLeader(m, func(m *node) error {
+			_, err := m.Propose(c.t.Context(), cmd)
+			return err
+		})
+	}
+}
+
+// byLeader does what can be done twice, until a leader has done it.
+func (c *cluster) byLeader(m *node, do func(*node) error) {
+	c.t.Helper()
+	for {
+		err := do(m)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, ErrOutcomeUnknown) && !errors.As(err, new(*NotLeaderError)) {
+			c.t.Fatal(err)
+		}
+		m = c.leader()
 	}
 }
 

@@ -175,20 +175,21 @@ func TestMembers(t *testing.T) {
 
 	// One more.
 	fourth := c.add()
-	must(t, leader.AddVoter(t.Context(), fourth.ID(), string(fourth.address)))
+	c.join(fourth)
 	if got := len(leader.Servers()); got != 4 {
 		t.Errorf("%d members", got)
 	}
 	c.agree()
 
 	// One leaves.
-	must(t, leader.RemoveServer(t.Context(), fourth.ID()))
+	c.byLeader(c.leader(), func(leader *node) error { return leader.RemoveServer(t.Context(), fourth.ID()) })
 	c.close(fourth)
 	c.create(leader, "b", 10)
 	must(t, leader.Snapshot())
 
 	// One loses its disk and comes back as another.
 	var wiped *node
+	leader = c.leader()
 	for _, m := range c.nodes[:3] {
 		if m != leader {
 			wiped = m
@@ -201,10 +202,10 @@ func TestMembers(t *testing.T) {
 	if wiped.ID() == id {
 		t.Fatal("a wiped server has its old id")
 	}
-	must(t, leader.AddVoter(t.Context(), wiped.ID(), string(wiped.address)))
+	c.join(wiped)
 	c.create(leader, "c", 10)
 	c.agree()
-	for _, s := range leader.Servers() {
+	for _, s := range c.leader().Servers() {
 		if s.ID == id {
 			t.Error("the wiped server is still a member under its old id")
 		}

@@ -267,23 +267,24 @@ func TestDiskErrorInAnElectionEndsWithoutPanic(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	c.cut(leader)
-	failed := make(chan *node, len(c.nodes))
+	failed := make(chan error, len(c.nodes))
 	for _, m := range c.nodes {
 		if m == leader {
 			continue
 		}
 		must(t, m.disk.Close())
+		log := m.Log
 		go func() { // ends with the node or, for the one that is never voted for, with the test
 			select {
-			case <-m.Failed():
-				failed <- m
+			case <-log.Failed():
+				failed <- log.Err()
 			case <-t.Context().Done():
 			}
 		}()
 	}
 	select {
-	case m := <-failed:
-		if err := m.Err(); err == nil || !strings.Contains(err.Error(), "raft log") {
+	case err := <-failed:
+		if err == nil || !strings.Contains(err.Error(), "raft log") {
 			t.Errorf("failed with: %v", err)
 		}
 	case <-time.After(patience):
