@@ -22,6 +22,8 @@ const (
 	// pullHeartbeat is how often NATS shows that it is there; two may be missed.
 	pullHeartbeat = 2 * time.Second
 	pullExpiry    = 30 * time.Second
+	// attachPatience is how long NATS may take to answer before a tail is followed.
+	attachPatience = 50 * time.Millisecond
 	// consumerExpiry is when NATS forgets a follower that is gone.
 	consumerExpiry = 30 * time.Second
 	detachTimeout  = 500 * time.Millisecond
@@ -53,10 +55,29 @@ func (f *Follower) follow(ctx context.Context) bool {
 	return feed.applied.Load() && !errors.Is(err, errLate)
 }
 
+// reach attaches to the stream. NATS may take its time to answer, or not answer at
+// all; meanwhile the tail is followed.
+func (f *Follower) reach(ctx context.Context, at *place) (consumer jetstream.Consumer, err error) {
+	tailing, stop := context.WithCancel(ctx)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		defer stop()
+		consumer, err = f.attach(ctx, at)
+	}()
+	for pause(tailing, attachPatience) == nil {
+		if err := f.tail(tailing, tailWait); err != nil && tailing.Err() == nil {
+			f.problem("the writers' event tail does not lead on", err)
+		}
+	}
+	<-answered
+	return consumer, err
+}
+
 // consume receives the stream's messages from the follower's place on, and returns
 // when the feed has ended.
 func (f *Follower) consume(feed *feed, at *place) error {
-	consumer, err := f.attach(feed.ctx, at)
+	consumer, err := f.reach(feed.ctx, at)
 	if err != nil {
 		return err
 	}

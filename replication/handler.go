@@ -203,12 +203,18 @@ type sender struct {
 	buf     []byte
 }
 
-func (s *sender) send(batches [][]byte) (int, error) {
+// frame puts batches into buf, each behind its length.
+func (s *sender) frame(batches [][]byte) {
 	s.buf = s.buf[:0]
 	for _, b := range batches {
 		s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(len(b)))
 		s.buf = append(s.buf, b...)
 	}
+}
+
+// send writes batches, and returns how many bytes they took.
+func (s *sender) send(batches [][]byte) (int, error) {
+	s.frame(batches)
 	if _, err := s.Write(s.buf); err != nil {
 		return 0, err
 	}

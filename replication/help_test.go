@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var quiet = slog.New(slog.NewTextHandler(os.Stderr, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 // history is a writer's state and event store in memory, with real batches.
 type history struct {
@@ -300,7 +299,9 @@ func newWriter(t testing.TB, h *history) *writer {
 			return
 		}
 		if mangle != nil {
-			rw = mangle(r.URL.Path, rw)
+			if rw = mangle(r.URL.Path, rw); rw == nil {
+				return // it has answered
+			}
 		}
 		handler.ServeHTTP(rw, r)
 	}))

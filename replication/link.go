@@ -18,7 +18,7 @@ const (
 	dialTimeout   = 2 * time.Second
 	pingInterval  = 5 * time.Second // two unanswered pings end a connection
 	// requestTimeout bounds one request of JetStream's API.
-	requestTimeout = 5 * time.Second
+	requestTimeout = 3 * time.Second
 )
 
 // LinkConfig says which NATS to use: the broker of this process, or servers

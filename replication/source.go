@@ -227,7 +227,7 @@ func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Positi
 			return nil
 		})
 		var end final
-		if err != nil && n > 0 && !errors.As(err, &end) {
+		if err != nil && n > 0 && !errors.As(err, &end) && ctx.Err() == nil {
 			s.rotate() // what came is good; the rest is asked for elsewhere
 			return nil
 		}

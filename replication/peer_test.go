@@ -1,0 +1,269 @@
+package replication
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+func TestRequestsThatAreRefused(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 100)
+	h.forget(50)
+	w := newWriter(t, h)
+	w.leading = true
+	for query, want := range map[string]int{
+		EventsPath:                                http.StatusBadRequest,
+		EventsPath + "?from=0":                    http.StatusBadRequest,
+		EventsPath + "?from=-1":                   http.StatusBadRequest,
+		EventsPath + "?from=99999999999999999999": http.StatusBadRequest,
+		EventsPath + "?from=60&to=59":             http.StatusBadRequest,
+		EventsPath + "?from=60&wait=soon":         http.StatusBadRequest,
+		EventsPath + "?from=60&wait=-1s":          http.StatusBadRequest,
+		EventsPath + "?from=49":                   http.StatusGone,
+		EventsPath + "?from=60&cluster=x":         http.StatusConflict,
+		EventsPath + "?from=60&incarnation=x":     http.StatusConflict,
+		EventsPath + "?from=50":                   http.StatusOK,
+		SnapshotPath + "?cluster=x":               http.StatusConflict,
+		SnapshotPath + "?leader=no":               http.StatusMisdirectedRequest,
+		SnapshotPath:                              http.StatusOK,
+		"/peer/else":                              http.StatusNotFound,
+	} {
+		response, err := http.Get(w.URL + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s, want %d", query, response.Status, want)
+		}
+	}
+	response, err := http.Post(w.URL+EventsPath+"?from=50", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusMethodNotAllowed {
+		t.Error(response.Status)
+	}
+}
+
+func TestPlacesAreLimited(t *testing.T) {
+	h := newHistory(t, "aa")
+	places := make(chan struct{}, 1)
+	places <- struct{}{}
+	handler := &handler{HandlerConfig: HandlerConfig{Events: h, Changed: h.Changed, Snapshot: h.Snapshot}, tails: places, snapshots: places}
+	for path, serve := range map[string]http.HandlerFunc{EventsPath + "?from=1": handler.events, SnapshotPath: handler.snapshot} {
+		answer := &recorder{header: http.Header{}}
+		request, err := http.NewRequest(http.MethodGet, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve(answer, request)
+		if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %d %v", path, answer.status, answer.header)
+		}
+	}
+}
+
+type recorder struct {
+	header http.Header
+	status int
+	bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header { return r.header }
+func (r *recorder) WriteHeader(s int)   { r.status = s }
+
+// TestBusyWritersAreAskedAgain has the only writer refuse twice.
+func TestBusyWritersAreAskedAgain(t *testing.T) {
+	h := newHistory(t, "aa")
+	w := newWriter(t, h)
+	refused := 0
+	w.mangle = func(_ string, rw http.ResponseWriter) http.ResponseWriter {
+		if refused++; refused <= 2 {
+			http.Error(rw, "busy", http.StatusServiceUnavailable)
+			return nil
+		}
+		return rw
+	}
+	if _, header, err := sourceOf(t, w).Snapshot(t.Context(), identity.Cluster{}); err != nil || header.Head != h.Last() {
+		t.Error(header.Head, err)
+	}
+}
+
+func TestTailIsTheStoresBytes(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 5000)
+	s := sourceOf(t, newWriter(t, h))
+	var got [][]byte
+	head, err := s.Tail(t.Context(), h.Cluster(), 11, 0, func(some [][]byte) error {
+		got = append(got, some...)
+		return nil
+	})
+	if err != nil || head != 5001 || len(got) != 4991 {
+		t.Fatal(head, len(got), err)
+	}
+	for i, b := range got {
+		if !bytes.Equal(b, h.batches[10+i]) {
+			t.Fatalf("batch %d differs", 11+i)
+		}
+	}
+	if head, err := s.Head(t.Context(), h.Cluster()); err != nil || head != 5001 {
+		t.Error(head, err)
+	}
+}
+
+// TestTailWaits has batches committed while a reader waits at the head.
+func TestTailWaits(t *testing.T) {
+	h := newHistory(t, "aa")
+	s := sourceOf(t, newWriter(t, h))
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	_, err := s.Tail(ctx, h.Cluster(), 1, maxTailWait, func(some [][]byte) error {
+		if n += len(some); n == 100 {
+			cancel()
+		} else {
+			h.grow(t, 1)
+		}
+		return nil
+	})
+	if n != 100 || !errors.Is(err, context.Canceled) {
+		t.Error(n, err)
+	}
+}
+
+func TestTailEndsWithItsReader(t *testing.T) {
+	h := newHistory(t, "aa")
+	enough := errors.New("enough")
+	w, other := newWriter(t, h), newWriter(t, h)
+	if _, err := sourceOf(t, w, other).Tail(t.Context(), h.Cluster(), 1, 0, func([][]byte) error { return enough }); !errors.Is(err, enough) {
+		t.Error(err)
+	}
+	if n := w.count("GET "+EventsPath) + other.count("GET "+EventsPath); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestNobodyToAsk(t *testing.T) {
+	h := newHistory(t, "aa")
+	down := newWriter(t, h)
+	down.down = true
+	for name, s := range map[string]*Source{"no writers": sourceOf(t), "silent writers": sourceOf(t, down, down)} {
+		if _, err := s.Head(t.Context(), h.Cluster()); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: head: %v", name, err)
+		}
+		if _, _, err := s.Snapshot(t.Context(), h.Cluster()); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: snapshot: %v", name, err)
+		}
+		if _, err := s.Fetch(t.Context(), h.Cluster(), 1, 1); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: fetch: %v", name, err)
+		}
+	}
+}
+
+// TestBackfill fetches a gap of more than one run, from the newest backwards, from
+// the one writer that has it.
+func TestBackfill(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, FetchCount+1000)
+	lacking := copyOf(t, h)
+	lacking.forget(FetchCount)
+	s := sourceOf(t, newWriter(t, lacking), newWriter(t, h))
+	next := h.Last().Position
+	err := s.Backfill(t.Context(), h.Cluster(), 10, next, func(run [][]byte) error {
+		first := next - event.Position(len(run)) + 1
+		for i, b := range run {
+			if !bytes.Equal(b, h.batches[int(first)-1+i]) {
+				t.Fatalf("batch %d differs", int(first)+i)
+			}
+		}
+		next = first - 1
+		return nil
+	})
+	if err != nil || next != 9 {
+		t.Error(next, err)
+	}
+	full := errors.New("disk full")
+	if err := s.Backfill(t.Context(), h.Cluster(), 10, 20, func([][]byte) error { return full }); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	for _, bounds := range [][2]event.Position{{5, 4}, {1, FetchCount + 1}} {
+		if _, err := s.Fetch(t.Context(), h.Cluster(), bounds[0], bounds[1]); err == nil {
+			t.Errorf("fetched %v", bounds)
+		}
+	}
+	end := h.Last().Position
+	if _, err := s.Fetch(t.Context(), h.Cluster(), end, end+1); err == nil || errors.Is(err, ErrUnavailable) {
+		t.Errorf("fetched beyond the end: %v", err)
+	}
+}
+
+// TestBrokenAnswers has a writer break off or announce what cannot be.
+func TestBrokenAnswers(t *testing.T) {
+	h := newHistory(t, "aa")
+	for name, body := range map[string]string{
+		"a huge batch":  "\xff\xff\xff\xff",
+		"half a length": "\x00\x00",
+		"half a batch":  "\x00\x00\x00\x09half",
+		"nothing":       "",
+	} {
+		w := newWriter(t, h)
+		w.mangle = func(_ string, rw http.ResponseWriter) http.ResponseWriter {
+			rw.Header().Set(headerHead, "9")
+			_, _ = io.WriteString(rw, body)
+			return nil
+		}
+		if _, err := sourceOf(t, w).Fetch(t.Context(), h.Cluster(), 1, 1); err == nil || errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReadFrames(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte("\x00\x00\x00\x01a\x00\x00\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x09half"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var again []byte
+		err := readFrames(bytes.NewReader(in), func(batches [][]byte) error {
+			for _, b := range batches {
+				if len(b) > wire.MaxBatchSize {
+					t.Fatal("too large")
+				}
+			}
+			out := new(sender)
+			out.frame(batches)
+			again = append(again, out.buf...)
+			return nil
+		})
+		if err == nil && !bytes.Equal(again, in) || !bytes.HasPrefix(in, again) {
+			t.Errorf("%x was read as %x, %v", in, again, err)
+		}
+	})
+}
+
+func TestHeadersTellWhereTheWriterIs(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 41)
+	response, err := http.Head(newWriter(t, h).URL + EventsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if got := response.Header.Get(headerHead); got != strconv.Itoa(42) || response.Header.Get(headerIncarnation) != "aa" {
+		t.Errorf("%v", response.Header)
+	}
+}
