@@ -173,27 +173,32 @@ func (p *peerTLS) checkCluster(cert *x509.Certificate) error {
 	return nil
 }
 
-// config is the TLS configuration of both ends. name is the node that a client
-// means to reach; empty for any node of the cluster. Chains are verified in
-// VerifyConnection rather than by host name, because addresses change and names
-// of nodes do not.
-func (p *peerTLS) config(name string, protocols ...string) *tls.Config {
+// peer is whom a connection is meant for; empty fields are not checked.
+type peer struct {
+	name string
+	role Role
+}
+
+// config is the TLS configuration of both ends of a connection to a peer. Chains
+// are verified in VerifyConnection rather than by host name, because addresses
+// change and names of nodes do not.
+func (p *peerTLS) config(to peer, protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
-		ClientAuth:         tls.RequireAnyClientCert,
+		ClientAuth:         tls.RequireAndVerifyClientCert,
+		ClientCAs:          p.roots,
 		InsecureSkipVerify: true, // checked in VerifyConnection
 		NextProtos:         protocols,
 		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return p.cert.Load(), nil
 		},
-		VerifyConnection: func(s tls.ConnectionState) error { return p.verify(s.PeerCertificates, name) },
+		VerifyConnection: func(s tls.ConnectionState) error { return p.verify(s.PeerCertificates, to) },
 	}
 }
 
-// verify checks the other end's certificate: chain, cluster and, unless it is
-// empty, name.
-func (p *peerTLS) verify(chain []*x509.Certificate, name string) error {
+// verify checks the other end's certificate: chain, cluster, and whom it is for.
+func (p *peerTLS) verify(chain []*x509.Certificate, to peer) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: no certificate", ErrNotAPeer)
 	}
@@ -201,8 +206,11 @@ func (p *peerTLS) verify(chain []*x509.Certificate, name string) error {
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotAPeer, err)
 	}
-	if name != "" && leaf.Subject.CommonName != name {
-		return fmt.Errorf("%w: reached %s instead of %s", ErrNotAPeer, leaf.Subject.CommonName, name)
+	if to.name != "" && leaf.Subject.CommonName != to.name {
+		return fmt.Errorf("%w: reached %s instead of %s", ErrNotAPeer, leaf.Subject.CommonName, to.name)
+	}
+	if to.role != "" && roleOf(leaf) != to.role {
+		return fmt.Errorf("%w: %s is no %s", ErrNotAPeer, leaf.Subject.CommonName, to.role)
 	}
 	return p.checkCluster(leaf)
 }

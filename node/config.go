@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -204,4 +206,39 @@ func (c *Cluster) Replica(name string) (Replica, bool) {
 		return Replica{}, false
 	}
 	return c.Replicas[i], true
+}
+
+// ParseWriter reads NAME=HOST:PORT, or NAME=PEER,BROKER,ROUTES with an address for
+// each. With one address the broker and its routes take the two ports after it.
+func ParseWriter(text string) (Writer, error) {
+	name, addrs, ok := strings.Cut(text, "=")
+	if !ok {
+		return Writer{}, fmt.Errorf("%w: use NAME=HOST:PORT", ErrConfig)
+	}
+	list := strings.Split(addrs, ",")
+	if len(list) == 3 {
+		return Writer{Name: name, Peer: list[0], Broker: list[1], Routes: list[2]}, nil
+	}
+	host, portText, err := net.SplitHostPort(addrs)
+	if err != nil {
+		return Writer{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return Writer{}, fmt.Errorf("%w: port %q", ErrConfig, portText)
+	}
+	at := func(offset uint64) string { return net.JoinHostPort(host, strconv.FormatUint(port+offset, 10)) }
+	return Writer{Name: name, Peer: at(0), Broker: at(1), Routes: at(2)}, nil
+}
+
+// listenAddr is where to listen for those who dial addr.
+func listenAddr(given, addr string) string {
+	if given != "" {
+		return given
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || net.ParseIP(host) != nil {
+		return addr
+	}
+	return net.JoinHostPort("", port)
 }

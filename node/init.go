@@ -153,7 +153,7 @@ func initNode(dir string, a *authority, cluster, name string, role Role, now tim
 func initSecrets(dir string, root RootKey) (RootKey, error) {
 	f := DefaultFiles(dir, "")
 	if _, err := os.Stat(f.SealKey); errors.Is(err, fs.ErrNotExist) {
-		if err := replaceFile(f.SealKey, []byte(seal.Generate()), secretMode); err != nil {
+		if err := seal.Generate().SaveFile(f.SealKey); err != nil {
 			return root, err
 		}
 	}

@@ -45,7 +45,7 @@ func listenPeers(addr string, identity *peerTLS) (*peerPort, error) {
 	}
 	p := &peerPort{
 		listener: l,
-		tls:      identity.config("", protocolRaft, protocolHTTP),
+		tls:      identity.config(peer{}, protocolRaft, protocolHTTP),
 		raft:     newProtocolListener(l.Addr()),
 		http:     newProtocolListener(l.Addr()),
 		slots:    make(chan struct{}, maxHandshakes),
@@ -83,7 +83,11 @@ func (p *peerPort) handshake(conn net.Conn) {
 		return
 	}
 	to := p.http
-	if c.ConnectionState().NegotiatedProtocol == protocolRaft {
+	if state := c.ConnectionState(); state.NegotiatedProtocol == protocolRaft {
+		if roleOf(state.PeerCertificates[0]) != RoleWriter {
+			c.Close() // raft has no authentication of its own
+			return
+		}
 		to = p.raft
 	}
 	if !to.give(ctx, c) {
@@ -141,10 +145,9 @@ func (l *protocolListener) Close() error {
 // Addr is the port's address.
 func (l *protocolListener) Addr() net.Addr { return l.addr }
 
-// dialPeer connects to the writer at addr for a protocol. name is the node that
-// must answer there, empty for any of the cluster.
-func dialPeer(ctx context.Context, addr, name, protocol string, identity *peerTLS) (net.Conn, error) {
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: handshakeTimeout}, Config: identity.config(name, protocol)}
+// dialPeer connects to the writer at addr for a protocol.
+func dialPeer(ctx context.Context, addr string, to peer, protocol string, identity *peerTLS) (net.Conn, error) {
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: handshakeTimeout}, Config: identity.config(to, protocol)}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
@@ -152,10 +155,10 @@ func dialPeer(ctx context.Context, addr, name, protocol string, identity *peerTL
 	return conn, nil
 }
 
-// peerClient returns an HTTP client for https://host:port of any node.
+// peerClient returns an HTTP client for https://host:port of any writer.
 func peerClient(identity *peerTLS) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     identity.config("", protocolHTTP),
+		TLSClientConfig:     identity.config(peer{role: RoleWriter}, protocolHTTP),
 		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		TLSHandshakeTimeout: handshakeTimeout,
 		MaxIdleConnsPerHost: 256,

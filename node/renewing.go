@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -38,11 +39,14 @@ type renewing struct {
 	finder     *leaderFinder
 	projection *projection.Projection
 	register   func(context.Context) error // enters this reader into the roster
+	expect     func(event.Position)        // is told how far the history reaches
 	logger     *slog.Logger
 
-	mu    sync.Mutex // guards lease
-	lease *propagation.Lease
+	mu       sync.Mutex // guards lease
+	lease    *propagation.Lease
 	reported event.Position // by the latest renewal; of run's goroutine
+	again    bool           // renew at once; of run's goroutine
+	held     atomic.Bool    // a lease was granted since the start
 	// snapshot is what queries read; nil until the reader knows its cluster.
 	snapshot atomic.Pointer[propagation.Snapshot]
 }
@@ -87,6 +91,9 @@ func (r *renewing) run(ctx context.Context) {
 		if !again {
 			wait = propagation.RetryEvery // until somebody steps back
 		}
+		if r.again {
+			wait, r.again = 0, false
+		}
 		if !r.rest(ctx, wait, again) {
 			return
 		}
@@ -124,8 +131,7 @@ func (r *renewing) once(ctx context.Context) {
 	if v.Cluster().ID == "" {
 		return // nothing applied yet: the follower is about to bootstrap
 	}
-	digest := v.State.Digest().Bytes()
-	applied := propagation.Applied{Head: v.Head, State: event.Hash(digest), Level: identity.FeatureLevel}
+	applied := propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel}
 	r.change(func(l *propagation.Lease) { q = l.Renew(r.clocks.now(), applied) })
 	r.reported = v.Head.Position
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
@@ -136,14 +142,26 @@ func (r *renewing) once(ctx context.Context) {
 		return
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
-	switch {
-	case a.Kind == propagation.KindUnregistered:
+	r.expect(r.snapshot.Load().Head())
+	switch a.Kind {
+	case propagation.KindGrant:
+		r.held.Store(true)
+	case propagation.KindUnregistered:
 		if err := r.register(ctx); err != nil {
 			r.logger.Warn("the replica could not be registered", "error", err)
+			return
 		}
-	case a.Kind.Quarantines():
+		r.again = true
+	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
 		r.logger.Error("this replica is quarantined and answers nothing", "kind", a.Kind, "reason", a.Reason)
 	}
+}
+
+// digestHash is a digest as the lease protocol carries it.
+func digestHash(d identity.Digest) (h event.Hash) {
+	binary.BigEndian.PutUint64(h[0:], d[0])
+	binary.BigEndian.PutUint64(h[8:], d[1])
+	return h
 }
 
 // strictHead asks the leader for a head that is current after the call.

@@ -191,11 +191,11 @@ func (t *tracking) members() []propagation.MemberStatus {
 // rosterOf makes the tracker's roster from a state; it returns last when nothing
 // changed since that was made.
 func rosterOf(s *identity.State, last *propagation.Roster) *propagation.Roster {
-	at, removed := s.RosterChanged()
-	if last != nil && last.At == at {
+	c := s.Cluster()
+	if last != nil && last.At == c.RosterChanged {
 		return last
 	}
-	r := &propagation.Roster{At: at, Removed: removed}
+	r := &propagation.Roster{At: c.RosterChanged, Removed: c.ReplicaRemoved}
 	for _, m := range s.Replicas() {
 		r.Members = append(r.Members, propagation.Member{
 			Name: m.Name, Region: m.Region, Class: m.Class, Draining: m.Draining, Registered: m.Registered,

@@ -82,6 +82,12 @@ func (p *Projection) View() *View { return p.view.Load() }
 // Head is the head of the latest view.
 func (p *Projection) Head() event.Head { return p.View().Head }
 
+// Snapshot is the state of the latest view, and its head.
+func (p *Projection) Snapshot() (*identity.State, event.Head) {
+	v := p.View()
+	return v.State, v.Head
+}
+
 // Err is why the projection stopped publishing, or nil.
 func (p *Projection) Err() error {
 	p.mu.Lock()

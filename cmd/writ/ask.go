@@ -144,7 +144,7 @@ head of the log.`,
 	f.StringVar(&w.target.ARN, "arn", "", "ARN of a user, group, role or policy")
 	f.BoolVar(&w.head, "head", false, "everything that is committed by now")
 	f.DurationVar(&w.timeout, "timeout", time.Minute, "how long to wait at most")
-	f.StringSliceVar(&w.scope.Replicas, "replicas", nil, "wait for these replicas only")
+	f.StringSliceVar(&w.scope.Replicas, "replica", nil, "wait for these replicas only")
 	f.StringVar(&w.scope.Region, "region", "", "wait for the replicas of one region only")
 	f.IntVar(&w.scope.Count, "count", 0, "wait until this many replicas show it")
 	cmd.MarkFlagsMutuallyExclusive("token", "arn", "head")

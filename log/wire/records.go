@@ -22,6 +22,8 @@ func header(c *coder, v *identity.Header) {
 	str(c, &v.Cluster.Incarnation)
 	num(c, &v.Cluster.FeatureLevel)
 	num(c, &v.Cluster.StreamGeneration)
+	num(c, &v.Cluster.RosterChanged)
+	num(c, &v.Cluster.ReplicaRemoved)
 }
 
 func account(c *coder, v *identity.Account) {

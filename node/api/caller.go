@@ -19,7 +19,7 @@ func (s *Server) authenticate(q *request, sig *sigv4.Signature, v *projection.Vi
 		return iam.Caller{}, sigv4.ErrInvalidClientTokenID
 	}
 	key, err := s.keys.Key(cred.ID, string(cred.Sealed), sig.Scope, func() ([]byte, error) {
-		return s.cfg.Seal.Open(seal.AccessKeys, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
+		return s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
 	})
 	if err != nil {
 		return iam.Caller{}, fmt.Errorf("open the secret of access key %s: %w", cred.ID, err)

@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/seal"
+)
+
+// How a cluster begins. The first writer of the configuration makes itself the
+// only member of a new log, once all other writers have said that they have none
+// either: so a first writer that lost its disk never begins the cluster a second
+// time. The others join through whoever leads.
+
+// Waits of joining.
+const (
+	joinPause   = 250 * time.Millisecond
+	joinTimeout = 20 * time.Second // of one request to join
+)
+
+// joinRequest asks the leader to make a server a voter.
+type joinRequest struct {
+	ID   string `json:"id"`
+	Peer string `json:"peer"`
+	// Seal is the fingerprint of the keys that seal secrets: a writer with others
+	// could open nothing.
+	Seal string `json:"seal"`
+}
+
+// peerStatus is what a writer tells other nodes of itself.
+type peerStatus struct {
+	Name     string         `json:"name"`
+	ID       string         `json:"id"`
+	Member   bool           `json:"member"` // of a log: it has or had one
+	Leads    bool           `json:"leads"`
+	Leader   string         `json:"leader"` // its peer address; empty: none is known
+	Term     uint64         `json:"term"`
+	Position event.Position `json:"position"`
+	Hash     event.Hash     `json:"hash"`
+	Digest   string         `json:"digest"`
+}
+
+// join makes this writer a member of the cluster's log, until it is one.
+func (w *writer) join() {
+	n := w.node
+	first := n.cfg.Cluster.Writers[0].Name == n.cfg.Name
+	for {
+		if w.member() {
+			return
+		}
+		err := w.tryJoin(first)
+		if err != nil {
+			n.logger.Info("not a member of the log yet", "reason", err)
+		}
+		select {
+		case <-time.After(joinPause):
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// member tells whether this writer is in its own log's list of members.
+func (w *writer) member() bool {
+	for _, s := range w.log.Servers() {
+		if s.ID == w.log.ID() {
+			return true
+		}
+	}
+	return false
+}
+
+// tryJoin joins a log that exists, or begins one.
+func (w *writer) tryJoin(first bool) error {
+	n := w.node
+	exists, silent := false, 0
+	for _, other := range n.cfg.Cluster.Writers {
+		if other.Name == n.cfg.Name {
+			continue
+		}
+		s, err := w.ask(n.ctx, other)
+		switch {
+		case err != nil:
+			silent++
+		case s.Member:
+			exists = true
+		}
+	}
+	switch {
+	case exists || !first:
+		ctx, cancel := context.WithTimeout(n.ctx, joinTimeout)
+		defer cancel()
+		return n.finder.post(ctx, joinPath, joinRequest{ID: w.log.ID(), Peer: w.me.Peer, Seal: n.seal.Fingerprint()}, nil)
+	case silent > 0:
+		return fmt.Errorf("%d other writers do not answer; the log begins when all say that they have none", silent)
+	}
+	if err := w.log.Bootstrap(); err != nil && !errors.Is(err, log.ErrBootstrapped) {
+		return err
+	}
+	return nil
+}
+
+// ask asks another writer for its status.
+func (w *writer) ask(ctx context.Context, other Writer) (s peerStatus, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other.Peer+statusPath, nil)
+	if err != nil {
+		return s, fmt.Errorf("ask %s: %w", other.Name, err)
+	}
+	answer, err := w.node.finder.client.Do(r)
+	if err != nil {
+		return s, err
+	}
+	defer discard(answer)
+	return s, decode(io.LimitReader(answer.Body, maxSmallAnswer), &s)
+}
+
+// bootstrap begins the cluster's history, if it has none: its identity, its first
+// account with the root's access key, and the managed policies of AWS.
+func (w *writer) bootstrap(ctx context.Context) error {
+	n := w.node
+	if w.log.Applied().State.Cluster().ID != "" {
+		return nil
+	}
+	root, err := loadRoot(n.cfg.Files.Root)
+	if err != nil {
+		return err
+	}
+	account := n.cfg.Cluster.Account
+	sealed, err := n.seal.Seal(seal.AccessKeySecret, iam.KeyContext(account, root.AccessKeyID), []byte(root.SecretAccessKey))
+	if err != nil {
+		return err
+	}
+	var incarnation [16]byte
+	rand.Read(incarnation[:]) // never fails
+	err = w.propose(ctx, &identity.Bootstrap{
+		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
+		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: managedPolicies(),
+	})
+	var refusal *identity.Refusal
+	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
+		return nil
+	}
+	if err == nil {
+		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account)
+	}
+	return err
+}
+
+func randomKey() (k identity.Key) {
+	rand.Read(k[:]) // never fails
+	return k
+}

@@ -1,0 +1,230 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sys/unix"
+
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/projection"
+)
+
+// Limits of the servers.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// part is what a role adds to a node.
+type part interface {
+	// edge is what the API needs of it.
+	edge() api.Node
+	// stop ends everything that the part started. The API has stopped accepting.
+	stop() error
+	// retire prepares for the end while the API still serves.
+	retire(context.Context)
+}
+
+// Node is a running node.
+type Node struct {
+	cfg        Config
+	logger     *slog.Logger
+	tls        *peerTLS
+	lock       *os.File
+	clocks     *clocks
+	projection *projection.Projection
+	registry   *prometheus.Registry
+	finder     *leaderFinder
+	seal       *seal.Key
+
+	part     part
+	server   *http.Server
+	listener net.Listener
+	apiCert  *reloadedCert // nil for plain HTTP
+	failed   chan error    // has room for one
+
+	ctx    context.Context // of everything that the node runs
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// Start runs a node until Stop. Whether it is ready, /readyz tells. ctx bounds the
+// start alone.
+func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err error) {
+	n := &Node{
+		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: newClocks(),
+		projection: projection.New(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			n.cancel()
+			n.wg.Wait()
+			n.unlock()
+		}
+	}()
+	if err := n.prepare(); err != nil {
+		return nil, err
+	}
+	_, votes := cfg.Cluster.Writer(cfg.Name)
+	if votes {
+		n.part, err = n.startWriter(ctx)
+	} else {
+		n.part, err = n.startReplica()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := n.serveAPI(); err != nil {
+		return nil, errors.Join(err, n.part.stop())
+	}
+	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
+	return n, nil
+}
+
+// prepare reads what the node needs and takes its directory.
+func (n *Node) prepare() (err error) {
+	c := &n.cfg
+	if err := c.Cluster.Validate(); err != nil {
+		return err
+	}
+	_, writer := c.Cluster.Writer(c.Name)
+	_, replica := c.Cluster.Replica(c.Name)
+	if !writer && !replica {
+		return fmt.Errorf("%w: the cluster has no node %q", ErrConfig, c.Name)
+	}
+	if n.tls, err = loadPeerTLS(c.Cluster.ID, c.Files); err != nil {
+		return err
+	}
+	if name := n.tls.cert.Load().Leaf.Subject.CommonName; name != c.Name {
+		return fmt.Errorf("%w: the certificate in %s is for %s, not for %s", ErrConfig, c.Files.Cert, name, c.Name)
+	}
+	if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Data, dirMode); err != nil {
+		return fmt.Errorf("make the node's directory: %w", err)
+	}
+	if n.lock, err = lockDir(c.Data); err != nil {
+		return err
+	}
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.finder = newLeaderFinder(peerClient(n.tls), c.Cluster.Writers)
+	return nil
+}
+
+// ErrInUse is returned when another process has a node's directory.
+var ErrInUse = errors.New("another process has the node's directory")
+
+// lockDir makes sure that one process at a time uses a directory.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, secretMode)
+	if err != nil {
+		return nil, fmt.Errorf("lock the node's directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w %s: %w", ErrInUse, dir, err)
+	}
+	return f, nil
+}
+
+func (n *Node) unlock() {
+	if n.lock != nil {
+		n.lock.Close() // the lock goes with the file
+	}
+}
+
+// serveAPI opens the port for clients.
+func (n *Node) serveAPI() error {
+	edge := n.part.edge()
+	edge.Name = n.cfg.Name
+	edge.Forward = n.finder.forward
+	handler := api.New(api.Config{
+		Node: edge, Projection: n.projection, Seal: n.seal, Now: time.Now, Logger: n.logger,
+		Metrics: api.NewMetrics(n.registry), FailClosed: n.cfg.FailClosed,
+	})
+	if w, ok := n.part.(*writer); ok {
+		w.setAPI(handler)
+	}
+	l, err := net.Listen("tcp", n.cfg.API)
+	if err != nil {
+		return fmt.Errorf("listen for clients: %w", err)
+	}
+	n.listener = l
+	serve := l
+	if n.cfg.Files.APICert != "" {
+		if n.apiCert, err = loadReloadedCert(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
+			l.Close()
+			return err
+		}
+		serve = tls.NewListener(l, n.apiCert.config())
+	}
+	n.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
+	}
+	n.wg.Go(func() {
+		if err := n.server.Serve(serve); !errors.Is(err, http.ErrServerClosed) {
+			n.fail(fmt.Errorf("serve clients: %w", err))
+		}
+	})
+	return nil
+}
+
+// API is the address on which the node serves clients.
+func (n *Node) API() string { return n.listener.Addr().String() }
+
+// Failed tells why the node cannot go on. Its owner stops it and exits.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default: // the first reason counts
+	}
+}
+
+// Reload reads the node's certificates again.
+func (n *Node) Reload() error {
+	if err := n.tls.reload(); err != nil {
+		return err
+	}
+	if n.apiCert != nil {
+		return n.apiCert.reload()
+	}
+	return nil
+}
+
+// Stop hands leadership over, stops accepting, lets requests finish for at most
+// Config.Drain, and ends everything in the reverse order of its start: the API
+// before what it asks, the log last.
+func (n *Node) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain)
+	defer cancel()
+	n.part.retire(ctx)
+	if err := n.server.Shutdown(ctx); err != nil {
+		n.server.Close() // who did not finish in time is cut off
+	}
+	n.cancel()
+	err := n.part.stop()
+	n.wg.Wait()
+	n.finder.client.CloseIdleConnections()
+	n.unlock()
+	return err
+}

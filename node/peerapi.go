@@ -1,0 +1,343 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Paths of the peer port, besides those of replication and of renewing.
+const (
+	statusPath = "/peer/status"
+	joinPath   = "/peer/join"
+)
+
+// Limits of the peer port.
+const (
+	maxPeerBody = 64 << 10
+	// askTimeout bounds a question for another node's status.
+	askTimeout = time.Second
+	// peerDrain is how long requests of other nodes may take to finish.
+	peerDrain = 2 * time.Second
+)
+
+// peerServer is what a writer serves to the other nodes.
+type peerServer struct {
+	w      *writer
+	server *http.Server
+	api    atomic.Pointer[api.Server] // answers requests that other nodes hand on
+	wg     sync.WaitGroup
+}
+
+func servePeers(w *writer) *peerServer {
+	p := &peerServer{w: w}
+	mux := http.NewServeMux()
+	transfers := replication.NewHandler(replication.HandlerConfig{
+		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
+		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
+			a := w.log.Applied()
+			return a.State, a.SnapshotHeader()
+		},
+	})
+	mux.Handle(replication.EventsPath, transfers)
+	mux.Handle(replication.SnapshotPath, transfers)
+	mux.HandleFunc("GET "+statusPath, p.status)
+	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
+	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
+	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
+	mux.HandleFunc("POST "+headPath, p.leader(p.head))
+	p.server = &http.Server{
+		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if api.IsForwarded(r) {
+				p.leader(p.forwarded)(rw, r)
+				return
+			}
+			mux.ServeHTTP(rw, r)
+		}),
+		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(w.node.logger.Handler(), slog.LevelDebug),
+	}
+	p.wg.Go(func() {
+		if err := p.server.Serve(w.port.http); !errors.Is(err, http.ErrServerClosed) {
+			w.node.fail(fmt.Errorf("serve other nodes: %w", err))
+		}
+	})
+	return p
+}
+
+func (w *writer) setAPI(s *api.Server) { w.peers.api.Store(s) }
+
+func (p *peerServer) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), peerDrain)
+	defer cancel()
+	if p.server.Shutdown(ctx) != nil {
+		p.server.Close() // long answers, such as event tails, are cut off
+	}
+	p.wg.Wait()
+}
+
+// leader lets only the leader answer; others name it.
+func (p *peerServer) leader(serve http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		if p.w.leading.Load() == nil {
+			_, addr := p.w.log.Leader()
+			rw.Header().Set(headerLeader, addr)
+			http.Error(rw, "this writer does not lead", http.StatusMisdirectedRequest)
+			return
+		}
+		serve(rw, r)
+	}
+}
+
+// forwarded answers a client's request that another node handed on.
+func (p *peerServer) forwarded(rw http.ResponseWriter, r *http.Request) {
+	edge := p.api.Load()
+	if edge == nil {
+		http.Error(rw, "this writer is starting", http.StatusMisdirectedRequest)
+		return
+	}
+	edge.ServeForwarded(rw, r)
+}
+
+// status tells other nodes how this writer fares.
+func (p *peerServer) status(rw http.ResponseWriter, _ *http.Request) { reply(rw, p.w.self()) }
+
+func (w *writer) self() peerStatus {
+	a := w.log.Applied()
+	_, leader := w.log.Leader()
+	return peerStatus{
+		Name: w.node.cfg.Name, ID: w.log.ID(), Member: len(w.log.Servers()) > 0 || a.Head.Position > 0,
+		Leads: w.leading.Load() != nil, Leader: leader, Term: w.log.Term(),
+		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(),
+	}
+}
+
+// join makes a writer of the configuration a voter.
+func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
+	var q joinRequest
+	if !p.read(rw, r, &q) {
+		return
+	}
+	name := r.TLS.PeerCertificates[0].Subject.CommonName
+	w, ok := p.w.node.cfg.Cluster.Writer(name)
+	switch {
+	case !ok || roleOf(r.TLS.PeerCertificates[0]) != RoleWriter || w.Peer != q.Peer:
+		http.Error(rw, "the leader's configuration has no writer "+name+" at "+q.Peer, http.StatusForbidden)
+		return
+	case q.Seal != p.w.node.seal.Fingerprint():
+		http.Error(rw, "writer "+name+" holds other keys to open secrets than the leader", http.StatusConflict)
+		return
+	}
+	if err := p.w.log.AddVoter(r.Context(), q.ID, q.Peer); err != nil {
+		p.fail(rw, err)
+		return
+	}
+	reply(rw, struct{}{})
+}
+
+// register enters a replica into the roster.
+func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
+	var q Replica
+	if !p.read(rw, r, &q) {
+		return
+	}
+	cert := r.TLS.PeerCertificates[0]
+	if roleOf(cert) != RoleReplica || cert.Subject.CommonName != q.Name {
+		http.Error(rw, "a replica registers itself alone", http.StatusForbidden)
+		return
+	}
+	err := p.w.propose(r.Context(), &identity.RegisterReplica{Name: q.Name, Region: q.Region, Class: q.Class})
+	var refusal *identity.Refusal
+	if err != nil && !(errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists) {
+		p.fail(rw, err)
+		return
+	}
+	reply(rw, struct{}{})
+}
+
+// lease answers a reader's renewal.
+func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
+	var q propagation.Renewal
+	if !p.read(rw, r, &q) {
+		return
+	}
+	if r.TLS.PeerCertificates[0].Subject.CommonName != q.Replica {
+		http.Error(rw, "a replica renews its own lease alone", http.StatusForbidden)
+		return
+	}
+	t := p.w.leading.Load()
+	if t == nil {
+		p.fail(rw, api.ErrNotLeader)
+		return
+	}
+	a, err := t.renew(r.Context(), q)
+	if err != nil {
+		p.fail(rw, err)
+		return
+	}
+	reply(rw, a)
+}
+
+// head answers with a head that was current after the question came.
+func (p *peerServer) head(rw http.ResponseWriter, r *http.Request) {
+	var q propagation.Read
+	if !p.read(rw, r, &q) {
+		return
+	}
+	head, err := p.w.log.Fence(r.Context())
+	if err != nil {
+		p.fail(rw, err)
+		return
+	}
+	c := p.w.log.Applied().State.Cluster()
+	reply(rw, propagation.Answer{
+		Kind: propagation.KindHead, Cluster: c.ID, Incarnation: c.Incarnation, Term: p.w.log.Term(), Nonce: q.Nonce, Seq: q.Seq, Head: head,
+	})
+}
+
+// read decodes a request's JSON, or answers that it cannot.
+func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) bool {
+	if err := decode(http.MaxBytesReader(rw, r.Body, maxPeerBody), into); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return false
+	}
+	return true
+}
+
+// fail answers with an error; one that means "ask the leader" as such.
+func (p *peerServer) fail(rw http.ResponseWriter, err error) {
+	var notLeader *log.NotLeaderError
+	status := http.StatusServiceUnavailable
+	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) {
+		status = http.StatusMisdirectedRequest
+		_, addr := p.w.log.Leader()
+		rw.Header().Set(headerLeader, addr)
+	}
+	http.Error(rw, err.Error(), status)
+}
+
+func reply(rw http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // of our own types
+		panic(err)
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	rw.Write(body) // an error here means that the caller has gone
+}
+
+func decode(r io.Reader, into any) error {
+	if err := json.NewDecoder(r).Decode(into); err != nil {
+		return fmt.Errorf("decode JSON: %w", err)
+	}
+	return nil
+}
+
+// status tells who leads, who lags, and where.
+func (w *writer) status(ctx context.Context) api.Status {
+	a := w.log.Applied()
+	c := a.State.Cluster()
+	s := api.Status{
+		Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
+		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
+	}
+	_, leader := w.log.Leader()
+	for _, m := range w.writers(ctx, a.Head.Position, leader) {
+		if m.State == "leading" {
+			s.Leader = m.Name
+		}
+		s.Members = append(s.Members, m)
+	}
+	if t := w.leading.Load(); t != nil {
+		for _, m := range t.members() {
+			s.Members = append(s.Members, replicaMember(m, a.Head.Position))
+		}
+	}
+	return s
+}
+
+// writers asks all writers at once how they fare.
+func (w *writer) writers(ctx context.Context, head event.Position, leader string) []api.Member {
+	members := make([]api.Member, len(w.node.cfg.Cluster.Writers))
+	var wg sync.WaitGroup
+	for i, other := range w.node.cfg.Cluster.Writers {
+		wg.Go(func() {
+			m := api.Member{Name: other.Name, Role: string(RoleWriter)}
+			s, err := w.self(), error(nil)
+			if other.Name != w.node.cfg.Name {
+				s, err = w.ask(ctx, other)
+			}
+			switch {
+			case err != nil:
+				m.State, m.Detail = "unreachable", "it does not answer"
+			case s.Leads && other.Peer == leader:
+				m.State = "leading"
+			case !slices.ContainsFunc(w.log.Servers(), func(v log.Server) bool { return v.ID == s.ID }):
+				m.State = "joining"
+			default:
+				m.State = "voting"
+			}
+			if err == nil {
+				m.Position, m.Digest = s.Position, s.Digest
+				m.Lag = head - min(head, s.Position)
+			}
+			members[i] = m
+		})
+	}
+	wg.Wait()
+	return members
+}
+
+// replicaMember tells about a reader.
+func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
+	state := "silent"
+	switch {
+	case m.Fault != "":
+		state = "quarantined"
+	case m.Removed:
+		state = "removed"
+	case m.Draining:
+		state = "draining"
+	case m.MayHold > 0 && m.Connected:
+		state = "leased"
+	case m.Connected:
+		state = "fenced"
+	}
+	return api.Member{
+		Name: m.Name, Role: string(RoleReplica), Region: m.Region, State: state, Position: m.Acked,
+		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: m.Reason,
+	}
+}
+
+// checks are the lines of /readyz.
+func (w *writer) checks() []api.Check {
+	a := w.log.Applied()
+	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d", w.log.Term())}
+	if _, leader := w.log.Leader(); leader == "" {
+		raft.Err = errors.New("no leader is known: a majority of the writers must be up and reach each other")
+	} else if a.Head.Position == 0 {
+		raft.Err = errors.New("the cluster has not begun")
+	}
+	state := api.Check{Name: "projection", Detail: fmt.Sprintf("position %d", w.node.projection.Head().Position)}
+	digest := api.Check{Name: "digest", Detail: a.State.Digest().String()}
+	if err := w.alarm.Load(); err != nil {
+		digest.Err = *err
+	}
+	disk := api.Check{Name: "log", Err: w.log.Err()}
+	return []api.Check{raft, disk, state, digest}
+}

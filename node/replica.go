@@ -1,0 +1,200 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// replica is the part of a node that follows the log and answers.
+type replica struct {
+	node     *Node
+	link     *replication.Link // nil where there is no NATS
+	follower *replication.Follower
+	renewing *renewing
+	ended    atomic.Pointer[error] // why the follower ended, if it did
+}
+
+// sink feeds a projection, and withdraws the lease before its state is replaced.
+type sink struct {
+	*projection.Projection
+	renewing *renewing
+}
+
+// Restore replaces the state; what was promised on the strength of the old one is
+// withdrawn first.
+func (s sink) Restore(state *identity.State, head event.Head) {
+	s.renewing.stepBack(state.Cluster().Incarnation)
+	s.Projection.Restore(state, head)
+}
+
+// Apply folds batches, and quarantines the reader if they lead to another state
+// than the cluster's.
+func (s sink) Apply(batches []*event.Batch) error {
+	err := s.Projection.Apply(batches)
+	if errors.Is(err, projection.ErrDiverged) {
+		s.renewing.quarantine(propagation.KindDiverged)
+	}
+	return err
+}
+
+var _ replication.Sink = sink{}
+
+func (n *Node) startReplica() (*replica, error) {
+	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
+	params := propagation.DefaultParams()
+	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, nonce())
+	r := &replica{node: n, renewing: &renewing{
+		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease,
+		register: func(ctx context.Context) error { return n.finder.post(ctx, registerPath, me, nil) },
+	}}
+	r.renewing.snapshot.Store(lease.Snapshot())
+	link, err := n.dialNATS(replication.LinkConfig{})
+	if err != nil {
+		return nil, err
+	}
+	r.link = link
+	r.follower = replication.NewFollower(replication.FollowerConfig{
+		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing}, Source: n.source(), Link: link,
+		Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
+	})
+	r.renewing.expect = r.follower.Expect
+	n.wg.Go(func() {
+		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
+			r.ended.Store(&err)
+			if errors.Is(err, replication.ErrOtherCluster) {
+				n.fail(err)
+			}
+			n.logger.Error("the replica follows no more", "position", n.projection.Head().Position, "error", err)
+		}
+	})
+	n.wg.Go(func() { r.renewing.run(n.ctx) })
+	n.wg.Go(func() {
+		n.scrub(func() { r.renewing.quarantine(propagation.KindDiverged) })
+	})
+	return r, nil
+}
+
+// source reads batches and snapshots from the writers.
+func (n *Node) source() *replication.Source {
+	var bases []string
+	for _, w := range n.cfg.Cluster.Writers {
+		if w.Name != n.cfg.Name {
+			bases = append(bases, "https://"+w.Peer)
+		}
+	}
+	return replication.NewSource(n.finder.client, func() []string { return bases })
+}
+
+// dialNATS connects to the outside NATS, or to the writers' brokers.
+func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
+	cfg.Name, cfg.Logger = n.cfg.Name, n.logger
+	switch {
+	case n.cfg.Cluster.NATS != "":
+		cfg.InProcess, cfg.URLs = nil, []string{n.cfg.Cluster.NATS}
+	case cfg.InProcess == nil:
+		for _, w := range n.cfg.Cluster.Writers {
+			cfg.URLs = append(cfg.URLs, "tls://"+w.Broker)
+		}
+		cfg.TLS = n.tls.config(peer{role: RoleWriter})
+	}
+	return replication.Dial(cfg)
+}
+
+// Pauses between two recounts of the state: long enough that they take a
+// twentieth of one processor at most.
+const (
+	scrubPause = 2 * time.Second
+	scrubShare = 20
+)
+
+// scrub computes the state's digest from the records, again and again, and calls
+// alarm if it is not the one that was kept: memory changed under our feet.
+func (n *Node) scrub(alarm func()) {
+	pause := scrubPause
+	for {
+		select {
+		case <-time.After(pause):
+		case <-n.ctx.Done():
+			return
+		}
+		begun := time.Now()
+		v := n.projection.View()
+		if v.State.Recount() != v.State.Digest() {
+			n.logger.Error("the state in memory is not what was put there; the node quarantines itself", "position", v.Head.Position)
+			alarm()
+			return
+		}
+		pause = max(scrubPause, scrubShare*time.Since(begun))
+	}
+}
+
+func (r *replica) edge() api.Node {
+	return api.Node{
+		Leads:      func() bool { return false },
+		StrictHead: r.renewing.strictHead,
+		Fresh:      r.renewing.fresh,
+		Status:     r.status,
+		Checks:     r.checks,
+	}
+}
+
+// status is what the replica knows by itself.
+func (r *replica) status(context.Context) api.Status {
+	v := r.node.projection.View()
+	c := v.Cluster()
+	return api.Status{
+		Cluster: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
+		Position: v.Head.Position, Hash: fmt.Sprintf("%x", v.Head.Hash), Digest: v.State.Digest().String(),
+	}
+}
+
+// checks are the lines of /readyz.
+func (r *replica) checks() []api.Check {
+	v := r.node.projection.View()
+	status := r.follower.Status()
+	following := api.Check{Name: "follower", Detail: fmt.Sprintf("%s at position %d", status.Mode, v.Head.Position)}
+	if err := r.ended.Load(); err != nil {
+		following.Err = *err
+	} else if v.Head.Position == 0 {
+		following.Err = fmt.Errorf("%s, no state yet: %s", status.Mode, status.Problem)
+	}
+	snapshot, now := r.renewing.snapshot.Load(), r.renewing.clocks.now()
+	lease := api.Check{Name: "lease", Detail: fmt.Sprintf("%v left", snapshot.Remaining(now).Round(time.Millisecond))}
+	if !snapshot.Valid(now) {
+		err := errors.New("no lease is in force: the leader does not answer, or the replica is behind")
+		if lease.Detail = err.Error() + "; answers are flagged"; r.node.cfg.FailClosed || !r.renewing.held.Load() {
+			lease.Err = err
+		}
+	}
+	staleness := api.Check{Name: "staleness", Detail: "no bound is known"}
+	if bound, ok := snapshot.StalenessBound(now, v.Head.Position); ok {
+		staleness.Detail = fmt.Sprintf("at most %v", bound.Round(time.Millisecond))
+	}
+	digest := api.Check{Name: "digest", Detail: v.State.Digest().String()}
+	if why := snapshot.Quarantined(); why != "" {
+		digest.Err = fmt.Errorf("quarantined: %s", why)
+	} else if err := r.node.projection.Err(); err != nil {
+		digest.Err = err
+	}
+	return []api.Check{following, lease, staleness, digest}
+}
+
+func (r *replica) retire(context.Context) {}
+
+// stop ends the follower's link; the node's context has ended already.
+func (r *replica) stop() error {
+	r.node.wg.Wait()
+	r.link.Close()
+	return nil
+}

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// DefaultAccount is the first account of a cluster that does not name one.
+const DefaultAccount = "123456789012"
+
+// AccountID is an account's number.
+type AccountID = identity.AccountID
+
+// LoadSettings reads a YAML file of flag names and their values.
+func LoadSettings(path string) (map[string]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the settings: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfigSize))
+	if err != nil {
+		return nil, fmt.Errorf("read the settings in %s: %w", path, err)
+	}
+	settings := make(map[string]string)
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&settings); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	return settings, nil
+}
+
+// HTTPClient returns a client for a node's API that trusts the certificates in
+// caFile, or the system's where it is empty.
+func HTTPClient(caFile string) (*http.Client, error) {
+	if caFile == "" {
+		return &http.Client{}, nil
+	}
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates to trust: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%w: no certificate in %s", ErrConfig, caFile)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	return &http.Client{Transport: transport}, nil
+}
+
+// WriteSecret writes a file that its owner alone can read.
+func WriteSecret(path string, content []byte) error { return replaceFile(path, content, secretMode) }
+
+// PrintConfig writes a node's configuration as YAML: paths of secrets, never what
+// is in them.
+func PrintConfig(w io.Writer, c Config) error {
+	enc := yaml.NewEncoder(w)
+	if err := enc.Encode(c); err != nil {
+		return fmt.Errorf("print the configuration: %w", err)
+	}
+	return enc.Close()
+}

@@ -1,0 +1,359 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// writer is the part of a node that votes in the log.
+type writer struct {
+	node   *Node
+	me     Writer
+	log    *log.Log
+	port   *peerPort
+	peers  *peerServer
+	broker *broker.Broker    // nil where NATS runs outside
+	link   *replication.Link // of the publisher
+
+	// leading is this writer's leadership; nil while it does not lead.
+	leading atomic.Pointer[tracking]
+	roster  struct {
+		sync.Mutex
+		last *propagation.Roster
+	}
+	alarm atomic.Pointer[error] // memory that changed under our feet
+}
+
+func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
+	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
+	w := &writer{node: n, me: me}
+	defer func() {
+		if err != nil {
+			n.cancel()
+			err = errors.Join(err, w.stop())
+		}
+	}()
+	if w.port, err = listenPeers(listenAddr(n.cfg.PeerListen, me.Peer), n.tls); err != nil {
+		return nil, err
+	}
+	if w.log, err = log.Open(log.Config{
+		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
+		Stream: raftStream{w.port.raft, n.tls}, Backfill: n.backfill, Logger: n.logger,
+	}); err != nil {
+		return nil, err
+	}
+	w.adopt()
+	n.wg.Go(w.follow)
+	w.peers = servePeers(w)
+	if err := w.startBroker(ctx); err != nil {
+		return nil, err
+	}
+	n.wg.Go(w.watch)
+	n.wg.Go(w.join)
+	n.wg.Go(func() {
+		n.scrub(func() {
+			err := fmt.Errorf("%w: a record in memory changed", log.ErrDiverged)
+			w.alarm.Store(&err)
+			n.fail(err)
+		})
+	})
+	return w, nil
+}
+
+// startBroker starts the embedded NATS server, unless an outside one is used, and
+// the link by which this writer publishes.
+func (w *writer) startBroker(ctx context.Context) (err error) {
+	n := w.node
+	link := replication.LinkConfig{}
+	if n.cfg.Cluster.NATS == "" {
+		cfg := broker.Config{
+			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
+			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{}), Logger: n.logger,
+		}
+		if len(n.cfg.Cluster.Writers) > 1 {
+			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
+			cfg.RouteTLS = n.tls.config(peer{role: RoleWriter})
+			for _, other := range n.cfg.Cluster.Writers {
+				cfg.Routes = append(cfg.Routes, other.Routes)
+			}
+		}
+		if w.broker, err = broker.Start(ctx, cfg); err != nil {
+			return err
+		}
+		link.InProcess = w.broker
+		link.User, link.Password = w.broker.Credentials()
+	}
+	w.link, err = n.dialNATS(link)
+	return err
+}
+
+// adopt shows readers what the state machine has reached.
+func (w *writer) adopt() {
+	a := w.log.Applied()
+	if a.Head.Position > 0 && a.Head != w.node.projection.Head() {
+		w.node.projection.Adopt(a.State, a.Head)
+	}
+}
+
+// follow adopts every state until the node stops.
+func (w *writer) follow() {
+	for {
+		changed := w.log.Changed()
+		w.adopt()
+		select {
+		case <-changed:
+		case <-w.node.ctx.Done():
+			return
+		}
+	}
+}
+
+// watch leads when this writer is elected, and reports when the log fails.
+func (w *writer) watch() {
+	n := w.node
+	for {
+		select {
+		case term := <-w.log.Leadership():
+			w.lead(term)
+		case <-w.log.Failed():
+			n.fail(w.log.Err())
+			return
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// lead does what the leader does, until the term ends.
+func (w *writer) lead(term log.Leadership) {
+	n := w.node
+	ctx, cancel := context.WithCancel(term.Context)
+	defer cancel()
+	stop := context.AfterFunc(n.ctx, cancel)
+	defer stop()
+	if err := w.bootstrap(ctx); err != nil {
+		n.logger.Error("the cluster could not be begun", "error", err)
+		if ctx.Err() == nil {
+			n.fail(err)
+		}
+		return
+	}
+	t := newTracking(propagation.DefaultParams(), w.log.Applied().State.Cluster(), term.Term, n.clocks, w.observe, w.mark(term.Term), w.record)
+	var wg sync.WaitGroup
+	wg.Go(func() { t.run(ctx) })
+	wg.Go(func() { w.publish(ctx) })
+	w.leading.Store(t)
+	n.finder.learn(w.me.Peer)
+	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)
+	<-ctx.Done()
+	w.leading.Store(nil)
+	wg.Wait()
+	n.logger.Info("this writer leads no more", "term", term.Term)
+}
+
+// publish keeps the stream filled while this writer leads.
+func (w *writer) publish(ctx context.Context) {
+	replicas := 1
+	if len(w.node.cfg.Cluster.Writers) >= 3 && w.node.cfg.Cluster.NATS == "" {
+		replicas = 3
+	}
+	p := replication.NewPublisher(replication.PublisherConfig{
+		Link: w.link, Events: w.log.Events(), Changed: w.log.Changed,
+		Cluster:         func() identity.Cluster { return w.log.Applied().State.Cluster() },
+		RaiseGeneration: w.raiseGeneration, Replicas: replicas, Logger: w.node.logger,
+	})
+	if err := p.Run(ctx); ctx.Err() == nil {
+		w.node.logger.Error("the publisher ended; readers follow over HTTP", "error", err)
+	}
+}
+
+func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
+	return w.propose(ctx, &identity.RaiseStreamGeneration{From: from})
+}
+
+// propose puts a command of the cluster's own into the log.
+func (w *writer) propose(ctx context.Context, c identity.Command) error {
+	_, err := w.log.Propose(ctx, event.Command{
+		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(time.Now().UnixMilli()), Key: randomKey()}}, Content: c,
+	})
+	return err
+}
+
+// view is the tracker's view of an applied state.
+func (w *writer) view(a *log.Applied) propagation.View {
+	w.roster.Lock()
+	defer w.roster.Unlock()
+	w.roster.last = rosterOf(a.State, w.roster.last)
+	return propagation.View{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last}
+}
+
+func (w *writer) observe() propagation.View { return w.view(w.log.Applied()) }
+
+// mark commits fences of one term.
+func (w *writer) mark(term uint64) mark {
+	return func(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+		a, err := w.log.Mark(ctx, wire.Mark{Term: f.Term, Head: f.Head, Floor: f.Floor})
+		if err != nil {
+			return 0, propagation.View{}, err
+		}
+		return a.Term, w.view(a), nil
+	}
+}
+
+// record is what the log says of a position.
+func (w *writer) record(at event.Position) (propagation.Record, bool) {
+	if a := w.log.Applied(); a.Head.Position == at {
+		return propagation.Record{Hash: a.Head.Hash, State: digestHash(a.State.Digest())}, true
+	}
+	found, err := w.log.Events().Read(at, 1, 1)
+	if err != nil || len(found) != 1 {
+		return propagation.Record{}, false
+	}
+	b, err := wire.DecodeBatch(found[0])
+	if err != nil {
+		return propagation.Record{}, false
+	}
+	return propagation.Record{Hash: b.Hash, State: digestHash(b.State)}, true
+}
+
+func (w *writer) edge() api.Node {
+	return api.Node{
+		Votes:      true,
+		Leads:      func() bool { return w.leading.Load() != nil },
+		Propose:    w.proposeFor,
+		StrictHead: w.strictHead,
+		// A writer has no lease: its reads are strict, or at a token, or say that
+		// nobody knows how old they are.
+		Fresh:      func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(w.node.clocks.now()) },
+		Everywhere: w.everywhere,
+		Status:     w.status,
+		Checks:     w.checks,
+	}
+}
+
+// proposeFor proposes a client's command, in the edge's terms.
+func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch, error) {
+	o, err := w.log.Propose(ctx, c)
+	var notLeader *log.NotLeaderError
+	switch {
+	case err == nil:
+		return o.Batch, nil
+	case errors.As(err, &notLeader):
+		w.node.finder.learn(notLeader.Address)
+		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	case errors.Is(err, log.ErrOutcomeUnknown):
+		return nil, fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
+	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrDiskFull):
+		return nil, fmt.Errorf("%w: %w", api.ErrOverloaded, err)
+	case errors.Is(err, log.ErrStopped):
+		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	}
+	return nil, err
+}
+
+// strictHead returns a head that was current after the call: proved here by the
+// leader, asked of it elsewhere.
+func (w *writer) strictHead(ctx context.Context) (event.Head, error) {
+	if w.leading.Load() != nil {
+		if len(w.log.Servers()) == 1 {
+			return w.log.Applied().Head, nil // nobody else can have committed anything
+		}
+		head, err := w.log.Fence(ctx)
+		var notLeader *log.NotLeaderError
+		if !errors.As(err, &notLeader) {
+			return head, err
+		}
+	}
+	var a propagation.Answer
+	if err := w.node.finder.post(ctx, headPath, propagation.Read{}, &a); err != nil {
+		return event.Head{}, err
+	}
+	return a.Head, nil
+}
+
+func (w *writer) everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
+	t := w.leading.Load()
+	if t == nil {
+		return propagation.Status{}, api.ErrNotLeader
+	}
+	return t.everywhere(ctx, at, scope, wait)
+}
+
+// retire hands leadership over, so that writes go on elsewhere while this node
+// lets its requests finish.
+func (w *writer) retire(ctx context.Context) {
+	if w.log.IsLeader() && len(w.log.Servers()) > 1 {
+		if err := w.log.TransferLeadership(ctx); err != nil {
+			w.node.logger.Warn("leadership was not handed over; the others will elect", "error", err)
+		}
+	}
+}
+
+// stop ends what the writer started: those who use the log and the broker before
+// these, the port last.
+func (w *writer) stop() error {
+	n := w.node
+	var err error
+	if w.peers != nil {
+		w.peers.stop()
+	}
+	n.wg.Wait()
+	if w.link != nil {
+		w.link.Close()
+	}
+	if w.broker != nil {
+		w.broker.Stop()
+	}
+	if w.log != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), max(n.cfg.Drain, time.Second))
+		defer cancel()
+		err = w.log.Close(ctx)
+	}
+	if w.port != nil {
+		err = errors.Join(err, w.port.Close())
+	}
+	return err
+}
+
+// backfill fetches batches that this writer's store lacks from the others.
+func (n *Node) backfill(ctx context.Context, from, to event.Position, yield func([]byte) error) error {
+	batches, err := n.source().Fetch(ctx, identity.Cluster{ID: n.cfg.Cluster.ID}, from, to)
+	if err != nil {
+		return err
+	}
+	for _, b := range batches {
+		if err := yield(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raftStream is how writers' logs reach each other: over the peer port, between
+// certificates of writers.
+type raftStream struct {
+	net.Listener
+	tls *peerTLS
+}
+
+// Dial connects to a writer's log.
+func (s raftStream) Dial(addr log.Address, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return dialPeer(ctx, string(addr), peer{role: RoleWriter}, protocolRaft, s.tls)
+}
