@@ -58,8 +58,7 @@ func (c *refCase) identities() (account, issuer, self string) {
 	case "role_session":
 		issuer = r.Issuer
 		if issuer == "" {
-			m := regexp.MustCompile(`^(arn:[^:]*):sts:(:\d+):assumed-role/([^/]+)/`).FindStringSubmatch(r.ARN)
-			if m != nil {
+			if m := refSession.FindStringSubmatch(r.ARN); m != nil {
 				issuer = m[1] + ":iam:" + m[2] + ":role/" + m[3]
 			}
 		}
@@ -72,6 +71,8 @@ func (c *refCase) identities() (account, issuer, self string) {
 	}
 	return r.Account, issuer, r.ARN
 }
+
+var refSession = regexp.MustCompile(`^(arn:[^:]*):sts:(:\d+):assumed-role/([^/]+)/`)
 
 // How strongly a statement of a resource policy names the principal.
 const (
@@ -268,9 +269,9 @@ func refStatement(s map[string]any, c *refCase, variables bool, ctx refContext) 
 // refLinked tells whether an ARN is that of a service-linked role. SCPs and
 // RCPs do not touch those.
 // Organizations User Guide: SCPs; RCPs, resources and entities not restricted.
-func refLinked(arn string) bool {
-	return regexp.MustCompile(`^arn:[^:]*:iam::[^:]*:role/aws-service-role/`).MatchString(arn)
-}
+func refLinked(arn string) bool { return refLinkedRole.MatchString(arn) }
+
+var refLinkedRole = regexp.MustCompile(`^arn:[^:]*:iam::[^:]*:role/aws-service-role/`)
 
 // Services whose resources RCPs reach.
 // Organizations User Guide: List of AWS services that support RCPs.

@@ -65,6 +65,7 @@ func TestGlobals(t *testing.T) {
 		{&user, full, "aws:principaltag/team", []string{"red"}},
 		{&user, full, "aws:principaltag/other", nil},
 		{&user, full, "aws:principaltag/tea", nil},
+		{&user, full, "aws:principaltag/meat", nil},
 		{&user, full, "aws:principalorgid", []string{"o-1"}},
 		{&session, full, "aws:principalorgid", nil},
 		{&user, full, "aws:principalorgpaths", []string{"o-1/r-1/"}},
