@@ -22,11 +22,9 @@ const (
 	stopTimeout  = 30 * time.Second
 )
 
-// cluster is the one that all tests share; each uses names of its own.
-var cluster struct {
-	writ string   // the binary
-	env  []string // what env.sh sets, for clients
-}
+// environment is what env.sh of the cluster sets. All tests share one cluster;
+// each uses names of its own.
+var environment []string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "writ-conformance-")
@@ -52,6 +50,9 @@ func run(m *testing.M, dir string) int {
 		return 1
 	}
 	code := m.Run()
+	if code != 0 {
+		tellLogs(filepath.Join(dir, "cluster"))
+	}
 	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the cluster:", err)
 		return max(code, 1)
@@ -59,15 +60,19 @@ func run(m *testing.M, dir string) int {
 	return code
 }
 
-// start builds writ and runs `writ dev` until it says that it is ready. The
-// function that it returns stops the cluster and waits for its end.
+// start builds writ, or takes the binary that WRIT_BINARY names, and runs `writ
+// dev` until it says that it is ready. The function that it returns stops the
+// cluster and waits for its end.
 func start(ctx context.Context, dir string) (stop func() error, err error) {
-	cluster.writ = filepath.Join(dir, "writ")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", cluster.writ, "../../cmd/writ").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, out)
+	writ := os.Getenv("WRIT_BINARY")
+	if writ == "" {
+		writ = filepath.Join(dir, "writ")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", writ, "../../cmd/writ").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, out)
+		}
 	}
 	data := filepath.Join(dir, "cluster")
-	cmd := exec.Command(cluster.writ, "dev", "--dir", data, "--api", "127.0.0.1:0")
+	cmd := exec.Command(writ, "dev", "--dir", data, "--api", "127.0.0.1:0")
 	var diagnostics bytes.Buffer
 	cmd.Stderr = &diagnostics
 	out, err := cmd.StdoutPipe()
@@ -108,12 +113,27 @@ func start(ctx context.Context, dir string) (stop func() error, err error) {
 		_ = cmd.Process.Kill() // the timeout is what is to be told
 		return nil, fmt.Errorf("writ dev is not ready: %w\n%s", ctx.Err(), diagnostics.String())
 	}
-	cluster.env, err = readEnv(filepath.Join(data, "env.sh"))
+	environment, err = readEnv(filepath.Join(data, "env.sh"))
 	if err != nil {
 		_ = stop() // the first error is what is to be told
 		return nil, err
 	}
 	return stop, nil
+}
+
+// maxLog is how much of a node's log a failed run shows, in bytes.
+const maxLog = 4 << 10
+
+// tellLogs shows the end of every node's log.
+func tellLogs(data string) {
+	files, err := filepath.Glob(filepath.Join(data, "*.log"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		fmt.Fprintf(os.Stderr, "%s: %v\n%s\n", file, err, text[max(0, len(text)-maxLog):])
+	}
 }
 
 // readEnv asks a shell what env.sh sets.
@@ -134,7 +154,7 @@ func readEnv(file string) ([]string, error) {
 // getenv is a variable of env.sh.
 func getenv(t *testing.T, name string) string {
 	t.Helper()
-	for _, v := range cluster.env {
+	for _, v := range environment {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
 			return value
 		}
@@ -155,7 +175,7 @@ func client(t *testing.T, dir, program string, args ...string) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, "HOME="+dir, "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "PYTHONWARNINGS=ignore")
-	cmd.Env = append(cmd.Env, cluster.env...)
+	cmd.Env = append(cmd.Env, environment...)
 	return cmd
 }
 

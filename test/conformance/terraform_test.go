@@ -104,7 +104,7 @@ func TestTerraform(t *testing.T) {
 	w.unchanged()
 	want := map[string]any{
 		"account": "123456789012", "alias": "tf-first", "user": "arn:aws:iam::123456789012:user/tf/tf-ada",
-		"members": []any{"tf-ada", "tf-bot"}, "version": "arn:aws:iam::123456789012:policy/tf/tf-read",
+		"members": []any{"tf-bot", "tf-cy"}, "version": "arn:aws:iam::123456789012:policy/tf/tf-read",
 		"users": []any{"tf-ada"}, "roles": []any{"tf-run"}, "keys": 1.0, "allowed": true,
 		"trust": "arn:aws:iam::123456789012:role/tf/tf-run", "id": true,
 	}

@@ -4,6 +4,7 @@ Prints a JSON list of the operations called.
 """
 import datetime
 import json
+import urllib.request
 
 import boto3
 from botocore.config import Config
@@ -248,8 +249,7 @@ def keys():
         iam.delete_access_key(UserName="b3-ada", AccessKeyId=key)
     fails("InvalidClientTokenId", his_sts.get_caller_identity)
     iam.delete_user_policy(UserName="b3-ada", PolicyName="self")
-    presigned = session.client("sts").generate_presigned_url("get_caller_identity")
-    import urllib.request
+    presigned = session.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
     with urllib.request.urlopen(presigned) as answer:
         assert b":root</Arn>" in answer.read()
 

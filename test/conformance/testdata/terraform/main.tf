@@ -29,13 +29,17 @@ resource "aws_iam_user" "ada" {
   permissions_boundary = aws_iam_policy.boundary.arn
   force_destroy        = true
   tags = {
-    team  = "core"
-    stage = var.stage
+    team = "core"
   }
 }
 
 resource "aws_iam_user" "bot" {
   name = "tf-bot"
+}
+
+resource "aws_iam_user" "cy" {
+  name = "tf-cy"
+  tags = { stage = var.stage }
 }
 
 resource "aws_iam_access_key" "bot" {
@@ -55,7 +59,7 @@ resource "aws_iam_group" "ops" {
 resource "aws_iam_group_membership" "dev" {
   name  = "dev"
   group = aws_iam_group.dev.name
-  users = local.second ? [aws_iam_user.bot.name] : [aws_iam_user.bot.name, aws_iam_user.ada.name]
+  users = local.second ? [aws_iam_user.bot.name] : [aws_iam_user.bot.name, aws_iam_user.cy.name]
 }
 
 resource "aws_iam_user_group_membership" "ada" {
@@ -136,7 +140,7 @@ resource "aws_iam_role" "run" {
     Version = "2012-10-17"
     Statement = [
       { Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ec2.amazonaws.com" } },
-      { Effect = "Allow", Action = "sts:AssumeRole", Principal = { AWS = [aws_iam_user.ada.arn, aws_iam_user.bot.arn, data.aws_caller_identity.me.account_id] } },
+      { Effect = "Allow", Action = "sts:AssumeRole", Principal = { AWS = [aws_iam_user.bot.arn, data.aws_caller_identity.me.account_id] } },
     ]
   })
   tags = { stage = var.stage }
