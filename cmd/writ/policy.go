@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// newPolicy declares the commands on policy documents.
+func newPolicy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Check, test, explain and compare policy documents, without a cluster",
+		Long: `Works on policy documents in files, with the parser and the decisions of a running
+cluster but without one. A file named - is standard input.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			hint := ""
+			if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+				hint = "; did you mean " + strings.Join(names, " or ") + "?"
+			}
+			return usage("`%s` has no command %q%s; see `%[1]s --help`", cmd.CommandPath(), args[0], hint)
+		},
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.AddCommand(newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff(), newPolicyCases())
+	return cmd
+}
+
+// someFiles demands at least one argument.
+func someFiles(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("say which files, or - for standard input; see `%s --help`", cmd.CommandPath())
+	}
+	return nil
+}
+
+// inputs opens the files of a command line.
+type inputs struct {
+	stdin io.Reader
+	used  bool // standard input was opened
+}
+
+// open opens a file, or standard input for "-".
+func (in *inputs) open(name string) (io.ReadCloser, error) {
+	if name != "-" {
+		return os.Open(name)
+	}
+	if in.used {
+		return nil, usage("standard input (-) can be read only once; give the others as files")
+	}
+	in.used = true
+	return io.NopCloser(in.stdin), nil
+}
+
+// text reads a file with a policy. Of one that is too large it reads as much as
+// the parser needs to refuse it.
+func (in *inputs) text(name string) (string, error) {
+	f, err := in.open(name)
+	if err != nil {
+		return "", fmt.Errorf("read a policy: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, policy.MaxDocument+1))
+	if err != nil {
+		return "", fmt.Errorf("read a policy: %w", err)
+	}
+	return string(text), nil
+}
+
+// document reads and parses a policy. The error tells file, line and column.
+func (in *inputs) document(name string) (*policy.Document, error) {
+	text, err := in.text(name)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := policy.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%w", name, err)
+	}
+	return doc, nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+func newPolicyLint() *cobra.Command {
+	var o output
+	var kind string
+	cmd := &cobra.Command{
+		Use:   "lint FILE...",
+		Short: "Find what is wrong, dangerous or needless in policies; exits 4 if there are errors",
+		Long: `Prints what AWS would refuse (code INVALID_POLICY, with AWS's message), and what is wrong,
+dangerous, without effect or needless beyond that, each with file, line and column. The
+codes are those of IAM Access Analyzer where it has the same check.
+
+Types of policies (--type): identity (a managed policy), user, group, role (inline
+policies), boundary, session, trust, resource, scp and rcp. They differ in what they may
+contain and how long they may be.
+
+Exits 4 if there are errors, 1 if a file cannot be read, 0 if there are at most warnings.`,
+		Example: `  writ policy lint policy.json
+  writ policy lint --type trust trust.json
+  aws iam get-role --role-name app --query Role.AssumeRolePolicyDocument | writ policy lint --type trust -
+  writ policy lint *.json --output json | jq -r '.[] | select(.severity == "error") | .file'`,
+		Args: someFiles,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			l, err := newPolicyLinter(cmd, kind)
+			if err != nil {
+				return err
+			}
+			for _, file := range files {
+				l.lint(file)
+			}
+			return l.report(cmd.OutOrStdout(), &o, len(files))
+		},
+	}
+	o.flag(cmd.Flags())
+	cmd.Flags().StringVar(&kind, "type", identityType, "what the policies are for: identity, user, group, role, boundary, session, trust, resource, scp or rcp")
+	return cmd
+}
+
+// identityType is the --type of a managed policy.
+const identityType = "identity"
+
+// policyLinter checks files and counts what it finds.
+type policyLinter struct {
+	in     inputs
+	errs   io.Writer
+	kind   policy.Kind
+	chosen bool // the kind was, by the user
+	known  *policy.Catalogue
+
+	findings []policyFinding
+	count    [policy.Suggestion + 1]int
+	broken   error // of a file that could not be read
+}
+
+// policyFinding is a finding as it is printed. Columns count characters.
+type policyFinding struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity string `json:"severity"`
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+}
+
+func newPolicyLinter(cmd *cobra.Command, kind string) (*policyLinter, error) {
+	l := &policyLinter{
+		in: inputs{stdin: cmd.InOrStdin()}, errs: cmd.ErrOrStderr(),
+		known: policy.BuiltinCatalogue(), findings: []policyFinding{},
+	}
+	var ok bool
+	if l.kind, ok = policy.KindByName(kind); !ok && kind != identityType {
+		return nil, usage("--type is %q; use identity, user, group, role, boundary, session, trust, resource, scp or rcp", kind)
+	}
+	l.chosen = cmd.Flags().Changed("type")
+	return l, nil
+}
+
+func (l *policyLinter) add(file string, f policy.Finding) {
+	l.count[f.Severity]++
+	l.findings = append(l.findings, policyFinding{file, f.Line, f.Column, f.Severity.String(), f.Code, f.Message})
+}
+
+func (l *policyLinter) lint(file string) {
+	text, err := l.in.text(file)
+	if err != nil {
+		l.broken = err
+		fmt.Fprintln(l.errs, "writ:", err)
+		return
+	}
+	var refused *policy.MalformedError
+	doc, err := policy.Parse(text)
+	if err != nil {
+		// Once more, for the message that this kind of policy gets.
+		_, err = policy.ParseValid(text, l.kind)
+	}
+	if errors.As(err, &refused) {
+		message := refused.Message
+		if refused.Detail != "" {
+			message += " (" + refused.Detail + ")"
+		}
+		l.add(file, policy.Finding{
+			Severity: policy.Error, Code: "INVALID_POLICY", Message: message,
+			Position: policy.Position{Line: refused.Line, Column: refused.Column},
+		})
+		return
+	}
+	for _, f := range policy.Lint(doc, l.kind, l.known) {
+		l.add(file, f)
+	}
+	if size := policy.Size(text); size > l.kind.Limit() {
+		err := &policy.SizeError{Kind: l.kind, Size: size, Limit: l.kind.Limit()}
+		l.add(file, policy.Finding{
+			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: doc.Position,
+			Message: fmt.Sprintf("%v; without white space it has %d", err, size),
+		})
+	}
+	if !l.chosen && hasPrincipals(doc) {
+		fmt.Fprintf(l.errs, "writ: %s names principals, which identity policies cannot; if it is a resource or trust policy, say --type resource or --type trust\n", file)
+	}
+}
+
+func hasPrincipals(doc *policy.Document) bool {
+	for i := range doc.Statements {
+		if s := &doc.Statements[i]; s.Principal != nil || s.NotPrincipal != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// report prints the findings and returns how the command ends.
+func (l *policyLinter) report(out io.Writer, o *output, files int) error {
+	if o.json() {
+		if err := printJSON(out, l.findings); err != nil {
+			return err
+		}
+	} else {
+		if err := l.print(out, files); err != nil {
+			return err
+		}
+	}
+	switch {
+	case l.broken != nil:
+		return &exit{code: exitError}
+	case l.count[policy.Error] > 0:
+		return &exit{code: exitDenied}
+	}
+	return nil
+}
+
+func (l *policyLinter) print(out io.Writer, files int) error {
+	var b strings.Builder
+	for _, f := range l.findings {
+		fmt.Fprintf(&b, "%s:%d:%d: %s %s: %s\n", f.File, f.Line, f.Column, f.Severity, f.Code, f.Message)
+	}
+	fmt.Fprintf(&b, "%s: %s, %s, %s, %s\n", counted(files, "file"),
+		counted(l.count[policy.Error], "error"), counted(l.count[policy.SecurityWarning], "security warning"),
+		counted(l.count[policy.Warning], "warning"), counted(l.count[policy.Suggestion], "suggestion"))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
