@@ -112,11 +112,11 @@ func discard(answer *http.Response) {
 // headers and host, which its signature covers, and what this node knows of it.
 func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.Forwarded) error {
 	answer, err := f.do(r.Context(), func(addr string) (*http.Request, error) {
-		out, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+addr+r.URL.RequestURI(), bytes.NewReader(what.Body))
+		out, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+addr, bytes.NewReader(what.Body))
 		if err != nil {
 			return nil, fmt.Errorf("forward the request: %w", err)
 		}
-		out.URL.Opaque = "//" + addr + r.RequestURI // the target as it was sent: the signature covers it
+		out.URL.Path, out.URL.RawPath, out.URL.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
 		out.Header = r.Header.Clone()
 		out.Host = r.Host
 		out.ContentLength = int64(len(what.Body))

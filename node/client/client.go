@@ -289,6 +289,12 @@ func (c *Client) Cluster(ctx context.Context) (*Cluster, error) {
 	return &s, c.do(ctx, http.MethodGet, "/v1/cluster", nil, Freshness{Consistency: "any"}, &s)
 }
 
+// Local asks what the node itself has, whether or not anybody leads.
+func (c *Client) Local(ctx context.Context) (*Cluster, error) {
+	var s Cluster
+	return &s, c.do(ctx, http.MethodGet, "/v1/cluster?local", nil, Freshness{Consistency: "any"}, &s)
+}
+
 // do sends a request until an answer comes that is not temporary trouble. All
 // requests of this API may be repeated.
 func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
