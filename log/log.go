@@ -27,14 +27,15 @@ const entriesFile = "raft.db"
 // Log is a writer's end of the Raft log. Its methods may be called from any
 // number of goroutines.
 type Log struct {
-	config Config
-	id     string
-	fail   *failure
-	store  *store.Store
-	disk   *raftboltdb.BoltStore
-	fsm    *fsm
-	raft   *raft.Raft
-	room   room
+	config    Config
+	id        string
+	fail      *failure
+	store     *store.Store
+	disk      *raftboltdb.BoltStore
+	fsm       *fsm
+	transport raft.Transport
+	raft      *raft.Raft
+	room      room
 
 	running    atomic.Bool        // Raft's goroutines run; see latching
 	closing    chan struct{}      // closed when Close begins
@@ -64,7 +65,7 @@ func Open(c Config) (*Log, error) {
 		closing: make(chan struct{}), leadership: make(chan Leadership), gapped: make(chan struct{}, 1), filled: make(chan struct{}),
 	}
 	if err := l.open(); err != nil {
-		return nil, fmt.Errorf("open log %s: %w", c.Dir, errors.Join(err, l.closeFiles()))
+		return nil, fmt.Errorf("open log %s: %w", c.Dir, errors.Join(err, l.release()))
 	}
 	return l, nil
 }
@@ -131,8 +132,9 @@ func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 	if err != nil {
 		return err
 	}
+	l.transport = l.config.transport()
 	err = contain(func() error { // Raft panics on an entry that it cannot read
-		l.raft, err = raft.NewRaft(l.config.raft(l.id, notify), l.fsm, entries, disk, snapshots, l.config.transport())
+		l.raft, err = raft.NewRaft(l.config.raft(l.id, notify), l.fsm, entries, disk, snapshots, l.transport)
 		return err
 	})
 	switch failed := l.fail.latched(); {
@@ -217,19 +219,25 @@ func (l *Log) Close(ctx context.Context) error {
 	}
 	l.stop()
 	l.background.Wait()
-	return errors.Join(err, l.closeFiles())
+	return errors.Join(err, l.release())
 }
 
-// closeFiles closes what is open.
-func (l *Log) closeFiles() error {
-	var err error
+// release closes what is open: connections and files.
+func (l *Log) release() error {
+	var errs []error
+	if t, ok := l.transport.(raft.WithClose); ok {
+		errs = append(errs, t.Close())
+	}
+	if t, ok := l.transport.(*raft.NetworkTransport); ok {
+		t.CloseStreams() // Close leaves the connections to others open
+	}
 	if l.store != nil {
-		err = l.store.Close()
+		errs = append(errs, l.store.Close())
 	}
 	if l.disk != nil {
-		err = errors.Join(err, l.disk.Close())
+		errs = append(errs, l.disk.Close())
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // within runs f and returns when it does, or with an error when ctx ends first.
