@@ -95,16 +95,18 @@ type Status struct {
 	// Former says that readers removed before this leader took over may be pending
 	// too; nobody knows their names.
 	Former bool
-	// WorstCase is how long it takes, at most, until nobody is pending, not counting
-	// the time for one entry in the log. With Scope.Count there may be no bound.
+	// WorstCase is how long, at most, any reader may still answer as fresh from
+	// before the position. What the leader knows can come later: a reader that
+	// restarts is pending again until it has reported, or its window is over. With
+	// Scope.Count there may be no bound.
 	WorstCase time.Duration
 	Bounded   bool
 	// Roster is the position of the roster that the readers were taken from.
 	Roster event.Position
 	// Floor is the highest position for which "everywhere" is in the log.
 	Floor event.Position
-	// Settled says that nobody is pending, or enough readers show the position. If
-	// State is not yet "everywhere", then a tick must end first: NextTick says when.
+	// Settled says that nobody is pending, or that enough readers show the position.
+	// If State is not yet "everywhere", then a tick must end first, see NextTick.
 	Settled bool
 	// Changes says when the status changes with nothing but time, on the clock that
 	// the driver gave; false: only with a tick, or a view of the state machine.
@@ -144,45 +146,68 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 	return s, nil
 }
 
-// classify fills in who is where, and how long that can last.
+// proven says whether a fence of this leader, or the floor in the log, covers r.
+// Of what is above, a deposed leader may know nothing: its successor may have
+// granted leases below r. A successor's leases are never below what was proven,
+// as its floor is the head that it found.
+func (t *Tracker) proven(r event.Position) bool {
+	return r <= max(t.fenced, t.view.Floor) || !t.broken.keeps(ruleProven)
+}
+
+// classify fills in who is where, and how long that can last. If nothing but a
+// proof is missing, it asks for a fence.
 func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	t.forgetGone(now)
-	declared := s.Position <= t.view.Floor
+	r, proven := s.Position, t.proven(s.Position)
 	committed := now
-	if k, ok := t.marks.reaching(s.Position); ok {
+	if k, ok := t.marks.reaching(r); ok {
 		committed = k.since.Monotonic
 	}
-	s.Bounded = true
-	pending := func(until, worst time.Duration) {
-		s.WorstCase = max(s.WorstCase, worst-now)
-		if !s.HasChanges || until < s.Changes {
-			s.Changes, s.HasChanges = until, true
-		}
-	}
+	missing := 0 // readers that only a proof is missing for
 	for i, m := range slices.Concat(t.members, t.gone) {
 		registered := i < len(t.members)
+		if !scope.selects(m) || !registered && t.replaced(m, scope) {
+			continue
+		}
+		settled := r <= t.view.Floor || t.settled(m, r, now)
 		switch {
-		case !scope.selects(m) || !registered && t.replaced(m, scope):
-		case t.shows(m, s.Position, now):
+		case t.shows(m, r, now):
 			s.VisibleOn = append(s.VisibleOn, m.Name)
-		case declared || t.settled(m, s.Position, now):
+		case settled && proven:
 			s.Fenced = append(s.Fenced, m.Name)
 		default:
 			s.Pending = append(s.Pending, m.Name)
-			until := t.released(m)
-			worst := until
-			if registered && !m.Draining && t.threshold(m) < s.Position {
-				worst = max(worst, committed+t.window(t.params.Lease(m.Class)))
+			if settled {
+				missing++
+				break
 			}
-			pending(until, worst)
+			s.changes(t.released(m))
+			s.WorstCase = max(s.WorstCase, t.released(m)-now)
+		}
+		// Until the floor has risen, any reader may get a lease below r, even one that
+		// showed r and then stepped back; but none that outlasts this.
+		if !proven || registered && !m.Draining && t.threshold(m) < r {
+			s.WorstCase = max(s.WorstCase, committed+t.window(t.params.Lease(m.Class))-now)
 		}
 	}
-	if t.former && now < t.grace && !declared {
+	s.Bounded = true
+	if t.former && now < t.grace && r > t.view.Floor {
 		s.Former = true
-		pending(t.grace, t.grace)
+		s.changes(t.grace)
+		s.WorstCase = max(s.WorstCase, t.grace-now)
+	}
+	if missing > 0 && missing == len(s.Pending) && !s.Former {
+		t.fenceAsked = true
 	}
 	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending} {
 		slices.Sort(names)
+	}
+}
+
+// changes notes that the status changes at a time, if nothing does before.
+func (s *Status) changes(at time.Duration) {
+	if !s.HasChanges || at < s.Changes {
+		s.Changes, s.HasChanges = at, true
 	}
 }
 
@@ -203,12 +228,6 @@ func (t *Tracker) settle(s *Status, now time.Duration, scope *Scope) {
 		if r <= t.view.Floor || !t.broken.keeps(ruleDurable) {
 			s.State = StateEverywhere
 		}
-		return
-	}
-	// A later leader's leases are not known here, but they cover its head when it
-	// took over, so everything that this leader ever proved to be committed.
-	if r > max(t.fenced, t.view.Floor) && t.broken.keeps(ruleScopeFence) {
-		t.fenceAsked = true
 		return
 	}
 	s.State = StateEverywhere

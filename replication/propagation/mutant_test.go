@@ -32,9 +32,9 @@ func TestMutants(t *testing.T) {
 		{"view pinned before the check", ruleCheckFirst | ruleReported, "P5", func(f *simFaults) { f.rebuild, f.cut = 0, 0.5 }},
 
 		{"fence of another term", ruleTerm, "P5", func(f *simFaults) { f.elect, f.deaf = 0.3, 1 }},
-		{"floor not in the log", ruleDurable, "P5", nil},
+		{"floor not in the log", ruleDurable | ruleProven, "P5", nil},
 		{"floor forgotten by the next leader", ruleDurable, "I11", nil},
-		{"scope without a fence", ruleScopeFence, "P5", nil},
+		{"scope beyond the last fence", ruleProven, "P5", nil},
 		{"scope without a floor", ruleScopeFloor, "P5", func(f *simFaults) { f.restart, f.cut = 0.3, 0.5 }},
 		{"lag not counted", ruleLag, "P6", nil},
 		{"removed before the term", ruleFormer, "P5", func(f *simFaults) { f.roster, f.elect, f.cut = 0.3, 0.2, 0.5 }},

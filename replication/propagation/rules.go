@@ -37,8 +37,8 @@ const (
 	ruleTerm
 	// "Everywhere" is answered when the floor is in the log, not before.
 	ruleDurable
-	// A scoped "everywhere" speaks only of what a fence of its own leader covers.
-	ruleScopeFence
+	// A leader says that readers are fenced only from what a fence of its own covers.
+	ruleProven
 	// A scoped "everywhere" binds the readers it spoke of.
 	ruleScopeFloor
 	// A lease ends one window after the commit of what its holder lacked.

@@ -2,6 +2,7 @@ package propagation
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -331,21 +332,23 @@ func (s *simulation) serveWaits(l *simLeader) {
 	})
 }
 
-// checkWorst holds a leader to the worst case that it told first, in weather in
-// which an entry takes no time to speak of.
+// checkWorst holds a leader to the worst case that it told first: after it, no
+// reader may answer as leased from before the position.
 func (s *simulation) checkWorst(l *simLeader, w *wait) {
-	f := s.faults
-	if s.healed || f.slow+f.pause+f.suspend+f.roster > 0 || w.scope.Count > 0 {
-		return
-	}
-	now := s.clocks(l.host).Monotonic
-	st, err := l.tracker.Everywhere(s.clocks(l.host), w.position, w.scope)
+	now := s.clocks(l.host)
+	st, err := l.tracker.Everywhere(now, w.position, w.scope)
 	switch {
-	case err != nil || st.State == StateUnknown:
+	case err != nil || st.State == StateUnknown || !w.scope.all():
 	case w.worst == 0:
-		w.worst = now + st.WorstCase
-	case !st.Settled && now > w.worst+50*time.Millisecond:
-		s.fail("P6", "term %d has not settled %d, %v after the worst case that it told", l.term, w.position, now-w.worst)
+		w.worst = now.Monotonic + st.WorstCase
+		s.wake(l, st.WorstCase)
+	case now.Monotonic > w.worst:
+		for _, r := range s.readers {
+			c, err := r.published.Check(s.clocks(r.host)).Cover(r.applied, Ask{Mode: ModeAny})
+			if r.up && err == nil && c.Freshness == Leased && r.applied < w.position {
+				s.fail("P6", "%s answers as leased from %d, after the worst case for %d that term %d told", r.name, r.applied, w.position, l.term)
+			}
+		}
 	}
 }
 
@@ -393,17 +396,7 @@ func (s *simulation) register(v *Roster, name string) {
 		class = ClassTight
 	}
 	v.Members = append(v.Members, Member{Name: name, Region: s.region(), Class: class, Registered: v.At})
-	slices.SortFunc(v.Members, func(a, b Member) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(v.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (s *simulation) region() string { return []string{"eu", "us"}[s.rng.IntN(2)] }
-
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
