@@ -141,8 +141,6 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	case KindFork, KindDiverged, KindWrongIncarnation:
 		l.Quarantine(a.Kind)
 		return true
-	case KindNotLeader, KindBusy:
-		return true // nothing was fenced: there is no head
 	case KindOpen:
 		l.session, l.pause = a.Session, pauseNone
 	case KindGrant:
@@ -152,6 +150,9 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	case KindUnregistered:
 		l.pause = pausePeriod
 		l.change(func(s *Snapshot) { s.duration = 0 })
+	case KindBehind, KindStale:
+	default:
+		return true // NOT_LEADER, BUSY, or not known here: a head that no fence bears
 	}
 	l.learn(asked.anchor, a.Head.Position)
 	return true

@@ -54,9 +54,9 @@ func (s *Snapshot) Remaining(now Clocks) time.Duration {
 // Valid says whether the lease is in force.
 func (s *Snapshot) Valid(now Clocks) bool { return s.Remaining(now) > 0 }
 
-// StalenessBound is a time for which position at, or what follows it, was the
-// newest at the latest: what at lacks was committed no longer ago. False: nothing
-// is known, as every known head is above at.
+// StalenessBound bounds how long ago a view at a position was the newest: what it
+// lacks was committed no longer ago than that. False: there is no bound, as every
+// known head is above the position.
 func (s *Snapshot) StalenessBound(now Clocks, at event.Position) (time.Duration, bool) {
 	if s == nil {
 		return 0, false
