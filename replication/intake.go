@@ -10,8 +10,12 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 )
 
-// intakeChunks bounds what was received but not yet applied.
-const intakeChunks = 16
+const (
+	// intakeChunks bounds what was received but not yet applied.
+	intakeChunks = 16
+	// smallChunk is up to how many batches are decoded where they were received.
+	smallChunk = 4
+)
 
 // feed is one attempt to receive batches in order, from the stream or a tail. It
 // ends with its first failure; what it brought after that is not looked at.
@@ -71,13 +75,20 @@ func (f *Follower) flush(ctx context.Context, from *feed) {
 	}
 }
 
-// enqueue has a chunk decoded beside the others. At most intakeChunks and one are
-// under way, because each has a place in the queue or is the one being applied.
+// enqueue has a chunk decoded beside the others; a small one is decoded at once,
+// because handing it over takes longer. At most intakeChunks and one are under way:
+// each has a place in the queue or is the one being applied.
 func (f *Follower) enqueue(ctx context.Context, c *chunk) (*chunk, error) {
 	c.decoded, c.applied = make(chan struct{}), make(chan struct{})
+	small := len(c.bytes) <= smallChunk
+	if small {
+		c.decode()
+	}
 	select {
 	case f.intake <- c:
-		go c.decode()
+		if !small {
+			go c.decode()
+		}
 		return c, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

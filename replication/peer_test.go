@@ -173,31 +173,24 @@ func TestNobodyToAsk(t *testing.T) {
 	}
 }
 
-// TestBackfill fetches a gap of more than one run, from the newest backwards, from
-// the one writer that has it.
-func TestBackfill(t *testing.T) {
+// TestFetch reads a run from the one writer that has it.
+func TestFetch(t *testing.T) {
 	h := newHistory(t, "aa")
 	h.grow(t, FetchCount+1000)
 	lacking := copyOf(t, h)
 	lacking.forget(FetchCount)
 	s := sourceOf(t, newWriter(t, lacking), newWriter(t, h))
-	next := h.Last().Position
-	err := s.Backfill(t.Context(), h.Cluster(), 10, next, func(run [][]byte) error {
-		first := next - event.Position(len(run)) + 1
+	for range 2 { // whichever is asked first
+		run, err := s.Fetch(t.Context(), h.Cluster(), 10, FetchCount+9)
+		if err != nil || len(run) != FetchCount {
+			t.Fatal(len(run), err)
+		}
 		for i, b := range run {
-			if !bytes.Equal(b, h.batches[int(first)-1+i]) {
-				t.Fatalf("batch %d differs", int(first)+i)
+			if !bytes.Equal(b, h.batches[9+i]) {
+				t.Fatalf("batch %d differs", 10+i)
 			}
 		}
-		next = first - 1
-		return nil
-	})
-	if err != nil || next != 9 {
-		t.Error(next, err)
-	}
-	full := errors.New("disk full")
-	if err := s.Backfill(t.Context(), h.Cluster(), 10, 20, func([][]byte) error { return full }); !errors.Is(err, full) {
-		t.Error(err)
+		s.rotate()
 	}
 	for _, bounds := range [][2]event.Position{{5, 4}, {1, FetchCount + 1}} {
 		if _, err := s.Fetch(t.Context(), h.Cluster(), bounds[0], bounds[1]); err == nil {

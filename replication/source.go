@@ -325,27 +325,6 @@ func (s *Source) Fetch(ctx context.Context, c identity.Cluster, from, to event.P
 // FetchCount is how many batches Fetch returns at most.
 const FetchCount = 4096
 
-// Backfill fetches the batches from..to in runs, from the newest backwards, so
-// that put can prove each run by the hash that its successor names before it keeps
-// it. It ends with the first error.
-func (s *Source) Backfill(ctx context.Context, c identity.Cluster, from, to event.Position, put func([][]byte) error) error {
-	for to >= from {
-		first := from
-		if to-from >= FetchCount {
-			first = to - FetchCount + 1
-		}
-		batches, err := s.Fetch(ctx, c, first, to)
-		if err != nil {
-			return fmt.Errorf("backfill %d to %d: %w", first, to, err)
-		}
-		if err := put(batches); err != nil {
-			return fmt.Errorf("backfill %d to %d: %w", first, to, err)
-		}
-		to = first - 1
-	}
-	return nil
-}
-
 // Snapshot reads the state of a writer, proved by its own digest, preferably of
 // one that does not lead. The snapshot must be of the cluster, unless c names none;
 // its incarnation may be another than c's, because that is what a reader of a

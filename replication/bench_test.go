@@ -1,0 +1,294 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+const replayed = 200_000 // batches of one event each
+
+// grown is made once: it takes longer than what is measured with it.
+var grown = sync.OnceValue(func() *history {
+	h := newHistory(new(testing.B), "aa")
+	h.grow(new(testing.B), replayed)
+	return h
+})
+
+// following runs what a follower needs to apply, from the first batch on.
+func following(b *testing.B, h *history, cfg FollowerConfig) (*Follower, *sink) {
+	s := newSink()
+	s.append(b, h.batches[0])
+	cfg.Sink, cfg.Logger = s, quiet
+	f := NewFollower(cfg)
+	f.settle(s.Snapshot())
+	run(b, f.applyAll)
+	return f, s
+}
+
+func perSecond(b *testing.B, n int) {
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkReplayStream is a follower that catches up from the stream, and beside
+// it a consumer that does nothing with what it gets.
+func BenchmarkReplayStream(b *testing.B) {
+	h := grown()
+	br := startBroker(b)
+	l := publisherLink(b, br)
+	cfg := streamConfig(h.Cluster(), 1, 1)
+	if _, err := l.js.CreateStream(b.Context(), cfg); err != nil {
+		b.Fatal(err)
+	}
+	js, err := jetstream.New(l.conn, jetstream.WithPublishAsyncMaxPending(window))
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := &sending{js: js, subject: cfg.Subjects[0], next: 1}
+	for w.next <= h.Last().Position {
+		if err := w.fill(h); err != nil {
+			b.Fatal(err)
+		}
+		acked, failed := w.oldest()
+		select {
+		case ack := <-acked:
+			err = w.acknowledged(ack)
+		case err = <-failed:
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+
+	b.Run("bare", func(b *testing.B) {
+		l := followerLink(b, br)
+		await(b, "connected", l.Connected)
+		for b.Loop() {
+			consumer, err := l.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
+				AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			n, done := 0, make(chan struct{})
+			consuming, err := consumer.Consume(func(jetstream.Msg) {
+				if n++; n == replayed {
+					close(done)
+				}
+			}, jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes))
+			if err != nil {
+				b.Fatal(err)
+			}
+			<-done
+			consuming.Stop()
+		}
+		perSecond(b, replayed)
+	})
+	b.Run("follower", func(b *testing.B) {
+		link := followerLink(b, br)
+		await(b, "connected", link.Connected)
+		for b.Loop() {
+			f, s := following(b, h, FollowerConfig{Link: link, Source: sourceOf(b)})
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				f.follow(ctx)
+			}()
+			s.wait(b, h)
+			cancel()
+			<-ended
+		}
+		perSecond(b, replayed)
+	})
+}
+
+// BenchmarkReplayHTTP is a follower that catches up from a writer's event tail.
+func BenchmarkReplayHTTP(b *testing.B) {
+	h := grown()
+	source := sourceOf(b, newWriter(b, h))
+	for b.Loop() {
+		f, s := following(b, h, FollowerConfig{Source: source})
+		if err := f.tail(b.Context(), 0); err != nil {
+			b.Fatal(err)
+		}
+		s.wait(b, h)
+	}
+	perSecond(b, replayed)
+}
+
+// BenchmarkApply is the part of a replay that no second processor can take over.
+func BenchmarkApply(b *testing.B) {
+	h := grown()
+	var batches []*event.Batch
+	for _, encoded := range h.batches {
+		batch, err := wire.DecodeBatch(encoded)
+		if err != nil {
+			b.Fatal(err)
+		}
+		batches = append(batches, batch)
+	}
+	for b.Loop() {
+		s := newSink()
+		for chunk := range slices.Chunk(batches, chunkBatches) {
+			if err := s.Apply(chunk); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	perSecond(b, replayed)
+}
+
+// BenchmarkBootstrap is a follower that starts from nothing, and one that starts
+// from a checkpoint.
+func BenchmarkBootstrap(b *testing.B) {
+	h := grown()
+	source := sourceOf(b, newWriter(b, h))
+	b.Run("snapshot", func(b *testing.B) {
+		for b.Loop() {
+			s := newSink()
+			f := NewFollower(FollowerConfig{Sink: s, Source: source, Logger: quiet})
+			f.settle(s.Snapshot())
+			if err := f.begin(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			s.wait(b, h)
+		}
+		perSecond(b, replayed)
+	})
+	b.Run("checkpoint", func(b *testing.B) {
+		dir := b.TempDir()
+		state, header := h.Snapshot()
+		if err := writeCheckpoint(dir, state, header.Head); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			s := newSink()
+			f := NewFollower(FollowerConfig{Sink: s, Source: source, Dir: dir, Logger: quiet})
+			f.settle(s.Snapshot())
+			if err := f.begin(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			s.wait(b, h)
+		}
+		perSecond(b, replayed)
+	})
+}
+
+// BenchmarkLatency is the time from a commit until a follower has applied it, at
+// 1,000 commits a second, beside the time from a publish to a consumer over the same
+// NATS. WRIT_BENCH_BROKERS=3 runs it over a cluster.
+func BenchmarkLatency(b *testing.B) {
+	const rate, warm, measured = 1000, 1000, 9000
+	br := startBroker(b)
+	publisher, follower := publisherLink(b, br), followerLink(b, br)
+	replicas := 1
+	if os.Getenv("WRIT_BENCH_BROKERS") == "3" {
+		replicas = 3
+	}
+	report := func(b *testing.B, took []time.Duration) {
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+		b.ReportMetric(0, "ns/op")
+	}
+	// drive calls send for 1, 2, ... on time and returns when which was sent.
+	drive := func(send func(n int)) []time.Time {
+		sent := make([]time.Time, warm+measured)
+		tick := time.NewTicker(time.Second / rate)
+		defer tick.Stop()
+		for n := range sent {
+			<-tick.C
+			sent[n] = time.Now()
+			send(n)
+		}
+		return sent
+	}
+	took := func(sent, got []time.Time) (took []time.Duration) {
+		for n := warm; n < len(sent); n++ {
+			took = append(took, got[n].Sub(sent[n]))
+		}
+		return took
+	}
+
+	b.Run("bare", func(b *testing.B) {
+		cfg := streamConfig(identity.Cluster{ID: "bare", Incarnation: fmt.Sprint(time.Now().UnixNano())}, replicas, 1)
+		if _, err := publisher.js.CreateStream(b.Context(), cfg); err != nil {
+			b.Fatal(err)
+		}
+		await(b, "connected", follower.Connected)
+		consumer, err := follower.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
+			AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		got, done := make([]time.Time, 0, warm+measured), make(chan struct{})
+		consuming, err := consumer.Consume(func(jetstream.Msg) {
+			if got = append(got, time.Now()); len(got) == warm+measured {
+				close(done)
+			}
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer consuming.Stop()
+		payload := grown().batches[1]
+		sent := drive(func(int) {
+			if _, err := publisher.js.PublishMsgAsync(&nats.Msg{Subject: cfg.Subjects[0], Data: payload}); err != nil {
+				b.Fatal(err)
+			}
+		})
+		<-done
+		report(b, took(sent, got))
+	})
+	b.Run("writ", func(b *testing.B) {
+		h := newHistory(b, fmt.Sprint(time.Now().UnixNano())) // another stream each time
+		p := publisherOf(publisher, h)
+		p.cfg.Replicas = replicas
+		run(b, p.Run)
+		s := &timedSink{sink: newSink()}
+		f, _ := startFollower(b, FollowerConfig{Sink: s, Source: sourceOf(b, newWriter(b, h)), Link: follower})
+		h.grow(b, 1)
+		await(b, "streaming", func() bool { return f.Status().Mode == Streaming })
+		first := h.Last().Position + 1
+		s.got = make([]time.Time, warm+measured)
+		s.first = first
+		sent := drive(func(int) { h.grow(b, 1) })
+		s.wait(b, h)
+		report(b, took(sent, s.got))
+		if f.Status().Mode != Streaming || f.Status().Bootstraps != 1 {
+			b.Errorf("%+v", f.Status())
+		}
+	})
+}
+
+// timedSink notes when each position was applied.
+type timedSink struct {
+	*sink
+	first event.Position
+	got   []time.Time
+}
+
+func (s *timedSink) Apply(batches []*event.Batch) error {
+	err := s.sink.Apply(batches)
+	for _, b := range batches {
+		if s.got != nil && b.Position >= s.first {
+			s.got[b.Position-s.first] = time.Now()
+		}
+	}
+	return err
+}
