@@ -227,7 +227,7 @@ func (e *evaluation) layer(l Layer) (denied bool, allows grant) {
 // principal more strongly than best. It returns the strongest.
 func (e *evaluation) ask(s *Set, best grant) (denied bool, allows grant) {
 	x := &s.index
-	if denied, best = e.run(x, x.always, best); denied || len(x.services) == 0 {
+	if denied, best = e.run(x, x.always, best); denied || x.services == 0 {
 		return denied, best
 	}
 	for found, rest := e.action.next(x.group(&e.action)); found != nil; found, rest = e.action.next(rest) {

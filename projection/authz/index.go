@@ -16,23 +16,24 @@ import (
 // entries of one service stand together, so that a search touches little
 // memory and skips other services at once.
 type index struct {
-	services []service // sorted by hash
-	entries  []entry   // grouped by service, in a group sorted by head
+	// entries begin with one for each service, sorted by hash, whose run is of
+	// entries. Those follow, grouped by service, in a group sorted by head.
+	// (One slice, because every slice costs a decision a cache miss.)
+	entries  []entry
+	services uint32
+	always   run
 	// statements stand in runs, each with its Deny statements first: those
 	// that can apply to any service ("*", NotAction), then a run an entry.
 	statements []*policy.Statement
 	// names belong to statements; nil in sets without principals.
-	names  []*names
-	always run
+	names []*names
 }
 
 // run is a stretch of statements: Deny from first, Allow from allow, up to end.
 type run struct{ first, allow, end uint32 }
 
-// service is where the entries of one service are.
-type service struct{ hash, first, end uint32 }
-
-// entry is the run of the statements that share the head of a pattern.
+// entry is the run of the statements that share the head of a pattern, or of
+// the entries that share a service.
 type entry struct {
 	head head
 	run  run
@@ -58,7 +59,7 @@ const (
 
 // actionHash is the action of a request, hashed for every index.
 type actionHash struct {
-	service uint32 // of "s3:"
+	service head   // of "s3:", with length 0
 	length  uint32 // of the name, at most maxPrefix
 	// name[n] is of the service and the first n bytes of the name, and
 	// name[exactLength] of all of it.
@@ -90,7 +91,7 @@ func (a *actionHash) hash(action string) {
 			break
 		}
 	}
-	a.service, a.name[0] = h, h
+	a.service, a.name[0] = head(h), h
 	for ; i < len(action); i++ {
 		h = hashByte(h, action[i])
 		if a.length < maxPrefix {
@@ -112,19 +113,26 @@ func (a *actionHash) has(h head) bool {
 
 // group returns the entries of the action's service.
 func (x *index) group(a *actionHash) []entry {
-	low, high := 0, len(x.services)
+	services := x.entries[:x.services]
+	i := search(services, a.service)
+	if i == len(services) || services[i].head != a.service {
+		return nil
+	}
+	return x.entries[services[i].run.first:services[i].run.end]
+}
+
+// search returns the first of sorted entries that is not before a head.
+func search(entries []entry, h head) int {
+	low, high := 0, len(entries)
 	for low < high {
 		middle := int(uint(low+high) >> 1)
-		if x.services[middle].hash < a.service {
+		if entries[middle].head < h {
 			low = middle + 1
 		} else {
 			high = middle
 		}
 	}
-	if low == len(x.services) || x.services[low].hash != a.service {
-		return nil
-	}
-	return x.entries[x.services[low].first:x.services[low].end]
+	return low
 }
 
 // next returns the first entry of a group that can match, and those behind it;
@@ -157,16 +165,7 @@ func (a *actionHash) skip(group []entry) []entry {
 	case want < group[0].head:
 		want = makeHead(length+1, 0)
 	}
-	low, high := 0, len(group)
-	for low < high {
-		middle := int(uint(low+high) >> 1)
-		if group[middle].head < want {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return group[low:]
+	return group[search(group, want):]
 }
 
 // indexBuilder collects statements for an index.
@@ -175,7 +174,7 @@ type indexBuilder struct{ keyed []keyed }
 // keyed is a statement under the head of one of its patterns.
 type keyed struct {
 	any       bool // of any service
-	service   uint32
+	service   head
 	head      head
 	statement *policy.Statement
 }
@@ -229,10 +228,15 @@ func compareKeyed(a, b keyed) int {
 func (b *indexBuilder) index(principals bool) index {
 	slices.SortStableFunc(b.keyed, compareKeyed)
 	var x index
+	var services, entries []entry
 	compiled := map[*policy.Statement]*names{}
 	for i := range b.keyed {
 		k := &b.keyed[i]
-		r := x.runOf(k)
+		r := &x.always
+		if !k.any { // those come first
+			services, entries = k.open(services, entries, uint32(i))
+			r = &entries[len(entries)-1].run
+		}
 		r.end++
 		if k.statement.Effect == policy.Deny {
 			r.allow++
@@ -245,26 +249,27 @@ func (b *indexBuilder) index(principals bool) index {
 			x.names = append(x.names, compiled[k.statement])
 		}
 	}
-	x.services, x.entries = slices.Clip(x.services), slices.Clip(x.entries)
+	x.services = uint32(len(services))
+	for i := range services {
+		services[i].run.first += x.services
+		services[i].run.end += x.services
+	}
+	x.entries = slices.Concat(services, entries)
 	x.statements, x.names = slices.Clip(x.statements), slices.Clip(x.names)
 	return x
 }
 
-// runOf returns the run at the end of the statements that k belongs to, and
-// makes it where there is none.
-func (x *index) runOf(k *keyed) *run {
-	if k.any {
-		return &x.always // sorted to the front
+// open adds the service and the entry of k, whose run begins at a statement,
+// unless they are the last ones already.
+func (k *keyed) open(services, entries []entry, at uint32) (s, e []entry) {
+	n := uint32(len(entries))
+	newService := n == 0 || services[len(services)-1].head != k.service
+	if newService {
+		services = append(services, entry{head: k.service, run: run{first: n, end: n}})
 	}
-	if n := len(x.services); n == 0 || x.services[n-1].hash != k.service {
-		first := uint32(len(x.entries))
-		x.services = append(x.services, service{hash: k.service, first: first, end: first})
+	if newService || entries[n-1].head != k.head {
+		entries = append(entries, entry{head: k.head, run: run{at, at, at}})
+		services[len(services)-1].run.end++
 	}
-	s := &x.services[len(x.services)-1]
-	if s.first == s.end || x.entries[s.end-1].head != k.head {
-		at := uint32(len(x.statements))
-		x.entries = append(x.entries, entry{head: k.head, run: run{at, at, at}})
-		s.end++
-	}
-	return &x.entries[s.end-1].run
+	return services, entries
 }

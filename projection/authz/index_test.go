@@ -101,7 +101,7 @@ func TestIndexPutsDenyFirst(t *testing.T) {
 		{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*"},
 		{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","NotAction":"ec2:*","Resource":"*"}]}`)
 	x := NewSet(Policy{Document: doc}).index
-	for _, r := range []run{x.always, x.entries[0].run} {
+	for _, r := range []run{x.always, x.entries[x.services].run} {
 		if r.allow != r.first+1 || r.end != r.first+2 ||
 			x.statements[r.first].Effect != policy.Deny || x.statements[r.allow].Effect != policy.Allow {
 			t.Errorf("run %+v is not one Deny, one Allow", r)

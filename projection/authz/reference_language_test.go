@@ -413,12 +413,12 @@ func refNumber(s string) *big.Rat {
 	return r
 }
 
-// refTime: a W3C profile of ISO 8601, or seconds since 1970.
+// refTime: a W3C profile of ISO 8601, or seconds since 1970 in digits.
 func refTime(s string) (time.Time, bool) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && len(s) != 4 {
-		return time.Unix(n, 0), true
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil {
+		return time.Unix(int64(n), 0), true
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, true
 		}
