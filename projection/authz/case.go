@@ -23,7 +23,7 @@ type Case struct {
 
 	IdentityPolicies      []json.RawMessage   `json:"identity_policies"`
 	PermissionsBoundaries []json.RawMessage   `json:"permissions_boundaries"`
-	SessionPolicies       []json.RawMessage   `json:"session_policies"` // nil: none passed
+	SessionPolicies       []json.RawMessage   `json:"session_policies"` // none: none passed
 	SCPs                  [][]json.RawMessage `json:"scps"`
 	RCPs                  [][]json.RawMessage `json:"rcps"`
 	ResourcePolicy        json.RawMessage     `json:"resource_policy"`
@@ -110,7 +110,7 @@ func (c *Case) prepare() (*Prepared, *Request, error) {
 	for i := range c.PermissionsBoundaries {
 		layers.Boundaries = append(layers.Boundaries, b.set("permissions_boundaries", c.PermissionsBoundaries[i:i+1], NewSet))
 	}
-	if c.SessionPolicies != nil {
+	if len(c.SessionPolicies) > 0 {
 		layers.Session = b.set("session_policies", c.SessionPolicies, NewSet)
 	}
 	target := &Target{RCPs: b.levels("rcps", c.RCPs, NewResourceSet)}

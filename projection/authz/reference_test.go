@@ -318,12 +318,12 @@ func refDecide(c *refCase) string {
 		allows, _ := every(c.Identity, false)
 		identity = allows > 0
 		_, boundary = every(c.Boundaries, false)
-		if c.Session != nil {
+		if len(c.Session) > 0 {
 			allows, _ := every(c.Session, false)
 			session = allows > 0
 		}
 		// GetFederationToken without a session policy gives no permissions.
-		session = session && (kind != "federated_user" || c.Session != nil)
+		session = session && (kind != "federated_user" || len(c.Session) > 0)
 		// A federated user of the root user starts from all permissions.
 		identity = identity || kind == "federated_user" && strings.HasSuffix(issuer, ":root")
 	}
