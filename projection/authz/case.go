@@ -58,6 +58,7 @@ type CaseError struct {
 	Err    error
 }
 
+// Error names the member and what is wrong with it.
 func (e *CaseError) Error() string { return e.Member + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
