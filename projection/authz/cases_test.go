@@ -21,3 +21,27 @@ func TestCases(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCase reads and runs whatever there is: it may fail, and must not differ
+// between Decide and Explain.
+func FuzzCase(f *testing.F) {
+	for i, line := range readCaseLines(f) {
+		if i%60 == 0 {
+			f.Add(line)
+		}
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		c, err := DecodeCase(line)
+		if err != nil {
+			return
+		}
+		prepared, request, err := c.prepare()
+		if err != nil {
+			return
+		}
+		x := prepared.Explain(request)
+		if d := prepared.Decide(request); d != x.Decision() {
+			t.Errorf("Decide says %v by %v, Explain %v by %v", d.Outcome, d.By, x.Outcome, x.By)
+		}
+	})
+}
