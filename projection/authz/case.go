@@ -3,6 +3,7 @@ package authz
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -63,6 +64,8 @@ func (e *CaseError) Error() string { return e.Member + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *CaseError) Unwrap() error { return e.Err }
+
+var errMissing = errors.New("missing")
 
 // DecodeCase reads one line of a file of cases. Unknown members are an error: a
 // misspelt layer would pass for an absent one.

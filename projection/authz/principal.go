@@ -10,8 +10,6 @@ import (
 // ErrPrincipal is returned when an ARN is not that of a principal.
 var ErrPrincipal = errors.New("not the ARN of a user, role, session or root")
 
-var errMissing = errors.New("missing")
-
 // PrincipalType is the kind of a principal.
 type PrincipalType uint8
 
