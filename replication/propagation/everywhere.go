@@ -130,7 +130,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 		return s, nil
 	}
 	t.classify(&s, now, &scope)
-	s.Settled = len(s.Pending) == 0 && !s.Former
+	s.Settled = len(s.Pending) == 0 && !s.Former && t.proven(r)
 	if scope.Count > 0 {
 		s.Settled = len(s.VisibleOn) >= scope.Count && !s.Former
 		s.Bounded, s.WorstCase = s.Settled, 0
@@ -147,9 +147,9 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 }
 
 // proven says whether a fence of this leader, or the floor in the log, covers r.
-// Of what is above, a deposed leader may know nothing: its successor may have
-// granted leases below r. A successor's leases are never below what was proven,
-// as its floor is the head that it found.
+// Above, a leader that was deposed knows nothing: its successor may have granted
+// leases below r, to readers never heard of here. A successor's leases are never
+// below what was proven, as its floor is the head that it found.
 func (t *Tracker) proven(r event.Position) bool {
 	return r <= max(t.fenced, t.view.Floor) || !t.broken.keeps(ruleProven)
 }
@@ -186,7 +186,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		}
 		// Until the floor has risen, any reader may get a lease below r, even one that
 		// showed r and then stepped back; but none that outlasts this.
-		if !proven || registered && !m.Draining && t.threshold(m) < r {
+		if registered && !m.Draining && t.threshold(m) < r {
 			s.WorstCase = max(s.WorstCase, committed+t.window(t.params.Lease(m.Class))-now)
 		}
 	}
@@ -196,8 +196,9 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		s.changes(t.grace)
 		s.WorstCase = max(s.WorstCase, t.grace-now)
 	}
-	if missing > 0 && missing == len(s.Pending) && !s.Former {
-		t.fenceAsked = true
+	if !proven {
+		s.WorstCase = max(s.WorstCase, t.window(t.params.Duration))
+		t.fenceAsked = t.fenceAsked || missing == len(s.Pending) && !s.Former
 	}
 	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending} {
 		slices.Sort(names)

@@ -69,7 +69,7 @@ func newTracker(p Params, cluster, incarnation string, term uint64, now Clocks, 
 		t.floor = 0
 	}
 	if broken.keeps(ruleGrace) {
-		t.grace += t.window(max(p.Duration, p.Tight))
+		t.grace += t.window(p.Duration)
 	}
 	t.former = v.Roster.Removed > v.Floor && broken.keeps(ruleFormer)
 	t.enroll(now.Monotonic, v.Roster, t.floor)

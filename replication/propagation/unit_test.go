@@ -147,12 +147,23 @@ func TestFloorAlone(t *testing.T) {
 	for i := event.Position(4); i < 7; i++ {
 		v.Head = headAt(i)
 		tr.Observe(now, v)
+		if s, err := tr.Everywhere(now, i, Scope{}); err != nil || s.Settled || s.State != StateCommitted {
+			t.Fatalf("nothing proves position %d: %+v, %v", i, s, err)
+		}
+		if f, ok := tr.BeginTick(now); !ok || f.Floor != v.Floor {
+			t.Fatalf("a proof was asked for: %+v, %v", f, ok)
+		}
+		tr.EndTick(now, 1, v, recordAt)
 		if s, err := tr.Everywhere(now, i, Scope{}); err != nil || !s.Settled || s.State == StateEverywhere {
 			t.Fatalf("%+v, %v", s, err)
 		}
+		want := TickEvery
+		if i > 4 {
+			want = FloorEvery - TickEvery
+		}
 		wait, ok := tr.NextTick(now)
-		if want := FloorEvery; !ok || i > 4 && wait != want || i == 4 && wait != 0 {
-			t.Fatalf("position %d: the next tick is in %v, %v", i, wait, ok)
+		if !ok || wait != want {
+			t.Fatalf("position %d: the next tick is in %v, %v, not in %v", i, wait, ok, want)
 		}
 		now.Monotonic += wait
 		f, ok := tr.BeginTick(now)
@@ -164,6 +175,7 @@ func TestFloorAlone(t *testing.T) {
 		if s, err := tr.Everywhere(now, i, Scope{}); err != nil || s.State != StateEverywhere || s.Floor != i {
 			t.Fatalf("%+v, %v", s, err)
 		}
+		now.Monotonic += TickEvery
 	}
 	old := View{Head: headAt(1), Roster: &Roster{}}
 	if tr.Observe(now, old); tr.view.Head.Position != 6 {
