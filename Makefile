@@ -17,7 +17,7 @@ run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
 
 build: ## one static binary, bin/writ
-	$(GO) build -trimpath -o $(BIN)/writ ./cmd/writ
+	$(GO) build -o $(BIN)/writ ./cmd/writ
 
 test: ## all tests; what is skipped is named and counted at the end
 	$(GO) test $(RACE) -timeout 25m -json $(TESTS) | $(GO) run ./test/summary

@@ -55,10 +55,10 @@ func start(t *testing.T) *cluster.Cluster {
 }
 
 // sdk returns an IAM client of one node, as an application has it: retries on.
-func sdk(c *cluster.Cluster, url string) *iam.Client {
+func sdk(env map[string]string, url string) *iam.Client {
 	return iam.New(iam.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(url),
-		Credentials: credentials.NewStaticCredentialsProvider(c.Env["AWS_ACCESS_KEY_ID"], c.Env["AWS_SECRET_ACCESS_KEY"], ""),
+		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = 30, time.Second
 			o.RateLimiter = unlimited{}
@@ -114,6 +114,26 @@ func (l *load) reach(t *testing.T, n int64) {
 		}
 		return nil
 	})
+}
+
+// judge compares what was acknowledged with what is there.
+func (l *load) judge(t *testing.T, found map[string]string) {
+	t.Helper()
+	for _, err := range l.failed {
+		t.Errorf("a write failed: %v", err)
+	}
+	if len(l.twice) > 0 {
+		t.Errorf("%d retries found their own user taken: %v", len(l.twice), l.twice)
+	}
+	for name, id := range l.ids {
+		if found[name] != id {
+			t.Errorf("user %s was acknowledged as %s and is %q now", name, id, found[name])
+		}
+	}
+	if len(found) != len(l.ids) {
+		t.Errorf("%d users were acknowledged, %d are there", len(l.ids), len(found))
+	}
+	t.Logf("%d writes acknowledged, %d users there", len(l.ids), len(found))
 }
 
 // eventually asks until there is no error.
@@ -200,7 +220,7 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	nodes := c.Nodes()
 	for i := range clients {
-		api := sdk(c, nodes[i%len(nodes)].URL)
+		api := sdk(c.Env, nodes[i%len(nodes)].URL)
 		wg.Go(func() { l.write(ctx, api, i) })
 	}
 	for range kills {
@@ -223,22 +243,7 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 	wg.Wait()
 
 	agree(t, c)
-	for _, err := range l.failed {
-		t.Errorf("a write failed: %v", err)
-	}
-	if len(l.twice) > 0 {
-		t.Errorf("%d retries found their own user taken: %v", len(l.twice), l.twice)
-	}
-	found := users(t, sdk(c, nodes[0].URL))
-	for name, id := range l.ids {
-		if found[name] != id {
-			t.Errorf("user %s was acknowledged as %s and is %q now", name, id, found[name])
-		}
-	}
-	if len(found) != len(l.ids) {
-		t.Errorf("%d users were acknowledged, %d are there", len(l.ids), len(found))
-	}
-	t.Logf("%d writes acknowledged, %d users there", len(l.ids), len(found))
+	l.judge(t, users(t, sdk(c.Env, nodes[0].URL)))
 }
 
 // TestBrokerWipedWhileRunning removes every broker's directory under the cluster's
@@ -246,7 +251,7 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 func TestBrokerWipedWhileRunning(t *testing.T) {
 	c := start(t)
 	nodes := c.Nodes()
-	api := sdk(c, nodes[0].URL)
+	api := sdk(c.Env, nodes[0].URL)
 	writer, err := c.Client(nodes[0].URL)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +275,7 @@ func TestBrokerWipedWhileRunning(t *testing.T) {
 			t.Fatalf("round %d: %+v", round, p)
 		}
 		for _, n := range nodes[3:] {
-			if got := users(t, sdk(c, n.URL)); len(got) != 20*(round+1) {
+			if got := users(t, sdk(c.Env, n.URL)); len(got) != 20*(round+1) {
 				t.Errorf("%s shows %d users, want %d", n.Name, len(got), 20*(round+1))
 			}
 		}

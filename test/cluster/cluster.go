@@ -98,7 +98,7 @@ func Start(ctx context.Context, binary, dir string, flags ...string) (*Cluster, 
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), c.Stop())
 	}
-	if c.Env, err = readEnv(filepath.Join(dir, "env.sh")); err != nil {
+	if c.Env, err = ReadEnv(filepath.Join(dir, "env.sh")); err != nil {
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
@@ -223,8 +223,8 @@ func (c *Cluster) Stop() error {
 	}
 }
 
-// readEnv reads the lines export NAME='VALUE' of env.sh.
-func readEnv(file string) (map[string]string, error) {
+// ReadEnv reads the lines export NAME='VALUE' of env.sh.
+func ReadEnv(file string) (map[string]string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the environment: %w", err)
