@@ -82,7 +82,7 @@ func writeCheckpoint(dir string, state *identity.State, head event.Head) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // fails once it is renamed
+	defer func() { _ = os.Remove(file.Name()) }() // fails once it is renamed
 	defer file.Close()
 	out := bufio.NewWriterSize(file, 1<<20)
 	if err := wire.WriteSnapshot(out, state, wire.SnapshotHeader{Head: head}); err != nil {

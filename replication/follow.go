@@ -42,8 +42,9 @@ func (f *Follower) follow(ctx context.Context) bool {
 	feed := newFeed(ctx, streamName(at.cluster))
 	err := f.consume(feed, at)
 	f.flush(ctx, feed)
-	if cause := feed.end(nil); cause != nil {
-		err = cause
+	feed.end(nil)
+	if failure := feed.failure(); failure != nil {
+		err = failure
 	}
 	if ctx.Err() != nil {
 		return false

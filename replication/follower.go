@@ -333,15 +333,15 @@ func (f *Follower) tail(ctx context.Context, wait time.Duration) error {
 			return f.put(feed, batches)
 		})
 		f.flush(ctx, feed)
-		replaced := feed.ctx.Err() != nil
-		cause := feed.end(nil)
+		ended := feed.ended()
+		feed.end(nil)
 		<-watching
-		switch {
-		case errors.Is(cause, errLate):
+		switch failure := feed.failure(); {
+		case errors.Is(failure, errLate):
 			f.cfg.Source.rotate() // a writer that is itself behind
 			return nil
-		case cause != nil || replaced:
-			return cause
+		case ended:
+			return failure
 		}
 		now := f.at.Load().head.Position
 		if err != nil || wait > 0 || now >= head || now == from.head.Position {

@@ -35,8 +35,8 @@ const (
 	maxSnapshots = 4                        // at once
 	maxTailWait  = 30 * time.Second         // for one answer at the head
 	maxTailBytes = 64 << 20                 // of one answer; the reader asks again
-	readCount    = 4096                     // batches read from the store at once
-	readBytes    = 4 << 20                  // of them
+	readCount    = 1024                     // batches read from the store at once
+	readBytes    = 256 << 10                // of them
 	// writeTimeout is how long a reader may leave what it was sent unread.
 	writeTimeout = 15 * time.Second
 	// busyRetry is what a refused reader is told to wait before it asks again.

@@ -35,12 +35,19 @@ func newFeed(ctx context.Context, stream string) *feed {
 	return f
 }
 
-// end ends the feed, unless it has ended, and returns the failure it ended with.
-func (f *feed) end(failure error) error {
+// end ends the feed, with a failure or nil, unless it has ended.
+func (f *feed) end(failure error) {
 	if failure == nil {
 		failure = errEnded
 	}
 	f.cancel(failure)
+}
+
+// ended says whether the feed has ended.
+func (f *feed) ended() bool { return f.ctx.Err() != nil }
+
+// failure is what the feed ended with, nil if it did without one or goes on.
+func (f *feed) failure() error {
 	if cause := context.Cause(f.ctx); !errors.Is(cause, errEnded) {
 		return cause
 	}
@@ -145,7 +152,7 @@ func (f *Follower) abandon() {
 // apply hands the part of a chunk that continues the history to the sink, and ends
 // the feed when there is another part.
 func (f *Follower) apply(c *chunk) error {
-	if c.feed.ctx.Err() != nil {
+	if c.feed.ended() {
 		return nil
 	}
 	run, refused := f.sift(c.batches)

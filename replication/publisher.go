@@ -145,12 +145,12 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 		case ack := <-acked:
 			err = w.acknowledged(ack)
 		case err = <-failed:
-			err = fmt.Errorf("publish batch %d: %w", w.next-event.Position(len(w.unacked)), err)
+			err = fmt.Errorf("publish batch %d: %w", w.oldestUnacked(), err)
 		case <-w.room(changed):
 		case <-lost: // who knows what the server is like when it comes back
 			err = errDisconnected
 		case <-check.C:
-			err = p.check(ctx, s)
+			err = p.check(ctx, s, w)
 		}
 		if err != nil {
 			return w.acked, err
@@ -214,9 +214,12 @@ func (w *sending) oldest() (<-chan *jetstream.PubAck, <-chan error) {
 	return w.unacked[0].Ok(), w.unacked[0].Err()
 }
 
+// oldestUnacked is the first position that is not acknowledged.
+func (w *sending) oldestUnacked() event.Position { return w.next - event.Position(len(w.unacked)) }
+
 // acknowledged takes the oldest batch out of the window.
 func (w *sending) acknowledged(ack *jetstream.PubAck) error {
-	if at := w.next - event.Position(len(w.unacked)); ack.Sequence != uint64(at) {
+	if at := w.oldestUnacked(); ack.Sequence != uint64(at) {
 		return fmt.Errorf("batch %d was stored at sequence %d", at, ack.Sequence)
 	}
 	w.unacked[0] = nil
@@ -270,11 +273,14 @@ func (p *Publisher) look(ctx context.Context, c identity.Cluster) (s jetstream.S
 }
 
 // check looks again at a stream that works and compares some of its messages.
-func (p *Publisher) check(ctx context.Context, s jetstream.Stream) error {
+func (p *Publisher) check(ctx context.Context, s jetstream.Stream, w *sending) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if _, err := s.Info(ctx); err != nil {
 		return fmt.Errorf("check the stream: %w", err)
+	}
+	if last, oldest := s.CachedInfo().State.LastSeq, w.oldestUnacked(); event.Position(last+1) < oldest {
+		return fmt.Errorf("the stream ends at %d, although it acknowledged batch %d", last, oldest-1)
 	}
 	damage, err := p.inspect(ctx, s, p.cfg.Cluster())
 	for state, n := s.CachedInfo().State, 0; n < samples && state.Msgs > 1 && damage == "" && err == nil; n++ {
@@ -343,7 +349,7 @@ func (p *Publisher) renew(ctx context.Context, c identity.Cluster, damage string
 		if !p.raises.Allow() {
 			return nil, fmt.Errorf("stream %s: %s; too many new generations were asked for", streamName(c), damage)
 		}
-		p.cfg.Logger.Warn("the stream is damaged; asking for a new generation", "stream", streamName(c), "damage", damage)
+		p.cfg.Logger.Warn("the stream cannot be used; asking for a new generation", "stream", streamName(c), "reason", damage)
 		if err := p.cfg.RaiseGeneration(ctx, damaged); err != nil {
 			return nil, fmt.Errorf("raise the stream generation from %d: %w", damaged, err)
 		}

@@ -134,7 +134,7 @@ func (s *Source) get(ctx context.Context, method, base, path string, query url.V
 	if err != nil {
 		return fail(err)
 	}
-	response, err := s.client.Do(request)
+	response, err := s.client.Do(request) //nolint:bodyclose // closed by the answer
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
@@ -266,7 +266,7 @@ func readFrames(r io.Reader, take func([][]byte) error) error {
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return fmt.Errorf("read batches: %w", err)

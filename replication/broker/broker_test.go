@@ -115,10 +115,10 @@ func TestReadyAndStop(t *testing.T) {
 		t.Errorf("listens on %q and %q", b.ClientAddr(), b.RouteAddr())
 	}
 	b.Stop()
-	if err := b.Ready(); err != broker.ErrStopped {
+	if err := b.Ready(); !errors.Is(err, broker.ErrStopped) {
 		t.Error(err)
 	}
-	if _, err := b.InProcessConn(); err != broker.ErrStopped {
+	if _, err := b.InProcessConn(); !errors.Is(err, broker.ErrStopped) {
 		t.Error(err)
 	}
 }
