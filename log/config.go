@@ -31,6 +31,7 @@ const (
 const (
 	keptSnapshots    = 3
 	cachedEntries    = 1024             // of the Raft log, in memory
+	appendEntries    = 256              // in one message, one write to disk, and one piece for the state machine
 	enqueueTimeout   = 5 * time.Second  // for Raft to take an entry
 	changeTimeout    = 10 * time.Second // for Raft to take a change of members
 	transportTimeout = 10 * time.Second // for one message between writers
@@ -129,6 +130,7 @@ func (c *Config) raft(id string, notify chan<- bool) *raft.Config {
 	r.SnapshotThreshold = c.SnapshotThreshold
 	r.TrailingLogs = c.TrailingLogs
 	r.ShutdownOnRemove = false // a removed writer stays up, and says that it is none
+	r.MaxAppendEntries = appendEntries
 	r.NoLegacyTelemetry = true
 	return r
 }
