@@ -419,3 +419,49 @@ func TestReadersMayNotWrite(t *testing.T) {
 		}
 	}
 }
+
+// TestCheck looks at a stream as a publisher does while it works.
+func TestCheck(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 4)
+	l := openNATS(t)
+	p := publisherOf(l, h)
+	p.js = l.js
+	stream := func(c identity.Cluster, messages [][]byte) jetstream.Stream {
+		cfg := streamConfig(c, 1, 1)
+		s, err := l.js.CreateStream(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages {
+			if _, err := l.js.Publish(t.Context(), cfg.Subjects[0], m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	c := h.Cluster()
+	sound := stream(c, h.batches)
+	for range 5 {
+		if err := p.check(t.Context(), sound, &sending{next: 6}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.check(t.Context(), sound, &sending{next: 7}); err == nil {
+		t.Error("a lost message was not noticed")
+	}
+	messages := append([][]byte{}, h.batches...)
+	messages[2] = []byte("x")
+	c.StreamGeneration++
+	p.cfg.Cluster = func() identity.Cluster { return c }
+	altered := stream(c, messages)
+	for p.check(t.Context(), altered, &sending{next: 6}) == nil {
+		// one of four is altered, and three are compared at a time
+	}
+	if err := l.js.DeleteStream(t.Context(), streamName(c)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.check(t.Context(), altered, &sending{next: 6}); err == nil {
+		t.Error("a missing stream was not noticed")
+	}
+}
