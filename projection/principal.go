@@ -42,7 +42,7 @@ func (v *View) Principal(id identity.ID) (*Principal, error) {
 		return cached, nil
 	}
 	if !v.exists(id) {
-		return nil, fmt.Errorf("%w: %s", ErrNoPrincipal, id)
+		return nil, noPrincipal(string(id))
 	}
 	changed := v.State.PermissionsChanged(id)
 	if ok && cached.changed == changed {
@@ -72,51 +72,42 @@ func raise(n *atomic.Uint64, value uint64) {
 // session of a role (arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION). The error
 // is ErrNoPrincipal.
 func (v *View) PrincipalByARN(arn string) (*Principal, error) {
-	none := fmt.Errorf("%w: %s", ErrNoPrincipal, arn)
 	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
 	if !ok {
 		return v.session(arn)
 	}
-	account, resource, ok := strings.Cut(rest, ":")
-	if !ok {
-		return nil, none
-	}
-	if resource == "root" {
-		return v.Principal(identity.ID(account))
-	}
-	noun, path, ok := strings.Cut(resource, "/")
-	if !ok {
-		return nil, none
-	}
+	account, resource, _ := strings.Cut(rest, ":")
+	noun, path, _ := strings.Cut(resource, "/")
 	name := path[strings.LastIndexByte(path, '/')+1:]
+	var id identity.ID
 	switch noun {
+	case "root":
+		id = identity.ID(account)
 	case "user":
-		if u, ok := v.State.User(identity.AccountID(account), name); ok && u.ARN() == arn {
-			return v.Principal(u.ID)
+		if u, ok := v.State.User(identity.AccountID(account), name); ok {
+			id = u.ID
 		}
 	case "role":
-		if r, ok := v.State.Role(identity.AccountID(account), name); ok && r.ARN() == arn {
-			return v.Principal(r.ID)
+		if r, ok := v.State.Role(identity.AccountID(account), name); ok {
+			id = r.ID
 		}
 	}
-	return nil, none
+	if p, err := v.Principal(id); err == nil && p.ARN == arn { // with this path, in these letters
+		return p, nil
+	}
+	return nil, noPrincipal(arn)
 }
+
+func noPrincipal(name string) error { return fmt.Errorf("%w: %s", ErrNoPrincipal, name) }
 
 // session returns a role's principal as one of its sessions.
 func (v *View) session(arn string) (*Principal, error) {
-	none := fmt.Errorf("%w: %s", ErrNoPrincipal, arn)
-	rest, ok := strings.CutPrefix(arn, "arn:aws:sts::")
-	if !ok {
-		return nil, none
-	}
+	rest, _ := strings.CutPrefix(arn, "arn:aws:sts::")
 	account, resource, _ := strings.Cut(rest, ":assumed-role/")
-	name, session, ok := strings.Cut(resource, "/")
-	if !ok || session == "" {
-		return nil, none
-	}
+	name, session, _ := strings.Cut(resource, "/")
 	r, ok := v.State.Role(identity.AccountID(account), name)
-	if !ok {
-		return nil, none
+	if !ok || session == "" || rest == arn || r.Name != name {
+		return nil, noPrincipal(arn)
 	}
 	role, err := v.Principal(r.ID)
 	if err != nil {
@@ -285,7 +276,8 @@ func (c *cache[K, V]) put(key K, v V) {
 		return
 	}
 	if c.count.Add(1) > c.limit {
-		c.count.Store(0)
 		c.m.Clear()
+		c.m.Store(key, v)
+		c.count.Store(1)
 	}
 }

@@ -64,8 +64,8 @@ type Projection struct {
 	mu      sync.Mutex
 	engine  *engine         // of the views to come
 	state   *identity.State // folded by Apply; nil when views are adopted
-	failure error           // set once, by a divergence
-	changed chan struct{}   // closed at the next publication
+	failure error           // set by a divergence, until Restore
+	changed chan struct{}   // closed at the next publication or divergence
 	recent  [recentHeads]event.Head
 }
 
@@ -104,6 +104,9 @@ func (p *Projection) Apply(batches []*event.Batch) error {
 	if p.failure != nil {
 		return p.failure
 	}
+	if len(batches) == 0 {
+		return nil
+	}
 	head := p.view.Load().Head
 	for _, b := range batches {
 		if b.Position != head.Position+1 || b.Prev != head.Hash {
@@ -115,6 +118,7 @@ func (p *Projection) Apply(batches []*event.Batch) error {
 		identity.Evolve(p.state, b.Position, b.Cause.Meta, b.Events)
 		if p.state.Digest() != b.State {
 			p.failure = fmt.Errorf("%w at position %d", ErrDiverged, b.Position)
+			p.wake()
 			return p.failure
 		}
 		p.recent[b.Position%recentHeads] = b.Head()
@@ -146,18 +150,25 @@ func (p *Projection) Adopt(state *identity.State, head event.Head) {
 
 func (p *Projection) publish(state *identity.State, head event.Head) {
 	p.view.Store(&View{State: state, Head: head, engine: p.engine})
+	p.wake()
+}
+
+// wake ends the waits for a change. The lock is held.
+func (p *Projection) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// Changed returns a channel that is closed at the next publication.
+// Changed returns a channel that is closed at the next publication, and when the
+// projection stops publishing.
 func (p *Projection) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changed
 }
 
-// Wait returns a view at or after the position, or ctx's error.
+// Wait returns a view at or after the position, ctx's error, or ErrDiverged when
+// no such view will come.
 func (p *Projection) Wait(ctx context.Context, at event.Position) (*View, error) {
 	for {
 		if v := p.View(); v.Head.Position >= at {
@@ -181,15 +192,19 @@ func (p *Projection) Wait(ctx context.Context, at event.Position) (*View, error)
 }
 
 // WaitToken is Wait for a token, which it refuses when the token belongs to
-// another cluster, incarnation or history.
+// another cluster, incarnation or history. A projection that has no history yet
+// waits until it knows which.
 func (p *Projection) WaitToken(ctx context.Context, t event.Token) (*View, error) {
-	c := p.View().Cluster()
-	if err := t.Check(c.ID, c.Incarnation); err != nil {
-		return nil, err
-	}
-	v, err := p.Wait(ctx, t.Position)
-	if err != nil {
-		return nil, err
+	var v *View
+	for _, at := range []event.Position{1, t.Position} {
+		var err error
+		if v, err = p.Wait(ctx, at); err != nil {
+			return nil, err
+		}
+		c := v.Cluster()
+		if err := t.Check(c.ID, c.Incarnation); err != nil {
+			return nil, err
+		}
 	}
 	p.mu.Lock()
 	known := p.recent[t.Position%recentHeads]
