@@ -33,7 +33,7 @@ func (r *room) check(now time.Time) error {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(r.dir, &fs); err != nil {
 		r.last = fmt.Errorf("look for room in %s: %w", r.dir, err)
-	} else if free := uint64(fs.Bavail) * uint64(fs.Bsize); free < r.need {
+	} else if free := fs.Bavail * uint64(fs.Bsize); free < r.need {
 		r.last = fmt.Errorf("%w: %d MiB free in %s, writes need %d", ErrDiskFull, free>>20, r.dir, r.need>>20)
 	}
 	return r.last
