@@ -82,6 +82,34 @@ var refVariable = regexp.MustCompile(`\$\{([^}']*?)(?:,\s*'([^']*)')?\s*\}`)
 // matches nothing. With fields, wildcards do not match a refBorder, except an
 // asterisk at the end of a field, and a colon is a border too.
 func refExpand(text string, variables, fields bool, ctx refContext) (p refPattern, ok bool) {
+	if variables && strings.Contains(text, "${") {
+		return refExpandAnew(text, variables, fields, ctx)
+	}
+	key := refExpandKey{text, fields} // remembered, as it does not depend on the request
+	refExpandedMu.Lock()
+	defer refExpandedMu.Unlock()
+	p, ok = refExpanded[key]
+	if !ok {
+		if len(refExpanded) > 20_000 {
+			clear(refExpanded)
+		}
+		p, _ = refExpandAnew(text, false, fields, ctx)
+		refExpanded[key] = p
+	}
+	return p, true
+}
+
+type refExpandKey struct {
+	text   string
+	fields bool
+}
+
+var (
+	refExpanded   = map[refExpandKey]refPattern{}
+	refExpandedMu sync.Mutex
+)
+
+func refExpandAnew(text string, variables, fields bool, ctx refContext) (p refPattern, ok bool) {
 	literal := func(s string) {
 		p.literal += s
 		s = regexp.QuoteMeta(s)
@@ -417,6 +445,9 @@ func refNumber(s string) *big.Rat {
 func refTime(s string) (time.Time, bool) {
 	if n, err := strconv.ParseUint(s, 10, 63); err == nil {
 		return time.Unix(int64(n), 0), true
+	}
+	if year, err := strconv.Atoi(s); err == nil && year < 0 { // before our era
+		return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), true
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
 		if t, err := time.Parse(layout, s); err == nil {
