@@ -67,6 +67,28 @@ func TestHandlesDiffer(t *testing.T) {
 	}
 }
 
+// What Decide keeps out is asked for nevertheless: another identifier with the
+// handle of one that is there.
+func TestHandleOfAnother(t *testing.T) {
+	s := given(alice)
+	u, _ := s.UserByID("AIDA1")
+	s.users.rows.Set(handleOf("twin"), u)
+	if found, ok := s.UserByID("twin"); ok {
+		t.Errorf("found is %+v", found)
+	}
+	if kind, ok := s.KindOf("twin"); ok {
+		t.Errorf("its kind is %d", kind)
+	}
+	s.keys.Set(handleOf("AKIAtwin"), handleOf("AIDA1"))
+	if k, ok := s.AccessKey("AKIAtwin"); ok {
+		t.Errorf("found is %+v", k)
+	}
+	s.replicas.rows.Set(handleOf("twin"), &Replica{Name: "one"})
+	if _, err := Decide(s, Meta{}, &RegisterReplica{Name: "twin"}); err == nil {
+		t.Error("a replica replaces another")
+	}
+}
+
 // Decide and Evolve must not depend on what the next event's record shares with
 // the last one's: a snapshot taken in between keeps every list as it was.
 func TestListsAreNotShared(t *testing.T) {

@@ -110,12 +110,16 @@ func members(s *State, after ID) (ids []ID) {
 }
 
 func TestMembersArePagedByAnyOfThem(t *testing.T) {
-	events := []Event{admins, &GroupCreated{Account: acct, ID: "AGPA2", Name: "ops"}}
+	events := []Event{admins, alice}
+	for i := range 20 { // on either side of the one that is listed
+		id := ID(fmt.Sprintf("AGPAx%d", i))
+		events = append(events, &GroupCreated{Account: acct, ID: id, Name: string(id)}, &UserAddedToGroup{Group: id, User: "AIDA1"})
+	}
 	for i := range 100 {
 		id := ID(fmt.Sprintf("AIDAx%d", i))
 		events = append(events, &UserCreated{Account: acct, ID: id, Name: fmt.Sprintf("u%d", i)}, &UserAddedToGroup{Group: "AGPA1", User: id})
 	}
-	s := given(append(events, alice, &UserAddedToGroup{Group: "AGPA2", User: "AIDA1"})...)
+	s := given(events...)
 	all := members(s, "")
 	if len(all) != 100 {
 		t.Fatalf("%d members", len(all))

@@ -116,14 +116,23 @@ func TestLoaderRefuses(t *testing.T) {
 	}
 }
 
+// Two states that share records go ways of their own.
 func TestLoadedStateIsAlone(t *testing.T) {
 	s := everything()
+	for _, id := range []ID{"AGPA2", "AGPA3", "AGPA4", "AGPA5"} {
+		apply(s, &GroupCreated{Account: acct, ID: id, Name: string(id)})
+	}
+	apply(s, &UserAddedToGroup{Group: "AGPA2", User: "AIDA1"})
+	apply(s, &UserAddedToGroup{Group: "AGPA3", User: "AIDA1"})
 	loaded := reload(t, s)
+	apply(s, &UserAddedToGroup{Group: "AGPA4", User: "AIDA1"})
 	want := dump(s)
+	apply(loaded, &UserAddedToGroup{Group: "AGPA5", User: "AIDA1"})
 	apply(loaded, &UserUpdated{ID: "AIDA1", Name: "carol", Path: "/"})
 	apply(loaded, &UserDeleted{ID: "AIDA2"})
-	if diff := cmp.Diff(want, dump(s), compareContent); diff != "" {
-		t.Errorf("the state it was made of changed: %s", diff)
-	}
 	verify(t, loaded)
+	verify(t, s)
+	if diff := cmp.Diff(want, dump(s), compareContent); diff != "" {
+		t.Errorf("the other state changed: %s", diff)
+	}
 }
