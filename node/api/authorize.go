@@ -54,6 +54,9 @@ const questionHint = `Send {"principal": ARN, "action": "service:Action", "resou
 
 // authorize answers POST /v1/authorize: may this principal do this?
 func (s *Server) authorize(c *nativeCall) error {
+	if err := s.verify(c); err != nil {
+		return err
+	}
 	var q question
 	if err := decodeJSON(c.body, &q, questionHint); err != nil {
 		return err
@@ -68,6 +71,9 @@ func (s *Server) authorize(c *nativeCall) error {
 // authorizeBatch answers POST /v1/authorize/batch: many questions, one position.
 func (s *Server) authorizeBatch(c *nativeCall) error {
 	const hint = `Send {"questions": [...]}, each as for /v1/authorize.`
+	if err := s.verify(c); err != nil {
+		return err
+	}
 	var batch struct {
 		Questions []question `json:"questions"`
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -36,15 +38,20 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	failure := c.serve(rec)
 	if failure != nil && rec.status == 0 {
+		refused := c.refusal(failure)
+		if refused.Status == http.StatusServiceUnavailable {
+			rec.Header().Set("Retry-After", retryAfter)
+		}
 		// An error of this write means that the caller has gone.
-		_ = query.WriteError(rec, c.op, c.refusal(failure), c.id)
+		_ = query.WriteError(rec, c.op, refused, c.id)
 	}
 	name := "unknown"
 	if c.op != nil {
 		name = c.op.Name
 	}
-	s.cfg.Metrics.observe(name, rec.status, s.cfg.Now().Sub(c.now))
-	s.log(c.request, name, rec, failure)
+	took := s.cfg.Now().Sub(c.now)
+	s.cfg.Metrics.observe(name, rec.status, took)
+	s.log(c.request, name, rec, took, failure)
 }
 
 // serve answers the call or says, having written nothing, why it cannot.
@@ -59,9 +66,7 @@ func (c *call) serve(w *recorder) error {
 		}
 		return c.write(w)
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), MaxWait)
-	defer cancel()
-	seen, err := s.view(ctx, c.request, c.sig)
+	seen, err := s.view(c.request, c.sig)
 	if err != nil {
 		return err
 	}
@@ -95,6 +100,9 @@ func (c *call) parse() error {
 	if c.sig, err = sigv4.Parse(c.Request, c.now); err != nil {
 		return err
 	}
+	if c.op == nil && c.sig.Scope.Service == sts.Service {
+		return nil // an action that neither service has
+	}
 	service := iam.Service
 	if c.op != nil {
 		service = c.op.Service.Name
@@ -109,7 +117,7 @@ func (c *call) handOn(w *recorder) error {
 		return errMisdirected
 	}
 	if err := c.server.cfg.Node.Forward(w, c.Request, c.forward()); err != nil {
-		return fmt.Errorf("%w: %w", errUnavailable, err)
+		return &unavailable{"No node that leads was reached.", err}
 	}
 	if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && w.status == http.StatusOK {
 		c.server.writes.note(c.sig.AccessKeyID, event.Position(at))
@@ -120,7 +128,7 @@ func (c *call) handOn(w *recorder) error {
 // admit finds out who calls, decodes what is asked and authorizes it, all in one
 // view.
 func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
-	caller, err := c.server.authenticate(c.request, c.sig, v)
+	caller, principal, err := c.server.authenticate(c.request, c.sig, v)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,10 +144,6 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 		return nil, nil, err
 	}
 	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
-	principal, err := v.Principal(caller.ID)
-	if err != nil {
-		return nil, nil, sigv4.ErrInvalidClientTokenID // deleted between two looks: cannot be, in one view
-	}
 	for _, a := range c.action.Access(call, in) {
 		if err := c.server.permit(c.request, c.sig, principal, a); err != nil {
 			return nil, nil, err
@@ -158,7 +162,7 @@ func (s *Server) permit(q *request, sig *sigv4.Signature, p *projection.Principa
 		ResourceAccount: string(a.Account),
 		Context:         a.Context,
 	}
-	globals := authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.TLS != nil || q.forwarded}
+	globals := authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure}
 	r.FillGlobals(&globals)
 	if p.Decide(&r).Allowed() {
 		return nil
@@ -193,7 +197,7 @@ func (c *call) write(w *recorder) error {
 			// The leader to come has the answer: the attempt keeps its key.
 			handed := c.handOn(w)
 			if handed != nil && !c.forwarded && errors.Is(err, ErrOutcomeUnknown) {
-				return err
+				return errors.Join(err, handed)
 			}
 			return handed
 		case err != nil:
@@ -201,7 +205,7 @@ func (c *call) write(w *recorder) error {
 		}
 		return c.answerWrite(w, call, in, batch)
 	}
-	return fmt.Errorf("%w: the caller's permissions keep changing", errUnavailable)
+	return &unavailable{"The caller's permissions keep changing.", nil}
 }
 
 // answerWrite renders the answer from what the log accepted, in a view that has it.
@@ -255,17 +259,31 @@ func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
 	if _, err := s.cfg.Projection.Wait(ctx, v.Head.Position+1); err != nil {
-		return fmt.Errorf("%w: %w", errUnavailable, err)
+		return &unavailable{"The node is behind.", err}
 	}
 	return nil
 }
 
-// Errors on the way to an answer.
-var (
-	// errMisdirected answers a peer that took this node for the leader.
-	errMisdirected = errors.New("this node does not lead")
-	errUnavailable = errors.New("the cluster cannot answer now")
-)
+// errMisdirected answers a peer that took this node for the leader.
+var errMisdirected = errors.New("this node does not lead")
+
+// unavailable is a failure that may be over a little later: what the caller is
+// told of it, and the cause, which only the node's log is told.
+type unavailable struct {
+	detail string
+	cause  error // may be nil
+}
+
+// Error gives detail and cause.
+func (u *unavailable) Error() string {
+	if u.cause == nil {
+		return u.detail
+	}
+	return u.detail + " " + u.cause.Error()
+}
+
+// Unwrap gives the cause.
+func (u *unavailable) Unwrap() error { return u.cause }
 
 // refusal turns an error into one of AWS's. What is not the caller's business
 // stays in the node's log.
@@ -275,6 +293,7 @@ func (c *call) refusal(err error) *query.Error {
 	var action *iam.Error
 	var refused *identity.Refusal
 	var p problem
+	var later *unavailable
 	switch {
 	case errors.As(err, &q):
 		return q
@@ -293,8 +312,14 @@ func (c *call) refusal(err error) *query.Error {
 	case errors.Is(err, ErrOutcomeUnknown):
 		return &query.Error{Code: "OutcomeUnknown", Status: http.StatusServiceUnavailable,
 			Message: "The leader was lost while the request was under way: it may or may not take effect. Sent again with the same amz-sdk-invocation-id, it takes effect at most once."}
-	case errors.Is(err, errUnavailable), errors.Is(err, ErrOverloaded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The request could not be served now; try again. " + err.Error()}
+	case errors.As(err, &later):
+		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: later.detail + " Try again."}
+	case errors.Is(err, ErrOverloaded):
+		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The node takes no writes now. Try again."}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The request was not served in time. Try again."}
+	case errors.Is(err, errCutShort):
+		return &query.Error{Code: "IncompleteBody", Status: http.StatusBadRequest, Message: "The body ends before its declared end."}
 	}
 	return &query.Error{Code: "InternalFailure", Status: http.StatusInternalServerError, Message: "The request failed inside Writ; its log says why under this request's id."}
 }
@@ -329,12 +354,20 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // log writes one line for a request: failures of ours as errors, the rest for
 // whoever wants to see it. No ARN, key or body is in it.
-func (s *Server) log(q *request, action string, rec *recorder, failure error) {
-	took := s.cfg.Now().Sub(q.now)
-	switch {
-	case rec.status >= http.StatusInternalServerError:
-		s.cfg.Logger.Error("request failed", "request", q.id, "action", action, "status", rec.status, "took", took, "error", failure)
-	default:
-		s.cfg.Logger.Debug("request", "request", q.id, "action", action, "status", rec.status, "took", took.Round(time.Microsecond), "position", rec.Header().Get(HeaderPosition))
+func (s *Server) log(q *request, action string, rec *recorder, took time.Duration, failure error) {
+	level, text := slog.LevelDebug, "request"
+	if rec.status >= http.StatusInternalServerError && failure != nil {
+		level, text = slog.LevelError, "request failed"
 	}
+	if !s.cfg.Logger.Enabled(q.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request", q.id), slog.String("action", action), slog.Int("status", rec.status),
+		slog.Duration("took", took), slog.String("position", rec.Header().Get(HeaderPosition)),
+	}
+	if level == slog.LevelError {
+		attrs = append(attrs, slog.Any("error", failure))
+	}
+	s.cfg.Logger.LogAttrs(q.Context(), level, text, attrs...)
 }

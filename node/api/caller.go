@@ -9,31 +9,35 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
 )
 
 // authenticate verifies the signature of a request against the access keys of
-// the view, and returns whose it is. Errors are *sigv4.Error.
-func (s *Server) authenticate(q *request, sig *sigv4.Signature, v *projection.View) (iam.Caller, error) {
+// the view, and returns whose it is. Refusals are of type *sigv4.Error; another
+// error is the node's own, such as a seal key that does not open the secret.
+func (s *Server) authenticate(q *request, sig *sigv4.Signature, v *projection.View) (iam.Caller, *projection.Principal, error) {
 	cred, ok := v.State.AccessKey(sig.AccessKeyID)
 	if !ok || !cred.Active || sig.SessionToken != "" {
-		return iam.Caller{}, sigv4.ErrInvalidClientTokenID
+		return iam.Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
 	key, err := s.keys.Key(cred.ID, string(cred.Sealed), sig.Scope, func() ([]byte, error) {
 		return s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
 	})
 	if err != nil {
-		return iam.Caller{}, fmt.Errorf("open the secret of access key %s: %w", cred.ID, err)
+		return iam.Caller{}, nil, fmt.Errorf("open the secret of the caller's access key: %w", err)
 	}
 	if err := sig.Verify(key, q.bodyHash); err != nil {
-		return iam.Caller{}, err
+		return iam.Caller{}, nil, err
 	}
-	c := iam.Caller{Account: cred.Account, ID: cred.Owner, AccessKey: cred.ID}
-	if u, ok := v.State.UserByID(cred.Owner); ok {
-		c.Kind, c.Name, c.ARN = iam.KindUser, u.Name, u.ARN()
-	} else {
-		c.Kind, c.ARN = iam.KindRoot, identity.RootARN(cred.Account)
+	p, err := v.Principal(cred.Owner)
+	if err != nil {
+		return iam.Caller{}, nil, fmt.Errorf("find the owner of the caller's access key: %w", err)
 	}
-	return c, nil
+	c := iam.Caller{Kind: iam.KindRoot, Account: cred.Account, ID: cred.Owner, ARN: p.ARN, AccessKey: cred.ID}
+	if p.Type == authz.User {
+		c.Kind, c.Name = iam.KindUser, p.Name
+	}
+	return c, p, nil
 }
 
 // authority is what the log is told about who authorized a command, and when.

@@ -3,7 +3,6 @@ package api
 import (
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -42,10 +41,12 @@ type Member struct {
 // cluster answers GET /v1/cluster. Without a leader the node tells what it knows.
 func (s *Server) cluster(c *nativeCall) error {
 	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
-		err := s.toLeader(c)
-		if err == nil || !errors.Is(err, errUnavailable) {
-			return err
+		if s.toLeader(c) == nil {
+			return nil
 		}
+	}
+	if err := s.verify(c); err != nil {
+		return err
 	}
 	if err := s.may(c, actionGetCluster, "*"); err != nil {
 		return err

@@ -37,7 +37,7 @@ func (s *seen) setHeaders(h http.Header) {
 // caller asked for, and never from before the caller's own latest write through
 // this node. Safe without any header: a writer reads strictly, a replica under
 // its lease.
-func (s *Server) view(ctx context.Context, q *request, sig *sigv4.Signature) (*seen, error) {
+func (s *Server) view(q *request, sig *sigv4.Signature) (*seen, error) {
 	ask, token, err := s.ask(q.Header)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (s *Server) view(ctx context.Context, q *request, sig *sigv4.Signature) (*s
 	if own := s.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
-	if err := s.reach(ctx, &ask, token); err != nil {
+	if err := s.reach(q.Context(), &ask, token); err != nil {
 		return nil, err
 	}
 	// The lease is looked at first and the view loaded after that; see
@@ -103,6 +103,14 @@ func (s *Server) ask(h http.Header) (ask propagation.Ask, token *event.Token, er
 			ask.Mode = propagation.ModeAtLeast
 		}
 	}
+	// A writer has no lease and knows no bound: it reads strictly instead, and no
+	// answer is fresher than that.
+	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0) {
+		ask.Mode = propagation.ModeStrict
+	}
+	if ask.Mode == propagation.ModeStrict {
+		ask.MaxStaleness = 0
+	}
 	return ask, token, nil
 }
 
@@ -121,7 +129,7 @@ func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.T
 	if ask.Mode == propagation.ModeStrict {
 		head, err := s.cfg.Node.StrictHead(ctx)
 		if err != nil {
-			return fmt.Errorf("%w: read the head: %w", errUnavailable, err)
+			return &unavailable{"The head of the log could not be read.", err}
 		}
 		ask.AtLeast = max(ask.AtLeast, head.Position)
 	}
@@ -134,7 +142,7 @@ func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.T
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
 	default:
-		return fmt.Errorf("%w: %d requests wait for a position already", errUnavailable, maxWaiting)
+		return &unavailable{fmt.Sprintf("%d requests wait for a position already.", maxWaiting), nil}
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
@@ -144,7 +152,7 @@ func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.T
 		}
 	}
 	if _, err := s.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
-		return fmt.Errorf("%w: position %d was not reached: %w", errUnavailable, ask.AtLeast, err)
+		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/writ-iam/writ/log/event"
@@ -29,7 +30,8 @@ func (l *lastWrites) note(accessKey string, at event.Position) {
 	if len(l.recent) >= maxLastWrites/2 {
 		l.older, l.recent = l.recent, make(map[string]event.Position)
 	}
-	l.recent[accessKey] = max(at, l.recent[accessKey])
+	// The clone keeps the request's headers from living on.
+	l.recent[strings.Clone(accessKey)] = max(at, l.recent[accessKey], l.older[accessKey])
 }
 
 func (l *lastWrites) position(accessKey string) event.Position {

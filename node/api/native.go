@@ -23,61 +23,60 @@ const (
 	actionGetCluster     = "writ:GetCluster"
 )
 
-// nativeCall is a verified request of the native API.
+// nativeCall is a request of the native API; seen and principal are known once it
+// is verified.
 type nativeCall struct {
 	*request
 	w         http.ResponseWriter
 	sig       *sigv4.Signature
 	seen      *seen
-	caller    iam.Caller
-	principal *projection.Principal
+	principal *projection.Principal // the caller
 }
 
-// native verifies a request of the native API, whose permission is action, and
-// hands it to serve. An error of serve becomes a problem, if nothing was written.
+// native reads a request of the native API, whose permission is action, and hands
+// it to serve, which verifies it or gives it to the leader. An error of serve
+// becomes a problem, if nothing was written.
 func (s *Server) native(action string, serve func(*nativeCall) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w}
 		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: rec}
-		ctx, cancel := context.WithTimeout(r.Context(), MaxWait)
-		defer cancel()
-		c.Request = r.WithContext(ctx)
-		err := s.verify(c)
+		err := c.parse()
 		if err == nil {
 			err = serve(c)
 		}
 		if err != nil && rec.status == 0 {
 			writeProblem(rec, c.id, nativeProblem(err))
 		}
-		s.cfg.Metrics.observe(action, rec.status, s.cfg.Now().Sub(c.now))
-		s.log(c.request, action, rec, err)
+		took := s.cfg.Now().Sub(c.now)
+		s.cfg.Metrics.observe(action, rec.status, took)
+		s.log(c.request, action, rec, took, err)
 	}
 }
 
-// verify finds out who calls, in the view that the answer is to come from.
-func (s *Server) verify(c *nativeCall) (err error) {
+// parse reads what the request says before anybody is asked about it.
+func (c *nativeCall) parse() (err error) {
 	if err := c.readBody(); err != nil {
 		return err
 	}
 	if c.sig, err = sigv4.Parse(c.Request, c.now); err != nil {
 		return err
 	}
-	if err := c.sig.CheckService(nativeService); err != nil {
+	return c.sig.CheckService(nativeService)
+}
+
+// verify finds out who calls, in the view that the answer is to come from.
+func (s *Server) verify(c *nativeCall) (err error) {
+	if c.seen, err = s.view(c.request, c.sig); err != nil {
 		return err
 	}
-	if c.seen, err = s.view(c.Context(), c.request, c.sig); err != nil {
-		return err
-	}
-	if c.caller, err = s.authenticate(c.request, c.sig, c.seen.view); err != nil {
-		return err
-	}
-	c.principal, err = c.seen.view.Principal(c.caller.ID)
+	_, c.principal, err = s.authenticate(c.request, c.sig, c.seen.view)
 	return err
 }
 
-// may asks the engine whether the caller has a permission of the native API.
+// may asks the engine whether the caller has a permission of the native API. The
+// resource is its own account's, if it is an ARN, or else the caller's.
 func (s *Server) may(c *nativeCall, action, resource string) error {
-	return s.permit(c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource, Account: c.caller.Account})
+	return s.permit(c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
 }
 
 // answer writes a JSON body with the position that it was computed at.
@@ -97,6 +96,7 @@ func nativeProblem(err error) problem {
 	var p problem
 	var q *query.Error
 	var sig *sigv4.Error
+	var later *unavailable
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -108,10 +108,12 @@ func nativeProblem(err error) problem {
 		return problem{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error(), "Split the request."}
 	case errors.Is(err, errMisdirected):
 		return problem{http.StatusMisdirectedRequest, "NotLeader", err.Error(), ""}
-	case errors.Is(err, errUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return problem{http.StatusServiceUnavailable, "Unavailable", err.Error(), "Try again."}
-	case errors.Is(err, projection.ErrDiverged):
-		return problem{http.StatusServiceUnavailable, "Diverged", err.Error(), "Ask another node; this one has quarantined itself."}
+	case errors.Is(err, errCutShort):
+		return problem{http.StatusBadRequest, "IncompleteBody", "The body ends before its declared end.", ""}
+	case errors.As(err, &later):
+		return problem{http.StatusServiceUnavailable, "Unavailable", later.detail, "Try again."}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return problem{http.StatusServiceUnavailable, "Unavailable", "The request was not served in time.", "Try again."}
 	}
 	return problem{http.StatusInternalServerError, "InternalFailure", "The request failed inside Writ.", "The node's log says why under this request's id."}
 }

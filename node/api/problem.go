@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 )
 
 // problem is an error of the native API: RFC 9457 "Problem Details for HTTP
@@ -24,8 +22,8 @@ func badRequest(hint, format string, args ...any) problem {
 	return problem{http.StatusBadRequest, "InvalidRequest", fmt.Sprintf(format, args...), hint}
 }
 
-// retryAfter is the Retry-After of answers that ask for another try.
-const retryAfter = time.Second
+// retryAfter is the Retry-After of answers that ask for another try, in seconds.
+const retryAfter = "1"
 
 func writeProblem(w http.ResponseWriter, requestID string, p problem) {
 	body, err := json.Marshal(struct {
@@ -44,7 +42,7 @@ func writeProblem(w http.ResponseWriter, requestID string, p problem) {
 	h.Set(headerRequestID, requestID)
 	h.Set("Content-Type", "application/problem+json")
 	if p.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+		h.Set("Retry-After", retryAfter)
 	}
 	w.WriteHeader(p.Status)
 	w.Write(body) // an error here means that the caller has gone

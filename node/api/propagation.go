@@ -43,6 +43,9 @@ func (s *Server) propagation(c *nativeCall) error {
 	if !s.cfg.Node.Leads() {
 		return s.toLeader(c)
 	}
+	if err := s.verify(c); err != nil {
+		return err
+	}
 	if err := s.may(c, actionGetPropagation, "*"); err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	case errors.Is(err, propagation.ErrScope):
 		return badRequest("`writ status` lists the replicas and their regions.", "%v.", err)
 	case err != nil:
-		return fmt.Errorf("%w: %w", errUnavailable, err)
+		return &unavailable{"How far the position has come could not be found out.", err}
 	}
 	cluster := c.seen.view.Cluster()
 	a := propagationAnswer{
@@ -92,7 +95,7 @@ func (s *Server) toLeader(c *nativeCall) error {
 		return errMisdirected
 	}
 	if err := s.cfg.Node.Forward(c.w, c.Request, c.forward()); err != nil {
-		return fmt.Errorf("%w: %w", errUnavailable, err)
+		return &unavailable{"No node that leads was reached.", err}
 	}
 	return nil
 }
@@ -114,6 +117,12 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 		}
 		cluster := v.Cluster()
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
+			return 0, tokenProblem(err)
+		}
+		if t.Position <= v.Head.Position {
+			_, err = s.cfg.Projection.WaitToken(c.Context(), t) // compares; there is nothing to wait for
+		}
+		if err != nil {
 			return 0, tokenProblem(err)
 		}
 		return t.Position, nil

@@ -18,7 +18,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
+	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -107,6 +108,7 @@ type Forwarded struct {
 	RequestID string
 	Attempt   string // idempotency key material; kept over retries
 	Source    string // address of the caller
+	Secure    bool   // the caller came over TLS
 }
 
 // Config is what a Server is made of. All fields are required but Logger.
@@ -168,15 +170,15 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
 	s.mux.HandleFunc("GET /openapi.json", openAPI)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is nothing at " + r.URL.Path + ".", "The API is described at /openapi.json."})
+		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is no " + r.Method + " " + r.URL.Path + ".", "The API is described at /openapi.json."})
 	})
 }
 
 // ServeHTTP answers a client. What only a peer may say about a request is
 // dropped from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, h := range []string{headerForwardedID, headerForwardedAttempt, headerForwardedSource} {
-		delete(r.Header, h)
+	for _, name := range [...]string{headerForwardedID, headerForwardedAttempt, headerForwardedSource, headerForwardedSecure} {
+		delete(r.Header, name)
 	}
 	s.mux.ServeHTTP(w, r)
 }
@@ -186,6 +188,7 @@ const (
 	headerForwardedID      = "X-Writ-Forwarded-Id"
 	headerForwardedAttempt = "X-Writ-Forwarded-Attempt"
 	headerForwardedSource  = "X-Writ-Forwarded-Source"
+	headerForwardedSecure  = "X-Writ-Forwarded-Secure"
 )
 
 // SetHeaders puts on r what the leader is to know about a forwarded request.
@@ -193,6 +196,7 @@ func (f *Forwarded) SetHeaders(r *http.Request) {
 	r.Header.Set(headerForwardedID, f.RequestID)
 	r.Header.Set(headerForwardedAttempt, f.Attempt)
 	r.Header.Set(headerForwardedSource, f.Source)
+	r.Header.Set(headerForwardedSecure, strconv.FormatBool(f.Secure))
 }
 
 // IsForwarded tells whether a peer has marked r as a client's request. Only
@@ -208,7 +212,8 @@ type request struct {
 	*http.Request
 	id        string
 	attempt   string
-	source    string
+	source    string // address of the caller
+	secure    bool   // the caller came over TLS
 	forwarded bool
 	now       time.Time
 	body      []byte
@@ -222,15 +227,16 @@ func newRequest(r *http.Request, now time.Time) *request {
 		q.forwarded = true
 		q.attempt = r.Header.Get(headerForwardedAttempt)
 		q.source = r.Header.Get(headerForwardedSource)
+		q.secure = r.Header.Get(headerForwardedSecure) == "true"
 		return q
 	}
 	q.id = newRequestID()
 	if q.attempt = r.Header.Get(headerInvocation); q.attempt == "" {
 		q.attempt = q.id
 	}
-	q.source, _, _ = strings.Cut(r.RemoteAddr, "%")
-	if i := strings.LastIndexByte(q.source, ':'); i > 0 {
-		q.source = strings.Trim(q.source[:i], "[]")
+	q.secure = r.TLS != nil
+	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		q.source = addr.Addr().Unmap().WithZone("").String()
 	}
 	return q
 }
@@ -250,8 +256,11 @@ func newRequestID() string {
 	return string(text[:])
 }
 
-// errTooLarge is returned when a body is longer than MaxBody.
-var errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
+// Errors of readBody.
+var (
+	errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
+	errCutShort = errors.New("the body ends before its declared end")
+)
 
 // readBody reads the whole body, at most MaxBody bytes.
 func (q *request) readBody() error {
@@ -261,12 +270,12 @@ func (q *request) readBody() error {
 	if q.ContentLength > 0 {
 		q.body = make([]byte, q.ContentLength)
 		if _, err := io.ReadFull(q.Body, q.body); err != nil {
-			return fmt.Errorf("read the body: %w", err)
+			return fmt.Errorf("%w: %w", errCutShort, err)
 		}
 	} else if q.ContentLength < 0 {
 		body, err := io.ReadAll(io.LimitReader(q.Body, MaxBody+1))
 		if err != nil {
-			return fmt.Errorf("read the body: %w", err)
+			return fmt.Errorf("%w: %w", errCutShort, err)
 		}
 		if len(body) > MaxBody {
 			return errTooLarge
@@ -278,5 +287,5 @@ func (q *request) readBody() error {
 }
 
 func (q *request) forward() Forwarded {
-	return Forwarded{Body: q.body, RequestID: q.id, Attempt: q.attempt, Source: q.source}
+	return Forwarded{Body: q.body, RequestID: q.id, Attempt: q.attempt, Source: q.source, Secure: q.secure}
 }
