@@ -20,6 +20,10 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
+// aloneTimeout is how long a writer without others waits before it elects itself:
+// there is nobody to hear from.
+const aloneTimeout = 100 * time.Millisecond
+
 // writer is the part of a node that votes in the log.
 type writer struct {
 	node   *Node
@@ -51,10 +55,14 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if w.port, err = listenPeers(listenAddr(n.cfg.PeerListen, me.Peer), n.tls); err != nil {
 		return nil, err
 	}
-	if w.log, err = log.Open(log.Config{
+	cfg := log.Config{
 		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
 		Stream: raftStream{w.port.raft, n.tls}, Backfill: n.backfill, Logger: n.logger,
-	}); err != nil {
+	}
+	if len(n.cfg.Cluster.Writers) == 1 {
+		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = aloneTimeout, aloneTimeout, aloneTimeout
+	}
+	if w.log, err = log.Open(cfg); err != nil {
 		return nil, err
 	}
 	w.adopt()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -289,10 +288,4 @@ func printDecision(out io.Writer, d *client.Decision) error {
 		return err
 	}
 	return nil
-}
-
-// terminal tells whether a file is one, for progress that only people want.
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,4 +238,22 @@ func ReadEnv(file string) (map[string]string, error) {
 		}
 	}
 	return env, nil
+}
+
+// Ready asks a node whether it is ready.
+func (c *Cluster) Ready(ctx context.Context, name string) bool {
+	n, err := c.Node(name)
+	if err != nil {
+		return false
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }

@@ -1,0 +1,114 @@
+// Command bench measures Writ beside its limits, both in one run: what a bare
+// handler over the same raft, or over nothing, does on the same machine at the same
+// time. It prints ratios of medians over alternating rounds; the machine's own
+// speed cancels out.
+//
+// Besides these whole-process figures there are Go benchmarks beside the code:
+// replay, bootstrap and latency in replication, the state machine in log, decisions
+// in projection/authz.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/writ-iam/writ/test/cluster"
+)
+
+// options of a run.
+type options struct {
+	root   string
+	rounds int
+	length time.Duration
+	users  int
+	events int
+}
+
+func main() {
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "limit-") {
+		fatal(runLimit(os.Args[1], os.Args[2:]))
+		return
+	}
+	var o options
+	only := flag.String("only", "create,decide,start,memory", "what to measure, separated by commas")
+	flag.StringVar(&o.root, "root", ".", "the module's root")
+	flag.IntVar(&o.rounds, "rounds", 3, "alternating rounds of each pair")
+	flag.DurationVar(&o.length, "length", 3*time.Second, "of one round")
+	flag.IntVar(&o.users, "users", 1_000_000, "in the memory figure")
+	flag.IntVar(&o.events, "events", 100_000, "in the start figure")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	for _, name := range strings.Split(*only, ",") {
+		measure, ok := map[string]func(context.Context, options) error{
+			"create": measureCreate, "decide": measureDecide, "start": measureStart, "memory": measureMemory,
+		}[name]
+		if !ok {
+			fatal(fmt.Errorf("there is no figure %q", name))
+		}
+		fatal(measure(ctx, o))
+	}
+}
+
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// started runs `writ dev` in a directory of its own; the function that it returns
+// ends it and removes the directory.
+func started(ctx context.Context, o options, flags ...string) (*cluster.Cluster, func() error, error) {
+	dir, err := os.MkdirTemp("", "writ-bench-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a directory: %w", err)
+	}
+	binary, err := cluster.Build(ctx, o.root, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := cluster.Start(ctx, binary, dir+"/cluster", flags...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() error {
+		err := c.Stop()
+		if rm := os.RemoveAll(dir); err == nil {
+			err = rm
+		}
+		return err
+	}, nil
+}
+
+// round is what one round of load came to.
+type round struct {
+	perSecond float64
+	p50, p99  time.Duration
+}
+
+func median(rounds []round, of func(round) float64) float64 {
+	var all []float64
+	for _, r := range rounds {
+		all = append(all, of(r))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+func rate(r round) float64 { return r.perSecond }
+func p50(r round) float64  { return r.p50.Seconds() * 1000 }
+func p99(r round) float64  { return r.p99.Seconds() * 1000 }
+
+// tell prints a figure beside its limit.
+func tell(what string, ours, limit []round) {
+	fmt.Printf("%-28s writ %8.0f/s p50 %6.2f ms p99 %7.2f ms   limit %8.0f/s p50 %6.2f ms p99 %7.2f ms   ratio %.2f\n", what,
+		median(ours, rate), median(ours, p50), median(ours, p99), median(limit, rate), median(limit, p50), median(limit, p99),
+		median(ours, rate)/median(limit, rate))
+}
