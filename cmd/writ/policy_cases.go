@@ -67,7 +67,10 @@ func newPolicyCases() *cobra.Command {
 // groups, all with as many policies as AWS allows, needs a fifth of it.
 const maxCaseLine = 4 << 20
 
-var errLongCase = fmt.Errorf("longer than %d bytes; a case is one line", maxCaseLine)
+var (
+	errLongCase  = fmt.Errorf("longer than %d bytes; a case is one line", maxCaseLine)
+	errAfterCase = errors.New("text after the case; write one case a line")
+)
 
 // eachLine calls do with every line that is not blank, counting from 1. A line
 // that is too long comes as errLongCase.
@@ -191,6 +194,9 @@ func (l *caseLine) run() {
 		return
 	}
 	c, err := authz.DecodeCase(l.text)
+	if err == nil && !json.Valid(l.text) {
+		err = errAfterCase
+	}
 	if err != nil {
 		l.err = err
 		return
