@@ -136,7 +136,9 @@ func (f *fsm) mark(next *Applied, entry *raft.Log) (outcome, error) {
 	if err := f.agree(next.Head, m.Head); err != nil {
 		return outcome{}, err
 	}
-	next.Floor = max(next.Floor, m.Floor)
+	if m.Term == entry.Term { // else its proposer lost leadership in between: what it knew of leases is void
+		next.Floor = max(next.Floor, m.Floor)
+	}
 	return outcome{marked: &Applied{
 		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor,
 	}}, nil
