@@ -84,7 +84,7 @@ type AccountCreated struct {
 }
 
 func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
-	if _, ok := s.accounts.get(c.ID); ok || c.ID == AWSAccount {
+	if _, ok := s.accounts.get(c.ID); ok || handleOf(c.ID) == handleOf(AWSAccount) {
 		return nil, refuse(EntityAlreadyExists, "Account with id %s already exists.", c.ID)
 	}
 	if err := s.mayIdentify(ID(c.ID)); err != nil {

@@ -3,7 +3,10 @@ package identity
 // KindOf says what the entity with that unique identifier is, if there is one.
 func (s *State) KindOf(id ID) (Kind, bool) {
 	kind, found, ok := s.entity(handleOf(id))
-	return kind, ok && found == id
+	if !ok || found != id {
+		return 0, false
+	}
+	return kind, true
 }
 
 // entity finds the user, group, role or policy with that handle.

@@ -95,10 +95,12 @@ type Loader struct {
 	header bool
 	err    error
 
+	accounts rows[*Account]
 	users    rows[*User]
 	groups   rows[*Group]
 	roles    rows[*Role]
 	policies rows[*Policy]
+	replicas rows[*Replica]
 	attempts rows[*Attempt]
 	keys     rows[handle]
 	names    []name
@@ -130,7 +132,7 @@ func (l *Loader) Add(r Record) {
 		l.policies.add(r.handle(), r)
 		l.addHeld(r.held(), r.handle())
 	case *Replica:
-		l.state.replicas.put(r)
+		l.replicas.add(r.handle(), r)
 	case *Attempt:
 		l.attempts.add(r.handle(), r)
 		l.state.attempts.order.Load(r.At, r.handle())
@@ -140,10 +142,10 @@ func (l *Loader) Add(r Record) {
 }
 
 func (l *Loader) addAccount(a *Account) {
-	l.state.accounts.put(a)
+	l.accounts.add(a.handle(), a)
 	l.addKeys(a.Keys, a.handle())
 	if a.Alias != "" {
-		l.state.names.add(aliases, a.Alias, a.handle())
+		l.names = append(l.names, name{aliases, lower(a.Alias), a.handle()})
 	}
 }
 
@@ -183,10 +185,12 @@ func (l *Loader) State() (*State, error) {
 	if !l.header {
 		l.err = errors.Join(l.err, errors.New("load state: no header among the records"))
 	}
+	fillTable(l, &s.accounts, &l.accounts)
 	fillTable(l, &s.users, &l.users)
 	fillTable(l, &s.groups, &l.groups)
 	fillTable(l, &s.roles, &l.roles)
 	fillTable(l, &s.policies, &l.policies)
+	fillTable(l, &s.replicas, &l.replicas)
 	fillTable(l, &s.attempts.byKey, &l.attempts)
 	fill(l, &s.keys, &l.keys)
 	l.fillNames()

@@ -103,6 +103,7 @@ func TestLoaderRefuses(t *testing.T) {
 		{"an unknown kind", []Record{&Header{}, Record(nil)}, "unknown record"},
 		{"a name twice", []Record{&Header{}, user("AIDA1", "a"), user("AIDA2", "A")}, "two records with the name a"},
 		{"an identifier twice", []Record{&Header{}, user("AIDA1", "a"), user("AIDA1", "b")}, "two records or keys"},
+		{"an account twice", []Record{&Header{}, &Account{ID: acct}, &Account{ID: acct}}, "two records or keys"},
 		{"an access key twice", []Record{&Header{},
 			&User{ID: "AIDA1", Name: "a", Keys: []AccessKey{{ID: "AKIA1"}}}, &User{ID: "AIDA2", Name: "b", Keys: []AccessKey{{ID: "AKIA1"}}}}, "two records or keys"},
 	} {
