@@ -1,16 +1,14 @@
 package api
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"strconv"
 
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
-	"github.com/writ-iam/writ/projection/policy"
 )
 
 // Limits of a question.
@@ -21,36 +19,17 @@ const (
 	maxContextKeys   = 256
 	maxContextValues = 1000
 	maxARN           = 2048
+	// answerSize is about what an answer takes, in bytes.
+	answerSize = 512
 )
 
-// question is the body of POST /v1/authorize.
-type question struct {
-	Principal string            `json:"principal"`
-	Action    string            `json:"action"`
-	Resource  string            `json:"resource"`
-	Context   map[string]values `json:"context"`
-	// Explain asks for the statements that decided.
-	Explain bool `json:"explain"`
-}
-
-// values are the values of a condition key: a text, or a list for a key that is
-// multivalued by its type.
-type values struct {
-	list []string
-	many bool
-}
-
-// UnmarshalJSON takes "text" or ["text", ...].
-func (v *values) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '[' {
-		v.many = true
-		return json.Unmarshal(b, &v.list)
-	}
-	v.list = make([]string, 1)
-	return json.Unmarshal(b, &v.list[0])
-}
-
 const questionHint = `Send {"principal": ARN, "action": "service:Action", "resource": ARN, "context": {"key": "value" or ["value", ...]}}.`
+
+// inquiry is a question to the engine, with its global condition keys.
+type inquiry struct {
+	authz.Request
+	globals authz.Globals
+}
 
 // authorize answers POST /v1/authorize: may this principal do this?
 func (s *Server) authorize(c *nativeCall) error {
@@ -58,10 +37,10 @@ func (s *Server) authorize(c *nativeCall) error {
 		return err
 	}
 	var q question
-	if err := decodeJSON(c.body, &q, questionHint); err != nil {
+	if err := decode(c.body, questionHint, func(r *reader) error { return r.question(&q) }); err != nil {
 		return err
 	}
-	body, err := s.decide(c, nil, &q)
+	body, err := s.decide(c, make([]byte, 0, answerSize), &q)
 	if err != nil {
 		return err
 	}
@@ -74,59 +53,24 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	var batch struct {
-		Questions []question `json:"questions"`
-	}
-	if err := decodeJSON(c.body, &batch, hint); err != nil {
+	var questions []question
+	if err := decode(c.body, hint, func(r *reader) (err error) { questions, err = r.batch(); return err }); err != nil {
 		return err
 	}
-	if len(batch.Questions) == 0 || len(batch.Questions) > MaxBatch {
-		return badRequest(hint, "A batch has 1 to %d questions, not %d.", MaxBatch, len(batch.Questions))
+	if len(questions) == 0 {
+		return badRequest(hint, "The batch has no questions.")
 	}
-	body := []byte(`{"answers":[`)
-	for i := range batch.Questions {
+	body := append(make([]byte, 0, answerSize*len(questions)), `{"answers":[`...)
+	for i := range questions {
 		if i > 0 {
 			body = append(body, ',')
 		}
 		var err error
-		if body, err = s.decide(c, body, &batch.Questions[i]); err != nil {
+		if body, err = s.decide(c, body, &questions[i]); err != nil {
 			return err
 		}
 	}
 	return c.answer(append(body, "]}"...))
-}
-
-// decodeJSON reads a body that is one JSON object without unknown members.
-func decodeJSON(body []byte, into any, hint string) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return badRequest(hint, "The body is not the JSON that is expected: %v.", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return badRequest(hint, "The body goes on after its JSON object.")
-	}
-	return nil
-}
-
-func (q *question) check() error {
-	switch {
-	case q.Principal == "" || q.Action == "":
-		return badRequest(questionHint, "The question names no principal or no action.")
-	case len(q.Principal) > maxARN || len(q.Resource) > maxARN || len(q.Action) > maxARN:
-		return badRequest(questionHint, "A name in the question is longer than %d characters.", maxARN)
-	case len(q.Context) > maxContextKeys:
-		return badRequest(questionHint, "The context has more than %d keys.", maxContextKeys)
-	}
-	for _, v := range q.Context {
-		if len(v.list) > maxContextValues {
-			return badRequest(questionHint, "A key of the context has more than %d values.", maxContextValues)
-		}
-	}
-	if q.Resource == "" {
-		q.Resource = "*"
-	}
-	return nil
 }
 
 // decide appends the answer to one question.
@@ -134,36 +78,29 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	if err := s.may(c, actionAuthorize, q.Principal); err != nil {
+	if err := s.may(c, actionAuthorize, q.principal); err != nil {
 		return nil, err
 	}
-	p, err := c.seen.view.PrincipalByARN(q.Principal)
+	p, err := c.seen.view.PrincipalByARN(q.principal)
 	if errors.Is(err, projection.ErrNoPrincipal) {
-		return s.appendAnswer(b, c, answer{decision: "implicitDeny", message: "The principal " + q.Principal + " does not exist at this position."}), nil
+		return s.appendAnswer(b, c, answer{decision: "implicitDeny", message: "The principal " + q.principal + " does not exist at this position."}), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource}
-	if len(q.Context) > 0 {
-		r.Context = make([]policy.Entry, 0, len(q.Context))
-		for name, v := range q.Context {
-			e := policy.Entry{Key: policy.NewKey(name), Values: v.list, Multivalued: v.many}
-			if !v.many {
-				e.Value, e.Values = v.list[0], nil
-			}
-			r.Context = append(r.Context, e)
-		}
+	c.asked = inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: q.action, Resource: q.resource, Context: q.context},
+		globals: authz.Globals{Time: c.now},
 	}
-	globals := authz.Globals{Time: c.now}
-	r.FillGlobals(&globals)
-	a := answer{decision: p.Decide(&r).Outcome.String()}
-	if q.Explain || a.decision != "allow" {
-		e := p.Explain(&r)
+	r := &c.asked.Request
+	r.FillGlobals(&c.asked.globals)
+	a := answer{decision: p.Decide(r).Outcome.String()}
+	if q.explain || a.decision != "allow" {
+		e := p.Explain(r)
 		a.message = e.Message
-		if q.Explain {
+		if q.explain {
 			if a.explanation, err = json.Marshal(e); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("encode an explanation: %w", err)
 			}
 		}
 	}
@@ -184,7 +121,7 @@ func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
 	if decision == "allow" && c.seen.flagged {
 		decision = "indeterminate"
 	}
-	s.cfg.Metrics.decisions.WithLabelValues(decision, c.seen.mode).Inc()
+	s.cfg.Metrics.decided(decision, c.seen.mode)
 	cluster := c.seen.view.Cluster()
 	head := c.seen.view.Head
 	b = append(b, `{"decision":"`...)

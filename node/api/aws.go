@@ -24,7 +24,7 @@ import (
 
 // call is one request of the Query protocol on its way through the edge.
 type call struct {
-	*request
+	request
 	server *Server
 	op     *model.Operation
 	action *iam.Action // nil where the operation is not built
@@ -51,7 +51,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	}
 	took := s.cfg.Now().Sub(c.now)
 	s.cfg.Metrics.observe(name, rec.status, took)
-	s.log(c.request, name, rec, took, failure)
+	s.log(&c.request, name, rec, took, failure)
 }
 
 // serve answers the call or says, having written nothing, why it cannot.
@@ -66,11 +66,12 @@ func (c *call) serve(w *recorder) error {
 		}
 		return c.write(w)
 	}
-	seen, err := s.view(c.request, c.sig)
+	seen, err := s.view(&c.request, c.sig)
 	if err != nil {
 		return err
 	}
-	seen.setHeaders(w.Header())
+	w.Header().Set(HeaderPosition, seen.position())
+	w.Header().Set(HeaderFreshness, seen.mode)
 	in, call, err := c.admit(seen.view)
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func (c *call) handOn(w *recorder) error {
 // admit finds out who calls, decodes what is asked and authorizes it, all in one
 // view.
 func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
-	caller, principal, err := c.server.authenticate(c.request, c.sig, v)
+	caller, principal, err := c.server.authenticate(&c.request, c.sig, v)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +146,7 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	}
 	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
 	for _, a := range c.action.Access(call, in) {
-		if err := c.server.permit(c.request, c.sig, principal, a); err != nil {
+		if err := c.server.permit(new(inquiry), &c.request, c.sig, principal, a); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -153,21 +154,17 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 }
 
 // permit asks the engine whether the caller may do one thing. The refusal says
-// why in AWS's words.
-func (s *Server) permit(q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
-	r := authz.Request{
-		Principal:       &p.Principal,
-		Action:          a.Action,
-		Resource:        a.Resource,
-		ResourceAccount: string(a.Account),
-		Context:         a.Context,
+// why in AWS's words. i is room for the question.
+func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
+	*i = inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, ResourceAccount: string(a.Account), Context: a.Context},
+		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure},
 	}
-	globals := authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure}
-	r.FillGlobals(&globals)
-	if p.Decide(&r).Allowed() {
+	i.FillGlobals(&i.globals)
+	if p.Decide(&i.Request).Allowed() {
 		return nil
 	}
-	return &query.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: p.Explain(&r).Message}
+	return &query.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: p.Explain(&i.Request).Message}
 }
 
 // write carries out a call that changes something, at the leader. Where

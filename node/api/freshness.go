@@ -28,25 +28,23 @@ type seen struct {
 	flagged   bool // an allow from this view is not known to be fresh
 }
 
-func (s *seen) setHeaders(h http.Header) {
-	h[HeaderPosition] = []string{strconv.FormatUint(uint64(s.view.Head.Position), 10)}
-	h[HeaderFreshness] = []string{s.mode}
-}
+// position is the view's, for a header.
+func (s *seen) position() string { return strconv.FormatUint(uint64(s.view.Head.Position), 10) }
 
 // view returns the view that a request is to be answered from: as fresh as the
 // caller asked for, and never from before the caller's own latest write through
 // this node. Safe without any header: a writer reads strictly, a replica under
 // its lease.
-func (s *Server) view(q *request, sig *sigv4.Signature) (*seen, error) {
+func (s *Server) view(q *request, sig *sigv4.Signature) (seen, error) {
 	ask, token, err := s.ask(q.Header)
 	if err != nil {
-		return nil, err
+		return seen{}, err
 	}
 	if own := s.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
 	if err := s.reach(q.Context(), &ask, token); err != nil {
-		return nil, err
+		return seen{}, err
 	}
 	// The lease is looked at first and the view loaded after that; see
 	// propagation.Snapshot.Check.
@@ -54,9 +52,9 @@ func (s *Server) view(q *request, sig *sigv4.Signature) (*seen, error) {
 	v := s.cfg.Projection.View()
 	c, err := fresh.Cover(v.Head.Position, ask)
 	if err != nil {
-		return nil, problem{http.StatusServiceUnavailable, notFresh(err), fmt.Sprintf("At position %d: %v.", v.Head.Position, err), "Try again, or ask another node."}
+		return seen{}, problem{http.StatusServiceUnavailable, notFresh(err), fmt.Sprintf("At position %d: %v.", v.Head.Position, err), "Try again, or ask another node."}
 	}
-	return &seen{
+	return seen{
 		view: v, mode: string(c.Freshness), knownHead: c.Head, remaining: c.Remaining,
 		staleness: c.Staleness, bounded: c.Bounded, flagged: c.DenyOnly,
 	}, nil

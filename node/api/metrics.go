@@ -39,6 +39,11 @@ func (m *Metrics) observe(action string, status int, took time.Duration) {
 	m.requests.WithLabelValues(action, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
+// decided counts an answered decision. Both values are our own names.
+func (m *Metrics) decided(decision, freshness string) {
+	m.decisions.WithLabelValues(decision, freshness).Inc()
+}
+
 func (m *Metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

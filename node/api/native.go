@@ -24,13 +24,16 @@ const (
 )
 
 // nativeCall is a request of the native API; seen and principal are known once it
-// is verified.
+// is verified. It is one piece of memory, for it is made for every decision.
 type nativeCall struct {
-	*request
-	w         http.ResponseWriter
+	request
+	w         recorder
 	sig       *sigv4.Signature
-	seen      *seen
+	seen      seen
 	principal *projection.Principal // the caller
+	own       inquiry               // whether the caller may ask
+	asked     inquiry               // what the caller asks
+	values    [5]string             // of the answer's headers
 }
 
 // native reads a request of the native API, whose permission is action, and hands
@@ -38,8 +41,8 @@ type nativeCall struct {
 // becomes a problem, if nothing was written.
 func (s *Server) native(action string, serve func(*nativeCall) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
-		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: rec}
+		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: recorder{ResponseWriter: w}}
+		rec := &c.w
 		err := c.parse()
 		if err == nil {
 			err = serve(c)
@@ -49,7 +52,7 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 		}
 		took := s.cfg.Now().Sub(c.now)
 		s.cfg.Metrics.observe(action, rec.status, took)
-		s.log(c.request, action, rec, took, err)
+		s.log(&c.request, action, rec, took, err)
 	}
 }
 
@@ -66,26 +69,26 @@ func (c *nativeCall) parse() (err error) {
 
 // verify finds out who calls, in the view that the answer is to come from.
 func (s *Server) verify(c *nativeCall) (err error) {
-	if c.seen, err = s.view(c.request, c.sig); err != nil {
+	if c.seen, err = s.view(&c.request, c.sig); err != nil {
 		return err
 	}
-	_, c.principal, err = s.authenticate(c.request, c.sig, c.seen.view)
+	_, c.principal, err = s.authenticate(&c.request, c.sig, c.seen.view)
 	return err
 }
 
 // may asks the engine whether the caller has a permission of the native API. The
 // resource is its own account's, if it is an ARN, or else the caller's.
 func (s *Server) may(c *nativeCall, action, resource string) error {
-	return s.permit(c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
+	return s.permit(&c.own, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
 }
 
 // answer writes a JSON body with the position that it was computed at.
 func (c *nativeCall) answer(body []byte) error {
+	c.values = [...]string{c.id, "application/json", strconv.Itoa(len(body)), c.seen.position(), c.seen.mode}
 	h := c.w.Header()
-	c.seen.setHeaders(h)
-	h[headerRequestID] = []string{c.id}
-	h["Content-Type"] = []string{"application/json"}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	for i, name := range [...]string{headerRequestID, "Content-Type", "Content-Length", HeaderPosition, HeaderFreshness} {
+		h[name] = c.values[i : i+1 : i+1]
+	}
 	c.w.WriteHeader(http.StatusOK)
 	_, err := c.w.Write(body)
 	return err

@@ -94,7 +94,7 @@ func (s *Server) toLeader(c *nativeCall) error {
 	if c.forwarded {
 		return errMisdirected
 	}
-	if err := s.cfg.Node.Forward(c.w, c.Request, c.forward()); err != nil {
+	if err := s.cfg.Node.Forward(&c.w, c.Request, c.forward()); err != nil {
 		return &unavailable{"No node that leads was reached.", err}
 	}
 	return nil

@@ -220,8 +220,8 @@ type request struct {
 	bodyHash  [sha256.Size]byte
 }
 
-func newRequest(r *http.Request, now time.Time) *request {
-	q := &request{Request: r, now: now}
+func newRequest(r *http.Request, now time.Time) request {
+	q := request{Request: r, now: now}
 	q.id = r.Header.Get(headerForwardedID)
 	if q.id != "" {
 		q.forwarded = true
