@@ -174,8 +174,20 @@ func (w *writer) lead(term log.Leadership) {
 	n.logger.Info("this writer leads no more", "term", term.Term)
 }
 
-// publish keeps the stream filled while this writer leads.
+// publish keeps the stream filled while this writer leads, from when there is a
+// replica to follow it: without one, nothing is fanned out.
 func (w *writer) publish(ctx context.Context) {
+	for {
+		changed := w.log.Changed()
+		if s := w.log.Applied().State; s.Cluster().RosterChanged > 0 && len(s.Replicas()) > 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 	replicas := 1
 	if len(w.node.cfg.Cluster.Writers) >= 3 && w.node.cfg.Cluster.NATS == "" {
 		replicas = 3
