@@ -3,9 +3,9 @@ package replication
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,9 +37,28 @@ func following(b *testing.B, h *history, cfg FollowerConfig) (*Follower, *sink) 
 	return f, s
 }
 
-func perSecond(b *testing.B, n int) {
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(0, "ns/op")
+// meter measures a benchmark of n events an iteration: how many a second, and what
+// each costs in processor time, which tells more on a machine that others use too.
+type meter struct {
+	b    *testing.B
+	used time.Duration
+}
+
+func measure(b *testing.B) *meter { return &meter{b, processorTime(b)} }
+
+func (m *meter) report(n int) {
+	events := float64(n) * float64(m.b.N)
+	m.b.ReportMetric(events/m.b.Elapsed().Seconds(), "events/s")
+	m.b.ReportMetric(float64(processorTime(m.b)-m.used)/events, "cpu-ns/event")
+	m.b.ReportMetric(0, "ns/op")
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // BenchmarkReplayStream is a follower that catches up from the stream, and beside
@@ -76,6 +95,7 @@ func BenchmarkReplayStream(b *testing.B) {
 	b.Run("bare", func(b *testing.B) {
 		l := followerLink(b, br)
 		await(b, "connected", l.Connected)
+		m := measure(b)
 		for b.Loop() {
 			consumer, err := l.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
 				AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
@@ -95,11 +115,12 @@ func BenchmarkReplayStream(b *testing.B) {
 			<-done
 			consuming.Stop()
 		}
-		perSecond(b, replayed)
+		m.report(replayed)
 	})
 	b.Run("follower", func(b *testing.B) {
 		link := followerLink(b, br)
 		await(b, "connected", link.Connected)
+		m := measure(b)
 		for b.Loop() {
 			f, s := following(b, h, FollowerConfig{Link: link, Source: sourceOf(b)})
 			ctx, cancel := context.WithCancel(b.Context())
@@ -112,7 +133,7 @@ func BenchmarkReplayStream(b *testing.B) {
 			cancel()
 			<-ended
 		}
-		perSecond(b, replayed)
+		m.report(replayed)
 	})
 }
 
@@ -120,6 +141,7 @@ func BenchmarkReplayStream(b *testing.B) {
 func BenchmarkReplayHTTP(b *testing.B) {
 	h := grown()
 	source := sourceOf(b, newWriter(b, h))
+	m := measure(b)
 	for b.Loop() {
 		f, s := following(b, h, FollowerConfig{Source: source})
 		if err := f.tail(b.Context(), 0); err != nil {
@@ -127,7 +149,7 @@ func BenchmarkReplayHTTP(b *testing.B) {
 		}
 		s.wait(b, h)
 	}
-	perSecond(b, replayed)
+	m.report(replayed)
 }
 
 // BenchmarkApply is the part of a replay that no second processor can take over.
@@ -141,6 +163,7 @@ func BenchmarkApply(b *testing.B) {
 		}
 		batches = append(batches, batch)
 	}
+	m := measure(b)
 	for b.Loop() {
 		s := newSink()
 		for chunk := range slices.Chunk(batches, chunkBatches) {
@@ -149,7 +172,7 @@ func BenchmarkApply(b *testing.B) {
 			}
 		}
 	}
-	perSecond(b, replayed)
+	m.report(replayed)
 }
 
 // BenchmarkBootstrap is a follower that starts from nothing, and one that starts
@@ -158,6 +181,7 @@ func BenchmarkBootstrap(b *testing.B) {
 	h := grown()
 	source := sourceOf(b, newWriter(b, h))
 	b.Run("snapshot", func(b *testing.B) {
+		m := measure(b)
 		for b.Loop() {
 			s := newSink()
 			f := NewFollower(FollowerConfig{Sink: s, Source: source, Logger: quiet})
@@ -167,7 +191,7 @@ func BenchmarkBootstrap(b *testing.B) {
 			}
 			s.wait(b, h)
 		}
-		perSecond(b, replayed)
+		m.report(replayed)
 	})
 	b.Run("checkpoint", func(b *testing.B) {
 		dir := b.TempDir()
@@ -175,6 +199,7 @@ func BenchmarkBootstrap(b *testing.B) {
 		if err := writeCheckpoint(dir, state, header.Head); err != nil {
 			b.Fatal(err)
 		}
+		m := measure(b)
 		for b.Loop() {
 			s := newSink()
 			f := NewFollower(FollowerConfig{Sink: s, Source: source, Dir: dir, Logger: quiet})
@@ -184,36 +209,42 @@ func BenchmarkBootstrap(b *testing.B) {
 			}
 			s.wait(b, h)
 		}
-		perSecond(b, replayed)
+		m.report(replayed)
 	})
 }
 
-// BenchmarkLatency is the time from a commit until a follower has applied it, at
-// 1,000 commits a second, beside the time from a publish to a consumer over the same
-// NATS. WRIT_BENCH_BROKERS=3 runs it over a cluster.
+// BenchmarkLatency is the time from when a batch is in the store until a follower
+// has applied it, at 1,000 a second, beside the time from a publish to a consumer over the same
+// NATS: one broker, and three with TLS.
 func BenchmarkLatency(b *testing.B) {
+	b.Run("brokers=1", func(b *testing.B) {
+		br := startBroker(b)
+		benchmarkLatency(b, 1, publisherLink(b, br), followerLink(b, br))
+	})
+	b.Run("brokers=3", func(b *testing.B) {
+		a := newAuthority(b)
+		brokers, _ := startCluster(b, a, 3)
+		benchmarkLatency(b, 3, publisherLink(b, brokers[0]),
+			dial(b, LinkConfig{Name: "follower", URLs: []string{"tls://" + brokers[2].ClientAddr()}, TLS: a.config(b, "replica")}))
+	})
+}
+
+func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 	const rate, warm, measured = 1000, 1000, 9000
-	br := startBroker(b)
-	publisher, follower := publisherLink(b, br), followerLink(b, br)
-	replicas := 1
-	if os.Getenv("WRIT_BENCH_BROKERS") == "3" {
-		replicas = 3
-	}
 	report := func(b *testing.B, took []time.Duration) {
 		slices.Sort(took)
 		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
 		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 		b.ReportMetric(0, "ns/op")
 	}
-	// drive calls send for 1, 2, ... on time and returns when which was sent.
-	drive := func(send func(n int)) []time.Time {
+	// drive calls send on time and returns when which message was on its way.
+	drive := func(send func() time.Time) []time.Time {
 		sent := make([]time.Time, warm+measured)
 		tick := time.NewTicker(time.Second / rate)
 		defer tick.Stop()
 		for n := range sent {
 			<-tick.C
-			sent[n] = time.Now()
-			send(n)
+			sent[n] = send()
 		}
 		return sent
 	}
@@ -246,11 +277,15 @@ func BenchmarkLatency(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer consuming.Stop()
-		payload := grown().batches[1]
-		sent := drive(func(int) {
+		h := newHistory(b, "aa")
+		h.grow(b, 1)
+		payload := h.batches[1]
+		sent := drive(func() time.Time {
+			now := time.Now()
 			if _, err := publisher.js.PublishMsgAsync(&nats.Msg{Subject: cfg.Subjects[0], Data: payload}); err != nil {
 				b.Fatal(err)
 			}
+			return now
 		})
 		<-done
 		report(b, took(sent, got))
@@ -267,7 +302,10 @@ func BenchmarkLatency(b *testing.B) {
 		first := h.Last().Position + 1
 		s.got = make([]time.Time, warm+measured)
 		s.first = first
-		sent := drive(func(int) { h.grow(b, 1) })
+		sent := drive(func() time.Time {
+			h.grow(b, 1)
+			return h.changedAt
+		})
 		s.wait(b, h)
 		report(b, took(sent, s.got))
 		if f.Status().Mode != Streaming || f.Status().Bootstraps != 1 {

@@ -27,7 +27,7 @@ type authority struct {
 	cert *x509.Certificate
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // config is for both ends of connections among those who have a certificate.
-func (a *authority) config(t *testing.T, name string) *tls.Config {
+func (a *authority) config(t testing.TB, name string) *tls.Config {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func (a *authority) config(t *testing.T, name string) *tls.Config {
 }
 
 // freeAddrs are addresses that nobody listens on at the moment.
-func freeAddrs(t *testing.T, n int) (addrs []string) {
+func freeAddrs(t testing.TB, n int) (addrs []string) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -83,7 +83,7 @@ func freeAddrs(t *testing.T, n int) (addrs []string) {
 }
 
 // startCluster starts clustered brokers with mutual TLS on every listener.
-func startCluster(t *testing.T, a *authority, n int) (brokers []*broker.Broker, configs []broker.Config) {
+func startCluster(t testing.TB, a *authority, n int) (brokers []*broker.Broker, configs []broker.Config) {
 	routes := freeAddrs(t, n)
 	for i := range n {
 		name := fmt.Sprintf("writer-%d", i)

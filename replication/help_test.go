@@ -37,6 +37,8 @@ type history struct {
 	changed chan struct{}
 	seq     uint64
 	users   int // made by grow
+
+	changedAt time.Time // for whoever commits
 }
 
 const testCluster = "7d8e2a52-0f5e-4f5c-8a53-6f2f4d7f6a01"
@@ -76,6 +78,7 @@ func (h *history) commit(c identity.Command) error {
 	}
 	h.batches = append(h.batches, encoded)
 	h.last = b.Head()
+	h.changedAt = time.Now()
 	close(h.changed)
 	h.changed = make(chan struct{})
 	return nil
