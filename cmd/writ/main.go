@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // Exit codes; pipelines rely on them.
@@ -61,9 +63,29 @@ func main() {
 	os.Exit(e.code)
 }
 
-// run carries out one command line.
+// run carries out one command line. What goes wrong before a command begins is
+// wrong usage.
 func run(ctx context.Context, args []string) error {
-	root := newRoot()
+	root, begun := newRoot(), false
+	noteBegin(root, &begun)
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	err := root.ExecuteContext(ctx)
+	var e *exit
+	if err != nil && !begun && !errors.As(err, &e) {
+		return usage("%w; see `writ --help`", err)
+	}
+	return err
+}
+
+// noteBegin makes every command set begun when its own code begins.
+func noteBegin(cmd *cobra.Command, begun *bool) {
+	if inner := cmd.RunE; inner != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*begun = true
+			return inner(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		noteBegin(sub, begun)
+	}
 }
