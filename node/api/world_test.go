@@ -192,7 +192,7 @@ func (w *world) sealed(id identity.AccountID, c credential) identity.NewAccessKe
 // user makes a user with an access key and, if any, a policy of its own.
 func (w *world) user(name, document string) credential {
 	w.t.Helper()
-	c := credential{"AKIAUSER" + strings.ToUpper(name), "the secret of " + name}
+	c := credential{"AKIAUSERUSER" + strings.ToUpper(name), "the secret of " + name}
 	w.must(&identity.CreateUser{Account: account, ID: identity.ID("AIDAUSER" + strings.ToUpper(name)), Name: name, Path: "/"},
 		&identity.CreateAccessKey{Account: account, User: name, Key: w.sealed(account, c)})
 	if document != "" {

@@ -1,0 +1,348 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
+)
+
+const badSignature = "The request signature we calculated does not match the signature you provided. " +
+	"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+
+func TestSignatures(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", "")
+	idle := w.user("idle", "")
+	w.must(&identity.UpdateAccessKey{Account: account, User: "idle", ID: idle.id, Active: false})
+
+	rec := w.accepted("root", w.whoami(w.root))
+	if got := between(rec.Body.String(), "Arn"); got != "arn:aws:iam::123456789012:root" {
+		t.Errorf("the root is %s", got)
+	}
+	if rec.Header().Get("X-Writ-Position") == "" || rec.Header().Get("X-Writ-Freshness") != "strict" {
+		t.Errorf("headers are %v", rec.Header())
+	}
+	if got := between(w.whoami(alice).Body.String(), "Arn"); got != userARN("alice") {
+		t.Errorf("alice is %s", got)
+	}
+
+	w.refused("wrong secret", w.whoami(credential{alice.id, "another secret"}), http.StatusForbidden, "SignatureDoesNotMatch", badSignature)
+	for name, c := range map[string]credential{"unknown key": {"AKIANOBODYNOBODY0000", "x"}, "inactive key": idle} {
+		w.refused(name, w.whoami(c), http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
+	r, body := form(stsVersion, "GetCallerIdentity", "@X-Amz-Security-Token", "a token")
+	w.refused("session token", w.serve(w.sign(r, alice, "sts", body)), http.StatusForbidden, "InvalidClientTokenId", "")
+	r, body = form(stsVersion, "GetCallerIdentity")
+	w.refused("another service", w.serve(w.sign(r, alice, "iam", body)), http.StatusForbidden, "SignatureDoesNotMatch",
+		"Credential should be scoped to correct service: 'sts'.")
+	r, _ = form(stsVersion, "GetCallerIdentity")
+	w.refused("another body", w.serve(w.sign(r, alice, "sts", []byte("Action=Other"))), http.StatusForbidden, "SignatureDoesNotMatch", "")
+	r, _ = form(stsVersion, "GetCallerIdentity")
+	w.refused("unsigned", w.serve(r), http.StatusForbidden, "MissingAuthenticationToken", "")
+	for _, skew := range []time.Duration{-16 * time.Minute, 16 * time.Minute} {
+		r, body = form(stsVersion, "GetCallerIdentity")
+		w.sign(r, alice, "sts", body)
+		w.node.now = func() time.Time { return noon.Add(skew) }
+		if e := w.error(w.serve(r)); e.Code != "SignatureDoesNotMatch" || !strings.HasPrefix(e.Message, "Signature ") {
+			t.Errorf("a skew of %v: %s: %s", skew, e.Code, e.Message)
+		}
+		w.node.now = func() time.Time { return noon }
+	}
+}
+
+func TestPresigned(t *testing.T) {
+	w := newWorld(t)
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://writ.test/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60", nil)
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	url, _, err := v4.NewSigner().PresignHTTP(context.Background(), aws.Credentials{AccessKeyID: w.root.id, SecretAccessKey: w.root.secret}, r, empty, "sts", "us-east-1", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.accepted("presigned", w.serve(httptest.NewRequest(http.MethodGet, url, nil)))
+	w.refused("changed", w.serve(httptest.NewRequest(http.MethodGet, url+"&x=y", nil)), http.StatusForbidden, "SignatureDoesNotMatch", badSignature)
+	w.node.now = func() time.Time { return noon.Add(61 * time.Second) }
+	if rec := w.serve(httptest.NewRequest(http.MethodGet, url, nil)); rec.Code != http.StatusForbidden {
+		t.Errorf("expired: status %d", rec.Code)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	w := newWorld(t)
+	before := w.log.position()
+	w.refused("unknown action", w.iam(w.root, "FlyToTheMoon"), http.StatusBadRequest, "InvalidAction", `Could not find operation FlyToTheMoon for version 2010-05-08`)
+	w.refused("missing action", w.iam(w.root, ""), http.StatusBadRequest, "MissingAction", "The request must contain the parameter Action")
+	w.refused("not built", w.iam(w.root, "CreateSAMLProvider", "Name", "x", "SAMLMetadataDocument", strings.Repeat("x", 1000)), http.StatusBadRequest, "InvalidAction", "")
+	r, body := form(stsVersion, "FlyToTheMoon")
+	w.refused("unknown action of STS", w.serve(w.sign(r, w.root, "sts", body)), http.StatusBadRequest, "InvalidAction", "")
+	w.refused("missing parameter", w.iam(w.root, "CreateUser"), http.StatusBadRequest, "ValidationError", "")
+	w.refused("bad name", w.iam(w.root, "CreateUser", "UserName", "a b"), http.StatusBadRequest, "ValidationError", "")
+	w.refused("bad policy", w.iam(w.root, "CreatePolicy", "PolicyName", "p", "PolicyDocument", "{}"), http.StatusBadRequest, "MalformedPolicyDocument", "")
+	w.refused("no entity", w.iam(w.root, "GetUser", "UserName", "nobody"), http.StatusNotFound, "NoSuchEntity", "The user with name nobody cannot be found.")
+
+	r, _ = form(iamVersion, "GetUser")
+	bad := []byte("Action=GetUser&Version=2010-05-08&UserName=%zz")
+	r.Body, r.ContentLength = http.NoBody, 0
+	r = httptest.NewRequest(http.MethodPost, "http://writ.test/", strings.NewReader(string(bad)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w.refused("malformed form", w.serve(w.sign(r, w.root, "iam", bad)), http.StatusNotFound, "MalformedQueryString", "")
+
+	for name, length := range map[string]int64{"declared": api.MaxBody + 1, "undeclared": -1} {
+		r := httptest.NewRequest(http.MethodPost, "http://writ.test/", strings.NewReader(strings.Repeat("x", api.MaxBody+1)))
+		r.ContentLength = length
+		w.refused(name+" length", w.serve(r), http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Request size exceeded the limit of 1048576 bytes")
+	}
+	r = httptest.NewRequest(http.MethodPost, "http://writ.test/", strings.NewReader("Action=x"))
+	r.ContentLength = 100
+	w.refused("cut short", w.serve(r), http.StatusBadRequest, "IncompleteBody", "")
+	if w.log.position() != before {
+		t.Error("something was written")
+	}
+}
+
+func TestPaths(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/", "/iam", "/iam/", "/sts", "/sts/"} {
+		r, body := form(stsVersion, "GetCallerIdentity")
+		r.URL.Path = path
+		w.accepted(path, w.serve(w.sign(r, w.root, "sts", body)))
+	}
+	rec := w.serve(httptest.NewRequest(http.MethodGet, "/nowhere", nil))
+	if m := w.json(rec); rec.Code != http.StatusNotFound || m["code"] != "NotFound" {
+		t.Errorf("/nowhere: %d, %v", rec.Code, m)
+	}
+}
+
+func TestAccessDenied(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", "")
+	bob := w.user("bob", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"iam:*","Resource":"*"}}`)
+	const arn = "arn:aws:iam::123456789012:user/new"
+	w.refused("nothing allows", w.iam(alice, "CreateUser", "UserName", "new"), http.StatusForbidden, "AccessDenied",
+		"User: "+userARN("alice")+" is not authorized to perform: iam:CreateUser on resource: "+arn+" because no identity-based policy allows the iam:CreateUser action")
+	w.refused("a denial", w.iam(bob, "CreateUser", "UserName", "new"), http.StatusForbidden, "AccessDenied",
+		"User: "+userARN("bob")+" is not authorized to perform: iam:CreateUser on resource: "+arn+" with an explicit deny in an identity-based policy")
+	if got := w.log.authors(alice); len(got) != 0 {
+		t.Errorf("alice wrote at %v", got)
+	}
+}
+
+// Conditions see where a caller comes from, in the form that policies have it in.
+func TestRequestContext(t *testing.T) {
+	for _, c := range []struct {
+		remote, condition string
+		tls               bool
+		status            int
+	}{
+		{"203.0.113.7:4711", `{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`, false, http.StatusOK},
+		{"[::ffff:203.0.113.7]:4711", `{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`, false, http.StatusOK},
+		{"198.51.100.7:4711", `{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`, false, http.StatusForbidden},
+		{"[fe80::1%eth0]:4711", `{"IpAddress":{"aws:SourceIp":"fe80::/64"}}`, false, http.StatusOK},
+		{"203.0.113.7:4711", `{"Bool":{"aws:SecureTransport":"true"}}`, false, http.StatusForbidden},
+	} {
+		w := newWorld(t)
+		alice := w.user("alice", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":`+c.condition+`}}`)
+		r, body := form(iamVersion, "GetUser")
+		w.sign(r, alice, "iam", body).RemoteAddr = c.remote
+		if rec := w.serve(r); rec.Code != c.status {
+			t.Errorf("from %s with %s: %d: %s", c.remote, c.condition, rec.Code, rec.Body)
+		}
+	}
+}
+
+// A key that is deleted between authorization and decision authors nothing.
+func TestContainment(t *testing.T) {
+	owner := identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}
+	for name, c := range map[string]struct {
+		between func(*world, credential) identity.Command
+		code    string
+	}{
+		"deleted": {func(_ *world, alice credential) identity.Command {
+			return &identity.DeleteAccessKey{Account: account, User: "alice", ID: alice.id}
+		}, "InvalidClientTokenId"},
+		"deactivated": {func(_ *world, alice credential) identity.Command {
+			return &identity.UpdateAccessKey{Account: account, User: "alice", ID: alice.id, Active: false}
+		}, "InvalidClientTokenId"},
+		"permission withdrawn": {func(*world, credential) identity.Command {
+			return &identity.DeleteInlinePolicy{Owner: owner, Name: "own"}
+		}, "AccessDenied"},
+		"permission kept": {func(*world, credential) identity.Command {
+			return &identity.PutInlinePolicy{Owner: owner, Name: "another", Document: allow("s3:*")}
+		}, ""},
+	} {
+		w := newWorld(t)
+		alice := w.user("alice", allow("iam:*"))
+		once := sync.OnceFunc(func() { w.must(c.between(w, alice)) })
+		w.log.before = func(event.Command) { once() }
+		rec := w.iam(alice, "CreateUser", "UserName", "new")
+		if c.code == "" {
+			w.accepted(name, rec)
+			continue
+		}
+		w.refused(name, rec, http.StatusForbidden, c.code, "")
+		if got := w.log.authors(alice); len(got) > 0 {
+			t.Errorf("%s: alice wrote at %v", name, got)
+		}
+	}
+}
+
+// Where permissions change again and again, the edge gives up.
+func TestPermissionsThatKeepChanging(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", allow("iam:*"))
+	w.log.before = func(event.Command) {
+		w.must(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "another", Document: allow("s3:*")})
+	}
+	rec := w.iam(alice, "CreateUser", "UserName", "new")
+	w.refused("it", rec, http.StatusServiceUnavailable, "ServiceUnavailable", "The caller's permissions keep changing. Try again.")
+	if rec.Header().Get("Retry-After") != "1" {
+		t.Error("no Retry-After")
+	}
+}
+
+// Many write with a key while it is deleted: nothing is authored after that, and
+// each answer tells the truth.
+func TestContainmentRaced(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", allow("iam:*"))
+	var mu sync.Mutex
+	accepted := 0
+	var wg sync.WaitGroup
+	started := make(chan struct{}, 8*1000) // room for all
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 1000 {
+				rec := w.iam(alice, "CreateUser", "UserName", string(rune('a'+g))+strings.Repeat("x", i%60)+string(rune('a'+i/60)))
+				if rec.Code != http.StatusOK {
+					if e := w.error(rec); e.Code != "InvalidClientTokenId" {
+						t.Errorf("%s: %s", e.Code, e.Message)
+					}
+					return
+				}
+				mu.Lock()
+				accepted++
+				mu.Unlock()
+				started <- struct{}{}
+			}
+		})
+	}
+	for range 30 {
+		<-started
+	}
+	rec := w.accepted("delete", w.iam(w.root, "DeleteAccessKey", "UserName", "alice", "AccessKeyId", alice.id))
+	wg.Wait()
+	authored := w.log.authors(alice)
+	deleted, err := event.ParseToken(rec.Header().Get("X-Writ-Token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := authored[len(authored)-1]; last > deleted.Position {
+		t.Errorf("authored at %d after the deletion at %d", last, deleted.Position)
+	}
+	if len(authored) != accepted {
+		t.Errorf("%d batches, %d accepted", len(authored), accepted)
+	}
+}
+
+func TestRetriesTakeEffectOnce(t *testing.T) {
+	w := newWorld(t)
+	w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
+	call := func(invocation string, pairs ...string) *httptest.ResponseRecorder {
+		return w.accepted("create a key", w.iam(w.root, "CreateAccessKey", append(pairs, "@Amz-Sdk-Invocation-Id", invocation)...))
+	}
+	first := call("i-1", "UserName", "alice")
+	at := w.log.position()
+	w.node.now = func() time.Time { return noon.Add(time.Minute) } // a retry is signed anew
+	again := call("i-1", "UserName", "alice")
+	for _, element := range []string{"AccessKeyId", "SecretAccessKey", "CreateDate"} {
+		if a, b := between(first.Body.String(), element), between(again.Body.String(), element); a != b || a == "" {
+			t.Errorf("%s is %q, then %q", element, a, b)
+		}
+	}
+	for _, header := range []string{"X-Writ-Position", "X-Writ-Token"} {
+		if a, b := first.Header().Get(header), again.Header().Get(header); a != b || a == "" {
+			t.Errorf("%s is %q, then %q", header, a, b)
+		}
+	}
+	if w.log.position() != at {
+		t.Error("the retry made a batch")
+	}
+	call("i-1") // another body: the root's own key
+	call("i-2", "UserName", "alice")
+	if got := w.log.position(); got != at+2 {
+		t.Errorf("two other commands led from %d to %d", at, got)
+	}
+	w.accepted("without an id", w.iam(w.root, "CreateUser", "UserName", "x"))
+	w.refused("without an id, again", w.iam(w.root, "CreateUser", "UserName", "x"), http.StatusConflict, "EntityAlreadyExists", "User with name x already exists.")
+}
+
+// What goes wrong in the log is told as AWS would, without what only we may know.
+func TestProposalsThatFail(t *testing.T) {
+	for _, c := range []struct {
+		err        error
+		status     int
+		code, text string
+	}{
+		{api.ErrOverloaded, 503, "ServiceUnavailable", "The node takes no writes now. Try again."},
+		{api.ErrOutcomeUnknown, 503, "OutcomeUnknown", ""},
+		{api.ErrNotLeader, 503, "ServiceUnavailable", "No node that leads was reached. Try again."},
+		{context.DeadlineExceeded, 503, "ServiceUnavailable", "The request was not served in time. Try again."},
+		{errors.New("inner"), 500, "InternalFailure", "The request failed inside Writ; its log says why under this request's id."},
+	} {
+		w := newWorld(t, func(cfg *api.Config) {
+			cfg.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, c.err }
+			cfg.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+		})
+		rec := w.iam(w.root, "CreateUser", "UserName", "new")
+		w.refused(c.err.Error(), rec, c.status, c.code, c.text)
+		if strings.Contains(rec.Body.String(), "10.0.0.1") {
+			t.Errorf("%v: an inner address in %s", c.err, rec.Body)
+		}
+		if (rec.Header().Get("Retry-After") != "") != (c.status == 503) {
+			t.Errorf("%v: Retry-After is %q", c.err, rec.Header().Get("Retry-After"))
+		}
+		if c.status == 500 && !strings.Contains(w.logs.String(), "inner") {
+			t.Error("the log does not say why")
+		}
+	}
+}
+
+// No secret and no access key id is ever logged, whatever is called.
+func TestLogsHoldNoKeys(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", "")
+	created := w.accepted("create", w.iam(w.root, "CreateAccessKey", "UserName", "alice")).Body.String()
+	made := credential{between(created, "AccessKeyId"), between(created, "SecretAccessKey")}
+	w.iam(w.root, "UpdateAccessKey", "UserName", "alice", "AccessKeyId", made.id, "Status", "Inactive")
+	w.iam(made, "CreateUser", "UserName", "x")
+	w.iam(credential{alice.id, "wrong"}, "CreateUser", "UserName", "x")
+	w.ask(w.root, userARN("alice"), "s3:Get")
+	w.native(alice, "GET", "/v1/cluster", "")
+	// a node with another seal key cannot open any secret
+	stranger := newWorld(t)
+	n := stranger.addNode(true)
+	w.log.show(n.projection)
+	if rec := n.whoami(w.root); rec.Code != http.StatusInternalServerError {
+		t.Errorf("another seal key: status %d", rec.Code)
+	}
+	logs := w.logs.String() + stranger.logs.String()
+	if !strings.Contains(logs, `"level":"ERROR"`) || !strings.Contains(logs, `"position":"`) {
+		t.Errorf("too little is logged:\n%s", logs)
+	}
+	for _, c := range []credential{w.root, alice, made} {
+		if strings.Contains(logs, c.id) || strings.Contains(logs, c.secret) {
+			t.Errorf("a key is in the log:\n%s", logs)
+		}
+	}
+}
