@@ -82,6 +82,10 @@ func (f *Follower) consume(feed *feed, at *place) error {
 	if err != nil {
 		return err
 	}
+	defer f.detach(consumer)
+	if f.at.Load().cluster != at.cluster { // meanwhile another stream replaced it
+		return nil
+	}
 	f.note(func(s *Status) { s.Mode, s.Stream = Streaming, feed.stream })
 	conn := f.cfg.Link.conn
 	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
@@ -109,7 +113,6 @@ func (f *Follower) consume(feed *feed, at *place) error {
 	consuming.Stop()
 	<-consuming.Closed()
 	helpers.Wait()
-	f.detach(consumer)
 	return nil
 }
 

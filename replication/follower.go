@@ -80,6 +80,7 @@ type Follower struct {
 	expected chan struct{} // capacity 1: target has risen
 	due      chan struct{} // capacity 1: a checkpoint is
 	since    atomic.Int64  // batches applied since the last one
+	decoders sync.WaitGroup
 
 	mu     sync.Mutex
 	status Status
@@ -190,6 +191,7 @@ func signal(c chan struct{}) {
 // a later release, and with ErrOtherCluster.
 func (f *Follower) Run(ctx context.Context) error {
 	f.settle(f.cfg.Sink.Snapshot())
+	defer f.decoders.Wait()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.applyAll(ctx) })
 	group.Go(func() error {

@@ -353,3 +353,25 @@ func TestStopsBeforeTheUnknown(t *testing.T) {
 		t.Errorf("stopped at %d", head.Position)
 	}
 }
+
+// TestBusyTailIsNoFailure has the only writer refuse tails for want of places.
+func TestBusyTailIsNoFailure(t *testing.T) {
+	h := newHistory(t, "aa")
+	w := newWriter(t, h)
+	w.mangle = func(path string, rw http.ResponseWriter) http.ResponseWriter {
+		if path != EventsPath {
+			return rw
+		}
+		http.Error(rw, "too many transfers at once", http.StatusServiceUnavailable)
+		return nil
+	}
+	s := newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w)})
+	await(t, "refused", func() bool { return w.count("GET "+EventsPath) > maxFailures+1 })
+	w.set(func() { w.mangle = nil })
+	h.grow(t, 10)
+	s.wait(t, h)
+	if n := f.Status().Bootstraps; n != 1 {
+		t.Errorf("%d snapshots", n)
+	}
+}

@@ -94,7 +94,7 @@ func (f *Follower) enqueue(ctx context.Context, c *chunk) (*chunk, error) {
 	select {
 	case f.intake <- c:
 		if !small {
-			go c.decode()
+			f.decoders.Go(c.decode)
 		}
 		return c, nil
 	case <-ctx.Done():
@@ -131,20 +131,7 @@ func (f *Follower) applyAll(ctx context.Context) error {
 			}
 			close(c.applied)
 		case <-ctx.Done():
-			f.abandon()
 			return ctx.Err()
-		}
-	}
-}
-
-// abandon waits for the decoders of what will not be applied any more.
-func (f *Follower) abandon() {
-	for {
-		select {
-		case c := <-f.intake:
-			<-c.decoded
-		default:
-			return
 		}
 	}
 }

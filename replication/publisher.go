@@ -70,6 +70,7 @@ type Publisher struct {
 	js     jetstream.JetStream // of this run, for its own acknowledgements
 	raised uint32              // the generation that this publisher asked for, and may create
 	raises *rate.Limiter
+	said   string // the last interruption
 }
 
 // NewPublisher returns a publisher that does nothing before Run.
@@ -100,9 +101,12 @@ func (p *Publisher) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p.cfg.Logger.Warn("publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
 		if acked > 0 {
-			wait = retryWait
+			wait, p.said = retryWait, ""
+		}
+		if text := err.Error(); text != p.said { // say it once
+			p.said = text
+			p.cfg.Logger.Warn("publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
 		}
 		if pause(ctx, wait+rand.N(wait)) != nil {
 			return ctx.Err()

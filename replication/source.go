@@ -56,6 +56,12 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("the writer answers %d: %s", r.status, r.text) }
 
+// busy says that the writer has no place free: nothing else can be concluded.
+func (r *refusal) busy() bool { return r.status == http.StatusServiceUnavailable }
+
+// Is makes a busy writer one that does not answer.
+func (r *refusal) Is(target error) bool { return target == ErrUnavailable && r.busy() }
+
 // Source reads batches and snapshots from the writers' Handlers. It stays with a
 // writer that serves it well and turns to the next when one does not. It may be
 // used by any number of goroutines.
@@ -187,7 +193,7 @@ func followed(c identity.Cluster) url.Values {
 	return q
 }
 
-// Head asks a writer for its head.
+// Head asks a writer for its head, another one each time.
 func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Position, err error) {
 	err = s.each(ctx, func(base string) error {
 		a, err := s.get(ctx, http.MethodHead, base, EventsPath, followed(c), headTimeout)
@@ -198,6 +204,7 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 		head = a.head()
 		return nil
 	})
+	s.rotate()
 	return head, err
 }
 
@@ -349,11 +356,11 @@ func (s *Source) Snapshot(ctx context.Context, c identity.Cluster) (state *ident
 			q.Del("leader")
 			err = s.each(ctx, ask)
 		}
-		var busy *refusal
-		if err == nil || round == snapshotRounds || !errors.As(err, &busy) || busy.status != http.StatusServiceUnavailable {
+		var refused *refusal
+		if err == nil || round == snapshotRounds || !errors.As(err, &refused) || !refused.busy() {
 			return state, header, err
 		}
-		if err := pause(ctx, busy.retryAfter+rand.N(snapshotJitter)); err != nil {
+		if err := pause(ctx, refused.retryAfter+rand.N(snapshotJitter)); err != nil {
 			return nil, header, err
 		}
 	}

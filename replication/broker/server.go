@@ -24,7 +24,6 @@ const publisherUser = "publisher"
 var (
 	publisherSubjects = []string{
 		"writ.>", // the streams' own subjects
-		"$JS.API.INFO",
 		"$JS.API.STREAM.CREATE.*",
 		"$JS.API.STREAM.INFO.*",
 		"$JS.API.STREAM.DELETE.*",
