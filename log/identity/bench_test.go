@@ -143,6 +143,7 @@ func BenchmarkLoad(b *testing.B) {
 	for range users {
 		s.fold(c.user())
 	}
+	b.ResetTimer()
 	for range b.N {
 		b.StopTimer()
 		var records []Record
