@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +86,7 @@ func (s *Server) propagation(c *nativeCall) error {
 }
 
 // list is never nil, so that JSON shows [].
-func list(names []string) []string { return slices.Concat([]string{}, names) }
+func list(names []string) []string { return append([]string{}, names...) }
 
 // toLeader hands a native request on.
 func (s *Server) toLeader(c *nativeCall) error {
