@@ -1,0 +1,194 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+type freshness = propagation.Freshness
+
+// to forwards to another node as a connection between nodes does.
+func to(target **node, seen *api.Forwarded) func(http.ResponseWriter, *http.Request, api.Forwarded) error {
+	return func(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+		*seen = f
+		out := r.Clone(r.Context())
+		out.Body, out.ContentLength, out.RemoteAddr, out.TLS = io.NopCloser(bytes.NewReader(f.Body)), int64(len(f.Body)), "10.0.0.9:1", nil
+		f.SetHeaders(out)
+		if !api.IsForwarded(out) {
+			return errors.New("the request is not marked")
+		}
+		(*target).server.ServeForwarded(w, out)
+		return nil
+	}
+}
+
+// A write that was forwarded takes effect at the leader, and the caller's next read
+// at the node that forwarded it waits for it. Others' reads do not.
+func TestReadYourForwardedWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice := w.user("alice", allow("iam:*"))
+		var seen api.Forwarded
+		n, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+		w.log.show(n.projection)
+
+		rec := w.accepted("create", n.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"))
+		if rec.Header().Get("X-Writ-Token") == "" || seen.Attempt != "i-1" || seen.Source != "192.0.2.1" || seen.Secure || seen.RequestID != rec.Header().Get("X-Amzn-Requestid") {
+			t.Errorf("forwarded as %+v, answered with %v", seen, rec.Header())
+		}
+		done := parked(t, func() *httptest.ResponseRecorder { return n.iam(alice, "GetUser", "UserName", "new") })
+		w.refused("another caller", n.iam(w.root, "GetUser", "UserName", "new"), 404, "NoSuchEntity", "")
+		w.log.show(n.projection)
+		w.accepted("the caller", <-done)
+
+		// the same attempt by way of the leader itself
+		again := w.accepted("again", w.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"))
+		if a, b := rec.Header().Get("X-Writ-Token"), again.Header().Get("X-Writ-Token"); a != b {
+			t.Errorf("tokens %s and %s", a, b)
+		}
+		if author := w.log.batches[len(w.log.batches)-1].Cause; author.Source != "192.0.2.1" || author.Action != "iam:CreateUser" {
+			t.Errorf("the cause is %+v", author)
+		}
+	})
+}
+
+// What only a peer may say about a request is not taken from a client.
+func TestForwardedHeadersOfClients(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.7"}}}}`)
+	bob := w.user("bob", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}}`)
+	for name, c := range map[string]credential{"address": alice, "transport": bob} {
+		r, body := form(iamVersion, "GetUser")
+		w.sign(r, c, "iam", body)
+		(&api.Forwarded{RequestID: "mine", Attempt: "mine", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
+		rec := w.serve(r.Clone(t.Context()))
+		w.refused(name, rec, 403, "AccessDenied", "")
+		if rec.Header().Get("X-Amzn-Requestid") == "mine" {
+			t.Error("a client chose its request id")
+		}
+		r, body = form(iamVersion, "GetUser")
+		w.sign(r, c, "iam", body)
+		(&api.Forwarded{RequestID: "theirs", Attempt: "a", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
+		rec = httptest.NewRecorder()
+		w.server.ServeForwarded(rec, r)
+		if w.accepted(name, rec).Header().Get("X-Amzn-Requestid") != "theirs" {
+			t.Error("a peer's request has another id")
+		}
+	}
+}
+
+// A node that does not lead says so to a peer that takes it for the leader, rather
+// than pass the request round.
+func TestMisdirected(t *testing.T) {
+	w := newWorld(t)
+	n := w.addNode(false)
+	w.log.show(n.projection)
+	r, body := form(iamVersion, "CreateUser", "UserName", "new")
+	n.sign(r, w.root, "iam", body)
+	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
+	rec := httptest.NewRecorder()
+	n.server.ServeForwarded(rec, r)
+	w.refused("a write", rec, http.StatusMisdirectedRequest, "NotLeader", "")
+	r = n.sign(httptest.NewRequest("GET", "/v1/propagation?head", nil), w.root, "writ", nil)
+	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
+	rec = httptest.NewRecorder()
+	n.server.ServeForwarded(rec, r)
+	w.problem("a propagation", rec, http.StatusMisdirectedRequest, "NotLeader")
+}
+
+// A leader that loses its office while it proposes hands the command to its
+// successor, which gives the answer of the first time.
+func TestOfficeLostWhileProposing(t *testing.T) {
+	for _, c := range []struct {
+		err     error
+		decided bool // before the office was lost
+	}{{api.ErrNotLeader, false}, {api.ErrOutcomeUnknown, true}, {api.ErrOutcomeUnknown, false}} {
+		var successor *node
+		var seen api.Forwarded
+		w := newWorld(t)
+		old := w.addNode(true, func(cfg *api.Config) {
+			cfg.Node.Propose = func(_ context.Context, cmd event.Command) (*event.Batch, error) {
+				if c.decided {
+					if _, err := w.log.decide(cmd); err != nil {
+						return nil, err
+					}
+				}
+				return nil, c.err
+			}
+			cfg.Node.Forward = to(&successor, &seen)
+		})
+		successor = w.node
+		w.log.show(old.projection)
+		before := w.log.position()
+		rec := w.accepted(c.err.Error(), old.iam(w.root, "CreateUser", "UserName", "new"))
+		if between(rec.Body.String(), "UserName") != "new" || w.log.position() != before+1 {
+			t.Errorf("%v: %s, position %d", c.err, rec.Body, w.log.position())
+		}
+	}
+}
+
+// The propagation is the leader's to tell; a caller that only the leader knows yet
+// is not refused on the way.
+func TestPropagationIsForwarded(t *testing.T) {
+	var seen api.Forwarded
+	w := newWorld(t, func(c *api.Config) {
+		c.Node.Everywhere = everywhere
+	})
+	n := w.addNode(false, func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+	w.log.show(n.projection)
+	alice := w.user("alice", allow("writ:*"))
+	if m := w.json(n.native(alice, "GET", "/v1/propagation?head", "")); m["state"] != "everywhere" {
+		t.Errorf("the answer is %v", m)
+	}
+	if m := w.json(n.native(alice, "GET", "/v1/cluster", "")); m["leader"] != "node-1" {
+		t.Errorf("the cluster is %v", m)
+	}
+	silent := w.addNode(false, func(c *api.Config) {
+		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+	})
+	w.log.show(silent.projection)
+	if detail := w.problem("nobody leads", silent.native(w.root, "GET", "/v1/propagation?head", ""), 503, "Unavailable"); detail != "No node that leads was reached." {
+		t.Errorf("the detail is %q", detail)
+	}
+	w.refused("nobody leads", silent.iam(w.root, "CreateUser", "UserName", "x"), 503, "ServiceUnavailable", "No node that leads was reached. Try again.")
+}
+
+func everywhere(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
+	return propagation.Status{State: propagation.StateEverywhere}, nil
+}
+
+// The latest writes of very many callers are not all remembered.
+func TestManyCallersWrites(t *testing.T) {
+	w := newWorld(t)
+	n := w.addNode(false, func(c *api.Config) {
+		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ api.Forwarded) error {
+			rw.Header().Set("X-Writ-Position", "1")
+			rw.WriteHeader(http.StatusOK)
+			return nil
+		}
+	})
+	w.log.show(n.projection)
+	body := []byte("Action=DeleteUser&Version=2010-05-08&UserName=x")
+	for i := range 20000 {
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.Header.Set("X-Amz-Date", "20260701T120000Z")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA"+string(rune('A'+i%26))+string(rune('A'+i/26%26))+string(rune('A'+i/676))+
+			"/20260701/r/iam/aws4_request, SignedHeaders=host, Signature=00")
+		if rec := n.serve(r); rec.Code != http.StatusOK {
+			t.Fatalf("%d: %s", rec.Code, rec.Body)
+		}
+	}
+	w.accepted("a read", n.iam(w.root, "GetUser"))
+}

@@ -1,0 +1,230 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
+)
+
+// replica adds a node that answers under a lease, by the clock of the bubble.
+func (w *world) replica(change ...func(*api.Config)) (*node, *leased) {
+	begun := time.Now()
+	l := newLeased(w, func() time.Duration { return time.Since(begun) + time.Hour })
+	n := w.addNode(false, append([]func(*api.Config){func(c *api.Config) { c.Node.Name, c.Node.Fresh = "replica-1", l.fresh }}, change...)...)
+	return n, l
+}
+
+// parked starts a request that must not end before it is let go on.
+func parked(t *testing.T, serve func() *httptest.ResponseRecorder) <-chan *httptest.ResponseRecorder {
+	t.Helper()
+	done := make(chan *httptest.ResponseRecorder, 1)
+	go func() { done <- serve() }()
+	synctest.Wait()
+	select {
+	case rec := <-done:
+		t.Fatalf("it did not wait: %d %s", rec.Code, rec.Body)
+	default:
+	}
+	return done
+}
+
+const question = `{"principal":"arn:aws:iam::123456789012:user/alice","action":"s3:Get"}`
+
+func (n *node) question(c credential, headers ...string) *httptest.ResponseRecorder {
+	return n.native(c, "POST", "/v1/authorize", question, headers...)
+}
+
+func TestLeasedAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.user("alice", allow("s3:Get"))
+		n, l := w.replica()
+		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
+		time.Sleep(time.Second) // of the bubble's clock
+
+		m := w.json(n.question(w.root))
+		if m["decision"] != "allow" || m["freshness"] != "leased" || m["lease_remaining_ms"] != float64(9000) || m["staleness_bound_ms"] != float64(1010) || m["node"] != "replica-1" {
+			t.Errorf("leased: %v", m)
+		}
+		for _, mode := range []string{"leased", "any", "strict"} {
+			want := map[string]string{"leased": "leased", "any": "leased", "strict": "strict"}[mode]
+			if m := w.json(n.question(w.root, "X-Writ-Consistency", mode)); m["freshness"] != want || m["decision"] != "allow" {
+				t.Errorf("%s: %v", mode, m)
+			}
+		}
+		w.accepted("stale enough", n.question(w.root, "X-Writ-Max-Staleness", "2s"))
+		if detail := w.problem("too stale", n.question(w.root, "X-Writ-Max-Staleness", "500ms"), 503, "TooStale"); !strings.HasPrefix(detail, "At position 4: ") {
+			t.Errorf("the detail is %q", detail)
+		}
+
+		time.Sleep(10 * time.Second) // the lease runs out
+		m = w.json(n.question(w.root))
+		if m["decision"] != "indeterminate" || m["freshness"] != "unleased" || m["lease_remaining_ms"] != nil {
+			t.Errorf("unleased: %v", m)
+		}
+		if m := w.json(n.native(w.root, "POST", "/v1/authorize", strings.Replace(question, "Get", "Put", 1))); m["decision"] != "implicitDeny" {
+			t.Errorf("an unleased denial: %v", m)
+		}
+		if m := w.json(n.question(w.root, "X-Writ-Max-Staleness", "1m")); m["decision"] != "allow" || m["freshness"] != "unleased" {
+			t.Errorf("unleased with a bound: %v", m)
+		}
+		w.problem("leased without a lease", n.question(w.root, "X-Writ-Consistency", "leased"), 503, "NotLeased")
+		rec := n.whoami(w.root)
+		if rec.Code != http.StatusOK || rec.Header().Get("X-Writ-Freshness") != "unleased" {
+			t.Errorf("the Query protocol: %d, %v", rec.Code, rec.Header())
+		}
+
+		l.lease.Quarantine("FORK")
+		w.problem("quarantined", n.question(w.root, "X-Writ-Consistency", "any"), 503, "Quarantined")
+	})
+}
+
+func TestFailClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n, l := w.replica(func(c *api.Config) { c.FailClosed = true })
+		w.log.show(n.projection)
+		w.problem("no lease", n.question(w.root), 503, "NotLeased")
+		rec := n.whoami(w.root)
+		w.refused("no lease", rec, 503, "NotLeased", "")
+		if rec.Header().Get("Retry-After") != "1" {
+			t.Error("no Retry-After")
+		}
+		l.grant(w, n.projection, n.projection.Head())
+		w.accepted("leased", n.question(w.root))
+		time.Sleep(11 * time.Second)
+		w.problem("run out", n.question(w.root), 503, "NotLeased")
+		w.accepted("asked for any", n.question(w.root, "X-Writ-Consistency", "any"))
+	})
+}
+
+// A lease is looked at before the view is loaded: one that is granted in between
+// does not count for an answer from an older view.
+func TestLeaseIsLookedAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.user("alice", allow("s3:Get"))
+		var n *node
+		var l *leased
+		n, l = w.replica(func(c *api.Config) {
+			fresh := c.Node.Fresh
+			c.Node.Fresh = func() (f freshness) {
+				f = fresh()
+				// after the look: alice loses the permission, which this node applies
+				w.must(&identity.DeleteInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "own"})
+				w.log.show(n.projection)
+				return f
+			}
+		})
+		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
+		if m := w.json(n.question(w.root)); m["decision"] != "implicitDeny" || m["freshness"] != "leased" {
+			t.Errorf("the view was loaded before the lease was looked at: %v", m)
+		}
+	})
+}
+
+func TestAtLeast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n, _ := w.replica()
+		w.log.show(n.projection)
+		w.user("alice", allow("s3:Get"))
+		token := w.projection.View().Token()
+
+		done := parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-At-Least", token.String()) })
+		w.log.show(n.projection)
+		if m := w.json(<-done); m["decision"] != "allow" || m["freshness"] != "at_least" || m["position"] != float64(token.Position) {
+			t.Errorf("the answer is %v", m)
+		}
+		ahead := token
+		ahead.Position++
+		done = parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-At-Least", ahead.String()) })
+		begun := time.Now()
+		w.problem("not in time", <-done, 503, "NotReached")
+		if waited := time.Since(begun); waited != api.DefaultWait {
+			t.Errorf("it waited for %v", waited)
+		}
+		for name, change := range map[string]func(*event.Token){
+			"another cluster":     func(k *event.Token) { k.Cluster = "x" },
+			"another incarnation": func(k *event.Token) { k.Incarnation = "x" },
+			"another history":     func(k *event.Token) { k.Prefix[0]++ },
+		} {
+			k := token
+			change(&k)
+			w.problem(name, n.question(w.root, "X-Writ-At-Least", k.String()), 409, "WrongToken")
+			r, body := form(stsVersion, "GetCallerIdentity", "@X-Writ-At-Least", k.String())
+			w.refused(name, n.serve(n.sign(r, w.root, "sts", body)), 409, "WrongToken", "")
+		}
+		for header, value := range map[string]string{"X-Writ-At-Least": "nonsense", "X-Writ-Consistency": "sometimes", "X-Writ-Max-Staleness": "soon"} {
+			w.problem(header, n.question(w.root, header, value), 400, "InvalidRequest")
+		}
+		w.problem("negative", n.question(w.root, "X-Writ-Max-Staleness", "-1s"), 400, "InvalidRequest")
+	})
+}
+
+func TestStrict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		failure := error(nil)
+		n, _ := w.replica(func(c *api.Config) {
+			read := c.Node.StrictHead
+			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
+				if failure != nil {
+					return event.Head{}, failure
+				}
+				return read(ctx)
+			}
+		})
+		w.log.show(n.projection)
+		w.user("alice", allow("s3:Get"))
+		done := parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-Consistency", "strict") })
+		w.log.show(n.projection)
+		if m := w.json(<-done); m["decision"] != "allow" || m["freshness"] != "strict" {
+			t.Errorf("the answer is %v", m)
+		}
+		w.must(&identity.CreateUser{Account: account, ID: "AIDABOB", Name: "bob", Path: "/"})
+		done = parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-Consistency", "strict") })
+		w.problem("not in time", <-done, 503, "Unavailable")
+		failure = errors.New("10.0.0.1 is down")
+		if detail := w.problem("no head", n.question(w.root, "X-Writ-Consistency", "strict"), 503, "Unavailable"); strings.Contains(detail, "10.") {
+			t.Errorf("an inner cause in %q", detail)
+		}
+	})
+}
+
+// A writer has no lease: what asks for one is read strictly there.
+func TestFreshnessAtAWriter(t *testing.T) {
+	w := newWorld(t)
+	w.user("alice", allow("s3:Get"))
+	token := w.projection.View().Token().String()
+	for _, c := range []struct{ headers, freshness, decision string }{
+		{"", "strict", "allow"},
+		{"X-Writ-Consistency: strict", "strict", "allow"},
+		{"X-Writ-Consistency: leased", "strict", "allow"},
+		{"X-Writ-Consistency: any", "unleased", "indeterminate"},
+		{"X-Writ-Max-Staleness: 1s", "strict", "allow"},
+		{"X-Writ-At-Least: " + token, "at_least", "allow"},
+		{"X-Writ-At-Least: " + token + "; X-Writ-Max-Staleness: 1s", "strict", "allow"},
+	} {
+		var headers []string
+		for _, h := range strings.Split(c.headers, "; ") {
+			if name, value, ok := strings.Cut(h, ": "); ok {
+				headers = append(headers, name, value)
+			}
+		}
+		if m := w.json(w.question(w.root, headers...)); m["freshness"] != c.freshness || m["decision"] != c.decision {
+			t.Errorf("%q: %v", c.headers, m)
+		}
+	}
+}
