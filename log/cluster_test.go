@@ -180,12 +180,15 @@ func (c *cluster) leader() *node {
 // eventually waits until something is so.
 func (c *cluster) eventually(what string, so func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); pass(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
+
+// pass lets time pass in a bubble, where that takes none.
+func pass(d time.Duration) { <-time.After(d) }
 
 // reach waits until a writer has applied a position.
 func (c *cluster) reach(m *node, position event.Position) {

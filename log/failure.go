@@ -39,20 +39,14 @@ func (f *failure) latched() error {
 	}
 }
 
-// disk is where Raft keeps entries and votes.
-type disk interface {
-	raft.LogStore
-	raft.StableStore
-}
-
-// latching wraps the disk: its first error, or a byte that changed on it, is the
-// log's failure, and nothing is written or read after it. Raft itself would step
-// down and be elected again for ever.
+// latching wraps Raft's entries and votes on disk: the first error, or a byte that
+// changed there, is the log's failure, and nothing is written or read after it.
+// Raft itself would step down and be elected again for ever.
 type latching struct {
-	disk disk
+	disk *raftboltdb.BoltStore
 	fail *failure
-	// running is set when Raft's goroutines have started, and cleared for Close.
-	running *atomic.Bool
+	// running is Raft from when its goroutines have started until Close, else nil.
+	running *atomic.Pointer[raft.Raft]
 }
 
 // do runs one operation. That bbolt panics over a damaged file is an error too.
@@ -84,7 +78,7 @@ func contain(f func() error) (err error) {
 // panic, so that the process ends with the error's message and not with a trace.
 // Raft's deferred calls clean up after it.
 func (l *latching) orEnd(err error) error {
-	if err != nil && l.running.Load() {
+	if err != nil && l.running.Load() != nil {
 		runtime.Goexit()
 	}
 	return err
@@ -101,20 +95,23 @@ func (l *latching) LastIndex() (index uint64, err error) {
 }
 
 func (l *latching) GetLog(index uint64, entry *raft.Log) error {
-	err := l.do(fmt.Sprintf("entry %d", index), func() error {
-		if err := l.disk.GetLog(index, entry); err != nil {
-			return l.notFound(index, err)
+	err := l.do("read", func() error {
+		err := l.disk.GetLog(index, entry)
+		switch {
+		case err != nil:
+			err = l.notFound(index, err)
+		case entry.Index != index:
+			err = fmt.Errorf("%w: it says it is entry %d", wire.ErrCorrupt, entry.Index)
+		case entry.Type == raft.LogCommand:
+			err = wire.CheckEntry(entry.Data)
 		}
-		if entry.Index != index {
-			return fmt.Errorf("%w: it says it is entry %d", wire.ErrCorrupt, entry.Index)
-		}
-		if entry.Type == raft.LogCommand {
-			return wire.CheckEntry(entry.Data)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", index, err)
 		}
 		return nil
 	})
 	if absent(err) {
-		return err
+		return raft.ErrLogNotFound // Raft compares it
 	}
 	return l.orEnd(err)
 }
@@ -124,19 +121,18 @@ func absent(err error) bool {
 	return errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, raftboltdb.ErrKeyNotFound)
 }
 
-// notFound tells an entry that was compacted away, which is no error of the disk,
-// from a hole.
+// notFound tells an entry that a snapshot stands for, which may be missing behind
+// older ones too, from one that Raft has not applied yet: that is damage.
 func (l *latching) notFound(index uint64, err error) error {
-	if !errors.Is(err, raft.ErrLogNotFound) {
+	r := l.running.Load()
+	if !errors.Is(err, raft.ErrLogNotFound) || r == nil || index <= r.AppliedIndex() {
 		return err
 	}
-	first, firstErr := l.disk.FirstIndex()
-	last, lastErr := l.disk.LastIndex()
-	if other := errors.Join(firstErr, lastErr); other != nil {
-		return other
-	}
-	if first <= index && index <= last {
-		return fmt.Errorf("%w: it is missing between %d and %d", wire.ErrCorrupt, first, last)
+	switch last, lastErr := l.disk.LastIndex(); {
+	case lastErr != nil:
+		return lastErr
+	case index <= last:
+		return fmt.Errorf("%w: it is missing, and the last is %d", wire.ErrCorrupt, last)
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func testFaults(t *testing.T, seed uint64) {
 		clients.Go(func() { client(t, c, nodes, told, stop, id) })
 	}
 	for range 40 {
-		time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+		pass(time.Duration(random.IntN(3000)) * time.Millisecond)
 		m := c.nodes[random.IntN(len(c.nodes))]
 		nodes <- struct{}{}
 		switch fault := random.IntN(6); {
@@ -89,7 +89,7 @@ func client(t *testing.T, c *cluster, nodes chan struct{}, told *told, stop <-ch
 			nodes <- struct{}{}
 			log := c.nodes[random.IntN(len(c.nodes))].Log
 			<-nodes
-			time.Sleep(200 * time.Millisecond)
+			pass(200 * time.Millisecond)
 			if log == nil {
 				continue
 			}

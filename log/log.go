@@ -37,11 +37,11 @@ type Log struct {
 	raft      *raft.Raft
 	room      room
 
-	running    atomic.Bool        // Raft's goroutines run; see latching
-	closing    chan struct{}      // closed when Close begins
-	stop       context.CancelFunc // of background
-	background sync.WaitGroup     // watch and fill
-	proposals  sync.WaitGroup     // that wait for Raft; added to under mu
+	running    atomic.Pointer[raft.Raft] // raft while its goroutines run; see latching
+	closing    chan struct{}             // closed when Close begins
+	stop       context.CancelFunc        // of background
+	background sync.WaitGroup            // watch and fill
+	proposals  sync.WaitGroup            // that wait for Raft; added to under mu
 	leadership chan Leadership
 	gapped     chan struct{} // capacity 1: the store may have a gap
 
@@ -138,12 +138,14 @@ func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 		return err
 	})
 	switch failed := l.fail.latched(); {
+	case failed != nil && err == nil: // Raft runs, from an older snapshot
+		return errors.Join(failed, l.raft.Shutdown().Error())
 	case failed != nil:
 		return failed
 	case err != nil: // Raft does not pass on why it could not restore a snapshot
 		return errors.Join(err, l.fsm.refused)
 	}
-	l.running.Store(true)
+	l.running.Store(l.raft)
 	return nil
 }
 
@@ -209,7 +211,7 @@ func (l *Log) Close(ctx context.Context) error {
 	if within(ctx, l.proposals.Wait) != nil {
 		l.config.Logger.Warn("proposals are under way that Raft has not answered; their outcome is unknown")
 	}
-	l.running.Store(false)
+	l.running.Store(nil)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	var stopped error

@@ -247,6 +247,22 @@ func TestChangedByteInTheRaftLogHalts(t *testing.T) {
 	})
 }
 
+func TestHoleInTheRaftLogHalts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 1, nil)
+		m := c.nodes[0]
+		c.create(m, "a", 20)
+		c.close(m)
+		edit(t, filepath.Join(m.dir, entriesFile), "logs", func(b *bbolt.Bucket) error {
+			return b.Delete(binary.BigEndian.AppendUint64(nil, 10))
+		})
+		_, m.transport = raft.NewInmemTransport(m.address)
+		if _, err := Open(c.config(m)); !errors.Is(err, wire.ErrCorrupt) {
+			t.Errorf("opened: %v", err)
+		}
+	})
+}
+
 func TestDiskErrorLatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
@@ -418,13 +434,48 @@ func TestSnapshotInstallAndBackfill(t *testing.T) {
 	})
 }
 
+// A snapshot that was installed leaves older entries in the Raft log, and a hole
+// behind them: no damage, also for a leader that looks there for what another needs.
+func TestHoleBehindASnapshotIsNoDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 5, func(c *Config) { c.TrailingLogs = 5 })
+		leader := c.leader()
+		var others []*node
+		for _, m := range c.nodes {
+			if m != leader {
+				others = append(others, m)
+			}
+		}
+		holed, late := others[0], others[1]
+		c.create(leader, "a", 20)
+		c.reach(holed, 21)
+		c.close(holed)
+		c.create(leader, "b", 20)
+		c.reach(late, 41)
+		c.close(late)
+		c.create(leader, "c", 20)
+		must(t, leader.Snapshot())
+		c.open(holed)
+		c.reach(holed, 61)
+		c.eventually("another leader", func() bool {
+			if c.leader() == leader {
+				_ = leader.TransferLeadership(t.Context())
+			}
+			return c.leader() == holed
+		})
+		c.open(late)
+		c.create(holed, "e", 10)
+		c.agree()
+	})
+}
+
 func TestSnapshotsKeepTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, func(c *Config) { c.TrailingLogs = 1 })
 		m := c.nodes[0]
 		c.create(m, "a", 30)
 		must(t, m.Snapshot())
-		time.Sleep(time.Millisecond) // Raft names snapshots by the time
+		pass(time.Millisecond) // Raft names snapshots by the time
 		must(t, m.Snapshot())
 		c.close(m)
 		c.open(m)
