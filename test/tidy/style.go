@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -65,6 +69,9 @@ func CheckStyle(files []File) (violations []string) {
 			violations = append(violations, f.Path+": imports the standard log; use log/slog")
 		}
 		if f.Test {
+			if slices.Contains(f.Imports(), "testing/synctest") {
+				continue // its time passes at once
+			}
 			for _, call := range calls(f.AST) {
 				if call.name == "time.Sleep" {
 					violations = append(violations, fmt.Sprintf("%s: a test sleeps; wait for a position, a channel or an event", f.Set.Position(call.pos)))
@@ -137,4 +144,46 @@ func undocumentedNames(d *ast.GenDecl, spec ast.Spec) (list []string) {
 		}
 	}
 	return list
+}
+
+// forbidden is what no file of the tree may hold: keys, and paths or hosts of the
+// machine that somebody worked on. The expressions are put together so that this
+// file does not hold them either.
+var forbidden = map[string]*regexp.Regexp{
+	"a private key":         regexp.MustCompile("-----BEGIN" + " ([A-Z]+ )?PRIVATE KEY-----\\s+[A-Za-z0-9+/]{16}"),
+	"a path of one machine": regexp.MustCompile("(^|[^A-Za-z0-9:*./_-])/(work" + "/main|work" + "/shared|root" + "/go|home" + "/[a-z]+/)"),
+	"a package registry":    regexp.MustCompile("proxy\\." + "golang\\.org|registry\\." + "npmjs|deb\\." + "debian\\.org"),
+}
+
+// maxText is the largest file that is searched, in bytes.
+const maxText = 2 << 20
+
+// CheckText reports files with what no file may hold.
+func CheckText(root string) (violations []string, err error) {
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := d.Name(); d.IsDir() {
+			if slices.Contains([]string{".git", ".cache", ".cluster", "bin", "writ-dev"}, name) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil || !info.Mode().IsRegular() || info.Size() > maxText {
+			return err
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		for what, pattern := range forbidden {
+			if m := pattern.Find(text); m != nil {
+				violations = append(violations, fmt.Sprintf("%s holds %s: %q", p, what, m))
+			}
+		}
+		return nil
+	})
+	return violations, err
 }

@@ -42,6 +42,30 @@ func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
 func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
 
+func TestText(t *testing.T) {
+	violations, err := CheckText(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, violations)
+}
+
+func TestPlantedText(t *testing.T) {
+	for _, text := range []string{
+		"-----BEGIN " + "PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG",
+		"see /work" + "/main/x.go",
+		"get it from proxy." + "golang.org",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "x"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if violations, err := CheckText(dir); err != nil || len(violations) != 1 {
+			t.Errorf("%q: %v %v", text, violations, err)
+		}
+	}
+}
+
 // TestPlanted plants what the rules forbid and expects it to be found.
 func TestPlanted(t *testing.T) {
 	tests := []struct{ name, path, source, want string }{
