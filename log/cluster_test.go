@@ -27,7 +27,7 @@ const testCluster = "0b8f6c2e-3ad3-4c0f-9c88-7d8a3f8b2f10"
 
 // patience bounds what a test waits for, in the time of its bubble: there the clock
 // stands still while anyone has something to do.
-const patience = 10 * time.Minute
+const patience = 2 * time.Minute
 
 // node is one writer of a cluster under test.
 type node struct {
