@@ -54,12 +54,13 @@ type peerStatus struct {
 func (w *writer) join() {
 	n := w.node
 	first := n.cfg.Cluster.Writers[0].Name == n.cfg.Name
+	told := ""
 	for {
 		if w.member() {
 			return
 		}
-		err := w.tryJoin(first)
-		if err != nil {
+		if err := w.tryJoin(first); err != nil && err.Error() != told {
+			told = err.Error()
 			n.logger.Info("not a member of the log yet", "reason", err)
 		}
 		select {

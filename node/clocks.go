@@ -8,8 +8,8 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// started is the origin of the clocks. One reading of the wall clock would do; the
-// monotonic one needs an instant of this process.
+// clocks reads the clocks of the lease protocol. The monotonic one needs an
+// instant of this process as its origin.
 type clocks struct{ start time.Time }
 
 func newClocks() *clocks { return &clocks{start: time.Now()} }

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Role is what a node does.
@@ -123,17 +124,9 @@ var (
 
 // LoadCluster reads and checks cluster.yaml.
 func LoadCluster(path string) (Cluster, error) {
-	f, err := os.Open(path)
+	text, err := readConfig(path)
 	if err != nil {
-		return Cluster{}, fmt.Errorf("open the cluster's configuration: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
-	if err != nil {
-		return Cluster{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(text) > maxConfigSize {
-		return Cluster{}, fmt.Errorf("%w: %s is larger than %d bytes", ErrConfig, path, maxConfigSize)
+		return Cluster{}, err
 	}
 	var c Cluster
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -147,6 +140,23 @@ func LoadCluster(path string) (Cluster, error) {
 	return c, nil
 }
 
+// readConfig reads a file of at most maxConfigSize bytes.
+func readConfig(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(text) > maxConfigSize {
+		return nil, fmt.Errorf("%w: %s is larger than %d bytes", ErrConfig, path, maxConfigSize)
+	}
+	return text, nil
+}
+
 // Validate says what is wrong with c, as an ErrConfig.
 func (c *Cluster) Validate() error {
 	if _, err := uuid.Parse(c.ID); err != nil {
@@ -158,7 +168,7 @@ func (c *Cluster) Validate() error {
 	if n := len(c.Writers); n%2 == 0 || n > maxWriters {
 		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, maxWriters)
 	}
-	seen := map[string]bool{}
+	seen, addrs := map[string]bool{}, map[string]string{}
 	name := func(n string) error {
 		if !nodeName.MatchString(n) {
 			return fmt.Errorf("%w: the name %q is not lower-case letters, digits and hyphens", ErrConfig, n)
@@ -180,11 +190,18 @@ func (c *Cluster) Validate() error {
 			if _, _, err := net.SplitHostPort(addr); err != nil {
 				return fmt.Errorf("%w: address %q of writer %s: %w", ErrConfig, addr, w.Name, err)
 			}
+			if other, taken := addrs[addr]; taken {
+				return fmt.Errorf("%w: address %s of writer %s is given to writer %s already", ErrConfig, addr, w.Name, other)
+			}
+			addrs[addr] = w.Name
 		}
 	}
 	for _, r := range c.Replicas {
 		if err := name(r.Name); err != nil {
 			return err
+		}
+		if r.Class != "" && r.Class != propagation.ClassTight {
+			return fmt.Errorf("%w: replica %s has the class %q; use %s, or leave it out", ErrConfig, r.Name, r.Class, propagation.ClassTight)
 		}
 	}
 	return nil

@@ -66,9 +66,6 @@ func (k RootKey) validate() error {
 // called again. c.ID is made if empty; root likewise. It returns c and the root
 // key as written.
 func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
-		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
-	}
 	if old, err := LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
 		if c.ID != "" && c.ID != old.ID {
 			return c, root, fmt.Errorf("%w: %s holds cluster %s", ErrConfig, dir, old.ID)
@@ -83,18 +80,22 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	if err := c.Validate(); err != nil {
 		return c, root, err
 	}
-	if err := initNodes(dir, c, now); err != nil {
-		return c, root, err
-	}
-	key, err := initSecrets(dir, root)
-	if err != nil {
-		return c, root, err
-	}
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return c, root, fmt.Errorf("encode cluster.yaml: %w", err)
 	}
-	return c, key, replaceFile(filepath.Join(dir, "cluster.yaml"), text, publicMode)
+	if err := os.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
+		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
+	}
+	// First the id: certificates carry it, should this be interrupted and called again.
+	if err := replaceFile(filepath.Join(dir, "cluster.yaml"), text, publicMode); err != nil {
+		return c, root, err
+	}
+	if err := initNodes(dir, c, now); err != nil {
+		return c, root, err
+	}
+	key, err := initSecrets(dir, root)
+	return c, key, err
 }
 
 // initNodes makes the authority and the certificates that are missing.

@@ -26,6 +26,9 @@ const (
 	leaderPatience = 15 * time.Second
 	leaderPause    = 50 * time.Millisecond // between two tries, half to all of it
 	maxLeaderPause = 500 * time.Millisecond
+	// leaderSilence is how long one writer may take to begin its answer: one that
+	// was stopped while it led must not hold a request for ever.
+	leaderSilence = 10 * time.Second
 	// maxSmallAnswer bounds what is read of an answer that is not passed on.
 	maxSmallAnswer = 1 << 20
 )
@@ -40,6 +43,8 @@ type leaderFinder struct {
 	writers []Writer
 	// known is the peer address that answered last, or that raft names.
 	known atomic.Pointer[string]
+	// raft names the leader that a writer's own log follows; nil at a replica.
+	raft func() string
 }
 
 func newLeaderFinder(client *http.Client, writers []Writer) *leaderFinder {
@@ -51,6 +56,11 @@ func (f *leaderFinder) candidate(n int) string {
 	if k := f.known.Load(); k != nil && *k != "" {
 		return *k
 	}
+	if f.raft != nil {
+		if k := f.raft(); k != "" && n%2 == 0 { // it may be as mistaken as any
+			return k
+		}
+	}
 	return f.writers[n%len(f.writers)].Peer
 }
 
@@ -59,18 +69,15 @@ func (f *leaderFinder) learn(addr string) { f.known.Store(&addr) }
 
 // do sends what build makes for an address until a leader takes it, and returns
 // its answer, whatever the status. A request may arrive more than once: it must
-// be harmless to repeat.
-func (f *leaderFinder) do(ctx context.Context, build func(addr string) (*http.Request, error)) (*http.Response, error) {
+// be harmless to repeat. hold is how long the leader may hold the answer back
+// because it was asked to.
+func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
 	deadline := time.Now().Add(leaderPatience)
 	pause, told := leaderPause, false
 	var last error
 	for n := rand.IntN(len(f.writers)); ; n++ {
 		addr := f.candidate(n)
-		r, err := build(addr)
-		if err != nil {
-			return nil, err
-		}
-		answer, err := f.client.Do(r)
+		answer, err := f.once(ctx, hold, addr, build)
 		switch {
 		case err != nil:
 			last = err
@@ -102,6 +109,39 @@ func (f *leaderFinder) do(ctx context.Context, build func(addr string) (*http.Re
 	}
 }
 
+// once sends a request to one writer. Its answer must begin in time; the rest of
+// it may take as long as it takes.
+func (f *leaderFinder) once(ctx context.Context, hold time.Duration, addr string, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(leaderSilence+hold, func() { cancel(fmt.Errorf("%s is silent", addr)) })
+	defer timer.Stop()
+	r, err := build(ctx, addr)
+	if err != nil {
+		cancel(err)
+		return nil, err
+	}
+	answer, err := f.client.Do(r)
+	if err != nil {
+		cancel(err)
+		return nil, fmt.Errorf("ask for the leader's answer: %w", err)
+	}
+	answer.Body = &boundBody{answer.Body, cancel}
+	return answer, nil
+}
+
+// boundBody ends an answer's context with the answer.
+type boundBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+// Close closes the body.
+func (b *boundBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
 // discard reads what is left of an answer, so that its connection serves again.
 func discard(answer *http.Response) {
 	_, _ = io.CopyN(io.Discard, answer.Body, maxSmallAnswer) // the answer is not wanted
@@ -111,13 +151,19 @@ func discard(answer *http.Response) {
 // forward hands a client's request to the leader unchanged: method, target,
 // headers and host, which its signature covers, and what this node knows of it.
 func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.Forwarded) error {
-	answer, err := f.do(r.Context(), func(addr string) (*http.Request, error) {
-		out, err := http.NewRequestWithContext(r.Context(), r.Method, "https://"+addr, bytes.NewReader(what.Body))
+	answer, err := f.do(r.Context(), what.Hold, func(ctx context.Context, addr string) (*http.Request, error) {
+		out, err := http.NewRequestWithContext(ctx, r.Method, "https://"+addr, bytes.NewReader(what.Body))
 		if err != nil {
 			return nil, fmt.Errorf("forward the request: %w", err)
 		}
 		out.URL.Path, out.URL.RawPath, out.URL.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
 		out.Header = r.Header.Clone()
+		for _, name := range []string{"Connection", "Keep-Alive", "Expect", "Upgrade", "Te"} {
+			out.Header.Del(name) // about the caller's own connection (RFC 9110, 7.6.1)
+		}
+		if _, given := out.Header["User-Agent"]; !given {
+			out.Header["User-Agent"] = []string{""} // keeps the client from adding its own
+		}
 		out.Host = r.Host
 		out.ContentLength = int64(len(what.Body))
 		what.SetHeaders(out)

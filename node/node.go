@@ -91,6 +91,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		return nil, err
 	}
 	if err := n.serveAPI(); err != nil {
+		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
 	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
@@ -111,8 +112,12 @@ func (n *Node) prepare() (err error) {
 	if n.tls, err = loadPeerTLS(c.Cluster.ID, c.Files); err != nil {
 		return err
 	}
-	if name := n.tls.cert.Load().Leaf.Subject.CommonName; name != c.Name {
-		return fmt.Errorf("%w: the certificate in %s is for %s, not for %s", ErrConfig, c.Files.Cert, name, c.Name)
+	role := RoleReplica
+	if writer {
+		role = RoleWriter
+	}
+	if leaf := n.tls.cert.Load().Leaf; leaf.Subject.CommonName != c.Name || roleOf(leaf) != role {
+		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", ErrConfig, c.Files.Cert, roleOf(leaf), leaf.Subject.CommonName, role, c.Name)
 	}
 	if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
 		return err

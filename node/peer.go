@@ -24,6 +24,9 @@ const (
 	acceptBacklog = 64
 	// maxHandshakes bounds the handshakes under way, against a flood.
 	maxHandshakes = 256
+	// acceptPause is how long a port that cannot accept, say for want of file
+	// descriptors, leaves it.
+	acceptPause = 10 * time.Millisecond
 	peerIdle      = 2 * time.Minute
 )
 
@@ -35,6 +38,8 @@ type peerPort struct {
 	raft     *protocolListener
 	http     *protocolListener
 	slots    chan struct{}
+	ctx      context.Context // of handshakes; ends with the port
+	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 }
 
@@ -50,6 +55,7 @@ func listenPeers(addr string, identity *peerTLS) (*peerPort, error) {
 		http:     newProtocolListener(l.Addr()),
 		slots:    make(chan struct{}, maxHandshakes),
 	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
 	return p, nil
 }
@@ -62,7 +68,11 @@ func (p *peerPort) accept() {
 			return
 		}
 		if err != nil {
-			continue // of one connection, such as too many open files; the next may do
+			select {
+			case <-time.After(acceptPause): // the next may do
+			case <-p.ctx.Done():
+			}
+			continue
 		}
 		select {
 		case p.slots <- struct{}{}:
@@ -75,7 +85,7 @@ func (p *peerPort) accept() {
 
 // handshake finds out who calls and which protocol they speak.
 func (p *peerPort) handshake(conn net.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	ctx, cancel := context.WithTimeout(p.ctx, handshakeTimeout)
 	defer cancel()
 	c := tls.Server(conn, p.tls)
 	if err := c.HandshakeContext(ctx); err != nil {
@@ -100,7 +110,10 @@ func (p *peerPort) Close() error {
 	p.raft.Close()
 	p.http.Close()
 	err := p.listener.Close()
+	p.cancel()
 	p.wg.Wait()
+	p.raft.drain()
+	p.http.drain()
 	return err
 }
 
@@ -140,6 +153,18 @@ func (l *protocolListener) Accept() (net.Conn, error) {
 func (l *protocolListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
+}
+
+// drain closes the connections that nobody accepted any more.
+func (l *protocolListener) drain() {
+	for {
+		select {
+		case c := <-l.conns:
+			c.Close()
+		default:
+			return
+		}
+	}
 }
 
 // Addr is the port's address.

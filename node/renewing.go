@@ -71,10 +71,14 @@ func (r *renewing) change(f func(*propagation.Lease)) {
 	r.snapshot.Store(r.lease.Snapshot())
 }
 
-// stepBack drops the lease before the state is replaced by another one. The new
-// state may be of another incarnation.
-func (r *renewing) stepBack(incarnation string) {
-	r.change(func(l *propagation.Lease) { l.Rejoin(incarnation, nonce()) })
+// stepBack drops the lease and then replaces the state by another one, perhaps of
+// another incarnation. No renewal tells of the old state in between.
+func (r *renewing) stepBack(incarnation string, replace func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lease.Rejoin(incarnation, nonce())
+	r.snapshot.Store(r.lease.Snapshot())
+	replace()
 }
 
 // quarantine stops the reader from answering.
@@ -126,14 +130,15 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 
 // once sends one renewal and takes in the answer.
 func (r *renewing) once(ctx context.Context) {
-	var q propagation.Renewal
-	v := r.projection.View()
-	if v.Cluster().ID == "" {
+	if r.projection.Head().Position == 0 {
 		return // nothing applied yet: the follower is about to bootstrap
 	}
-	applied := propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel}
-	r.change(func(l *propagation.Lease) { q = l.Renew(r.clocks.now(), applied) })
-	r.reported = v.Head.Position
+	var q propagation.Renewal
+	r.change(func(l *propagation.Lease) {
+		v := r.projection.View() // under the lock: the state does not step back meanwhile
+		q = l.Renew(r.clocks.now(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
+	})
+	r.reported = q.Position
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
@@ -172,8 +177,8 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	if err := r.finder.post(ctx, headPath, q, &a); err != nil {
 		return event.Head{}, err
 	}
-	if a.Kind != propagation.KindHead {
-		return event.Head{}, fmt.Errorf("%s: %s", a.Kind, a.Reason)
+	if a.Kind != propagation.KindHead || a.Cluster != q.Cluster || a.Incarnation != q.Incarnation {
+		return event.Head{}, fmt.Errorf("the leader of cluster %s, incarnation %q, answers %s", a.Cluster, a.Incarnation, a.Kind)
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
 	return a.Head, nil
@@ -185,7 +190,7 @@ func (f *leaderFinder) post(ctx context.Context, path string, question, answer a
 	if err != nil {
 		return fmt.Errorf("encode a question to the leader: %w", err)
 	}
-	got, err := f.do(ctx, func(addr string) (*http.Request, error) {
+	got, err := f.do(ctx, 0, func(ctx context.Context, addr string) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+path, bytes.NewReader(body))
 	})
 	if err != nil {

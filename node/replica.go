@@ -34,8 +34,7 @@ type sink struct {
 // Restore replaces the state; what was promised on the strength of the old one is
 // withdrawn first.
 func (s sink) Restore(state *identity.State, head event.Head) {
-	s.renewing.stepBack(state.Cluster().Incarnation)
-	s.Projection.Restore(state, head)
+	s.renewing.stepBack(state.Cluster().Incarnation, func() { s.Projection.Restore(state, head) })
 }
 
 // Apply folds batches, and quarantines the reader if they lead to another state

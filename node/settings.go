@@ -23,14 +23,9 @@ type AccountID = identity.AccountID
 
 // LoadSettings reads a YAML file of flag names and their values.
 func LoadSettings(path string) (map[string]string, error) {
-	f, err := os.Open(path)
+	text, err := readConfig(path)
 	if err != nil {
-		return nil, fmt.Errorf("open the settings: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfigSize))
-	if err != nil {
-		return nil, fmt.Errorf("read the settings in %s: %w", path, err)
+		return nil, err
 	}
 	settings := make(map[string]string)
 	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&settings); err != nil && !errors.Is(err, io.EOF) {

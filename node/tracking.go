@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -171,7 +170,7 @@ func (t *tracking) everywhere(ctx context.Context, at event.Position, scope prop
 			return s, nil
 		case <-ctx.Done():
 			next.Stop()
-			return s, errors.Join(api.ErrNotLeader, ctx.Err())
+			return s, ctx.Err()
 		}
 		next.Stop()
 	}

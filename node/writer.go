@@ -65,6 +65,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if w.log, err = log.Open(cfg); err != nil {
 		return nil, err
 	}
+	n.finder.raft = func() string { _, addr := w.log.Leader(); return addr }
 	w.adopt()
 	n.wg.Go(w.follow)
 	w.peers = servePeers(w)
@@ -159,6 +160,10 @@ func (w *writer) lead(term log.Leadership) {
 		if ctx.Err() == nil {
 			n.fail(err)
 		}
+		return
+	}
+	// Clients see here at least what earlier leaders showed them.
+	if _, err := n.projection.Wait(ctx, w.log.Applied().Head.Position); err != nil {
 		return
 	}
 	t := newTracking(propagation.DefaultParams(), w.log.Applied().State.Cluster(), term.Term, n.clocks, w.observe, w.mark(term.Term), w.record)
@@ -302,6 +307,9 @@ func (w *writer) strictHead(ctx context.Context) (event.Head, error) {
 	var a propagation.Answer
 	if err := w.node.finder.post(ctx, headPath, propagation.Read{}, &a); err != nil {
 		return event.Head{}, err
+	}
+	if a.Kind != propagation.KindHead || a.Cluster != w.node.cfg.Cluster.ID {
+		return event.Head{}, fmt.Errorf("the leader of cluster %s answers %s", a.Cluster, a.Kind)
 	}
 	return a.Head, nil
 }

@@ -41,7 +41,7 @@ type Member struct {
 // cluster answers GET /v1/cluster. Without a leader the node tells what it knows.
 func (s *Server) cluster(c *nativeCall) error {
 	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
-		if s.toLeader(c) == nil {
+		if s.toLeader(c, 0) == nil {
 			return nil
 		}
 	}

@@ -39,8 +39,12 @@ type propagationAnswer struct {
 // the position by token, by the ARN of what was changed, or as the head. Only the
 // leader knows.
 func (s *Server) propagation(c *nativeCall) error {
+	scope, wait, err := propagationQuery(c.Request)
+	if err != nil {
+		return err
+	}
 	if !s.cfg.Node.Leads() {
-		return s.toLeader(c)
+		return s.toLeader(c, wait)
 	}
 	if err := s.verify(c); err != nil {
 		return err
@@ -52,14 +56,10 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	scope, wait, err := propagationQuery(c.Request)
-	if err != nil {
-		return err
-	}
 	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
 	switch {
 	case errors.Is(err, ErrNotLeader):
-		return s.toLeader(c)
+		return s.toLeader(c, wait)
 	case errors.Is(err, propagation.ErrScope):
 		return badRequest("`writ status` lists the replicas and their regions.", "%v.", err)
 	case err != nil:
@@ -88,12 +88,14 @@ func (s *Server) propagation(c *nativeCall) error {
 // list is never nil, so that JSON shows [].
 func list(names []string) []string { return append([]string{}, names...) }
 
-// toLeader hands a native request on.
-func (s *Server) toLeader(c *nativeCall) error {
+// toLeader hands a native request on, which the leader may hold back for a while.
+func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 	if c.forwarded {
 		return errMisdirected
 	}
-	if err := s.cfg.Node.Forward(&c.w, c.Request, c.forward()); err != nil {
+	f := c.forward()
+	f.Hold = hold
+	if err := s.cfg.Node.Forward(&c.w, c.Request, f); err != nil {
 		return &unavailable{"No node that leads was reached.", err}
 	}
 	return nil

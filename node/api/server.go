@@ -109,6 +109,8 @@ type Forwarded struct {
 	Attempt   string // idempotency key material; kept over retries
 	Source    string // address of the caller
 	Secure    bool   // the caller came over TLS
+	// Hold is how long the leader may hold its answer back, as the caller asked.
+	Hold time.Duration
 }
 
 // Config is what a Server is made of. All fields are required but Logger.
