@@ -177,6 +177,18 @@ func (c *cluster) leader() *node {
 	return leader
 }
 
+// lead makes a writer the leader.
+func (c *cluster) lead(m *node) {
+	c.t.Helper()
+	c.eventually("its leadership", func() bool {
+		now := c.leader()
+		if now != m {
+			_ = now.raft.LeadershipTransferToServer(raft.ServerID(m.ID()), m.address).Error()
+		}
+		return now == m
+	})
+}
+
 // eventually waits until something is so.
 func (c *cluster) eventually(what string, so func() bool) {
 	c.t.Helper()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -434,6 +435,52 @@ func TestSnapshotInstallAndBackfill(t *testing.T) {
 	})
 }
 
+// A leader that was sent a snapshot does not have the first answer yet.
+func TestRepeatedKeyWaitsForTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c *cluster
+		gate := make(chan struct{})
+		c = newCluster(t, 3, func(config *Config) {
+			config.TrailingLogs = 5
+			config.Backfill = func(ctx context.Context, from, to event.Position, yield func([]byte) error) error {
+				select {
+				case <-gate:
+					return c.backfill(ctx, from, to, yield)
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+		})
+		leader := c.leader()
+		late := c.nodes[slices.IndexFunc(c.nodes, func(m *node) bool { return m != leader })]
+		c.close(late)
+		cmd := createUser("u")
+		first, err := leader.Propose(t.Context(), cmd)
+		must(t, err)
+		c.create(leader, "a", 20)
+		must(t, leader.Snapshot())
+		c.open(late)
+		c.reach(late, 22)
+		c.lead(late)
+
+		var again Outcome
+		answered := make(chan error, 1)
+		go func() {
+			var err error
+			again, err = late.Propose(t.Context(), cmd)
+			answered <- err
+		}()
+		pass(time.Second)
+		if len(answered) > 0 {
+			t.Fatalf("answered %+v without having the batch: %v", again, <-answered)
+		}
+		close(gate)
+		if err := <-answered; err != nil || !again.Repeated || again.Batch.Head() != first.Batch.Head() {
+			t.Errorf("the retry made %+v, %v", again, err)
+		}
+	})
+}
+
 // A snapshot that was installed leaves older entries in the Raft log, and a hole
 // behind them: no damage, also for a leader that looks there for what another needs.
 func TestHoleBehindASnapshotIsNoDamage(t *testing.T) {
@@ -457,13 +504,7 @@ func TestHoleBehindASnapshotIsNoDamage(t *testing.T) {
 		must(t, leader.Snapshot())
 		c.open(holed)
 		c.reach(holed, 61)
-		c.eventually("its leadership", func() bool {
-			now := c.leader()
-			if now != holed {
-				_ = now.raft.LeadershipTransferToServer(raft.ServerID(holed.ID()), holed.address).Error()
-			}
-			return now == holed
-		})
+		c.lead(holed)
 		c.open(late)
 		c.create(holed, "e", 10)
 		c.agree()
