@@ -55,8 +55,11 @@ func (c *coder) digest(d *identity.Digest) {
 }
 
 // EncodeBatch makes the bytes of a batch and sets its Hash. One that exceeds
-// MaxBatchSize gives ErrTooLarge.
+// MaxBatchSize or MaxEvents gives ErrTooLarge.
 func EncodeBatch(b *event.Batch) ([]byte, error) {
+	if len(b.Events) > MaxEvents {
+		return nil, fmt.Errorf("encode batch %d: %w: %d events, at most %d", b.Position, ErrTooLarge, len(b.Events), MaxEvents)
+	}
 	c := writer()
 	defer c.release()
 	entries := make([]entry, len(b.Events))
@@ -131,7 +134,9 @@ func decodeBatch(b []byte, events bool) (*event.Batch, error) {
 	var room [4]payload
 	payloads := room[:0]
 	n := 0
-	c.length(&n)
+	if c.length(&n); n > MaxEvents {
+		return nil, fmt.Errorf("%w: %d events, at most %d", ErrTooLarge, n, MaxEvents)
+	}
 	for range n {
 		bytes, ok := c.take()
 		if !ok {

@@ -25,13 +25,15 @@ import (
 	"fmt"
 )
 
-// Limits in bytes. Larger values are neither written nor read.
+// Limits; sizes are in bytes. Larger values are neither written nor read.
 const (
 	// MaxCommandSize bounds the envelope of a command.
 	MaxCommandSize = 256 << 10
 	// MaxBatchSize bounds an encoded batch. It leaves room below the 1 MiB that a
 	// message broker takes by default.
 	MaxBatchSize = 768 << 10
+	// MaxEvents is how many events a batch may have.
+	MaxEvents = 1 << 14
 	// MaxRecordSize bounds one record of a snapshot.
 	MaxRecordSize = 4 << 20
 )

@@ -10,6 +10,7 @@ import (
 	"hash/maphash"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -238,6 +239,10 @@ func TestTooLarge(t *testing.T) {
 	}
 	if _, err := EncodeBatch(&event.Batch{Events: []identity.Event{&identity.UserCreated{Name: big}}}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("batch: %v", err)
+	}
+	many := slices.Repeat([]identity.Event{&identity.UserDeleted{}}, MaxEvents+1)
+	if _, err := EncodeBatch(&event.Batch{Events: many}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("batch of many events: %v", err)
 	}
 	if _, err := DecodeCommand([]byte(big)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("decode command: %v", err)
