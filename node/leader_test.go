@@ -1,0 +1,210 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/sigv4"
+)
+
+// peers answers for writers by their address.
+type peers map[string]func(*http.Request) (*http.Response, error)
+
+func (p peers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return p[r.URL.Host](r)
+}
+
+func says(status int, leader, body string) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) {
+		h := http.Header{"X-Test": {"yes"}}
+		if leader != "" {
+			h.Set(headerLeader, leader)
+		}
+		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+}
+
+func dead(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+
+// silent never answers.
+func silent(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, context.Cause(r.Context())
+}
+
+func newFinder(p peers) *leaderFinder {
+	return newLeaderFinder(&http.Client{Transport: p}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+}
+
+func TestFindingTheLeader(t *testing.T) {
+	const follows = http.StatusMisdirectedRequest
+	for name, c := range map[string]struct {
+		peers peers
+		known string
+		took  time.Duration // at most
+		ok    bool
+	}{
+		"at once":               {peers{"a:1": says(200, "", "ok"), "b:1": dead, "c:1": dead}, "a:1", 0, true},
+		"named by another":      {peers{"a:1": says(follows, "b:1", ""), "b:1": says(200, "", "ok"), "c:1": dead}, "a:1", 0, true},
+		"known is dead":         {peers{"a:1": dead, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", time.Second, true},
+		"known is silent":       {peers{"a:1": silent, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", leaderSilence + time.Second, true},
+		"known follows nobody":  {peers{"a:1": says(follows, "", ""), "b:1": says(200, "", "ok"), "c:1": says(follows, "", "")}, "a:1", 2 * time.Second, true},
+		"they name each other":  {peers{"a:1": says(follows, "b:1", ""), "b:1": says(follows, "a:1", ""), "c:1": says(follows, "a:1", "")}, "", leaderPatience + time.Second, false},
+		"nobody leads":          {peers{"a:1": dead, "b:1": dead, "c:1": dead}, "", leaderPatience + time.Second, false},
+		"an error is an answer": {peers{"a:1": says(503, "", "ok"), "b:1": dead, "c:1": dead}, "a:1", 0, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFinder(c.peers)
+			f.learn(c.known)
+			begun := time.Now()
+			answer, err := f.do(t.Context(), 0, func(ctx context.Context, addr string) (*http.Request, error) {
+				return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr, nil)
+			})
+			if took := time.Since(begun); took > c.took {
+				t.Errorf("%s: it took %v", name, took)
+			}
+			if !c.ok {
+				if !errors.Is(err, errNoLeader) {
+					t.Errorf("%s: %v", name, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "ok" {
+				t.Errorf("%s: %q, %v", name, text, err)
+			}
+			discard(answer)
+			// what was learned is used at once
+			if !strings.Contains("a:1 b:1", f.candidate(2)) {
+				t.Errorf("%s: the next candidate is %s", name, f.candidate(2))
+			}
+		})
+	}
+}
+
+func TestFindingTheLeaderEndsWithTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFinder(peers{"a:1": dead, "b:1": silent, "c:1": dead})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := f.post(ctx, "/x", 1, nil); !errors.Is(err, errNoLeader) {
+			t.Errorf("it ends with %v", err)
+		}
+		f.raft = func() string { return "c:1" }
+		if got := f.candidate(0); got != "c:1" {
+			t.Errorf("the candidate is %s, not whom raft follows", got)
+		}
+		if got := f.candidate(1); got != "b:1" {
+			t.Errorf("raft may be wrong: then %s", got)
+		}
+	})
+}
+
+// An answer that the caller asked to be held back is waited for.
+func TestHeldAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		f := newFinder(peers{"a:1": func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			select {
+			case <-time.After(time.Minute):
+				return says(200, "", "late")(r)
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}})
+		f.learn("a:1")
+		r := httptest.NewRequest(http.MethodGet, "/v1/propagation?head", nil)
+		rec := httptest.NewRecorder()
+		if err := f.forward(rec, r, api.Forwarded{Hold: time.Minute}); err != nil || rec.Body.String() != "late" || asked.Load() != 1 {
+			t.Errorf("%v: %q after %d requests", err, rec.Body, asked.Load())
+		}
+	})
+}
+
+func TestPost(t *testing.T) {
+	f := newFinder(peers{"a:1": says(200, "", `{"x":1}`), "b:1": says(403, "", "no"), "c:1": says(200, "", "nonsense")})
+	var got struct{ X int }
+	f.learn("a:1")
+	if err := f.post(t.Context(), "/x", got, &got); err != nil || got.X != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	f.learn("b:1")
+	if err := f.post(t.Context(), "/x", got, &got); err == nil || !strings.Contains(err.Error(), "no") {
+		t.Errorf("refused: %v", err)
+	}
+	f.learn("c:1")
+	if err := f.post(t.Context(), "/x", got, &got); err == nil {
+		t.Error("nonsense was taken")
+	}
+	if err := f.post(t.Context(), "/x", func() {}, nil); err == nil {
+		t.Error("a function was encoded")
+	}
+}
+
+// A forwarded request is what the client sent: its signature still verifies.
+func TestForwardKeepsTheSignature(t *testing.T) {
+	body := []byte("Action=CreateUser&Version=2010-05-08")
+	bodyHash := sha256.Sum256(body)
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	signer := sigv4.Signer{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "sesame", Region: "us-east-1", Service: "iam"}
+	for _, target := range []string{"/", "/iam/?x=%2F&a=b+c&a=a", "/v1/propagation/A%2Fb-_?head"} {
+		var got *http.Request
+		leader := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			text, _ := io.ReadAll(r.Body)
+			if !bytes.Equal(text, body) {
+				t.Errorf("%s: the body is %q", target, text)
+			}
+			got = r
+			w.Header().Set("X-Writ-Position", "7")
+			w.WriteHeader(http.StatusAccepted)
+			w.Write([]byte("done"))
+		}))
+		r := httptest.NewRequest(http.MethodPost, "http://writ.example.com:8420"+target, bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		r.Header.Add("X-Amz-Meta", "one")
+		r.Header.Add("X-Amz-Meta", "two  words")
+		signer.Sign(r, bodyHash, now)
+		r.Header.Set("Connection", "close")
+		r.Header.Set("Expect", "100-continue")
+		f := newLeaderFinder(leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+		rec := httptest.NewRecorder()
+		err := f.forward(rec, r, api.Forwarded{Body: body, RequestID: "id", Attempt: "attempt", Source: "203.0.113.7", Secure: true})
+		leader.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Code != http.StatusAccepted || rec.Body.String() != "done" || rec.Header().Get("X-Writ-Position") != "7" {
+			t.Errorf("%s: answered %d %q %v", target, rec.Code, rec.Body, rec.Header())
+		}
+		if got.Method != http.MethodPost || got.RequestURI != target || got.Host != "writ.example.com:8420" || !api.IsForwarded(got) {
+			t.Errorf("%s: arrived as %s %s for %s", target, got.Method, got.RequestURI, got.Host)
+		}
+		if got.Header.Get("User-Agent") != "" || got.Header.Get("Connection") != "" || got.Header.Get("Expect") != "" {
+			t.Errorf("%s: headers are %v", target, got.Header)
+		}
+		s, err := sigv4.Parse(got, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Verify(sigv4.DeriveKey([]byte("sesame"), s.Scope), bodyHash); err != nil {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// term is a leader's term over a log that is a counter.
+type term struct {
+	*tracking
+	mu     sync.Mutex
+	view   propagation.View
+	failed error
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func head(at event.Position) event.Head { return event.Head{Position: at, Hash: event.Hash{byte(at)}} }
+
+func newTerm(t *testing.T, members ...propagation.Member) *term {
+	x := &term{view: propagation.View{Head: head(5), Level: 1, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
+	observe := func() propagation.View {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.view
+	}
+	commit := func(_ context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.view.Floor = max(x.view.Floor, f.Floor)
+		return 3, x.view, x.failed
+	}
+	history := func(at event.Position) (propagation.Record, bool) {
+		return propagation.Record{Hash: head(at).Hash}, true
+	}
+	x.tracking = newTracking(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, newClocks(), observe, commit, history)
+	ctx, cancel := context.WithCancel(t.Context())
+	x.cancel = cancel
+	go func() { defer close(x.done); x.run(ctx) }()
+	return x
+}
+
+func (x *term) end() { x.cancel(); <-x.done }
+
+// reader renews as a replica does.
+func reader(name string) *propagation.Lease {
+	return propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: name, Class: "tight", Cluster: "c", Incarnation: "i"}, "nonce-"+name)
+}
+
+func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) propagation.Kind {
+	t.Helper()
+	q := l.Renew(x.clocks.now(), propagation.Applied{Head: head(at), Level: 1})
+	a, err := x.renew(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Receive(x.clocks.now(), a)
+	return a.Kind
+}
+
+func TestTracking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTerm(t, propagation.Member{Name: "r1", Class: "tight", Registered: 1})
+		l := reader("r1")
+		if k := x.renewed(t, l, 5); k != propagation.KindOpen {
+			t.Fatalf("the first answer is %s", k)
+		}
+		if k := x.renewed(t, l, 5); k != propagation.KindGrant {
+			t.Fatalf("the second answer is %s", k)
+		}
+		if k := x.renewed(t, reader("stranger"), 5); k != propagation.KindUnregistered {
+			t.Errorf("a stranger is told %s", k)
+		}
+		x.mu.Lock()
+		x.view.Head = head(6)
+		x.mu.Unlock()
+		if s, err := x.everywhere(t.Context(), 6, propagation.Scope{}, 0); err != nil || s.State == propagation.StateEverywhere || len(s.Pending) != 1 {
+			t.Errorf("before the reader has it: %+v, %v", s, err)
+		}
+		// who waits is told as soon as the reader has it
+		answers := make(chan propagation.Status, 1)
+		go func() {
+			s, err := x.everywhere(t.Context(), 6, propagation.Scope{}, time.Hour)
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- s
+		}()
+		synctest.Wait()
+		x.renewed(t, l, 6)
+		if s := <-answers; s.State != propagation.StateEverywhere || len(s.VisibleOn) != 1 {
+			t.Errorf("everywhere: %+v", s)
+		}
+		if m := x.members(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
+			t.Errorf("members are %+v", m)
+		}
+		// a reader that is silent is fenced after its window
+		x.mu.Lock()
+		x.view.Head = head(7)
+		x.mu.Unlock()
+		begun := time.Now()
+		s, err := x.everywhere(t.Context(), 7, propagation.Scope{}, time.Hour)
+		if err != nil || s.State != propagation.StateEverywhere || len(s.Fenced) != 1 {
+			t.Errorf("fenced: %+v, %v", s, err)
+		}
+		if waited := time.Since(begun); waited > 20*time.Second {
+			t.Errorf("it took %v", waited)
+		}
+		x.end()
+	})
+}
+
+func TestTrackingGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTerm(t, propagation.Member{Name: "r1", Registered: 1})
+		begun := time.Now()
+		if s, err := x.everywhere(t.Context(), 99, propagation.Scope{}, 3*time.Second); err != nil || s.State == propagation.StateEverywhere || time.Since(begun) != 3*time.Second {
+			t.Errorf("%+v, %v after %v", s, err, time.Since(begun))
+		}
+		if _, err := x.everywhere(t.Context(), 5, propagation.Scope{Replicas: []string{"nobody"}}, 0); !errors.Is(err, propagation.ErrScope) {
+			t.Errorf("a scope of nobody: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := x.everywhere(ctx, 99, propagation.Scope{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the caller gave up: %v", err)
+		}
+		// a fence that fails: whoever asked is told to look for the leader
+		x.mu.Lock()
+		x.failed = errors.New("the office is lost")
+		x.mu.Unlock()
+		if k := x.renewed(t, reader("r1"), 5); k != propagation.KindNotLeader {
+			t.Errorf("a failed fence says %s", k)
+		}
+		waiting := make(chan error, 1)
+		go func() { _, err := x.everywhere(t.Context(), 99, propagation.Scope{}, time.Hour); waiting <- err }()
+		synctest.Wait()
+		x.end()
+		if err := <-waiting; !errors.Is(err, api.ErrNotLeader) {
+			t.Errorf("a wait beyond the term: %v", err)
+		}
+		if _, err := x.renew(t.Context(), propagation.Renewal{}); !errors.Is(err, api.ErrNotLeader) {
+			t.Errorf("a renewal after the term: %v", err)
+		}
+	})
+}
+
+func TestRosterOf(t *testing.T) {
+	s := identity.NewState()
+	fold := func(at identity.Position, c identity.Command) {
+		events, err := identity.Decide(s, identity.Meta{}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity.Evolve(s, at, identity.Meta{}, events)
+	}
+	fold(1, &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
+	none := rosterOf(s, nil)
+	fold(2, &identity.RegisterReplica{Name: "r1", Region: "eu", Class: "tight"})
+	one := rosterOf(s, none)
+	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Member{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
+		t.Errorf("rosters %+v, %+v", none, one)
+	}
+	fold(3, &identity.CreateUser{Account: DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})
+	if rosterOf(s, one) != one {
+		t.Error("a roster was made anew for nothing")
+	}
+}
