@@ -27,7 +27,7 @@ const (
 	// acceptPause is how long a port that cannot accept, say for want of file
 	// descriptors, leaves it.
 	acceptPause = 10 * time.Millisecond
-	peerIdle      = 2 * time.Minute
+	peerIdle    = 2 * time.Minute
 )
 
 // peerPort accepts TLS connections from other nodes and hands each to the
