@@ -16,10 +16,11 @@ type crowd struct {
 	groups [crowdGroups]ID
 }
 
+const crowdAccount AccountID = "123456789012"
+
 const (
-	crowdAccount AccountID = "123456789012"
-	crowdGroups            = 1000
-	crowdSealed            = 76 // bytes of a sealed secret
+	crowdGroups = 1000
+	crowdSealed = 76 // bytes of a sealed secret
 )
 
 func newCrowd(seed uint64) *crowd {

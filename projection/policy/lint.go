@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,7 +45,8 @@ type Finding struct {
 // in the order of their places.
 func Lint(doc *Document, kind Kind, catalogue *Catalogue) []Finding {
 	l := linter{doc: doc, kind: kind, catalogue: catalogue, compiled: Compile(doc), statement: -1}
-	if err, ok := Validate(doc, kind).(*MalformedError); ok {
+	var err *MalformedError
+	if errors.As(Validate(doc, kind), &err) {
 		l.add(Error, "INVALID_POLICY", Position{err.Line, err.Column}, "%s", err.Message)
 	}
 	if doc.Version == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,12 +21,12 @@ import (
 
 // measureCreate is CreateUser over the real API (signature, authorization, XML) at
 // the leader of three writer processes, beside the trivial state machine.
-func measureCreate(ctx context.Context, o options) error {
+func measureCreate(ctx context.Context, o options) (err error) {
 	c, stop, err := started(ctx, o, "--writers", "3", "--replicas", "0")
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer func() { err = errors.Join(err, stop()) }()
 	s, err := c.Status(ctx)
 	if err != nil {
 		return err
@@ -59,12 +60,12 @@ func measureCreate(ctx context.Context, o options) error {
 
 // measureDecide is POST /v1/authorize at a replica over 64 keep-alive connections,
 // with signed requests, beside a bare handler that gets the same bytes.
-func measureDecide(ctx context.Context, o options) error {
+func measureDecide(ctx context.Context, o options) (err error) {
 	c, stop, err := started(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer func() { err = errors.Join(err, stop()) }()
 	replica, err := c.Node("replica-1")
 	if err != nil {
 		return err
@@ -136,12 +137,12 @@ func population(ctx context.Context, c *cluster.Cluster) error {
 
 // measureStart is how soon a replica is ready after so many events: from nothing,
 // and from its checkpoint.
-func measureStart(ctx context.Context, o options) error {
+func measureStart(ctx context.Context, o options) (err error) {
 	c, stop, err := started(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer func() { err = errors.Join(err, stop()) }()
 	url := c.Env["WRIT_ENDPOINT"]
 	var n atomic.Int64
 	begun := time.Now()

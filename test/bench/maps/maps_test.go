@@ -18,7 +18,7 @@ import (
 
 const size = 1_000_000
 
-type record struct{ name string }
+type record struct{ _ string }
 
 // keys are the identifiers of n users, as text and hashed.
 func keys(seed uint64, n int) (texts []string, hashes []uint64) {
