@@ -96,6 +96,10 @@ func (h *handler) mine(w http.ResponseWriter, r *http.Request) bool {
 	c := s.Cluster()
 	w.Header().Set(headerIncarnation, c.Incarnation)
 	w.Header().Set(headerHead, strconv.FormatUint(uint64(h.Events.Last().Position), 10))
+	if c.ID == "" {
+		http.Error(w, "the cluster has not begun", http.StatusServiceUnavailable)
+		return false
+	}
 	if id := r.FormValue("cluster"); id != "" && id != c.ID {
 		http.Error(w, "this is cluster "+c.ID, http.StatusConflict)
 		return false
