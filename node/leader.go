@@ -75,12 +75,21 @@ func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ct
 	deadline := time.Now().Add(leaderPatience)
 	pause, told := leaderPause, false
 	var last error
+	failed := "" // the address that gave no answer last: not to be asked twice running
 	for n := rand.IntN(len(f.writers)); ; n++ {
 		addr := f.candidate(n)
+		for range f.writers {
+			if addr != failed {
+				break
+			}
+			n++
+			addr = f.candidate(n)
+		}
+		failed = ""
 		answer, err := f.once(ctx, hold, addr, build)
 		switch {
 		case err != nil:
-			last = err
+			last, failed = err, addr
 			f.learn("")
 		case answer.StatusCode == http.StatusMisdirectedRequest:
 			leader := answer.Header.Get(headerLeader)

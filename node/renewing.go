@@ -88,6 +88,9 @@ func (r *renewing) quarantine(why propagation.Kind) {
 
 // run renews until ctx ends.
 func (r *renewing) run(ctx context.Context) {
+	if _, err := r.projection.Wait(ctx, 1); err != nil {
+		return // before there was anything to report
+	}
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		wait, again := r.lease.Next(r.clocks.now(), mathrand.Float64())
@@ -130,14 +133,18 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 
 // once sends one renewal and takes in the answer.
 func (r *renewing) once(ctx context.Context) {
-	if r.projection.Head().Position == 0 {
-		return // nothing applied yet: the follower is about to bootstrap
-	}
 	var q propagation.Renewal
+	sound := true
 	r.change(func(l *propagation.Lease) {
+		if sound = l.Snapshot().Quarantined() == ""; !sound {
+			return // since the wait for this renewal began
+		}
 		v := r.projection.View() // under the lock: the state does not step back meanwhile
 		q = l.Renew(r.clocks.now(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
+	if !sound {
+		return
+	}
 	r.reported = q.Position
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()

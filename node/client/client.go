@@ -300,13 +300,12 @@ func (c *Client) Local(ctx context.Context) (*Cluster, error) {
 func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := c.once(ctx, method, target, body, f, into)
-		var p *Problem
-		if err == nil || ctx.Err() != nil || attempt == Attempts || errors.As(err, &p) && !p.Temporary() {
+		again, err := c.once(ctx, method, target, body, f, into)
+		if err == nil || again < 0 || ctx.Err() != nil || attempt == Attempts {
 			return err
 		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-time.After(max(again, pause/2+rand.N(pause/2))):
 			pause = min(2*pause, maxPause)
 		case <-ctx.Done():
 			return err
@@ -314,10 +313,15 @@ func (c *Client) do(ctx context.Context, method, target string, body []byte, f F
 	}
 }
 
-func (c *Client) once(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
+// never is once's word that another try is of no use.
+const never time.Duration = -1
+
+// once sends a request. With an error it tells how long to wait at least before
+// the next try.
+func (c *Client) once(ctx context.Context, method, target string, body []byte, f Freshness, into any) (again time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make the request: %w", err)
+		return never, fmt.Errorf("make the request: %w", err)
 	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
@@ -326,22 +330,43 @@ func (c *Client) once(ctx context.Context, method, target string, body []byte, f
 	c.signer.Sign(r, sha256.Sum256(body), time.Now())
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.base.Host, err)
+		return 0, fmt.Errorf("ask %s: %w", c.base.Host, err)
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+		return 0, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+	}
+	if len(text) > MaxAnswer {
+		return never, fmt.Errorf("read the answer of %s: it is longer than %d bytes", c.base.Host, MaxAnswer)
 	}
 	if answer.StatusCode != http.StatusOK {
-		p := &Problem{Status: answer.StatusCode}
-		if json.Unmarshal(text, p) != nil || p.Code == "" {
-			return &Problem{Status: answer.StatusCode, Code: http.StatusText(answer.StatusCode), Detail: c.base.Host + " gave an answer that is not of Writ."}
-		}
-		return p
+		return retryAfter(answer), c.problem(answer.StatusCode, text)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("decode the answer of %s: %w", c.base.Host, err)
+		return never, fmt.Errorf("decode the answer of %s: %w", c.base.Host, err)
 	}
-	return nil
+	return 0, nil
+}
+
+// problem reads an answer that is not one of success.
+func (c *Client) problem(status int, text []byte) *Problem {
+	p := &Problem{}
+	if json.Unmarshal(text, p) != nil || p.Code == "" {
+		p = &Problem{Code: http.StatusText(status), Detail: c.base.Host + " gave an answer that is not of Writ."}
+	}
+	p.Status = status
+	return p
+}
+
+// retryAfter is how long a server in temporary trouble asks to be left alone.
+func retryAfter(answer *http.Response) time.Duration {
+	if answer.StatusCode != http.StatusServiceUnavailable {
+		return never
+	}
+	seconds, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxPause)
 }

@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// answers answers what readers ask a leader; the first of each kind opens a session.
+type answers struct {
+	mu          sync.Mutex
+	kinds       []propagation.Kind // of leases, in order; the last goes on
+	incarnation string
+	renewals    []propagation.Renewal
+	registered  int
+}
+
+func (a *answers) serve(r *http.Request) (*http.Response, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	x := propagation.Answer{Cluster: "c", Incarnation: a.incarnation, Term: 1, Session: propagation.Session{Term: 1, Number: 1}, Head: event.Head{Position: 9}}
+	switch r.URL.Path {
+	case leasePath:
+		var q propagation.Renewal
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			return nil, err
+		}
+		a.renewals = append(a.renewals, q)
+		x.Kind, x.Nonce, x.Seq, x.Duration = a.kinds[0], q.Nonce, q.Seq, 3*time.Second
+		if len(a.kinds) > 1 {
+			a.kinds = a.kinds[1:]
+		}
+	case headPath:
+		var q propagation.Read
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			return nil, err
+		}
+		x.Kind, x.Nonce, x.Seq = propagation.KindHead, q.Nonce, q.Seq
+	case registerPath:
+		a.registered++
+	}
+	body, err := json.Marshal(x)
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(string(body)))}, err
+}
+
+func (a *answers) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.renewals)
+}
+
+func newRenewing(a *answers) (*renewing, sink) {
+	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
+	p := projection.New()
+	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
+	r := &renewing{clocks: newClocks(), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, expect: func(event.Position) {},
+		register: func(ctx context.Context) error { return f.post(ctx, registerPath, 1, nil) }}
+	r.snapshot.Store(lease.Snapshot())
+	return r, sink{p, r}
+}
+
+// someState is one of a cluster, folded up to a position.
+func someState(t testing.TB, incarnation string, at event.Position) (*identity.State, event.Head) {
+	t.Helper()
+	s := identity.NewState()
+	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity.Evolve(s, at, identity.Meta{}, events)
+	return s, event.Head{Position: at}
+}
+
+func TestRenewing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindGrant}}
+		r, s := newRenewing(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+		synctest.Wait()
+		if a.count() != 0 {
+			t.Fatal("a reader without a state renews")
+		}
+		if _, err := r.strictHead(t.Context()); err == nil {
+			t.Error("a reader of no incarnation compares positions")
+		}
+		s.Restore(someState(t, "i", 5))
+		time.Sleep(2 * time.Second) // of the bubble's clock
+		synctest.Wait()
+		if a.registered != 1 || !r.held.Load() || !r.snapshot.Load().Valid(r.clocks.now()) || r.snapshot.Load().Head() != 9 {
+			t.Errorf("registered %d times, held %v", a.registered, r.held.Load())
+		}
+		if head, err := r.strictHead(t.Context()); err != nil || head.Position != 9 {
+			t.Errorf("the strict head is %v, %v", head, err)
+		}
+		if _, err := r.fresh().Cover(5, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
+			t.Errorf("not leased: %v", err)
+		}
+		a.mu.Lock()
+		a.kinds = []propagation.Kind{propagation.KindOpen, propagation.KindGrant}
+		a.mu.Unlock()
+		// a step back withdraws the lease, before the state is replaced
+		s.Restore(someState(t, "i", 3))
+		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err == nil {
+			t.Error("leased after a step back")
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
+			t.Errorf("not leased again: %v", err)
+		}
+		// a state that is not the cluster's: it answers and renews nothing
+		wrong := &event.Batch{Position: 4, Cluster: "c", Incarnation: "i"}
+		if err := s.Apply([]*event.Batch{wrong}); err == nil {
+			t.Error("a wrong digest was taken")
+		}
+		if r.snapshot.Load().Quarantined() != propagation.KindDiverged {
+			t.Error("not quarantined")
+		}
+		synctest.Wait()
+		before := a.count()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a.count() != before {
+			t.Error("a quarantined reader renews")
+		}
+		a.mu.Lock()
+		a.incarnation = "another"
+		a.mu.Unlock()
+		if _, err := r.strictHead(t.Context()); err == nil {
+			t.Error("the head of another incarnation was taken")
+		}
+		cancel()
+		<-done
+	})
+}
+
+// While the state is replaced again and again, no renewal reports what is about to
+// go: the lease would find that the next report is below it, and panic.
+func TestRenewingRacesRestore(t *testing.T) {
+	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen}}
+	r, s := newRenewing(a)
+	s.Restore(someState(t, "i", 5))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 300 {
+			s.Restore(someState(t, "i", event.Position(5-i%2)))
+		}
+	})
+	wg.Go(func() {
+		for range 300 {
+			r.once(t.Context())
+		}
+	})
+	wg.Wait()
+}
