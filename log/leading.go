@@ -60,7 +60,7 @@ func (l *Log) watch(ctx context.Context, notify <-chan bool) {
 func (l *Log) lead(ctx context.Context) {
 	for {
 		term := l.raft.CurrentTerm()
-		err := l.tick(ctx, term, 0)
+		_, err := l.Mark(ctx, wire.Mark{Term: term, Head: l.Applied().Head})
 		if err == nil {
 			select {
 			case l.leadership <- Leadership{Term: term, Context: ctx}:
@@ -90,17 +90,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// tick commits a mark in the given term. That it was applied proves that this
-// writer led at some moment after the call.
-func (l *Log) tick(ctx context.Context, term uint64, floor event.Position) error {
-	_, err := l.Mark(ctx, wire.Mark{Term: term, Head: l.Applied().Head, Floor: floor})
-	return err
-}
-
-// Mark commits a mark and returns what the state machine showed as it applied it,
+// Mark commits a mark, which may raise the floor of leases up to the head, and returns what the state machine showed as it applied it,
 // neither before nor after. Like Fence it proves leadership; its term must be the
 // one in which this writer leads.
 func (l *Log) Mark(ctx context.Context, m wire.Mark) (*Applied, error) {
+	if head := l.Applied().Head.Position; m.Floor > head {
+		return nil, fmt.Errorf("mark a floor of %d: the head is at %d", m.Floor, head)
+	}
 	entry, err := wire.EncodeMark(&m)
 	if err != nil {
 		return nil, err
@@ -173,17 +169,6 @@ func (l *Log) runFences() {
 // fenceTimeout bounds one fence, so that a later one is not held up by an entry
 // that a majority does not confirm.
 const fenceTimeout = 2 * time.Second
-
-// AdvanceFloor raises the position below which no freshness lease is granted, in
-// every writer. It never decreases: one lower than the floor has no effect. A
-// position that is not applied yet is refused.
-func (l *Log) AdvanceFloor(ctx context.Context, floor event.Position) error {
-	a := l.Applied()
-	if floor > a.Head.Position {
-		return fmt.Errorf("advance floor to %d: the head is at %d", floor, a.Head.Position)
-	}
-	return l.tick(ctx, l.raft.CurrentTerm(), floor)
-}
 
 // IsLeader says whether Raft takes this writer for the leader. Another may lead
 // already: only Fence proves it.

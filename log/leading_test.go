@@ -108,14 +108,20 @@ func TestFenceCoversWhatWasAcknowledged(t *testing.T) {
 	})
 }
 
+// advance marks a floor in the leader's term.
+func advance(t *testing.T, leader *node, floor event.Position) error {
+	_, err := leader.Mark(t.Context(), wire.Mark{Term: leader.Term(), Head: leader.Applied().Head, Floor: floor})
+	return err
+}
+
 func TestFloorNeverDecreases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, func(c *Config) { c.TrailingLogs = 1 })
 		leader := c.leader()
 		c.create(leader, "a", 20)
-		must(t, leader.AdvanceFloor(t.Context(), 15))
-		must(t, leader.AdvanceFloor(t.Context(), 7))
-		if leader.AdvanceFloor(t.Context(), 1000) == nil {
+		must(t, advance(t, leader, 15))
+		must(t, advance(t, leader, 7))
+		if advance(t, leader, 1000) == nil {
 			t.Error("a floor above the head")
 		}
 		want := func(floor event.Position) {
@@ -131,10 +137,10 @@ func TestFloorNeverDecreases(t *testing.T) {
 		must(t, leader.Snapshot())
 		c.close(leader)
 		next := c.leader()
-		must(t, next.AdvanceFloor(t.Context(), 9))
+		must(t, advance(t, next, 9))
 		c.open(leader)
 		want(15)
-		must(t, c.leader().AdvanceFloor(t.Context(), 18))
+		must(t, advance(t, c.leader(), 18))
 		want(18)
 	})
 }
