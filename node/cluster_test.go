@@ -8,18 +8,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // patience bounds the waits of these tests, which end as soon as they can.
@@ -31,6 +34,7 @@ type team struct {
 	dir     string
 	cluster Cluster
 	root    RootKey
+	machine Machine // of nodes started from now on
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer
@@ -56,6 +60,12 @@ func (l *logBuffer) String() string {
 func newTeam(t *testing.T, writers, replicas int) *team {
 	t.Helper()
 	dir, c, root := initialized(t, someCluster(t, writers, replicas))
+	return teamIn(t, dir, c, root)
+}
+
+// teamIn is a cluster that is laid out in dir.
+func teamIn(t *testing.T, dir string, c Cluster, root RootKey) *team {
+	t.Helper()
 	m := &team{t: t, dir: dir, cluster: c, root: root, nodes: map[string]*Node{}}
 	t.Cleanup(func() {
 		for name := range m.nodes {
@@ -70,7 +80,7 @@ func newTeam(t *testing.T, writers, replicas int) *team {
 
 func (m *team) config(name string) Config {
 	return Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
-		Files: DefaultFiles(m.dir, name), Drain: 5 * time.Second}
+		Files: DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
 }
 
 func (m *team) try(cfg Config) (*Node, error) {
@@ -297,6 +307,37 @@ func TestOneWriterAndAReplica(t *testing.T) {
 		if strings.Contains(m.logs.String(), secret) {
 			t.Error("the root's key is in the log")
 		}
+	}
+}
+
+// Without NATS replicas follow the writers' tails. Nodes reach each other, and
+// tell the time, by what their configuration gives them for the machine.
+func TestWithoutNATSOnAnotherMachine(t *testing.T) {
+	c := someCluster(t, 1, 1)
+	c.NATS = NoNATS
+	c.Writers[0].Broker, c.Writers[0].Routes = "", ""
+	dir, c, root := initialized(t, c)
+	m := teamIn(t, dir, c, root)
+	var dials, reads atomic.Int64
+	late := 10 * time.Minute // signatures allow for fifteen
+	machine := Machine{
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return Machine{}.complete().Dial(ctx, addr)
+		},
+		Now: func() time.Time { return time.Now().Add(-late) },
+	}
+	clocks := readClocks(time.Now())
+	machine.Clocks = func() propagation.Clocks { reads.Add(1); return clocks() }
+	m.machine = machine
+	m.startAll()
+	token := m.must("replica-1", "CreateUser", "UserName", "alice")
+	if at := time.UnixMilli(int64(m.node("writer-1").projection.View().State.Time())); time.Since(at) < late {
+		t.Errorf("the user was made at %v", at)
+	}
+	m.must("replica-1", "GetUser", "UserName", "alice")
+	if token == "" || dials.Load() == 0 || reads.Load() == 0 {
+		t.Errorf("token %q; %d dials and %d looks at the clocks went by what was given", token, dials.Load(), reads.Load())
 	}
 }
 

@@ -21,6 +21,10 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
+// NoNATS as a cluster's NATS lets replicas follow the writers' event tails over
+// HTTP alone: simpler, for few replicas, and somewhat slower.
+const NoNATS = "none"
+
 // Role is what a node does.
 type Role string
 
@@ -50,7 +54,7 @@ type Cluster struct {
 	// Replicas are the readers that `writ init` made certificates for.
 	Replicas []Replica `yaml:"replicas,omitempty"`
 	// NATS is the URL of a NATS server with JetStream to use instead of the
-	// brokers that writers embed.
+	// brokers that writers embed, or NoNATS.
 	NATS string `yaml:"nats,omitempty"`
 }
 
@@ -93,6 +97,8 @@ type Config struct {
 	FailClosed bool
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
+	// Machine is what the node runs on; the zero value is this one.
+	Machine Machine `yaml:"-"`
 }
 
 // Files are paths of certificates and secrets.

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Limits of the servers.
@@ -46,7 +47,7 @@ type Node struct {
 	logger     *slog.Logger
 	tls        *peerTLS
 	lock       *os.File
-	clocks     *clocks
+	clocks     func() propagation.Clocks
 	projection *projection.Projection
 	registry   *prometheus.Registry
 	finder     *leaderFinder
@@ -66,8 +67,9 @@ type Node struct {
 // Start runs a node until Stop. Whether it is ready, /readyz tells. ctx bounds the
 // start alone.
 func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err error) {
+	cfg.Machine = cfg.Machine.complete()
 	n := &Node{
-		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: newClocks(),
+		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: cfg.Machine.Clocks,
 		projection: projection.New(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -129,7 +131,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	n.finder = newLeaderFinder(peerClient(n.tls), c.Cluster.Writers)
+	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls), c.Cluster.Writers)
 	return nil
 }
 
@@ -161,13 +163,13 @@ func (n *Node) serveAPI() error {
 	edge.Name = n.cfg.Name
 	edge.Forward = n.finder.forward
 	handler := api.New(api.Config{
-		Node: edge, Projection: n.projection, Seal: n.seal, Now: time.Now, Logger: n.logger,
+		Node: edge, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), FailClosed: n.cfg.FailClosed,
 	})
 	if w, ok := n.part.(*writer); ok {
 		w.setAPI(handler)
 	}
-	l, err := net.Listen("tcp", n.cfg.API)
+	l, err := n.cfg.Machine.Listen(n.cfg.API)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
 	}

@@ -43,8 +43,8 @@ type peerPort struct {
 	wg       sync.WaitGroup
 }
 
-func listenPeers(addr string, identity *peerTLS) (*peerPort, error) {
-	l, err := net.Listen("tcp", addr)
+func listenPeers(m Machine, addr string, identity *peerTLS) (*peerPort, error) {
+	l, err := m.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other nodes: %w", err)
 	}
@@ -171,20 +171,26 @@ func (l *protocolListener) drain() {
 func (l *protocolListener) Addr() net.Addr { return l.addr }
 
 // dialPeer connects to the writer at addr for a protocol.
-func dialPeer(ctx context.Context, addr string, to peer, protocol string, identity *peerTLS) (net.Conn, error) {
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: handshakeTimeout}, Config: identity.config(to, protocol)}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol string, identity *peerTLS) (net.Conn, error) {
+	conn, err := m.Dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
-	return conn, nil
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	c := tls.Client(conn, identity.config(to, protocol))
+	if err := c.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect to %s: %w", addr, err)
+	}
+	return c, nil
 }
 
 // peerClient returns an HTTP client for https://host:port of any writer.
-func peerClient(identity *peerTLS) *http.Client {
+func peerClient(m Machine, identity *peerTLS) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:     identity.config(peer{role: RoleWriter}, protocolHTTP),
-		DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return m.Dial(ctx, addr) },
 		TLSHandshakeTimeout: handshakeTimeout,
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     peerIdle,

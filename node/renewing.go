@@ -35,7 +35,7 @@ const renewTimeout = 3 * time.Second
 // renewing keeps a reader's lease: it tells the leader what the reader has
 // applied, and takes in what the leader grants.
 type renewing struct {
-	clocks     *clocks
+	clocks     func() propagation.Clocks
 	finder     *leaderFinder
 	projection *projection.Projection
 	register   func(context.Context) error // enters this reader into the roster
@@ -60,7 +60,7 @@ func nonce() string {
 
 // fresh looks at the lease. The view is loaded after it.
 func (r *renewing) fresh() propagation.Freshness {
-	return r.snapshot.Load().Check(r.clocks.now())
+	return r.snapshot.Load().Check(r.clocks())
 }
 
 // change does something to the lease and shows queries what came of it.
@@ -93,7 +93,7 @@ func (r *renewing) run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		wait, again := r.lease.Next(r.clocks.now(), mathrand.Float64())
+		wait, again := r.lease.Next(r.clocks(), mathrand.Float64())
 		r.mu.Unlock()
 		if !again {
 			wait = propagation.RetryEvery // until somebody steps back
@@ -140,7 +140,7 @@ func (r *renewing) once(ctx context.Context) {
 			return // since the wait for this renewal began
 		}
 		v := r.projection.View() // under the lock: the state does not step back meanwhile
-		q = l.Renew(r.clocks.now(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
+		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
 	if !sound {
 		return
@@ -153,7 +153,7 @@ func (r *renewing) once(ctx context.Context) {
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return
 	}
-	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
+	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	r.expect(r.snapshot.Load().Head())
 	switch a.Kind {
 	case propagation.KindGrant:
@@ -179,7 +179,7 @@ func digestHash(d identity.Digest) (h event.Hash) {
 // strictHead asks the leader for a head that is current after the call.
 func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	var q propagation.Read
-	r.change(func(l *propagation.Lease) { q = l.Read(r.clocks.now()) })
+	r.change(func(l *propagation.Lease) { q = l.Read(r.clocks()) })
 	var a propagation.Answer
 	if err := r.finder.post(ctx, headPath, q, &a); err != nil {
 		return event.Head{}, err
@@ -187,7 +187,7 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	if a.Kind != propagation.KindHead || a.Cluster != q.Cluster || a.Incarnation != q.Incarnation {
 		return event.Head{}, fmt.Errorf("the leader of cluster %s, incarnation %q, answers %s", a.Cluster, a.Incarnation, a.Kind)
 	}
-	r.change(func(l *propagation.Lease) { l.Receive(r.clocks.now(), a) })
+	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	return a.Head, nil
 }
 

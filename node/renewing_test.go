@@ -65,7 +65,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
-	r := &renewing{clocks: newClocks(), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, expect: func(event.Position) {},
+	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, expect: func(event.Position) {},
 		register: func(ctx context.Context) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	return r, sink{p, r}
@@ -100,7 +100,7 @@ func TestRenewing(t *testing.T) {
 		s.Restore(someState(t, "i", 5))
 		time.Sleep(2 * time.Second) // of the bubble's clock
 		synctest.Wait()
-		if a.registered != 1 || !r.held.Load() || !r.snapshot.Load().Valid(r.clocks.now()) || r.snapshot.Load().Head() != 9 {
+		if a.registered != 1 || !r.held.Load() || !r.snapshot.Load().Valid(r.clocks()) || r.snapshot.Load().Head() != 9 {
 			t.Errorf("registered %d times, held %v", a.registered, r.held.Load())
 		}
 		if head, err := r.strictHead(t.Context()); err != nil || head.Position != 9 {

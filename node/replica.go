@@ -95,8 +95,12 @@ func (n *Node) source() *replication.Source {
 	return replication.NewSource(n.finder.client, func() []string { return bases })
 }
 
-// dialNATS connects to the outside NATS, or to the writers' brokers.
+// dialNATS connects to the outside NATS, or to the writers' brokers. Without NATS
+// there is no link, and no error.
 func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
+	if n.cfg.Cluster.NATS == NoNATS {
+		return nil, nil
+	}
 	cfg.Name, cfg.Logger = n.cfg.Name, n.logger
 	switch {
 	case n.cfg.Cluster.NATS != "":
@@ -168,7 +172,7 @@ func (r *replica) checks() []api.Check {
 	} else if v.Head.Position == 0 {
 		following.Err = fmt.Errorf("%s, no state yet: %s", status.Mode, status.Problem)
 	}
-	snapshot, now := r.renewing.snapshot.Load(), r.renewing.clocks.now()
+	snapshot, now := r.renewing.snapshot.Load(), r.renewing.clocks()
 	lease := api.Check{Name: "lease", Detail: fmt.Sprintf("%v left", snapshot.Remaining(now).Round(time.Millisecond))}
 	if !snapshot.Valid(now) {
 		err := errors.New("no lease is in force: the leader does not answer, or the replica is behind")
@@ -194,6 +198,8 @@ func (r *replica) retire(context.Context) {}
 // stop ends the follower's link; the node's context has ended already.
 func (r *replica) stop() error {
 	r.node.wg.Wait()
-	r.link.Close()
+	if r.link != nil {
+		r.link.Close()
+	}
 	return nil
 }

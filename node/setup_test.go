@@ -384,13 +384,13 @@ func TestPeerCertificates(t *testing.T) {
 // nobody else.
 func TestPeerPort(t *testing.T) {
 	i, _ := newIdentities(t)
-	p, err := listenPeers("127.0.0.1:0", i.writer)
+	p, err := listenPeers(Machine{}.complete(), "127.0.0.1:0", i.writer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := p.listener.Addr().String()
 	dial := func(who *peerTLS, protocol string) (net.Conn, error) {
-		return dialPeer(t.Context(), addr, peer{role: RoleWriter}, protocol, who)
+		return dialPeer(t.Context(), Machine{}.complete(), addr, peer{role: RoleWriter}, protocol, who)
 	}
 	expect := func(l net.Listener, who *peerTLS, protocol string) {
 		t.Helper()

@@ -18,7 +18,7 @@ type mark func(context.Context, propagation.Fence) (term uint64, v propagation.V
 // tracking drives the tracker of one term of this node's leadership: it gives it
 // requests, clocks and fences, and its answers to whoever waits for them.
 type tracking struct {
-	clocks  *clocks
+	clocks  func() propagation.Clocks
 	observe func() propagation.View
 	commit  mark
 	history func(event.Position) (propagation.Record, bool)
@@ -31,11 +31,11 @@ type tracking struct {
 	wake    chan struct{} // one element: there may be something to do
 }
 
-func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, c *clocks, observe func() propagation.View, commit mark,
+func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, observe func() propagation.View, commit mark,
 	history func(event.Position) (propagation.Record, bool)) *tracking {
 	return &tracking{
-		clocks: c, observe: observe, commit: commit, history: history,
-		tracker: propagation.NewTracker(p, cluster.ID, cluster.Incarnation, term, c.now(), observe()),
+		clocks: clocks, observe: observe, commit: commit, history: history,
+		tracker: propagation.NewTracker(p, cluster.ID, cluster.Incarnation, term, clocks(), observe()),
 		replies: make(map[propagation.Ticket]chan propagation.Answer),
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
@@ -47,8 +47,8 @@ func (t *tracking) run(ctx context.Context) {
 	defer t.end()
 	for {
 		t.mu.Lock()
-		fence, due := t.tracker.BeginTick(t.clocks.now())
-		wait, timed := t.tracker.NextTick(t.clocks.now())
+		fence, due := t.tracker.BeginTick(t.clocks())
+		wait, timed := t.tracker.NextTick(t.clocks())
 		t.mu.Unlock()
 		if due {
 			t.tick(ctx, fence)
@@ -78,7 +78,7 @@ func (t *tracking) tick(ctx context.Context, fence propagation.Fence) {
 	if err != nil {
 		t.deliver(t.tracker.FailTick())
 	} else {
-		t.deliver(t.tracker.EndTick(t.clocks.now(), term, v, t.history))
+		t.deliver(t.tracker.EndTick(t.clocks(), term, v, t.history))
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
@@ -149,7 +149,7 @@ func (t *tracking) everywhere(ctx context.Context, at event.Position, scope prop
 			t.mu.Unlock()
 			return propagation.Status{}, api.ErrNotLeader
 		}
-		now := t.clocks.now()
+		now := t.clocks()
 		t.tracker.Observe(now, t.observe())
 		s, err := t.tracker.Everywhere(now, at, scope)
 		changed := t.changed
@@ -184,7 +184,7 @@ const pollEvery = 200 * time.Millisecond
 func (t *tracking) members() []propagation.MemberStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tracker.Members(t.clocks.now())
+	return t.tracker.Members(t.clocks())
 }
 
 // rosterOf makes the tracker's roster from a state; it returns last when nothing

@@ -42,7 +42,7 @@ func newTerm(t *testing.T, members ...propagation.Member) *term {
 	history := func(at event.Position) (propagation.Record, bool) {
 		return propagation.Record{Hash: head(at).Hash}, true
 	}
-	x.tracking = newTracking(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, newClocks(), observe, commit, history)
+	x.tracking = newTracking(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, readClocks(time.Now()), observe, commit, history)
 	ctx, cancel := context.WithCancel(t.Context())
 	x.cancel = cancel
 	go func() { defer close(x.done); x.run(ctx) }()
@@ -58,12 +58,12 @@ func reader(name string) *propagation.Lease {
 
 func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) propagation.Kind {
 	t.Helper()
-	q := l.Renew(x.clocks.now(), propagation.Applied{Head: head(at), Level: 1})
+	q := l.Renew(x.clocks(), propagation.Applied{Head: head(at), Level: 1})
 	a, err := x.renew(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Receive(x.clocks.now(), a)
+	l.Receive(x.clocks(), a)
 	return a.Kind
 }
 

@@ -31,8 +31,8 @@ type writer struct {
 	log    *log.Log
 	port   *peerPort
 	peers  *peerServer
-	broker *broker.Broker    // nil where NATS runs outside
-	link   *replication.Link // of the publisher
+	broker *broker.Broker    // nil where NATS runs outside, or not at all
+	link   *replication.Link // of the publisher; nil without NATS
 
 	// leading is this writer's leadership; nil while it does not lead.
 	leading atomic.Pointer[tracking]
@@ -52,12 +52,12 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.port, err = listenPeers(listenAddr(n.cfg.PeerListen, me.Peer), n.tls); err != nil {
+	if w.port, err = listenPeers(n.cfg.Machine, listenAddr(n.cfg.PeerListen, me.Peer), n.tls); err != nil {
 		return nil, err
 	}
 	cfg := log.Config{
 		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
-		Stream: raftStream{w.port.raft, n.tls}, Backfill: n.backfill, Logger: n.logger,
+		Stream: raftStream{w.port.raft, n.cfg.Machine, n.tls}, Backfill: n.backfill, Logger: n.logger,
 	}
 	if len(n.cfg.Cluster.Writers) == 1 {
 		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = aloneTimeout, aloneTimeout, aloneTimeout
@@ -88,6 +88,9 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 // the link by which this writer publishes.
 func (w *writer) startBroker(ctx context.Context) (err error) {
 	n := w.node
+	if n.cfg.Cluster.NATS == NoNATS {
+		return nil
+	}
 	link := replication.LinkConfig{}
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
@@ -180,8 +183,11 @@ func (w *writer) lead(term log.Leadership) {
 }
 
 // publish keeps the stream filled while this writer leads, from when there is a
-// replica to follow it: without one, nothing is fanned out.
+// replica to follow it: without one, or without NATS, nothing is fanned out.
 func (w *writer) publish(ctx context.Context) {
+	if w.link == nil {
+		return
+	}
 	for {
 		changed := w.log.Changed()
 		if s := w.log.Applied().State; s.Cluster().RosterChanged > 0 && len(s.Replicas()) > 0 {
@@ -214,7 +220,7 @@ func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
 // propose puts a command of the cluster's own into the log.
 func (w *writer) propose(ctx context.Context, c identity.Command) error {
 	_, err := w.log.Propose(ctx, event.Command{
-		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(time.Now().UnixMilli()), Key: randomKey()}}, Content: c,
+		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(w.node.cfg.Machine.Now().UnixMilli()), Key: randomKey()}}, Content: c,
 	})
 	return err
 }
@@ -264,7 +270,7 @@ func (w *writer) edge() api.Node {
 		StrictHead: w.strictHead,
 		// A writer has no lease: its reads are strict, or at a token, or say that
 		// nobody knows how old they are.
-		Fresh:      func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(w.node.clocks.now()) },
+		Fresh:      func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(w.node.clocks()) },
 		Everywhere: w.everywhere,
 		Status:     w.status,
 		Checks:     w.checks,
@@ -376,12 +382,13 @@ func (n *Node) backfill(ctx context.Context, from, to event.Position, yield func
 // certificates of writers.
 type raftStream struct {
 	net.Listener
-	tls *peerTLS
+	machine Machine
+	tls     *peerTLS
 }
 
 // Dial connects to a writer's log.
 func (s raftStream) Dial(addr log.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return dialPeer(ctx, string(addr), peer{role: RoleWriter}, protocolRaft, s.tls)
+	return dialPeer(ctx, s.machine, string(addr), peer{role: RoleWriter}, protocolRaft, s.tls)
 }

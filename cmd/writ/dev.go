@@ -66,7 +66,7 @@ root access key of a new cluster.`,
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", node.DefaultAccount, "number of the first account, twelve digits")
-	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones")
+	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 	return cmd
 }
 

@@ -171,7 +171,7 @@ func CheckText(root string) (violations []string, err error) {
 			return nil
 		}
 		info, err := d.Info()
-		if err != nil || !info.Mode().IsRegular() || info.Size() > maxText {
+		if err != nil || !info.Mode().IsRegular() || info.Size() > maxText || d.Name() == ".git" { // a file in a linked work tree
 			return err
 		}
 		text, err := os.ReadFile(p)

@@ -1,0 +1,61 @@
+package node
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Machine is what a node needs of the machine that it runs on. Fields that are nil
+// stand for the real thing; simulations give others.
+type Machine struct {
+	// Listen opens a stream listener on host:port, and Dial connects to one, for
+	// clients and for the other nodes. NATS has connections of its own.
+	Listen func(addr string) (net.Listener, error)
+	Dial   func(ctx context.Context, addr string) (net.Conn, error)
+	// Now is the wall clock by which commands are dated and signatures checked.
+	Now func() time.Time
+	// Clocks reads the clocks of the lease protocol, all at one instant.
+	Clocks func() propagation.Clocks
+}
+
+// dialTimeout bounds a connection attempt between nodes.
+const dialTimeout = 2 * time.Second
+
+// complete returns m with the machine's own functions where m has none.
+func (m Machine) complete() Machine {
+	if m.Listen == nil {
+		m.Listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	}
+	if m.Dial == nil {
+		d := &net.Dialer{Timeout: dialTimeout}
+		m.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+	}
+	if m.Now == nil {
+		m.Now = time.Now
+	}
+	if m.Clocks == nil {
+		m.Clocks = readClocks(time.Now())
+	}
+	return m
+}
+
+// readClocks reads the machine's three clocks. The monotonic one needs an instant
+// of this process as its origin.
+func readClocks(start time.Time) func() propagation.Clocks {
+	return func() propagation.Clocks {
+		t := time.Now()
+		read := propagation.Clocks{Monotonic: t.Sub(start), Wall: time.Duration(t.UnixNano())}
+		var boot unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err == nil {
+			read.Boottime = time.Duration(boot.Nano())
+		} else {
+			read.Boottime = read.Monotonic // a kernel without it: two clocks are left
+		}
+		return read
+	}
+}
