@@ -67,6 +67,14 @@ func (f *leaderFinder) candidate(n int) string {
 // learn remembers who leads; empty forgets it.
 func (f *leaderFinder) learn(addr string) { f.known.Store(&addr) }
 
+// forget drops what is known, if it is still that addr leads: another request may
+// have learned better meanwhile.
+func (f *leaderFinder) forget(addr string) {
+	if k := f.known.Load(); k != nil && *k == addr {
+		f.known.CompareAndSwap(k, nil)
+	}
+}
+
 // do sends what build makes for an address until a leader takes it, and returns
 // its answer, whatever the status. A request may arrive more than once: it must
 // be harmless to repeat. hold is how long the leader may hold the answer back
@@ -90,7 +98,7 @@ func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ct
 		switch {
 		case err != nil:
 			last, failed = err, addr
-			f.learn("")
+			f.forget(addr)
 		case answer.StatusCode == http.StatusMisdirectedRequest:
 			leader := answer.Header.Get(headerLeader)
 			discard(answer)

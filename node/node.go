@@ -35,6 +35,8 @@ const (
 type part interface {
 	// edge is what the API needs of it.
 	edge() api.Node
+	// setAPI hands over the API, before it serves.
+	setAPI(*api.Server)
 	// stop ends everything that the part started. The API has stopped accepting.
 	stop() error
 	// retire prepares for the end while the API still serves.
@@ -166,9 +168,7 @@ func (n *Node) serveAPI() error {
 		Node: edge, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), FailClosed: n.cfg.FailClosed,
 	})
-	if w, ok := n.part.(*writer); ok {
-		w.setAPI(handler)
-	}
+	n.part.setAPI(handler)
 	l, err := n.cfg.Machine.Listen(n.cfg.API)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)

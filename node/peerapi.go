@@ -62,6 +62,8 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
 	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
 	mux.HandleFunc("POST "+headPath, p.leader(p.head))
+	mux.HandleFunc("POST "+questionsPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if api.IsForwarded(r) {

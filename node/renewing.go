@@ -40,6 +40,7 @@ type renewing struct {
 	projection *projection.Projection
 	register   func(context.Context) error // enters this reader into the roster
 	expect     func(event.Position)        // is told how far the history reaches
+	heard      func(term uint64)           // is told who answered
 	logger     *slog.Logger
 
 	mu       sync.Mutex // guards lease
@@ -155,6 +156,7 @@ func (r *renewing) once(ctx context.Context) {
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	r.expect(r.snapshot.Load().Head())
+	r.heard(a.Term)
 	switch a.Kind {
 	case propagation.KindGrant:
 		r.held.Store(true)
@@ -193,11 +195,16 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 
 // post sends JSON to the leader and decodes the JSON that it answers.
 func (f *leaderFinder) post(ctx context.Context, path string, question, answer any) error {
+	return f.postHeld(ctx, 0, path, question, answer)
+}
+
+// postHeld is post for what the leader may hold back for a while.
+func (f *leaderFinder) postHeld(ctx context.Context, hold time.Duration, path string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return fmt.Errorf("encode a question to the leader: %w", err)
 	}
-	got, err := f.do(ctx, 0, func(ctx context.Context, addr string) (*http.Request, error) {
+	got, err := f.do(ctx, hold, func(ctx context.Context, addr string) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+path, bytes.NewReader(body))
 	})
 	if err != nil {

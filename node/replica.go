@@ -22,7 +22,8 @@ type replica struct {
 	link     *replication.Link // nil where there is no NATS
 	follower *replication.Follower
 	renewing *renewing
-	ended    atomic.Pointer[error] // why the follower ended, if it did
+	api      atomic.Pointer[api.Server] // decides what the leader asks; nil until it serves
+	ended    atomic.Pointer[error]      // why the follower ended, if it did
 }
 
 // sink feeds a projection, and withdraws the lease before its state is replaced.
@@ -67,7 +68,11 @@ func (n *Node) startReplica() (*replica, error) {
 		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing}, Source: n.source(), Link: link,
 		Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
-	r.renewing.expect = r.follower.Expect
+	answering := &answering{
+		finder: n.finder, projection: n.projection, logger: n.logger,
+		kinds: map[string]answerer{kindDecide: r.decide},
+	}
+	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.heard
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -78,6 +83,7 @@ func (n *Node) startReplica() (*replica, error) {
 		}
 	})
 	n.wg.Go(func() { r.renewing.run(n.ctx) })
+	n.wg.Go(func() { answering.run(n.ctx) })
 	n.wg.Go(func() {
 		n.scrub(func() { r.renewing.quarantine(propagation.KindDiverged) })
 	})
@@ -140,6 +146,23 @@ func (n *Node) scrub(alarm func()) {
 		}
 		pause = max(scrubPause, scrubShare*time.Since(begun))
 	}
+}
+
+func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
+
+// kindDecide is the kind of question that a decision answers: its body is that of
+// POST /v1/authorize, that of the answer an api.Decided.
+const kindDecide = "decide"
+
+// decide answers a question of kindDecide. The leader has found that its caller
+// may ask.
+func (r *replica) decide(ctx context.Context, q question) (event.Head, any, error) {
+	edge := r.api.Load()
+	if edge == nil {
+		return event.Head{}, nil, errors.New("the replica is starting")
+	}
+	d, err := edge.Decide(ctx, q.At, q.Body)
+	return event.Head{Position: d.Position, Hash: d.Hash}, d, err
 }
 
 func (r *replica) edge() api.Node {

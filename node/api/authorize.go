@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -81,30 +82,39 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if err := s.may(c, actionAuthorize, q.principal); err != nil {
 		return nil, err
 	}
-	p, err := c.seen.view.PrincipalByARN(q.principal)
-	if errors.Is(err, projection.ErrNoPrincipal) {
-		return s.appendAnswer(b, c, answer{decision: "implicitDeny", message: "The principal " + q.principal + " does not exist at this position."}), nil
-	}
+	a, err := c.asked.answer(c.seen.view, q, c.now)
 	if err != nil {
 		return nil, err
 	}
-	c.asked = inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: q.action, Resource: q.resource, Context: q.context},
-		globals: authz.Globals{Time: c.now},
+	return s.appendAnswer(b, c, a), nil
+}
+
+// answer decides a question in a view. i is room for the inquiry.
+func (i *inquiry) answer(v *projection.View, q *question, now time.Time) (a answer, err error) {
+	p, err := v.PrincipalByARN(q.principal)
+	if errors.Is(err, projection.ErrNoPrincipal) {
+		return answer{decision: "implicitDeny", message: "The principal " + q.principal + " does not exist at this position."}, nil
 	}
-	r := &c.asked.Request
-	r.FillGlobals(&c.asked.globals)
-	a := answer{decision: p.Decide(r).Outcome.String()}
-	if q.explain || a.decision != "allow" {
+	if err != nil {
+		return answer{}, err
+	}
+	*i = inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: q.action, Resource: q.resource, Context: q.context},
+		globals: authz.Globals{Time: now},
+	}
+	r := &i.Request
+	r.FillGlobals(&i.globals)
+	a.decision = p.Decide(r).Outcome.String()
+	if q.explain || a.decision != decisionAllow {
 		e := p.Explain(r)
 		a.message = e.Message
 		if q.explain {
 			if a.explanation, err = json.Marshal(e); err != nil {
-				return nil, fmt.Errorf("encode an explanation: %w", err)
+				return answer{}, fmt.Errorf("encode an explanation: %w", err)
 			}
 		}
 	}
-	return s.appendAnswer(b, c, a), nil
+	return a, nil
 }
 
 // answer is what decides a question.
@@ -114,13 +124,26 @@ type answer struct {
 	explanation []byte // JSON
 }
 
-// appendAnswer writes an answer: the decision, where and how fresh it holds, and
-// why. An allow that is not known to be fresh is told as indeterminate.
-func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
-	decision := a.decision
-	if decision == "allow" && c.seen.flagged {
-		decision = "indeterminate"
+// Decisions as they are told; the engine's others are explicitDeny and
+// implicitDeny.
+const (
+	decisionAllow         = "allow"
+	decisionIndeterminate = "indeterminate"
+)
+
+// told is the decision as a caller gets it: an allow from a view that is not known
+// to be fresh is not one.
+func (a *answer) told(flagged bool) string {
+	if a.decision == decisionAllow && flagged {
+		return decisionIndeterminate
 	}
+	return a.decision
+}
+
+// appendAnswer writes an answer: the decision, where and how fresh it holds, and
+// why.
+func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
+	decision := a.told(c.seen.flagged)
 	s.cfg.Metrics.decided(decision, c.seen.mode)
 	cluster := c.seen.view.Cluster()
 	head := c.seen.view.Head
