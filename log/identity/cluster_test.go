@@ -97,6 +97,9 @@ func replicaSpecs() []spec {
 		{name: "twice", given: []Event{one, &ReplicaDrained{Name: "one"}}, when: &DrainReplica{Name: "one"},
 			refused: "EntityAlreadyExists: Replica one is draining."},
 		{name: "unknown", when: &DrainReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
+		{name: "draining", given: []Event{one, &ReplicaDrained{Name: "one"}}, when: &ResumeReplica{Name: "one"}, then: []Event{one}},
+		{name: "not draining", given: []Event{one}, when: &ResumeReplica{Name: "one"}, refused: "EntityAlreadyExists: Replica one is not draining."},
+		{name: "unknown", when: &ResumeReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
 		{name: "registered", given: []Event{one, &ReplicaRegistered{Name: "a"}}, when: &RemoveReplica{Name: "one"},
 			then: []Event{&ReplicaRemoved{Name: "one"}},
 			check: func(s *spying) {

@@ -101,6 +101,7 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },
 		func() Command { return &RegisterReplica{Name: drawName(t), Region: drawText(t)} },
 		func() Command { return &DrainReplica{Name: drawName(t)} },
+		func() Command { return &ResumeReplica{Name: drawName(t)} },
 		func() Command { return &RemoveReplica{Name: drawName(t)} },
 		func() Command { return &CreateAccount{ID: drawAccount(t), RootKey: drawNewKey(t)} },
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },

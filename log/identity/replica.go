@@ -104,6 +104,20 @@ func (e *ReplicaDrained) evolve(s *State) {
 	}
 }
 
+// ResumeReplica ends a reader's draining: it is registered again as it was.
+type ResumeReplica struct{ Name string }
+
+func (c *ResumeReplica) decide(s *State, _ Meta) ([]Event, error) {
+	r, ok := s.replicas.get(c.Name)
+	switch {
+	case !ok:
+		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
+	case !r.Draining:
+		return nil, refuse(EntityAlreadyExists, "Replica %s is not draining.", c.Name)
+	}
+	return []Event{&ReplicaRegistered{Name: r.Name, Region: r.Region, Class: r.Class}}, nil
+}
+
 // RemoveReplica takes a reader off the roster. "Everywhere" still waits until
 // its last lease has run out.
 type RemoveReplica struct{ Name string }

@@ -42,6 +42,7 @@ var commandKinds = newKinds("command",
 	command(35, 1, deleteAccessKey),
 	command(36, 1, tagEntity),
 	command(37, 1, untagEntity),
+	command(38, 1, resumeReplica),
 )
 
 // The cluster.
@@ -65,6 +66,8 @@ func registerReplica(c *coder, v *identity.RegisterReplica) {
 }
 
 func drainReplica(c *coder, v *identity.DrainReplica) { str(c, &v.Name) }
+
+func resumeReplica(c *coder, v *identity.ResumeReplica) { str(c, &v.Name) }
 
 func removeReplica(c *coder, v *identity.RemoveReplica) { str(c, &v.Name) }
 

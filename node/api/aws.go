@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,9 +60,6 @@ func (c *call) serve(w *recorder) error {
 	}
 	s := c.server
 	if c.action != nil && c.action.Write {
-		if !s.cfg.Node.Leads() {
-			return c.handOn(w)
-		}
 		return c.write(w)
 	}
 	seen, err := s.view(&c.request, c.sig)
@@ -111,21 +107,6 @@ func (c *call) parse() error {
 	return c.sig.CheckService(service)
 }
 
-// handOn gives the call to the leader, and remembers how far the caller's next
-// read here must wait.
-func (c *call) handOn(w *recorder) error {
-	if c.forwarded {
-		return errMisdirected
-	}
-	if err := c.server.cfg.Node.Forward(w, c.Request, c.forward()); err != nil {
-		return &unavailable{"No node that leads was reached.", err}
-	}
-	if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && w.status == http.StatusOK {
-		c.server.writes.note(c.sig.AccessKeyID, event.Position(at))
-	}
-	return nil
-}
-
 // admit finds out who calls, decodes what is asked and authorizes it, all in one
 // view.
 func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
@@ -167,42 +148,25 @@ func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *project
 	return &query.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: p.Explain(&i.Request).Message}
 }
 
-// write carries out a call that changes something, at the leader. Where
-// permissions change between the authorization and the decision, the call is
-// authorized anew.
+// write carries out a call that changes something, at the leader.
 func (c *call) write(w *recorder) error {
-	s := c.server
-	for range maxAuthorizations {
-		v := s.cfg.Projection.View()
-		in, call, err := c.admit(v)
-		if err != nil {
-			return err
+	var call *iam.Call
+	var in any
+	batch, err := c.server.commit(w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
+		if in, call, err = c.admit(v); err != nil {
+			return cmd, err
 		}
 		content, err := c.action.Command(call, in)
 		if err != nil {
-			return err
+			return cmd, err
 		}
-		batch, err := s.cfg.Node.Propose(c.Context(), c.command(call.Caller, v, content))
-		var refusal *identity.Refusal
-		switch {
-		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
-			if err := s.waitPast(c.Context(), v); err != nil {
-				return err
-			}
-			continue
-		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
-			// The leader to come has the answer: the attempt keeps its key.
-			handed := c.handOn(w)
-			if handed != nil && !c.forwarded && errors.Is(err, ErrOutcomeUnknown) {
-				return errors.Join(err, handed)
-			}
-			return handed
-		case err != nil:
-			return err
-		}
-		return c.answerWrite(w, call, in, batch)
+		by := authority(call.Caller, v.Head.Position)
+		return c.command(v, by, c.key(c.sig, c.action.Service, c.action.Name), c.action.Service+":"+c.action.Name, content), nil
+	})
+	if err != nil || batch == nil {
+		return err
 	}
-	return &unavailable{"The caller's permissions keep changing.", nil}
+	return c.answerWrite(w, call, in, batch)
 }
 
 // answerWrite renders the answer from what the log accepted, in a view that has it.
@@ -217,48 +181,8 @@ func (c *call) answerWrite(w *recorder, call *iam.Call, in any, batch *event.Bat
 	if err != nil {
 		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)
 	}
-	h := w.Header()
-	h.Set(HeaderPosition, strconv.FormatUint(uint64(batch.Position), 10))
-	h.Set(HeaderToken, event.TokenOf(batch.Cluster, batch.Incarnation, batch.Head()).String())
+	setWritten(w.Header(), batch)
 	return query.WriteResponse(w, c.op, out, c.id)
-}
-
-// command puts the content into its envelope.
-func (c *call) command(caller iam.Caller, v *projection.View, content identity.Command) event.Command {
-	cluster := v.Cluster()
-	return event.Command{
-		Cluster:     cluster.ID,
-		Incarnation: cluster.Incarnation,
-		Cause: event.Cause{
-			Meta:    identity.Meta{Time: identity.Time(c.now.UnixMilli()), Key: c.key(), By: authority(caller, v.Head.Position)},
-			Request: c.id,
-			Action:  c.action.Service + ":" + c.action.Name,
-			Source:  c.source,
-		},
-		Base:    v.Head,
-		Content: content,
-	}
-}
-
-// key identifies the attempt: the same credential, request and invocation give
-// the same key, over retries and nodes.
-func (c *call) key() identity.Key {
-	h := sha256.New()
-	for _, part := range []string{c.sig.AccessKeyID, c.action.Service, c.action.Name, c.attempt, c.URL.RawQuery} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	h.Write(c.bodyHash[:])
-	return identity.Key(h.Sum(nil))
-}
-
-// waitPast waits for a view later than v.
-func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
-	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
-	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, v.Head.Position+1); err != nil {
-		return &unavailable{"The node is behind.", err}
-	}
-	return nil
 }
 
 // errMisdirected answers a peer that took this node for the leader.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -21,6 +22,9 @@ const (
 	actionAuthorize      = "writ:Authorize"
 	actionGetPropagation = "writ:GetPropagation"
 	actionGetCluster     = "writ:GetCluster"
+	actionDrainReplica   = "writ:DrainReplica"
+	actionResumeReplica  = "writ:ResumeReplica"
+	actionRemoveReplica  = "writ:RemoveReplica"
 )
 
 // nativeCall is a request of the native API; seen and principal are known once it
@@ -100,9 +104,12 @@ func nativeProblem(err error) problem {
 	var q *query.Error
 	var sig *sigv4.Error
 	var later *unavailable
+	var refused *identity.Refusal
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &refused):
+		return problem{refusalStatus(refused.Code), string(refused.Code), refused.Message, "`writ replica list` shows the roster."}
 	case errors.As(err, &sig):
 		return problem{sig.Status, sig.Code, sig.Message, "Sign with SigV4 for the service name writ, with an active access key of this cluster."}
 	case errors.As(err, &q):
@@ -113,10 +120,26 @@ func nativeProblem(err error) problem {
 		return problem{http.StatusMisdirectedRequest, "NotLeader", err.Error(), ""}
 	case errors.Is(err, errCutShort):
 		return problem{http.StatusBadRequest, "IncompleteBody", "The body ends before its declared end.", ""}
+	case errors.Is(err, ErrOutcomeUnknown):
+		return problem{http.StatusServiceUnavailable, "OutcomeUnknown", "The leader was lost while the request was under way: it may or may not take effect.",
+			"Send it again with the same amz-sdk-invocation-id: it takes effect at most once."}
+	case errors.Is(err, ErrOverloaded):
+		return problem{http.StatusServiceUnavailable, "Unavailable", "The node takes no writes now.", "Try again."}
 	case errors.As(err, &later):
 		return problem{http.StatusServiceUnavailable, "Unavailable", later.detail, "Try again."}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem{http.StatusServiceUnavailable, "Unavailable", "The request was not served in time.", "Try again."}
 	}
 	return problem{http.StatusInternalServerError, "InternalFailure", "The request failed inside Writ.", "The node's log says why under this request's id."}
+}
+
+// refusalStatus is the HTTP status of what the state refuses.
+func refusalStatus(code identity.Code) int {
+	switch code {
+	case identity.NoSuchEntity:
+		return http.StatusNotFound
+	case identity.EntityAlreadyExists, identity.LimitExceeded, identity.ConcurrentModification, identity.DeleteConflict:
+		return http.StatusConflict
+	}
+	return http.StatusBadRequest
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/api/sts"
@@ -167,6 +168,12 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/propagation", s.native(actionGetPropagation, s.propagation))
 	s.mux.HandleFunc("GET /v1/propagation/{token}", s.native(actionGetPropagation, s.propagation))
 	s.mux.HandleFunc("GET /v1/cluster", s.native(actionGetCluster, s.cluster))
+	s.mux.HandleFunc("POST /v1/replicas/{name}/drain", s.native(actionDrainReplica, s.roster(actionDrainReplica,
+		func(name string) identity.Command { return &identity.DrainReplica{Name: name} })))
+	s.mux.HandleFunc("POST /v1/replicas/{name}/resume", s.native(actionResumeReplica, s.roster(actionResumeReplica,
+		func(name string) identity.Command { return &identity.ResumeReplica{Name: name} })))
+	s.mux.HandleFunc("DELETE /v1/replicas/{name}", s.native(actionRemoveReplica, s.roster(actionRemoveReplica,
+		func(name string) identity.Command { return &identity.RemoveReplica{Name: name} })))
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())

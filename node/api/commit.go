@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+)
+
+// What the writes of both dialects have in common.
+
+// commit has the leader carry out a write: this node proposes the command that
+// admit authorizes in a view, or hands the request on. Where permissions change
+// between the authorization and the decision, it is authorized anew. Without a
+// batch and an error, the leader's answer was passed on.
+func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
+	if !s.cfg.Node.Leads() {
+		return nil, s.handOn(w, q, sig, nil)
+	}
+	for range maxAuthorizations {
+		v := s.cfg.Projection.View()
+		cmd, err := admit(v)
+		if err != nil {
+			return nil, err
+		}
+		batch, err := s.cfg.Node.Propose(q.Context(), cmd)
+		var refusal *identity.Refusal
+		switch {
+		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
+			if err := s.waitPast(q.Context(), v); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
+			// The leader to come has the answer: the attempt keeps its key.
+			return nil, s.handOn(w, q, sig, err)
+		default:
+			return batch, err
+		}
+	}
+	return nil, &unavailable{"The caller's permissions keep changing.", nil}
+}
+
+// handOn gives a write to the leader, and remembers how far the caller's next
+// read here must wait. cause is what came of it here, if anything.
+func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause error) error {
+	if q.forwarded {
+		return errMisdirected
+	}
+	if err := s.cfg.Node.Forward(w, q.Request, q.forward()); err != nil {
+		err = &unavailable{"No node that leads was reached.", err}
+		if errors.Is(cause, ErrOutcomeUnknown) {
+			return errors.Join(cause, err)
+		}
+		return err
+	}
+	if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && w.status == http.StatusOK {
+		s.writes.note(sig.AccessKeyID, event.Position(at))
+	}
+	return nil
+}
+
+// waitPast waits for a view later than v.
+func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if _, err := s.cfg.Projection.Wait(ctx, v.Head.Position+1); err != nil {
+		return &unavailable{"The node is behind.", err}
+	}
+	return nil
+}
+
+// command puts what a request asks for into its envelope.
+func (q *request) command(v *projection.View, by identity.Authority, key identity.Key, action string, content identity.Command) event.Command {
+	cluster := v.Cluster()
+	return event.Command{
+		Cluster:     cluster.ID,
+		Incarnation: cluster.Incarnation,
+		Cause: event.Cause{
+			Meta:    identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: key, By: by},
+			Request: q.id,
+			Action:  action,
+			Source:  q.source,
+		},
+		Base:    v.Head,
+		Content: content,
+	}
+}
+
+// key identifies the attempt: the same credential, request and invocation give
+// the same key, over retries and nodes.
+func (q *request) key(sig *sigv4.Signature, service, action string) identity.Key {
+	h := sha256.New()
+	for _, part := range []string{sig.AccessKeyID, service, action, q.attempt, q.URL.RawQuery} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	h.Write(q.bodyHash[:])
+	return identity.Key(h.Sum(nil))
+}
+
+// setWritten names the position of a write in the headers of its answer.
+func setWritten(h http.Header, b *event.Batch) {
+	h.Set(HeaderPosition, strconv.FormatUint(uint64(b.Position), 10))
+	h.Set(HeaderToken, tokenOf(b))
+}
+
+func tokenOf(b *event.Batch) string {
+	return event.TokenOf(b.Cluster, b.Incarnation, b.Head()).String()
+}

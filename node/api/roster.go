@@ -1,0 +1,60 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/projection"
+)
+
+// maxReplicaName is the longest name that a node can have.
+const maxReplicaName = 63
+
+// rosterAnswer is the body of an answer to a change of the roster.
+type rosterAnswer struct {
+	Replica  string         `json:"replica"`
+	Position event.Position `json:"position"`
+	Token    string         `json:"token"`
+}
+
+// roster answers a request to change the entry of one replica in the roster: a
+// write like those of IAM, by a command that carries who authorized it.
+func (s *Server) roster(action string, change func(name string) identity.Command) func(*nativeCall) error {
+	return func(c *nativeCall) error {
+		name := c.PathValue("name")
+		if len(name) > maxReplicaName {
+			return badRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
+		}
+		batch, err := s.commit(&c.w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
+			caller, principal, err := s.authenticate(&c.request, c.sig, v)
+			if err != nil {
+				return cmd, err
+			}
+			if err := s.permit(&c.own, &c.request, c.sig, principal, iam.Access{Action: action, Resource: "*"}); err != nil {
+				return cmd, err
+			}
+			return c.command(v, authority(caller, v.Head.Position), c.key(c.sig, nativeService, action+" "+name), action, change(name)), nil
+		})
+		if err != nil || batch == nil {
+			return err
+		}
+		if _, err := s.cfg.Projection.Wait(c.Context(), batch.Position); err != nil {
+			return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		}
+		body, err := json.Marshal(rosterAnswer{Replica: name, Position: batch.Position, Token: tokenOf(batch)})
+		if err != nil {
+			return fmt.Errorf("encode the answer about replica %s: %w", name, err)
+		}
+		h := c.w.Header()
+		setWritten(h, batch)
+		h.Set(headerRequestID, c.id)
+		h.Set("Content-Type", "application/json")
+		c.w.WriteHeader(http.StatusOK)
+		_, err = c.w.Write(body)
+		return err
+	}
+}
