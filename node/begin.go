@@ -145,7 +145,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	var incarnation [16]byte
 	rand.Read(incarnation[:]) // never fails
-	err = w.propose(ctx, &identity.Bootstrap{
+	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
 		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: managedPolicies(),
 	})

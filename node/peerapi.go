@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,9 +154,17 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	reply(rw, struct{}{})
 }
 
+// registration asks the leader to enter a replica into the roster.
+type registration struct {
+	Replica
+	// Attempt is the same for all requests of one start of the replica's process: they
+	// enter it once at most, so that none that was delayed undoes a removal.
+	Attempt string `json:"attempt"`
+}
+
 // register enters a replica into the roster.
 func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
-	var q Replica
+	var q registration
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -164,7 +173,8 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "a replica registers itself alone", http.StatusForbidden)
 		return
 	}
-	err := p.w.propose(r.Context(), &identity.RegisterReplica{Name: q.Name, Region: q.Region, Class: q.Class})
+	attempt := sha256.Sum256([]byte("register " + q.Name + " " + q.Attempt))
+	err := p.w.propose(r.Context(), identity.Key(attempt[:]), &identity.RegisterReplica{Name: q.Name, Region: q.Region, Class: q.Class})
 	var refusal *identity.Refusal
 	if err != nil && !(errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists) {
 		p.fail(rw, err)

@@ -38,16 +38,22 @@ type renewing struct {
 	clocks     func() propagation.Clocks
 	finder     *leaderFinder
 	projection *projection.Projection
-	register   func(context.Context) error // enters this reader into the roster
-	expect     func(event.Position)        // is told how far the history reaches
-	heard      func(term uint64)           // is told who answered
-	logger     *slog.Logger
+	// register enters this reader into the roster of an incarnation, once for each
+	// start of the process.
+	register func(ctx context.Context, incarnation string) error
+	expect   func(event.Position) // is told how far the history reaches
+	heard    func(term uint64)    // is told who answered
+	logger   *slog.Logger
 
 	mu       sync.Mutex // guards lease
 	lease    *propagation.Lease
 	reported event.Position // by the latest renewal; of run's goroutine
 	again    bool           // renew at once; of run's goroutine
 	held     atomic.Bool    // a lease was granted since the start
+	entered  string         // incarnation in whose roster this process was; of run's goroutine
+	// standing is the leader's latest word on this reader's place in the roster:
+	// UNREGISTERED of one that was removed and stays out, DRAINING, or any other.
+	standing atomic.Pointer[propagation.Kind]
 	// snapshot is what queries read; nil until the reader knows its cluster.
 	snapshot atomic.Pointer[propagation.Snapshot]
 }
@@ -158,17 +164,44 @@ func (r *renewing) once(ctx context.Context) {
 	r.expect(r.snapshot.Load().Head())
 	r.heard(a.Term)
 	switch a.Kind {
-	case propagation.KindGrant:
-		r.held.Store(true)
+	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
+		r.entered = q.Incarnation
+		r.standing.Store(&a.Kind)
+		r.held.Store(r.held.Load() || a.Kind == propagation.KindGrant)
 	case propagation.KindUnregistered:
-		if err := r.register(ctx); err != nil {
-			r.logger.Warn("the replica could not be registered", "error", err)
-			return
-		}
-		r.again = true
+		r.enter(ctx, q.Incarnation)
 	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
 		r.logger.Error("this replica is quarantined and answers nothing", "kind", a.Kind, "reason", a.Reason)
 	}
+}
+
+// enter registers a reader that the roster lacks. One that was in it since its
+// start was removed by an operator: it stays out until it is started again.
+func (r *renewing) enter(ctx context.Context, incarnation string) {
+	if r.entered == incarnation {
+		if !r.removed() {
+			out := propagation.KindUnregistered
+			r.standing.Store(&out)
+			r.logger.Warn("this replica was removed from the roster: it gets no lease until it is started again")
+		}
+		return
+	}
+	if err := r.register(ctx, incarnation); err != nil {
+		r.logger.Warn("the replica could not be registered", "error", err)
+		return
+	}
+	r.entered, r.again = incarnation, true
+}
+
+// removed tells whether this reader was taken off the roster while it ran.
+func (r *renewing) removed() bool { return r.stands(propagation.KindUnregistered) }
+
+// draining tells whether this reader is in the roster, but gets no new leases.
+func (r *renewing) draining() bool { return r.stands(propagation.KindDraining) }
+
+func (r *renewing) stands(kind propagation.Kind) bool {
+	k := r.standing.Load()
+	return k != nil && *k == kind
 }
 
 // digestHash is a digest as the lease protocol carries it.

@@ -66,7 +66,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, expect: func(event.Position) {}, heard: func(uint64) {},
-		register: func(ctx context.Context) error { return f.post(ctx, registerPath, 1, nil) }}
+		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	return r, sink{p, r}
 }
@@ -166,4 +166,36 @@ func TestRenewingRacesRestore(t *testing.T) {
 		}
 	})
 	wg.Wait()
+}
+
+// A reader that was removed while it runs stays out, and says so.
+func TestRemovedReaderStaysOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindGrant, propagation.KindUnregistered}}
+		r, s := newRenewing(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+		s.Restore(someState(t, "i", 5))
+		time.Sleep(time.Minute) // of the bubble's clock
+		synctest.Wait()
+		if a.registered != 1 || !r.removed() || r.snapshot.Load().Valid(r.clocks()) {
+			t.Errorf("registered %d times, removed is %v", a.registered, r.removed())
+		}
+		if r.snapshot.Load().Head() != 9 {
+			t.Error("it does not ask for the head any more")
+		}
+		// in another incarnation it is a stranger, and enters
+		a.mu.Lock()
+		a.incarnation, a.kinds = "j", []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindDraining}
+		a.mu.Unlock()
+		s.Restore(someState(t, "j", 5))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a.registered != 2 || r.removed() || !r.draining() {
+			t.Errorf("registered %d times, removed is %v, draining %v", a.registered, r.removed(), r.draining())
+		}
+		cancel()
+		<-done
+	})
 }

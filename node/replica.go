@@ -53,10 +53,13 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	params := propagation.DefaultParams()
-	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, nonce())
+	process := nonce()
+	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
 	r := &replica{node: n, renewing: &renewing{
 		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease,
-		register: func(ctx context.Context) error { return n.finder.post(ctx, registerPath, me, nil) },
+		register: func(ctx context.Context, incarnation string) error {
+			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
+		},
 	}}
 	r.renewing.snapshot.Store(lease.Snapshot())
 	link, err := n.dialNATS(replication.LinkConfig{})
@@ -203,6 +206,15 @@ func (r *replica) checks() []api.Check {
 			lease.Err = err
 		}
 	}
+	roster := api.Check{Name: "roster"}
+	switch {
+	case r.renewing.removed():
+		roster.Err = errors.New("removed from the roster by command: there are no leases until the replica is started again")
+	case r.renewing.draining() && !snapshot.Valid(now):
+		roster.Err = errors.New("draining by command, and the last lease has run out; `writ replica resume` ends that")
+	case r.renewing.draining():
+		roster.Detail = "draining: no new leases"
+	}
 	staleness := api.Check{Name: "staleness", Detail: "no bound is known"}
 	if bound, ok := snapshot.StalenessBound(now, v.Head.Position); ok {
 		staleness.Detail = fmt.Sprintf("at most %v", bound.Round(time.Millisecond))
@@ -213,7 +225,7 @@ func (r *replica) checks() []api.Check {
 	} else if err := r.node.projection.Err(); err != nil {
 		digest.Err = err
 	}
-	return []api.Check{following, lease, staleness, digest}
+	return []api.Check{following, roster, lease, staleness, digest}
 }
 
 func (r *replica) retire(context.Context) {}

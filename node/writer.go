@@ -214,13 +214,14 @@ func (w *writer) publish(ctx context.Context) {
 }
 
 func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
-	return w.propose(ctx, &identity.RaiseStreamGeneration{From: from})
+	return w.propose(ctx, randomKey(), &identity.RaiseStreamGeneration{From: from})
 }
 
-// propose puts a command of the cluster's own into the log.
-func (w *writer) propose(ctx context.Context, c identity.Command) error {
+// propose puts a command of the cluster's own into the log. Commands with one key
+// take effect at most once.
+func (w *writer) propose(ctx context.Context, key identity.Key, c identity.Command) error {
 	_, err := w.log.Propose(ctx, event.Command{
-		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(w.node.cfg.Machine.Now().UnixMilli()), Key: randomKey()}}, Content: c,
+		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(w.node.cfg.Machine.Now().UnixMilli()), Key: key}}, Content: c,
 	})
 	return err
 }

@@ -9,7 +9,9 @@ package client
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,12 +87,23 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
+// headerInvocation stays the same over all attempts of one call, so that a write
+// takes effect at most once.
+const headerInvocation = "Amz-Sdk-Invocation-Id"
+
+// rand128 is 128 random bits, in hexadecimal.
+func rand128() string {
+	var b [16]byte
+	crand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
 // do sends a request until an answer comes that is not temporary trouble. All
 // requests of this API may be repeated.
 func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
-	pause := firstPause
+	pause, invocation := firstPause, rand128()
 	for attempt := 1; ; attempt++ {
-		again, err := c.once(ctx, method, target, body, f, into)
+		again, err := c.once(ctx, invocation, method, target, body, f, into)
 		if err == nil || again < 0 || ctx.Err() != nil || attempt == Attempts {
 			return err
 		}
@@ -108,7 +121,7 @@ const never time.Duration = -1
 
 // once sends a request. With an error it tells how long to wait at least before
 // the next try.
-func (c *Client) once(ctx context.Context, method, target string, body []byte, f Freshness, into any) (again time.Duration, err error) {
+func (c *Client) once(ctx context.Context, invocation, method, target string, body []byte, f Freshness, into any) (again time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, bytes.NewReader(body))
 	if err != nil {
 		return never, fmt.Errorf("make the request: %w", err)
@@ -117,6 +130,7 @@ func (c *Client) once(ctx context.Context, method, target string, body []byte, f
 		r.Header.Set("Content-Type", "application/json")
 	}
 	f.set(r.Header)
+	r.Header.Set(headerInvocation, invocation)
 	c.signer.Sign(r, sha256.Sum256(body), time.Now())
 	answer, err := c.http.Do(r)
 	if err != nil {

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/node/client"
+)
+
+func newReplica() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replica",
+		Short: "Show and change the roster: the replicas that \"everywhere\" waits for",
+		Long: `A replica enters the roster by itself when it is started. "Everywhere" waits for every
+replica in it, and for one that was taken off until its last lease has run out.`,
+	}
+	cmd.AddCommand(newReplicaList(),
+		newReplicaChange("drain", "Stop new leases for a replica that is about to go",
+			"Its last lease still runs out; after that it answers as one that is cut off.", "drains", (*client.Client).Drain),
+		newReplicaChange("resume", "End a replica's draining",
+			"It gets leases again with its next renewal.", "is registered again", (*client.Client).Resume),
+		newReplicaChange("remove", "Take a replica off the roster",
+			"If it runs, it answers without a lease until it is started again, which registers it.", "is removed", (*client.Client).Remove))
+	return cmd
+}
+
+func newReplicaList() *cobra.Command {
+	var t target
+	var o output
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Show the replicas, and what the leader knows of them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return listReplicas(cmd.Context(), cmd.OutOrStdout(), &t, &o)
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	return cmd
+}
+
+func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	s, err := c.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	replicas := []client.Member{}
+	for _, m := range s.Members {
+		if m.Role == "replica" {
+			replicas = append(replicas, m)
+		}
+	}
+	if o.json() {
+		return printJSON(out, replicas)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tREGION\tSTATE\tPOSITION\tLAG\tMAY HOLD A LEASE FOR\tDETAIL")
+	for _, m := range replicas {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%v\t%s\n", m.Name, m.Region, m.State, m.Position, m.Lag, time.Duration(m.MayHoldMS)*time.Millisecond, m.Detail)
+	}
+	return w.Flush()
+}
+
+// newReplicaChange is a command that changes the entry of one replica.
+func newReplicaChange(verb, short, long, done string, change func(*client.Client, context.Context, string) (*client.RosterChange, error)) *cobra.Command {
+	var t target
+	var o output
+	cmd := &cobra.Command{
+		Use:   verb + " NAME",
+		Short: short,
+		Long:  short + ". " + long,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			c, err := t.client()
+			if err != nil {
+				return err
+			}
+			r, err := change(c, cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if o.json() {
+				return printJSON(cmd.OutOrStdout(), r)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s at position %d; token %s\n", r.Replica, done, r.Position, r.Token)
+			return err
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// readyz is what a node says of itself.
+func (m *team) readyz(ctx context.Context, name string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url(name)+"/readyz?verbose", nil)
+	if err != nil {
+		return 0, "", err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), err
+}
+
+// state is what the leader says of a member; empty if it does not know it.
+func (m *team) state(ctx context.Context, name string) (string, error) {
+	c, err := m.client("writer-1").Cluster(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, member := range c.Members {
+		if member.Name == name {
+			return member.State, nil
+		}
+	}
+	return "", nil
+}
+
+func (m *team) becomes(name, want string) {
+	m.t.Helper()
+	m.until(name+" is "+want, func(ctx context.Context) error {
+		got, err := m.state(ctx, name)
+		if err == nil && got != want {
+			err = fmt.Errorf("it is %q", got)
+		}
+		return err
+	})
+}
+
+// A replica that is removed while it runs answers under no lease, stays out, and is
+// waited for until its last lease has run out. Started again, it enters again.
+func TestRemovingAReplica(t *testing.T) {
+	m := newTeam(t, 1, 2)
+	m.startAll()
+	ctx := t.Context()
+	m.becomes("replica-1", "leased")
+	m.becomes("replica-2", "leased")
+	params := propagation.DefaultParams()
+	m.until("no lease of an earlier leader counts any more", func(ctx context.Context) error {
+		c, err := m.client("writer-1").Cluster(ctx)
+		if err != nil {
+			return err
+		}
+		for _, member := range c.Members {
+			if member.MayHoldMS > params.Window(params.Tight).Milliseconds() {
+				return fmt.Errorf("%s may hold one for %d ms", member.Name, member.MayHoldMS)
+			}
+		}
+		return nil
+	})
+
+	// by way of the replica itself
+	begun := time.Now()
+	removed, err := m.client("replica-2").Remove(ctx, "replica-2")
+	if err != nil || removed.Token == "" {
+		t.Fatalf("remove: %+v, %v", removed, err)
+	}
+	token := m.must("writer-1", "CreateUser", "UserName", "bob")
+	p, err := m.client("writer-1").Propagation(ctx, client.Target{Token: token}, client.Scope{}, 0)
+	if err != nil || p.Everywhere() || !slices.Contains(p.Pending, "replica-2") || p.WorstCaseMS == nil || *p.WorstCaseMS <= 0 {
+		t.Errorf("while its lease may be in force: %+v, %v", p, err)
+	}
+	p = m.everywhere("writer-1", token)
+	// It renewed at most a quarter of a lease before it was removed, and knows nothing of that.
+	if least := params.Tight * 3 / 4; time.Since(begun) < least {
+		t.Errorf("everywhere after %v; the last lease was in force for %v", time.Since(begun), least)
+	}
+	if !slices.Contains(p.VisibleOn, "replica-1") {
+		t.Errorf("visible on %v", p.VisibleOn)
+	}
+
+	// it says so, and answers no more than it may
+	m.until("it says that it was removed", func(ctx context.Context) error {
+		status, text, err := m.readyz(ctx, "replica-2")
+		if err == nil && (status != http.StatusServiceUnavailable || !strings.Contains(text, "[-]roster failed: removed")) {
+			err = fmt.Errorf("%d %s", status, text)
+		}
+		return err
+	})
+	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/bob", Action: "s3:Get"}
+	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{AtLeast: token, Consistency: "any"}); err != nil || d.Freshness != "unleased" {
+		t.Errorf("a removed replica answers %+v, %v", d, err)
+	}
+	// a replica that would answer flagged refuses a caller who asks for a lease
+	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{Consistency: "leased"}); err == nil || !strings.Contains(err.Error(), "NotLeased") {
+		t.Errorf("asked for a lease: %+v, %v", d, err)
+	}
+	if state, err := m.state(ctx, "replica-2"); err != nil || state != "" {
+		t.Errorf("the roster has it as %q, %v", state, err)
+	}
+	if !strings.Contains(m.logs.String(), "this replica was removed from the roster") {
+		t.Error("its log does not say so")
+	}
+
+	m.stop("replica-2")
+	m.start("replica-2")
+	m.ready("replica-2")
+	m.becomes("replica-2", "leased")
+}
+
+func TestDrainingAReplica(t *testing.T) {
+	m := newTeam(t, 1, 1)
+	m.startAll()
+	ctx := t.Context()
+	m.becomes("replica-1", "leased")
+	if _, err := m.client("writer-1").Drain(ctx, "replica-1"); err != nil {
+		t.Fatal(err)
+	}
+	m.becomes("replica-1", "draining")
+	m.until("its last lease has run out", func(ctx context.Context) error {
+		status, text, err := m.readyz(ctx, "replica-1")
+		if err == nil && (status != http.StatusServiceUnavailable || !strings.Contains(text, "[-]roster failed: draining")) {
+			err = fmt.Errorf("%d %s", status, text)
+		}
+		return err
+	})
+	if p := m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice")); len(p.VisibleOn)+len(p.Fenced) != 1 {
+		t.Errorf("a draining replica is not waited for: %+v", p)
+	}
+	if _, err := m.client("writer-1").Resume(ctx, "replica-1"); err != nil {
+		t.Fatal(err)
+	}
+	m.ready("replica-1")
+	m.becomes("replica-1", "leased")
+}
