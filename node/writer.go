@@ -273,6 +273,8 @@ func (w *writer) edge() api.Node {
 		// nobody knows how old they are.
 		Fresh:      func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(w.node.clocks()) },
 		Everywhere: w.everywhere,
+		SignHead:   w.signHead,
+		Chain:      w.chain,
 		Status:     w.status,
 		Checks:     w.checks,
 	}

@@ -41,7 +41,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newLog(), newPolicy(), newConfig(), newDocs())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newHead(), newVerify(), newLog(), newPolicy(), newConfig(), newDocs())
 	return root
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/writ-iam/writ/node"
 )
 
 // TestMain lets scripts run this binary as writ.
@@ -29,6 +31,9 @@ const sampleCases = "../../projection/authz/testdata/cases.jsonl"
 //
 //	exits CODE writ ARGUMENT...    run it and demand an exit code
 //	policy STATEMENTS FILE         write a policy with as many statements
+//	cluster start|stop DIR         run a cluster of one writer, and point writ at it
+//	iam ACTION [NAME VALUE]...     call IAM there, as the root
+//	field FILE NAME VARIABLE       set a variable to a field of JSON
 //
 // The variable CASES names a file of authorization cases.
 func TestScripts(t *testing.T) {
@@ -36,9 +41,12 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	clusters := &scriptClusters{nodes: make(map[string]*node.Node)}
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "policy": writePolicy},
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "policy": writePolicy, "cluster": clusters.cluster, "iam": callIAM, "field": jsonField,
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CASES", cases)
 			return nil

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/bits"
 )
@@ -18,6 +19,22 @@ type Digest [2]uint64
 
 // String is the digest as 32 hexadecimal digits.
 func (d Digest) String() string { return fmt.Sprintf("%016x%016x", d[0], d[1]) }
+
+// MarshalText gives what String gives.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads 32 hexadecimal digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	var b [16]byte
+	if len(text) != hex.EncodedLen(len(b)) {
+		return fmt.Errorf("a digest has %d hexadecimal digits, not %d", hex.EncodedLen(len(b)), len(text))
+	}
+	if _, err := hex.Decode(b[:], text); err != nil {
+		return fmt.Errorf("decode a digest: %w", err)
+	}
+	d[0], d[1] = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	return nil
+}
 
 func (d *Digest) add(o Digest) {
 	d[0] += o[0]

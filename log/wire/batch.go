@@ -122,6 +122,47 @@ func PeekBatch(b []byte) (head event.Head, prev event.Hash, err error) {
 	return batch.Head(), batch.Prev, nil
 }
 
+// BatchHeader returns the head of an encoded batch: the bytes whose SHA-256 is the
+// batch's hash. It tells everything of the batch but the payloads of its events, of
+// which it has the hashes. They are part of b. Nothing is checked but the hash.
+func BatchHeader(b []byte) ([]byte, error) {
+	if len(b) > MaxBatchSize {
+		return nil, fmt.Errorf("read the head of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxBatchSize)
+	}
+	c := reader(b)
+	defer c.release()
+	var hash event.Hash
+	head, _ := c.take()
+	c.fixed(hash[:])
+	switch {
+	case c.err != nil:
+		return nil, fmt.Errorf("read the head of a batch: %w", c.err)
+	case sha256.Sum256(head) != hash:
+		return nil, fmt.Errorf("read the head of a batch: %w", corrupt("the SHA-256 does not match"))
+	}
+	return head, nil
+}
+
+// DecodeHeader reads what BatchHeader returned into a batch without events, whose
+// Hash is computed. Whether that is the hash of any batch of the cluster, only the
+// chain can tell.
+func DecodeHeader(head []byte) (*event.Batch, error) {
+	if len(head) > MaxBatchSize {
+		return nil, fmt.Errorf("decode the head of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(head), MaxBatchSize)
+	}
+	c := reader(head)
+	defer c.release()
+	b := new(event.Batch)
+	c.fields(b)
+	var entries []entry
+	list(c, &entries, (*coder).entry)
+	if err := c.done(); err != nil {
+		return nil, fmt.Errorf("decode the head of a batch: %w", err)
+	}
+	b.Hash = sha256.Sum256(head)
+	return b, nil
+}
+
 func decodeBatch(b []byte, events bool) (*event.Batch, error) {
 	if len(b) > MaxBatchSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxBatchSize)

@@ -163,6 +163,8 @@ func FuzzDecodeBatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, number uint64, payload, whole []byte) {
 		_, _ = DecodeBatch(whole)
 		_, _, _ = PeekBatch(whole)
+		_, _ = BatchHeader(whole)
+		_, _ = DecodeHeader(whole)
 		k, err := eventKinds.at(number, 1)
 		if err != nil {
 			return

@@ -61,6 +61,15 @@ func TestEveryEventComesBack(t *testing.T) {
 		if err != nil || head != want.Head() || prev != want.Prev {
 			t.Fatalf("peek: %v %v %v", head, prev, err)
 		}
+		header, err := BatchHeader(b)
+		if err != nil || sha256.Sum256(header) != want.Hash {
+			t.Fatalf("header of %d bytes: %v", len(header), err)
+		}
+		bare := *want
+		bare.Events = nil
+		if got, err := DecodeHeader(header); err != nil || !reflect.DeepEqual(got, &bare) {
+			t.Fatalf("header: %+v, %v", got, err)
+		}
 		again, err := EncodeBatch(got)
 		if err != nil || !bytes.Equal(b, again) {
 			t.Fatalf("other bytes for an equal batch: %v", err)
@@ -230,6 +239,17 @@ func TestErasedPayloadKeepsTheChain(t *testing.T) {
 	if _, err := DecodeBatch(b); !errors.Is(err, ErrShredded) {
 		t.Errorf("decode: %v", err)
 	}
+	header, err := BatchHeader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeHeader(header); err != nil || got.Position != 9 || got.Hash != sha256.Sum256(header) {
+		t.Errorf("header: %+v, %v", got, err)
+	}
+	b[len(b)/2]++
+	if _, err := BatchHeader(b); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("header of a damaged batch: %v", err)
+	}
 }
 
 func TestTooLarge(t *testing.T) {
@@ -249,6 +269,12 @@ func TestTooLarge(t *testing.T) {
 	}
 	if _, err := DecodeBatch([]byte(big + "x")); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("decode batch: %v", err)
+	}
+	if _, err := BatchHeader([]byte(big + "x")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("header of a batch: %v", err)
+	}
+	if _, err := DecodeHeader([]byte(big + "x")); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("decode header: %v", err)
 	}
 }
 

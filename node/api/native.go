@@ -25,6 +25,8 @@ const (
 	actionDrainReplica   = "writ:DrainReplica"
 	actionResumeReplica  = "writ:ResumeReplica"
 	actionRemoveReplica  = "writ:RemoveReplica"
+	actionGetHead        = "writ:GetHead"
+	actionGetChain       = "writ:GetChain"
 )
 
 // nativeCall is a request of the native API; seen and principal are known once it

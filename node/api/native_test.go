@@ -402,8 +402,9 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(routes)
 	want := []string{
-		"DELETE /v1/replicas/{name}", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz", "GET /v1/cluster", "GET /v1/propagation",
-		"GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/replicas/{name}/drain", "POST /v1/replicas/{name}/resume",
+		"DELETE /v1/replicas/{name}", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz", "GET /v1/chain", "GET /v1/cluster", "GET /v1/head",
+		"GET /v1/propagation", "GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/replicas/{name}/drain",
+		"POST /v1/replicas/{name}/resume",
 	}
 	if !slices.Equal(routes, want) {
 		t.Errorf("described are\n%s\nnot\n%s", strings.Join(routes, "\n"), strings.Join(want, "\n"))

@@ -97,6 +97,12 @@ type Node struct {
 	// it is settled or the time is up. Errors are ErrNotLeader, propagation.ErrScope
 	// or the context's.
 	Everywhere func(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error)
+	// SignHead returns a head that is current after the call, under the leader's
+	// signature. Errors are ErrNotLeader or the context's, or say why it cannot.
+	SignHead func(context.Context) (*event.SignedHead, error)
+	// Chain returns the heads of the batches behind a position, in order: at most
+	// limit, and no more than an answer may hold. A replica has none: it is nil.
+	Chain func(after event.Position, limit int) ([][]byte, error)
 	// Status describes the cluster as this node knows it; the leader knows most.
 	Status func(context.Context) Status
 	// Checks are the lines of /readyz.
@@ -174,6 +180,8 @@ func (s *Server) routes() {
 		func(name string) identity.Command { return &identity.ResumeReplica{Name: name} })))
 	s.mux.HandleFunc("DELETE /v1/replicas/{name}", s.native(actionRemoveReplica, s.roster(actionRemoveReplica,
 		func(name string) identity.Command { return &identity.RemoveReplica{Name: name} })))
+	s.mux.HandleFunc("GET /v1/head", s.native(actionGetHead, s.head))
+	s.mux.HandleFunc("GET /v1/chain", s.native(actionGetChain, s.chain))
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())

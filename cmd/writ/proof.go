@@ -1,0 +1,277 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/writ-iam/writ/node/client"
+)
+
+// maxHeadFile bounds what is read of a file with a signed head, in bytes.
+const maxHeadFile = 64 << 10
+
+// trust is whose signatures are believed.
+type trust struct{ file string }
+
+func (t *trust) flag(flags *pflag.FlagSet) {
+	flags.StringVar(&t.file, "authority", "", "certificate of the cluster's authority, the ca.crt of `writ init` (default: --ca-file)")
+}
+
+// authority is nil where none is named.
+func (t *trust) authority(caFile string) (*client.Authority, error) {
+	path := cmp.Or(t.file, caFile)
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the authority's certificate: %w", err)
+	}
+	a, err := client.ParseAuthority(text)
+	if err != nil {
+		return nil, usage("--authority %s: %w", path, err)
+	}
+	return a, nil
+}
+
+func newHead() *cobra.Command {
+	var t target
+	var o output
+	var by trust
+	cmd := &cobra.Command{
+		Use:   "head",
+		Short: "Print where the history is, signed, to keep and check later",
+		Long: `Asks for the head of the log: position, hash and digest of the state, under the signature
+of the leader. Kept (with --output json), it lets you find out later whether the history
+still contains it: see ` + "`writ verify --head`" + `. Needs the permission writ:GetHead.`,
+		Example: "  writ head --authority ca.crt --output json > head.json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return head(cmd.Context(), cmd.OutOrStdout(), &t, &o, &by)
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	by.flag(cmd.Flags())
+	return cmd
+}
+
+func head(ctx context.Context, out io.Writer, t *target, o *output, by *trust) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	a, err := by.authority(t.caFile)
+	if err != nil {
+		return err
+	}
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	h, err := c.Head(ctx)
+	if err != nil {
+		return err
+	}
+	checked := "; the signature was not checked: name the --authority"
+	if a != nil {
+		if err := a.Check(h); err != nil {
+			return &exit{exitUnhealthy, err}
+		}
+		checked = ", signature checked"
+	}
+	if o.json() {
+		return printJSON(out, h)
+	}
+	_, err = fmt.Fprintf(out, "position %d, hash %x\nstate %s\nsigned by %s at %s%s\n", h.Position, h.Hash, h.Digest, h.Node, signedAt(h), checked)
+	return err
+}
+
+func signedAt(h *client.SignedHead) string {
+	return time.UnixMilli(int64(h.Time)).UTC().Format(time.RFC3339)
+}
+
+func newVerify() *cobra.Command {
+	var t target
+	var o output
+	var by trust
+	var files []string
+	cmd := &cobra.Command{
+		Use:   "verify --head FILE ... --authority ca.crt",
+		Short: "Check that the history still contains heads that you kept; exits 5 if it does not",
+		Long: `Checks the signatures of heads that ` + "`writ head --output json`" + ` printed, whether they contradict
+each other, and whether the history of today contains them: the chain of hashes is computed
+here, from each of them to a head that is signed now. The nodes are believed in nothing.
+Two signed heads that cannot both be true are printed: they are the evidence. Needs the
+permissions writ:GetHead and writ:GetChain.`,
+		Example: "  writ verify --head yesterday.json --authority ca.crt",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return verifyHeads(cmd.Context(), cmd.OutOrStdout(), &t, &o, &by, files)
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	by.flag(cmd.Flags())
+	cmd.Flags().StringArrayVar(&files, "head", nil, "a signed head that was kept, JSON; may be given several times")
+	return cmd
+}
+
+// keptHead is what became of a head that was kept.
+type keptHead struct {
+	File    string             `json:"file"`
+	Kept    *client.SignedHead `json:"kept"`
+	Walked  int                `json:"batches_walked"`
+	Verdict string             `json:"verdict"` // "contained", "conflict", "other history" or "broken"
+	Detail  string             `json:"detail,omitempty"`
+}
+
+// headsReport is what `writ verify --head` prints.
+type headsReport struct {
+	Now   *client.SignedHead `json:"now"`
+	Heads []keptHead         `json:"heads"`
+	// Evidence are pairs of signed heads that cannot both be true.
+	Evidence []*client.Conflict `json:"evidence,omitempty"`
+}
+
+// note takes what came of looking for head i in the history into the report.
+// Another error than a finding comes back.
+func (r *headsReport) note(i int, err error) error {
+	h := &r.Heads[i]
+	var conflict *client.Conflict
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &conflict):
+		h.Verdict = "conflict"
+		r.Evidence = append(r.Evidence, conflict)
+	case errors.Is(err, client.ErrOtherHistory):
+		h.Verdict = "other history"
+	case errors.Is(err, client.ErrBroken):
+		h.Verdict = "broken"
+	default:
+		return fmt.Errorf("%s: %w", h.File, err)
+	}
+	h.Detail = err.Error()
+	return nil
+}
+
+// verdict is nil when the history contains every head.
+func (r *headsReport) verdict() error {
+	for _, h := range r.Heads {
+		if h.Verdict != "contained" {
+			return &exit{exitUnhealthy, fmt.Errorf("%s: %s: %s", h.File, h.Verdict, h.Detail)}
+		}
+	}
+	return nil
+}
+
+func verifyHeads(ctx context.Context, out io.Writer, t *target, o *output, by *trust, files []string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return usage("say which heads to check: --head FILE, as `writ head --output json` printed it")
+	}
+	a, err := by.authority(t.caFile)
+	if err != nil {
+		return err
+	}
+	if a == nil {
+		return usage("say whose signatures to believe: --authority, the ca.crt of `writ init`")
+	}
+	var r headsReport
+	for _, file := range files {
+		h, err := readHead(file)
+		if err != nil {
+			return err
+		}
+		if err := a.Check(h); err != nil {
+			return &exit{exitUnhealthy, fmt.Errorf("%s: %w", file, err)}
+		}
+		r.Heads = append(r.Heads, keptHead{File: file, Kept: h, Verdict: "contained"})
+	}
+	if err := r.compare(ctx, t, a); err != nil {
+		return err
+	}
+	if o.json() {
+		err = printJSON(out, r)
+	} else {
+		err = r.print(out)
+	}
+	if err != nil {
+		return err
+	}
+	return r.verdict()
+}
+
+// compare compares the heads that were kept with each other, and then looks for each in
+// the history that ends in one signed now.
+func (r *headsReport) compare(ctx context.Context, t *target, a *client.Authority) error {
+	for i := range r.Heads {
+		for j := range i {
+			var conflict *client.Conflict
+			if errors.As(client.Compare(r.Heads[j].Kept, r.Heads[i].Kept), &conflict) {
+				r.Evidence = append(r.Evidence, conflict)
+			}
+		}
+	}
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	if r.Now, err = c.Head(ctx); err != nil {
+		return err
+	}
+	if err := a.Check(r.Now); err != nil {
+		return &exit{exitUnhealthy, err}
+	}
+	for i := range r.Heads {
+		h := &r.Heads[i]
+		h.Walked, err = c.Contains(ctx, h.Kept, r.Now)
+		if err := r.note(i, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *headsReport) print(out io.Writer) error {
+	fmt.Fprintf(out, "now: position %d, hash %x, signed by %s at %s\n", r.Now.Position, r.Now.Hash, r.Now.Node, signedAt(r.Now))
+	for _, h := range r.Heads {
+		fmt.Fprintf(out, "%s: position %d, signed by %s at %s: %s (%d batches walked)\n", h.File, h.Kept.Position, h.Kept.Node, signedAt(h.Kept), h.Verdict, h.Walked)
+		if h.Detail != "" {
+			fmt.Fprintf(out, "  %s\n", h.Detail)
+		}
+	}
+	for _, conflict := range r.Evidence {
+		fmt.Fprintf(out, "evidence: two signed heads that cannot both be true: %s\n", conflict.What)
+		for _, h := range []*client.SignedHead{conflict.Kept, conflict.Now} {
+			if err := printJSON(out, h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readHead(path string) (*client.SignedHead, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a signed head: %w", err)
+	}
+	defer f.Close()
+	var h client.SignedHead
+	if err := json.NewDecoder(io.LimitReader(f, maxHeadFile)).Decode(&h); err != nil {
+		return nil, fmt.Errorf("%s is not the JSON of a signed head: %w", path, err)
+	}
+	return &h, nil
+}

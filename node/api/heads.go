@@ -1,0 +1,93 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Limits of a stretch of the chain. Whoever may read it sees of every change who
+// made it, when, from where and by which action: the hashes cover that, so it
+// cannot be left out.
+const (
+	// MaxHeaders is how many headers one answer has at most; DefaultHeaders is how
+	// many when the caller does not say.
+	MaxHeaders     = 1000
+	DefaultHeaders = 100
+)
+
+// head answers GET /v1/head: where is the history now, under a signature that
+// others can check later?
+func (s *Server) head(c *nativeCall) error {
+	if !s.cfg.Node.Leads() {
+		return s.toLeader(c, 0)
+	}
+	if err := s.verify(c); err != nil {
+		return err
+	}
+	if err := s.may(c, actionGetHead, "*"); err != nil {
+		return err
+	}
+	h, err := s.cfg.Node.SignHead(c.Context())
+	switch {
+	case errors.Is(err, ErrNotLeader):
+		return s.toLeader(c, 0)
+	case err != nil:
+		return &unavailable{"The head of the history could not be signed.", err}
+	}
+	body, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("encode the signed head of position %d: %w", h.Position, err)
+	}
+	return c.answer(body)
+}
+
+// chainAnswer is the body of an answer with a stretch of the chain.
+type chainAnswer struct {
+	Cluster     string   `json:"cluster"`
+	Incarnation string   `json:"incarnation"`
+	Headers     [][]byte `json:"headers"`
+}
+
+// chain answers GET /v1/chain?after=P&limit=N: what the hashes of batches cover,
+// so that the caller can compute them.
+func (s *Server) chain(c *nativeCall) error {
+	const hint = "Give ?after=POSITION, and limit=NUMBER up to 1000 if you like."
+	if s.cfg.Node.Chain == nil {
+		return s.toLeader(c, 0)
+	}
+	q := c.URL.Query()
+	after, err := strconv.ParseUint(q.Get("after"), 10, 63)
+	if err != nil {
+		return badRequest(hint, "after is %q.", q.Get("after"))
+	}
+	limit := DefaultHeaders
+	if text := q.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHeaders {
+			return badRequest(hint, "limit is %q.", text)
+		}
+	}
+	if err := s.verify(c); err != nil {
+		return err
+	}
+	if err := s.may(c, actionGetChain, "*"); err != nil {
+		return err
+	}
+	headers, err := s.cfg.Node.Chain(event.Position(after), limit)
+	if err != nil {
+		return &unavailable{"This part of the history could not be read here.", err}
+	}
+	cluster := c.seen.view.Cluster()
+	a := chainAnswer{cluster.ID, cluster.Incarnation, headers}
+	if headers == nil {
+		a.Headers = [][]byte{} // [] rather than null
+	}
+	body, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("encode the chain behind position %d: %w", after, err)
+	}
+	return c.answer(body)
+}
