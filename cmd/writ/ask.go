@@ -124,12 +124,13 @@ func newWait() *cobra.Command {
 	var o output
 	var w waiting
 	cmd := &cobra.Command{
-		Use:   "wait [--token TOKEN | --arn ARN | --head]",
+		Use:   "wait [--token TOKEN | --request-id ID | --arn ARN | --head]",
 		Short: "Wait until a change is in force everywhere; exits 3 if it is not in time",
 		Long: `Waits until no replica will ever again answer as fresh from before a position: each
 shows it, or has lost its lease. The position is that of a write's token (the X-Writ-Token
-header of its answer), of the latest change to what an ARN names and depends on, or the
-head of the log.`,
+header of its answer), that of the write with a request id (the x-amzn-RequestId of its answer,
+which the AWS CLI shows with --debug and SDKs keep; remembered for five minutes), that of the
+latest change to what an ARN names and depends on, or the head of the log.`,
 		Example: "  writ wait --head\n  writ wait --arn arn:aws:iam::123456789012:user/alice --timeout 30s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -140,13 +141,14 @@ head of the log.`,
 	o.flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&w.target.Token, "token", "", "token of a write")
+	f.StringVar(&w.target.RequestID, "request-id", "", "x-amzn-RequestId of a write's answer")
 	f.StringVar(&w.target.ARN, "arn", "", "ARN of a user, group, role or policy")
 	f.BoolVar(&w.head, "head", false, "everything that is committed by now")
 	f.DurationVar(&w.timeout, "timeout", time.Minute, "how long to wait at most")
 	f.StringSliceVar(&w.scope.Replicas, "replica", nil, "wait for these replicas only")
 	f.StringVar(&w.scope.Region, "region", "", "wait for the replicas of one region only")
 	f.IntVar(&w.scope.Count, "count", 0, "wait until this many replicas show it")
-	cmd.MarkFlagsMutuallyExclusive("token", "arn", "head")
+	cmd.MarkFlagsMutuallyExclusive("token", "request-id", "arn", "head")
 	return cmd
 }
 
@@ -162,7 +164,7 @@ func wait(ctx context.Context, out io.Writer, t *target, o *output, w *waiting) 
 		return err
 	}
 	if w.target == (client.Target{}) && !w.head {
-		return usage("say what to wait for: --token, --arn or --head")
+		return usage("say what to wait for: --token, --request-id, --arn or --head")
 	}
 	c, err := t.client()
 	if err != nil {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 
 	"github.com/tidwall/btree"
 )
@@ -10,6 +11,44 @@ import (
 // edge, of the caller's credential, the request, and the invocation id that an
 // SDK keeps over its retries.
 type Key [16]byte
+
+// keyText is the length of a Key's text, and keyDashes are the places of its dashes.
+const keyText = 36
+
+var keyDashes = [...]int{8, 13, 18, 23}
+
+// String is the Key's text in the form of a uuid. Clients see it as the id of the
+// request that made the attempt, so it can be asked for; see State.Attempt.
+func (k Key) String() string {
+	var text [keyText]byte
+	rest, at := k[:], 0
+	for _, dash := range keyDashes {
+		n := (dash - at) / 2
+		hex.Encode(text[at:], rest[:n])
+		text[dash] = '-'
+		rest, at = rest[n:], dash+1
+	}
+	hex.Encode(text[at:], rest)
+	return string(text[:])
+}
+
+// ParseKey reads what String gave; false: the text is not of that form.
+func ParseKey(text string) (k Key, ok bool) {
+	if len(text) != keyText {
+		return k, false
+	}
+	digits := make([]byte, 0, 2*len(k))
+	from := 0
+	for _, dash := range keyDashes {
+		if text[dash] != '-' {
+			return k, false
+		}
+		digits = append(digits, text[from:dash]...)
+		from = dash + 1
+	}
+	_, err := hex.Decode(k[:], append(digits, text[from:]...))
+	return k, err == nil
+}
 
 // Limits of the memory of attempts. A retry that comes later than these allow
 // is taken for a new command.

@@ -28,6 +28,22 @@ func TestAttemptsAreRemembered(t *testing.T) {
 	}
 }
 
+func TestKeyText(t *testing.T) {
+	key := Key{0: 0x6f, 3: 1, 4: 2, 6: 3, 8: 4, 10: 5, 15: 0xff}
+	const text = "6f000001-0200-0300-0400-0500000000ff"
+	if got := key.String(); got != text {
+		t.Errorf("the key is %s", got)
+	}
+	for text, ok := range map[string]bool{
+		text: true, "6F000001-0200-0300-0400-0500000000FF": true, "": false, text[1:]: false, text + "0": false,
+		"6f000001-0200-0300-0400-0500000000fg": false, "6f000001002000-3000-4000-500000000ff": false, "6f00000100200-0300-0400-0500000000ff": false,
+	} {
+		if got, parsed := ParseKey(text); parsed != ok || ok && got != key {
+			t.Errorf("%q is key %v, %v", text, got, parsed)
+		}
+	}
+}
+
 func TestAttemptsAreForgottenInTime(t *testing.T) {
 	s := NewState()
 	const n = 10

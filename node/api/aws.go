@@ -152,6 +152,7 @@ func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *project
 func (c *call) write(w *recorder) error {
 	var call *iam.Call
 	var in any
+	c.identify(c.sig, c.action.Service, c.action.Name)
 	batch, err := c.server.commit(w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
 		if in, call, err = c.admit(v); err != nil {
 			return cmd, err
@@ -161,7 +162,7 @@ func (c *call) write(w *recorder) error {
 			return cmd, err
 		}
 		by := authority(call.Caller, v.Head.Position)
-		return c.command(v, by, c.key(c.sig, c.action.Service, c.action.Name), c.action.Service+":"+c.action.Name, content), nil
+		return c.command(v, by, c.action.Service+":"+c.action.Name, content), nil
 	})
 	if err != nil || batch == nil {
 		return err

@@ -16,10 +16,10 @@ import (
 
 // What the writes of both dialects have in common.
 
-// commit has the leader carry out a write: this node proposes the command that
-// admit authorizes in a view, or hands the request on. Where permissions change
-// between the authorization and the decision, it is authorized anew. Without a
-// batch and an error, the leader's answer was passed on.
+// commit has the leader carry out a write that has a key: this node proposes the
+// command that admit authorizes in a view, or hands the request on. Where
+// permissions change between the authorization and the decision, it is authorized
+// anew. Without a batch and an error, the leader's answer was passed on.
 func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
 	if !s.cfg.Node.Leads() {
 		return nil, s.handOn(w, q, sig, nil)
@@ -77,13 +77,13 @@ func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
 }
 
 // command puts what a request asks for into its envelope.
-func (q *request) command(v *projection.View, by identity.Authority, key identity.Key, action string, content identity.Command) event.Command {
+func (q *request) command(v *projection.View, by identity.Authority, action string, content identity.Command) event.Command {
 	cluster := v.Cluster()
 	return event.Command{
 		Cluster:     cluster.ID,
 		Incarnation: cluster.Incarnation,
 		Cause: event.Cause{
-			Meta:    identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: key, By: by},
+			Meta:    identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: q.key, By: by},
 			Request: q.id,
 			Action:  action,
 			Source:  q.source,
@@ -93,15 +93,26 @@ func (q *request) command(v *projection.View, by identity.Authority, key identit
 	}
 }
 
-// key identifies the attempt: the same credential, request and invocation give
-// the same key, over retries and nodes.
-func (q *request) key(sig *sigv4.Signature, service, action string) identity.Key {
+// identify derives the key of a write's attempt: the same credential, request and
+// invocation give the same key, over retries and nodes. Its text becomes the id of
+// the request, so that whoever has the id of a write can ask where it took effect:
+// the state remembers keys with their positions.
+//
+// A key is no secret, and knowing one gives nothing but that position. It is never
+// taken from a caller, only computed here. The answer of an earlier attempt is
+// given to those alone whose own request has the same key: that takes a verified
+// signature by the very access key that was hashed, as anything else would be a
+// second preimage of half a SHA-256. Nor does a key tell what a request contained
+// to somebody who does not know the invocation id: SDKs, and the node for clients
+// that send none, make it of 122 random bits.
+func (q *request) identify(sig *sigv4.Signature, service, action string) {
 	h := sha256.New()
 	for _, part := range []string{sig.AccessKeyID, service, action, q.attempt, q.URL.RawQuery} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	h.Write(q.bodyHash[:])
-	return identity.Key(h.Sum(nil))
+	q.key = identity.Key(h.Sum(nil))
+	q.id = q.key.String()
 }
 
 // setWritten names the position of a write in the headers of its answer.

@@ -306,6 +306,73 @@ func TestPropagation(t *testing.T) {
 	}
 }
 
+// The id of a write's answer, whoever passed the request on, finds where it took
+// effect; ids of other requests do not.
+func TestPropagationOfARequest(t *testing.T) {
+	asked := event.Position(0)
+	w := newWorld(t, func(c *api.Config) {
+		c.Node.Everywhere = func(_ context.Context, at event.Position, _ propagation.Scope, _ time.Duration) (propagation.Status, error) {
+			asked = at
+			return propagation.Status{State: propagation.StateEverywhere}, nil
+		}
+	})
+	var seen api.Forwarded
+	n, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+	w.log.show(n.projection)
+	target := func(id string) string { return "/v1/propagation?request_id=" + id }
+	id := ""
+	for name, by := range map[string]*node{"the leader": w.node, "another node": n} {
+		for _, invocation := range []string{"", "i-1"} {
+			user := fmt.Sprintf("u%d", w.log.position())
+			rec := w.accepted(name, by.iam(w.root, "CreateUser", "UserName", user, "@Amz-Sdk-Invocation-Id", invocation))
+			id = rec.Header().Get("X-Amzn-Requestid")
+			cause := w.log.batches[len(w.log.batches)-1].Cause
+			if id != between(rec.Body.String(), "RequestId") || id != cause.Request || id != cause.Key.String() {
+				t.Errorf("%s answers %s, %s; the cause is %+v", name, id, rec.Body, cause)
+			}
+			if w.accepted(name, w.native(w.root, "GET", target(id), "")); asked != w.log.position() {
+				t.Errorf("by way of %s: position %d, not %d", name, asked, w.log.position())
+			}
+		}
+	}
+	// the lines of both nodes' logs carry it
+	if lines := strings.Count(w.logs.String(), `"request":"`+seen.RequestID+`","action":"CreateUser"`); lines != 2 {
+		t.Errorf("%d lines about %s in %s", lines, seen.RequestID, w.logs)
+	}
+
+	read := w.accepted("a read", w.iam(w.root, "ListUsers"))
+	refused := w.iam(w.root, "CreateUser", "UserName", "u1", "Path", "nonsense")
+	for _, rec := range []*httptest.ResponseRecorder{read, refused} {
+		w.problem("no write", w.native(w.root, "GET", target(rec.Header().Get("X-Amzn-Requestid")), ""), 404, "NoSuchRequest")
+	}
+	w.problem("no id", w.native(w.root, "GET", target("nonsense"), ""), 400, "InvalidRequest")
+
+	// it is forgotten after its time
+	w.accepted("remembered", w.native(w.root, "GET", target(id), ""))
+	w.node.now = func() time.Time { return noon.Add(time.Duration(identity.KeyLifetime+1) * time.Millisecond) }
+	for i := range 3 {
+		w.accepted("later", w.iam(w.root, "CreateUser", "UserName", fmt.Sprintf("later%d", i)))
+	}
+	w.problem("forgotten", w.native(w.root, "GET", target(id), ""), 404, "NoSuchRequest")
+}
+
+// Whoever knows the id of a request can do nothing with it: another credential, or
+// another request, is another attempt.
+func TestRequestIDsGiveNothingAway(t *testing.T) {
+	w := newWorld(t)
+	mallory := w.user("mallory", allow("*"))
+	w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
+	first := w.accepted("a key", w.iam(w.root, "CreateAccessKey", "UserName", "alice", "@Amz-Sdk-Invocation-Id", "i-1"))
+	id := first.Header().Get("X-Amzn-Requestid")
+	secret := between(first.Body.String(), "SecretAccessKey")
+	for _, invocation := range []string{"i-1", id} {
+		rec := w.iam(mallory, "CreateAccessKey", "UserName", "alice", "@Amz-Sdk-Invocation-Id", invocation, "@X-Writ-Forwarded-Id", id, "@X-Amzn-Requestid", id)
+		if secret == "" || strings.Contains(rec.Body.String(), secret) || rec.Header().Get("X-Amzn-Requestid") == id {
+			t.Errorf("with %s somebody else is answered %s", invocation, rec.Body)
+		}
+	}
+}
+
 func TestCluster(t *testing.T) {
 	w := newWorld(t)
 	if m := w.json(w.native(w.root, "GET", "/v1/cluster", "")); m["leader"] != "node-1" || m["cluster"] != clusterID {

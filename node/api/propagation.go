@@ -18,6 +18,9 @@ import (
 // defaultTimeout is how long wait=everywhere waits when the caller does not say.
 const defaultTimeout = 30 * time.Second
 
+// rememberedFor is identity.KeyLifetime, for people.
+const rememberedFor = "five minutes"
+
 // propagationAnswer is the body of an answer about a position.
 type propagationAnswer struct {
 	Cluster     string            `json:"cluster"`
@@ -103,7 +106,7 @@ func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 
 // position finds out which position a request is about.
 func (s *Server) position(c *nativeCall) (event.Position, error) {
-	const hint = "Give a token in the path, or ?arn=ARN, or ?head."
+	const hint = "Give a token in the path, or ?request_id=ID, or ?arn=ARN, or ?head."
 	v := c.seen.view
 	q := c.URL.Query()
 	token := c.PathValue("token")
@@ -127,6 +130,17 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 			return 0, tokenProblem(err)
 		}
 		return t.Position, nil
+	case q.Has("request_id"):
+		key, ok := identity.ParseKey(q.Get("request_id"))
+		if !ok {
+			return 0, badRequest("Pass on the x-amzn-RequestId of a write's answer exactly as it came.", "request_id is %q.", quoted(q.Get("request_id")))
+		}
+		at, ok := v.State.Attempt(key)
+		if !ok {
+			return 0, problem{http.StatusNotFound, "NoSuchRequest", "No change was made by request " + key.String() + ", as far as is remembered.",
+				"Reads and refused requests change nothing, and the ids of writes are remembered for " + rememberedFor + ": use the write's token, ?arn=ARN, or ?head."}
+		}
+		return at, nil
 	case q.Has("arn"):
 		at, ok := changed(v, q.Get("arn"))
 		if !ok {

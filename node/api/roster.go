@@ -29,6 +29,7 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 		if len(name) > maxReplicaName {
 			return badRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
 		}
+		c.identify(c.sig, nativeService, action+" "+name)
 		batch, err := s.commit(&c.w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
 			caller, principal, err := s.authenticate(&c.request, c.sig, v)
 			if err != nil {
@@ -37,7 +38,7 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 			if err := s.permit(&c.own, &c.request, c.sig, principal, iam.Access{Action: action, Resource: "*"}); err != nil {
 				return cmd, err
 			}
-			return c.command(v, authority(caller, v.Head.Position), c.key(c.sig, nativeService, action+" "+name), action, change(name)), nil
+			return c.command(v, authority(caller, v.Head.Position), action, change(name)), nil
 		})
 		if err != nil || batch == nil {
 			return err

@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -229,8 +228,9 @@ type request struct {
 	*http.Request
 	id        string
 	attempt   string
-	source    string // address of the caller
-	secure    bool   // the caller came over TLS
+	key       identity.Key // of a write; see identify
+	source    string       // address of the caller
+	secure    bool         // the caller came over TLS
 	forwarded bool
 	now       time.Time
 	body      []byte
@@ -260,17 +260,10 @@ func newRequest(r *http.Request, now time.Time) request {
 
 // newRequestID returns a random uuid (version 4).
 func newRequestID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
+	var b identity.Key // for its form
+	rand.Read(b[:])    // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	var text [36]byte
-	hex.Encode(text[0:8], b[0:4])
-	hex.Encode(text[9:13], b[4:6])
-	hex.Encode(text[14:18], b[6:8])
-	hex.Encode(text[19:23], b[8:10])
-	hex.Encode(text[24:36], b[10:16])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	return string(text[:])
+	return b.String()
 }
 
 // Errors of readBody.

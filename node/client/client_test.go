@@ -103,6 +103,7 @@ func TestRequests(t *testing.T) {
 	}{
 		{client.Target{}, client.Scope{}, 0, "?head=true"},
 		{client.Target{Token: "a/b"}, client.Scope{}, time.Second, "/a%2Fb?timeout=1s&wait=everywhere"},
+		{client.Target{RequestID: "id"}, client.Scope{}, 0, "?request_id=id"},
 		{client.Target{ARN: "arn:x"}, client.Scope{Replicas: []string{"r1", "r2"}, Region: "eu", Count: 2}, 0, "?arn=arn%3Ax&count=2&region=eu&replicas=r1%2Cr2"},
 	} {
 		if p, err := c.Propagation(t.Context(), x.target, x.scope, x.wait); err != nil || !p.Everywhere() {

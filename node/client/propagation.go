@@ -11,11 +11,14 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Target names a position: by a write's token, by the ARN of what was changed, or
-// as the head of the log where both are empty.
+// Target names a position: by a write's token, by the id of the request that wrote,
+// by the ARN of what was changed, or as the head of the log where all are empty.
 type Target struct {
 	Token string
-	ARN   string
+	// RequestID is the x-amzn-RequestId of a write's answer. Requests are remembered
+	// for five minutes.
+	RequestID string
+	ARN       string
 }
 
 // Scope restricts whom a propagation is about; the zero value is every replica.
@@ -54,6 +57,8 @@ func (c *Client) Propagation(ctx context.Context, t Target, s Scope, wait time.D
 	switch {
 	case t.Token != "":
 		path += "/" + url.PathEscape(t.Token)
+	case t.RequestID != "":
+		q.Set("request_id", t.RequestID)
 	case t.ARN != "":
 		q.Set("arn", t.ARN)
 	default:

@@ -4,9 +4,12 @@ Prints a JSON list of the operations called.
 """
 import datetime
 import json
+import os
 import urllib.request
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -309,6 +312,18 @@ def simulate():
     iam.detach_user_policy(UserName="b3-ada", PolicyArn=policy_arn("b3-pol", "/b3/"))
 
 
+def request_ids():
+    """The request id that botocore reports is enough to wait for the change."""
+    done = iam.tag_user(UserName="b3-ada", Tags=[{"Key": "waited", "Value": "for"}])["ResponseMetadata"]
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/v1/propagation?wait=everywhere&timeout=60s&request_id={done['RequestId']}"
+    request = AWSRequest("GET", url)
+    SigV4Auth(session.get_credentials(), "writ", session.region_name).add_auth(request)
+    with urllib.request.urlopen(urllib.request.Request(url, headers=dict(request.headers))) as answer:
+        state = json.load(answer)
+    same(state["state"], "everywhere")
+    same(str(state["position"]), done["HTTPHeaders"]["x-writ-position"])
+
+
 def cleanup():
     iam.delete_role(RoleName="b3-run")
     iam.delete_policy(PolicyArn=policy_arn("b3-pol", "/b3/"))
@@ -317,6 +332,6 @@ def cleanup():
     fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
 
 
-for part in (users, groups, policies, roles, keys, account, absent, simulate, cleanup):
+for part in (users, groups, policies, roles, keys, account, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
