@@ -197,6 +197,10 @@ func (n *Node) serveAPI() error {
 // API is the address on which the node serves clients.
 func (n *Node) API() string { return n.listener.Addr().String() }
 
+// Projection is what the node answers from, for those who run nodes in their own
+// process and look inside.
+func (n *Node) Projection() *projection.Projection { return n.projection }
+
 // Failed tells why the node cannot go on. Its owner stops it and exits.
 func (n *Node) Failed() <-chan error { return n.failed }
 

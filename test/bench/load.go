@@ -45,6 +45,7 @@ func load(ctx context.Context, addr string, clients int, length time.Duration, r
 		return round{}, errors.New("nothing was answered")
 	}
 	return round{
+		count:     len(all),
 		perSecond: float64(len(all)) / time.Since(begun).Seconds(),
 		p50:       all[len(all)/2], p99: all[len(all)*99/100],
 	}, nil

@@ -10,10 +10,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,7 @@ type options struct {
 	length time.Duration
 	users  int
 	events int
+	rate   int
 }
 
 func main() {
@@ -40,14 +43,16 @@ func main() {
 	flag.StringVar(&o.root, "root", ".", "the module's root")
 	flag.IntVar(&o.rounds, "rounds", 3, "alternating rounds of each pair")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "of one round")
-	flag.IntVar(&o.users, "users", 1_000_000, "in the memory figure")
+	flag.IntVar(&o.users, "users", 1_000_000, "in the memory and scale figures")
 	flag.IntVar(&o.events, "events", 100_000, "in the start figure")
+	flag.IntVar(&o.rate, "rate", 200, "writes a second in the propagation figure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	for _, name := range strings.Split(*only, ",") {
 		measure, ok := map[string]func(context.Context, options) error{
 			"create": measureCreate, "decide": measureDecide, "start": measureStart, "memory": measureMemory,
+			"propagation": measurePropagation, "scale": measureScale,
 		}[name]
 		if !ok {
 			fatal(fmt.Errorf("there is no figure %q", name))
@@ -66,31 +71,34 @@ func fatal(err error) {
 // started runs `writ dev` in a directory of its own; the function that it returns
 // ends it and removes the directory.
 func started(ctx context.Context, o options, flags ...string) (*cluster.Cluster, func() error, error) {
-	dir, err := os.MkdirTemp("", "writ-bench-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a directory: %w", err)
-	}
-	binary, err := cluster.Build(ctx, o.root, dir)
+	dir, binary, err := built(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := cluster.Start(ctx, binary, dir+"/cluster", flags...)
+	c, err := cluster.Start(ctx, binary, filepath.Join(dir, "cluster"), flags...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return c, func() error {
-		err := c.Stop()
-		if rm := os.RemoveAll(dir); err == nil {
-			err = rm
-		}
-		return err
-	}, nil
+	return c, func() error { return errors.Join(c.Stop(), os.RemoveAll(dir)) }, nil
+}
+
+// built makes a directory with the program in it.
+func built(ctx context.Context, o options) (dir, binary string, err error) {
+	if dir, err = os.MkdirTemp("", "writ-bench-"); err != nil {
+		return "", "", fmt.Errorf("make a directory: %w", err)
+	}
+	if binary, err = cluster.Build(ctx, o.root, dir); err != nil {
+		return "", "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, binary, nil
 }
 
 // round is what one round of load came to.
 type round struct {
+	count     int
 	perSecond float64
 	p50, p99  time.Duration
+	processor float64 // microseconds of the server for each, where that is measured
 }
 
 func median(rounds []round, of func(round) float64) float64 {
@@ -102,9 +110,10 @@ func median(rounds []round, of func(round) float64) float64 {
 	return all[len(all)/2]
 }
 
-func rate(r round) float64 { return r.perSecond }
-func p50(r round) float64  { return r.p50.Seconds() * 1000 }
-func p99(r round) float64  { return r.p99.Seconds() * 1000 }
+func rate(r round) float64      { return r.perSecond }
+func p50(r round) float64       { return r.p50.Seconds() * 1000 }
+func p99(r round) float64       { return r.p99.Seconds() * 1000 }
+func processor(r round) float64 { return r.processor }
 
 // tell prints a figure beside its limit.
 func tell(what string, ours, limit []round) {
