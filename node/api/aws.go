@@ -261,12 +261,16 @@ func (c *call) known(code, message string) *query.Error {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	begin  func(status int) // if set, called before the answer begins
 }
 
 // WriteHeader notes the status.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
+		if r.begin != nil {
+			r.begin(status)
+		}
 	}
 	r.ResponseWriter.WriteHeader(status)
 }

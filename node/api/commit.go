@@ -53,15 +53,19 @@ func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause err
 	if q.forwarded {
 		return errMisdirected
 	}
+	// Noted before the caller can see the answer: its next read may be here before
+	// Forward returns.
+	w.begin = func(status int) {
+		if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && status == http.StatusOK {
+			s.writes.note(sig.AccessKeyID, event.Position(at))
+		}
+	}
 	if err := s.cfg.Node.Forward(w, q.Request, q.forward()); err != nil {
 		err = &unavailable{"No node that leads was reached.", err}
 		if errors.Is(cause, ErrOutcomeUnknown) {
 			return errors.Join(cause, err)
 		}
 		return err
-	}
-	if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && w.status == http.StatusOK {
-		s.writes.note(sig.AccessKeyID, event.Position(at))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,35 @@ func TestReadYourForwardedWrites(t *testing.T) {
 		if author := w.log.batches[len(w.log.batches)-1].Cause; author.Source != "192.0.2.1" || author.Action != "iam:CreateUser" {
 			t.Errorf("the cause is %+v", author)
 		}
+	})
+}
+
+// The caller may have the whole answer, and ask again, before the node is done with
+// passing it on.
+func TestReadBeforeForwardReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice := w.user("alice", allow("iam:*"))
+		answered, done := make(chan struct{}), make(chan struct{})
+		n, _ := w.replica(func(c *api.Config) {
+			var seen api.Forwarded
+			forward := to(&w.node, &seen)
+			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+				err := forward(rw, r, f)
+				close(answered)
+				<-done
+				return err
+			}
+		})
+		w.log.show(n.projection)
+		var wg sync.WaitGroup
+		wg.Go(func() { w.accepted("create", n.iam(alice, "CreateUser", "UserName", "new")) })
+		<-answered
+		read := parked(t, func() *httptest.ResponseRecorder { return n.iam(alice, "GetUser", "UserName", "new") })
+		w.log.show(n.projection)
+		w.accepted("the caller", <-read)
+		close(done)
+		wg.Wait()
 	})
 }
 
