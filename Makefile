@@ -5,13 +5,15 @@ GO            ?= go
 RACE          ?=
 TESTS         ?= ./...
 FUZZTIME      ?= 10s
+FOR           ?= 1h
+SEED          ?= 0
 LINT_VERSION  := v2.15.0
 BIN           := bin
 LINT          := .cache/golangci-lint-$(LINT_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check fmt vet lint mod fuzz bench cluster cluster-down clean
+.PHONY: run build test check fmt vet lint mod fuzz bench chaos cluster cluster-down clean
 
 run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
@@ -51,6 +53,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; \
 	done
+
+chaos: ## the process rig for FOR, with the faults that SEED chooses; as root it can do all of them
+	$(GO) run ./test/chaos/run -for $(FOR) -seed $(SEED)
 
 bench: ## the figures of the README, each beside its limit
 	$(GO) run ./test/bench
