@@ -3,6 +3,7 @@ package projection
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,34 +29,17 @@ type Principal struct {
 	through atomic.Uint64
 }
 
-// good tells without looking anything up that p is right at a position.
-func (p *Principal) good(at event.Position) bool {
-	return p.changed <= at && at <= event.Position(p.through.Load())
-}
-
-// Principal returns the principal with a unique identifier: a user's, a role's,
-// or the number of an account for its root. Policies are compiled once and kept
-// while they do not change. The error is ErrNoPrincipal.
-func (v *View) Principal(id identity.ID) (*Principal, error) {
-	cached, ok := v.engine.principals.get(id)
-	if ok && cached.good(v.Head.Position) {
-		return cached, nil
+// good tells whether p is right in a view.
+func (p *Principal) good(v *View) bool {
+	at := v.Head.Position
+	if p.changed <= at && at <= event.Position(p.through.Load()) {
+		return true
 	}
-	if !v.exists(id) {
-		return nil, noPrincipal(string(id))
+	if v.State.PermissionsChanged(identity.ID(p.ID)) != p.changed { // zero if it is gone
+		return false
 	}
-	changed := v.State.PermissionsChanged(id)
-	if ok && cached.changed == changed {
-		raise(&cached.through, uint64(v.Head.Position))
-		return cached, nil
-	}
-	p := v.prepare(id)
-	p.changed = changed
-	p.through.Store(uint64(v.Head.Position))
-	if !ok || cached.changed < changed {
-		v.engine.principals.put(id, p)
-	}
-	return p, nil
+	raise(&p.through, uint64(at))
+	return true
 }
 
 // raise sets n to at least value.
@@ -68,34 +52,78 @@ func raise(n *atomic.Uint64, value uint64) {
 	}
 }
 
+// Principal returns the principal with a unique identifier: a user's, a role's,
+// or the number of an account for its root. Policies are compiled once and kept
+// while they do not change. The error is ErrNoPrincipal.
+func (v *View) Principal(id identity.ID) (*Principal, error) {
+	kept := v.engine.byID.slot(string(id))
+	old := kept.Load()
+	if old != nil && old.ID == string(id) && old.good(v) {
+		return old, nil
+	}
+	p := v.find(id)
+	if p == nil {
+		return nil, noPrincipal(string(id))
+	}
+	keep(kept, old, p)
+	return p, nil
+}
+
+// find makes the principal with an identifier; nil without one.
+func (v *View) find(id identity.ID) *Principal {
+	if u, ok := v.State.UserByID(id); ok {
+		return v.user(u)
+	}
+	if r, ok := v.State.RoleByID(id); ok {
+		return v.role(r)
+	}
+	if a, ok := v.State.Account(identity.AccountID(id)); ok {
+		return v.root(a)
+	}
+	return nil
+}
+
 // PrincipalByARN is Principal for an ARN: of a user, a role or a root, or of a
 // session of a role (arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION). The error
 // is ErrNoPrincipal.
 func (v *View) PrincipalByARN(arn string) (*Principal, error) {
+	kept := v.engine.byARN.slot(arn)
+	old := kept.Load()
+	if old != nil && old.ARN == arn && old.good(v) {
+		return old, nil
+	}
 	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
 	if !ok {
 		return v.session(arn)
 	}
+	p := v.named(rest)
+	if p == nil || p.ARN != arn { // with this path, in these letters
+		return nil, noPrincipal(arn)
+	}
+	keep(kept, old, p)
+	return p, nil
+}
+
+// named makes the principal that an ARN names behind its head; nil without one.
+func (v *View) named(rest string) *Principal {
 	account, resource, _ := strings.Cut(rest, ":")
 	noun, path, _ := strings.Cut(resource, "/")
 	name := path[strings.LastIndexByte(path, '/')+1:]
-	var id identity.ID
 	switch noun {
 	case "root":
-		id = identity.ID(account)
+		if a, ok := v.State.Account(identity.AccountID(account)); ok {
+			return v.root(a)
+		}
 	case "user":
 		if u, ok := v.State.User(identity.AccountID(account), name); ok {
-			id = u.ID
+			return v.user(u)
 		}
 	case "role":
 		if r, ok := v.State.Role(identity.AccountID(account), name); ok {
-			id = r.ID
+			return v.role(r)
 		}
 	}
-	if p, err := v.Principal(id); err == nil && p.ARN == arn { // with this path, in these letters
-		return p, nil
-	}
-	return nil, noPrincipal(arn)
+	return nil
 }
 
 func noPrincipal(name string) error { return fmt.Errorf("%w: %s", ErrNoPrincipal, name) }
@@ -118,34 +146,34 @@ func (v *View) session(arn string) (*Principal, error) {
 	return p, nil
 }
 
-func (v *View) exists(id identity.ID) bool {
-	if _, ok := v.State.Account(identity.AccountID(id)); ok {
-		return true
+// user, role and root make principals of records of the view.
+func (v *View) user(u *identity.User) *Principal {
+	layers := v.layers(authz.SourceUser, u.Name, u.Attached, u.Inline, u.Boundary)
+	for _, g := range u.Groups {
+		if set := v.group(g); set != nil {
+			layers.Identity = append(layers.Identity, set)
+		}
 	}
-	kind, ok := v.State.KindOf(id)
-	return ok && (kind == identity.KindUser || kind == identity.KindRole)
+	return v.principal(layers, authz.Principal{
+		Type: authz.User, ARN: u.ARN(), Account: string(u.Account), ID: string(u.ID), Name: u.Name, Tags: tags(u.Tags),
+	})
 }
 
-// prepare builds the principal with that ID, which exists.
-func (v *View) prepare(id identity.ID) *Principal {
-	p := &Principal{}
-	var layers authz.Layers
-	if u, ok := v.State.UserByID(id); ok {
-		p.Principal = authz.Principal{Type: authz.User, ARN: u.ARN(), Account: string(u.Account), ID: string(u.ID), Name: u.Name, Tags: tags(u.Tags)}
-		layers = v.layers(authz.SourceUser, u.Name, u.Attached, u.Inline, u.Boundary)
-		for _, g := range u.Groups {
-			if set := v.group(g); set != nil {
-				layers.Identity = append(layers.Identity, set)
-			}
-		}
-	} else if r, ok := v.State.RoleByID(id); ok {
-		p.Principal = authz.Principal{Type: authz.Role, ARN: r.ARN(), Account: string(r.Account), ID: string(r.ID), Name: r.Name, Tags: tags(r.Tags)}
-		layers = v.layers(authz.SourceRole, r.Name, r.Attached, r.Inline, r.Boundary)
-	} else {
-		account := identity.AccountID(id)
-		p.Principal = authz.Principal{Type: authz.Root, ARN: identity.RootARN(account), Account: string(account), ID: string(id)}
-	}
-	p.Prepared = authz.Prepare(layers)
+func (v *View) role(r *identity.Role) *Principal {
+	return v.principal(v.layers(authz.SourceRole, r.Name, r.Attached, r.Inline, r.Boundary), authz.Principal{
+		Type: authz.Role, ARN: r.ARN(), Account: string(r.Account), ID: string(r.ID), Name: r.Name, Tags: tags(r.Tags),
+	})
+}
+
+func (v *View) root(a *identity.Account) *Principal {
+	return v.principal(authz.Layers{}, authz.Principal{
+		Type: authz.Root, ARN: identity.RootARN(a.ID), Account: string(a.ID), ID: string(a.ID),
+	})
+}
+
+func (v *View) principal(layers authz.Layers, is authz.Principal) *Principal {
+	p := &Principal{Principal: is, Prepared: authz.Prepare(layers), changed: v.State.PermissionsChanged(identity.ID(is.ID))}
+	p.through.Store(uint64(v.Head.Position))
 	return p
 }
 
@@ -215,9 +243,10 @@ type groupSet struct {
 	changed event.Position
 }
 
-// Limits of what is kept compiled. A cache that is full starts anew.
+// Limits of what is kept compiled. A cache that is full starts anew; principals
+// replace each other.
 const (
-	maxPrincipals = 1 << 17
+	maxPrincipals = 1 << 17 // by ARN, and as many by identifier
 	maxGroups     = 1 << 14
 	maxDocuments  = 1 << 16
 )
@@ -225,14 +254,14 @@ const (
 // engine keeps what is costly to make from a view. What it keeps is named by
 // position or content, so that it is right for every view of one history.
 type engine struct {
-	principals cache[identity.ID, *Principal]
-	groups     cache[identity.ID, groupSet]
-	documents  cache[string, *policy.Policy]
+	byARN, byID slots
+	groups      cache[identity.ID, groupSet]
+	documents   cache[string, *policy.Policy]
 }
 
 func newEngine() *engine {
-	e := &engine{}
-	e.principals.limit, e.groups.limit, e.documents.limit = maxPrincipals, maxGroups, maxDocuments
+	e := &engine{byARN: newSlots(), byID: newSlots()}
+	e.groups.limit, e.documents.limit = maxGroups, maxDocuments
 	return e
 }
 
@@ -253,6 +282,30 @@ func (e *engine) compile(text string) *policy.Policy {
 	p := policy.Compile(doc)
 	e.documents.put(text, p)
 	return p
+}
+
+// slots keep principals, each where the hash of its ARN or identifier says, in the
+// place of whoever was there. With more principals than slots a look-up that finds
+// nothing costs one cache miss, and nothing is ever cleared.
+type slots struct {
+	seed maphash.Seed
+	at   []atomic.Pointer[Principal]
+}
+
+func newSlots() slots {
+	return slots{maphash.MakeSeed(), make([]atomic.Pointer[Principal], maxPrincipals)}
+}
+
+func (s *slots) slot(key string) *atomic.Pointer[Principal] {
+	return &s.at[maphash.String(s.seed, key)%maxPrincipals]
+}
+
+// keep puts p into a slot where old was found, unless that is the same principal as
+// of a later position.
+func keep(slot *atomic.Pointer[Principal], old, p *Principal) {
+	if old == nil || old.ID != p.ID || old.changed < p.changed {
+		slot.CompareAndSwap(old, p) // who was quicker is as good
+	}
 }
 
 // cache is a bounded map that many read at once. When it is full it is emptied,

@@ -78,7 +78,7 @@ func TestPrincipalFields(t *testing.T) {
 	if p := alice.Principal; p.Type != authz.User || p.Name != "alice" || p.Account != string(account) || len(p.Tags) != 1 || p.Tags[0] != (authz.Tag{Key: "team", Value: "blue"}) {
 		t.Errorf("alice is %+v", p)
 	}
-	if again, err := v.Principal(identity.ID(alice.ID)); err != nil || again != alice {
+	if again, err := v.Principal(identity.ID(alice.ID)); err != nil || again.ARN != alice.ARN {
 		t.Errorf("by her identifier: %v, %v", again, err)
 	}
 	session, err := v.PrincipalByARN("arn:aws:sts::123456789012:assumed-role/worker/s1")

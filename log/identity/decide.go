@@ -78,14 +78,14 @@ func (s *State) contain(by Authority) *Refusal {
 // policies attached to it or them, its boundary. The root of an account is
 // named by the account's number. It is zero for a principal that does not exist.
 func (s *State) PermissionsChanged(principal ID) Position {
-	if a, ok := s.accounts.get(AccountID(principal)); ok {
-		return a.Changed
-	}
-	if r, ok := s.roles.get(principal); ok {
-		return s.latestChange(r.Changed, r.Attached, r.Boundary)
-	}
 	u, ok := s.users.get(principal)
 	if !ok {
+		if r, ok := s.roles.get(principal); ok {
+			return s.latestChange(r.Changed, r.Attached, r.Boundary)
+		}
+		if a, ok := s.accounts.get(AccountID(principal)); ok {
+			return a.Changed
+		}
 		return 0
 	}
 	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)
