@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,7 @@ type Node struct {
 	registry   *prometheus.Registry
 	finder     *leaderFinder
 	seal       *seal.Key
+	scrubbed   atomic.Pointer[scrubbed] // the latest pass; nil before the first
 
 	part     part
 	server   *http.Server

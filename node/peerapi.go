@@ -346,7 +346,7 @@ func (w *writer) checks() []api.Check {
 		raft.Err = errors.New("the cluster has not begun")
 	}
 	state := api.Check{Name: "projection", Detail: fmt.Sprintf("position %d", w.node.projection.Head().Position)}
-	digest := api.Check{Name: "digest", Detail: a.State.Digest().String()}
+	digest := api.Check{Name: "digest", Detail: w.node.digestDetail(a.State)}
 	if err := w.alarm.Load(); err != nil {
 		digest.Err = *err
 	}

@@ -49,6 +49,7 @@ type renewing struct {
 	lease    *propagation.Lease
 	reported event.Position // by the latest renewal; of run's goroutine
 	again    bool           // renew at once; of run's goroutine
+	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
 	entered  string         // incarnation in whose roster this process was; of run's goroutine
 	// standing is the leader's latest word on this reader's place in the roster:
@@ -88,9 +89,13 @@ func (r *renewing) stepBack(incarnation string, replace func()) {
 	replace()
 }
 
-// quarantine stops the reader from answering.
+// quarantine stops the reader from answering, and tells the leader.
 func (r *renewing) quarantine(why propagation.Kind) {
 	r.change(func(l *propagation.Lease) { l.Quarantine(why) })
+	select {
+	case r.news <- struct{}{}:
+	default: // it is about to renew
+	}
 }
 
 // run renews until ctx ends.
@@ -100,20 +105,16 @@ func (r *renewing) run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		wait, again := r.lease.Next(r.clocks(), mathrand.Float64())
+		wait := r.lease.Next(r.clocks(), mathrand.Float64())
+		sound := r.lease.Snapshot().Quarantined() == ""
 		r.mu.Unlock()
-		if !again {
-			wait = propagation.RetryEvery // until somebody steps back
-		}
 		if r.again {
 			wait, r.again = 0, false
 		}
-		if !r.rest(ctx, wait, again) {
+		if !r.rest(ctx, wait, sound) {
 			return
 		}
-		if again {
-			r.once(ctx)
-		}
+		r.once(ctx)
 	}
 }
 
@@ -132,6 +133,7 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 	select {
 	case <-timer.C:
 	case <-applied:
+	case <-r.news:
 	case <-ctx.Done():
 		return false
 	}
@@ -141,17 +143,10 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 // once sends one renewal and takes in the answer.
 func (r *renewing) once(ctx context.Context) {
 	var q propagation.Renewal
-	sound := true
 	r.change(func(l *propagation.Lease) {
-		if sound = l.Snapshot().Quarantined() == ""; !sound {
-			return // since the wait for this renewal began
-		}
 		v := r.projection.View() // under the lock: the state does not step back meanwhile
 		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
-	if !sound {
-		return
-	}
 	r.reported = q.Position
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
@@ -171,6 +166,9 @@ func (r *renewing) once(ctx context.Context) {
 	case propagation.KindUnregistered:
 		r.enter(ctx, q.Incarnation)
 	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
+		if q.Fault != "" {
+			return // as it knew
+		}
 		r.logger.Error("this replica is quarantined and answers nothing", "kind", a.Kind, "reason", a.Reason)
 	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -61,11 +62,18 @@ func (a *answers) count() int {
 	return len(a.renewals)
 }
 
+// last is the latest renewal.
+func (a *answers) last() propagation.Renewal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.renewals[len(a.renewals)-1]
+}
+
 func newRenewing(a *answers) (*renewing, sink) {
 	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
-	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, expect: func(event.Position) {}, heard: func(uint64) {},
+	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, heard: func(uint64) {},
 		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	return r, sink{p, r}
@@ -122,20 +130,24 @@ func TestRenewing(t *testing.T) {
 		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
 			t.Errorf("not leased again: %v", err)
 		}
-		// a state that is not the cluster's: it answers and renews nothing
+		// a state that is not the cluster's: it answers nothing, says so at once and
+		// then again, and no grant changes that
 		wrong := &event.Batch{Position: 4, Cluster: "c", Incarnation: "i"}
 		if err := s.Apply([]*event.Batch{wrong}); err == nil {
 			t.Error("a wrong digest was taken")
 		}
-		if r.snapshot.Load().Quarantined() != propagation.KindDiverged {
-			t.Error("not quarantined")
-		}
 		synctest.Wait()
-		before := a.count()
+		told := a.last()
+		if r.snapshot.Load().Quarantined() != propagation.KindDiverged || told.Fault != propagation.KindDiverged {
+			t.Errorf("not quarantined, or not told: %+v", told)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if a.count() != before {
-			t.Error("a quarantined reader renews")
+		if last := a.last(); last.Fault != propagation.KindDiverged || last.Seq == told.Seq {
+			t.Errorf("the leader is not told again: %+v", last)
+		}
+		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeAny}); !errors.Is(err, propagation.ErrQuarantined) {
+			t.Errorf("it answers: %v", err)
 		}
 		a.mu.Lock()
 		a.incarnation = "another"

@@ -56,7 +56,7 @@ func (n *Node) startReplica() (*replica, error) {
 	process := nonce()
 	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
 	r := &replica{node: n, renewing: &renewing{
-		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease,
+		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1),
 		register: func(ctx context.Context, incarnation string) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
 		},
@@ -88,7 +88,11 @@ func (n *Node) startReplica() (*replica, error) {
 	n.wg.Go(func() { r.renewing.run(n.ctx) })
 	n.wg.Go(func() { answering.run(n.ctx) })
 	n.wg.Go(func() {
-		n.scrub(func() { r.renewing.quarantine(propagation.KindDiverged) })
+		n.scrub(params.Lease(me.Class), func() {
+			if r.renewing.snapshot.Load().Quarantined() == "" {
+				r.renewing.quarantine(propagation.KindDiverged)
+			}
+		})
 	})
 	return r, nil
 }
@@ -121,34 +125,6 @@ func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
 		cfg.TLS = n.tls.config(peer{role: RoleWriter})
 	}
 	return replication.Dial(cfg)
-}
-
-// Pauses between two recounts of the state: long enough that they take a
-// twentieth of one processor at most.
-const (
-	scrubPause = 2 * time.Second
-	scrubShare = 20
-)
-
-// scrub computes the state's digest from the records, again and again, and calls
-// alarm if it is not the one that was kept: memory changed under our feet.
-func (n *Node) scrub(alarm func()) {
-	pause := scrubPause
-	for {
-		select {
-		case <-time.After(pause):
-		case <-n.ctx.Done():
-			return
-		}
-		begun := time.Now()
-		v := n.projection.View()
-		if v.State.Recount() != v.State.Digest() {
-			n.logger.Error("the state in memory is not what was put there; the node quarantines itself", "position", v.Head.Position)
-			alarm()
-			return
-		}
-		pause = max(scrubPause, scrubShare*time.Since(begun))
-	}
 }
 
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
@@ -219,7 +195,7 @@ func (r *replica) checks() []api.Check {
 	if bound, ok := snapshot.StalenessBound(now, v.Head.Position); ok {
 		staleness.Detail = fmt.Sprintf("at most %v", bound.Round(time.Millisecond))
 	}
-	digest := api.Check{Name: "digest", Detail: v.State.Digest().String()}
+	digest := api.Check{Name: "digest", Detail: r.node.digestDetail(v.State)}
 	if why := snapshot.Quarantined(); why != "" {
 		digest.Err = fmt.Errorf("quarantined: %s", why)
 	} else if err := r.node.projection.Err(); err != nil {

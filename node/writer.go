@@ -74,14 +74,30 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
-	n.wg.Go(func() {
-		n.scrub(func() {
-			err := fmt.Errorf("%w: a record in memory changed", log.ErrDiverged)
-			w.alarm.Store(&err)
-			n.fail(err)
-		})
-	})
+	n.wg.Go(func() { n.scrub(propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
+}
+
+// unsound is called when a record in memory is not what was put there. The writer
+// answers nothing from then on, and ends: its log and its snapshots on disk are
+// checked by hashes of their own when it starts again.
+func (w *writer) unsound() {
+	err := fmt.Errorf("%w: a record in memory changed", log.ErrDiverged)
+	if w.alarm.CompareAndSwap(nil, &err) {
+		w.node.fail(err)
+	}
+}
+
+// fresh is nothing: a writer has no lease. Its reads are strict, or at a token, or
+// say that nobody knows how old they are. One that is not sound gives none.
+func (w *writer) fresh() propagation.Freshness {
+	var s *propagation.Snapshot
+	if w.alarm.Load() != nil {
+		l := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{}, "")
+		l.Quarantine(propagation.KindDiverged)
+		s = l.Snapshot()
+	}
+	return s.Check(w.node.clocks())
 }
 
 // startBroker starts the embedded NATS server, unless an outside one is used, and
@@ -269,9 +285,7 @@ func (w *writer) edge() api.Node {
 		Leads:      func() bool { return w.leading.Load() != nil },
 		Propose:    w.proposeFor,
 		StrictHead: w.strictHead,
-		// A writer has no lease: its reads are strict, or at a token, or say that
-		// nobody knows how old they are.
-		Fresh:      func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(w.node.clocks()) },
+		Fresh:      w.fresh,
 		Everywhere: w.everywhere,
 		SignHead:   w.signHead,
 		Chain:      w.chain,

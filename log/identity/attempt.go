@@ -71,7 +71,7 @@ type Attempt struct {
 }
 
 // A key is a hash already: its first bytes serve as its handle.
-func (k *Key) handle() handle { return handle(binary.BigEndian.Uint64(k[:8])) }
+func (k *Key) handle() handle { return handle(binary.BigEndian.Uint64(k[:8]) >> (64 - handleBits)) }
 
 func (a *Attempt) handle() handle { return a.Key.handle() }
 

@@ -63,7 +63,7 @@ func TestAttemptsAreForgottenInTime(t *testing.T) {
 			t.Fatalf("%d attempts are left, not %d", got, left)
 		}
 	}
-	if s.attempts.byKey.sum != (Digest{}) {
+	if s.attempts.byKey.sum() != (Digest{}) {
 		t.Error("the digest remembers what was forgotten")
 	}
 }

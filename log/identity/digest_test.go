@@ -104,3 +104,38 @@ func TestRecountNoticesAlteredMemory(t *testing.T) {
 		t.Error("not noticed")
 	}
 }
+
+// Each record is in one part, and each part notices its own.
+func TestCheckPart(t *testing.T) {
+	const users = 500
+	c := newCrowd(4)
+	s := c.state()
+	for range users {
+		s.fold(c.user())
+	}
+	total := 0
+	for part := range Parts {
+		records, sound := s.CheckPart(part)
+		if !sound || records == 0 {
+			t.Errorf("part %d: %d records, sound %v", part, records, sound)
+		}
+		total += records
+	}
+	if want := users + crowdGroups + 1; total != want {
+		t.Errorf("%d records in all parts, not %d", total, want)
+	}
+	s.users.rows.Scan(func(h handle, u *User) bool {
+		was := u.Changed
+		u.Changed++
+		for part := range Parts {
+			if _, sound := s.CheckPart(part); sound == (part == h.part()) {
+				t.Errorf("part %d is sound: %v; the altered record is in part %d", part, sound, h.part())
+			}
+		}
+		u.Changed = was
+		return !t.Failed() && u.Changed%97 != 0
+	})
+	if s.Recount() != s.Digest() {
+		t.Error("put right, it is still not sound")
+	}
+}

@@ -227,7 +227,7 @@ func fill[V any](l *Loader, m *btree.Map[handle, V], from *rows[V]) {
 
 func fillTable[K ~string, R record](l *Loader, t *table[K, R], from *rows[R]) {
 	for _, r := range *from {
-		t.sum.add(hashRecord(r.value))
+		t.sums[r.key.part()].add(hashRecord(r.value))
 	}
 	fill(l, &t.rows, from)
 }

@@ -34,10 +34,29 @@ type record interface {
 	appendDigest(b []byte) []byte
 }
 
-// table is a persistent map of records by key that keeps its own digest.
+// Parts is into how many parts the records of a state are divided, by their
+// handles. Each part has a digest of its own, so that a state can be checked a
+// part at a time, and a part that is found altered is found at once.
+const (
+	Parts    = 1 << partBits
+	partBits = 3
+)
+
+// part is the one that records of that handle belong to.
+func (h handle) part() int { return int(h >> (handleBits - partBits)) }
+
+// table is a persistent map of records by key that keeps its own digests.
 type table[K ~string, R record] struct {
 	rows btree.Map[handle, R]
-	sum  Digest
+	sums [Parts]Digest
+}
+
+// sum is the digest of all records.
+func (t *table[K, R]) sum() (d Digest) {
+	for _, part := range t.sums {
+		d.add(part)
+	}
+	return d
 }
 
 func (t *table[K, R]) get(key K) (R, bool) {
@@ -50,31 +69,45 @@ func (t *table[K, R]) get(key K) (R, bool) {
 }
 
 func (t *table[K, R]) put(r R) {
+	sum := &t.sums[r.handle().part()]
 	old, replaced := t.rows.Set(r.handle(), r)
 	if replaced {
-		t.sum.sub(hashRecord(old))
+		sum.sub(hashRecord(old))
 	}
-	t.sum.add(hashRecord(r))
+	sum.add(hashRecord(r))
 }
 
 func (t *table[K, R]) delete(r R) {
 	if old, ok := t.rows.Delete(r.handle()); ok {
-		t.sum.sub(hashRecord(old))
+		t.sums[r.handle().part()].sub(hashRecord(old))
 	}
 }
 
 // snapshot is a copy that later changes to t do not reach. Only t's owner may call it.
 func (t *table[K, R]) snapshot() table[K, R] {
-	return table[K, R]{rows: *t.rows.Copy(), sum: t.sum}
+	return table[K, R]{rows: *t.rows.Copy(), sums: t.sums}
 }
 
-// recount computes the digest from the records.
-func (t *table[K, R]) recount() (d Digest) {
-	t.rows.Scan(func(_ handle, r R) bool {
-		d.add(hashRecord(r))
+// recount computes the digest of one part from its records.
+func (t *table[K, R]) recount(part int, c *count) {
+	t.rows.Ascend(handle(part)<<(handleBits-partBits), func(h handle, r R) bool {
+		if h.part() != part {
+			return false
+		}
+		c.buf = r.appendDigest(c.buf[:0])
+		c.sum.add(hash(c.buf))
+		c.records++
 		return true
 	})
-	return d
+	c.kept.add(t.sums[part])
+}
+
+// count is what a recount has found.
+type count struct {
+	sum     Digest // of the records
+	kept    Digest // that was kept up to date as they changed
+	records int
+	buf     []byte // scratch memory: most of a recount's time would go into the collector
 }
 
 // edge relates one entity to another: group to member, policy to holder.

@@ -63,7 +63,9 @@
 //  2. When Next has passed, or earlier when there is news to tell: read the clocks,
 //     then Renew with what queries see now, then publish, then send.
 //  3. For each answer: read the clocks, Receive, publish. After FORK, DIVERGED and
-//     WRONG_INCARNATION nothing is answered until the state was built anew.
+//     WRONG_INCARNATION nothing is answered until the state was built anew, and
+//     renewals only tell the leader so. A driver that finds itself that its state
+//     is not sound calls Quarantine.
 //  4. Before the state steps back, for a rebuild or a bootstrap: StepBack, or Rejoin
 //     where the incarnation is another; then publish; then change the state.
 //

@@ -101,7 +101,7 @@ func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
 	return Renewal{
 		Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation,
 		Nonce: l.nonce, Session: l.session, Seq: l.seq,
-		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level,
+		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level, Fault: l.snapshot.fault,
 	}
 }
 
@@ -139,7 +139,10 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	l.pending, l.pause = nil, pauseRetry
 	switch a.Kind {
 	case KindFork, KindDiverged, KindWrongIncarnation:
-		l.Quarantine(a.Kind)
+		if l.snapshot.fault == "" {
+			l.Quarantine(a.Kind)
+		}
+		l.pause = pausePeriod
 		return true
 	case KindOpen:
 		l.session, l.pause = a.Session, pauseNone
@@ -160,7 +163,7 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 
 // take makes a granted lease the one in force.
 func (l *Lease) take(now Clocks, asked sentRenewal, a Answer) {
-	if a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position && l.broken.keeps(ruleFloorCheck|ruleJoiner) {
+	if l.snapshot.fault != "" || a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position && l.broken.keeps(ruleFloorCheck|ruleJoiner) {
 		return // no such grant can have been made to this life
 	}
 	anchor := asked.anchor
@@ -211,19 +214,17 @@ func (l *Lease) Rejoin(incarnation, nonce string) {
 }
 
 // Quarantine drops the lease: the reader found, or was told, that it is not sound.
-// It answers nothing and renews nothing until it was built anew, see StepBack.
+// It answers nothing and gets no lease until it was built anew, see StepBack. Its
+// renewals say so, or whoever leads would only see that it is silent.
 func (l *Lease) Quarantine(why Kind) {
-	l.session, l.pending = Session{}, nil
+	l.session, l.pending, l.pause = Session{}, nil, pauseNone
 	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })
 }
 
 // Next is how long to wait until the next Renew, which may be called earlier, for
 // instance when someone waits for a position that was just applied. jitter is
-// random, from 0 up to 1, drawn anew for each renewal. False: not before StepBack.
-func (l *Lease) Next(now Clocks, jitter float64) (time.Duration, bool) {
-	if l.snapshot.fault != "" {
-		return 0, false
-	}
+// random, from 0 up to 1, drawn anew for each renewal.
+func (l *Lease) Next(now Clocks, jitter float64) time.Duration {
 	var wait time.Duration
 	switch l.pause {
 	case pauseRetry:
@@ -232,5 +233,5 @@ func (l *Lease) Next(now Clocks, jitter float64) (time.Duration, bool) {
 		period := l.params.Lease(l.reader.Class) / RenewalsPerLease
 		wait = period - time.Duration(min(max(jitter, 0), 1)*float64(period)/RenewalsPerLease)
 	}
-	return max(0, wait-max(0, now.since(l.sent))), true
+	return max(0, wait-max(0, now.since(l.sent)))
 }

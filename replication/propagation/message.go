@@ -31,6 +31,9 @@ type Renewal struct {
 	State event.Hash `json:"state"`
 	// Level is the highest feature level that the reader supports.
 	Level uint32 `json:"level"`
+	// Fault is why the reader is quarantined; empty: it is not. A quarantined reader
+	// asks for nothing, it lets the leader know.
+	Fault Kind `json:"fault,omitempty"`
 }
 
 // Read asks for the head of the log at some moment after the request was sent.

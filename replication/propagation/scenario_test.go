@@ -117,7 +117,7 @@ func (st *stage) run(words []string) []string {
 		"write": st.write, "register": st.roster, "drain": st.roster, "remove": st.roster,
 		"lead": st.lead, "begin": st.begin, "end": st.end, "tick": st.tick, "deliver": st.deliver, "lose": st.deliver,
 		"everywhere": st.everywhere, "members": st.members, "observe": st.observe, "close": st.end,
-		"start": st.start, "renew": st.renew, "read": st.read, "apply": st.apply, "spoil": st.spoil, "stepback": st.stepBack,
+		"start": st.start, "renew": st.renew, "read": st.read, "apply": st.apply, "spoil": st.spoil, "quarantine": st.quarantine, "stepback": st.stepBack,
 		"check": st.check, "answer": st.answer, "query": st.query, "next": st.next,
 		"advance": st.advance, "jump": st.jump, "sleep": st.advance,
 	}
@@ -388,6 +388,14 @@ func (st *stage) spoil(name string, a args) []string {
 	return nil
 }
 
+// quarantine lets a reader find that its own state is not sound.
+func (st *stage) quarantine(name string, _ args) []string {
+	r := st.readers[name]
+	r.Quarantine(KindDiverged)
+	r.published = r.Snapshot()
+	return nil
+}
+
 func (st *stage) stepBack(name string, a args) []string {
 	st.nonces++
 	r := st.readers[name]
@@ -428,7 +436,7 @@ func (st *stage) next(name string, a args) []string {
 	var ok bool
 	if r := st.readers[name]; r != nil {
 		jitter, _ := strconv.ParseFloat(a["jitter"], 64)
-		d, ok = r.Next(st.clocks(name), jitter)
+		d, ok = r.Next(st.clocks(name), jitter), true
 	} else {
 		d, ok = st.leaders[name].NextTick(st.clocks(name))
 	}

@@ -99,10 +99,7 @@ func (s *simulation) follow(r *simReader) {
 func (s *simulation) planRenewal(r *simReader) {
 	r.renewal++
 	plan := r.renewal
-	d, ok := r.lease.Next(s.clocks(r.host), s.rng.Float64())
-	if !ok {
-		return
-	}
+	d := r.lease.Next(s.clocks(r.host), s.rng.Float64())
 	s.after(d, r.host, func() {
 		if plan != r.renewal || !r.up {
 			return

@@ -94,7 +94,7 @@ func (t *Tracker) open(m *member, q *request) Answer {
 }
 
 // judge quarantines the session of a reader whose history is not the committed
-// one. As q arrived before the fence, whatever it rightly holds is in the log.
+// one, or that says itself that it is not sound. As q arrived before the fence, whatever it rightly holds is in the log.
 // False says that the log is no longer kept so far back.
 func (t *Tracker) judge(m *member, q *request, history func(event.Position) (Record, bool)) (kept bool) {
 	if m.fault != "" {
@@ -118,6 +118,8 @@ func (t *Tracker) judge(m *member, q *request, history func(event.Position) (Rec
 		m.fault, m.reason = KindFork, differs("hash", q.Position, q.Hash, want.Hash)
 	case want.State != event.Hash{} && q.State != event.Hash{} && want.State != q.State:
 		m.fault, m.reason = KindDiverged, differs("state", q.Position, q.State, want.State)
+	case q.Fault != "":
+		m.fault, m.reason = KindDiverged, fmt.Sprintf("The reader says that it is quarantined (%.32s); its log says why.", q.Fault)
 	}
 	if m.fault != "" {
 		m.acked = 0 // what it acknowledged may be of another history as well
