@@ -14,11 +14,11 @@ func clockFaults() []*fault {
 	return []*fault{
 		{name: "wall-clock-forward-replica", about: "a replica's wall clock jumps forward, by seconds to hours", on: onClockedReplica, min: 3 * s, max: 20 * s, run: jump(1)},
 		{name: "wall-clock-backward-replica", about: "a replica's wall clock jumps backward", on: onClockedReplica, min: 3 * s, max: 20 * s, run: jump(-1)},
-		{name: "drift-replica", about: "a replica's clocks run 1 % fast or slow", on: onClockedReplica, min: 15 * s, max: 40 * s, run: drift},
+		{name: "drift-replica", about: "a replica's clocks run 1 % fast or slow", on: onClockedReplica, min: 12 * s, max: 22 * s, run: drift},
 		{name: "slow-and-silent-replica", about: "a replica whose clocks run 1 % slow is cut off past its lease", on: onClockedReplica, needs: needsIsolation, min: 12 * s, max: 20 * s, run: slowAndSilent},
 		{name: "wall-clock-forward-leader", about: "the leader's wall clock jumps forward", on: onClockedWriter, min: 3 * s, max: 15 * s, run: leading(jump(1))},
 		{name: "wall-clock-backward-leader", about: "the leader's wall clock jumps backward", on: onClockedWriter, min: 3 * s, max: 15 * s, run: leading(jump(-1))},
-		{name: "drift-leader", about: "the leader's clocks run 1 % fast or slow", on: onClockedWriter, min: 15 * s, max: 40 * s, run: leading(drift)},
+		{name: "drift-leader", about: "the leader's clocks run 1 % fast or slow", on: onClockedWriter, min: 12 * s, max: 22 * s, run: leading(drift)},
 	}
 }
 

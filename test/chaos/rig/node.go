@@ -43,7 +43,6 @@ type member struct {
 	life    int           // counts processes
 	prepend []string      // words before the binary, of the next start
 	excused string        // why the process may end by itself; empty: it may not
-	wants   bool          // it should be running
 	last    string        // the last word of the process that ended
 	answers atomic.Uint64 // to questions
 }
@@ -52,6 +51,7 @@ type member struct {
 type process struct {
 	pid   int
 	life  int
+	asked atomic.Bool   // to end
 	ended chan struct{} // closed when it has ended, with err set
 	err   error
 }
@@ -129,7 +129,6 @@ func (m *member) setClock(c clock) error {
 func (m *member) start() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.wants = true
 	if m.proc != nil && !m.proc.over() {
 		return nil
 	}
@@ -167,7 +166,7 @@ func (p *process) over() bool {
 // gone judges the end of a process.
 func (m *member) gone(p *process) {
 	m.mu.Lock()
-	expected := !m.wants || m.excused != ""
+	expected := p.asked.Load() || m.excused != ""
 	m.last = lastWord(m.logFile)
 	last := m.last
 	m.mu.Unlock()
@@ -258,12 +257,12 @@ func (m *member) signal(s syscall.Signal) error {
 // kill ends the process at once.
 func (m *member) kill() error {
 	m.mu.Lock()
-	m.wants = false
 	p := m.proc
 	m.mu.Unlock()
 	if p == nil {
 		return nil
 	}
+	p.asked.Store(true)
 	if err := m.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
@@ -275,12 +274,12 @@ func (m *member) kill() error {
 // that is not zero.
 func (m *member) stop(ctx context.Context) error {
 	m.mu.Lock()
-	m.wants = false
 	p, excused := m.proc, m.excused
 	m.mu.Unlock()
 	if p == nil || p.over() {
 		return nil
 	}
+	p.asked.Store(true)
 	if err := m.signal(syscall.SIGTERM); err != nil {
 		return err
 	}

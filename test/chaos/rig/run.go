@@ -65,7 +65,7 @@ func allFaults() []*fault {
 	for _, f := range network {
 		f.needs = needsIsolation
 	}
-	return slices.Concat(processFaults(), network, diskFaults(), clockFaults())
+	return slices.Concat(processFaults(), network, diskFaults(), clockFaults(), rosterFaults())
 }
 
 // Run runs the cluster, hurts it for as long as it is told, and returns what it saw.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,42 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	out := r.Clone(r.Context())
 	out.Host = r.URL.Host
 	out.URL.Host = m.addr + ":" + strconv.Itoa(portAPI)
-	return b.inner.RoundTrip(out)
+	t, traced := r.Context().Value(trailKey{}).(*trail)
+	if !traced {
+		return b.inner.RoundTrip(out)
+	}
+	begun := t.judge.now()
+	answer, err := b.inner.RoundTrip(out)
+	told := ""
+	if err != nil {
+		told = err.Error()
+	} else {
+		told = answer.Status + " " + answer.Header.Get("X-Amzn-RequestId")
+	}
+	t.add(fmt.Sprintf("%s at %.3fs to %.3fs: %s", m.name, begun.Seconds(), t.judge.now().Seconds(), told))
+	return answer, err
+}
+
+// trail is what became of each attempt at one write.
+type trail struct {
+	judge *judge
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+type trailKey struct{}
+
+func (t *trail) add(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lines = append(t.lines, line)
+}
+
+// String is one line for each attempt.
+func (t *trail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return "\n            " + strings.Join(t.lines, "\n            ")
 }
 
 // sdk returns an IAM client of the whole cluster, with retries as an application
@@ -104,6 +140,8 @@ type write struct {
 	sent, got time.Duration
 	outcome   string
 	code      string // of a refusal
+	message   string // likewise
+	trail     *trail
 	position  event.Position
 	fresh     bool // it surely changed something, if it was done
 }
@@ -210,8 +248,9 @@ func rest(ctx context.Context, rng *rand.Rand, mean time.Duration) bool {
 func (w *workload) do(ctx context.Context, r write, call func(ctx context.Context) (middleware.Metadata, error)) write {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()
+	r.trail = &trail{judge: w.judge}
 	r.sent = w.judge.now()
-	meta, err := call(ctx)
+	meta, err := call(context.WithValue(ctx, trailKey{}, r.trail))
 	r.got = w.judge.now()
 	var refused smithy.APIError
 	var answered *smithyhttp.ResponseError
@@ -220,13 +259,17 @@ func (w *workload) do(ctx context.Context, r write, call func(ctx context.Contex
 		r.outcome = outcomeDone
 		w.acknowledged(&r, meta)
 	case errors.As(err, &refused) && errors.As(err, &answered) && answered.HTTPStatusCode() < 500:
-		r.outcome, r.code = outcomeRefused, refused.ErrorCode()
+		r.outcome, r.code, r.message = outcomeRefused, refused.ErrorCode(), refused.ErrorMessage()
 	default:
 		r.outcome, r.code = outcomeUnknown, err.Error()
 	}
+	kept := r
+	if r.outcome == outcomeDone {
+		kept.trail = nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.writes = append(w.writes, r)
+	w.writes = append(w.writes, kept)
 	return r
 }
 
@@ -300,8 +343,8 @@ func (w *workload) expect(r write) {
 		return
 	}
 	if r.fresh {
-		w.judge.violate("I15 a refusal that the history rules out", "%s of %s, sent at %.3fs, is refused at %.3fs with %s",
-			r.action, r.subject, r.sent.Seconds(), r.got.Seconds(), r.code)
+		w.judge.violate("I15 a refusal that the history rules out", "%s of %s, sent at %.3fs, is refused at %.3fs with %s: %s%s",
+			r.action, r.subject, r.sent.Seconds(), r.got.Seconds(), r.code, r.message, r.trail)
 	}
 }
 
