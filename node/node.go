@@ -188,6 +188,7 @@ func (n *Node) serveAPI() error {
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
 	}
+	n.server.RegisterOnShutdown(handler.EndStreams) // they would not end by themselves
 	n.wg.Go(func() {
 		if err := n.server.Serve(serve); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve clients: %w", err))

@@ -22,6 +22,7 @@ type replica struct {
 	link     *replication.Link // nil where there is no NATS
 	follower *replication.Follower
 	renewing *renewing
+	recent   *changes
 	api      atomic.Pointer[api.Server] // decides what the leader asks; nil until it serves
 	ended    atomic.Pointer[error]      // why the follower ended, if it did
 }
@@ -30,17 +31,22 @@ type replica struct {
 type sink struct {
 	*projection.Projection
 	renewing *renewing
+	recent   *changes
 }
 
 // Restore replaces the state; what was promised on the strength of the old one is
 // withdrawn first.
 func (s sink) Restore(state *identity.State, head event.Head) {
+	s.recent.forget()
 	s.renewing.stepBack(state.Cluster().Incarnation, func() { s.Projection.Restore(state, head) })
 }
 
 // Apply folds batches, and quarantines the reader if they lead to another state
 // than the cluster's.
 func (s sink) Apply(batches []*event.Batch) error {
+	for _, b := range batches { // before watchers are woken
+		s.recent.add(api.ChangeOf(b))
+	}
 	err := s.Projection.Apply(batches)
 	if errors.Is(err, projection.ErrDiverged) {
 		s.renewing.quarantine(propagation.KindDiverged)
@@ -55,7 +61,7 @@ func (n *Node) startReplica() (*replica, error) {
 	params := propagation.DefaultParams()
 	process := nonce()
 	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
-	r := &replica{node: n, renewing: &renewing{
+	r := &replica{node: n, recent: newChanges(), renewing: &renewing{
 		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1),
 		register: func(ctx context.Context, incarnation string) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
@@ -68,7 +74,7 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing}, Source: n.source(), Link: link,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link,
 		Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	answering := &answering{
@@ -149,6 +155,7 @@ func (r *replica) edge() api.Node {
 		Leads:      func() bool { return false },
 		StrictHead: r.renewing.strictHead,
 		Fresh:      r.renewing.fresh,
+		Changes:    r.changes,
 		Status:     r.status,
 		Checks:     r.checks,
 	}

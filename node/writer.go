@@ -34,6 +34,8 @@ type writer struct {
 	broker *broker.Broker    // nil where NATS runs outside, or not at all
 	link   *replication.Link // of the publisher; nil without NATS
 
+	recent *changes // that watchers asked for
+
 	// leading is this writer's leadership; nil while it does not lead.
 	leading atomic.Pointer[tracking]
 	roster  struct {
@@ -45,7 +47,7 @@ type writer struct {
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
-	w := &writer{node: n, me: me}
+	w := &writer{node: n, me: me, recent: newChanges()}
 	defer func() {
 		if err != nil {
 			n.cancel()
@@ -287,6 +289,7 @@ func (w *writer) edge() api.Node {
 		StrictHead: w.strictHead,
 		Fresh:      w.fresh,
 		Everywhere: w.everywhere,
+		Changes:    w.changes,
 		SignHead:   w.signHead,
 		Chain:      w.chain,
 		Status:     w.status,

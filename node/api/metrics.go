@@ -14,6 +14,7 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
+	watchers  prometheus.Gauge
 }
 
 // NewMetrics registers the edge's metrics with a node's registry.
@@ -30,7 +31,8 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 			Help: "Authorization decisions answered, by decision and freshness.",
 		}, []string{"decision", "freshness"}),
 	}
-	registry.MustRegister(m.requests, m.decisions)
+	m.watchers = prometheus.NewGauge(prometheus.GaugeOpts{Name: "writ_watchers", Help: "Streams of events that are being served."})
+	registry.MustRegister(m.requests, m.decisions, m.watchers)
 	return m
 }
 

@@ -22,6 +22,7 @@ const (
 	actionAuthorize      = "writ:Authorize"
 	actionGetPropagation = "writ:GetPropagation"
 	actionGetCluster     = "writ:GetCluster"
+	actionWatch          = "writ:Watch"
 	actionDrainReplica   = "writ:DrainReplica"
 	actionResumeReplica  = "writ:ResumeReplica"
 	actionRemoveReplica  = "writ:RemoveReplica"

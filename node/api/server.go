@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -102,6 +103,9 @@ type Node struct {
 	// Chain returns the heads of the batches behind a position, in order: at most
 	// limit, and no more than an answer may hold. A replica has none: it is nil.
 	Chain func(after event.Position, limit int) ([][]byte, error)
+	// Changes returns the changes from a position on, in order, at most count of them;
+	// they exist. A *GapError says that the first ones are not kept here.
+	Changes func(from event.Position, count int) ([]Change, error)
 	// Status describes the cluster as this node knows it; the leader knows most.
 	Status func(context.Context) Status
 	// Checks are the lines of /readyz.
@@ -139,7 +143,12 @@ type Server struct {
 	actions map[string]*iam.Action // by version and name
 	writes  *lastWrites
 	waiting chan struct{} // a slot for each request that waits for a position
-	mux     *http.ServeMux
+	// A slot for each stream of events, and how all of them end.
+	watchers chan struct{}
+	ending   chan struct{}
+	endOnce  sync.Once
+	shared   sharedHead
+	mux      *http.ServeMux
 }
 
 // New returns the edge for a node.
@@ -148,12 +157,15 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg:     cfg,
-		keys:    sigv4.NewKeyCache(signingKeys),
-		actions: make(map[string]*iam.Action),
-		writes:  newLastWrites(),
-		waiting: make(chan struct{}, maxWaiting),
-		mux:     http.NewServeMux(),
+		cfg:      cfg,
+		keys:     sigv4.NewKeyCache(signingKeys),
+		actions:  make(map[string]*iam.Action),
+		writes:   newLastWrites(),
+		waiting:  make(chan struct{}, maxWaiting),
+		watchers: make(chan struct{}, maxWatchers),
+		ending:   make(chan struct{}),
+		shared:   sharedHead{turn: make(chan struct{}, 1)},
+		mux:      http.NewServeMux(),
 	}
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
@@ -173,6 +185,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /v1/propagation", s.native(actionGetPropagation, s.propagation))
 	s.mux.HandleFunc("GET /v1/propagation/{token}", s.native(actionGetPropagation, s.propagation))
 	s.mux.HandleFunc("GET /v1/cluster", s.native(actionGetCluster, s.cluster))
+	s.mux.HandleFunc("GET /v1/events", s.native(actionWatch, s.events))
 	s.mux.HandleFunc("POST /v1/replicas/{name}/drain", s.native(actionDrainReplica, s.roster(actionDrainReplica,
 		func(name string) identity.Command { return &identity.DrainReplica{Name: name} })))
 	s.mux.HandleFunc("POST /v1/replicas/{name}/resume", s.native(actionResumeReplica, s.roster(actionResumeReplica,

@@ -83,6 +83,16 @@ func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 	return b, nil
 }
 
+// changes is api.Node's.
+func (l *memoryLog) changes(from event.Position, count int) (list []api.Change, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, b := range l.batches[from-1:][:count] {
+		list = append(list, api.ChangeOf(b))
+	}
+	return list, nil
+}
+
 // show lets a projection see the newest state.
 func (l *memoryLog) show(p *projection.Projection) {
 	l.mu.Lock()
@@ -142,7 +152,8 @@ func (w *world) addNode(leads bool, change ...func(*api.Config)) *node {
 				defer w.log.mu.Unlock()
 				return w.log.head, nil
 			},
-			Fresh: func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(propagation.Clocks{}) },
+			Changes: w.log.changes,
+			Fresh:   func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(propagation.Clocks{}) },
 			Status: func(context.Context) api.Status {
 				return api.Status{Cluster: clusterID, Node: "node-1", Leader: "node-1"}
 			},

@@ -1,0 +1,103 @@
+package node
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/api"
+)
+
+// keptChanges is how many of the latest changes a node keeps in memory for
+// watchers. A replica has no others.
+const keptChanges = 1 << 12
+
+// changeBytes bounds what a writer reads of its event store at once.
+const changeBytes = 1 << 20
+
+// changes are the latest ones that a node knows.
+type changes struct {
+	mu    sync.RWMutex
+	slots []api.Change // by position; guarded by mu
+}
+
+func newChanges() *changes { return &changes{slots: make([]api.Change, keptChanges)} }
+
+func (c *changes) slot(at event.Position) *api.Change { return &c.slots[at%keptChanges] }
+
+func (c *changes) add(list ...api.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, one := range list {
+		*c.slot(one.Head.Position) = one
+	}
+}
+
+// forget drops everything: the state was replaced by one of which only the head is
+// known.
+func (c *changes) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.slots)
+}
+
+// read returns what is kept from a position on, at most count changes; none if the
+// first one is not kept.
+func (c *changes) read(from event.Position, count int) (list []api.Change) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for at := from; at < from+event.Position(count) && c.slot(at).Head.Position == at; at++ {
+		list = append(list, *c.slot(at))
+	}
+	return list
+}
+
+// begin is the position from which on everything up to head is kept; head+1 if head
+// is not.
+func (c *changes) begin(head event.Position) event.Position {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	at := head + 1
+	for at > 1 && head-at+1 < keptChanges && c.slot(at-1).Head.Position == at-1 {
+		at--
+	}
+	return at
+}
+
+// changes tells watchers what a replica still knows.
+func (r *replica) changes(from event.Position, count int) ([]api.Change, error) {
+	if list := r.recent.read(from, count); len(list) > 0 {
+		return list, nil
+	}
+	return nil, &api.GapError{From: from, To: max(from, r.recent.begin(r.node.projection.Head().Position)-1)}
+}
+
+// changes reads a writer's event store, if the changes are not among the latest.
+func (w *writer) changes(from event.Position, count int) ([]api.Change, error) {
+	if list := w.recent.read(from, count); len(list) > 0 {
+		return list, nil
+	}
+	found, err := w.log.Events().Read(from, count, changeBytes)
+	var missing *store.MissingError
+	if errors.As(err, &missing) {
+		return nil, &api.GapError{From: from, To: missing.To}
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, latest := make([]api.Change, 0, len(found)), w.log.Applied().Head.Position
+	for _, bytes := range found {
+		b, err := wire.DecodeBatch(bytes)
+		if err != nil {
+			return nil, err
+		}
+		c := api.ChangeOf(b)
+		list = append(list, c)
+		if b.Position+keptChanges > latest { // others will ask for it, too
+			w.recent.add(c)
+		}
+	}
+	return list, nil
+}
