@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -26,6 +27,7 @@ type coder struct {
 	dec *msgpack.Decoder // of in
 
 	atoms atoms
+	texts texts
 }
 
 // coders keeps coders for reuse; one is 80 KiB, for the strings it remembers.
@@ -62,6 +64,7 @@ const maxKept = 1 << 20
 
 func (c *coder) release() {
 	c.in = source{}
+	c.texts = texts{}
 	if c.out.Cap() > maxKept {
 		c.out = bytes.Buffer{}
 	}
@@ -169,7 +172,7 @@ func str[S ~string](c *coder, s *S) {
 	if !c.reading {
 		c.check(c.enc.EncodeString(string(*s)))
 	} else if b, ok := c.take(); ok {
-		*s = S(b)
+		*s = S(c.texts.of(b))
 	}
 }
 
@@ -320,6 +323,27 @@ func option[T any](c *coder, v **T, elem func(*coder, *T)) {
 		*v = new(T)
 	}
 	elem(c, *v)
+}
+
+// texts makes strings, several in one piece of memory where room says so: what is
+// read together is found together, and there is less for the collector to follow.
+// One string keeps its whole piece alive, so pieces are small.
+type texts struct {
+	room  int // of a piece, in bytes; 0: each string has memory of its own
+	piece strings.Builder
+}
+
+func (t *texts) of(b []byte) string {
+	if len(b) == 0 || len(b) > t.room/4 {
+		return string(b)
+	}
+	if t.piece.Cap()-t.piece.Len() < len(b) {
+		t.piece = strings.Builder{}
+		t.piece.Grow(t.room)
+	}
+	start := t.piece.Len()
+	t.piece.Write(b) // within what it has: nothing moves
+	return t.piece.String()[start:]
 }
 
 // Limits of the strings a coder remembers.

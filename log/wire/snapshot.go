@@ -28,6 +28,7 @@ const (
 	blockSize         = 256 << 10                 // a block is closed when it has reached this
 	maxBlock          = blockSize + MaxRecordSize // of a block before compression
 	blocksAhead       = 4                         // read but not yet loaded
+	recordTexts       = 256                       // of texts of neighbouring records in one piece of memory
 )
 
 // SnapshotHeader says which state a snapshot holds and where in the history it
@@ -178,6 +179,7 @@ func readSnapshot(r io.Reader) (*identity.State, SnapshotHeader, error) {
 	defer zip.Close()
 	b := &blockReader{r: r, sum: sha256.New(), zip: zip, block: reader(nil)}
 	defer b.block.release()
+	b.block.texts.room = recordTexts
 
 	h, err := b.header()
 	if err != nil {

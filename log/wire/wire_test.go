@@ -284,3 +284,27 @@ func TestSharedStringsShareMemory(t *testing.T) {
 		t.Errorf("%v allocations for a string seen before", allocs)
 	}
 }
+
+// Texts in shared memory are what was read, whatever is read after them.
+func TestTexts(t *testing.T) {
+	for _, room := range []int{0, 64, recordTexts} {
+		texts := texts{room: room}
+		var got, want []string
+		buffer := make([]byte, 0, 2*recordTexts)
+		for n := range 2 * recordTexts { // some too long to share memory
+			buffer = buffer[:n]
+			for i := range buffer {
+				buffer[i] = byte(n + i)
+			}
+			got, want = append(got, texts.of(buffer)), append(want, string(buffer))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("room of %d: texts changed", room)
+		}
+	}
+	texts := texts{room: recordTexts}
+	b := []byte("alice")
+	if n := testing.AllocsPerRun(1000, func() { texts.of(b) }); n > 0.1 {
+		t.Errorf("%v allocations a text", n)
+	}
+}
