@@ -139,13 +139,13 @@ func (c *Config) transport() raft.Transport {
 	if c.Transport != nil {
 		return c.Transport
 	}
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	return transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  advertised{c.Stream, address(c.Advertise)},
 		MaxPool:                 connectionsKept,
 		Timeout:                 transportTimeout,
 		Logger:                  bridge(c.Logger),
 		MsgpackUseNewTimeFormat: true,
-	})
+	})}
 }
 
 // advertised is a stream layer under the name by which others reach it.

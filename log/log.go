@@ -230,7 +230,7 @@ func (l *Log) release() error {
 	if t, ok := l.transport.(raft.WithClose); ok {
 		errs = append(errs, t.Close())
 	}
-	if t, ok := l.transport.(*raft.NetworkTransport); ok {
+	if t, ok := l.transport.(transport); ok {
 		t.CloseStreams() // Close leaves the connections to others open
 	}
 	if l.store != nil {
