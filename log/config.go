@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -135,26 +134,18 @@ func (c *Config) raft(id string, notify chan<- bool) *raft.Config {
 	return r
 }
 
-func (c *Config) transport() raft.Transport {
+func (c *Config) transport(id string) raft.Transport {
 	if c.Transport != nil {
 		return c.Transport
 	}
 	return transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  advertised{c.Stream, address(c.Advertise)},
+		Stream:                  stream{c.Stream, id, address(c.Advertise)},
 		MaxPool:                 connectionsKept,
 		Timeout:                 transportTimeout,
 		Logger:                  bridge(c.Logger),
 		MsgpackUseNewTimeFormat: true,
 	})}
 }
-
-// advertised is a stream layer under the name by which others reach it.
-type advertised struct {
-	raft.StreamLayer
-	name address
-}
-
-func (a advertised) Addr() net.Addr { return a.name }
 
 // address is a host:port to be resolved by whoever dials it.
 type address string

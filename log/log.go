@@ -132,7 +132,7 @@ func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 	if err != nil {
 		return err
 	}
-	l.transport = l.config.transport()
+	l.transport = l.config.transport(l.id)
 	err = contain(func() error { // Raft panics on an entry that it cannot read
 		l.raft, err = raft.NewRaft(l.config.raft(l.id, notify), l.fsm, entries, disk, snapshots, l.transport)
 		return err

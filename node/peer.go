@@ -13,7 +13,7 @@ import (
 
 // Protocols that share a writer's peer port, told apart by ALPN.
 const (
-	protocolRaft = "writ-raft/1"
+	protocolRaft = "writ-raft/2"
 	protocolHTTP = "http/1.1"
 )
 
