@@ -7,13 +7,16 @@ TESTS         ?= ./...
 FUZZTIME      ?= 10s
 FOR           ?= 1h
 SEED          ?= 0
+SEEDS         ?= 200
+FIRST         ?= 1
+SIMULATE      ?=
 LINT_VERSION  := v2.15.0
 BIN           := bin
 LINT          := .cache/golangci-lint-$(LINT_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check fmt vet lint mod fuzz bench chaos cluster cluster-down clean
+.PHONY: run build test check fmt vet lint mod fuzz simulate bench chaos cluster cluster-down clean
 
 run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
@@ -56,6 +59,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 chaos: ## the process rig for FOR, with the faults that SEED chooses; as root it can do all of them
 	$(GO) run ./test/chaos/run -for $(FOR) -seed $(SEED)
+
+simulate: ## SEEDS histories of whole nodes under faults, from seed FIRST; SIMULATE=-print tells one
+	cd test/simulation && $(GO) test -run '^TestSimulation$$' -count 1 -timeout 24h -seeds $(SEEDS) -first $(FIRST) $(SIMULATE)
 
 bench: ## the figures of the README, each beside its limit
 	$(GO) run ./test/bench

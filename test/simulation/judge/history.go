@@ -1,0 +1,150 @@
+// Package judge decides, after a history of a cluster is over, whether the cluster
+// kept its promises. A history is what clients sent, what they got and when, by one
+// true clock, and what the nodes held at the end. Nothing here looks inside a node.
+//
+// The invariants have the names of the design: P5, I13 and so on; each violation
+// says which one it is of.
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// Moment is a time of the history, since its beginning, on the one true clock.
+type Moment = time.Duration
+
+// Never is the moment of an answer that did not come.
+const Never Moment = 1<<63 - 1
+
+// Request is what every question and every answer has.
+type Request struct {
+	Client string
+	Node   string // that was asked
+	Life   int    // of the node's process
+	// Credential is the access key that signed.
+	Credential string
+	Sent, Got  Moment
+	// Status is the HTTP status; zero when no whole answer came.
+	Status int
+	// Code is the error's, where the status is not 200.
+	Code string
+}
+
+// Answered says whether the request was carried out.
+func (r *Request) Answered() bool { return r.Status == 200 }
+
+// Write is one attempt to change something.
+type Write struct {
+	Request
+	// Attempt is what the client calls it, the same over retries, and Key the
+	// idempotency key that follows from it.
+	Attempt string
+	Key     identity.Key
+	Action  string // of IAM, such as CreateUser
+	User    string
+	// Value is the tag of TagUser, and the access key of actions on keys.
+	Value    string
+	Position event.Position
+	Token    event.Token
+}
+
+// Refused says whether the write certainly had no effect by this request.
+func (w *Write) Refused() bool { return w.Status >= 400 && w.Status < 500 }
+
+// Read is a question about one user, for a decision or for the user itself.
+type Read struct {
+	Request
+	User string
+	// Decides tells a question for a decision from one for the user.
+	Decides bool
+	// Mode, AtLeast and MaxStaleness are what was asked of the answer's freshness.
+	Mode         string
+	AtLeast      event.Position
+	MaxStaleness time.Duration
+
+	Position  event.Position
+	Freshness string
+	// Cluster, Incarnation and Hash, which is a prefix in hexadecimal, come with decisions.
+	Cluster, Incarnation, Hash string
+	KnownHead                  event.Position
+	Bounded                    bool
+	Staleness                  time.Duration
+	Decision                   string
+	Exists                     bool
+	Tag                        string
+}
+
+// Wait is a question how far a position has come.
+type Wait struct {
+	Request
+	Position event.Position
+	// Replicas, Region and Count are the scope; all empty: every replica.
+	Replicas []string
+	Region   string
+	Count    int
+
+	State                      string
+	VisibleOn, Fenced, Pending []string
+	Bounded                    bool
+	WorstCase                  time.Duration
+	Floor, Roster              event.Position
+	Cluster, Incarnation       string
+}
+
+// all says whether the question is about every replica.
+func (w *Wait) all() bool { return len(w.Replicas) == 0 && w.Region == "" && w.Count == 0 }
+
+// End is what a node held when everything was over.
+type End struct {
+	Node     string
+	Position event.Position
+	Hash     string
+	Digest   string
+	Floor    event.Position
+	// Batches are a writer's whole event store, in order; a replica has none.
+	Batches []*event.Batch
+}
+
+// History is everything that is judged.
+type History struct {
+	Cluster           string // its id
+	Writers, Replicas []string
+	// Window is W: at most so long after a commit, a replica shows it or is not fresh.
+	Window time.Duration
+	Writes []Write
+	Reads  []Read
+	Waits  []Wait
+	Ends   []End
+	// Notes are what could be seen to be wrong while the history went on, such as a
+	// node that halted.
+	Notes []Violation
+}
+
+// Violation is a broken promise.
+type Violation struct {
+	Invariant string
+	Text      string
+}
+
+// String is the invariant and what happened.
+func (v Violation) String() string { return v.Invariant + ": " + v.Text }
+
+func violation(invariant, format string, args ...any) Violation {
+	return Violation{invariant, fmt.Sprintf(format, args...)}
+}
+
+// Judge returns every violation that it finds, the checks in a fixed order.
+func Judge(h *History) []Violation {
+	l := newLedger(h)
+	found := append([]Violation(nil), h.Notes...)
+	for _, check := range []func(*History, *ledger) []Violation{
+		chains, acknowledged, effects, fresh, bounds, tokens, strict, flags, contained, floors, answers, typed, linear,
+	} {
+		found = append(found, check(h, l)...)
+	}
+	return found
+}

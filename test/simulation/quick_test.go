@@ -1,0 +1,6 @@
+//go:build !race
+
+package simulation
+
+// quickSeeds is how many histories every run of the tests plays.
+const quickSeeds = 16
