@@ -79,7 +79,7 @@ func (n *Node) startReplica() (*replica, error) {
 	})
 	answering := &answering{
 		finder: n.finder, projection: n.projection, logger: n.logger,
-		kinds: map[string]answerer{kindDecide: r.decide},
+		kinds: map[string]answerer{kindDecide: r.decide, kindRecount: r.recount},
 	}
 	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.heard
 	n.wg.Go(func() {

@@ -43,6 +43,9 @@ type writer struct {
 		last *propagation.Roster
 	}
 	alarm atomic.Pointer[error] // memory that changed under our feet
+
+	verifying sync.Mutex // held while this writer, as the leader, compares the nodes
+	proving   sync.Mutex // held while this writer checks itself for a leader
 }
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
@@ -292,6 +295,7 @@ func (w *writer) edge() api.Node {
 		Changes:    w.changes,
 		SignHead:   w.signHead,
 		Chain:      w.chain,
+		Verify:     w.verifyAll,
 		Status:     w.status,
 		Checks:     w.checks,
 	}

@@ -92,6 +92,15 @@ func TestAppendedIsReadAtOnceAndAfterwards(t *testing.T) {
 	if head, err := s.Verify(t.Context(), nil); err != nil || head != s.Last() {
 		t.Errorf("verify: %v, %v", head, err)
 	}
+	for _, from := range []event.Position{0, 1, 2, 99, 100, 101} {
+		if head, err := s.VerifyFrom(t.Context(), from, nil); err != nil || head != s.Last() {
+			t.Errorf("verify from %d: %v, %v", from, head, err)
+		}
+	}
+	var missing *MissingError
+	if _, err := s.VerifyFrom(t.Context(), 102, nil); !errors.As(err, &missing) {
+		t.Errorf("verify from behind the end: %v", err)
+	}
 }
 
 func TestReadKeepsItsLimits(t *testing.T) {

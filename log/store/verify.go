@@ -17,9 +17,20 @@ const (
 // Verify checks the whole chain: every batch from the first to the last against
 // its own hash and that of the batch before it. It returns the head it reached.
 // A gap gives a *MissingError, damage ErrCorrupt. progress, if not nil, is called
-// now and then with the last position that was found right.
+// now and then with the last position that was found right; it may rest, so that
+// others have the processor.
 func (s *Store) Verify(ctx context.Context, progress func(event.Position)) (event.Head, error) {
-	var head event.Head
+	return s.VerifyFrom(ctx, 1, progress)
+}
+
+// VerifyFrom is Verify for the batches from a position on. What was before is
+// believed.
+func (s *Store) VerifyFrom(ctx context.Context, from event.Position, progress func(event.Position)) (event.Head, error) {
+	head := event.Head{Position: max(from, 1) - 1}
+	var err error
+	if head.Hash, err = s.Hash(head.Position); err != nil {
+		return head, err
+	}
 	for end := s.Last(); head.Position < end.Position; {
 		if err := ctx.Err(); err != nil {
 			return head, err

@@ -28,6 +28,7 @@ const (
 	actionRemoveReplica  = "writ:RemoveReplica"
 	actionGetHead        = "writ:GetHead"
 	actionGetChain       = "writ:GetChain"
+	actionVerify         = "writ:Verify"
 )
 
 // nativeCall is a request of the native API; seen and principal are known once it

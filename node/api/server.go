@@ -106,6 +106,9 @@ type Node struct {
 	// Changes returns the changes from a position on, in order, at most count of them;
 	// they exist. A *GapError says that the first ones are not kept here.
 	Changes func(from event.Position, count int) ([]Change, error)
+	// Verify compares all nodes with the leader's log, the chain from a position on,
+	// in about the given time. Errors are ErrNotLeader, ErrVerifying or the context's.
+	Verify func(ctx context.Context, from event.Position, timeout time.Duration) (*Verification, error)
 	// Status describes the cluster as this node knows it; the leader knows most.
 	Status func(context.Context) Status
 	// Checks are the lines of /readyz.
@@ -192,6 +195,7 @@ func (s *Server) routes() {
 		func(name string) identity.Command { return &identity.ResumeReplica{Name: name} })))
 	s.mux.HandleFunc("DELETE /v1/replicas/{name}", s.native(actionRemoveReplica, s.roster(actionRemoveReplica,
 		func(name string) identity.Command { return &identity.RemoveReplica{Name: name} })))
+	s.mux.HandleFunc("POST /v1/verify", s.native(actionVerify, s.verification))
 	s.mux.HandleFunc("GET /v1/head", s.native(actionGetHead, s.head))
 	s.mux.HandleFunc("GET /v1/chain", s.native(actionGetChain, s.chain))
 	s.mux.HandleFunc("GET /livez", s.livez)

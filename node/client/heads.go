@@ -15,8 +15,12 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 )
 
-// SignedHead is a writer's word that its cluster's history had this head.
-type SignedHead = event.SignedHead
+// SignedHead is a writer's word that its cluster's history had this head, and
+// Position a place in that history, from 1 on.
+type (
+	SignedHead = event.SignedHead
+	Position   = event.Position
+)
 
 // Head asks for a signed head that is current after the question. Check it with
 // Authority.Check.

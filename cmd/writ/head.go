@@ -99,32 +99,6 @@ func signedAt(h *client.SignedHead) string {
 	return time.UnixMilli(int64(h.Time)).UTC().Format(time.RFC3339)
 }
 
-func newVerify() *cobra.Command {
-	var t target
-	var o output
-	var by trust
-	var files []string
-	cmd := &cobra.Command{
-		Use:   "verify --head FILE ... --authority ca.crt",
-		Short: "Check that the history still contains heads that you kept; exits 5 if it does not",
-		Long: `Checks the signatures of heads that ` + "`writ head --output json`" + ` printed, whether they contradict
-each other, and whether the history of today contains them: the chain of hashes is computed
-here, from each of them to a head that is signed now. The nodes are believed in nothing.
-Two signed heads that cannot both be true are printed: they are the evidence. Needs the
-permissions writ:GetHead and writ:GetChain.`,
-		Example: "  writ verify --head yesterday.json --authority ca.crt",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return verifyHeads(cmd.Context(), cmd.OutOrStdout(), &t, &o, &by, files)
-		},
-	}
-	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
-	by.flag(cmd.Flags())
-	cmd.Flags().StringArrayVar(&files, "head", nil, "a signed head that was kept, JSON; may be given several times")
-	return cmd
-}
-
 // keptHead is what became of a head that was kept.
 type keptHead struct {
 	File    string             `json:"file"`
@@ -175,12 +149,6 @@ func (r *headsReport) verdict() error {
 }
 
 func verifyHeads(ctx context.Context, out io.Writer, t *target, o *output, by *trust, files []string) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	if len(files) == 0 {
-		return usage("say which heads to check: --head FILE, as `writ head --output json` printed it")
-	}
 	a, err := by.authority(t.caFile)
 	if err != nil {
 		return err
