@@ -261,6 +261,26 @@ func (a *asking) end() {
 	a.open = 0
 }
 
+// kindDecide is the kind of question that a decision answers: its body is that of
+// POST /v1/authorize, that of the answer an api.Decided.
+const kindDecide = "decide"
+
+// askDecide asks a replica for a decision.
+func (w *writer) askDecide(ctx context.Context, replica string, at event.Position, body []byte) (d api.Decided, err error) {
+	t := w.leading.Load()
+	if t == nil {
+		return d, api.ErrNotLeader
+	}
+	r, err := t.asking.ask(ctx, replica, kindDecide, at, json.RawMessage(body))
+	if err != nil {
+		return d, err
+	}
+	if err := json.Unmarshal(r.Body, &d); err != nil {
+		return d, fmt.Errorf("decode the decision of %s: %w", replica, err)
+	}
+	return d, nil
+}
+
 // questionPoll is a replica's request for questions.
 type questionPoll struct {
 	// Holds are the ids of questions that the replica has and is about to answer.

@@ -135,10 +135,6 @@ func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
 
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
 
-// kindDecide is the kind of question that a decision answers: its body is that of
-// POST /v1/authorize, that of the answer an api.Decided.
-const kindDecide = "decide"
-
 // decide answers a question of kindDecide. The leader has found that its caller
 // may ask.
 func (r *replica) decide(ctx context.Context, q question) (event.Head, any, error) {

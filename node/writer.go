@@ -293,6 +293,7 @@ func (w *writer) edge() api.Node {
 		Fresh:      w.fresh,
 		Everywhere: w.everywhere,
 		Changes:    w.changes,
+		Decide:     w.askDecide,
 		SignHead:   w.signHead,
 		Chain:      w.chain,
 		Verify:     w.verifyAll,

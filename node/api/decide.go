@@ -46,5 +46,6 @@ func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (De
 		return d, fmt.Errorf("decide at position %d: %w", v.Head.Position, err)
 	}
 	d.Decision, d.Freshness, d.Reason = a.told(c.DenyOnly), string(c.Freshness), a.message
+	s.cfg.Metrics.decided(d.Decision, d.Freshness)
 	return d, nil
 }

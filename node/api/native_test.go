@@ -470,7 +470,7 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(routes)
 	want := []string{
 		"DELETE /v1/replicas/{name}", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz", "GET /v1/chain", "GET /v1/cluster", "GET /v1/events", "GET /v1/head",
-		"GET /v1/propagation", "GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/replicas/{name}/drain",
+		"GET /v1/propagation", "GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/propagation/effect", "POST /v1/replicas/{name}/drain",
 		"POST /v1/replicas/{name}/resume", "POST /v1/verify",
 	}
 	if !slices.Equal(routes, want) {

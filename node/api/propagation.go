@@ -60,15 +60,32 @@ func (s *Server) propagation(c *nativeCall) error {
 		return err
 	}
 	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
+	if err != nil {
+		return s.propagationError(c, wait, err)
+	}
+	body, err := json.Marshal(s.describe(at, status))
+	if err != nil {
+		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
+	}
+	return c.answer(body)
+}
+
+// propagationError turns an error of Everywhere into an answer: the next leader's,
+// or a problem.
+func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) error {
 	switch {
 	case errors.Is(err, ErrNotLeader):
-		return s.toLeader(c, wait)
+		return s.toLeader(c, hold)
 	case errors.Is(err, propagation.ErrScope):
 		return badRequest("`writ status` lists the replicas and their regions.", "%v.", err)
-	case err != nil:
-		return &unavailable{"How far the position has come could not be found out.", err}
 	}
-	cluster := c.seen.view.Cluster()
+	return &unavailable{"How far the position has come could not be found out.", err}
+}
+
+// describe makes the answer about a position.
+func (s *Server) describe(at event.Position, status propagation.Status) propagationAnswer {
+	v := s.cfg.Projection.View()
+	cluster := v.Cluster()
 	a := propagationAnswer{
 		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: at, State: status.State,
 		VisibleOn: list(status.VisibleOn), Fenced: list(status.Fenced), Pending: list(status.Pending),
@@ -78,14 +95,13 @@ func (s *Server) propagation(c *nativeCall) error {
 		ms := (status.WorstCase + time.Millisecond - 1).Milliseconds()
 		a.WorstCaseMS = &ms
 	}
-	if v := s.cfg.Projection.View(); v.Head.Position == at {
-		a.Token = v.Token().String()
+	if at > 0 && at <= v.Head.Position {
+		// Without it where the log no longer goes back so far.
+		if found, err := s.cfg.Node.Changes(at, 1); err == nil && len(found) == 1 {
+			a.Token = event.TokenOf(cluster.ID, cluster.Incarnation, found[0].Head).String()
+		}
 	}
-	body, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
-	}
-	return c.answer(body)
+	return a
 }
 
 // list is never nil, so that JSON shows [].
@@ -188,22 +204,37 @@ func propagationQuery(r *http.Request) (scope propagation.Scope, wait time.Durat
 	}
 	scope.Region = q.Get("region")
 	if text := q.Get("count"); text != "" {
-		if scope.Count, err = strconv.Atoi(text); err != nil || scope.Count <= 0 {
-			return scope, 0, badRequest("Give a number of replicas.", "count is %q.", text)
+		if scope.Count, err = parseCount(text); err != nil {
+			return scope, 0, err
 		}
 	}
 	switch q.Get("wait") {
 	case "":
 		return scope, 0, nil
 	case string(propagation.StateEverywhere):
-		wait = defaultTimeout
-	default:
-		return scope, 0, badRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
+		wait, err = parseTimeout(q.Get("timeout"))
+		return scope, wait, err
 	}
-	if text := q.Get("timeout"); text != "" {
-		if wait, err = time.ParseDuration(text); err != nil || wait < 0 || wait > MaxWait {
-			return scope, 0, badRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %q.", text)
-		}
+	return scope, 0, badRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
+}
+
+// parseCount reads a number of replicas.
+func parseCount(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return 0, badRequest("Give a number of replicas, at least 1.", "count is %s.", quoted(text))
 	}
-	return scope, wait, nil
+	return n, nil
+}
+
+// parseTimeout reads how long a request waits at most.
+func parseTimeout(text string) (time.Duration, error) {
+	if text == "" {
+		return defaultTimeout, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > MaxWait {
+		return 0, badRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %s.", quoted(text))
+	}
+	return wait, nil
 }

@@ -15,7 +15,8 @@ type question struct {
 	action    string
 	resource  string // ARN, or "*"
 	context   []policy.Entry
-	explain   bool // ask for the statements that decided
+	given     string // the context's JSON, as it was given
+	explain   bool   // ask for the statements that decided
 }
 
 // Questions are decoded by hand: encoding/json takes several times as long, which
@@ -146,6 +147,16 @@ func (r *reader) string() (string, error) {
 	return "", r.fail("the string has no end")
 }
 
+// digits passes over decimal digits and returns them; what follows is not looked at.
+func (r *reader) digits() string {
+	r.peek()
+	start := r.at
+	for r.at < len(r.text) && r.text[r.at] >= '0' && r.text[r.at] <= '9' {
+		r.at++
+	}
+	return r.text[start:r.at]
+}
+
 func (r *reader) bool() (bool, error) {
 	r.peek()
 	for _, literal := range [...]struct {
@@ -167,10 +178,15 @@ const (
 	hasResource
 	hasContext
 	hasExplain
+	hasExtra
 )
 
 // question reads one question. No member is given twice.
-func (r *reader) question(q *question) error {
+func (r *reader) question(q *question) error { return r.questionAnd(q, nil) }
+
+// questionAnd reads a question with more members: extra reads one of a name, and
+// returns a bit of its own from hasExtra on, or 0 for a name that it does not know.
+func (r *reader) questionAnd(q *question, extra func(name string) (int, error)) error {
 	seen := 0
 	err := r.object(func(name string) (err error) {
 		member := 0
@@ -191,7 +207,12 @@ func (r *reader) question(q *question) error {
 			member = hasExplain
 			q.explain, err = r.bool()
 		default:
-			return r.fail("a question has no member " + quoted(name))
+			if extra != nil {
+				member, err = extra(name)
+			}
+			if member == 0 && err == nil {
+				return r.fail("a question has no member " + quoted(name))
+			}
 		}
 		if seen&member != 0 {
 			return r.fail("the member " + quoted(name) + " is given twice")
@@ -208,6 +229,9 @@ func (r *reader) question(q *question) error {
 // context reads condition keys and their values: a text, or a list for a key that
 // is multivalued by its type.
 func (r *reader) context(q *question) error {
+	r.peek()
+	from := r.at
+	defer func() { q.given = r.text[from:r.at] }()
 	return r.object(func(name string) error {
 		key := policy.NewKey(name)
 		for i := range q.context {

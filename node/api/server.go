@@ -97,6 +97,11 @@ type Node struct {
 	// it is settled or the time is up. Errors are ErrNotLeader, propagation.ErrScope
 	// or the context's.
 	Everywhere func(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error)
+	// Decide asks a replica for its decision about the body of a POST /v1/authorize,
+	// once it has reached a position, at the leader; see Server.Decide. It waits until
+	// ctx ends for a replica that cannot be reached. An error other than ErrNotLeader
+	// and the context's says why the replica does not decide now.
+	Decide func(ctx context.Context, replica string, at event.Position, question []byte) (Decided, error)
 	// SignHead returns a head that is current after the call, under the leader's
 	// signature. Errors are ErrNotLeader or the context's, or say why it cannot.
 	SignHead func(context.Context) (*event.SignedHead, error)
@@ -146,6 +151,7 @@ type Server struct {
 	actions map[string]*iam.Action // by version and name
 	writes  *lastWrites
 	waiting chan struct{} // a slot for each request that waits for a position
+	effects chan struct{} // a slot for each request that waits for an effect
 	// A slot for each stream of events, and how all of them end.
 	watchers chan struct{}
 	ending   chan struct{}
@@ -165,6 +171,7 @@ func New(cfg Config) *Server {
 		actions:  make(map[string]*iam.Action),
 		writes:   newLastWrites(),
 		waiting:  make(chan struct{}, maxWaiting),
+		effects:  make(chan struct{}, maxEffects),
 		watchers: make(chan struct{}, maxWatchers),
 		ending:   make(chan struct{}),
 		shared:   sharedHead{turn: make(chan struct{}, 1)},
@@ -187,6 +194,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("POST /v1/authorize/batch", s.native(actionAuthorize, s.authorizeBatch))
 	s.mux.HandleFunc("GET /v1/propagation", s.native(actionGetPropagation, s.propagation))
 	s.mux.HandleFunc("GET /v1/propagation/{token}", s.native(actionGetPropagation, s.propagation))
+	s.mux.HandleFunc("POST /v1/propagation/effect", s.native(actionGetPropagation, s.effect))
 	s.mux.HandleFunc("GET /v1/cluster", s.native(actionGetCluster, s.cluster))
 	s.mux.HandleFunc("GET /v1/events", s.native(actionWatch, s.events))
 	s.mux.HandleFunc("POST /v1/replicas/{name}/drain", s.native(actionDrainReplica, s.roster(actionDrainReplica,

@@ -42,6 +42,14 @@ type Question struct {
 // MarshalJSON writes keys with one value as a text, others as a list.
 func (q Question) MarshalJSON() ([]byte, error) {
 	type plain Question
+	return json.Marshal(struct {
+		plain
+		Context map[string]any `json:"context,omitempty"`
+	}{plain(q), q.values()})
+}
+
+// values are the condition keys as they travel.
+func (q *Question) values() map[string]any {
 	context := make(map[string]any, len(q.Context))
 	for key, values := range q.Context {
 		if len(values) == 1 {
@@ -50,10 +58,7 @@ func (q Question) MarshalJSON() ([]byte, error) {
 			context[key] = values
 		}
 	}
-	return json.Marshal(struct {
-		plain
-		Context map[string]any `json:"context,omitempty"`
-	}{plain(q), context})
+	return context
 }
 
 // Decision is the answer to a question.

@@ -92,6 +92,9 @@ type Status struct {
 	VisibleOn []string // answer from the position or later
 	Fenced    []string // hold no lease, and get none before they show the position
 	Pending   []string // may answer as fresh from before the position
+	// Lapsed are those of VisibleOn whose last lease has run out: they have the
+	// position, but answer nothing as fresh at present, perhaps because they are down.
+	Lapsed []string
 	// Former says that readers removed before this leader took over may be pending
 	// too; nobody knows their names.
 	Former bool
@@ -173,6 +176,9 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		switch {
 		case t.shows(m, r, now):
 			s.VisibleOn = append(s.VisibleOn, m.Name)
+			if now >= t.released(m) {
+				s.Lapsed = append(s.Lapsed, m.Name)
+			}
 		case settled && proven:
 			s.Fenced = append(s.Fenced, m.Name)
 		default:
@@ -200,7 +206,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		s.WorstCase = max(s.WorstCase, t.window(t.params.Duration))
 		t.fenceAsked = t.fenceAsked || missing == len(s.Pending) && !s.Former
 	}
-	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending} {
+	for _, names := range [][]string{s.VisibleOn, s.Fenced, s.Pending, s.Lapsed} {
 		slices.Sort(names)
 	}
 }
