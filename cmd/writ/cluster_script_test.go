@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,72 +23,131 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// scriptClusters are the clusters that scripts run, each of one writer in this
-// process, by directory.
+// scriptClusters are the clusters that scripts run, of one writer and some replicas
+// each, all in this process, by directory.
 type scriptClusters struct {
-	mu    sync.Mutex
-	nodes map[string]*node.Node // guarded by mu
+	mu       sync.Mutex
+	clusters map[string]*scriptCluster // guarded by mu
 }
 
-// cluster starts and stops a cluster. It points writ at the one started last.
+// scriptCluster is one of them; a script runs its commands one after the other.
+type scriptCluster struct {
+	writer   *node.Node
+	replicas map[string]*node.Node
+}
+
+const clusterUsage = "usage: cluster start DIR [REPLICAS], or cluster stop DIR [REPLICA]"
+
+// cluster starts and stops a cluster. It points writ at the writer of the one
+// started last.
 func (c *scriptClusters) cluster(ts *testscript.TestScript, neg bool, args []string) {
-	const needed = 2
-	if neg || len(args) != needed {
-		ts.Fatalf("usage: cluster start|stop DIR")
+	const least, most = 2, 3
+	if neg || len(args) < least || len(args) > most {
+		ts.Fatalf(clusterUsage)
 	}
 	dir := ts.MkAbs(args[1])
-	switch args[0] {
-	case "start":
-		n, root := startScriptCluster(ts, dir)
-		c.mu.Lock()
-		c.nodes[dir] = n
-		c.mu.Unlock()
+	switch {
+	case args[0] == "start":
+		replicas := 0
+		if len(args) == most {
+			var err error
+			replicas, err = strconv.Atoi(args[2])
+			ts.Check(err)
+		}
 		ts.Defer(func() { c.stop(ts, dir) })
-		ts.Setenv("WRIT_ENDPOINT", "http://"+n.API())
+		s := &scriptCluster{replicas: make(map[string]*node.Node)}
+		c.mu.Lock()
+		c.clusters[dir] = s
+		c.mu.Unlock()
+		root := s.start(ts, dir, replicas)
+		ts.Setenv("WRIT_ENDPOINT", "http://"+s.writer.API())
 		ts.Setenv("AWS_ACCESS_KEY_ID", root.AccessKeyID)
 		ts.Setenv("AWS_SECRET_ACCESS_KEY", root.SecretAccessKey)
-	case "stop":
+	case args[0] == "stop" && len(args) == most:
+		c.mu.Lock()
+		s := c.clusters[dir]
+		c.mu.Unlock()
+		ts.Check(s.replicas[args[2]].Stop())
+		delete(s.replicas, args[2])
+	case args[0] == "stop":
 		c.stop(ts, dir)
 	default:
-		ts.Fatalf("usage: cluster start|stop DIR")
+		ts.Fatalf(clusterUsage)
 	}
 }
 
 func (c *scriptClusters) stop(ts *testscript.TestScript, dir string) {
 	c.mu.Lock()
-	n := c.nodes[dir]
-	delete(c.nodes, dir)
+	s := c.clusters[dir]
+	delete(c.clusters, dir)
 	c.mu.Unlock()
-	if n != nil {
+	if s == nil {
+		return
+	}
+	for _, n := range s.replicas {
 		ts.Check(n.Stop())
+	}
+	if s.writer != nil {
+		ts.Check(s.writer.Stop())
 	}
 }
 
-// startScriptCluster starts the cluster that lies in dir, or a new one, and returns
-// when it is ready.
-func startScriptCluster(ts *testscript.TestScript, dir string) (*node.Node, node.RootKey) {
+// start starts the cluster that lies in dir, or a new one, and returns when it is
+// ready.
+func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas int) node.RootKey {
 	cluster, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err != nil {
-		ports, err := freePorts(3)
-		ts.Check(err)
+		ports := quietPorts(3)
 		cluster = node.Cluster{Account: node.DefaultAccount, Writers: []node.Writer{{Name: "w1", Peer: ports[0], Broker: ports[1], Routes: ports[2]}}}
+		for i := range replicas {
+			cluster.Replicas = append(cluster.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu", Class: "tight"})
+		}
 	}
 	cluster, root, err := node.Init(dir, cluster, node.RootKey{}, time.Now())
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	n, err := node.Start(ctx, node.Config{
-		Cluster: cluster, Name: "w1", Data: filepath.Join(dir, "data"), API: "127.0.0.1:0", Files: node.DefaultFiles(dir, "w1"), Drain: time.Second,
-	}, slog.New(slog.DiscardHandler))
-	ts.Check(err)
-	ts.Check(waitReady(ctx, []*devNode{{name: "w1", api: n.API(), log: "nothing"}}))
-	return n, root
+	var ready []*devNode
+	run := func(name string) *node.Node {
+		n, err := node.Start(ctx, node.Config{
+			Cluster: cluster, Name: name, Data: filepath.Join(dir, "data", name), API: "127.0.0.1:0", Files: node.DefaultFiles(dir, name), Drain: time.Second,
+		}, slog.New(slog.DiscardHandler))
+		ts.Check(err)
+		ready = append(ready, &devNode{name: name, api: n.API(), log: "nothing"})
+		return n
+	}
+	s.writer = run("w1")
+	for _, r := range cluster.Replicas {
+		s.replicas[r.Name] = run(r.Name)
+	}
+	ts.Check(waitReady(ctx, ready))
+	return root
+}
+
+// quietPorts returns free addresses on ports below those that systems take for
+// outgoing connections: a cluster that is stopped finds its own free when it starts
+// again, whatever scripts run beside it.
+func quietPorts(n int) (addrs []string) {
+	const from, to = 20000, 32000
+	for len(addrs) < n {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from)))
+		if err != nil {
+			continue // taken
+		}
+		defer l.Close() // all at the end, so that they differ
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
 }
 
 // callIAM calls an action of IAM as the root.
 func callIAM(ts *testscript.TestScript, neg bool, args []string) {
+	id := ""
+	if len(args) > 1 && args[0] == "-id" {
+		id, args = args[1], args[2:]
+	}
 	if neg || len(args)%2 != 1 {
-		ts.Fatalf("usage: iam ACTION [NAME VALUE]...")
+		ts.Fatalf("usage: iam [-id VARIABLE] ACTION [NAME VALUE]...")
 	}
 	form := url.Values{"Action": {args[0]}, "Version": {"2010-05-08"}}
 	for i := 1; i < len(args); i += 2 {
@@ -104,6 +166,9 @@ func callIAM(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if answer.StatusCode != http.StatusOK {
 		ts.Fatalf("%s: %s", args[0], text)
+	}
+	if id != "" {
+		ts.Setenv(id, answer.Header.Get("x-amzn-RequestId"))
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/writ-iam/writ/node"
 )
 
 // TestMain lets scripts run this binary as writ.
@@ -31,8 +29,10 @@ const sampleCases = "../../projection/authz/testdata/cases.jsonl"
 //
 //	exits CODE writ ARGUMENT...    run it and demand an exit code
 //	policy STATEMENTS FILE         write a policy with as many statements
-//	cluster start|stop DIR         run a cluster of one writer, and point writ at it
-//	iam ACTION [NAME VALUE]...     call IAM there, as the root
+//	cluster start DIR [REPLICAS]   run a cluster of one writer, and point writ at it
+//	cluster stop DIR [REPLICA]     stop it, or one of its replicas, r1 and so on
+//	iam [-id VARIABLE] ACTION [NAME VALUE]...
+//	                               call IAM there, as the root; keep the request's id
 //	field FILE NAME VARIABLE       set a variable to a field of JSON
 //
 // The variable CASES names a file of authorization cases.
@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clusters := &scriptClusters{nodes: make(map[string]*node.Node)}
+	clusters := &scriptClusters{clusters: make(map[string]*scriptCluster)}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

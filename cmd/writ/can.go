@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/node/client"
+)
+
+func newCan() *cobra.Command {
+	t := target{replicas: true}
+	var o output
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "can --as ARN --action ACTION [--resource ARN] [--wait --expect allow|deny]",
+		Short: "Ask whether a principal may do something, or wait until it may; exits 4 if not",
+		Long: `Asks a replica (the first of $WRIT_REPLICAS, unless --endpoint is given) for a decision
+and prints it with the position at which it holds and how fresh it is.
+
+With --wait it asks the leader instead, until the decision is as expected there and at every
+replica that may answer as fresh, each by its own engine and clock. It exits 3 if that was not
+so everywhere in time, and 4 if the leader itself decides otherwise when the time is up.`,
+		Example: `  writ can --as arn:aws:iam::123456789012:user/alice --action s3:GetObject --resource arn:aws:s3:::bucket/key
+  writ can --wait --as arn:aws:iam::123456789012:user/mallory --action 's3:*' --expect deny --for all`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(o.check(), a.check(cmd)); err != nil {
+				return err
+			}
+			if a.wait {
+				t.replicas = false
+				return awaitEffect(cmd, &t, &o, &a)
+			}
+			return can(cmd.Context(), cmd.OutOrStdout(), &t, &o, &a)
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	f := cmd.Flags()
+	f.StringVar(&a.question.Principal, "as", "", "ARN of the principal")
+	f.StringVar(&a.question.Action, "action", "", "action, such as s3:GetObject")
+	f.StringVar(&a.question.Resource, "resource", "*", "ARN of the resource")
+	f.StringArrayVar(&a.context, "context", nil, "condition key and value, key=value; several for one key make a list")
+	f.StringVar(&a.fresh.AtLeast, "at-least", "", "token of a write that the answer must not be older than")
+	f.StringVar(&a.fresh.Consistency, "consistency", "", "leased, strict or any (default: the node's rule)")
+	f.DurationVar(&a.fresh.MaxStaleness, "max-staleness", 0, "refuse an answer that could be older than this")
+	f.BoolVar(&a.wait, "wait", false, "wait until it is as expected everywhere")
+	f.StringVar(&a.expect, "expect", "", "allow or deny, with --wait")
+	f.StringVar(&a.scopeText, "for", "all", "with --wait: all, region=NAME, count=N, or replicas by name, NAME,NAME...")
+	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait at most, with --wait")
+	a.github.flag(f)
+	return cmd
+}
+
+type asking struct {
+	question client.Question
+	context  []string
+	fresh    client.Freshness
+
+	// The rest goes with --wait.
+	wait      bool
+	expect    string
+	scopeText string
+	scope     client.Scope
+	timeout   time.Duration
+	github    github
+}
+
+// check reads what the flags say together.
+func (a *asking) check(cmd *cobra.Command) (err error) {
+	if a.question.Principal == "" || a.question.Action == "" {
+		return usage("say who and what: --as ARN --action SERVICE:ACTION")
+	}
+	a.question.Context = make(map[string][]string)
+	for _, pair := range a.context {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return usage("--context is %q; use key=value", pair)
+		}
+		a.question.Context[key] = append(a.question.Context[key], value)
+	}
+	if !a.wait {
+		for _, name := range []string{"expect", "for", githubFlag} {
+			if cmd.Flags().Changed(name) {
+				return usage("--%s goes with --wait", name)
+			}
+		}
+		return nil
+	}
+	if a.expect != "allow" && a.expect != "deny" {
+		return usage("say what to wait for: --expect allow or --expect deny")
+	}
+	if a.fresh.Consistency != "" || a.fresh.MaxStaleness != 0 {
+		return usage("--consistency and --max-staleness do not go with --wait, which takes fresh answers alone")
+	}
+	if a.scope, err = parseScope(a.scopeText); err != nil {
+		return err
+	}
+	return a.github.check()
+}
+
+// parseScope reads whom a wait is about.
+func parseScope(text string) (s client.Scope, err error) {
+	key, value, named := strings.Cut(text, "=")
+	switch {
+	case text == "all":
+	case named && key == "region" && value != "":
+		s.Region = value
+	case named && key == "count":
+		if s.Count, err = strconv.Atoi(value); err != nil || s.Count <= 0 {
+			return s, usage("--for is %q; use a number of replicas, at least 1", text)
+		}
+	case named || text == "":
+		return s, usage("--for is %q; use all, region=NAME, count=N, or names of replicas", text)
+	default:
+		s.Replicas = strings.Split(text, ",")
+	}
+	return s, nil
+}
+
+func can(ctx context.Context, out io.Writer, t *target, o *output, a *asking) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	d, err := c.Authorize(ctx, a.question, a.fresh)
+	if err != nil {
+		return err
+	}
+	if o.json() {
+		err = printJSON(out, d)
+	} else {
+		err = printDecision(out, d)
+	}
+	if err == nil && !d.Allowed() {
+		return &exit{code: exitDenied}
+	}
+	return err
+}
+
+func printDecision(out io.Writer, d *client.Decision) error {
+	word := "deny (" + d.Decision + ")"
+	switch d.Decision {
+	case "allow":
+		word = "allow"
+	case "indeterminate":
+		word = "indeterminate: allowed at this position, which may be old"
+	}
+	fresh := d.Freshness
+	if d.StalenessMS != nil {
+		fresh += fmt.Sprintf(", at most %v old", time.Duration(*d.StalenessMS)*time.Millisecond)
+	}
+	if _, err := fmt.Fprintf(out, "%s at position %d on %s (%s)\n", word, d.Position, d.Node, fresh); err != nil {
+		return err
+	}
+	if d.Reason != "" {
+		_, err := fmt.Fprintln(out, d.Reason)
+		return err
+	}
+	return nil
+}
+
+// awaitEffect waits until a decision is as expected everywhere.
+func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	var e *client.Effect
+	err = newProgress(cmd.ErrOrStderr(), o).wait(a.timeout, func(wait time.Duration) (done bool, line string, err error) {
+		e, err = c.Effect(cmd.Context(), client.Expectation{Question: a.question, Expect: a.expect, AtLeast: a.fresh.AtLeast}, a.scope, wait)
+		if err != nil {
+			return false, "", err
+		}
+		line = progressLine(&e.Propagation)
+		if e.Absent() {
+			line = fmt.Sprintf("position %d: the leader decides %s", e.Position, e.Decision)
+		}
+		return e.Present(), line, nil
+	})
+	if err != nil {
+		return err
+	}
+	facts := append([]fact{{"effect", e.Effect}, {"decision", e.Decision}}, factsOf(&e.Propagation, time.Since(begun))...)
+	if o.json() {
+		err = printJSON(cmd.OutOrStdout(), e)
+	} else {
+		err = printEffect(cmd.OutOrStdout(), e)
+	}
+	if err := errors.Join(err, a.github.write("writ can: "+a.expect+" is "+e.Effect, facts)); err != nil {
+		return err
+	}
+	switch {
+	case e.Present():
+		return nil
+	case e.Absent():
+		return &exit{exitDenied, fmt.Errorf("%s is absent: after %v the leader decides %s", a.expect, a.timeout, e.Decision)}
+	}
+	return &exit{exitNotYet, fmt.Errorf("%s is not in force everywhere within %v", a.expect, a.timeout)}
+}
+
+// printEffect tells who decides what.
+func printEffect(out io.Writer, e *client.Effect) error {
+	if _, err := fmt.Fprintf(out, "%s is %s; the leader decides %s; %s\n", e.Expect, e.Effect, e.Decision, describe(&e.Propagation)); err != nil {
+		return err
+	}
+	if e.Absent() && e.Reason != "" {
+		if _, err := fmt.Fprintln(out, e.Reason); err != nil {
+			return err
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, r := range e.Replicas {
+		if r.Decision == "" {
+			fmt.Fprintf(w, "  %s\tno decision\t%s\n", r.Name, r.Reason)
+			continue
+		}
+		fmt.Fprintf(w, "  %s\t%s\tat position %d, %s\n", r.Name, r.Decision, r.Position, r.Freshness)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/node/client"
+)
+
+func newWait() *cobra.Command {
+	var t target
+	var o output
+	var w waiting
+	cmd := &cobra.Command{
+		Use:   "wait [--token TOKEN | --request-id ID | --arn ARN | --head]",
+		Short: "Wait until a change is in force everywhere; exits 3 if it is not in time",
+		Long: `Waits until no replica will ever again answer as fresh from before a position: each
+shows it, or has lost its lease. The position is that of a write's token (the X-Writ-Token
+header of its answer), that of the write with a request id (the x-amzn-RequestId of its answer,
+which the AWS CLI shows with --debug and SDKs keep; remembered for five minutes), that of the
+latest change to what an ARN names and depends on, or the head of the log. On a terminal, a
+line tells how far it has come. To wait for what a change does, see writ can --wait.`,
+		Example: "  writ wait --head\n  writ wait --arn arn:aws:iam::123456789012:user/alice --timeout 30s",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return wait(cmd, &t, &o, &w)
+		},
+	}
+	t.flags(cmd.Flags())
+	o.flag(cmd.Flags())
+	f := cmd.Flags()
+	f.StringVar(&w.target.Token, "token", "", "token of a write")
+	f.StringVar(&w.target.RequestID, "request-id", "", "x-amzn-RequestId of a write's answer")
+	f.StringVar(&w.target.ARN, "arn", "", "ARN of a user, group, role or policy")
+	f.BoolVar(&w.head, "head", false, "everything that is committed by now")
+	f.DurationVar(&w.timeout, "timeout", time.Minute, "how long to wait at most")
+	f.StringSliceVar(&w.scope.Replicas, "replica", nil, "wait for these replicas only")
+	f.StringVar(&w.scope.Region, "region", "", "wait for the replicas of one region only")
+	f.IntVar(&w.scope.Count, "count", 0, "wait until this many replicas show it")
+	w.github.flag(f)
+	cmd.MarkFlagsMutuallyExclusive("token", "request-id", "arn", "head")
+	return cmd
+}
+
+type waiting struct {
+	target  client.Target
+	head    bool
+	timeout time.Duration
+	scope   client.Scope
+	github  github
+}
+
+func wait(cmd *cobra.Command, t *target, o *output, w *waiting) error {
+	if err := errors.Join(o.check(), w.github.check()); err != nil {
+		return err
+	}
+	if w.target == (client.Target{}) && !w.head {
+		return usage("say what to wait for: --token, --request-id, --arn or --head")
+	}
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	begun, target := time.Now(), w.target
+	var p *client.Propagation
+	err = newProgress(cmd.ErrOrStderr(), o).wait(w.timeout, func(wait time.Duration) (done bool, line string, err error) {
+		if p, err = c.Propagation(cmd.Context(), target, w.scope, wait); err != nil {
+			return false, "", err
+		}
+		if p.Token != "" {
+			target = client.Target{Token: p.Token} // what was asked for may move on
+		}
+		return p.Everywhere(), progressLine(p), nil
+	})
+	if err != nil {
+		return err
+	}
+	facts := factsOf(p, time.Since(begun))
+	if o.json() {
+		err = printJSON(cmd.OutOrStdout(), p)
+	} else {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), describe(p))
+	}
+	if err := errors.Join(err, w.github.write("writ wait: "+p.State, facts)); err != nil {
+		return err
+	}
+	if !p.Everywhere() {
+		return &exit{exitNotYet, fmt.Errorf("not everywhere within %v", w.timeout)}
+	}
+	return nil
+}
+
+// describe says in one line how far a position has come.
+func describe(p *client.Propagation) string {
+	text := fmt.Sprintf("position %d is %s", p.Position, p.State)
+	for _, part := range []struct {
+		what  string
+		names []string
+	}{{"visible on", p.VisibleOn}, {"fenced", p.Fenced}, {"pending", p.Pending}} {
+		if len(part.names) > 0 {
+			text += fmt.Sprintf("; %s %s", part.what, strings.Join(part.names, ", "))
+		}
+	}
+	if !p.Everywhere() && p.WorstCaseMS != nil {
+		text += fmt.Sprintf("; at most %v more", time.Duration(*p.WorstCaseMS)*time.Millisecond)
+	}
+	return text
+}
