@@ -97,8 +97,17 @@ type Config struct {
 	FailClosed bool
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
+	// Snapshots say when a writer's log is shortened.
+	Snapshots Snapshots
 	// Machine is what the node runs on; the zero value is this one.
 	Machine Machine `yaml:"-"`
+}
+
+// Snapshots say when a log is shortened; zero values are the defaults of package log.
+type Snapshots struct {
+	Interval time.Duration // between looks at whether there is enough to shorten; up to twice as long
+	Every    uint64        // entries since the last snapshot that call for another
+	Keep     uint64        // entries kept behind a snapshot, for writers that lag
 }
 
 // Files are paths of certificates and secrets.

@@ -63,6 +63,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	cfg := log.Config{
 		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
 		Stream: raftStream{w.port.raft, n.cfg.Machine, n.tls}, Backfill: n.backfill, Logger: n.logger,
+		SnapshotInterval: n.cfg.Snapshots.Interval, SnapshotThreshold: n.cfg.Snapshots.Every, TrailingLogs: n.cfg.Snapshots.Keep,
 	}
 	if len(n.cfg.Cluster.Writers) == 1 {
 		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = aloneTimeout, aloneTimeout, aloneTimeout

@@ -168,7 +168,7 @@ func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
 	}
 	if c.seen.bounded {
 		b = append(b, `,"staleness_bound_ms":`...)
-		b = strconv.AppendInt(b, c.seen.staleness.Milliseconds(), 10)
+		b = strconv.AppendInt(b, (c.seen.staleness + time.Millisecond - 1).Milliseconds(), 10) // up: it is a bound
 	}
 	b = append(b, `,"node":"`...)
 	b = append(b, s.cfg.Node.Name...)

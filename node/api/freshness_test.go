@@ -53,7 +53,7 @@ func TestLeasedAnswers(t *testing.T) {
 		time.Sleep(time.Second) // of the bubble's clock
 
 		m := w.json(n.question(w.root))
-		if m["decision"] != "allow" || m["freshness"] != "leased" || m["lease_remaining_ms"] != float64(9000) || m["staleness_bound_ms"] != float64(1010) || m["node"] != "replica-1" {
+		if m["decision"] != "allow" || m["freshness"] != "leased" || m["lease_remaining_ms"] != float64(9000) || m["staleness_bound_ms"] != float64(1011) || m["node"] != "replica-1" {
 			t.Errorf("leased: %v", m)
 		}
 		for _, mode := range []string{"leased", "any", "strict"} {

@@ -55,7 +55,8 @@ func (c *client) leave() { c.host.Detach(false) }
 // answer is nil when no whole answer came.
 func (c *client) send(to *judge.Request, as key, timeout time.Duration, service, method, target string, body []byte, header http.Header) (http.Header, []byte) {
 	w := c.world
-	to.Client, to.Credential, to.Life, to.Got = c.name, as.id, int(w.machines[to.Node].life.Load()), judge.Never
+	life := &w.machines[to.Node].life
+	to.Client, to.Credential, to.Life, to.Got = c.name, as.id, int(life.Load()), judge.Never
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+apiAddr(to.Node)+target, bytes.NewReader(body))
@@ -78,6 +79,9 @@ func (c *client) send(to *judge.Request, as key, timeout time.Duration, service,
 		return nil, nil
 	}
 	to.Got, to.Status = w.now(), answer.StatusCode
+	if to.Life != int(life.Load()) {
+		to.Life = judge.SomeLife
+	}
 	return answer.Header, text
 }
 
@@ -296,4 +300,23 @@ func (c *client) local(node string, as key) (end judge.End, ok bool) {
 		return end, false
 	}
 	return judge.End{Node: node, Position: a.Position, Hash: a.Hash, Digest: a.Digest, Floor: a.Floor}, true
+}
+
+// roster changes the roster, and says whether it did, or need not.
+func (c *client) roster(node string, as key, method, replica, what string) bool {
+	out := judge.Write{Action: "roster" + what, Value: replica}
+	out.Node = node
+	header, text := c.send(&out.Request, as, 5*time.Second, "writ", method, "/v1/replicas/"+replica+what, nil, nil)
+	if out.Answered() {
+		token, err := event.ParseToken(header.Get("X-Writ-Token"))
+		if err != nil {
+			c.world.note("I22", "%s acknowledges a change of the roster without a token: %v", node, err)
+		}
+		out.Token, out.Position = token, position(header)
+	} else if out.Status != 0 {
+		out.Code = jsonCode(text)
+	}
+	c.world.trace("roster: %s %s: status %d %s", replica, what, out.Status, out.Code)
+	c.world.record(func(h *judge.History) { h.Roster = append(h.Roster, out) })
+	return out.Answered() || out.Refused()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/test/simulation/judge"
 )
 
@@ -30,6 +31,9 @@ func draw(seed uint64) plan {
 	}
 	if rng.IntN(5) == 0 {
 		p.writers = 1
+	}
+	if rng.IntN(2) == 0 { // so often that writers that were away need one
+		p.snapshots = node.Snapshots{Interval: within(rng, time.Second, 5*time.Second), Every: 4 + rng.Uint64N(30), Keep: 4 + rng.Uint64N(60)}
 	}
 	if rng.IntN(20) == 0 {
 		return p

@@ -3,6 +3,7 @@ package simulation
 import (
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -155,6 +156,26 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 			return true
 		})
 	},
+	"replica taken off the roster": func(s *storm, rng *rand.Rand) bool {
+		name := pick(rng, s.world.history.Replicas)
+		if !s.change(rng, http.MethodDelete, name, "") {
+			return false
+		}
+		s.pause(some(rng))
+		for !s.down(rng, name, func(m *machine) bool { m.stop(); return true }) { // started again, it enters again
+			pass(time.Second)
+		}
+		return true
+	},
+	"replica drained": func(s *storm, rng *rand.Rand) bool {
+		name := pick(rng, s.world.history.Replicas)
+		s.change(rng, http.MethodPost, name, "/drain")
+		s.pause(some(rng))
+		for !s.change(rng, http.MethodPost, name, "/resume") {
+			pass(time.Second)
+		}
+		return true
+	},
 	"clock rates changed": func(s *storm, rng *rand.Rand) bool {
 		s.world.machines[pick(rng, s.world.names)].clocks.drift(s.world.drawDrift(rng))
 		return true
@@ -232,6 +253,14 @@ func (s *storm) down(rng *rand.Rand, name string, how func(*machine) bool) bool 
 	s.pause(some(rng))
 	m.start()
 	return struck
+}
+
+// change changes the roster, and says whether that was taken.
+func (s *storm) change(rng *rand.Rand, method, replica, what string) bool {
+	w := s.world
+	c := w.client("warden of " + replica + what)
+	defer c.leave()
+	return c.roster(pick(rng, w.names), w.root(), method, replica, what)
 }
 
 // wipe removes everything that a node kept; it is down.

@@ -32,7 +32,7 @@ type crowd struct {
 }
 
 func newCrowd(w *world) *crowd {
-	return &crowd{world: w, root: key{w.layout.root.AccessKeyID, w.layout.root.SecretAccessKey}, stop: make(chan struct{})}
+	return &crowd{world: w, root: w.root(), stop: make(chan struct{})}
 }
 
 // rest waits for d, and says whether to go on.

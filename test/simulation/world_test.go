@@ -75,6 +75,7 @@ type plan struct {
 	replicas   int
 	failClosed bool
 	clients    int
+	snapshots  node.Snapshots
 	drift      int           // thousandths; the promise holds up to ten
 	calm       time.Duration // before the first fault
 	storm      time.Duration // faults strike
@@ -114,6 +115,9 @@ type machine struct {
 	life atomic.Int64
 	busy atomic.Bool // somebody has seized the machine
 }
+
+// root is the key of the cluster's root.
+func (w *world) root() key { return key{w.layout.root.AccessKeyID, w.layout.root.SecretAccessKey} }
 
 // random is a source of choices for one actor, so that what one does depends on
 // the seed and not on what the others do.
@@ -193,7 +197,7 @@ func (m *machine) start() {
 	m.clocks.change(func(now time.Time, each [3]*clock) { each[0].set(now, 0, each[0].drift) })
 	cfg := node.Config{
 		Cluster: w.layout.cluster, Name: m.name, Data: m.data, API: apiAddr(m.name), Files: node.DefaultFiles(w.layout.dir, m.name),
-		FailClosed: w.plan.failClosed, Drain: drain,
+		FailClosed: w.plan.failClosed, Drain: drain, Snapshots: w.plan.snapshots,
 		Machine: node.Machine{Listen: m.host.Listen, Dial: m.host.Dial, Now: m.clocks.now, Clocks: m.clocks.read},
 	}
 	n, err := node.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(w.logs, nil)).With("life", m.life.Load()))
@@ -211,6 +215,7 @@ func (m *machine) stop() {
 	if m.node == nil {
 		return
 	}
+	m.life.Add(1) // between two lives
 	m.checkSound()
 	m.world.trace("%s stops", m.name)
 	if err := m.node.Stop(); err != nil {
@@ -226,6 +231,7 @@ func (m *machine) crash(silent bool) {
 	if m.node == nil {
 		return
 	}
+	m.life.Add(1) // between two lives
 	m.checkSound()
 	m.world.trace("%s crashes, silently %v", m.name, silent)
 	m.host.Detach(silent)

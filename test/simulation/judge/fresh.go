@@ -122,7 +122,7 @@ func tokens(h *History, _ *ledger) (found []Violation) {
 	}
 	lists := map[through][]mark{}
 	for i := range h.Writes {
-		if w := &h.Writes[i]; w.Answered() {
+		if w := &h.Writes[i]; w.Answered() && w.Life != SomeLife {
 			key := through{w.Node, w.Life, w.Credential}
 			lists[key] = append(lists[key], mark{w.Got, w.Position})
 		}

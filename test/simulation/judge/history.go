@@ -20,11 +20,14 @@ type Moment = time.Duration
 // Never is the moment of an answer that did not come.
 const Never Moment = 1<<63 - 1
 
+// SomeLife is the life of a process where nobody knows which one it was.
+const SomeLife = -1
+
 // Request is what every question and every answer has.
 type Request struct {
 	Client string
 	Node   string // that was asked
-	Life   int    // of the node's process
+	Life   int    // of the node's process; SomeLife: it changed meanwhile
 	// Credential is the access key that signed.
 	Credential string
 	Sent, Got  Moment
@@ -116,6 +119,8 @@ type History struct {
 	// Window is W: at most so long after a commit, a replica shows it or is not fresh.
 	Window time.Duration
 	Writes []Write
+	// Roster are changes of the roster of replicas.
+	Roster []Write
 	Reads  []Read
 	Waits  []Wait
 	Ends   []End
