@@ -42,9 +42,13 @@ type client struct {
 
 func (w *world) client(name string) *client {
 	c := &client{world: w, name: name, rng: w.random(name), host: w.net.Attach(name)}
-	c.http = &http.Client{Transport: &http.Transport{
+	var way http.RoundTripper = &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return c.host.Dial(ctx, addr) },
-	}}
+	}
+	if w.plan.between != nil {
+		way = w.plan.between(way)
+	}
+	c.http = &http.Client{Transport: way}
 	return c
 }
 
@@ -302,11 +306,11 @@ func (c *client) local(node string, as key) (end judge.End, ok bool) {
 	return judge.End{Node: node, Position: a.Position, Hash: a.Hash, Digest: a.Digest, Floor: a.Floor}, true
 }
 
-// roster changes the roster, and says whether it did, or need not.
-func (c *client) roster(node string, as key, method, replica, what string) bool {
-	out := judge.Write{Action: "roster" + what, Value: replica}
+// roster changes the roster, and says whether that is settled: done, or refused.
+func (c *client) roster(node string, as key, attempt, method, replica, what string) bool {
+	out := judge.Write{Attempt: attempt, Action: "roster" + what, Value: replica}
 	out.Node = node
-	header, text := c.send(&out.Request, as, 5*time.Second, "writ", method, "/v1/replicas/"+replica+what, nil, nil)
+	header, text := c.send(&out.Request, as, 5*time.Second, "writ", method, "/v1/replicas/"+replica+what, nil, http.Header{"Amz-Sdk-Invocation-Id": {attempt}})
 	if out.Answered() {
 		token, err := event.ParseToken(header.Get("X-Writ-Token"))
 		if err != nil {

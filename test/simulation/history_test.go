@@ -72,29 +72,24 @@ func (w *world) finish(c *crowd, root *client) {
 	for i := range subjects {
 		root.get(w.history.Writers[0], c.root, 10*time.Second, fmt.Sprintf("u%d", i), freshness{mode: "strict"})
 	}
-	newest := c.noted(nil)
+	var newest event.Position
+	if t := c.noted(nil); t != nil {
+		newest = t.Position
+	}
 	for _, name := range w.names {
 		until := time.Now().Add(10 * time.Second)
-		for {
-			end, ok := root.local(name, c.root)
-			if ok && (newest == nil || end.Position >= newest.Position) {
-				w.history.Ends = append(w.history.Ends, end)
-				break
-			}
-			if time.Now().After(until) {
-				w.note("I21", "%s stays at position %d of %d", name, end.Position, w.head(newest))
-				break
-			}
+		end, ok := root.local(name, c.root)
+		for (!ok || end.Position < newest) && time.Now().Before(until) {
 			pass(100 * time.Millisecond)
+			end, ok = root.local(name, c.root)
+		}
+		if !ok || end.Position < newest {
+			w.note("I21", "%s stays at position %d of %d", name, end.Position, newest)
+		}
+		if ok {
+			w.history.Ends = append(w.history.Ends, end)
 		}
 	}
-}
-
-func (w *world) head(t *event.Token) event.Position {
-	if t == nil {
-		return 0
-	}
-	return t.Position
 }
 
 // collect reads the writers' event stores, which nobody has open any more.

@@ -1,6 +1,9 @@
 package simulation
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,7 +13,7 @@ import (
 
 // mutate plays a history in which something that the promises need is broken, and
 // expects the judge to find violations of an invariant.
-func mutate(t *testing.T, invariant string, p plan, breaks func(w *world, c *crowd, root *client)) {
+func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) {
 	t.Helper()
 	t.Parallel()
 	dir := memory(t)
@@ -24,7 +27,8 @@ func mutate(t *testing.T, invariant string, p plan, breaks func(w *world, c *cro
 		root := w.client("root")
 		keys := []key{c.mint(root, victim(0))}
 		c.gather(keys)
-		breaks(w, c, root)
+		pass(10 * time.Second)
+		breaks(w)
 		c.home()
 		w.finish(c, root)
 		root.leave()
@@ -61,9 +65,95 @@ func (w *world) aside(name string, d time.Duration) {
 
 // A replica whose three clocks all stop answers as leased for ever.
 func TestStoppedClocksAreFound(t *testing.T) {
-	mutate(t, "P5", steady(1), func(w *world, _ *crowd, _ *client) {
-		pass(10 * time.Second)
+	mutate(t, "P5", steady(1), func(w *world) {
 		w.machines["r1"].clocks.stop()
 		w.aside("r1", 40*time.Second)
 	})
+}
+
+// One whose clocks count a fifth of the time keeps its lease five times as long.
+func TestSlowClocksAreFound(t *testing.T) {
+	mutate(t, "P5", steady(2), func(w *world) {
+		w.machines["r1"].clocks.drift(func() int { return -800 })
+		pass(5 * time.Second)
+		w.aside("r1", 40*time.Second)
+	})
+}
+
+// Leaders whose clocks count three times as fast do not wait for leases to end.
+func TestHastyLeadersAreFound(t *testing.T) {
+	mutate(t, "P5", steady(3), func(w *world) {
+		for _, name := range w.history.Writers {
+			w.machines[name].clocks.drift(func() int { return 2000 })
+		}
+		for range 4 {
+			w.aside("r1", 9*time.Second)
+			pass(5 * time.Second)
+		}
+	})
+}
+
+// An operator who puts yesterday's disks back into all writers loses what was
+// acknowledged since; the cluster that goes on from there is another one.
+func TestDisksPutBackAreFound(t *testing.T) {
+	mutate(t, "I16", steady(4), func(w *world) {
+		for _, days := range []time.Duration{0, 10 * time.Second} { // the first time there is nothing to put back
+			pass(days)
+			for _, name := range w.history.Writers {
+				w.machines[name].stop()
+			}
+			for _, name := range w.history.Writers {
+				w.machines[name].rollBack()
+				w.machines[name].start()
+			}
+		}
+		pass(10 * time.Second)
+	})
+}
+
+// Somebody between clients and replicas who keeps answers makes them old.
+func TestKeptAnswersAreFound(t *testing.T) {
+	p := steady(5)
+	p.between = func(way http.RoundTripper) http.RoundTripper { return &keeper{way: way, kept: map[string]kept{}} }
+	mutate(t, "P5", p, func(*world) { pass(30 * time.Second) })
+}
+
+// keeper answers what was asked of a replica before from memory.
+type keeper struct {
+	way  http.RoundTripper
+	kept map[string]kept
+}
+
+type kept struct {
+	at     time.Time
+	header http.Header
+	body   []byte
+}
+
+// keepFor is how long an answer is kept.
+const keepFor = 15 * time.Second
+
+// RoundTrip asks, or remembers. One client calls it at a time.
+func (k *keeper) RoundTrip(r *http.Request) (*http.Response, error) {
+	asked, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(asked))
+	name := r.URL.Host + r.URL.Path + string(asked) + r.Header.Get("X-Writ-Consistency")
+	if old, ok := k.kept[name]; ok && time.Since(old.at) < keepFor {
+		return &http.Response{StatusCode: http.StatusOK, Header: old.header, Body: io.NopCloser(bytes.NewReader(old.body))}, nil
+	}
+	answer, err := k.way.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusOK || r.URL.Path != "/v1/authorize" {
+		return answer, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	k.kept[name] = kept{time.Now(), answer.Header, body}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, nil
 }

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -158,9 +159,7 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 	},
 	"replica taken off the roster": func(s *storm, rng *rand.Rand) bool {
 		name := pick(rng, s.world.history.Replicas)
-		if !s.change(rng, http.MethodDelete, name, "") {
-			return false
-		}
+		s.roster(rng, http.MethodDelete, name, "")
 		s.pause(some(rng))
 		for !s.down(rng, name, func(m *machine) bool { m.stop(); return true }) { // started again, it enters again
 			pass(time.Second)
@@ -169,11 +168,9 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 	},
 	"replica drained": func(s *storm, rng *rand.Rand) bool {
 		name := pick(rng, s.world.history.Replicas)
-		s.change(rng, http.MethodPost, name, "/drain")
+		s.roster(rng, http.MethodPost, name, "/drain")
 		s.pause(some(rng))
-		for !s.change(rng, http.MethodPost, name, "/resume") {
-			pass(time.Second)
-		}
+		s.roster(rng, http.MethodPost, name, "/resume")
 		return true
 	},
 	"clock rates changed": func(s *storm, rng *rand.Rand) bool {
@@ -255,12 +252,16 @@ func (s *storm) down(rng *rand.Rand, name string, how func(*machine) bool) bool 
 	return struck
 }
 
-// change changes the roster, and says whether that was taken.
-func (s *storm) change(rng *rand.Rand, method, replica, what string) bool {
+// roster changes the roster, however long it takes to be sure of that. Only one
+// attempt of it can take effect, and none later.
+func (s *storm) roster(rng *rand.Rand, method, replica, what string) {
 	w := s.world
-	c := w.client("warden of " + replica + what)
+	attempt := fmt.Sprintf("%s%s %d", replica, what, rng.Uint64())
+	c := w.client(attempt)
 	defer c.leave()
-	return c.roster(pick(rng, w.names), w.root(), method, replica, what)
+	for !c.roster(pick(rng, w.names), w.root(), attempt, method, replica, what) {
+		pass(within(rng, 100*time.Millisecond, time.Second))
+	}
 }
 
 // wipe removes everything that a node kept; it is down.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,6 +81,7 @@ type plan struct {
 	calm       time.Duration // before the first fault
 	storm      time.Duration // faults strike
 	weather    weather
+	between    func(http.RoundTripper) http.RoundTripper // clients and nodes; nil for nothing
 }
 
 // world is one history as it is played.
