@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -66,22 +65,10 @@ func getenv(t *testing.T, name string) string {
 	return value
 }
 
-// client prepares a program that talks to the cluster: its environment has what
-// env.sh sets, a home directory of its own, and nothing else about AWS.
+// client prepares a program that talks to the cluster.
 func client(t *testing.T, dir, program string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir = dir
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "AWS_") && !strings.HasPrefix(v, "TF_") && !strings.HasPrefix(v, "HOME=") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, "HOME="+dir, "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "PYTHONWARNINGS=ignore")
-	for name, value := range shared.Env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	return cmd
+	return shared.Command(t.Context(), dir, program, args...)
 }
 
 // installed skips the test where a program is missing. The path is looked up

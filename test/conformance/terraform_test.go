@@ -5,40 +5,13 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// providers is where the terraform provider for AWS was put, as a filesystem
-// mirror: WRIT_TERRAFORM_PLUGINS, or one of the places where people keep such
-// mirrors. Tests do not download it.
-func providers(t *testing.T) string {
-	t.Helper()
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pattern := range []string{
-		os.Getenv("WRIT_TERRAFORM_PLUGINS"), filepath.Join(home, ".terraform.d", "plugins"),
-		"/usr/share/terraform/plugins", "/usr/local/share/terraform/plugins", "/opt/*", "/opt/terraform/*",
-	} {
-		if pattern == "" {
-			continue
-		}
-		found, err := filepath.Glob(filepath.Join(pattern, "registry.terraform.io", "hashicorp", "aws"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(found) > 0 {
-			return filepath.Dir(filepath.Dir(filepath.Dir(found[0])))
-		}
-	}
-	t.Skip("terraform's AWS provider is not installed (WRIT_TERRAFORM_PLUGINS names a filesystem mirror)")
-	return ""
-}
+	"github.com/writ-iam/writ/test/cluster"
+)
 
 // workspace is a directory in which terraform works.
 type workspace struct {
@@ -93,7 +66,13 @@ func (w *workspace) facts() map[string]any {
 // do, changes it, finds nothing left to do again, and destroys it.
 func TestTerraform(t *testing.T) {
 	w := &workspace{t: t, terraform: installed(t, "terraform")}
-	mirror := providers(t)
+	mirror, err := cluster.TerraformProviders()
+	if errors.Is(err, cluster.ErrNoProviders) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.dir = t.TempDir()
 	if err := os.CopyFS(w.dir, os.DirFS("testdata/terraform")); err != nil {
 		t.Fatal(err)
