@@ -106,7 +106,8 @@ func isReady(ctx context.Context, url string) bool {
 }
 
 func (t *team) client(name string) (*client.Client, error) {
-	return client.New(client.Config{Endpoint: t.url(name), AccessKeyID: t.root.AccessKeyID, SecretAccessKey: t.root.SecretAccessKey})
+	return client.New(client.Config{Endpoint: t.url(name), AccessKeyID: t.root.AccessKeyID, SecretAccessKey: t.root.SecretAccessKey,
+		HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}})
 }
 
 // leader is the name of the writer that leads.
