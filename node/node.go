@@ -167,7 +167,7 @@ func (n *Node) serveAPI() error {
 	edge.Name = n.cfg.Name
 	edge.Forward = n.finder.forward
 	handler := api.New(api.Config{
-		Node: edge, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
+		Node: edge, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), FailClosed: n.cfg.FailClosed,
 	})
 	n.part.setAPI(handler)

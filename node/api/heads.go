@@ -73,7 +73,7 @@ func (s *Server) chain(c *nativeCall) error {
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	if err := s.may(c, actionGetChain, "*"); err != nil {
+	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
 	headers, err := s.cfg.Node.Chain(event.Position(after), limit)

@@ -90,6 +90,13 @@ func (s *Server) may(c *nativeCall, action, resource string) error {
 	return s.permit(&c.own, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
 }
 
+// ofCluster is what a request needs that is about the whole cluster, which belongs
+// to its own account: no other account's root may change its roster, or read what
+// all accounts do.
+func (s *Server) ofCluster(action string) iam.Access {
+	return iam.Access{Action: action, Resource: "*", Account: s.cfg.Account}
+}
+
 // answer writes a JSON body with the position that it was computed at.
 func (c *nativeCall) answer(body []byte) error {
 	c.values = [...]string{c.id, "application/json", strconv.Itoa(len(body)), c.seen.position(), c.seen.mode}

@@ -124,7 +124,9 @@ func TestBatch(t *testing.T) {
 // A caller needs the permission on the principal, and no account's root has it for
 // another account's principals.
 func TestAuthorizePermission(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *api.Config) {
+		c.Node.Chain = func(event.Position, int) ([][]byte, error) { return nil, nil }
+	})
 	stranger := credential{"AKIAOTHEROTHER000000", "the secret of another root"}
 	w.must(&identity.CreateAccount{ID: other, RootKey: w.sealed(other, stranger)})
 	w.user("alice", "")
@@ -138,6 +140,11 @@ func TestAuthorizePermission(t *testing.T) {
 	}
 	w.problem("another account", ask(stranger, "alice"), 403, "AccessDenied")
 	w.problem("no permission", w.native(app, "GET", "/v1/cluster", ""), 403, "AccessDenied")
+	w.accepted("its own account's", w.native(stranger, "GET", "/v1/cluster", ""))
+	for _, target := range []string{"DELETE /v1/replicas/r", "POST /v1/replicas/r/drain", "GET /v1/chain?after=1", "GET /v1/events", "POST /v1/verify"} {
+		method, path, _ := strings.Cut(target, " ")
+		w.problem(target, w.native(stranger, method, path, ""), 403, "AccessDenied")
+	}
 	w.problem("no permission", w.native(app, "GET", "/v1/propagation?head", ""), 403, "AccessDenied")
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -35,7 +34,7 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 			if err != nil {
 				return cmd, err
 			}
-			if err := s.permit(&c.own, &c.request, c.sig, principal, iam.Access{Action: action, Resource: "*"}); err != nil {
+			if err := s.permit(&c.own, &c.request, c.sig, principal, s.ofCluster(action)); err != nil {
 				return cmd, err
 			}
 			return c.command(v, authority(caller, v.Head.Position), action, change(name)), nil

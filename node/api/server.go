@@ -133,7 +133,9 @@ type Forwarded struct {
 
 // Config is what a Server is made of. All fields are required but Logger.
 type Config struct {
-	Node       Node
+	Node Node
+	// Account is the cluster's own: the first one.
+	Account    identity.AccountID
 	Projection *projection.Projection
 	Seal       *seal.Key
 	Now        func() time.Time

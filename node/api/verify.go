@@ -76,7 +76,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	if err := s.may(c, actionVerify, "*"); err != nil {
+	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionVerify)); err != nil {
 		return err
 	}
 	if head := c.seen.view.Head.Position; from > head {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -137,7 +136,7 @@ func (s *Server) events(c *nativeCall) error {
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	if err := s.may(c, actionWatch, "*"); err != nil {
+	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionWatch)); err != nil {
 		return err
 	}
 	if err := w.begin(); err != nil {
@@ -242,7 +241,7 @@ func (w *watcher) admit() error {
 	}
 	now := w.request
 	now.now = s.cfg.Now()
-	return s.permit(new(inquiry), &now, w.sig, principal, iam.Access{Action: actionWatch, Resource: "*"})
+	return s.permit(new(inquiry), &now, w.sig, principal, s.ofCluster(actionWatch))
 }
 
 // tell sends the next changes, as far as this node shows them, and says whether

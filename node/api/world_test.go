@@ -144,7 +144,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 // addNode makes an edge; its projection shows what a test lets it see.
 func (w *world) addNode(leads bool, change ...func(*api.Config)) *node {
 	n := &node{world: w, projection: projection.New(), registry: prometheus.NewRegistry(), leads: leads, now: func() time.Time { return noon }}
-	cfg := api.Config{
+	cfg := api.Config{Account: account,
 		Node: api.Node{
 			Name: "node-1", Votes: leads, Leads: func() bool { return n.leads }, Propose: w.log.Propose,
 			StrictHead: func(context.Context) (event.Head, error) {
