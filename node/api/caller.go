@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/writ-iam/writ/log/event"
@@ -20,13 +21,7 @@ func (s *Server) authenticate(q *request, sig *sigv4.Signature, v *projection.Vi
 	if !ok || !cred.Active || sig.SessionToken != "" {
 		return iam.Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
-	key, err := s.keys.Key(cred.ID, string(cred.Sealed), sig.Scope, func() ([]byte, error) {
-		return s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
-	})
-	if err != nil {
-		return iam.Caller{}, nil, fmt.Errorf("open the secret of the caller's access key: %w", err)
-	}
-	if err := sig.Verify(key, q.bodyHash); err != nil {
+	if err := s.verifySignature(q, sig, &cred); err != nil {
 		return iam.Caller{}, nil, err
 	}
 	p, err := v.Principal(cred.Owner)
@@ -38,6 +33,36 @@ func (s *Server) authenticate(q *request, sig *sigv4.Signature, v *projection.Vi
 		c.Kind, c.Name = iam.KindUser, p.Name
 	}
 	return c, p, nil
+}
+
+// verifySignature checks a signature against the secret of an access key, once for
+// each request and secret.
+func (s *Server) verifySignature(q *request, sig *sigv4.Signature, cred *identity.Credential) error {
+	if len(q.verified) > 0 && bytes.Equal(q.verified, cred.Sealed) {
+		return nil
+	}
+	key, err := s.keys.Key(cred.ID, string(cred.Sealed), sig.Scope, func() ([]byte, error) {
+		return s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
+	})
+	if err != nil {
+		return fmt.Errorf("open the secret of the caller's access key: %w", err)
+	}
+	if err := sig.Verify(key, q.bodyHash); err != nil {
+		return err
+	}
+	q.verified = cred.Sealed
+	return nil
+}
+
+// recognize verifies the signature by the keys that the node has at hand, before
+// anything is done for the caller that others could lack. False: the key is not
+// among them, but may be newer; or it is no longer active, and may be again.
+func (s *Server) recognize(q *request, sig *sigv4.Signature) (known bool, err error) {
+	cred, ok := s.cfg.Projection.View().State.AccessKey(sig.AccessKeyID)
+	if !ok || !cred.Active || sig.SessionToken != "" {
+		return false, nil
+	}
+	return true, s.verifySignature(q, sig, &cred)
 }
 
 // authority is what the log is told about who authorized a command, and when.

@@ -14,8 +14,14 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// maxWaiting is how many requests may wait for a position at once.
-const maxWaiting = 4096
+// Limits of waiting for a position.
+const (
+	// maxWaiting is how many requests may wait at once.
+	maxWaiting = 4096
+	// maxStrangers is how many of them may be by access keys that the node does not
+	// know yet: anybody can make up such requests.
+	maxStrangers = 256
+)
 
 // seen is the view that an answer comes from, and what can be said of its age.
 type seen struct {
@@ -43,7 +49,7 @@ func (s *Server) view(q *request, sig *sigv4.Signature) (seen, error) {
 	if own := s.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
-	if err := s.reach(q.Context(), &ask, token); err != nil {
+	if err := s.reach(q, sig, &ask, token); err != nil {
 		return seen{}, err
 	}
 	// The lease is looked at first and the view loaded after that; see
@@ -122,10 +128,26 @@ func (s *Server) defaultMode() propagation.Mode {
 	return propagation.ModeAny
 }
 
-// reach waits until the projection has what is asked for.
-func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.Token) error {
-	if ask.Mode == propagation.ModeStrict {
-		head, err := s.cfg.Node.StrictHead(ctx)
+// reach waits until the projection has what is asked for. Whoever makes the node
+// ask or wait must have signed by a key that it knows, or takes one of few slots.
+func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, token *event.Token) error {
+	strict := ask.Mode == propagation.ModeStrict
+	if !strict && token == nil && s.cfg.Projection.Head().Position >= ask.AtLeast {
+		return nil
+	}
+	known, err := s.recognize(q, sig)
+	if err != nil {
+		return err
+	}
+	if !known {
+		free, err := take(s.strangers, "by unknown access keys ")
+		if err != nil {
+			return err
+		}
+		defer free()
+	}
+	if strict {
+		head, err := s.cfg.Node.StrictHead(q.Context())
 		if err != nil {
 			return &unavailable{"The head of the log could not be read.", err}
 		}
@@ -136,13 +158,12 @@ func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.T
 	} else if s.cfg.Projection.Head().Position >= ask.AtLeast {
 		return nil
 	}
-	select {
-	case s.waiting <- struct{}{}:
-		defer func() { <-s.waiting }()
-	default:
-		return &unavailable{fmt.Sprintf("%d requests wait for a position already.", maxWaiting), nil}
+	free, err := take(s.waiting, "")
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer free()
+	ctx, cancel := context.WithTimeout(q.Context(), DefaultWait)
 	defer cancel()
 	if token != nil {
 		if _, err := s.cfg.Projection.WaitToken(ctx, *token); err != nil {
@@ -153,6 +174,16 @@ func (s *Server) reach(ctx context.Context, ask *propagation.Ask, token *event.T
 		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err}
 	}
 	return nil
+}
+
+// take takes a slot for a request that waits, if one is free.
+func take(slots chan struct{}, whose string) (free func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	default:
+		return nil, &unavailable{fmt.Sprintf("%d requests %swait for a position already.", cap(slots), whose), nil}
+	}
 }
 
 // tokenProblem says what is wrong with a caller's token.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,6 +175,52 @@ func TestAtLeast(t *testing.T) {
 			w.problem(header, n.question(w.root, header, value), 400, "InvalidRequest")
 		}
 		w.problem("negative", n.question(w.root, "X-Writ-Max-Staleness", "-1s"), 400, "InvalidRequest")
+	})
+}
+
+// Nothing is asked, and nobody waits, for a signature that is known to be wrong.
+// Keys that the node does not know may be newer than its view: they wait, but
+// take no places from those that it knows.
+func TestStrangersWaitApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		asked := 0
+		n, l := w.replica(func(c *api.Config) {
+			read := c.Node.StrictHead
+			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) { asked++; return read(ctx) }
+		})
+		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
+		fresh := w.user("fresh", allow("writ:*")) // newer than the replica's view
+		token := w.projection.View().Token().String()
+
+		wrong := credential{w.root.id, "another secret"}
+		begun := time.Now()
+		for _, headers := range [][]string{{"X-Writ-At-Least", token}, {"X-Writ-Consistency", "strict"}} {
+			w.problem("a wrong signature", n.question(wrong, headers...), 403, "SignatureDoesNotMatch")
+		}
+		if waited := time.Since(begun); waited > 0 || asked > 0 {
+			t.Errorf("it waited for %v, and the head was read %d times", waited, asked)
+		}
+
+		nobody := credential{"AKIANOBODYNOBODY0000", "x"}
+		var strangers sync.WaitGroup
+		for range 255 {
+			strangers.Go(func() { n.question(nobody, "X-Writ-At-Least", token) })
+		}
+		synctest.Wait()
+		first := parked(t, func() *httptest.ResponseRecorder { return n.question(fresh, "X-Writ-At-Least", token) })
+		if detail := w.problem("one too many", n.question(nobody, "X-Writ-At-Least", token), 503, "Unavailable"); !strings.Contains(detail, "256 requests by unknown access keys") {
+			t.Errorf("the detail is %q", detail)
+		}
+		w.problem("one too many", n.question(nobody, "X-Writ-Consistency", "strict"), 503, "Unavailable")
+		w.accepted("who is known need not wait", n.question(w.root, "X-Writ-Consistency", "leased"))
+		known := parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-At-Least", token) })
+		w.log.show(n.projection)
+		w.accepted("a newer key", <-first)
+		w.accepted("a known key", <-known)
+		strangers.Wait()
+		w.problem("nobody", n.question(nobody, "X-Writ-At-Least", token), 403, "InvalidClientTokenId")
 	})
 }
 

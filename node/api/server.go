@@ -153,7 +153,9 @@ type Server struct {
 	actions map[string]*iam.Action // by version and name
 	writes  *lastWrites
 	waiting chan struct{} // a slot for each request that waits for a position
-	effects chan struct{} // a slot for each request that waits for an effect
+	// A slot for each request by an unknown key that waits, for a head or a position.
+	strangers chan struct{}
+	effects   chan struct{} // a slot for each request that waits for an effect
 	// A slot for each stream of events, and how all of them end.
 	watchers chan struct{}
 	ending   chan struct{}
@@ -168,16 +170,17 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg:      cfg,
-		keys:     sigv4.NewKeyCache(signingKeys),
-		actions:  make(map[string]*iam.Action),
-		writes:   newLastWrites(),
-		waiting:  make(chan struct{}, maxWaiting),
-		effects:  make(chan struct{}, maxEffects),
-		watchers: make(chan struct{}, maxWatchers),
-		ending:   make(chan struct{}),
-		shared:   sharedHead{turn: make(chan struct{}, 1)},
-		mux:      http.NewServeMux(),
+		cfg:       cfg,
+		keys:      sigv4.NewKeyCache(signingKeys),
+		actions:   make(map[string]*iam.Action),
+		writes:    newLastWrites(),
+		waiting:   make(chan struct{}, maxWaiting),
+		strangers: make(chan struct{}, maxStrangers),
+		effects:   make(chan struct{}, maxEffects),
+		watchers:  make(chan struct{}, maxWatchers),
+		ending:    make(chan struct{}),
+		shared:    sharedHead{turn: make(chan struct{}, 1)},
+		mux:       http.NewServeMux(),
 	}
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
@@ -262,6 +265,7 @@ type request struct {
 	now       time.Time
 	body      []byte
 	bodyHash  [sha256.Size]byte
+	verified  []byte // the sealed secret that its signature was found to be by
 }
 
 func newRequest(r *http.Request, now time.Time) request {
