@@ -2,8 +2,10 @@ package log
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -28,6 +30,15 @@ func (s sink) Accept(_ string, level hclog.Level, message string, args ...any) {
 		to = slog.LevelWarn
 	case hclog.Error:
 		to = slog.LevelError
+	}
+	if !s.to.Enabled(context.Background(), to) {
+		return
+	}
+	for i, a := range args {
+		if f, ok := a.(hclog.Format); ok && len(f) > 0 {
+			args = slices.Clone(args) // other sinks may have them too
+			args[i] = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
+		}
 	}
 	s.to.Log(context.Background(), to, "raft: "+message, args...)
 }

@@ -138,8 +138,9 @@ func (c *Config) transport(id string) raft.Transport {
 	if c.Transport != nil {
 		return c.Transport
 	}
-	return transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  stream{c.Stream, id, address(c.Advertise)},
+	lines := newLines()
+	return transport{lines: lines, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                  stream{c.Stream, id, address(c.Advertise), lines},
 		MaxPool:                 connectionsKept,
 		Timeout:                 transportTimeout,
 		Logger:                  bridge(c.Logger),

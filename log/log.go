@@ -214,8 +214,12 @@ func (l *Log) Close(ctx context.Context) error {
 	l.running.Store(nil)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
+	stopping := l.raft.Shutdown()
+	if t, ok := l.transport.(transport); ok {
+		t.lines.hangUp()
+	}
 	var stopped error
-	err := within(ctx, func() { stopped = l.raft.Shutdown().Error() })
+	err := within(ctx, func() { stopped = stopping.Error() })
 	if err == nil {
 		err = stopped
 	}
@@ -231,7 +235,7 @@ func (l *Log) release() error {
 		errs = append(errs, t.Close())
 	}
 	if t, ok := l.transport.(transport); ok {
-		t.CloseStreams() // Close leaves the connections to others open
+		t.lines.hangUp() // Close leaves the connections open
 	}
 	if l.store != nil {
 		errs = append(errs, l.store.Close())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -21,7 +22,10 @@ import (
 // meant for, and another server does not listen to it.
 //
 // The other is in pipeline.
-type transport struct{ *raft.NetworkTransport }
+type transport struct {
+	*raft.NetworkTransport
+	lines *lines
+}
 
 // to is the address of a server, as stream.Dial takes it apart.
 func to(id raft.ServerID, address raft.ServerAddress) raft.ServerAddress {
@@ -65,8 +69,9 @@ func (t transport) TimeoutNow(id raft.ServerID, at raft.ServerAddress, q *raft.T
 // stream connects to servers by id, under the name by which others reach this one.
 type stream struct {
 	raft.StreamLayer
-	id   string // of this server, a uuid
-	name address
+	id    string // of this server, a uuid
+	name  address
+	lines *lines
 }
 
 // Addr is the address that others dial.
@@ -90,13 +95,60 @@ func (s stream) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, er
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("begin to talk to server %s: %w", id, err), c.Close())
 	}
-	return c, nil
+	return s.lines.add(c)
+}
+
+// lines are all connections of a server, to and from others. When they are hung up,
+// Raft's messages under way fail, and so does a snapshot that is being received: it
+// shuts down without waiting for a server that is silent.
+type lines struct {
+	mu   sync.Mutex
+	open map[*line]struct{} // guarded by mu; nil: hung up, and there will be no others
+}
+
+type line struct {
+	net.Conn
+	among *lines
+}
+
+func newLines() *lines { return &lines{open: make(map[*line]struct{})} }
+
+func (l *lines) add(c net.Conn) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		return nil, errors.Join(ErrStopped, c.Close())
+	}
+	one := &line{c, l}
+	l.open[one] = struct{}{}
+	return one, nil
+}
+
+func (l *lines) hangUp() {
+	l.mu.Lock()
+	open := l.open
+	l.open = nil
+	l.mu.Unlock()
+	for one := range open {
+		one.Conn.Close() // an error says that it is closed
+	}
+}
+
+// Close closes the connection.
+func (l *line) Close() error {
+	l.among.mu.Lock()
+	delete(l.among.open, l)
+	l.among.mu.Unlock()
+	return l.Conn.Close()
 }
 
 // Accept returns the next connection; its first Read finds out whom it is meant for.
 func (s stream) Accept() (net.Conn, error) {
 	c, err := s.StreamLayer.Accept()
 	if err != nil {
+		return nil, err
+	}
+	if c, err = s.lines.add(c); err != nil {
 		return nil, err
 	}
 	return &addressed{Conn: c, id: s.id}, nil

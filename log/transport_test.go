@@ -1,11 +1,17 @@
 package log
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -51,5 +57,43 @@ func TestConnectionsAreMeantForOneServer(t *testing.T) {
 		if err := candidate.RequestVote(raft.ServerID(id), raft.ServerAddress(l.config.Advertise), &q, &a); (err == nil) != votes || a.Granted != votes {
 			t.Errorf("the vote of %s: %v, %v", id, a.Granted, err)
 		}
+	}
+}
+
+// silent is a stream layer to servers that take connections and never answer.
+type silent struct {
+	net.Listener
+	dialled chan net.Conn
+}
+
+func (s silent) Dial(raft.ServerAddress, time.Duration) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, far) }()
+	s.dialled <- near
+	return near, nil
+}
+
+// A writer stops although another one is silent: what is under way is hung up.
+func TestStopsWhileAnotherIsSilent(t *testing.T) {
+	stream := silent{listen(t), make(chan net.Conn, 16)}
+	l, err := Open(Config{Dir: t.TempDir(), Advertise: "here:1", Cluster: testCluster, Stream: stream, MinFree: 1, Logger: slog.New(slog.DiscardHandler),
+		HeartbeatTimeout: 50 * time.Millisecond, ElectionTimeout: 50 * time.Millisecond, LeaderLeaseTimeout: 50 * time.Millisecond})
+	must(t, err)
+	must(t, l.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
+		{ID: raft.ServerID(l.ID()), Address: "here:1"}, {ID: "00000000-0000-4000-8000-000000000000", Address: "there:1"},
+	}}).Error())
+	<-stream.dialled // to ask for a vote, which does not come
+	begun := time.Now()
+	must(t, l.Close(t.Context()))
+	if took := time.Since(begun); took > shutdownTimeout/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestRaftsFormattedValues(t *testing.T) {
+	var text bytes.Buffer
+	bridge(slog.New(slog.NewTextHandler(&text, nil))).Info("progress", "complete", hclog.Fmt("%d%%", 7))
+	if !strings.Contains(text.String(), `complete=7%`) {
+		t.Errorf("logged %s", text.String())
 	}
 }
