@@ -72,6 +72,7 @@ func (w *world) finish(c *crowd, root *client) {
 	for i := range subjects {
 		root.get(w.history.Writers[0], c.root, 10*time.Second, fmt.Sprintf("u%d", i), freshness{mode: "strict"})
 	}
+	pass(10 * time.Second) // for floors to reach every writer, and batches that snapshots left out
 	var newest event.Position
 	if t := c.noted(nil); t != nil {
 		newest = t.Position
