@@ -48,6 +48,7 @@ type peerStatus struct {
 	Position event.Position `json:"position"`
 	Hash     event.Hash     `json:"hash"`
 	Digest   string         `json:"digest"`
+	Endpoint string         `json:"endpoint"` // for clients; empty: none is known
 }
 
 // join makes this writer a member of the cluster's log, until it is one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -86,6 +87,9 @@ type Config struct {
 	Data string
 	// API is the address on which clients are served, host:port.
 	API string
+	// Advertise is the URL at which clients reach the node, for those who ask where the
+	// others are. Empty for that of API, if its host is an IP address of its own.
+	Advertise string
 	// PeerListen, BrokerListen and RoutesListen are the addresses to listen on,
 	// where they differ from those that others dial; empty for the dialled address
 	// if it is an IP address, and its port on all interfaces if it is a name.
@@ -273,4 +277,28 @@ func listenAddr(given, addr string) string {
 		return addr
 	}
 	return net.JoinHostPort("", port)
+}
+
+// maxAdvertise is the longest URL that a node may advertise.
+const maxAdvertise = 256
+
+// checkAdvertise says what is wrong with a URL to advertise; empty is none.
+func checkAdvertise(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", ErrConfig, text)
+	}
+	return nil
+}
+
+// advertised is the URL at which clients reach a node that listens on addr.
+func advertised(given string, addr net.Addr, secure bool) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if given != "" || !ok || tcp.IP == nil || tcp.IP.IsUnspecified() {
+		return given
+	}
+	if secure {
+		return "https://" + addr.String()
+	}
+	return "http://" + addr.String()
 }

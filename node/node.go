@@ -60,8 +60,9 @@ type Node struct {
 	part     part
 	server   *http.Server
 	listener net.Listener
-	apiCert  *reloadedCert // nil for plain HTTP
-	failed   chan error    // has room for one
+	apiCert  *reloadedCert          // nil for plain HTTP
+	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
+	failed   chan error             // has room for one
 
 	ctx    context.Context // of everything that the node runs
 	cancel context.CancelFunc
@@ -107,7 +108,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 // prepare reads what the node needs and takes its directory.
 func (n *Node) prepare() (err error) {
 	c := &n.cfg
-	if err := c.Cluster.Validate(); err != nil {
+	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise)); err != nil {
 		return err
 	}
 	_, writer := c.Cluster.Writer(c.Name)
@@ -176,6 +177,8 @@ func (n *Node) serveAPI() error {
 		return fmt.Errorf("listen for clients: %w", err)
 	}
 	n.listener = l
+	endpoint := advertised(n.cfg.Advertise, l.Addr(), n.cfg.Files.APICert != "")
+	n.endpoint.Store(&endpoint)
 	serve := l
 	if n.cfg.Files.APICert != "" {
 		if n.apiCert, err = loadReloadedCert(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
@@ -195,6 +198,14 @@ func (n *Node) serveAPI() error {
 		}
 	})
 	return nil
+}
+
+// advertises is the URL at which clients reach the node; empty if nobody knows.
+func (n *Node) advertises() string {
+	if e := n.endpoint.Load(); e != nil {
+		return *e
+	}
+	return ""
 }
 
 // API is the address on which the node serves clients.

@@ -128,7 +128,7 @@ func (w *writer) self() peerStatus {
 	return peerStatus{
 		Name: w.node.cfg.Name, ID: w.log.ID(), Member: len(w.log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: w.leading.Load() != nil, Leader: leader, Term: w.log.Term(),
-		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(),
+		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: w.node.advertises(),
 	}
 }
 
@@ -186,7 +186,7 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 
 // lease answers a reader's renewal.
 func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
-	var q propagation.Renewal
+	var q renewal
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -199,7 +199,10 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, api.ErrNotLeader)
 		return
 	}
-	a, err := t.renew(r.Context(), q)
+	if checkAdvertise(q.Endpoint) == nil {
+		t.reached(q.Replica, q.Endpoint)
+	}
+	a, err := t.renew(r.Context(), q.Renewal)
 	if err != nil {
 		p.fail(rw, err)
 		return
@@ -278,7 +281,9 @@ func (w *writer) status(ctx context.Context) api.Status {
 	}
 	if t := w.leading.Load(); t != nil {
 		for _, m := range t.members() {
-			s.Members = append(s.Members, replicaMember(m, a.Head.Position))
+			one := replicaMember(m, a.Head.Position)
+			one.Endpoint = t.endpoint(m.Name)
+			s.Members = append(s.Members, one)
 		}
 	}
 	return s
@@ -306,7 +311,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 				m.State = "voting"
 			}
 			if err == nil {
-				m.Position, m.Digest = s.Position, s.Digest
+				m.Position, m.Digest, m.Endpoint = s.Position, s.Digest, s.Endpoint
 				m.Lag = head - min(head, s.Position)
 			}
 			members[i] = m

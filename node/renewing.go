@@ -32,6 +32,12 @@ const (
 // renewTimeout bounds one renewal: a reader that hears nothing asks anew.
 const renewTimeout = 3 * time.Second
 
+// renewal is a renewal on its way to the leader, with what is not of the protocol.
+type renewal struct {
+	propagation.Renewal
+	Endpoint string `json:"endpoint,omitempty"` // where clients reach the reader
+}
+
 // renewing keeps a reader's lease: it tells the leader what the reader has
 // applied, and takes in what the leader grants.
 type renewing struct {
@@ -43,6 +49,7 @@ type renewing struct {
 	register func(ctx context.Context, incarnation string) error
 	expect   func(event.Position) // is told how far the history reaches
 	heard    func(term uint64)    // is told who answered
+	endpoint func() string        // where clients reach this reader; empty: nobody knows
 	logger   *slog.Logger
 
 	mu       sync.Mutex // guards lease
@@ -151,7 +158,7 @@ func (r *renewing) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.post(ctx, leasePath, q, &a); err != nil {
+	if err := r.finder.post(ctx, leasePath, renewal{q, r.endpoint()}, &a); err != nil {
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return
 	}

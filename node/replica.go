@@ -62,7 +62,7 @@ func (n *Node) startReplica() (*replica, error) {
 	process := nonce()
 	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
 	r := &replica{node: n, recent: newChanges(), renewing: &renewing{
-		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1),
+		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises,
 		register: func(ctx context.Context, incarnation string) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
 		},

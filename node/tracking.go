@@ -30,6 +30,9 @@ type tracking struct {
 	ended   bool
 	changed chan struct{} // closed when a tick has ended
 	wake    chan struct{} // one element: there may be something to do
+	// endpoints are where clients reach the readers, by name, as these said it in their
+	// latest renewals.
+	endpoints map[string]string
 }
 
 func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, observe func() propagation.View, commit mark,
@@ -41,6 +44,8 @@ func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, cl
 		replies: make(map[propagation.Ticket]chan propagation.Answer),
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
+
+		endpoints: make(map[string]string),
 	}
 }
 
@@ -188,6 +193,20 @@ func (t *tracking) members() []propagation.MemberStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.tracker.Members(t.clocks())
+}
+
+// reached notes where clients reach a reader. Names are those of certificates, so
+// there are no more of them than the cluster has nodes.
+func (t *tracking) reached(name, endpoint string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.endpoints[name] = endpoint
+}
+
+func (t *tracking) endpoint(name string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.endpoints[name]
 }
 
 // rosterOf makes the tracker's roster from a state; it returns last when nothing

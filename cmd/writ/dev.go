@@ -283,7 +283,7 @@ func (n *devNode) once(ctx context.Context, self, dir string, started func(pid i
 		return fmt.Errorf("open the log of %s: %w", n.name, err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, self, "serve", "--cluster", filepath.Join(dir, "cluster.yaml"), "--name", n.name, "--data", n.data, "--api", n.api)
+	cmd := exec.CommandContext(ctx, self, "serve", "--cluster", filepath.Join(dir, "cluster.yaml"), "--name", n.name, "--data", n.data, "--api", n.api, "--advertise", n.url())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout

@@ -109,6 +109,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Name, "name", "", "this node's name in it")
 	f.StringVar(&s.cfg.Data, "data", "", "directory of what the node keeps")
 	f.StringVar(&s.cfg.API, "api", "127.0.0.1:8420", "address to serve clients on")
+	f.StringVar(&s.cfg.Advertise, "advertise", "", "URL at which clients reach the node, for those who ask where the others are (default: that of --api, if it is an IP address of its own)")
 	f.StringVar(&s.cfg.PeerListen, "peer-listen", "", "address to serve other nodes on (default: all interfaces, the port others dial)")
 	f.StringVar(&s.cfg.BrokerListen, "broker-listen", "", "address of the embedded broker (default: as for peers)")
 	f.StringVar(&s.cfg.RoutesListen, "routes-listen", "", "address of the embedded broker's routes (default: as for peers)")

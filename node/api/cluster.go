@@ -36,6 +36,8 @@ type Member struct {
 	// MayHoldMS is for how long a replica may still answer under a lease.
 	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
 	Detail    string `json:"detail,omitempty"`
+	// Endpoint is the URL at which the node serves clients, if it says so.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // cluster answers GET /v1/cluster. Without a leader the node tells what it knows.

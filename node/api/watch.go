@@ -91,6 +91,7 @@ type (
 		Hint string         `json:"hint"`
 	}
 	endEvent struct {
+		Status int    `json:"status"` // as of an answer that is refused so
 		Code   string `json:"code"`
 		Detail string `json:"detail"`
 		Hint   string `json:"hint,omitempty"`
@@ -225,7 +226,7 @@ func (w *watcher) run() error {
 		}
 	}
 	p := nativeProblem(err)
-	_ = w.send("end", 0, endEvent{p.Code, p.Detail, p.Hint}) // who does not take it has gone
+	_ = w.send("end", 0, endEvent{p.Status, p.Code, p.Detail, p.Hint}) // who does not take it has gone
 	return err
 }
 

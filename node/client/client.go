@@ -1,9 +1,9 @@
-// Package client is the Go client of Writ's native API. It signs requests, tries
-// again what is safe to repeat, and gives typed errors.
+// Package client is the Go client of Writ. It signs requests, tries again what
+// failed for now, at another node if it knows one, and gives typed errors.
 //
-// IAM and STS are spoken by any AWS SDK pointed at the same endpoint; this package
-// is for what AWS has no API for: decisions at a position, and waiting until a
-// change is in force everywhere.
+// The native API is spoken by methods of their own: decisions at a position, waiting
+// until a change is in force everywhere, watching, the roster. IAM and STS are
+// spoken by Query, and by any AWS SDK pointed at the same endpoints.
 package client
 
 import (
@@ -20,8 +20,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -29,22 +31,40 @@ import (
 const (
 	// MaxAnswer bounds what is read of an answer, in bytes.
 	MaxAnswer = 16 << 20
-	// Attempts is how often a request is sent at most.
-	Attempts   = 4
-	firstPause = 100 * time.Millisecond
-	maxPause   = 2 * time.Second
+	// Attempts is how often a request is sent to each node at most, and MaxAttempts
+	// how often to all of them together.
+	Attempts    = 4
+	MaxAttempts = 16
+	firstPause  = 100 * time.Millisecond
+	maxPause    = 2 * time.Second
 	// slack is how much longer than the server a client waits for an answer that
 	// the server holds back.
 	slack = 15 * time.Second
+	// silence is how long a node may take to answer, beyond what it was asked to
+	// wait, before another one is asked: longer than a node looks for a leader.
+	silence = 20 * time.Second
+	// decisionSilence is the same for decisions, for which nodes wait a shorter time.
+	decisionSilence = 6 * time.Second
 )
 
-// service is the name that requests are signed for.
-const service = "writ"
+// The services that requests are signed for.
+const (
+	serviceWrit = "writ"
+	serviceIAM  = "iam"
+	serviceSTS  = "sts"
+)
 
-// Config says where a node is and who calls.
+// Config says where the cluster is and who calls.
 type Config struct {
-	// Endpoint is the URL of any node, such as http://127.0.0.1:8420.
-	Endpoint        string
+	// Endpoint is the URL of a node, such as http://127.0.0.1:8420. The client asks
+	// this node and no other.
+	Endpoint string
+	// Endpoints, in its place, are URLs of some nodes of one cluster. The client finds
+	// the others, asks the one that suits the question, and the next when it fails.
+	// Where all of these are https, no other is asked.
+	Endpoints []string
+	// Near is the region whose replicas are preferred for decisions.
+	Near            string
 	AccessKeyID     string
 	SecretAccessKey string
 	// Region enters the signature; any will do. Empty means us-east-1.
@@ -57,18 +77,30 @@ type Config struct {
 // ErrConfig is returned when a client cannot be made from what it was given.
 var ErrConfig = errors.New("the client's configuration is not complete")
 
-// Client speaks to one node. It is safe for concurrent use.
+// Client speaks to a node, or to a cluster. It is safe for concurrent use, and
+// remembers its own latest write: see Freshness.
 type Client struct {
-	base   *url.URL
-	signer *sigv4.Signer
-	http   *http.Client
+	nodes   *directory
+	signers map[string]*sigv4.Signer // by service
+	http    *http.Client
+
+	mu  sync.Mutex
+	own event.Token // of the latest write; guarded by mu
 }
 
-// New returns a client for a node.
+// New returns a client.
 func New(c Config) (*Client, error) {
-	base, err := url.Parse(c.Endpoint)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("%w: the endpoint %q is no http or https URL; set WRIT_ENDPOINT", ErrConfig, c.Endpoint)
+	pinned := c.Endpoint != "" || len(c.Endpoints) == 0
+	if pinned {
+		c.Endpoints = []string{c.Endpoint}
+	}
+	var seeds []*url.URL
+	for _, text := range c.Endpoints {
+		base, err := parseEndpoint(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the endpoint %q is no http or https URL; set WRIT_ENDPOINT", ErrConfig, text)
+		}
+		seeds = append(seeds, base)
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
 		return nil, fmt.Errorf("%w: no access key; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", ErrConfig)
@@ -79,12 +111,73 @@ func New(c Config) (*Client, error) {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{}
 	}
-	base.Path = strings.TrimSuffix(base.Path, "/")
-	return &Client{
-		base:   base,
-		signer: &sigv4.Signer{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Region: c.Region, Service: service},
-		http:   c.HTTP,
-	}, nil
+	client := &Client{nodes: newDirectory(seeds, c.Near, pinned), signers: make(map[string]*sigv4.Signer), http: c.HTTP}
+	for _, service := range []string{serviceWrit, serviceIAM, serviceSTS} {
+		client.signers[service] = &sigv4.Signer{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Region: c.Region, Service: service}
+	}
+	return client, nil
+}
+
+// call is one question to the cluster, over all its attempts. All of them may be
+// repeated: reads by their nature, writes because of the invocation id.
+type call struct {
+	service, method, target string
+	header                  http.Header // without what is signed
+	body                    []byte
+	route                   route
+	rounds                  int           // how often each node is asked at most
+	silence                 time.Duration // how long one may take
+	// failure makes an error of an answer that is not one of success.
+	failure func(from *url.URL, status int, header http.Header, body []byte) error
+}
+
+// temporary is an error that says whether the same request may succeed later.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
+// newCall is a call of the native API. What needs a leader or can be asked of
+// anybody goes to the leader, if it is known.
+func newCall(method, target string, body []byte, f Freshness) *call {
+	q := &call{
+		service: serviceWrit, method: method, target: target, header: http.Header{}, body: body,
+		route: toLeader, rounds: Attempts, silence: silence, failure: problemOf,
+	}
+	if body != nil {
+		q.header.Set("Content-Type", "application/json")
+	}
+	f.set(q.header)
+	return q
+}
+
+// do asks a question of the native API and decodes the answer. Those about a
+// propagation are held back by the server, until the context's end at the latest.
+func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
+	q := newCall(method, target, body, f)
+	if deadline, ok := ctx.Deadline(); ok && strings.HasPrefix(target, "/v1/propagation") {
+		q.silence = max(q.silence, time.Until(deadline))
+	}
+	return c.ask(ctx, q, into)
+}
+
+// ask sends a call and decodes the JSON of its answer.
+func (c *Client) ask(ctx context.Context, q *call, into any) error {
+	a, err := c.send(ctx, q)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return fmt.Errorf("decode the answer of %s: %w", a.from.Host, err)
+	}
+	return nil
+}
+
+// answer is an answer of success.
+type answer struct {
+	from   *url.URL
+	header http.Header
+	body   []byte
 }
 
 // headerInvocation stays the same over all attempts of one call, so that a write
@@ -98,20 +191,39 @@ func rand128() string {
 	return hex.EncodeToString(b[:])
 }
 
-// do sends a request until an answer comes that is not temporary trouble. All
-// requests of this API may be repeated.
-func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
-	pause, invocation := firstPause, rand128()
-	for attempt := 1; ; attempt++ {
-		again, err := c.once(ctx, invocation, method, target, body, f, into)
-		if err == nil || again < 0 || ctx.Err() != nil || attempt == Attempts {
-			return err
+// send asks one node after the other until an answer comes that is not temporary
+// trouble. It pauses when it has asked all of them.
+func (c *Client) send(ctx context.Context, q *call) (*answer, error) {
+	q.header.Set(headerInvocation, rand128())
+	pause, tries := firstPause, 0
+	var last error
+	for round := 1; ; round++ {
+		again := time.Duration(0)
+		for _, node := range c.nodes.order(ctx, c, q.route) {
+			a, wait, err := c.once(ctx, q, node)
+			if err == nil {
+				c.nodes.answered(node)
+				c.remember(a.header)
+				return a, nil
+			}
+			last = err
+			if wait < 0 || ctx.Err() != nil {
+				return nil, last
+			}
+			c.nodes.failed(node)
+			again = max(again, wait)
+			if tries++; tries == MaxAttempts {
+				return nil, last
+			}
+		}
+		if round == q.rounds {
+			return nil, last
 		}
 		select {
 		case <-time.After(max(again, pause/2+rand.N(pause/2))):
 			pause = min(2*pause, maxPause)
 		case <-ctx.Done():
-			return err
+			return nil, last
 		}
 	}
 }
@@ -119,36 +231,77 @@ func (c *Client) do(ctx context.Context, method, target string, body []byte, f F
 // never is once's word that another try is of no use.
 const never time.Duration = -1
 
-// once sends a request. With an error it tells how long to wait at least before
-// the next try.
-func (c *Client) once(ctx context.Context, invocation, method, target string, body []byte, f Freshness, into any) (again time.Duration, err error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.base.String()+target, bytes.NewReader(body))
+// once asks one node. With an error it tells how long to wait at least before the
+// same node is asked again.
+func (c *Client) once(ctx context.Context, q *call, node *url.URL) (*answer, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.silence)
+	defer cancel()
+	got, err := c.open(ctx, q, node)
 	if err != nil {
-		return never, fmt.Errorf("make the request: %w", err)
+		return nil, 0, err
 	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	f.set(r.Header)
-	r.Header.Set(headerInvocation, invocation)
-	c.signer.Sign(r, sha256.Sum256(body), time.Now())
-	answer, err := c.http.Do(r)
+	defer got.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(got.Body, MaxAnswer+1))
 	if err != nil {
-		return 0, fmt.Errorf("ask %s: %w", c.base.Host, err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
-	if err != nil {
-		return 0, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+		return nil, 0, fmt.Errorf("read the answer of %s: %w", node.Host, err)
 	}
 	if len(text) > MaxAnswer {
-		return never, fmt.Errorf("read the answer of %s: it is longer than %d bytes", c.base.Host, MaxAnswer)
+		return nil, never, fmt.Errorf("read the answer of %s: it is longer than %d bytes", node.Host, MaxAnswer)
 	}
-	if answer.StatusCode != http.StatusOK {
-		return retryAfter(answer), c.problem(answer.StatusCode, text)
+	if got.StatusCode != http.StatusOK {
+		err := q.failure(node, got.StatusCode, got.Header, text)
+		var t temporary
+		if !errors.As(err, &t) || !t.Temporary() {
+			return nil, never, err
+		}
+		return nil, retryAfter(got.Header), err
 	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return never, fmt.Errorf("decode the answer of %s: %w", c.base.Host, err)
+	return &answer{node, got.Header, text}, 0, nil
+}
+
+// open signs and sends one attempt. The caller closes the answer's body.
+func (c *Client) open(ctx context.Context, q *call, node *url.URL) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, q.method, node.String()+q.target, bytes.NewReader(q.body))
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
 	}
-	return 0, nil
+	r.Header = q.header.Clone()
+	c.signers[q.service].Sign(r, sha256.Sum256(q.body), time.Now())
+	got, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", node.Host, err)
+	}
+	return got, nil
+}
+
+// remember keeps the token of a write that was answered, if it is the latest.
+func (c *Client) remember(h http.Header) {
+	t, err := event.ParseToken(h.Get("X-Writ-Token"))
+	if err != nil {
+		return // not a write
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.Position > c.own.Position || t.Check(c.own.Cluster, c.own.Incarnation) != nil {
+		c.own = t
+	}
+}
+
+// latest is the token of this client's latest write; empty if there was none.
+func (c *Client) latest() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own == (event.Token{}) {
+		return ""
+	}
+	return c.own.String()
+}
+
+// forget drops a token that the cluster does not take: it has another history now.
+func (c *Client) forget(token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own.String() == token {
+		c.own = event.Token{}
+	}
 }

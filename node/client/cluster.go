@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
@@ -18,6 +20,8 @@ type Member struct {
 	Digest    string         `json:"digest,omitempty"`
 	MayHoldMS int64          `json:"may_hold_lease_ms,omitempty"`
 	Detail    string         `json:"detail,omitempty"`
+	// Endpoint is the URL at which the node serves clients, if it says so.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // Cluster is what a node knows of its cluster.
@@ -44,4 +48,12 @@ func (c *Client) Cluster(ctx context.Context) (*Cluster, error) {
 func (c *Client) Local(ctx context.Context) (*Cluster, error) {
 	var s Cluster
 	return &s, c.do(ctx, http.MethodGet, "/v1/cluster?local", nil, Freshness{Consistency: "any"}, &s)
+}
+
+func decodeCluster(a *answer) (*Cluster, error) {
+	var s Cluster
+	if err := json.Unmarshal(a.body, &s); err != nil {
+		return nil, fmt.Errorf("decode the answer of %s: %w", a.from.Host, err)
+	}
+	return &s, nil
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -28,25 +29,29 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Temporary tells whether the same request may succeed a little later.
-func (p *Problem) Temporary() bool { return p.Status == http.StatusServiceUnavailable }
+// Temporary tells whether the same request may succeed a little later, or at
+// another node.
+func (p *Problem) Temporary() bool { return temporaryStatus(p.Status) }
 
-// problem reads an answer that is not one of success.
-func (c *Client) problem(status int, text []byte) *Problem {
+// temporaryStatus tells whether a status is that of a node, or of a proxy before
+// it, that cannot serve now.
+func temporaryStatus(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusBadGateway || status == http.StatusGatewayTimeout
+}
+
+// problemOf reads an answer that is not one of success.
+func problemOf(from *url.URL, status int, _ http.Header, text []byte) error {
 	p := &Problem{}
 	if json.Unmarshal(text, p) != nil || p.Code == "" {
-		p = &Problem{Code: http.StatusText(status), Detail: c.base.Host + " gave an answer that is not of Writ."}
+		p = &Problem{Code: http.StatusText(status), Detail: from.Host + " gave an answer that is not of Writ."}
 	}
 	p.Status = status
 	return p
 }
 
 // retryAfter is how long a server in temporary trouble asks to be left alone.
-func retryAfter(answer *http.Response) time.Duration {
-	if answer.StatusCode != http.StatusServiceUnavailable {
-		return never
-	}
-	seconds, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16)
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
 	if err != nil {
 		return 0
 	}
