@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 
@@ -34,11 +35,14 @@ func LoadSettings(path string) (map[string]string, error) {
 	return settings, nil
 }
 
-// HTTPClient returns a client for a node's API that trusts the certificates in
-// caFile, or the system's where it is empty.
+// HTTPClient returns a client for nodes' APIs that trusts the certificates in
+// caFile, or the system's where it is empty. It gives up soon on a node that cannot
+// be reached: there may be others.
 func HTTPClient(caFile string) (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	if caFile == "" {
-		return &http.Client{}, nil
+		return &http.Client{Transport: transport}, nil
 	}
 	text, err := os.ReadFile(caFile)
 	if err != nil {
@@ -48,7 +52,6 @@ func HTTPClient(caFile string) (*http.Client, error) {
 	if !roots.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("%w: no certificate in %s", ErrConfig, caFile)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	return &http.Client{Transport: transport}, nil
 }

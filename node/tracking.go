@@ -192,7 +192,9 @@ const pollEvery = 200 * time.Millisecond
 func (t *tracking) members() []propagation.MemberStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tracker.Members(t.clocks())
+	now := t.clocks()
+	t.tracker.Observe(now, t.observe()) // the roster may have changed since the last tick
+	return t.tracker.Members(now)
 }
 
 // reached notes where clients reach a reader. Names are those of certificates, so

@@ -41,7 +41,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newHead(), newVerify(), newLog(), newPolicy(), newConfig(), newDocs())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newWatch(), newHead(), newVerify(), newLog(), newPolicy(), newConfig(), newDocs())
 	return root
 }
 
@@ -129,29 +129,47 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// target says which node a command asks, and as whom.
+// target says which nodes a command asks, and as whom.
 type target struct {
 	endpoint   string
+	near       string
 	caFile     string
 	secretFile string
-	// replicas lets the command go to a replica where no endpoint is given.
+	// replicas lets the command prefer the replicas of a region.
 	replicas bool
 }
 
 func (t *target) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&t.endpoint, endpointFlag, "", "URL of a node (default $WRIT_ENDPOINT, or the first of $WRIT_REPLICAS for `writ can`)")
+	flags.StringVar(&t.endpoint, endpointFlag, "", "URL of the one node to ask (default: those of $WRIT_ENDPOINT and $WRIT_REPLICAS, and whom they tell of)")
 	flags.StringVar(&t.caFile, "ca-file", "", "certificates to trust at https endpoints, PEM")
 	flags.StringVar(&t.secretFile, "secret-access-key-file", "", "file with the secret access key (default: $AWS_SECRET_ACCESS_KEY)")
+	if t.replicas {
+		flags.StringVar(&t.near, "near", "", "region whose replicas are asked first")
+	}
+}
+
+// endpoints are the URLs that the environment gives, replicas first where the
+// command is for them.
+func (t *target) endpoints() (list []string) {
+	for text := range strings.SplitSeq(cmp.Or(os.Getenv("WRIT_ENDPOINT"), os.Getenv("AWS_ENDPOINT_URL")), ",") {
+		if text != "" {
+			list = append(list, text)
+		}
+	}
+	var replicas []string
+	for pair := range strings.SplitSeq(os.Getenv("WRIT_REPLICAS"), ",") {
+		if _, text, ok := strings.Cut(pair, "="); ok {
+			replicas = append(replicas, text)
+		}
+	}
+	if t.replicas {
+		return append(replicas, list...)
+	}
+	return append(list, replicas...)
 }
 
 // client returns a client for the target, called as $AWS_ACCESS_KEY_ID.
 func (t *target) client() (*client.Client, error) {
-	endpoint := t.endpoint
-	if endpoint == "" && t.replicas {
-		first, _, _ := strings.Cut(os.Getenv("WRIT_REPLICAS"), ",")
-		_, endpoint, _ = strings.Cut(first, "=")
-	}
-	endpoint = cmp.Or(endpoint, os.Getenv("WRIT_ENDPOINT"), os.Getenv("AWS_ENDPOINT_URL"))
 	secret := os.Getenv("AWS_SECRET_ACCESS_KEY")
 	if t.secretFile != "" {
 		text, err := os.ReadFile(t.secretFile)
@@ -165,7 +183,7 @@ func (t *target) client() (*client.Client, error) {
 		return nil, err
 	}
 	c, err := client.New(client.Config{
-		Endpoint: endpoint, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		Endpoint: t.endpoint, Endpoints: t.endpoints(), Near: t.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {

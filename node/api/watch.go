@@ -171,7 +171,7 @@ func (w *watcher) begin() error {
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
-		return badRequest("Give a position, or a token exactly as an answer gave it.", "The position to begin after is %q.", quoted(text))
+		return badRequest("Give a position, or a token exactly as an answer gave it.", "The position to begin after is %s.", quoted(text))
 	}
 	c := w.seen.view.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {

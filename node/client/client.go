@@ -19,7 +19,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -151,13 +150,17 @@ func newCall(method, target string, body []byte, f Freshness) *call {
 	return q
 }
 
-// do asks a question of the native API and decodes the answer. Those about a
-// propagation are held back by the server, until the context's end at the latest.
+// do asks a question of the native API and decodes the answer.
 func (c *Client) do(ctx context.Context, method, target string, body []byte, f Freshness, into any) error {
-	q := newCall(method, target, body, f)
-	if deadline, ok := ctx.Deadline(); ok && strings.HasPrefix(target, "/v1/propagation") {
-		q.silence = max(q.silence, time.Until(deadline))
-	}
+	return c.ask(ctx, newCall(method, target, body, f), into)
+}
+
+// hold is do for a question whose answer may take as long as wait by its nature.
+func (c *Client) hold(ctx context.Context, wait time.Duration, method, target string, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, wait+slack)
+	defer cancel()
+	q := newCall(method, target, body, Freshness{})
+	q.silence = wait + slack
 	return c.ask(ctx, q, into)
 }
 

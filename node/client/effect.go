@@ -68,8 +68,6 @@ func (c *Client) Effect(ctx context.Context, e Expectation, s Scope, wait time.D
 	if err != nil {
 		return nil, fmt.Errorf("encode the question: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait+slack)
-	defer cancel()
 	var answer Effect
-	return &answer, c.do(ctx, http.MethodPost, "/v1/propagation/effect", body, Freshness{}, &answer)
+	return &answer, c.hold(ctx, wait, http.MethodPost, "/v1/propagation/effect", body, &answer)
 }

@@ -77,8 +77,6 @@ func (c *Client) Propagation(ctx context.Context, t Target, s Scope, wait time.D
 		q.Set("wait", "everywhere")
 		q.Set("timeout", wait.String())
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait+slack)
-	defer cancel()
 	var p Propagation
-	return &p, c.do(ctx, http.MethodGet, path+"?"+q.Encode(), nil, Freshness{}, &p)
+	return &p, c.hold(ctx, wait, http.MethodGet, path+"?"+q.Encode(), nil, &p)
 }

@@ -42,8 +42,6 @@ type Verification struct {
 // about timeout at most; a node that needs longer is "unfinished".
 func (c *Client) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*Verification, error) {
 	q := url.Values{"from": {strconv.FormatUint(uint64(from), 10)}, "timeout": {timeout.String()}}
-	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
-	defer cancel()
 	var v Verification
-	return &v, c.do(ctx, http.MethodPost, "/v1/verify?"+q.Encode(), nil, Freshness{}, &v)
+	return &v, c.hold(ctx, timeout, http.MethodPost, "/v1/verify?"+q.Encode(), nil, &v)
 }
