@@ -226,7 +226,7 @@ func (w *watcher) run() error {
 		}
 	}
 	p := nativeProblem(err)
-	_ = w.send("end", 0, endEvent{p.Status, p.Code, p.Detail, p.Hint}) // who does not take it has gone
+	_ = w.send("end", 0, endEvent(p)) // who does not take it has gone
 	return err
 }
 
