@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/writ-iam/writ/node/client"
@@ -131,29 +132,28 @@ func TestReadsAtWritersAreStrictWhileTheLeaderChanges(t *testing.T) {
 	m := newTeam(t, 3, 1)
 	m.startAll()
 	writers := []string{"writer-1", "writer-2", "writer-3"}
-	root, done, stopped := m.as("", ""), make(chan struct{}), make(chan struct{})
-	changes := 0
-	go func() {
-		defer close(stopped)
-		for {
-			// each change after a write, so that work gets done between two of them
-			if _, err := root.call("replica-1", "CreateUser", "UserName", fmt.Sprintf("change-%d", changes)); err != nil {
-				t.Error(err)
-				return
-			}
+	const perChange = 24 // reads, so that work gets done between two changes
+	var reads atomic.Int64
+	step, changes := make(chan struct{}, 1), 0
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range step {
 			m.handOver()
 			changes++
+		}
+	})
+	m.eachPair(m.as("", ""), 20, m.names(), writers, func(answer) []string {
+		if reads.Add(1)%perChange == 0 {
 			select {
-			case <-done:
-				return
-			default:
+			case step <- struct{}{}:
+			default: // one is under way
 			}
 		}
-	}()
-	m.eachPair(root, 20, m.names(), writers, noHeaders)
-	close(done)
-	<-stopped
-	t.Logf("leadership was handed over %d times", changes)
+		return nil
+	})
+	close(step)
+	wg.Wait()
+	t.Logf("leadership was handed over %d times in %d reads", changes, reads.Load())
 	if changes < 5 {
 		t.Errorf("leadership was handed over %d times only", changes)
 	}
