@@ -100,7 +100,7 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 		ports := quietPorts(3)
 		cluster = node.Cluster{Account: node.DefaultAccount, Writers: []node.Writer{{Name: "w1", Peer: ports[0], Broker: ports[1], Routes: ports[2]}}}
 		for i := range replicas {
-			cluster.Replicas = append(cluster.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu", Class: "tight"})
+			cluster.Replicas = append(cluster.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu"})
 		}
 	}
 	cluster, root, err := node.Init(dir, cluster, node.RootKey{}, time.Now())

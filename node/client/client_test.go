@@ -111,6 +111,15 @@ func TestRequests(t *testing.T) {
 		}
 		check("GET /base/v1/propagation" + x.want)
 	}
+	e, err := c.Effect(t.Context(), client.Expectation{Question: client.Question{Principal: "p", Action: "a", Resource: "r", Context: map[string][]string{"one": {"1"}}}, Expect: "deny", AtLeast: "t"},
+		client.Scope{Replicas: []string{"r1"}, Region: "eu", Count: 2}, time.Minute)
+	if err != nil || !e.Everywhere() || e.Present() || e.Absent() || e.Decision != "allow" || e.Position != 7 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	check("POST /base/v1/propagation/effect")
+	if want := `{"principal":"p","action":"a","resource":"r","context":{"one":"1"},"expect":"deny","replicas":["r1"],"region":"eu","count":2,"timeout":"1m0s","at_least":"t"}`; string(body) != want {
+		t.Errorf("the body is %s", body)
+	}
 	if s, err := c.Cluster(t.Context()); err != nil || s.Leader != "w1" {
 		t.Errorf("%+v, %v", s, err)
 	}
