@@ -20,19 +20,25 @@ const changeBytes = 1 << 20
 // changes are the latest ones that a node knows.
 type changes struct {
 	mu    sync.RWMutex
-	slots []api.Change // by position; guarded by mu
+	slots []api.Change // by position; nil before the first; guarded by mu
 }
 
-func newChanges() *changes { return &changes{slots: make([]api.Change, keptChanges)} }
+// kept is the change at a position, if it is kept. The lock is held.
+func (c *changes) kept(at event.Position) (*api.Change, bool) {
+	if c.slots == nil {
+		return nil, false
+	}
+	slot := &c.slots[at%keptChanges]
+	return slot, slot.Head.Position == at
+}
 
-func (c *changes) slot(at event.Position) *api.Change { return &c.slots[at%keptChanges] }
-
-func (c *changes) add(list ...api.Change) {
+func (c *changes) add(one api.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, one := range list {
-		*c.slot(one.Head.Position) = one
+	if c.slots == nil {
+		c.slots = make([]api.Change, keptChanges)
 	}
+	c.slots[one.Head.Position%keptChanges] = one
 }
 
 // forget drops everything: the state was replaced by one of which only the head is
@@ -40,7 +46,7 @@ func (c *changes) add(list ...api.Change) {
 func (c *changes) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.slots)
+	c.slots = nil
 }
 
 // read returns what is kept from a position on, at most count changes; none if the
@@ -48,8 +54,12 @@ func (c *changes) forget() {
 func (c *changes) read(from event.Position, count int) (list []api.Change) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for at := from; at < from+event.Position(count) && c.slot(at).Head.Position == at; at++ {
-		list = append(list, *c.slot(at))
+	for at := from; at < from+event.Position(count); at++ {
+		one, ok := c.kept(at)
+		if !ok {
+			break
+		}
+		list = append(list, *one)
 	}
 	return list
 }
@@ -60,8 +70,10 @@ func (c *changes) begin(head event.Position) event.Position {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	at := head + 1
-	for at > 1 && head-at+1 < keptChanges && c.slot(at-1).Head.Position == at-1 {
-		at--
+	for ; at > 1 && head-at+1 < keptChanges; at-- {
+		if _, ok := c.kept(at - 1); !ok {
+			break
+		}
 	}
 	return at
 }

@@ -76,7 +76,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, heard: func(uint64) {}, endpoint: func() string { return "" },
 		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
-	return r, sink{p, r, newChanges()}
+	return r, sink{p, r, &changes{}}
 }
 
 // someState is one of a cluster, folded up to a position.

@@ -44,7 +44,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 // Apply folds batches, and quarantines the reader if they lead to another state
 // than the cluster's.
 func (s sink) Apply(batches []*event.Batch) error {
-	for _, b := range batches { // before watchers are woken
+	for _, b := range batches[max(0, len(batches)-keptChanges):] { // before watchers are woken
 		s.recent.add(api.ChangeOf(b))
 	}
 	err := s.Projection.Apply(batches)
@@ -61,7 +61,7 @@ func (n *Node) startReplica() (*replica, error) {
 	params := propagation.DefaultParams()
 	process := nonce()
 	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
-	r := &replica{node: n, recent: newChanges(), renewing: &renewing{
+	r := &replica{node: n, recent: &changes{}, renewing: &renewing{
 		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises,
 		register: func(ctx context.Context, incarnation string) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)

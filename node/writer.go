@@ -50,7 +50,7 @@ type writer struct {
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
-	w := &writer{node: n, me: me, recent: newChanges()}
+	w := &writer{node: n, me: me, recent: &changes{}}
 	defer func() {
 		if err != nil {
 			n.cancel()

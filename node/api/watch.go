@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,11 +48,9 @@ type Change struct {
 // ChangeOf is what a batch changed.
 func ChangeOf(b *event.Batch) Change {
 	c := Change{Head: b.Head(), Cluster: b.Cluster, Incarnation: b.Incarnation, Time: b.Cause.Time, Action: b.Cause.Action}
-	seen := make(map[reflect.Type]bool, 1)
 	for _, e := range b.Events {
-		if t := reflect.TypeOf(e).Elem(); !seen[t] {
-			seen[t] = true
-			c.Kinds = append(c.Kinds, t.Name())
+		if kind := reflect.TypeOf(e).Elem().Name(); !slices.Contains(c.Kinds, kind) {
+			c.Kinds = append(c.Kinds, kind)
 		}
 	}
 	return c
