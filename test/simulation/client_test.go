@@ -287,6 +287,43 @@ func (c *client) wait(node string, as key, token event.Token, s scope, patience 
 	return out
 }
 
+// effect waits until a decision about a user is what it should be, everywhere.
+func (c *client) effect(node string, as key, user string, allow bool, atLeast event.Token, patience time.Duration) judge.Wait {
+	out := judge.Wait{User: user, Allow: allow}
+	out.Node = node
+	expect := "deny"
+	if allow {
+		expect = "allow"
+	}
+	body := fmt.Appendf(nil, `{"principal":"arn:aws:iam::%s:user/%s","action":"s3:GetObject","resource":"arn:aws:s3:::b/o","expect":%q,"timeout":%q,"at_least":%q}`,
+		c.world.layout.cluster.Account, user, expect, patience.String(), atLeast.String())
+	_, text := c.send(&out.Request, as, patience+5*time.Second, "writ", http.MethodPost, "/v1/propagation/effect", body, http.Header{"Content-Type": {"application/json"}})
+	if out.Answered() {
+		var a struct {
+			Cluster, Incarnation, State, Effect, Decision string
+			Position, Floor                               event.Position
+			VisibleOn                                     []string `json:"visible_on"`
+			Fenced, Pending                               []string
+			Replicas                                      []struct {
+				Name, Decision, Freshness string
+				Position                  event.Position
+			}
+		}
+		if err := json.Unmarshal(text, &a); err != nil {
+			c.world.note("I22", "%s answers %q: %v", node, text, err)
+		}
+		out.Cluster, out.Incarnation, out.State, out.Floor, out.Position = a.Cluster, a.Incarnation, a.State, a.Floor, a.Position
+		out.VisibleOn, out.Fenced, out.Pending, out.Effect, out.Decision = a.VisibleOn, a.Fenced, a.Pending, a.Effect, a.Decision
+		for _, r := range a.Replicas {
+			out.Decided = append(out.Decided, judge.Decided{Node: r.Name, Position: r.Position, Decision: r.Decision, Freshness: r.Freshness})
+		}
+	} else if out.Status != 0 {
+		out.Code = jsonCode(text)
+	}
+	c.world.record(func(h *judge.History) { h.Waits = append(h.Waits, out) })
+	return out
+}
+
 // local asks what a node holds.
 func (c *client) local(node string, as key) (end judge.End, ok bool) {
 	var r judge.Request

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,28 +14,9 @@ import (
 
 // mutate plays a history in which something that the promises need is broken, and
 // expects the judge to find violations of an invariant.
-func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) {
+func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) *world {
 	t.Helper()
-	t.Parallel()
-	dir := memory(t)
-	l, err := layOut(filepath.Join(dir, "layout"), p.writers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := bubble(t, p, l, filepath.Join(dir, "data"), func(w *world) {
-		w.startAll()
-		c := newCrowd(w)
-		root := w.client("root")
-		keys := []key{c.mint(root, victim(0))}
-		c.gather(keys)
-		pass(10 * time.Second)
-		breaks(w)
-		c.home()
-		w.finish(c, root)
-		root.leave()
-		w.stopAll()
-		w.collect()
-	})
+	w := staged(t, p, func(w *world, _ *crowd, _ *client) { breaks(w) })
 	found := map[string]int{}
 	for _, v := range judge.Judge(&w.history) {
 		if found[v.Invariant]++; found[v.Invariant] == 1 {
@@ -44,6 +26,32 @@ func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) {
 	if found[invariant] == 0 {
 		t.Errorf("no violation of %s was found in %d reads and %d waits, but %v", invariant, len(w.history.Reads), len(w.history.Waits), found)
 	}
+	return w
+}
+
+// staged plays a history of a test's own: happens is what happens while the cluster
+// is in use.
+func staged(t *testing.T, p plan, happens func(*world, *crowd, *client)) *world {
+	t.Helper()
+	t.Parallel()
+	dir := memory(t)
+	l, err := layOut(filepath.Join(dir, "layout"), p.writers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bubble(t, p, l, filepath.Join(dir, "data"), func(w *world) {
+		w.startAll()
+		c := newCrowd(w)
+		root := w.client("root")
+		c.gather([]key{c.mint(root, victim(0))})
+		pass(10 * time.Second)
+		happens(w, c, root)
+		c.home()
+		w.finish(c, root)
+		root.leave()
+		w.stopAll()
+		w.collect()
+	})
 }
 
 // steady is a plan without faults, for those who bring their own.
@@ -94,9 +102,10 @@ func TestHastyLeadersAreFound(t *testing.T) {
 }
 
 // An operator who puts yesterday's disks back into all writers loses what was
-// acknowledged since; the cluster that goes on from there is another one.
+// acknowledged since; the cluster that goes on from there is another one, and
+// replicas that know better answer nothing.
 func TestDisksPutBackAreFound(t *testing.T) {
-	mutate(t, "I16", steady(4), func(w *world) {
+	w := mutate(t, "I16", steady(4), func(w *world) {
 		for _, days := range []time.Duration{0, 10 * time.Second} { // the first time there is nothing to put back
 			pass(days)
 			for _, name := range w.history.Writers {
@@ -109,6 +118,9 @@ func TestDisksPutBackAreFound(t *testing.T) {
 		}
 		pass(10 * time.Second)
 	})
+	if !slices.ContainsFunc(w.history.Reads, func(r judge.Read) bool { return r.Code == "Quarantined" }) {
+		t.Error("no replica found out that it has another history")
+	}
 }
 
 // Somebody between clients and replicas who keeps answers makes them old.

@@ -29,8 +29,8 @@ func draw(seed uint64) plan {
 		seed: seed, writers: 3, replicas: 2 + rng.IntN(2), failClosed: rng.IntN(3) == 0, clients: 2 + rng.IntN(3),
 		drift: 10 * rng.IntN(2), calm: within(rng, 0, 3*time.Second), storm: within(rng, 20*time.Second, 80*time.Second), weather: weather{},
 	}
-	if rng.IntN(5) == 0 {
-		p.writers = 1
+	if rng.IntN(4) == 0 {
+		p.writers = pick(rng, []int{1, 1, 5})
 	}
 	if rng.IntN(2) == 0 { // so often that writers that were away need one
 		p.snapshots = node.Snapshots{Interval: within(rng, time.Second, 5*time.Second), Every: 4 + rng.Uint64N(30), Keep: 4 + rng.Uint64N(60)}
@@ -49,13 +49,13 @@ func draw(seed uint64) plan {
 
 // tally adds up many histories.
 type tally struct {
-	mu                                  sync.Mutex // guards all below
-	histories, violations               int
-	virtual                             time.Duration
-	writes, done, reads, leased, strict int
-	waits, everywhere, restarts         int
-	faults                              map[string]int
-	codes                               map[string]int
+	mu                                         sync.Mutex // guards all below
+	histories, violations                      int
+	virtual                                    time.Duration
+	writes, done, reads, leased, strict        int
+	waits, everywhere, effects, told, restarts int
+	faults                                     map[string]int
+	codes                                      map[string]int
 }
 
 func (s *tally) add(w *world, virtual time.Duration, violations int) {
@@ -68,6 +68,7 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 	s.writes += len(h.Writes)
 	s.reads += len(h.Reads)
 	s.waits += len(h.Waits)
+	s.told += len(h.Told)
 	code := func(r *judge.Request) {
 		if r.Status != 0 && r.Code != "" {
 			s.codes[r.Code]++
@@ -92,6 +93,9 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 		if code(&h.Waits[i].Request); h.Waits[i].State == "everywhere" {
 			s.everywhere++
 		}
+		if h.Waits[i].Effect == "present" {
+			s.effects++
+		}
 	}
 	for _, m := range w.machines {
 		s.restarts += int(m.life.Load()) - 1
@@ -104,8 +108,8 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 func (s *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d histories judged, %v of virtual time, %d violations\n", s.histories, s.virtual.Round(time.Second), s.violations)
-	fmt.Fprintf(&b, "%d writes (%d acknowledged), %d reads (%d leased, %d strict), %d waits (%d everywhere), %d restarts\n",
-		s.writes, s.done, s.reads, s.leased, s.strict, s.waits, s.everywhere, s.restarts)
+	fmt.Fprintf(&b, "%d writes (%d acknowledged), %d reads (%d leased, %d strict), %d waits (%d everywhere, %d of them effects), %d positions told to watchers, %d restarts\n",
+		s.writes, s.done, s.reads, s.leased, s.strict, s.waits, s.everywhere, s.effects, s.told, s.restarts)
 	list := func(title string, counts map[string]int) {
 		fmt.Fprintf(&b, "%s:\n", title)
 		for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -120,7 +124,7 @@ func (s *tally) String() string {
 func TestSimulation(t *testing.T) {
 	dir := memory(t)
 	layouts := map[int]*layout{}
-	for _, writers := range []int{1, 3} {
+	for _, writers := range []int{1, 3, 5} {
 		l, err := layOut(filepath.Join(dir, fmt.Sprintf("layout-%d", writers)), writers)
 		if err != nil {
 			t.Fatal(err)

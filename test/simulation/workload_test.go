@@ -113,6 +113,7 @@ func (c *crowd) gather(keys []key) {
 		c.send(fmt.Sprintf("watcher-%d", i+1), func(who *client) { c.watch(who, node) })
 	}
 	c.send("purist", c.readStrictly)
+	c.send("follower", c.follow)
 	for i, k := range keys {
 		user := victim(i)
 		c.send("holder-"+user, func(who *client) { c.use(who, k) })
@@ -177,16 +178,23 @@ func (c *crowd) write(who *client) {
 			continue
 		}
 		nodes, user := c.world.names, out.User
-		switch who.rng.IntN(6) {
+		switch who.rng.IntN(7) {
 		case 0, 1:
 			c.deploy(who, out)
 		case 2:
 			who.get(out.Node, c.root, readLimit, user, freshness{}) // its own write, by the same node
 		case 3:
+			if allow, can := decides[out.Action]; can {
+				who.effect(pick(who.rng, nodes), c.root, user, allow, out.Token, within(who.rng, time.Second, 20*time.Second))
+			}
+		case 4:
 			who.decide(pick(who.rng, nodes), c.root, readLimit, user, freshness{atLeast: &out.Token})
 		}
 	}
 }
+
+// decides are the actions after which a decision is known.
+var decides = map[string]bool{"AttachUserPolicy": true, "DetachUserPolicy": false, "DeleteUser": false, "CreateUser": false}
 
 // deploy waits until a write is everywhere, as a pipeline does, and then looks.
 func (c *crowd) deploy(who *client, out judge.Write) {

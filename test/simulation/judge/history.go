@@ -81,6 +81,17 @@ type Read struct {
 	Tag                        string
 }
 
+// Told is a position that a client was told of as it watched.
+type Told struct {
+	Client, Node string
+	// After is the position that the client had been told of before.
+	After event.Position
+	// Gap says that the positions up to this one were left out, openly.
+	Gap      bool
+	Position event.Position
+	Token    event.Token
+}
+
 // Wait is a question how far a position has come.
 type Wait struct {
 	Request
@@ -96,6 +107,21 @@ type Wait struct {
 	WorstCase                  time.Duration
 	Floor, Roster              event.Position
 	Cluster, Incarnation       string
+
+	// Effect is "present", "absent" or "pending" where the wait was for a decision
+	// about User, to be allowed or not; the position is then the leader's own. It came
+	// to Decision, the replicas to what is in Decided.
+	Effect, User, Decision string
+	Allow                  bool
+	Decided                []Decided
+}
+
+// Decided is what one replica decided.
+type Decided struct {
+	Node      string
+	Position  event.Position
+	Decision  string
+	Freshness string
 }
 
 // all says whether the question is about every replica.
@@ -123,6 +149,7 @@ type History struct {
 	Roster []Write
 	Reads  []Read
 	Waits  []Wait
+	Told   []Told
 	Ends   []End
 	// Notes are what could be seen to be wrong while the history went on, such as a
 	// node that halted.
@@ -147,7 +174,7 @@ func Judge(h *History) []Violation {
 	l := newLedger(h)
 	found := append([]Violation(nil), h.Notes...)
 	for _, check := range []func(*History, *ledger) []Violation{
-		chains, acknowledged, effects, fresh, bounds, tokens, strict, flags, contained, floors, answers, typed, linear,
+		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, contained, floors, answers, typed, told, linear,
 	} {
 		found = append(found, check(h, l)...)
 	}

@@ -68,6 +68,13 @@ func good() *History {
 		{Request: Request{Node: "w2", Sent: at(5), Got: at(6), Status: 200}, Position: 3, State: "everywhere", Floor: 3, Cluster: cluster, Incarnation: incarnation},
 		{Request: Request{Node: "w1", Sent: at(6), Got: at(7), Status: 200}, Position: 5, Replicas: []string{"r2"}, State: "everywhere", VisibleOn: []string{"r2"}, Floor: 3, Cluster: cluster, Incarnation: incarnation},
 	}
+	effect := Wait{Request: Request{Node: "w1", Sent: at(7), Got: at(8), Status: 200}, Position: 6, Replicas: []string{"r1"}, State: "everywhere", VisibleOn: []string{"r1"},
+		Floor: 3, Cluster: cluster, Incarnation: incarnation, Effect: "present", User: "alice", Decision: "allow", Allow: true, Decided: []Decided{{"r1", 6, "allow", "leased"}}}
+	h.Waits = append(h.Waits, effect)
+	for p := event.Position(1); p <= 2; p++ {
+		h.Told = append(h.Told, Told{Client: "c3", Node: "r1", After: p - 1, Position: p, Token: h.Writes[p-1].Token})
+	}
+	h.Told = append(h.Told, Told{Client: "c3", Node: "r2", After: 2, Gap: true, Position: 3}, Told{Client: "c3", Node: "r2", After: 3, Position: 4, Token: h.Writes[3].Token})
 	h.Reads = []Read{
 		decision("r1", 4.5, 3, "leased", "allow"),
 		decision("r2", 5, 1, "unleased", "implicitDeny"),
@@ -161,21 +168,27 @@ func TestBadHistories(t *testing.T) {
 			w.Action, w.Key = "TagUser", identity.Key{9}
 			h.Writes = append(h.Writes, w)
 		}},
-		"a wrong allow":                   {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
-		"a wrong deny":                    {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
-		"a wrong tag":                     {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
-		"a position nobody has":           {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
-		"another history's answer":        {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
-		"another incarnation":             {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
-		"a leader of another incarnation": {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
-		"a revoked key that is accepted":  {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
-		"a revoked key that authors":      {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
-		"everywhere taken back":           {"I11", func(h *History) { h.Waits[1].State, h.Waits[1].Position = "partial", 2 }},
-		"everywhere above the floor":      {"I8", func(h *History) { h.Waits[0].Floor = 2 }},
-		"a floor that fell":               {"I8", func(h *History) { h.Ends[1].Floor = 2 }},
-		"a refusal without a code":        {"I22", func(h *History) { r := decision("r1", 5, 3, "", ""); r.Status = 503; read(h, r) }},
-		"a failure inside":                {"I22", func(h *History) { h.Waits[1].Status, h.Waits[1].Code = 500, "InternalError" }},
-		"what was noted":                  {"halted", func(h *History) { h.Notes = []Violation{{"halted", "w1"}} }},
+		"a wrong allow":                    {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
+		"a wrong deny":                     {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
+		"a wrong tag":                      {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
+		"a position nobody has":            {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
+		"another history's answer":         {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
+		"another incarnation":              {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
+		"a leader of another incarnation":  {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
+		"a revoked key that is accepted":   {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
+		"a revoked key that authors":       {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
+		"everywhere taken back":            {"I11", func(h *History) { h.Waits[1].State, h.Waits[1].Position = "partial", 2 }},
+		"everywhere above the floor":       {"I8", func(h *History) { h.Waits[0].Floor = 2 }},
+		"a floor that fell":                {"I8", func(h *History) { h.Ends[1].Floor = 2 }},
+		"a refusal without a code":         {"I22", func(h *History) { r := decision("r1", 5, 3, "", ""); r.Status = 503; read(h, r) }},
+		"a failure inside":                 {"I22", func(h *History) { h.Waits[1].Status, h.Waits[1].Code = 500, "InternalError" }},
+		"a position told twice":            {"stream", func(h *History) { h.Told[1].Position, h.Told[1].Token = 1, h.Told[0].Token }},
+		"a position left out":              {"stream", func(h *History) { h.Told[3].After = 2 }},
+		"another history told":             {"stream", func(h *History) { h.Told[1].Token.Prefix[0]++ }},
+		"an effect that is not there":      {"effect", func(h *History) { h.Waits[3].Decided[0].Position = 1 }},
+		"an effect that is not everywhere": {"effect", func(h *History) { h.Waits[3].State = "partial" }},
+		"an effect that a replica denies":  {"effect", func(h *History) { h.Waits[3].Decided[0] = Decided{"r1", 1, "implicitDeny", "leased"} }},
+		"what was noted":                   {"halted", func(h *History) { h.Notes = []Violation{{"halted", "w1"}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := good()

@@ -204,3 +204,35 @@ func answers(h *History, l *ledger) (found []Violation) {
 	}
 	return found
 }
+
+// present judges waits for an effect: who decided decided what the history says, and
+// an effect that is present is so at the leader, and at every replica that answered
+// and may do so as fresh.
+func present(h *History, l *ledger) (found []Violation) {
+	for i := range h.Waits {
+		w := &h.Waits[i]
+		if !w.Answered() || w.Effect == "" {
+			continue
+		}
+		decided := append([]Decided{{w.Node, w.Position, w.Decision, ""}}, w.Decided...)
+		for _, d := range decided {
+			if d.Decision == "" {
+				continue // a replica that gave none
+			}
+			is := asOf(l.users[w.User], d.Position)
+			allowed := is.Exists && is.Attached
+			switch {
+			case l.at(d.Position) == nil:
+				found = append(found, violation("effect", "%s decides at position %d, which no writer holds", d.Node, d.Position))
+			case d.Decision == "allow" && !allowed || strings.HasSuffix(d.Decision, "Deny") && allowed:
+				found = append(found, violation("effect", "%s decides %s about %s at position %d, where it is otherwise", d.Node, d.Decision, w.User, d.Position))
+			case w.Effect == "present" && (d.Decision == "allow") != w.Allow && d.Freshness != "unleased":
+				found = append(found, violation("effect", "an effect is present at position %d although %s decides %s, %s", w.Position, d.Node, d.Decision, d.Freshness))
+			}
+		}
+		if w.Effect == "present" && w.State != "everywhere" {
+			found = append(found, violation("effect", "an effect is present at position %d, which is %s", w.Position, w.State))
+		}
+	}
+	return found
+}

@@ -70,3 +70,22 @@ func typed(h *History, _ *ledger) (found []Violation) {
 	}
 	return found
 }
+
+// told judges streams of changes: every position after the one before, each the one
+// that the history has, none left out unless openly.
+func told(h *History, l *ledger) (found []Violation) {
+	for _, t := range h.Told {
+		b := l.at(t.Position)
+		switch {
+		case b == nil:
+			found = append(found, violation("stream", "%s tells of position %d, which no writer holds", t.Node, t.Position))
+		case t.Gap && t.Position <= t.After:
+			found = append(found, violation("stream", "%s leaves out the positions up to %d, after %d", t.Node, t.Position, t.After))
+		case !t.Gap && t.Position != t.After+1:
+			found = append(found, violation("stream", "%s tells %s of position %d after %d", t.Node, t.Client, t.Position, t.After))
+		case !t.Gap && (t.Token.Position != t.Position || t.Token.Prefix != [8]byte(b.Hash[:8]) || t.Token.Incarnation != b.Incarnation):
+			found = append(found, violation("stream", "%s tells of position %d with the token of another history", t.Node, t.Position))
+		}
+	}
+	return found
+}

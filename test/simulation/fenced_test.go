@@ -1,0 +1,54 @@
+package simulation
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/simulation/judge"
+)
+
+// A pipeline that waits while a replica is cut off waits no longer than the window,
+// and is told that the replica is fenced; the replica does not answer as leased from
+// then on, and comes back by itself.
+func TestCutOffReplicaIsFencedInTime(t *testing.T) {
+	p := steady(6)
+	p.failClosed = true
+	w := staged(t, p, func(w *world, c *crowd, root *client) {
+		links := (&storm{world: w}).around("r1", true, true)
+		for _, l := range links {
+			w.net.Cut(l[0], l[1])
+		}
+		out, _ := c.insist(root, 5*time.Second, "CreateUser", "canary", "")
+		got := root.wait("w1", c.root, out.Token, scope{}, 30*time.Second)
+		if got.State != "everywhere" || !slices.Contains(got.Fenced, "r1") || !slices.Contains(got.VisibleOn, "r2") {
+			t.Errorf("with r1 cut off: %s, visible on %v, fenced %v, pending %v", got.State, got.VisibleOn, got.Fenced, got.Pending)
+		}
+		// A tick may be waited for before the promise, and the floor's after it.
+		if took, most := got.Got-out.Got, w.history.Window+propagation.FloorEvery+propagation.TickEvery; took > most {
+			t.Errorf("it took %v, more than %v", took, most)
+		}
+		if r := root.decide("r1", c.root, readLimit, "canary", freshness{}); r.Code != "NotLeased" {
+			t.Errorf("r1 is cut off, and answers with status %d %s, %s", r.Status, r.Code, r.Freshness)
+		}
+		for _, l := range links {
+			w.net.Mend(l[0], l[1])
+		}
+		mended := w.now()
+		for {
+			r := root.decide("r1", c.root, readLimit, "canary", freshness{})
+			if r.Answered() && r.Position >= out.Position && r.Freshness == "leased" {
+				break
+			}
+			if w.now()-mended > 5*time.Second {
+				t.Errorf("r1 is back for %v, and answers with status %d %s, %s", w.now()-mended, r.Status, r.Code, r.Freshness)
+				break
+			}
+			pass(50 * time.Millisecond)
+		}
+	})
+	for _, v := range judge.Judge(&w.history) {
+		t.Error(v)
+	}
+}
