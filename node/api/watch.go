@@ -27,6 +27,9 @@ const (
 	// watchChunk is how many changes are read at once. Nothing else is held for a
 	// watcher that is slow: the next are read when these were written.
 	watchChunk = 256
+	// watchRest is the least time between two looks for changes: those that come in
+	// between are written as one.
+	watchRest = 20 * time.Millisecond
 	// watchPatience is how long a watcher may leave what it was sent unread.
 	watchPatience = 10 * time.Second
 	// headEvery is the least time between two strict reads of the head on behalf of
@@ -105,6 +108,7 @@ type watcher struct {
 	mode    propagation.Mode // without which nothing is told
 	every   time.Duration
 	next    event.Position // to be told
+	told    time.Time      // when there was something to tell
 	began   string         // the incarnation in which the stream began
 	buf     []byte
 }
@@ -218,6 +222,9 @@ func (w *watcher) run() error {
 				err = w.heartbeat()
 			}
 		case <-changed:
+			if !more {
+				w.rest()
+			}
 		case <-w.server.ending:
 			err = errStopping
 		case <-w.Context().Done():
@@ -227,6 +234,17 @@ func (w *watcher) run() error {
 	p := nativeProblem(err)
 	_ = w.send("end", 0, endEvent(p)) // who does not take it has gone
 	return err
+}
+
+// rest waits until it is time to look again, or the end has come.
+func (w *watcher) rest() {
+	t := time.NewTimer(watchRest - time.Since(w.told))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-w.server.ending:
+	case <-w.Context().Done():
+	}
 }
 
 // closedChannel never blocks.
@@ -286,6 +304,7 @@ func (w *watcher) tell() (more bool, err error) {
 		}
 		w.next = c.Head.Position + 1
 	}
+	w.told = time.Now()
 	return w.next <= head, w.flush()
 }
 

@@ -60,16 +60,22 @@ type directory struct {
 	turn chan struct{} // of capacity 1: taken by whoever asks for the members
 
 	mu      sync.Mutex // guards the fields below
-	members []member
-	leader  string    // name
-	next    time.Time // when to ask for the members again
+	nodes   []known    // seeds and members, each once
+	members int        // how many of them the cluster told of
+	leader  string     // name
+	next    time.Time  // when to ask for the members again
 	trouble map[string]trouble
+	orders  map[route][]*url.URL // as of the fields above, until the time below
+	until   time.Time
 }
 
-// member is a node that the cluster told of.
-type member struct {
+// known is a node that the client was given, or that the cluster told of.
+type known struct {
 	Member
 	base *url.URL
+	key  string // base, as text
+	seed int    // place among the seeds; -1: is none
+	told bool   // by the cluster
 }
 
 // trouble is a node that failed, by its URL.
@@ -79,11 +85,13 @@ type trouble struct {
 }
 
 func newDirectory(seeds []*url.URL, near string, pinned bool) *directory {
-	secure := !slices.ContainsFunc(seeds, func(u *url.URL) bool { return u.Scheme != "https" })
-	return &directory{
-		seeds: seeds, near: near, pinned: pinned, secure: secure, salt: maphash.MakeSeed(),
-		turn: make(chan struct{}, 1), trouble: make(map[string]trouble),
+	d := &directory{
+		seeds: seeds, near: near, pinned: pinned, salt: maphash.MakeSeed(),
+		secure: !slices.ContainsFunc(seeds, func(u *url.URL) bool { return u.Scheme != "https" }),
+		turn:   make(chan struct{}, 1), trouble: make(map[string]trouble), orders: make(map[route][]*url.URL),
 	}
+	d.learn(&Cluster{})
+	return d
 }
 
 // order is whom to ask, the most suitable first; never nobody.
@@ -94,31 +102,38 @@ func (d *directory) order(ctx context.Context, c *Client, r route) []*url.URL {
 	d.discover(ctx, c)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
+	if !now.Before(d.until) {
+		clear(d.orders)
+	}
+	if d.orders[r] == nil {
+		d.orders[r] = d.sorted(r, now)
+	}
+	return d.orders[r]
+}
+
+// sorted makes an order, and notes until when it is good. The lock is held.
+func (d *directory) sorted(r route, now time.Time) []*url.URL {
 	type candidate struct {
 		base *url.URL
 		rank []int // smaller is better, the first difference counts
 		tie  uint64
 	}
-	var list []candidate
-	now := time.Now()
-	add := func(base *url.URL, rank ...int) {
-		key := base.String()
-		if slices.ContainsFunc(list, func(c candidate) bool { return c.base.String() == key }) {
-			return
-		}
+	d.until = now.Add(discoverEvery)
+	list := make([]candidate, len(d.nodes))
+	for i := range d.nodes {
+		n := &d.nodes[i]
 		avoided := 0
-		if now.Before(d.trouble[key].until) {
+		if t := d.trouble[n.key]; now.Before(t.until) {
 			avoided = 1
+			if t.until.Before(d.until) {
+				d.until = t.until
+			}
 		}
-		list = append(list, candidate{base, append([]int{avoided}, rank...), maphash.String(d.salt, key)})
+		// What suits equally well is asked in an order of this client's own.
+		list[i] = candidate{n.base, append([]int{avoided}, d.rank(r, n)...), maphash.String(d.salt, n.key)}
 	}
-	for _, m := range d.members {
-		add(m.base, d.rank(r, &m)...)
-	}
-	for i, base := range d.seeds { // after those that suit, before those that do not
-		add(base, rankSeed, i)
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Or(slices.Compare(a.rank, b.rank), cmp.Compare(a.tie, b.tie)) })
+	slices.SortFunc(list, func(a, b candidate) int { return cmp.Or(slices.Compare(a.rank, b.rank), cmp.Compare(a.tie, b.tie)) })
 	out := make([]*url.URL, len(list))
 	for i := range list {
 		out[i] = list[i].base
@@ -136,9 +151,11 @@ const (
 	rankBad
 )
 
-// rank says how well a member suits a question.
-func (d *directory) rank(r route, m *member) []int {
+// rank says how well a node suits a question.
+func (d *directory) rank(r route, m *known) []int {
 	switch {
+	case !m.told:
+		return []int{rankSeed, m.seed}
 	case m.State == "quarantined" || m.State == "unreachable" || m.State == "removed":
 		return []int{rankBad}
 	case r == toLeader && m.Name == d.leader:
@@ -159,7 +176,13 @@ func (d *directory) rank(r route, m *member) []int {
 func (d *directory) answered(node *url.URL) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.trouble, node.String())
+	if len(d.trouble) == 0 {
+		return
+	}
+	if _, ok := d.trouble[node.String()]; ok {
+		delete(d.trouble, node.String())
+		clear(d.orders)
+	}
 }
 
 func (d *directory) failed(node *url.URL) {
@@ -170,6 +193,7 @@ func (d *directory) failed(node *url.URL) {
 	now := time.Now()
 	t.until = now.Add(t.avoid)
 	d.trouble[node.String()] = t
+	clear(d.orders)
 	if soon := now.Add(discoverAgain); d.next.After(soon) {
 		d.next = soon // the others may know more
 	}
@@ -179,27 +203,27 @@ func (d *directory) failed(node *url.URL) {
 // asks, others go on with what there is.
 func (d *directory) discover(ctx context.Context, c *Client) {
 	d.mu.Lock()
-	due, known := !time.Now().Before(d.next), d.members != nil
+	due, first := !time.Now().Before(d.next), d.members == 0
 	d.mu.Unlock()
 	if !due {
 		return
 	}
-	if known {
-		select {
-		case d.turn <- struct{}{}:
-		default:
-			return
-		}
-	} else {
+	if first {
 		select {
 		case d.turn <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
+	} else {
+		select {
+		case d.turn <- struct{}{}:
+		default:
+			return
+		}
 	}
 	defer func() { <-d.turn }()
 	d.mu.Lock()
-	due, asked := !time.Now().Before(d.next), d.known()
+	due, asked := !time.Now().Before(d.next), d.informed()
 	d.mu.Unlock()
 	if !due {
 		return
@@ -226,19 +250,23 @@ func (d *directory) discover(ctx context.Context, c *Client) {
 	d.next = time.Now().Add(next)
 }
 
-// known is everybody that can be asked for the members: seeds first, those in
-// trouble last. The lock is held.
-func (d *directory) known() []*url.URL {
-	list := slices.Clone(d.seeds)
-	for _, m := range d.members {
-		if m.Role == "writer" && !slices.ContainsFunc(list, func(u *url.URL) bool { return u.String() == m.base.String() }) {
-			list = append(list, m.base)
-		}
-	}
+// informed is who can be asked for the members: seeds first and then writers, those
+// in trouble last. The lock is held.
+func (d *directory) informed() (list []*url.URL) {
 	now := time.Now()
-	slices.SortStableFunc(list, func(a, b *url.URL) int {
-		return cmp.Compare(max(0, d.trouble[a.String()].until.Sub(now)), max(0, d.trouble[b.String()].until.Sub(now)))
+	nodes := slices.DeleteFunc(slices.Clone(d.nodes), func(n known) bool { return n.seed < 0 && n.Role != "writer" })
+	place := func(n known) int {
+		if n.seed < 0 {
+			return len(d.seeds)
+		}
+		return n.seed
+	}
+	slices.SortStableFunc(nodes, func(a, b known) int {
+		return cmp.Or(cmp.Compare(max(0, d.trouble[a.key].until.Sub(now)), max(0, d.trouble[b.key].until.Sub(now))), cmp.Compare(place(a), place(b)))
 	})
+	for _, n := range nodes {
+		list = append(list, n.base)
+	}
 	return list
 }
 
@@ -256,21 +284,36 @@ func (c *Client) membersBy(ctx context.Context, node *url.URL) (*Cluster, error)
 // learn takes in what a node told. Members without an endpoint cannot be asked, and
 // those that would be asked less safely than the seeds are not.
 func (d *directory) learn(s *Cluster) {
-	var members []member
+	var nodes []known
+	places := make(map[string]int) // in nodes, by key
+	for i, base := range d.seeds {
+		if _, again := places[base.String()]; !again {
+			places[base.String()] = len(nodes)
+			nodes = append(nodes, known{base: base, key: base.String(), seed: i})
+		}
+	}
+	told := 0
 	for _, m := range s.Members {
 		base, err := parseEndpoint(m.Endpoint)
 		if err != nil || len(m.Endpoint) > maxEndpoint || d.secure && base.Scheme != "https" {
 			continue
 		}
-		members = append(members, member{m, base})
+		told++
+		key := base.String()
+		if at, given := places[key]; given {
+			nodes[at].Member, nodes[at].told = m, true
+			continue
+		}
+		places[key] = len(nodes)
+		nodes = append(nodes, known{Member: m, base: base, key: key, seed: -1, told: true})
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.members, d.leader = members, s.Leader
+	d.nodes, d.members, d.leader = nodes, told, s.Leader
 	for key := range d.trouble { // keep no more than there are nodes
-		if !slices.ContainsFunc(members, func(m member) bool { return m.base.String() == key }) &&
-			!slices.ContainsFunc(d.seeds, func(u *url.URL) bool { return u.String() == key }) {
+		if _, ok := places[key]; !ok {
 			delete(d.trouble, key)
 		}
 	}
+	clear(d.orders)
 }

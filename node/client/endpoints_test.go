@@ -190,6 +190,55 @@ func TestChoosesNodes(t *testing.T) {
 	})
 }
 
+// Many calls at once ask for the members once.
+func TestManyCallsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTown(t)
+		asked := make(chan struct{}, 100)
+		c.set("w2", func(r *http.Request) (*http.Response, error) {
+			asked <- struct{}{}
+			time.Sleep(time.Second)
+			return members("w1", c.told)
+		})
+		w := c.client()
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if d, err := w.Authorize(t.Context(), someQuestion, client.Freshness{}); err != nil || d.Node != "r2" {
+					t.Errorf("%+v, %v", d, err)
+				}
+			})
+		}
+		all.Wait()
+		if len(asked) != 1 {
+			t.Errorf("asked %d times for the members", len(asked))
+		}
+	})
+}
+
+// Clients spread over replicas that suit them equally well; each stays with one.
+func TestClientsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTown(t)
+		c.told[2].Lag = 0 // r1, like r2
+		count := map[string]int{}
+		for range 100 {
+			w := c.client()
+			first, err := w.Authorize(t.Context(), someQuestion, client.Freshness{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := w.Authorize(t.Context(), someQuestion, client.Freshness{}); err != nil || again.Node != first.Node {
+				t.Errorf("first %s, then %+v, %v", first.Node, again, err)
+			}
+			count[first.Node]++
+		}
+		if count["r1"] < 10 || count["r2"] < 10 || count["r1"]+count["r2"] != 100 {
+			t.Errorf("asked %v", count)
+		}
+	})
+}
+
 // All attempts of one call have one id, and calls have different ones.
 func TestAttemptsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
