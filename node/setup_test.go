@@ -255,6 +255,31 @@ func TestParseWriter(t *testing.T) {
 	}
 }
 
+func TestAdvertise(t *testing.T) {
+	addr := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 8420} }
+	for _, c := range []struct {
+		given  string
+		addr   net.Addr
+		secure bool
+		want   string
+	}{
+		{"", addr("127.0.0.1"), false, "http://127.0.0.1:8420"},
+		{"", addr("::1"), true, "https://[::1]:8420"},
+		{"", addr("0.0.0.0"), false, ""},
+		{"", addr("::"), false, ""},
+		{"https://writ.example", addr("127.0.0.1"), false, "https://writ.example"},
+	} {
+		if got := advertised(c.given, c.addr, c.secure); got != c.want || checkAdvertise(got) != nil {
+			t.Errorf("%+v: %q, %v", c, got, checkAdvertise(got))
+		}
+	}
+	for _, text := range []string{"writ.example:8420", "ftp://writ.example", "http://", "http://u:p@writ.example", "http://writ.example?x", "http://" + strings.Repeat("x", maxAdvertise)} {
+		if err := checkAdvertise(text); !errors.Is(err, ErrConfig) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "settings.yaml")
 	if err := WriteSecret(path, []byte("api: h:1\ndrain: 5s\n")); err != nil {

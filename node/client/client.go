@@ -170,10 +170,7 @@ func (c *Client) ask(ctx context.Context, q *call, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(a.body, into); err != nil {
-		return fmt.Errorf("decode the answer of %s: %w", a.from.Host, err)
-	}
-	return nil
+	return a.decode(into)
 }
 
 // answer is an answer of success.
@@ -181,6 +178,14 @@ type answer struct {
 	from   *url.URL
 	header http.Header
 	body   []byte
+}
+
+// decode reads the JSON of an answer.
+func (a *answer) decode(into any) error {
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return fmt.Errorf("decode the answer of %s: %w", a.from.Host, err)
+	}
+	return nil
 }
 
 // headerInvocation stays the same over all attempts of one call, so that a write

@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
@@ -38,22 +36,21 @@ type Cluster struct {
 	Members     []Member       `json:"members"`
 }
 
-// Cluster asks who leads, who lags, and where.
+// Cluster asks who leads, who lags, and where. What it is told, the client itself
+// goes by.
 func (c *Client) Cluster(ctx context.Context) (*Cluster, error) {
+	q := newCall(http.MethodGet, "/v1/cluster", nil, Freshness{Consistency: "any"})
+	q.route = toAnybody
 	var s Cluster
-	return &s, c.do(ctx, http.MethodGet, "/v1/cluster", nil, Freshness{Consistency: "any"}, &s)
+	if err := c.ask(ctx, q, &s); err != nil {
+		return nil, err
+	}
+	c.nodes.refresh(&s)
+	return &s, nil
 }
 
 // Local asks what the node itself has, whether or not anybody leads.
 func (c *Client) Local(ctx context.Context) (*Cluster, error) {
 	var s Cluster
 	return &s, c.do(ctx, http.MethodGet, "/v1/cluster?local", nil, Freshness{Consistency: "any"}, &s)
-}
-
-func decodeCluster(a *answer) (*Cluster, error) {
-	var s Cluster
-	if err := json.Unmarshal(a.body, &s); err != nil {
-		return nil, fmt.Errorf("decode the answer of %s: %w", a.from.Host, err)
-	}
-	return &s, nil
 }

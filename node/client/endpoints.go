@@ -35,6 +35,7 @@ type route int
 const (
 	toLeader  route = iota // the leader, then other writers, then anybody
 	toReplica              // replicas that hold a lease, near ones first, then anybody
+	toAnybody              // as toLeader, but without asking for the members first
 )
 
 // errEndpoint is returned for what is not the URL of a node.
@@ -99,7 +100,9 @@ func (d *directory) order(ctx context.Context, c *Client, r route) []*url.URL {
 	if d.pinned {
 		return d.seeds
 	}
-	d.discover(ctx, c)
+	if r != toAnybody {
+		d.discover(ctx, c)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
@@ -158,9 +161,9 @@ func (d *directory) rank(r route, m *known) []int {
 		return []int{rankSeed, m.seed}
 	case m.State == "quarantined" || m.State == "unreachable" || m.State == "removed":
 		return []int{rankBad}
-	case r == toLeader && m.Name == d.leader:
+	case r != toReplica && m.Name == d.leader:
 		return []int{rankBest}
-	case r == toLeader && m.Role == "writer":
+	case r != toReplica && m.Role == "writer":
 		return []int{rankGood}
 	case r == toReplica && m.State == "leased":
 		far := 1
@@ -231,10 +234,8 @@ func (d *directory) discover(ctx context.Context, c *Client) {
 	next := discoverAgain
 	for _, node := range asked {
 		s, err := c.membersBy(ctx, node)
-		if err == nil && len(s.Members) > 0 {
-			d.learn(s)
-			next = discoverEvery
-			break
+		if err == nil && d.refresh(s) {
+			return
 		}
 		var p *Problem
 		if errors.As(err, &p) && !p.Temporary() { // not allowed: the seeds have to do
@@ -248,6 +249,18 @@ func (d *directory) discover(ctx context.Context, c *Client) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.next = time.Now().Add(next)
+}
+
+// refresh takes in what a node told, unless that knows no members either.
+func (d *directory) refresh(s *Cluster) bool {
+	if d.pinned || len(s.Members) == 0 {
+		return false
+	}
+	d.learn(s)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next = time.Now().Add(discoverEvery)
+	return true
 }
 
 // informed is who can be asked for the members: seeds first and then writers, those
@@ -278,7 +291,11 @@ func (c *Client) membersBy(ctx context.Context, node *url.URL) (*Cluster, error)
 	if err != nil {
 		return nil, err
 	}
-	return decodeCluster(a)
+	var s Cluster
+	if err := a.decode(&s); err != nil {
+		return nil, err
+	}
+	return &s, nil
 }
 
 // learn takes in what a node told. Members without an endpoint cannot be asked, and

@@ -148,6 +148,12 @@ func TestChoosesNodes(t *testing.T) {
 			}
 			return d
 		}
+		c.leader = "nobody"
+		if _, err := w.Cluster(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.leader = "w1"
+		time.Sleep(time.Minute) // what was told is old by then
 		decide()
 		expect("near, and least behind", "r2")
 		if _, err := w.Propagation(t.Context(), client.Target{}, client.Scope{}, 0); err != nil {
