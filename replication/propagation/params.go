@@ -11,10 +11,9 @@ import (
 const (
 	// TickEvery is the least time from the beginning of one tick to that of the
 	// next, so also the most that a request waits before its fence is proposed.
+	// Between two there may be one more, for a floor: it follows at once on the tick
+	// that settled a position which somebody waits for.
 	TickEvery = 100 * time.Millisecond
-	// FloorEvery is the least time between ticks begun for nothing but a floor.
-	// A floor rides for free on a tick that has requests.
-	FloorEvery = time.Second
 	// RenewalsPerLease says how often a reader renews within a lease, so how many
 	// renewals may be lost before it runs out.
 	RenewalsPerLease = 4

@@ -38,7 +38,7 @@ type Tracker struct {
 	inFlight   bool
 	begun      Clocks        // when the tick in flight began
 	nextTick   time.Duration // not before
-	nextFloor  time.Duration // not before, for a tick that only carries a floor
+	nextFloor  time.Duration // not before, for a tick between others that carries a floor
 	floorAsked event.Position
 	fenceAsked bool
 }
@@ -142,12 +142,13 @@ func (t *Tracker) BeginTick(now Clocks) (Fence, bool) {
 	if at, ok := t.tickDue(); !ok || now.Monotonic < at {
 		return Fence{}, false
 	}
+	if now.Monotonic < t.nextTick { // in between, for a floor
+		t.nextFloor = t.nextTick
+	} else {
+		t.nextTick, t.nextFloor = now.Monotonic+TickEvery, now.Monotonic
+	}
 	t.batch, t.waiting = t.waiting, t.batch[:0]
 	t.inFlight, t.fenceAsked, t.begun = true, false, now
-	t.nextTick = now.Monotonic + TickEvery
-	if t.floorAsked > t.view.Floor {
-		t.nextFloor = now.Monotonic + FloorEvery
-	}
 	return Fence{Term: t.term, Head: t.view.Head, Floor: max(t.floorAsked, t.view.Floor)}, true
 }
 
@@ -156,10 +157,10 @@ func (t *Tracker) tickDue() (time.Duration, bool) {
 	switch {
 	case t.inFlight:
 		return 0, false
+	case t.floorAsked > t.view.Floor:
+		return t.nextFloor, true
 	case len(t.waiting) > 0 || t.fenceAsked:
 		return t.nextTick, true
-	case t.floorAsked > t.view.Floor:
-		return max(t.nextTick, t.nextFloor), true
 	}
 	return 0, false
 }

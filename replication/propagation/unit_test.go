@@ -139,7 +139,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// A floor alone causes a tick once a second; with requests it rides along.
+// A floor causes a tick of its own at once, but no two between two other ticks.
 func TestFloorAlone(t *testing.T) {
 	v := View{Head: headAt(3), Roster: &Roster{}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
@@ -157,15 +157,10 @@ func TestFloorAlone(t *testing.T) {
 		if s, err := tr.Everywhere(now, i, Scope{}); err != nil || !s.Settled || s.State == StateEverywhere {
 			t.Fatalf("%+v, %v", s, err)
 		}
-		want := TickEvery
-		if i > 4 {
-			want = FloorEvery - TickEvery
+		if wait, ok := tr.NextTick(now); !ok || wait != 0 {
+			t.Fatalf("position %d: the floor waits for %v, %v", i, wait, ok)
 		}
-		wait, ok := tr.NextTick(now)
-		if !ok || wait != want {
-			t.Fatalf("position %d: the next tick is in %v, %v, not in %v", i, wait, ok, want)
-		}
-		now.Monotonic += wait
+		now.Monotonic += TickEvery / 10
 		f, ok := tr.BeginTick(now)
 		if !ok || f.Floor != i {
 			t.Fatalf("fence %+v, %v", f, ok)
@@ -175,7 +170,13 @@ func TestFloorAlone(t *testing.T) {
 		if s, err := tr.Everywhere(now, i, Scope{}); err != nil || s.State != StateEverywhere || s.Floor != i {
 			t.Fatalf("%+v, %v", s, err)
 		}
-		now.Monotonic += TickEvery
+		tr.floorAsked = i + 1 // by somebody else, at once
+		wait, ok := tr.NextTick(now)
+		if want := TickEvery - TickEvery/10; !ok || wait != want {
+			t.Fatalf("position %d: the next tick is in %v, %v, not in %v", i, wait, ok, want)
+		}
+		tr.floorAsked = 0
+		now.Monotonic += wait
 	}
 	old := View{Head: headAt(1), Roster: &Roster{}}
 	if tr.Observe(now, old); tr.view.Head.Position != 6 {
