@@ -159,7 +159,7 @@ func BenchmarkLoad(b *testing.B) {
 		for _, r := range records {
 			l.Add(r)
 		}
-		loaded, err := l.State()
+		loaded, err := l.State(nil)
 		b.StopTimer()
 		if err != nil {
 			b.Fatal(err)

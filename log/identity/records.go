@@ -123,18 +123,18 @@ func (l *Loader) Add(r Record) {
 	case *User:
 		l.addUser(r)
 	case *Group:
-		l.groups.add(r.handle(), r)
+		addRow(&l.state.groups, &l.groups, r)
 		l.addHeld(r.held(), r.handle())
 	case *Role:
-		l.roles.add(r.handle(), r)
+		addRow(&l.state.roles, &l.roles, r)
 		l.addHeld(r.held(), r.handle())
 	case *Policy:
-		l.policies.add(r.handle(), r)
+		addRow(&l.state.policies, &l.policies, r)
 		l.addHeld(r.held(), r.handle())
 	case *Replica:
-		l.replicas.add(r.handle(), r)
+		addRow(&l.state.replicas, &l.replicas, r)
 	case *Attempt:
-		l.attempts.add(r.handle(), r)
+		addRow(&l.state.attempts.byKey, &l.attempts, r)
 		l.state.attempts.order.Load(r.At, r.handle())
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
@@ -142,7 +142,7 @@ func (l *Loader) Add(r Record) {
 }
 
 func (l *Loader) addAccount(a *Account) {
-	l.accounts.add(a.handle(), a)
+	addRow(&l.state.accounts, &l.accounts, a)
 	l.addKeys(a.Keys, a.handle())
 	if a.Alias != "" {
 		l.names = append(l.names, name{aliases, lower(a.Alias), a.handle()})
@@ -151,7 +151,7 @@ func (l *Loader) addAccount(a *Account) {
 
 func (l *Loader) addUser(u *User) {
 	h := u.handle()
-	l.users.add(h, u)
+	addRow(&l.state.users, &l.users, u)
 	l.addHeld(u.held(), h)
 	l.addKeys(u.Keys, h)
 	for _, g := range u.Groups {
@@ -179,28 +179,48 @@ func (l *Loader) addHeld(h held, to handle) {
 
 // State returns the state whose records were added; the loader is spent then. It
 // fails when the header is missing, a record was of no known kind, or two
-// records have the same key.
-func (l *Loader) State() (*State, error) {
+// records have the same key. Most of its time is sorting and filling maps, in jobs
+// that know nothing of each other: run runs them, side by side if it likes, and
+// returns when all have ended; nil runs one after the other.
+func (l *Loader) State(run func(jobs []func())) (*State, error) {
 	s := l.state
 	if !l.header {
 		l.err = errors.Join(l.err, errors.New("load state: no header among the records"))
 	}
-	fillTable(l, &s.accounts, &l.accounts)
-	fillTable(l, &s.users, &l.users)
-	fillTable(l, &s.groups, &l.groups)
-	fillTable(l, &s.roles, &l.roles)
-	fillTable(l, &s.policies, &l.policies)
-	fillTable(l, &s.replicas, &l.replicas)
-	fillTable(l, &s.attempts.byKey, &l.attempts)
-	fill(l, &s.keys, &l.keys)
-	l.fillNames()
-	fillRelation(&s.members, &l.members)
-	fillRelation(&s.holders, &l.holders)
-	fillRelation(&s.bounded, &l.bounded)
-	if l.err != nil {
-		return nil, l.err
+	fills := []func() error{
+		func() error { return fill(&s.accounts.rows, &l.accounts) },
+		func() error { return fill(&s.users.rows, &l.users) },
+		func() error { return fill(&s.groups.rows, &l.groups) },
+		func() error { return fill(&s.roles.rows, &l.roles) },
+		func() error { return fill(&s.policies.rows, &l.policies) },
+		func() error { return fill(&s.replicas.rows, &l.replicas) },
+		func() error { return fill(&s.attempts.byKey.rows, &l.attempts) },
+		func() error { return fill(&s.keys, &l.keys) },
+		func() error { return fillNames(&s.names, &l.names) },
+		func() error { fillRelation(&s.members, &l.members); return nil },
+		func() error { fillRelation(&s.holders, &l.holders); return nil },
+		func() error { fillRelation(&s.bounded, &l.bounded); return nil },
+	}
+	errs := make([]error, len(fills)+1)
+	errs[len(fills)] = l.err
+	jobs := make([]func(), len(fills))
+	for i, fill := range fills {
+		jobs[i] = func() { errs[i] = fill() }
+	}
+	if run == nil {
+		run = inTurn
+	}
+	run(jobs)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+func inTurn(jobs []func()) {
+	for _, job := range jobs {
+		job()
+	}
 }
 
 // rows are the entries of a map by handle.
@@ -213,38 +233,39 @@ type row[V any] struct {
 
 func (r *rows[V]) add(key handle, value V) { *r = append(*r, row[V]{key, value}) }
 
+// addRow takes a record of a table.
+func addRow[K ~string, R record](t *table[K, R], to *rows[R], r R) {
+	h := r.handle()
+	t.sums[h.part()].add(hashRecord(r))
+	to.add(h, r)
+}
+
 // fill moves the rows into an empty map.
-func fill[V any](l *Loader, m *btree.Map[handle, V], from *rows[V]) {
+func fill[V any](m *btree.Map[handle, V], from *rows[V]) (err error) {
 	slices.SortFunc(*from, func(a, b row[V]) int { return cmp.Compare(a.key, b.key) })
 	for _, r := range *from {
 		if _, twice := m.Load(r.key, r.value); twice {
-			l.err = fmt.Errorf("load state: two records or keys with handle %d", r.key)
+			err = fmt.Errorf("load state: two records or keys with handle %d", r.key)
 		}
 	}
 	*from = nil
 	pack(m)
+	return err
 }
 
-func fillTable[K ~string, R record](l *Loader, t *table[K, R], from *rows[R]) {
-	for _, r := range *from {
-		t.sums[r.key.part()].add(hashRecord(r.value))
+func fillNames(n *names, from *[]name) (err error) {
+	if !slices.IsSortedFunc(*from, compareNames) {
+		slices.SortFunc(*from, compareNames)
 	}
-	fill(l, &t.rows, from)
-}
-
-func (l *Loader) fillNames() {
-	if !slices.IsSortedFunc(l.names, compareNames) {
-		slices.SortFunc(l.names, compareNames)
-	}
-	n := &l.state.names
-	for _, e := range l.names {
+	for _, e := range *from {
 		if _, twice := n.entries.Load(e); twice {
-			l.err = fmt.Errorf("load state: two records with the name %s", e.text)
+			err = fmt.Errorf("load state: two records with the name %s", e.text)
 		}
 		n.number.Set(e.scope, n.count(e.scope)+1)
 	}
-	l.names = nil
+	*from = nil
 	n.entries = packed(n.entries)
+	return err
 }
 
 func compareNames(a, b name) int {

@@ -39,7 +39,7 @@ func TestRecordsInAnyOrderMakeTheSameState(t *testing.T) {
 		for _, r := range all {
 			l.Add(r)
 		}
-		loaded, err := l.State()
+		loaded, err := l.State(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestLoaderRefuses(t *testing.T) {
 		for _, r := range c.records {
 			l.Add(r)
 		}
-		if _, err := l.State(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := l.State(nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

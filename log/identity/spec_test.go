@@ -225,7 +225,7 @@ func reload(t failing, s *State) *State {
 		l.Add(r)
 		return true
 	})
-	loaded, err := l.State()
+	loaded, err := l.State(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

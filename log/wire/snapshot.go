@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/writ-iam/writ/log/event"
@@ -27,7 +29,8 @@ const (
 	maxSnapshotHeader = 4 << 10
 	blockSize         = 256 << 10                 // a block is closed when it has reached this
 	maxBlock          = blockSize + MaxRecordSize // of a block before compression
-	blocksAhead       = 4                         // read but not yet loaded
+	blocksAhead       = 8                         // read but not yet loaded
+	unpackers         = 3                         // of blocks, at once
 	recordTexts       = 256                       // of texts of neighbouring records in one piece of memory
 )
 
@@ -172,38 +175,19 @@ func ReadSnapshot(r io.Reader) (*identity.State, SnapshotHeader, error) {
 }
 
 func readSnapshot(r io.Reader) (*identity.State, SnapshotHeader, error) {
-	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+	zip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(unpackers), zstd.WithDecoderMaxMemory(maxBlock))
 	if err != nil {
 		return nil, SnapshotHeader{}, err
 	}
 	defer zip.Close()
-	b := &blockReader{r: r, sum: sha256.New(), zip: zip, block: reader(nil)}
-	defer b.block.release()
-	b.block.texts.room = recordTexts
-
+	b := &blockReader{r: r, sum: sha256.New(), zip: zip}
 	h, err := b.header()
 	if err != nil {
 		return nil, h, err
 	}
-	// Read and unpack beside the loading. The reader ends by itself, at the end of
-	// the snapshot or its first error.
-	blocks := make(chan []identity.Record, blocksAhead)
-	go func() {
-		defer close(blocks)
-		err = b.blocks(blocks)
-	}()
-	loader := identity.NewLoader()
-	for records := range blocks {
-		for _, r := range records {
-			loader.Add(r)
-		}
-	}
+	s, err := b.load()
 	if err != nil {
 		return nil, h, err
-	}
-	s, err := loader.State()
-	if err != nil {
-		return nil, h, corrupt("%v", err)
 	}
 	if s.Position() != h.Head.Position || s.Digest() != h.Digest {
 		return nil, h, corrupt("the state at position %d is not the one of position %d that was written", s.Position(), h.Head.Position)
@@ -211,15 +195,74 @@ func readSnapshot(r io.Reader) (*identity.State, SnapshotHeader, error) {
 	return s, h, nil
 }
 
+// load reads, unpacks and loads the blocks, each beside the others.
+func (b *blockReader) load() (*identity.State, error) {
+	packed, ordered := make(chan *block, blocksAhead), make(chan *block, blocksAhead)
+	var running sync.WaitGroup
+	var stop atomic.Bool
+	var failed error
+	running.Go(func() {
+		defer close(ordered)
+		defer close(packed)
+		failed = b.blocks(func(next *block) bool {
+			packed <- next
+			ordered <- next
+			return !stop.Load()
+		})
+	})
+	for range unpackers {
+		running.Go(func() { b.unpack(packed) })
+	}
+	loader, count := identity.NewLoader(), uint64(0)
+	var refused error
+	for next := range ordered {
+		if <-next.unpacked; next.err != nil && refused == nil {
+			refused = next.err
+			stop.Store(true)
+		}
+		for _, r := range next.records {
+			loader.Add(r)
+		}
+		count += uint64(len(next.records))
+	}
+	running.Wait()
+	switch {
+	case refused != nil:
+		return nil, refused
+	case failed != nil:
+		return nil, failed
+	case count != b.count:
+		return nil, corrupt("%d records where %d were written", count, b.count)
+	}
+	s, err := loader.State(sideBySide)
+	if err != nil {
+		return nil, corrupt("%v", err)
+	}
+	return s, nil
+}
+
+func sideBySide(jobs []func()) {
+	var running sync.WaitGroup
+	for _, job := range jobs {
+		running.Go(job)
+	}
+	running.Wait()
+}
+
+// block is a part of a snapshot on its way to the loader.
+type block struct {
+	packed   []byte
+	unpacked chan struct{} // closed when the two below are set
+	records  []identity.Record
+	err      error
+}
+
 // blockReader reads the parts of a snapshot.
 type blockReader struct {
 	r     io.Reader
 	sum   hash.Hash
 	zip   *zstd.Decoder
-	block *coder
-	count uint64
-	room  []byte // for a compressed block
-	plain []byte // for a block
+	count uint64 // of records, as the trailer says
 }
 
 // read fills p.
@@ -234,7 +277,7 @@ func (b *blockReader) read(p []byte) error {
 	return nil
 }
 
-// part reads what blockWriter.part wrote, into b.room.
+// part reads what blockWriter.part wrote.
 func (b *blockReader) part(limit uint32) ([]byte, error) {
 	var length [4]byte
 	if err := b.read(length[:]); err != nil {
@@ -244,10 +287,8 @@ func (b *blockReader) part(limit uint32) ([]byte, error) {
 	if n > limit {
 		return nil, corrupt("a part of %d bytes, at most %d", n, limit)
 	}
-	if uint32(cap(b.room)) < n {
-		b.room = make([]byte, n)
-	}
-	return b.room[:n], b.read(b.room[:n])
+	part := make([]byte, n)
+	return part, b.read(part)
 }
 
 func (b *blockReader) header() (h SnapshotHeader, err error) {
@@ -262,13 +303,14 @@ func (b *blockReader) header() (h SnapshotHeader, err error) {
 	if err != nil {
 		return h, err
 	}
-	b.block.reset(p)
-	b.block.snapshotHeader(&h)
-	return h, b.block.done()
+	c := reader(p)
+	defer c.release()
+	c.snapshotHeader(&h)
+	return h, c.done()
 }
 
-// blocks sends the records of each block to out, up to and including the trailer.
-func (b *blockReader) blocks(out chan<- []identity.Record) error {
+// blocks gives each block to yield, until that returns false, and reads the trailer.
+func (b *blockReader) blocks(yield func(*block) bool) error {
 	for {
 		p, err := b.part(maxBlock)
 		if err != nil {
@@ -277,26 +319,37 @@ func (b *blockReader) blocks(out chan<- []identity.Record) error {
 		if len(p) == 0 {
 			return b.trailer()
 		}
-		records, err := b.records(p)
-		if err != nil {
-			return err
+		if !yield(&block{packed: p, unpacked: make(chan struct{})}) {
+			return nil
 		}
-		b.count += uint64(len(records))
-		out <- records
 	}
 }
 
-// records reads a compressed block.
-func (b *blockReader) records(p []byte) (records []identity.Record, err error) {
-	b.plain, err = b.zip.DecodeAll(p, b.plain[:0])
-	if err != nil {
-		return nil, corrupt("block: %v", err)
+// unpack unpacks blocks until there are no more.
+func (b *blockReader) unpack(packed <-chan *block) {
+	c := reader(nil)
+	defer c.release()
+	c.texts.room = recordTexts
+	var plain []byte
+	for next := range packed {
+		var err error
+		if plain, err = b.zip.DecodeAll(next.packed, plain[:0]); err != nil {
+			next.err = corrupt("block: %v", err)
+		} else {
+			next.records, next.err = c.records(plain)
+		}
+		next.packed = nil
+		close(next.unpacked)
 	}
-	b.block.reset(b.plain)
-	for b.block.in.left() > 0 {
-		r := b.block.readRecord()
-		if b.block.err != nil {
-			return nil, b.block.err
+}
+
+// records reads the records of a block.
+func (c *coder) records(plain []byte) (records []identity.Record, err error) {
+	c.reset(plain)
+	for c.in.left() > 0 {
+		r := c.readRecord()
+		if c.err != nil {
+			return nil, c.err
 		}
 		records = append(records, r)
 	}
@@ -308,9 +361,7 @@ func (b *blockReader) trailer() error {
 	if err := b.read(count[:]); err != nil {
 		return err
 	}
-	if n := binary.BigEndian.Uint64(count[:]); n != b.count {
-		return corrupt("%d records where %d were written", b.count, n)
-	}
+	b.count = binary.BigEndian.Uint64(count[:])
 	want := b.sum.Sum(nil)
 	var got [sha256.Size]byte
 	if err := b.read(got[:]); err != nil {
