@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -62,8 +63,64 @@ type renewing struct {
 	// standing is the leader's latest word on this reader's place in the roster:
 	// UNREGISTERED of one that was removed and stays out, DRAINING, or any other.
 	standing atomic.Pointer[propagation.Kind]
+	sent     atomic.Uint64           // number of the latest renewal
+	verdict  atomic.Pointer[verdict] // the leader's latest; never nil
 	// snapshot is what queries read; nil until the reader knows its cluster.
 	snapshot atomic.Pointer[propagation.Snapshot]
+}
+
+// verdict is the leader's word on one renewal.
+type verdict struct {
+	seq  uint64 // of the renewal
+	head event.Head
+	kind propagation.Kind
+	next chan struct{} // closed when there is another verdict
+}
+
+// take publishes a verdict.
+func (r *renewing) take(v verdict) {
+	v.next = make(chan struct{})
+	close(r.verdict.Swap(&v).next)
+}
+
+// judgeTimeout bounds the wait for the leader's word on the state that is there.
+const judgeTimeout = 5 * time.Second
+
+// errForked is why a forked reader keeps its state.
+var errForked = errors.New("its history is not the cluster's")
+
+// mayReplace asks the leader about the state that is there, before it is replaced
+// by a writer's. A state of another history is evidence, and stays: either this
+// reader was misled, or the writers have lost what they had committed.
+func (r *renewing) mayReplace(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
+	defer cancel()
+	before := r.sent.Load() // what was answered to these is from before
+	r.poke()
+	for {
+		v := r.verdict.Load()
+		switch fault := r.snapshot.Load().Quarantined(); {
+		case fault == propagation.KindFork:
+			return errForked
+		case fault != "":
+			return nil // it is no use as it is
+		case v.seq > before && v.head == r.projection.Head() && v.kind != propagation.KindOpen:
+			return nil
+		}
+		select {
+		case <-v.next:
+		case <-ctx.Done():
+			return fmt.Errorf("no leader has judged it: %w", ctx.Err())
+		}
+	}
+}
+
+// poke makes the reader renew at once.
+func (r *renewing) poke() {
+	select {
+	case r.news <- struct{}{}:
+	default: // it is about to
+	}
 }
 
 // nonce is 128 random bits, in hexadecimal.
@@ -99,10 +156,7 @@ func (r *renewing) stepBack(incarnation string, replace func()) {
 // quarantine stops the reader from answering, and tells the leader.
 func (r *renewing) quarantine(why propagation.Kind) {
 	r.change(func(l *propagation.Lease) { l.Quarantine(why) })
-	select {
-	case r.news <- struct{}{}:
-	default: // it is about to renew
-	}
+	r.poke()
 }
 
 // run renews until ctx ends.
@@ -155,6 +209,7 @@ func (r *renewing) once(ctx context.Context) {
 		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
 	r.reported = q.Position
+	r.sent.Store(q.Seq)
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
@@ -165,6 +220,9 @@ func (r *renewing) once(ctx context.Context) {
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	r.expect(r.snapshot.Load().Head())
 	r.heard(a.Term)
+	if a.Kind != propagation.KindNotLeader && a.Kind != propagation.KindBusy {
+		r.take(verdict{seq: q.Seq, head: event.Head{Position: q.Position, Hash: q.Hash}, kind: a.Kind})
+	}
 	switch a.Kind {
 	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
 		r.entered = q.Incarnation

@@ -76,6 +76,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, heard: func(uint64) {}, endpoint: func() string { return "" },
 		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
+	r.verdict.Store(&verdict{next: make(chan struct{})})
 	return r, sink{p, r, &changes{}}
 }
 
@@ -154,6 +155,47 @@ func TestRenewing(t *testing.T) {
 		a.mu.Unlock()
 		if _, err := r.strictHead(t.Context()); err == nil {
 			t.Error("the head of another incarnation was taken")
+		}
+		cancel()
+		<-done
+	})
+}
+
+// A state is replaced by a writer's only after the leader has looked at it, and not
+// if it is of another history.
+func TestMayReplace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
+		r, s := newRenewing(a)
+		s.Restore(someState(t, "i", 5))
+		if err := r.mayReplace(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("nobody has judged it: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+		for _, kind := range []propagation.Kind{propagation.KindGrant, propagation.KindBehind, propagation.KindUnregistered} {
+			a.mu.Lock()
+			a.kinds = []propagation.Kind{kind}
+			a.mu.Unlock()
+			before := a.count()
+			if err := r.mayReplace(t.Context()); err != nil || a.count() == before {
+				t.Errorf("%s: %v, %d renewals after %d", kind, err, a.count(), before)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		for kind, want := range map[propagation.Kind]error{
+			propagation.KindNotLeader: context.DeadlineExceeded,
+			propagation.KindFork:      errForked, propagation.KindDiverged: nil, propagation.KindWrongIncarnation: nil,
+		} {
+			a.mu.Lock()
+			a.kinds = []propagation.Kind{kind}
+			a.mu.Unlock()
+			if err := r.mayReplace(t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s: %v", kind, err)
+			}
+			s.Restore(someState(t, "i", 5)) // out of quarantine
 		}
 		cancel()
 		<-done

@@ -68,13 +68,14 @@ func (n *Node) startReplica() (*replica, error) {
 		},
 	}}
 	r.renewing.snapshot.Store(lease.Snapshot())
+	r.renewing.verdict.Store(&verdict{next: make(chan struct{})})
 	link, err := n.dialNATS(replication.LinkConfig{})
 	if err != nil {
 		return nil, err
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace,
 		Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	answering := &answering{
@@ -200,7 +201,9 @@ func (r *replica) checks() []api.Check {
 	}
 	digest := api.Check{Name: "digest", Detail: r.node.digestDetail(v.State)}
 	if why := snapshot.Quarantined(); why != "" {
-		digest.Err = fmt.Errorf("quarantined: %s", why)
+		if digest.Err = fmt.Errorf("quarantined: %s", why); why == propagation.KindFork {
+			digest.Err = fmt.Errorf("%w: its history is not the cluster's; to adopt that one, stop this node, remove its data directory and start it again", digest.Err)
+		}
 	} else if err := r.node.projection.Err(); err != nil {
 		digest.Err = err
 	}

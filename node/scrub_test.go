@@ -78,6 +78,41 @@ func TestScrubWithinALease(t *testing.T) {
 	}
 }
 
+// BenchmarkScrub measures the time until an altered record is found, as a replica
+// scrubs, beside the lease: found-s/op, and the busy time of one pass.
+func BenchmarkScrub(b *testing.B) {
+	lease := propagation.DefaultParams().Lease("")
+	for _, users := range []int{100_000, 1_000_000} {
+		s := manyUsers(b, users).Snapshot()
+		b.Run(fmt.Sprint(users), func(b *testing.B) {
+			n := &Node{projection: projection.New(), logger: slog.New(slog.DiscardHandler)}
+			n.ctx, n.cancel = context.WithCancel(b.Context())
+			n.projection.Adopt(s, event.Head{Position: s.Position()})
+			found := make(chan struct{})
+			n.wg.Go(func() { n.scrub(lease, func() { found <- struct{}{} }) })
+			worst := time.Duration(0)
+			for i := range b.N {
+				user := fmt.Sprintf("AIDA%017d", (i*7919)%users)
+				begun := time.Now()
+				err := alter(n, user)
+				<-found
+				worst = max(worst, time.Since(begun))
+				if err = errors.Join(err, alter(n, user)); err != nil { // back again
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(worst.Seconds(), "worst-s")
+			b.ReportMetric(lease.Seconds(), "lease-s")
+			if pass := n.scrubbed.Load(); pass != nil {
+				b.ReportMetric(pass.busy.Seconds(), "busy-s/pass")
+				b.ReportMetric(pass.took.Seconds(), "s/pass")
+			}
+			n.cancel()
+			n.wg.Wait()
+		})
+	}
+}
+
 // alter changes a record in a node's memory, as a flipped bit would.
 //
 //go:norace

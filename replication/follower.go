@@ -57,6 +57,10 @@ type FollowerConfig struct {
 	Sink Sink
 	// Source reads from the writers.
 	Source *Source
+	// MayReplace is asked before a state that is there is replaced by a writer's,
+	// because the writers' history does not continue it; an error keeps the state.
+	// Nil: always.
+	MayReplace func(context.Context) error
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link
@@ -245,8 +249,13 @@ func (f *Follower) begin(ctx context.Context) error {
 
 // bootstrap replaces the state by a writer's. Nothing is on its way to the sink.
 func (f *Follower) bootstrap(ctx context.Context) error {
-	f.note(func(s *Status) { s.Mode = Bootstrapping })
 	old := f.at.Load()
+	if old.head.Position > 0 && f.cfg.MayReplace != nil {
+		if err := f.cfg.MayReplace(ctx); err != nil {
+			return fmt.Errorf("the state at position %d is kept: %w", old.head.Position, err)
+		}
+	}
+	f.note(func(s *Status) { s.Mode = Bootstrapping })
 	wanted := identity.Cluster{ID: f.cfg.Cluster}
 	if wanted.ID == "" {
 		wanted.ID = old.cluster.ID
@@ -299,7 +308,7 @@ func (f *Follower) drive(ctx context.Context) error {
 			if failures++; failures >= maxFailures {
 				failures = 0
 				if err := f.bootstrap(ctx); err != nil && ctx.Err() == nil {
-					f.problem("no writer gives a snapshot", err)
+					f.problem("the state is not replaced by a writer's", err)
 				}
 			}
 		}

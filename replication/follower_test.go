@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/writ-iam/writ/log/event"
@@ -167,6 +168,34 @@ func TestTailThatDoesNotLeadOn(t *testing.T) {
 				return head == now.Last()
 			})
 		})
+	}
+}
+
+// A state that must not be replaced stays, whatever the writers have.
+func TestAStateThatIsKept(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 50)
+	s := newSink()
+	var asked atomic.Int32
+	keep := func(context.Context) error {
+		asked.Add(1)
+		return errors.New("it is evidence")
+	}
+	// the first state is taken without a question
+	_, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, newWriter(t, h)), MayReplace: keep})
+	s.wait(t, h)
+	stop()
+	_, before := s.Snapshot()
+	other := newHistory(t, "aa")
+	other.users = 1000
+	other.grow(t, 200)
+	f, _ := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, newWriter(t, other)), MayReplace: keep})
+	await(t, "asked twice", func() bool { return asked.Load() == 2 })
+	if _, head := s.Snapshot(); head != before || f.Status().Bootstraps != 0 {
+		t.Errorf("it is at %v, was at %v", head, before)
+	}
+	if problem := f.Status().Problem; !strings.Contains(problem, "it is evidence") && !strings.Contains(problem, "follows another batch") {
+		t.Errorf("problem %q", problem)
 	}
 }
 
