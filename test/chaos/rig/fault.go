@@ -259,7 +259,10 @@ func (r *rig) strike(ctx context.Context, s *strike) {
 		r.judge.violate("the rig itself", "%s on %s: %v", s.fault.name, names(s.victims), err)
 	}
 	r.recovered(s, err)
-	if s.outcome == "" {
+	switch {
+	case errors.Is(err, errSkipped):
+		s.outcome = err.Error()
+	case s.outcome == "":
 		s.outcome = "over it"
 	}
 	r.out("%8.1fs  %-28s %s ended after %.1fs: %s", r.judge.now().Seconds(), s.fault.name, names(s.victims), length.Seconds(), s.outcome)

@@ -78,7 +78,7 @@ func (s *strike) othersHold(ctx context.Context, head event.Position) error {
 	if !s.victim().writer {
 		return nil
 	}
-	limit, cancel := context.WithTimeout(ctx, wholeLimit)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), wholeLimit)
 	defer cancel()
 	for {
 		held := 0
@@ -310,7 +310,8 @@ func damage(patterns string, how spoil) func(context.Context, *strike) error {
 		m.excuse("one of its files is damaged")
 		err = m.start()
 		s.hold(ctx)
-		return errors.Join(err, s.replaceDisk(filepath.Base(path)))
+		s.verdict(filepath.Base(path))
+		return errors.Join(err, s.replaceDisk())
 	}
 }
 
@@ -322,9 +323,8 @@ func (s *strike) endForDamage(ctx context.Context, patterns string) error {
 	return s.endSafely(ctx)
 }
 
-// replaceDisk does what an operator does with a node whose disk is damaged, and
-// tells what the node made of it.
-func (s *strike) replaceDisk(file string) error {
+// verdict tells what a node made of a damaged file.
+func (s *strike) verdict(file string) {
 	m := s.victim()
 	s.ended("%s: went on", file)
 	if m.running() == nil {
@@ -335,6 +335,11 @@ func (s *strike) replaceDisk(file string) error {
 	} else if text, ok := m.readyz(context.Background()); !ok {
 		s.ended("%s: not ready: %s", file, kind(failing(text)))
 	}
+}
+
+// replaceDisk does what an operator does with a node whose disk is damaged.
+func (s *strike) replaceDisk() error {
+	m := s.victim()
 	err := m.kill()
 	if m.writer {
 		err = errors.Join(err, clearDir(m.dir))
@@ -357,14 +362,17 @@ func damageRunning(ctx context.Context, s *strike) error {
 	told, err := flipBits(s.rng, path)
 	s.out("          %-28s %s: %s", s.fault.name, strings.TrimPrefix(path, s.lab.dir+"/"), told)
 	s.hold(ctx)
+	s.verdict(filepath.Base(path))
 	if e := m.kill(); e != nil {
 		return errors.Join(err, e)
 	}
 	head := s.judge.ackedBefore(s.judge.now())
-	if e := s.othersHold(ctx, head); e != nil && ctx.Err() == nil {
-		return errors.Join(err, e, m.start())
+	for try := 0; s.othersHold(ctx, head) != nil && !broken(s.judge); try++ {
+		if try == 3 {
+			s.judge.violate("a quorum that does not write", "the two others did not reach position %d while %s was down", head, m.name)
+		}
 	}
-	return errors.Join(err, s.replaceDisk(filepath.Base(path)))
+	return errors.Join(err, s.replaceDisk())
 }
 
 // kind is a message without what differs each time: numbers and paths.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/writ-iam/writ/node"
@@ -51,6 +52,7 @@ type lab struct {
 	root                node.RootKey
 	members             []*member
 	watching            sync.WaitGroup // of processes
+	ending              atomic.Bool    // nothing is started any more
 
 	mu    sync.Mutex // guards polls
 	polls map[string]poll
@@ -168,6 +170,7 @@ func (l *lab) start(ctx context.Context) error {
 
 // stop ends every node as an operator does, then the network.
 func (l *lab) stop(ctx context.Context) error {
+	l.ending.Store(true)
 	var wg sync.WaitGroup
 	errs := make([]error, len(l.members))
 	for i, m := range l.members {
@@ -188,6 +191,7 @@ func (l *lab) keep(ctx context.Context) error {
 
 // close ends what is left and takes the network down.
 func (l *lab) close(ctx context.Context) error {
+	l.ending.Store(true)
 	for _, m := range l.members {
 		_ = m.kill() // it has none, mostly
 	}

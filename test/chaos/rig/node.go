@@ -43,7 +43,6 @@ type member struct {
 	life    int           // counts processes
 	prepend []string      // words before the binary, of the next start
 	excused string        // why the process may end by itself; empty: it may not
-	last    string        // the last word of the process that ended
 	answers atomic.Uint64 // to questions
 }
 
@@ -51,9 +50,11 @@ type member struct {
 type process struct {
 	pid   int
 	life  int
-	asked atomic.Bool   // to end
-	ended chan struct{} // closed when it has ended, with err set
-	err   error
+	asked atomic.Bool // to end
+	// excused says that it may end by itself, also after the fault that excused it.
+	excused atomic.Bool
+	ended   chan struct{} // closed when it has ended, with err set
+	err     error
 }
 
 // spawner starts processes from one thread that lives as long as the rig: the kernel
@@ -145,6 +146,7 @@ func (m *member) start() error {
 	m.life++
 	m.prepend = nil
 	p := &process{pid: cmd.Process.Pid, life: m.life, ended: make(chan struct{})}
+	p.excused.Store(m.excused != "")
 	m.proc = p
 	m.lab.watching.Go(func() {
 		p.err = cmd.Wait()
@@ -166,16 +168,22 @@ func (p *process) over() bool {
 // gone judges the end of a process.
 func (m *member) gone(p *process) {
 	m.mu.Lock()
-	expected := p.asked.Load() || m.excused != ""
-	m.last = lastWord(m.logFile)
-	last := m.last
+	over := m.excused == ""
+	last := lastWord(m.logFile)
 	m.mu.Unlock()
 	if trace := crashed(last); trace != "" {
 		m.lab.judge.violate("a crash", "%s ended with a trace: %s", m.name, trace)
 		return
 	}
-	if !expected {
+	switch {
+	case p.asked.Load():
+	case !p.excused.Load():
 		m.lab.judge.violate("a node ended by itself", "%s: %v; its last word: %s", m.name, p.err, last)
+	case over && !m.lab.ending.Load(): // later than its fault: it had begun to stop
+		m.lab.judge.moment("a node that ended after its fault, and was started again")
+		if err := m.start(); err != nil {
+			m.lab.judge.violate("the rig itself", "%v", err)
+		}
 	}
 }
 
@@ -235,11 +243,15 @@ func (m *member) running() *process {
 	return m.proc
 }
 
-// excuse says why the process may end by itself from now on; empty: it may not.
+// excuse says why the process may end by itself from now on; empty: the next one may
+// not.
 func (m *member) excuse(why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.excused = why
+	if m.proc != nil && why != "" {
+		m.proc.excused.Store(true)
+	}
 }
 
 // signal sends one to the process, if it runs.
@@ -274,7 +286,7 @@ func (m *member) kill() error {
 // that is not zero.
 func (m *member) stop(ctx context.Context) error {
 	m.mu.Lock()
-	p, excused := m.proc, m.excused
+	p := m.proc
 	m.mu.Unlock()
 	if p == nil || p.over() {
 		return nil
@@ -294,7 +306,7 @@ func (m *member) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return m.kill()
 	}
-	if p.err != nil && excused == "" {
+	if p.err != nil && !p.excused.Load() {
 		m.lab.judge.violate("a node does not stop", "%s ended with %v after SIGTERM: %s", m.name, p.err, refusal(lastWord(m.logFile)))
 	}
 	return nil
