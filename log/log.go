@@ -109,6 +109,9 @@ func (l *Log) open() (err error) {
 // openDisk opens Raft's entries and votes.
 func (l *Log) openDisk() (err error) {
 	path := filepath.Join(l.config.Dir, entriesFile)
+	if err := checkPages(path); err != nil {
+		return fmt.Errorf("raft log %s: %w", path, err)
+	}
 	err = contain(func() error {
 		// The list of free pages is large and changes with every snapshot: it is
 		// found again on opening rather than written with every entry.
