@@ -97,3 +97,42 @@ func TestRaftsFormattedValues(t *testing.T) {
 		t.Errorf("logged %s", text.String())
 	}
 }
+
+// A heartbeat that Raft takes beside its own goroutine can raise the term of a
+// deposed leader while that writes entries.
+func TestHeartbeatsComeInTurn(t *testing.T) {
+	const id = "00000000-0000-4000-8000-000000000002"
+	open := func(id string) (raft.Transport, string) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		c := Config{Advertise: l.Addr().String(), Stream: plain{l}, Logger: slog.New(slog.DiscardHandler)}
+		tr := c.transport(id)
+		t.Cleanup(func() { must(t, (&Log{transport: tr}).release()) })
+		return tr, c.Advertise
+	}
+	from, name := open("00000000-0000-4000-8000-000000000001")
+	to, address := open(id)
+	to.SetHeartbeatHandler(func(rpc raft.RPC) {
+		t.Error("a heartbeat was taken out of turn")
+		rpc.Respond(&raft.AppendEntriesResponse{}, nil)
+	})
+	go func() { // ends with the message, or with the test
+		select {
+		case rpc := <-to.Consumer():
+			rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
+		case <-t.Context().Done():
+		}
+	}()
+	heartbeat := &raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, Addr: []byte(name)}, Term: 2}
+	var answer raft.AppendEntriesResponse
+	if err := from.AppendEntries(id, raft.ServerAddress(address), heartbeat, &answer); err != nil || !answer.Success {
+		t.Errorf("%+v %v", answer, err)
+	}
+}
+
+// plain connects without asking who is there.
+type plain struct{ net.Listener }
+
+func (plain) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return net.DialTimeout("tcp", string(at), timeout)
+}
