@@ -48,10 +48,13 @@ type renewing struct {
 	// register enters this reader into the roster of an incarnation, once for each
 	// start of the process.
 	register func(ctx context.Context, incarnation string) error
-	expect   func(event.Position) // is told how far the history reaches
-	heard    func(term uint64)    // is told who answered
-	endpoint func() string        // where clients reach this reader; empty: nobody knows
-	logger   *slog.Logger
+	// misplaced tells whether the roster, as this reader shows it, has it in another
+	// region or class.
+	misplaced func() bool
+	expect    func(event.Position) // is told how far the history reaches
+	heard     func(term uint64)    // is told who answered
+	endpoint  func() string        // where clients reach this reader; empty: nobody knows
+	logger    *slog.Logger
 
 	mu       sync.Mutex // guards lease
 	lease    *propagation.Lease
@@ -60,6 +63,7 @@ type renewing struct {
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
 	entered  string         // incarnation in whose roster this process was; of run's goroutine
+	placed   string         // incarnation in whose roster its region and class are right; of run's goroutine
 	// standing is the leader's latest word on this reader's place in the roster:
 	// UNREGISTERED of one that was removed and stays out, DRAINING, or any other.
 	standing atomic.Pointer[propagation.Kind]
@@ -228,6 +232,9 @@ func (r *renewing) once(ctx context.Context) {
 		r.entered = q.Incarnation
 		r.standing.Store(&a.Kind)
 		r.held.Store(r.held.Load() || a.Kind == propagation.KindGrant)
+		if a.Kind == propagation.KindGrant {
+			r.move(ctx, q.Incarnation)
+		}
 	case propagation.KindUnregistered:
 		r.enter(ctx, q.Incarnation)
 	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
@@ -254,6 +261,21 @@ func (r *renewing) enter(ctx context.Context, incarnation string) {
 		return
 	}
 	r.entered, r.again = incarnation, true
+}
+
+// move registers a reader anew that the roster has in another region or class than
+// its configuration, which was changed before it was started.
+func (r *renewing) move(ctx context.Context, incarnation string) {
+	if r.placed == incarnation {
+		return
+	}
+	if r.misplaced() {
+		if err := r.register(ctx, incarnation); err != nil {
+			r.logger.Warn("the replica's region and class could not be registered", "error", err)
+			return
+		}
+	}
+	r.placed = incarnation
 }
 
 // removed tells whether this reader was taken off the roster while it ran.

@@ -73,7 +73,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
-	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, heard: func(uint64) {}, endpoint: func() string { return "" },
+	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, misplaced: func() bool { return false }, heard: func(uint64) {}, endpoint: func() string { return "" },
 		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	r.verdict.Store(&verdict{next: make(chan struct{})})

@@ -66,6 +66,10 @@ func (n *Node) startReplica() (*replica, error) {
 		register: func(ctx context.Context, incarnation string) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
 		},
+		misplaced: func() bool {
+			entry, ok := n.projection.View().State.Replica(me.Name)
+			return ok && (entry.Region != me.Region || entry.Class != me.Class)
+		},
 	}}
 	r.renewing.snapshot.Store(lease.Snapshot())
 	r.renewing.verdict.Store(&verdict{next: make(chan struct{})})

@@ -125,6 +125,30 @@ func TestRemovingAReplica(t *testing.T) {
 	m.becomes("replica-2", "leased")
 }
 
+// A replica whose region was changed in its configuration is in the new one once it
+// was started again.
+func TestMovingAReplica(t *testing.T) {
+	m := newTeam(t, 1, 1)
+	m.startAll()
+	m.becomes("replica-1", "leased")
+	m.stop("replica-1")
+	m.cluster.Replicas[0].Region = "us"
+	m.start("replica-1")
+	m.until("the replica has moved", func(ctx context.Context) error {
+		c, err := m.client("writer-1").Cluster(ctx)
+		if err != nil {
+			return err
+		}
+		for _, member := range c.Members {
+			if member.Name == "replica-1" && member.Region == "us" {
+				return nil
+			}
+		}
+		return fmt.Errorf("the members are %+v", c.Members)
+	})
+	m.becomes("replica-1", "leased")
+}
+
 func TestDrainingAReplica(t *testing.T) {
 	m := newTeam(t, 1, 1)
 	m.startAll()
