@@ -324,6 +324,26 @@ func (c *client) effect(node string, as key, user string, allow bool, atLeast ev
 	return out
 }
 
+// voters asks the leader how many writers vote and answer it.
+func (c *client) voters(node string, as key) (n int, ok bool) {
+	var r judge.Request
+	r.Node = node
+	_, text := c.send(&r, as, 5*time.Second, "writ", http.MethodGet, "/v1/cluster", nil, nil)
+	var a struct {
+		Leader  string
+		Members []struct{ Role, State string }
+	}
+	if !r.Answered() || json.Unmarshal(text, &a) != nil || a.Leader == "" {
+		return 0, false
+	}
+	for _, m := range a.Members {
+		if m.Role == "writer" && (m.State == "voting" || m.State == "leading") {
+			n++
+		}
+	}
+	return n, true
+}
+
 // local asks what a node holds.
 func (c *client) local(node string, as key) (end judge.End, ok bool) {
 	var r judge.Request

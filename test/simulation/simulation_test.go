@@ -39,6 +39,12 @@ func draw(seed uint64) plan {
 		return p
 	}
 	violence := 0.02 + 0.13*rng.Float64()
+	switch rng.IntN(20) {
+	case 0:
+		violence *= 5
+	case 1:
+		p.storm *= 4
+	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		if rng.IntN(5) < 2 {
 			p.weather[kind] = violence * (0.2 + rng.Float64())

@@ -146,12 +146,8 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 		})
 	},
 	"writer wiped": func(s *storm, rng *rand.Rand) bool {
-		// One disk in a history: a majority keeps its own.
-		if len(s.world.history.Writers) < 3 || !s.world.mayWipe() {
-			s.pause(time.Hour)
-			return false
-		}
-		return s.down(rng, pick(rng, s.world.history.Writers), func(m *machine) bool {
+		name := pick(rng, s.world.history.Writers)
+		return s.mayWipe() && s.down(rng, name, func(m *machine) bool {
 			m.crash(rng.IntN(2) == 0)
 			m.wipe()
 			return true
@@ -296,11 +292,31 @@ func (m *machine) rollBack() bool {
 	return missing == nil
 }
 
-// mayWipe is true once.
-func (w *world) mayWipe() bool {
+// wipeEvery is how long a writer that lost its disk is left to become a voter again.
+const wipeEvery = 20 * time.Second
+
+// mayWipe says whether a majority keeps its disks when a writer loses its own: all
+// writers vote, by the leader's word, so none of them is still the lost one.
+func (s *storm) mayWipe() bool {
+	w := s.world
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	first := !w.wiped
-	w.wiped = true
-	return first
+	last := w.wiped
+	w.mu.Unlock()
+	if len(w.history.Writers) < 3 || !last.IsZero() && time.Since(last) < wipeEvery {
+		return false
+	}
+	c := w.client("insurer")
+	defer c.leave()
+	for _, name := range w.history.Writers {
+		if n, ok := c.voters(name, w.root()); ok {
+			if n < len(w.history.Writers) {
+				return false
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.wiped = time.Now()
+			return true
+		}
+	}
+	return false
 }

@@ -100,7 +100,7 @@ type world struct {
 	mu      sync.Mutex // guards what follows
 	history judge.History
 	faults  map[string]int
-	wiped   bool // a writer lost its disk
+	wiped   time.Time // when a writer lost its disk last
 }
 
 // machine is where one node runs, one life after the other.
