@@ -193,3 +193,29 @@ func contained(h *History, l *ledger) (found []Violation) {
 	}
 	return found
 }
+
+// monotonic judges I5: within one life of a process, no answer is from before one
+// that was received when its question was sent.
+func monotonic(h *History, _ *ledger) (found []Violation) {
+	type life struct {
+		node string
+		life int
+	}
+	lists := map[life][]mark{}
+	for i := range h.Reads {
+		if r := &h.Reads[i]; r.Answered() && r.Life != SomeLife {
+			lists[life{r.Node, r.Life}] = append(lists[life{r.Node, r.Life}], mark{r.Got, r.Position})
+		}
+	}
+	shown := map[life]marks{}
+	for key, list := range lists {
+		shown[key] = newMarks(list)
+	}
+	for i := range h.Reads {
+		r := &h.Reads[i]
+		if must := shown[life{r.Node, r.Life}].before(r.Sent); r.Answered() && r.Position < must {
+			found = append(found, violation("I5", "%s, asked at %v, answers from position %d, after it had answered from %d", r.Node, r.Sent, r.Position, must))
+		}
+	}
+	return found
+}

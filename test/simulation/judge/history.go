@@ -174,7 +174,7 @@ func Judge(h *History) []Violation {
 	l := newLedger(h)
 	found := append([]Violation(nil), h.Notes...)
 	for _, check := range []func(*History, *ledger) []Violation{
-		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, contained, floors, answers, typed, told, linear,
+		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, monotonic, contained, floors, answers, typed, told, linear,
 	} {
 		found = append(found, check(h, l)...)
 	}

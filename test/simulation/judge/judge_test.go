@@ -145,14 +145,15 @@ func TestBadHistories(t *testing.T) {
 			r.Credential = root
 			read(h, r)
 		}},
-		"a strict answer that lacks a write": {"strict", func(h *History) { read(h, decision("w2", 6.1, 4, "strict", "allow")) }},
-		"a strict answer that is not":        {"strict", func(h *History) { r := decision("w2", 7.1, 6, "leased", "allow"); r.Mode = "strict"; read(h, r) }},
-		"a gap":                              {"I1", func(h *History) { w := h.Ends[1].Batches; h.Ends[1].Batches = append(w[:2:2], w[3:]...) }},
-		"a broken chain":                     {"I1", func(h *History) { b := *h.Ends[1].Batches[2]; b.Prev[5]++; h.Ends[1].Batches[2] = &b }},
-		"two histories":                      {"I2", func(h *History) { b := *h.Ends[1].Batches[2]; b.Hash[5]++; h.Ends[1].Batches[2] = &b }},
-		"a node of another history":          {"I2", func(h *History) { h.Ends[2].Hash = "00" + h.Ends[2].Hash[2:] }},
-		"a node ahead of the log":            {"I2", func(h *History) { h.Ends[2].Position = 7 }},
-		"another state":                      {"I4", func(h *History) { h.Ends[2].Digest = "elsewhere" }},
+		"a strict answer that lacks a write":  {"strict", func(h *History) { read(h, decision("w2", 6.1, 4, "strict", "allow")) }},
+		"a strict answer that is not":         {"strict", func(h *History) { r := decision("w2", 7.1, 6, "leased", "allow"); r.Mode = "strict"; read(h, r) }},
+		"an answer older than the one before": {"I5", func(h *History) { read(h, decision("r1", 5, 2, "unleased", "indeterminate")) }},
+		"a gap":                               {"I1", func(h *History) { w := h.Ends[1].Batches; h.Ends[1].Batches = append(w[:2:2], w[3:]...) }},
+		"a broken chain":                      {"I1", func(h *History) { b := *h.Ends[1].Batches[2]; b.Prev[5]++; h.Ends[1].Batches[2] = &b }},
+		"two histories":                       {"I2", func(h *History) { b := *h.Ends[1].Batches[2]; b.Hash[5]++; h.Ends[1].Batches[2] = &b }},
+		"a node of another history":           {"I2", func(h *History) { h.Ends[2].Hash = "00" + h.Ends[2].Hash[2:] }},
+		"a node ahead of the log":             {"I2", func(h *History) { h.Ends[2].Position = 7 }},
+		"another state":                       {"I4", func(h *History) { h.Ends[2].Digest = "elsewhere" }},
 		"a lost write": {"I16", func(h *History) {
 			for i := range 2 {
 				h.Ends[i].Batches = h.Ends[i].Batches[:5]
