@@ -20,7 +20,7 @@ func TestCutOffReplicaIsFencedInTime(t *testing.T) {
 		for _, l := range links {
 			w.net.Cut(l[0], l[1])
 		}
-		out, _ := c.insist(root, 5*time.Second, "CreateUser", "canary", "")
+		out, _ := root.write("w2", c.root, "canary", 5*time.Second, "CreateUser", "canary", "")
 		got := root.wait("w1", c.root, out.Token, scope{}, 30*time.Second)
 		if got.State != "everywhere" || !slices.Contains(got.Fenced, "r1") || !slices.Contains(got.VisibleOn, "r2") {
 			t.Errorf("with r1 cut off: %s, visible on %v, fenced %v, pending %v", got.State, got.VisibleOn, got.Fenced, got.Pending)
