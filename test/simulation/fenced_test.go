@@ -16,6 +16,9 @@ func TestCutOffReplicaIsFencedInTime(t *testing.T) {
 	p := steady(6)
 	p.failClosed = true
 	w := staged(t, p, func(w *world, c *crowd, root *client) {
+		// Somebody of their own: r1 lets those wait whose writes it has handed on.
+		reader := c.mint(root, "reader")
+		pass(time.Second)
 		links := (&storm{world: w}).around("r1", true, true)
 		for _, l := range links {
 			w.net.Cut(l[0], l[1])
@@ -29,7 +32,7 @@ func TestCutOffReplicaIsFencedInTime(t *testing.T) {
 		if took, most := got.Got-out.Got, w.history.Window+10*propagation.TickEvery; took > most {
 			t.Errorf("it took %v, more than %v", took, most)
 		}
-		if r := root.decide("r1", c.root, readLimit, "canary", freshness{}); r.Code != "NotLeased" {
+		if r := root.decide("r1", reader, readLimit, "canary", freshness{}); r.Code != "NotLeased" {
 			t.Errorf("r1 is cut off, and answers with status %d %s, %s", r.Status, r.Code, r.Freshness)
 		}
 		for _, l := range links {
@@ -37,7 +40,7 @@ func TestCutOffReplicaIsFencedInTime(t *testing.T) {
 		}
 		mended := w.now()
 		for {
-			r := root.decide("r1", c.root, readLimit, "canary", freshness{})
+			r := root.decide("r1", reader, readLimit, "canary", freshness{})
 			if r.Answered() && r.Position >= out.Position && r.Freshness == "leased" {
 				break
 			}
