@@ -29,6 +29,8 @@ const (
 	maxHold = 15 * time.Second
 	// bootstrapWait is how long to wait after a snapshot could not be had.
 	bootstrapWait = 1 * time.Second
+	// keptWait is how long a follower rests whose state must not be replaced.
+	keptWait = 5 * time.Second
 	// recent is how many of the latest hashes are kept to compare repeated batches with.
 	recent = 1 << 12
 )
@@ -128,6 +130,7 @@ var (
 	ErrOtherCluster = errors.New("the data belongs to another cluster")
 
 	errLate = errors.New("it is behind what is known to exist")
+	errKept = errors.New("the state is kept")
 )
 
 // NewFollower returns a follower that does nothing before Run.
@@ -252,7 +255,7 @@ func (f *Follower) bootstrap(ctx context.Context) error {
 	old := f.at.Load()
 	if old.head.Position > 0 && f.cfg.MayReplace != nil {
 		if err := f.cfg.MayReplace(ctx); err != nil {
-			return fmt.Errorf("the state at position %d is kept: %w", old.head.Position, err)
+			return fmt.Errorf("%w, at position %d: %w", errKept, old.head.Position, err)
 		}
 	}
 	f.note(func(s *Status) { s.Mode = Bootstrapping })
@@ -309,6 +312,9 @@ func (f *Follower) drive(ctx context.Context) error {
 				failures = 0
 				if err := f.bootstrap(ctx); err != nil && ctx.Err() == nil {
 					f.problem("the state is not replaced by a writer's", err)
+					if errors.Is(err, errKept) && pause(ctx, keptWait) != nil {
+						return ctx.Err()
+					}
 				}
 			}
 		}
