@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -65,11 +66,17 @@ func slowAndSilent(ctx context.Context, s *strike) error {
 	return errors.Join(err, s.victim().setClock(clock{}))
 }
 
-// handOvers is how often leadership is handed over to reach one writer.
-const handOvers = 5
+// Making one writer lead.
+const (
+	// handOvers is how often leadership is handed over to reach it.
+	handOvers = 5
+	// behind is how long the third writer is stopped before, so that it lacks entries
+	// and is not elected.
+	behind = 500 * time.Millisecond
+)
 
-// leading makes the victim lead before something is done to it, by stopping whoever
-// leads as an operator does.
+// leading makes the victim lead before something is done to it: the leader is stopped
+// as an operator does, while the third writer is behind.
 func leading(run func(context.Context, *strike) error) func(context.Context, *strike) error {
 	return func(ctx context.Context, s *strike) error {
 		for range handOvers {
@@ -81,7 +88,7 @@ func leading(run func(context.Context, *strike) error) func(context.Context, *st
 				return nil
 			}
 			if l != nil {
-				if err := errors.Join(l.stop(ctx), l.start()); err != nil {
+				if err := s.handOver(ctx, l); err != nil {
 					return err
 				}
 			}
@@ -91,4 +98,17 @@ func leading(run func(context.Context, *strike) error) func(context.Context, *st
 		}
 		return fmt.Errorf("%w: %s was not elected in %d elections", errSkipped, s.victim().name, handOvers)
 	}
+}
+
+func (s *strike) handOver(ctx context.Context, leader *member) error {
+	var err error
+	for _, m := range s.lab.some(true) {
+		if m != leader && m != s.victim() {
+			err = errors.Join(err, m.signal(syscall.SIGSTOP))
+			pause(ctx, behind)
+			defer func() { _ = m.signal(syscall.SIGCONT) }() // it has been, unless something went wrong
+			err = errors.Join(err, leader.stop(ctx), m.signal(syscall.SIGCONT), leader.start())
+		}
+	}
+	return err
 }

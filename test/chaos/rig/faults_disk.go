@@ -326,6 +326,7 @@ func (s *strike) endForDamage(ctx context.Context, patterns string) error {
 // verdict tells what a node made of a damaged file.
 func (s *strike) verdict(file string) {
 	m := s.victim()
+	file = kind(file)
 	s.ended("%s: went on", file)
 	if m.running() == nil {
 		s.ended("%s: refused: %s", file, kind(refusal(lastWord(m.logFile))))
