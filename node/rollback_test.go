@@ -209,10 +209,18 @@ func TestALostWriteIsFound(t *testing.T) {
 	m.start("writer-2") // writer-3 stays down
 	m.leader("writer-2")
 	m.everywhere("replica-1", m.must("writer-1", "CreateUser", "UserName", "carol"))
+	term := m.node("writer-1").part.(*writer).log.Term()
 	stop("writer-1", "writer-2")
 	putBack()
 	m.start("writer-2", "writer-3")
-	m.leader("writer-3")
+	// The later term wins when the two histories meet; it is to be theirs.
+	m.until("the two are in a later term", func(ctx context.Context) error {
+		w := m.node(m.leader("writer-3")).part.(*writer)
+		if now := w.log.Term(); now <= term {
+			return errors.Join(fmt.Errorf("term %d after %d", now, term), w.log.TransferLeadership(ctx))
+		}
+		return nil
+	})
 	m.must("writer-3", "CreateUser", "UserName", "dave")
 	m.start("writer-1")
 	select {
