@@ -33,6 +33,12 @@ const (
 // renewTimeout bounds one renewal: a reader that hears nothing asks anew.
 const renewTimeout = 3 * time.Second
 
+// gather is how long changes gather after an answer, with up to half of that on top,
+// before they are reported out of turn. The leader takes reports no oftener than every
+// TickEvery: one that leaves at once after a tick waits for the next all the same, and
+// then knows nothing of the changes in between.
+const gather = propagation.TickEvery / 2
+
 // renewal is a renewal on its way to the leader, with what is not of the protocol.
 type renewal struct {
 	propagation.Renewal
@@ -60,6 +66,7 @@ type renewing struct {
 	lease    *propagation.Lease
 	reported event.Position // by the latest renewal; of run's goroutine
 	again    bool           // renew at once; of run's goroutine
+	early    time.Time      // no renewal out of turn before; of run's goroutine
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
 	entered  string         // incarnation in whose roster this process was; of run's goroutine
@@ -184,25 +191,29 @@ func (r *renewing) run(ctx context.Context) {
 }
 
 // rest waits for the time of the next renewal, or until something was applied that
-// the leader does not know of.
+// the leader does not know of and has gathered for a while.
 func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	var applied <-chan struct{}
-	if early {
-		applied = r.projection.Changed()
-		if r.projection.Head().Position > r.reported {
-			return ctx.Err() == nil
+	for {
+		var applied <-chan struct{}
+		var gathered <-chan time.Time
+		if early {
+			applied = r.projection.Changed()
 		}
+		if early && r.projection.Head().Position > r.reported {
+			applied, gathered = nil, time.After(time.Until(r.early))
+		}
+		select {
+		case <-applied:
+			continue
+		case <-gathered:
+		case <-timer.C:
+		case <-r.news:
+		case <-ctx.Done():
+		}
+		return ctx.Err() == nil
 	}
-	select {
-	case <-timer.C:
-	case <-applied:
-	case <-r.news:
-	case <-ctx.Done():
-		return false
-	}
-	return true
 }
 
 // once sends one renewal and takes in the answer.
@@ -214,6 +225,7 @@ func (r *renewing) once(ctx context.Context) {
 	})
 	r.reported = q.Position
 	r.sent.Store(q.Seq)
+	defer func() { r.early = time.Now().Add(gather + mathrand.N(gather/2)) }()
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer

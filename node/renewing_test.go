@@ -161,6 +161,42 @@ func TestRenewing(t *testing.T) {
 	})
 }
 
+// A change after a quiet time is reported at once; those that follow gather.
+func TestChangesGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
+		r, s := newRenewing(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+		s.Restore(someState(t, "i", 5))
+		time.Sleep(200 * time.Millisecond) // of the bubble's clock; the next in turn is later
+		synctest.Wait()
+		before := a.count()
+		apply := func(at event.Position) {
+			state, head := someState(t, "i", at)
+			r.projection.Adopt(state, head)
+			synctest.Wait()
+		}
+		apply(6)
+		if a.count() != before+1 || a.last().Position != 6 {
+			t.Errorf("%d renewals, the last at %d", a.count()-before, a.last().Position)
+		}
+		apply(7)
+		apply(8)
+		if a.count() != before+1 {
+			t.Error("changes are reported one by one")
+		}
+		time.Sleep(gather + gather/2)
+		synctest.Wait()
+		if a.count() != before+2 || a.last().Position != 8 {
+			t.Errorf("%d renewals, the last at %d", a.count()-before, a.last().Position)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // A state is replaced by a writer's only after the leader has looked at it, and not
 // if it is of another history.
 func TestMayReplace(t *testing.T) {
