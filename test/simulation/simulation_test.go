@@ -104,7 +104,7 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 		}
 	}
 	for _, m := range w.machines {
-		s.restarts += int(m.life.Load()) - 1
+		s.restarts += (int(m.life.Load()) - 1) / 2 // the number goes up at each start and at each stop
 	}
 	for kind, n := range w.faults {
 		s.faults[kind] += n
