@@ -123,11 +123,8 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 	if b.publisher, err = jetstream.New(conn); err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
-	if _, err := b.publisher.CreateStream(ctx, jetstream.StreamConfig{
-		Name: bareStream, Subjects: []string{bareSubject}, Storage: jetstream.MemoryStorage, Replicas: len(b.brokers),
-		MaxBytes: 128 << 20, MaxAge: 24 * time.Hour, DenyDelete: true, DenyPurge: true,
-	}); err != nil {
-		return fmt.Errorf("make a stream: %w", err)
+	if err := b.createStream(ctx); err != nil {
+		return err
 	}
 	for i := range consumers {
 		conn, err := nats.Connect("tls://"+b.brokers[i%len(b.brokers)].ClientAddr(), nats.Secure(secure))
@@ -149,6 +146,24 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 		b.consumers = append(b.consumers, c)
 	}
 	return nil
+}
+
+// createStream makes the stream, as soon as the brokers have found each other.
+func (b *bare) createStream(ctx context.Context) error {
+	for {
+		_, err := b.publisher.CreateStream(ctx, jetstream.StreamConfig{
+			Name: bareStream, Subjects: []string{bareSubject}, Storage: jetstream.MemoryStorage, Replicas: len(b.brokers),
+			MaxBytes: 128 << 20, MaxAge: 24 * time.Hour, DenyDelete: true, DenyPurge: true,
+		})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("make a stream: %w", err)
+		}
+	}
 }
 
 func (b *bare) stop() error {
