@@ -56,6 +56,10 @@ const (
 	// KeyLifetime is how long an accepted command's key is remembered, in
 	// milliseconds of command time.
 	KeyLifetime Time = 5 * 60 * 1000
+	// MinKeys is how many of the latest are remembered however old they are: command
+	// time comes from the leaders' wall clocks, and when one of them jumps ahead, what
+	// clients are retrying must not become new commands.
+	MinKeys = 1 << 12
 	// MaxKeys is how many keys are remembered at most; the oldest go first.
 	MaxKeys = 1 << 20
 	// expirePerCommand bounds the work of forgetting: at least two, so that the
@@ -108,10 +112,10 @@ func (a *attempts) remember(r *Attempt) {
 // expire forgets a few keys, the oldest first, that are too old or too many.
 func (a *attempts) expire(now Time) {
 	for range expirePerCommand {
-		at, h, ok := a.order.Min()
-		if !ok {
+		if a.order.Len() <= MinKeys {
 			return
 		}
+		at, h, _ := a.order.Min()
 		r, _ := a.byKey.rows.Get(h)
 		if r.Time+KeyLifetime >= now && a.order.Len() < MaxKeys {
 			return

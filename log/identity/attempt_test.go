@@ -46,7 +46,7 @@ func TestKeyText(t *testing.T) {
 
 func TestAttemptsAreForgottenInTime(t *testing.T) {
 	s := NewState()
-	const n = 10
+	const n = MinKeys + 10
 	for i := range uint64(n) {
 		Evolve(s, Position(i+1), Meta{Time: now, Key: keyOf(i + 1)}, nil)
 	}
@@ -55,16 +55,34 @@ func TestAttemptsAreForgottenInTime(t *testing.T) {
 		t.Error("forgotten at the end of its time")
 	}
 	left := n
-	for at := Position(n + 2); left > 0; at++ {
+	for at := Position(n + 2); at < n+8; at++ {
 		Evolve(s, at, Meta{Time: now + KeyLifetime + 1}, nil)
 		verify(t, s)
-		left = max(left-expirePerCommand, 0)
+		left = max(left-expirePerCommand, MinKeys)
 		if got := s.attempts.order.Len(); got != left {
 			t.Fatalf("%d attempts are left, not %d", got, left)
 		}
 	}
-	if s.attempts.byKey.sum() != (Digest{}) {
-		t.Error("the digest remembers what was forgotten")
+	if _, ok := s.Attempt(keyOf(10)); ok {
+		t.Error("what is too old is remembered")
+	}
+}
+
+// A leader's clock that jumps ahead makes no retry a new command.
+func TestLatestAttemptsAreNotForgotten(t *testing.T) {
+	s := NewState()
+	Evolve(s, 1, Meta{Time: now, Key: keyOf(1)}, nil)
+	for i := range uint64(MinKeys - 1) {
+		Evolve(s, Position(i+2), Meta{Time: now + 100*KeyLifetime, Key: keyOf(i + 2)}, nil)
+	}
+	if _, ok := s.Attempt(keyOf(1)); !ok {
+		t.Errorf("forgotten by time with %d attempts", s.attempts.order.Len())
+	}
+	for at := Position(MinKeys + 1); at <= MinKeys+2; at++ {
+		Evolve(s, at, Meta{Time: now + 100*KeyLifetime, Key: keyOf(uint64(at))}, nil)
+	}
+	if _, ok := s.Attempt(keyOf(1)); ok {
+		t.Errorf("remembered beyond its time with %d attempts", s.attempts.order.Len())
 	}
 }
 
@@ -93,9 +111,8 @@ func TestAttemptsWithOneHandle(t *testing.T) {
 	if at, two := s.Attempt(second); one || !two || at != 2 {
 		t.Errorf("the first is remembered: %v, the second %v", one, two)
 	}
-	Evolve(s, 3, Meta{Time: now + KeyLifetime + 1}, nil)
-	if s.attempts.order.Len() != 0 || s.attempts.byKey.rows.Len() != 0 {
-		t.Error("something is left")
+	if s.attempts.order.Len() != 1 || s.attempts.byKey.rows.Len() != 1 {
+		t.Error("the first has left something")
 	}
 }
 

@@ -353,14 +353,6 @@ func TestPropagationOfARequest(t *testing.T) {
 		w.problem("no write", w.native(w.root, "GET", target(rec.Header().Get("X-Amzn-Requestid")), ""), 404, "NoSuchRequest")
 	}
 	w.problem("no id", w.native(w.root, "GET", target("nonsense"), ""), 400, "InvalidRequest")
-
-	// it is forgotten after its time
-	w.accepted("remembered", w.native(w.root, "GET", target(id), ""))
-	w.node.now = func() time.Time { return noon.Add(time.Duration(identity.KeyLifetime+1) * time.Millisecond) }
-	for i := range 3 {
-		w.accepted("later", w.iam(w.root, "CreateUser", "UserName", fmt.Sprintf("later%d", i)))
-	}
-	w.problem("forgotten", w.native(w.root, "GET", target(id), ""), 404, "NoSuchRequest")
 }
 
 // Whoever knows the id of a request can do nothing with it: another credential, or

@@ -18,7 +18,7 @@ import (
 // defaultTimeout is how long wait=everywhere waits when the caller does not say.
 const defaultTimeout = 30 * time.Second
 
-// rememberedFor is identity.KeyLifetime, for people.
+// rememberedFor is identity.KeyLifetime, for people; the latest are remembered longer.
 const rememberedFor = "five minutes"
 
 // propagationAnswer is the body of an answer about a position.
