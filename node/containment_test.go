@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,8 +55,11 @@ type answer struct {
 	position event.Position
 	token    string
 	body     string
-	doubtful int // tries before this one that may have taken effect
 }
+
+// tookEffect is in the answer to a request that is refused now, and of which an
+// earlier try, perhaps one between nodes, was carried out.
+var tookEffect = regexp.MustCompile(`An earlier attempt of this request took effect at position (\d+)`)
 
 // call sends one request until a node knows what became of it.
 func (c *caller) call(node, action string, pairs ...string) (a answer, err error) {
@@ -71,9 +75,13 @@ func (c *caller) call(node, action string, pairs ...string) (a answer, err error
 	header.Set("Amz-Sdk-Invocation-Id", rand.Text())
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
-	for try := range maxTries {
+	for range maxTries {
 		a, err = c.once(node, []byte(form.Encode()), header)
-		a.doubtful = try
+		if at := tookEffect.FindStringSubmatch(a.body); at != nil {
+			position, err := strconv.ParseUint(at[1], 10, 64)
+			a.status, a.position = http.StatusOK, event.Position(position)
+			return a, err
+		}
 		if err == nil && a.status < http.StatusInternalServerError {
 			return a, nil
 		}
@@ -234,9 +242,7 @@ type race struct {
 	suspect *suspect
 	root    *caller
 	writers int // goroutines
-	// changes says that leadership changes meanwhile. A write that took effect just
-	// before that, and whose answer was lost, is refused when it is sent again after
-	// the removal: its sender is not known any more.
+	// changes says that leadership changes meanwhile.
 	changes bool
 
 	acked   atomic.Int64
@@ -245,11 +251,10 @@ type race struct {
 	// step hears of every so many writes, and of the removal that is about to be sent.
 	step chan struct{}
 
-	mu       sync.Mutex
-	written  []event.Position // guarded by mu: of the writes that were acknowledged
-	doubtful int              // guarded by mu: writes refused of which an earlier try may have taken effect
-	refused  int              // guarded by mu: writes refused
-	wrong    []string         // guarded by mu
+	mu      sync.Mutex
+	written []event.Position // guarded by mu: of the writes that were acknowledged
+	refused int              // guarded by mu: writes refused
+	wrong   []string         // guarded by mu
 }
 
 func (r *race) complain(format string, args ...any) {
@@ -300,9 +305,6 @@ func (r *race) write(who int) {
 		default:
 			r.mu.Lock()
 			r.refused++
-			if r.changes || a.doubtful > 0 {
-				r.doubtful++
-			}
 			r.mu.Unlock()
 		}
 	}
@@ -395,8 +397,8 @@ func (r *race) judge(from event.Position, gone answer) {
 			r.t.Errorf("the write acknowledged at %d is not in the log before the removal at %d", at, gone.position)
 		}
 	}
-	if len(authored) > len(r.written)+r.doubtful {
-		r.t.Errorf("%d writes are in the log, %d were acknowledged, %d are in doubt", len(authored), len(r.written), r.doubtful)
+	if len(authored) != len(r.written) {
+		r.t.Errorf("%d writes are in the log, %d were acknowledged", len(authored), len(r.written))
 	}
 	// at every node, whoever looks from there or later sees it
 	for _, name := range r.names() {
@@ -405,7 +407,7 @@ func (r *race) judge(from event.Position, gone answer) {
 			r.t.Errorf("a read by way of %s after the removal: %d %s, %v", name, a.status, a.body, err)
 		}
 	}
-	r.t.Logf("%d writers: %d writes before the removal at %d, %d refused, %d in doubt", r.writers, len(r.written), gone.position, r.refused, r.doubtful)
+	r.t.Logf("%d writers: %d writes before the removal at %d, %d refused", r.writers, len(r.written), gone.position, r.refused)
 }
 
 // contained is a team where suspects can be made.
@@ -440,7 +442,7 @@ func TestContainmentWhileTheLeaderChanges(t *testing.T) {
 	m, root := contained(t)
 	for i, what := range removals {
 		if what.bySelf {
-			continue // sent again, it is refused as any other write
+			continue // sent again, it is told its position, but no token to go on with
 		}
 		m.race(root, what, fmt.Sprintf("u-%d", i), 32, m.names()[i], true)
 	}

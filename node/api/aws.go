@@ -134,6 +134,12 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	return in, call, nil
 }
 
+// Codes of errors that more than one place knows.
+const (
+	accessDenied   = "AccessDenied"
+	outcomeUnknown = "OutcomeUnknown"
+)
+
 // permit asks the engine whether the caller may do one thing. The refusal says
 // why in AWS's words. i is room for the question.
 func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
@@ -145,7 +151,7 @@ func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *project
 	if p.Decide(&i.Request).Allowed() {
 		return nil
 	}
-	return &query.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: p.Explain(&i.Request).Message}
+	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: p.Explain(&i.Request).Message}
 }
 
 // write carries out a call that changes something, at the leader.
@@ -216,7 +222,10 @@ func (c *call) refusal(err error) *query.Error {
 	var refused *identity.Refusal
 	var p problem
 	var later *unavailable
+	var took *tookEffect
 	switch {
+	case errors.As(err, &took):
+		return &query.Error{Code: outcomeUnknown, Status: http.StatusServiceUnavailable, Message: took.Error()}
 	case errors.As(err, &q):
 		return q
 	case errors.As(err, &sig):
@@ -232,7 +241,7 @@ func (c *call) refusal(err error) *query.Error {
 	case errors.Is(err, errMisdirected):
 		return &query.Error{Code: "NotLeader", Status: http.StatusMisdirectedRequest, Message: "This node does not lead."}
 	case errors.Is(err, ErrOutcomeUnknown):
-		return &query.Error{Code: "OutcomeUnknown", Status: http.StatusServiceUnavailable,
+		return &query.Error{Code: outcomeUnknown, Status: http.StatusServiceUnavailable,
 			Message: "The leader was lost while the request was under way: it may or may not take effect. Sent again with the same amz-sdk-invocation-id, it takes effect at most once."}
 	case errors.As(err, &later):
 		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: later.detail + " Try again."}

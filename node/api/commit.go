@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
@@ -28,7 +29,7 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 		v := s.cfg.Projection.View()
 		cmd, err := admit(v)
 		if err != nil {
-			return nil, err
+			return nil, q.settled(v, err)
 		}
 		batch, err := s.cfg.Node.Propose(q.Context(), cmd)
 		var refusal *identity.Refusal
@@ -45,6 +46,35 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 		}
 	}
 	return nil, &unavailable{"The caller's permissions keep changing.", nil}
+}
+
+// tookEffect refuses a write of whose key an earlier attempt took effect, before
+// the caller lost the right to write or to be told more: "you may not" alone would
+// say that nothing happened.
+type tookEffect struct {
+	at    event.Position
+	cause error
+}
+
+// Error says where.
+func (e *tookEffect) Error() string {
+	return fmt.Sprintf("An earlier attempt of this request took effect at position %d. Now it is refused: %v", e.at, e.cause)
+}
+
+// Unwrap gives the refusal, and that callers must not take it for the outcome.
+func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.cause} }
+
+// settled is what becomes of a refusal by credential or permission in a view. A
+// leader that was lost, or fell silent, may have carried the same attempt out. It
+// did so before this view, or never will: what it has yet to decide is stale.
+func (q *request) settled(v *projection.View, err error) error {
+	var denied *query.Error
+	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || errors.As(err, &denied) && denied.Code == accessDenied {
+		if at, ok := v.State.Attempt(q.key); ok {
+			return &tookEffect{at, err}
+		}
+	}
+	return err
 }
 
 // handOn gives a write to the leader, and remembers how far the caller's next
@@ -104,7 +134,8 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 //
 // A key is no secret, and knowing one gives nothing but that position. It is never
 // taken from a caller, only computed here. The answer of an earlier attempt is
-// given to those alone whose own request has the same key: that takes a verified
+// given to those alone whose own request has the same key (its position also when
+// the access key has been deleted since): that takes a verified
 // signature by the very access key that was hashed, as anything else would be a
 // second preimage of half a SHA-256. Nor does a key tell what a request contained
 // to somebody who does not know the invocation id: SDKs, and the node for clients

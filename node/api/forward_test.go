@@ -7,12 +7,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -62,6 +64,38 @@ func TestReadYourForwardedWrites(t *testing.T) {
 			t.Errorf("the cause is %+v", author)
 		}
 	})
+}
+
+// A write that a leader carried out before it was lost is sent to the next one. If
+// the caller has lost the right to write meanwhile, it is not told that nothing
+// happened.
+func TestRefusedAfterItTookEffect(t *testing.T) {
+	for name, c := range map[string]struct {
+		loss identity.Command
+		code string
+	}{
+		"its key":        {&identity.DeleteAccessKey{Account: account, User: "alice", ID: "AKIAUSERALICE"}, "InvalidClientTokenId"},
+		"its permission": {&identity.DeleteInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "own"}, "AccessDenied"},
+	} {
+		w := newWorld(t)
+		alice := w.user("alice", allow("*"))
+		if d, ok := c.loss.(*identity.DeleteAccessKey); ok {
+			d.ID = alice.id
+		}
+		w.must(&identity.RegisterReplica{Name: "r"})
+		made := w.accepted(name, w.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"))
+		drained := w.accepted(name, w.native(alice, "POST", "/v1/replicas/r/drain", "", "Amz-Sdk-Invocation-Id", "i-2"))
+		w.must(c.loss)
+		again := w.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1")
+		if w.refused(name, again, 503, "OutcomeUnknown", ""); !strings.Contains(again.Body.String(), "took effect at position "+made.Header().Get("X-Writ-Position")+".") {
+			t.Errorf("%s: %s", name, again.Body)
+		}
+		if detail := w.problem(name, w.native(alice, "POST", "/v1/replicas/r/drain", "", "Amz-Sdk-Invocation-Id", "i-2"), 503, "OutcomeUnknown"); !strings.Contains(detail, "at position "+drained.Header().Get("X-Writ-Position")) {
+			t.Errorf("%s: %s", name, detail)
+		}
+		w.refused(name, w.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-3"), 403, c.code, "")
+		w.refused("a signature by another secret", w.iam(credential{w.root.id, "another secret"}, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"), 403, "SignatureDoesNotMatch", "")
+	}
 }
 
 // The caller may have the whole answer, and ask again, before the node is done with

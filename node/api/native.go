@@ -116,7 +116,10 @@ func nativeProblem(err error) problem {
 	var sig *sigv4.Error
 	var later *unavailable
 	var refused *identity.Refusal
+	var took *tookEffect
 	switch {
+	case errors.As(err, &took):
+		return problem{http.StatusServiceUnavailable, outcomeUnknown, took.Error(), "Nothing is left to do for this request."}
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refused):
@@ -132,7 +135,7 @@ func nativeProblem(err error) problem {
 	case errors.Is(err, errCutShort):
 		return problem{http.StatusBadRequest, "IncompleteBody", "The body ends before its declared end.", ""}
 	case errors.Is(err, ErrOutcomeUnknown):
-		return problem{http.StatusServiceUnavailable, "OutcomeUnknown", "The leader was lost while the request was under way: it may or may not take effect.",
+		return problem{http.StatusServiceUnavailable, outcomeUnknown, "The leader was lost while the request was under way: it may or may not take effect.",
 			"Send it again with the same amz-sdk-invocation-id: it takes effect at most once."}
 	case errors.Is(err, ErrOverloaded):
 		return problem{http.StatusServiceUnavailable, "Unavailable", "The node takes no writes now.", "Try again."}
