@@ -27,25 +27,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"))
 }
 
-// freeAddrs are addresses on loopback that nobody listens on.
-func freeAddrs(t testing.TB, n int) (addrs []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all at the end, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
-}
-
 // someCluster has writers and replicas on free ports.
 func someCluster(t testing.TB, writers, replicas int) (c Cluster) {
 	t.Helper()
 	c.Account = DefaultAccount
-	addrs := freeAddrs(t, 3*writers)
+	addrs, err := FreeAddrs(3 * writers)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range writers {
 		c.Writers = append(c.Writers, Writer{Name: "writer-" + string(rune('1'+i)), Peer: addrs[3*i], Broker: addrs[3*i+1], Routes: addrs[3*i+2]})
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -97,7 +95,8 @@ func (c *scriptClusters) stop(ts *testscript.TestScript, dir string) {
 func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas int) node.RootKey {
 	cluster, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err != nil {
-		ports := quietPorts(3)
+		ports, err := node.FreeAddrs(3)
+		ts.Check(err)
 		cluster = node.Cluster{Account: node.DefaultAccount, Writers: []node.Writer{{Name: "w1", Peer: ports[0], Broker: ports[1], Routes: ports[2]}}}
 		for i := range replicas {
 			cluster.Replicas = append(cluster.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu"})
@@ -122,22 +121,6 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 	}
 	ts.Check(waitReady(ctx, ready))
 	return root
-}
-
-// quietPorts returns free addresses on ports below those that systems take for
-// outgoing connections: a cluster that is stopped finds its own free when it starts
-// again, whatever scripts run beside it.
-func quietPorts(n int) (addrs []string) {
-	const from, to = 20000, 32000
-	for len(addrs) < n {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from)))
-		if err != nil {
-			continue // taken
-		}
-		defer l.Close() // all at the end, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
 }
 
 // callIAM calls an action of IAM as the root.

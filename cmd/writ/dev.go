@@ -120,7 +120,7 @@ func devCluster(dir string, d *devFlags) (node.Cluster, error) {
 	c := old
 	c.Account, c.NATS = node.AccountID(d.account), d.nats
 	for i := len(c.Writers); i < d.writers; i++ {
-		ports, err := freePorts(3)
+		ports, err := node.FreeAddrs(3)
 		if err != nil {
 			return c, err
 		}
@@ -130,19 +130,6 @@ func devCluster(dir string, d *devFlags) (node.Cluster, error) {
 		c.Replicas = append(c.Replicas, node.Replica{Name: "replica-" + strconv.Itoa(i+1)})
 	}
 	return c, nil
-}
-
-// freePorts returns addresses on loopback that nobody listens on.
-func freePorts(n int) (addrs []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all at the end, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // devNodes lists the processes: writers first, then replicas.
@@ -159,7 +146,7 @@ func devNodes(dir, api string, c node.Cluster) ([]*devNode, error) {
 	add := func(name string, offset int) error {
 		n := &devNode{name: name, api: net.JoinHostPort(host, strconv.Itoa(port+offset)), data: filepath.Join(dir, "data", name), log: filepath.Join(dir, name+".log")}
 		if port == 0 {
-			free, err := freePorts(1)
+			free, err := node.FreeAddrs(1)
 			if err != nil {
 				return err
 			}

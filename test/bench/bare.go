@@ -50,7 +50,7 @@ func startBare(ctx context.Context, w *writing, consumers int) (*bare, error) {
 	if b.payload, err = someBatch(ctx, w, secure); err != nil {
 		return b, err
 	}
-	addrs, err := freeAddrs(len(t.layout.Writers))
+	addrs, err := node.FreeAddrs(len(t.layout.Writers))
 	if err != nil {
 		return b, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/test/cluster"
@@ -75,11 +76,11 @@ func measureDecide(ctx context.Context, o options) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	bare, err := freeAddr()
+	bare, err := node.FreeAddrs(1)
 	if err != nil {
 		return err
 	}
-	if err := child(ctx, "limit-json", bare); err != nil {
+	if err := child(ctx, "limit-json", bare[0]); err != nil {
 		return err
 	}
 	body := []byte(`{"principal":"arn:aws:iam::123456789012:user/alice","action":"s3:GetObject","resource":"arn:aws:s3:::bucket/key"}`)
@@ -93,7 +94,7 @@ func measureDecide(ctx context.Context, o options) (err error) {
 		func(ctx context.Context, d time.Duration) (round, error) {
 			return load(ctx, host(replica.URL), 64, d, same)
 		},
-		func(ctx context.Context, d time.Duration) (round, error) { return load(ctx, bare, 64, d, same) })
+		func(ctx context.Context, d time.Duration) (round, error) { return load(ctx, bare[0], 64, d, same) })
 	if err != nil {
 		return err
 	}

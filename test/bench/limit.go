@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+
+	"github.com/writ-iam/writ/node"
 )
 
 // The limits are processes of this program: limit-raft is one of three servers of
@@ -115,15 +116,6 @@ func limitJSON(api string) error {
 	}))
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 // child starts this program as a limit; cancel ends it.
 func child(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
@@ -137,16 +129,11 @@ func child(ctx context.Context, args ...string) error {
 
 // raftLimit starts three limit-raft processes and returns the leader's API.
 func raftLimit(ctx context.Context, dir string) (string, error) {
-	var addrs, apis []string
-	for range 3 {
-		for _, list := range []*[]string{&addrs, &apis} {
-			a, err := freeAddr()
-			if err != nil {
-				return "", err
-			}
-			*list = append(*list, a)
-		}
+	all, err := node.FreeAddrs(6)
+	if err != nil {
+		return "", err
 	}
+	addrs, apis := all[:3], all[3:]
 	for i := range addrs {
 		d := filepath.Join(dir, fmt.Sprint(i))
 		if err := os.MkdirAll(d, 0o700); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,7 +32,7 @@ func startTeam(ctx context.Context, writers, replicas int) (*team, error) {
 	if t.dir, err = os.MkdirTemp("", "writ-bench-"); err != nil {
 		return t, fmt.Errorf("make a directory: %w", err)
 	}
-	addrs, err := freeAddrs(3 * writers)
+	addrs, err := node.FreeAddrs(3 * writers)
 	if err != nil {
 		return t, err
 	}
@@ -132,17 +131,4 @@ func (t *team) stop() (err error) {
 		}
 	}
 	return errors.Join(err, os.RemoveAll(t.dir))
-}
-
-// freeAddrs are addresses on loopback that nobody listens on.
-func freeAddrs(n int) (addrs []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all at the end, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }

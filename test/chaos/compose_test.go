@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/test/cluster"
 )
@@ -68,12 +69,15 @@ func compose(t *testing.T) *composed {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addrs, err := node.FreeAddrs(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	addr, err := net.ResolveTCPAddr("tcp", addrs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr.Port
 }
 
 // run runs a command in the environment of the cluster.
