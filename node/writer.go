@@ -274,11 +274,7 @@ func (w *writer) record(at event.Position) (propagation.Record, bool) {
 	if a := w.log.Applied(); a.Head.Position == at {
 		return propagation.Record{Hash: a.Head.Hash, State: digestHash(a.State.Digest())}, true
 	}
-	found, err := w.log.Events().Read(at, 1, 1)
-	if err != nil || len(found) != 1 {
-		return propagation.Record{}, false
-	}
-	b, err := wire.DecodeBatch(found[0])
+	b, err := w.batch(at)
 	if err != nil {
 		return propagation.Record{}, false
 	}

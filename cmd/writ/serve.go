@@ -2,16 +2,12 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,7 +86,7 @@ of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.`,
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: s.level})))
+			return node.Run(cmd.Context(), cfg, slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: s.level})))
 		},
 	}
 	s.flags(cmd.Flags())
@@ -146,29 +142,6 @@ func (s *serving) config() (node.Config, error) {
 		*f.given = cmp.Or(*f.given, *f.def)
 	}
 	return cfg, nil
-}
-
-// serve runs a node until ctx ends or the node cannot go on.
-func serve(ctx context.Context, cfg node.Config, logger *slog.Logger) error {
-	n, err := node.Start(ctx, cfg, logger)
-	if err != nil {
-		return err
-	}
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
-	for {
-		select {
-		case <-reload:
-			if err := n.Reload(); err != nil {
-				logger.Error("the certificates were not read again; the old ones stay", "error", err)
-			}
-		case <-ctx.Done():
-			return n.Stop()
-		case err := <-n.Failed():
-			return errors.Join(err, n.Stop())
-		}
-	}
 }
 
 func newLog() *cobra.Command {

@@ -109,7 +109,8 @@ func (a *attempts) remember(r *Attempt) {
 	a.order.Set(r.At, r.handle())
 }
 
-// expire forgets a few keys, the oldest first, that are too old or too many.
+// expire forgets a few keys, the oldest first, that are too old or too many; never
+// one of the latest.
 func (a *attempts) expire(now Time) {
 	for range expirePerCommand {
 		if a.order.Len() <= MinKeys {

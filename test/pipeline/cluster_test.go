@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +25,6 @@ const (
 	page = root + "/cmd/writ/PIPELINES.md"
 	// example is the endpoint that the examples name.
 	example = "https://writ.example.com"
-	// startTimeout bounds the start of the cluster, building included.
-	startTimeout = 5 * time.Minute
 )
 
 // shared is the cluster that all tests use, each with names of its own; binary is
@@ -38,43 +35,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "writ-pipeline-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := run(m, dir)
-	if err := os.RemoveAll(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
-
-// run tests against a cluster that lives as long as the tests do.
-func run(m *testing.M, dir string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	err := os.Mkdir(filepath.Join(dir, "bin"), 0o700)
-	if err == nil {
-		binary, err = cluster.Build(ctx, root, filepath.Join(dir, "bin"))
-	}
-	if err == nil {
-		shared, err = cluster.Start(ctx, binary, filepath.Join(dir, "cluster"), "--replicas", "2")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "start a cluster:", err)
-		return 1
-	}
-	code := m.Run()
-	if code != 0 {
-		fmt.Fprintln(os.Stderr, shared.Logs())
-	}
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the cluster:", err)
-		return max(code, 1)
-	}
-	return code
+	os.Exit(cluster.Main(m, root, func(c *cluster.Cluster, program string) { shared, binary = c, program }, "--replicas", "2"))
 }
 
 // block is the example of the page behind the marker <!-- name -->, for the

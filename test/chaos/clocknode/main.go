@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -61,29 +60,7 @@ func run(ctx context.Context, args []string) error {
 	defer done()
 	wg.Go(func() { clocks.follow(looking, clock, logger) })
 	cfg.Machine = node.Machine{Now: clocks.wall, Clocks: clocks.read}
-	return serve(ctx, cfg, logger)
-}
-
-func serve(ctx context.Context, cfg node.Config, logger *slog.Logger) error {
-	n, err := node.Start(ctx, cfg, logger)
-	if err != nil {
-		return err
-	}
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
-	for {
-		select {
-		case <-reload:
-			if err := n.Reload(); err != nil {
-				logger.Error("the certificates were not read again; the old ones stay", "error", err)
-			}
-		case <-ctx.Done():
-			return n.Stop()
-		case err := <-n.Failed():
-			return errors.Join(err, n.Stop())
-		}
-	}
+	return node.Run(ctx, cfg, logger)
 }
 
 // state is what the file says. The zero value is right clocks.
