@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/event"
 )
 
@@ -173,30 +174,5 @@ func serverID(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return id.String(), writeDurably(path, []byte(id.String()))
-}
-
-// writeDurably makes a file that is whole or not there, also after a crash.
-func writeDurably(path string, content []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return id.String(), durable.Write(path, 0o600, []byte(id.String()))
 }

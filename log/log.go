@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/store"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -71,7 +71,7 @@ func Open(c Config) (*Log, error) {
 }
 
 func (l *Log) open() (err error) {
-	if err := os.MkdirAll(l.config.Dir, 0o700); err != nil {
+	if err := durable.MkdirAll(l.config.Dir, 0o700); err != nil {
 		return err
 	}
 	if l.id, err = serverID(l.config.Dir); err != nil {
@@ -88,7 +88,7 @@ func (l *Log) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := syncDir(l.config.Dir); err != nil {
+	if err := durable.SyncDir(l.config.Dir); err != nil {
 		return err
 	}
 	l.fsm = newFSM(l.config.Cluster, l.store, l.fail, l.lookForGaps)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/seal"
 )
 
@@ -84,11 +85,11 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	if err != nil {
 		return c, root, fmt.Errorf("encode cluster.yaml: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
+	if err := durable.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
 		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
 	}
 	// First the id: certificates carry it, should this be interrupted and called again.
-	if err := replaceFile(filepath.Join(dir, "cluster.yaml"), text, publicMode); err != nil {
+	if err := durable.Write(filepath.Join(dir, "cluster.yaml"), publicMode, text); err != nil {
 		return c, root, err
 	}
 	if err := initNodes(dir, c, now); err != nil {
@@ -111,10 +112,10 @@ func initNodes(dir string, c Cluster, now time.Time) error {
 			return err
 		}
 		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
-		if err := replaceFile(certFile, cert, publicMode); err != nil {
+		if err := durable.Write(certFile, publicMode, cert); err != nil {
 			return err
 		}
-		if err := replaceFile(keyFile, key, secretMode); err != nil {
+		if err := durable.Write(keyFile, secretMode, key); err != nil {
 			return err
 		}
 	}
@@ -144,10 +145,10 @@ func initNode(dir string, a *authority, cluster, name string, role Role, now tim
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(f.Cert, cert, publicMode); err != nil {
+	if err := durable.Write(f.Cert, publicMode, cert); err != nil {
 		return err
 	}
-	return replaceFile(f.Key, key, secretMode)
+	return durable.Write(f.Key, secretMode, key)
 }
 
 // initSecrets makes the seal key and the root key where they are missing.
@@ -173,7 +174,7 @@ func initSecrets(dir string, root RootKey) (RootKey, error) {
 	if err != nil {
 		return root, fmt.Errorf("encode the root key: %w", err)
 	}
-	return root, replaceFile(f.Root, text, secretMode)
+	return root, durable.Write(f.Root, secretMode, text)
 }
 
 func loadRoot(path string) (RootKey, error) {
@@ -189,30 +190,4 @@ func loadRoot(path string) (RootKey, error) {
 		return RootKey{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return k, nil
-}
-
-// replaceFile writes a file under a temporary name and renames it, so that a
-// reader sees all of it or none.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(f.Name()) // gone already once it is renamed
-	if _, err = f.Write(content); err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sys/unix"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
@@ -129,7 +130,7 @@ func (n *Node) prepare() (err error) {
 	if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Data, dirMode); err != nil {
+	if err := durable.MkdirAll(c.Data, dirMode); err != nil {
 		return fmt.Errorf("make the node's directory: %w", err)
 	}
 	if n.lock, err = lockDir(c.Data); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/identity"
 )
 
@@ -57,7 +58,7 @@ func HTTPClient(caFile string) (*http.Client, error) {
 }
 
 // WriteSecret writes a file that its owner alone can read.
-func WriteSecret(path string, content []byte) error { return replaceFile(path, content, secretMode) }
+func WriteSecret(path string, content []byte) error { return durable.Write(path, secretMode, content) }
 
 // PrintConfig writes a node's configuration as YAML: paths of secrets, never what
 // is in them.

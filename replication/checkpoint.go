@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
@@ -30,7 +32,6 @@ const (
 const (
 	checkpointPrefix  = "checkpoint-"
 	checkpointPattern = checkpointPrefix + "%020d"
-	checkpointScratch = "unfinished-*"
 )
 
 // checkpoints writes checkpoints until ctx ends, and then a last one.
@@ -75,38 +76,20 @@ func (f *Follower) count(batches int) {
 }
 
 func writeCheckpoint(dir string, state *identity.State, head event.Head) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(dir, checkpointScratch) // mode 0600
+	err := durable.Replace(filepath.Join(dir, fmt.Sprintf(checkpointPattern, head.Position)), 0o600, func(file io.Writer) error {
+		out := bufio.NewWriterSize(file, 1<<20)
+		if err := wire.WriteSnapshot(out, state, wire.SnapshotHeader{Head: head}); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
 	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // fails once it is renamed
-	defer file.Close()
-	out := bufio.NewWriterSize(file, 1<<20)
-	if err := wire.WriteSnapshot(out, state, wire.SnapshotHeader{Head: head}); err != nil {
-		return err
-	}
-	if err := errors.Join(out.Flush(), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), filepath.Join(dir, fmt.Sprintf(checkpointPattern, head.Position))); err != nil {
-		return err
-	}
-	if err := syncDir(dir); err != nil {
 		return err
 	}
 	return prune(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // listCheckpoints returns the names of the checkpoints, newest first.
@@ -130,7 +113,7 @@ func prune(dir string) error {
 	if err != nil {
 		return err
 	}
-	unfinished, err := filepath.Glob(filepath.Join(dir, checkpointScratch))
+	unfinished, err := durable.Unfinished(dir)
 	if err != nil {
 		return err
 	}

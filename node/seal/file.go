@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/durable"
 )
 
 // maxFile bounds a key file, in bytes.
@@ -103,22 +105,15 @@ func decode(line string) (raw [keySize]byte, err error) {
 	return [keySize]byte(b), nil
 }
 
-// SaveFile writes the keys to a new file of mode 0600 and syncs it. It does not
+// SaveFile writes the keys to a new file of mode 0600, durably. It does not
 // overwrite: losing a key loses every secret that was sealed with it.
 func (k *Key) SaveFile(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("create key file: %w", err)
-	}
+	var text []byte
 	for i := range k.keys {
-		if _, err = fmt.Fprintln(f, hex.EncodeToString(k.keys[i].raw[:])); err != nil {
-			break
-		}
+		text = hex.AppendEncode(text, k.keys[i].raw[:])
+		text = append(text, '\n')
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := durable.Create(path, 0o600, text); err != nil {
 		return fmt.Errorf("write key file: %w", err)
 	}
 	return nil

@@ -80,6 +80,27 @@ func CheckStyle(files []File) (violations []string) {
 			continue
 		}
 		violations = append(violations, undocumented(f)...)
+		violations = append(violations, undurable(f)...)
+	}
+	return violations
+}
+
+// writesFiles are what log/durable does for everybody: whoever puts a file in place
+// without it forgets to sync the file or its directory.
+var writesFiles = []string{"os.Rename", "os.Link", "os.WriteFile", "os.Create", "os.CreateTemp"}
+
+// throwaway are the packages whose files nobody misses after a crash.
+var throwaway = []string{"replication/broker"}
+
+// undurable lists places that put files in place by themselves.
+func undurable(f File) (violations []string) {
+	if f.Pkg == "log/durable" || slices.Contains(throwaway, f.Pkg) || strings.HasPrefix(f.Pkg, "test/") {
+		return nil
+	}
+	for _, call := range calls(f.AST) {
+		if slices.Contains(writesFiles, call.name) {
+			violations = append(violations, fmt.Sprintf("%s: calls %s; log/durable puts files where they survive a crash", f.Set.Position(call.pos), call.name))
+		}
 	}
 	return violations
 }

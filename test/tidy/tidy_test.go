@@ -82,6 +82,7 @@ func TestPlanted(t *testing.T) {
 		{"init", "node/x.go", "package node\nfunc init() {}\n", "init function"},
 		{"undocumented", "node/x.go", "package node\nfunc Exported() {}\n", "Exported has no comment"},
 		{"sleep", "node/x_test.go", "package node\nimport \"time\"\nfunc f() { time.Sleep(1) }\n", "a test sleeps"},
+		{"file put in place without a sync", "node/x.go", "package node\nimport \"os\"\nfunc f() { os.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
