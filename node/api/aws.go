@@ -49,7 +49,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		name = c.op.Name
 	}
 	took := s.cfg.Now().Sub(c.now)
-	s.cfg.Metrics.observe(name, rec.status, took)
+	s.cfg.Metrics.observe(&c.request, name, rec.status, took)
 	s.log(&c.request, name, rec, took, failure)
 }
 

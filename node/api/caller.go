@@ -41,13 +41,14 @@ func (s *Server) verifySignature(q *request, sig *sigv4.Signature, cred *identit
 	if len(q.verified) > 0 && bytes.Equal(q.verified, cred.Sealed) {
 		return nil
 	}
-	key, err := s.keys.Key(cred.ID, string(cred.Sealed), sig.Scope, func() ([]byte, error) {
-		return s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
+	err := s.keys.Verify(sig, q.bodyHash, string(cred.Sealed), func() ([]byte, error) {
+		secret, err := s.cfg.Seal.Open(seal.AccessKeySecret, iam.KeyContext(cred.Account, cred.ID), cred.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("open the secret of the caller's access key: %w", err)
+		}
+		return secret, nil
 	})
 	if err != nil {
-		return fmt.Errorf("open the secret of the caller's access key: %w", err)
-	}
-	if err := sig.Verify(key, q.bodyHash); err != nil {
 		return err
 	}
 	q.verified = cred.Sealed

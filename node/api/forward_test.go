@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -248,7 +249,7 @@ func TestManyCallersWrites(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
 		r.Header.Set("X-Amz-Date", "20260701T120000Z")
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA"+string(rune('A'+i%26))+string(rune('A'+i/26%26))+string(rune('A'+i/676))+
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA"+fmt.Sprintf("%016d", i)+
 			"/20260701/r/iam/aws4_request, SignedHeaders=host, Signature=00")
 		if rec := n.serve(r); rec.Code != http.StatusOK {
 			t.Fatalf("%d: %s", rec.Code, rec.Body)

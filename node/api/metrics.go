@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/writ-iam/writ/node/sigv4"
 )
 
 // Metrics of the edge. Labels are bounded: no ARNs, no names that callers choose.
@@ -36,8 +38,25 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 	return m
 }
 
+// unverified stands for the action of a request that was refused before anybody had
+// signed it: else every name of an action with every status would be a series that
+// anybody can make.
+const unverified = "unverified"
+
+// remembered shows how much a cache of derived signing keys holds.
+func (m *Metrics) remembered(keys *sigv4.KeyCache) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys", Help: "Derived signing keys that are remembered, of signatures that verified."},
+			func() float64 { n, _ := keys.Size(); return float64(n) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys_bytes", Help: "About what they take."},
+			func() float64 { _, size := keys.Size(); return float64(size) }))
+}
+
 // observe records one answered request. action is one of our own names.
-func (m *Metrics) observe(action string, status int, took time.Duration) {
+func (m *Metrics) observe(q *request, action string, status int, took time.Duration) {
+	if len(q.verified) == 0 && status >= http.StatusBadRequest {
+		action = unverified
+	}
 	m.requests.WithLabelValues(action, strconv.Itoa(status)).Observe(took.Seconds())
 }
 

@@ -59,7 +59,7 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 			writeProblem(rec, c.id, nativeProblem(err))
 		}
 		took := s.cfg.Now().Sub(c.now)
-		s.cfg.Metrics.observe(action, rec.status, took)
+		s.cfg.Metrics.observe(&c.request, action, rec.status, took)
 		s.log(&c.request, action, rec, took, err)
 	}
 }

@@ -187,6 +187,7 @@ func New(cfg Config) *Server {
 			s.actions[list[i].Service+":"+list[i].Name] = &list[i]
 		}
 	}
+	cfg.Metrics.remembered(s.keys)
 	s.routes()
 	return s
 }

@@ -59,7 +59,7 @@ func parseHeader(r *http.Request, values []string, now time.Time) (*Signature, e
 	}
 	scheme, rest, _ := strings.Cut(value, " ")
 	if scheme != algorithm && strings.HasPrefix(scheme, "AWS4-") {
-		return nil, incomplete("Unsupported AWS 'algorithm': '" + scheme + "'.")
+		return nil, incomplete("Unsupported AWS 'algorithm': '" + shortened(scheme) + "'.")
 	}
 	var p parts
 	if scheme == algorithm {
@@ -187,7 +187,7 @@ func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
 		return nil, incomplete(problems + "Re-examine the query-string parameters.")
 	}
 	if alg != algorithm {
-		return nil, incomplete("Unsupported AWS 'algorithm': '" + alg + "'.")
+		return nil, incomplete("Unsupported AWS 'algorithm': '" + shortened(alg) + "'.")
 	}
 	life, err := parseExpires(expires)
 	if err != nil {
@@ -227,7 +227,7 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 	service, term, ok := strings.Cut(rest, "/")
 	if !ok || strings.Contains(term, "/") {
 		return nil, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '" +
-			p.credential + "'")
+			shortened(p.credential) + "'")
 	}
 	if strings.Count(p.signedHeaders, ";") >= MaxSignedHeaders {
 		return nil, incomplete("Too many 'SignedHeaders'.")
@@ -239,12 +239,8 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 	s.Scope = Scope{Date: scopeDate, Region: region, Service: service}
 	s.SignedHeaders = p.signedHeaders
 	s.signature = p.signature
-	if term != terminator {
-		return nil, mismatch("Credential should be scoped with a valid terminator: '" + terminator + "', not '" + term + "'.")
-	}
-	if day := s.timestamp[:dateLen]; day != scopeDate {
-		return nil, mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
-			scopeDate + "' != '" + day + "', from '" + s.timestamp + "'.")
+	if err := s.checkCredential(term); err != nil {
+		return nil, err
 	}
 	if !s.Signs("host") && !s.Signs(":authority") {
 		return nil, mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
@@ -253,6 +249,52 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkCredential checks every part of the credential, so that what is remembered of
+// it, or passed on, is bounded. term is the last one.
+func (s *Signature) checkCredential(term string) error {
+	scope := &s.Scope
+	if term != terminator {
+		return mismatch("Credential should be scoped with a valid terminator: '" + terminator + "', not '" + shortened(term) + "'.")
+	}
+	if day := s.timestamp[:dateLen]; day != scope.Date {
+		return mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
+			shortened(scope.Date) + "' != '" + day + "', from '" + s.timestamp + "'.")
+	}
+	if !plain(scope.Region, MaxRegion) {
+		return mismatch("Credential should be scoped to a valid region, not '" + shortened(scope.Region) + "'.")
+	}
+	if scope.Service == "" || !plain(scope.Service, MaxService) {
+		return mismatch("Credential should be scoped to a valid service, not '" + shortened(scope.Service) + "'.")
+	}
+	if s.AccessKeyID == "" || !plain(s.AccessKeyID, MaxAccessKeyID) {
+		return ErrInvalidClientTokenID // there can be none
+	}
+	return nil
+}
+
+// plain tells whether text is made of no more than limit of the characters of
+// regions, services and access key ids.
+func plain(text string, limit int) bool {
+	for i := range len(text) {
+		c := text[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return len(text) <= limit
+}
+
+// maxQuoted is how much of what was sent a message repeats.
+const maxQuoted = 256
+
+// shortened is text for a message.
+func shortened(text string) string {
+	if len(text) <= maxQuoted {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxQuoted], "") + "..."
 }
 
 // setTime reads the time of the request: ISO 8601 basic, or what HTTP allows in
@@ -268,7 +310,7 @@ func (s *Signature) setTime(date string) error {
 		s.timestamp = s.Time.Format(timeLayout)
 		return nil
 	}
-	return incomplete("Date must be in ISO-8601 'basic format'. Got '" + date + "'. See http://en.wikipedia.org/wiki/ISO_8601")
+	return incomplete("Date must be in ISO-8601 'basic format'. Got '" + shortened(date) + "'. See http://en.wikipedia.org/wiki/ISO_8601")
 }
 
 // inWords writes a duration as AWS does in its messages.

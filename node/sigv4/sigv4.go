@@ -3,8 +3,9 @@
 // A server calls [Parse] on a request: it finds the signature in the
 // Authorization header or in the query of a presigned URL and checks what the
 // request alone can show: form, credential scope, clock. Then it finds the
-// secret of [Signature.AccessKeyID], derives the signing key ([DeriveKey], or
-// [KeyCache] to do so once a day) and calls [Signature.Verify]. Every refusal is
+// secret of [Signature.AccessKeyID], derives the signing key ([DeriveKey]) and calls
+// [Signature.Verify]; [KeyCache.Verify] does both, and derives once a day what has
+// verified before. Every refusal is
 // an [*Error] with the code, status and text that IAM and STS give.
 //
 // Where AWS services differ, this package does as IAM and STS do:
@@ -12,8 +13,9 @@
 //   - The body is always hashed. X-Amz-Content-Sha256 is a header like any
 //     other, so UNSIGNED-PAYLOAD does not verify.
 //   - The path is normalised and encoded once more than it was sent.
-//   - Any region is accepted in the scope, the empty one too; the service is
-//     for the caller to check, with [Signature.CheckService].
+//   - Any region of up to [MaxRegion] letters, digits and hyphens is accepted in the
+//     scope, the empty one too; the service is for the caller to check, with
+//     [Signature.CheckService].
 //   - The request time may be [MaxClockSkew] away from ours, both ways.
 //
 // One difference is deliberate: AWS STS lets every presigned request live for
@@ -41,6 +43,12 @@ const (
 	MaxExpires = 7 * 24 * time.Hour
 	// MaxSignedHeaders bounds the names in SignedHeaders.
 	MaxSignedHeaders = 100
+	// MaxAccessKeyID, MaxRegion and MaxService bound the parts of a credential, in
+	// bytes. They are letters, digits, hyphens, underscores and dots; an access key id
+	// is never longer (IAM API Reference, AccessKey).
+	MaxAccessKeyID = 128
+	MaxRegion      = 64
+	MaxService     = 32
 	// MaxQueryPairs bounds the name=value pairs of a query.
 	MaxQueryPairs = 4096
 )
@@ -118,7 +126,7 @@ func (s *Signature) Signs(header string) bool {
 type SigningKey [sha256.Size]byte
 
 // DeriveKey binds a secret access key to a scope, as AWS's "Create a signed AWS
-// API request" says. It costs four HMACs; [KeyCache] remembers the result.
+// API request" says. It costs four HMACs; [KeyCache] remembers those that verified.
 func DeriveKey(secret []byte, scope Scope) SigningKey {
 	seed := make([]byte, 0, 64)
 	seed = append(seed, "AWS4"...)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,43 +133,6 @@ func TestCheckService(t *testing.T) {
 	}
 }
 
-func TestKeyCache(t *testing.T) {
-	cache := NewKeyCache(2)
-	scope := Scope{Date: "20260701", Region: "", Service: "iam"}
-	asked := 0
-	get := func(id, secretID, secret string) SigningKey {
-		key, err := cache.Key(id, secretID, scope, func() ([]byte, error) { asked++; return []byte(secret), nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key
-	}
-	first := get("AKID", "1", "one")
-	if get("AKID", "1", "one") != first || asked != 1 {
-		t.Fatalf("asked %d times", asked)
-	}
-	if first != DeriveKey([]byte("one"), scope) {
-		t.Fatal("not the derived key")
-	}
-	if get("AKID", "2", "two") == first || asked != 2 {
-		t.Fatal("a replaced secret got the old key")
-	}
-	for i := range 100 {
-		get(fmt.Sprint("other", i), "1", "x")
-		get("AKID", "1", "one")
-	}
-	if asked != 102 {
-		t.Errorf("asked %d times: the key in use was forgotten", asked)
-	}
-	if n := len(cache.recent) + len(cache.older); n > 4 {
-		t.Errorf("%d keys held", n)
-	}
-	broken := errors.New("sealed")
-	if _, err := cache.Key("new", "", scope, func() ([]byte, error) { return nil, broken }); err != broken {
-		t.Errorf("got %v", err)
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, tc := range suite {
 		f.Add(tc.method+" "+tc.target+" HTTP/1.1\r\nHost:example.amazonaws.com\r\n"+tc.headers+"X-Amz-Date:20150830T123600Z\r\n"+
@@ -212,11 +174,7 @@ func BenchmarkVerify(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		key, err := cache.Key(sig.AccessKeyID, "sealed", sig.Scope, secretOf)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := sig.Verify(key, sha256.Sum256(body)); err != nil {
+		if err := cache.Verify(sig, sha256.Sum256(body), "sealed", secretOf); err != nil {
 			b.Fatal(err)
 		}
 	}
