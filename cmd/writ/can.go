@@ -131,6 +131,8 @@ func can(ctx context.Context, out io.Writer, t *target, o *output, a *asking) er
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	d, err := c.Authorize(ctx, a.question, a.fresh)
 	if err != nil {
 		return err
@@ -176,8 +178,8 @@ func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	}
 	begun := time.Now()
 	var e *client.Effect
-	err = newProgress(cmd.ErrOrStderr(), o).wait(a.timeout, func(wait time.Duration) (done bool, line string, err error) {
-		e, err = c.Effect(cmd.Context(), client.Expectation{Question: a.question, Expect: a.expect, AtLeast: a.fresh.AtLeast}, a.scope, wait)
+	err = newProgress(cmd.ErrOrStderr(), o).wait(cmd.Context(), a.timeout, func(ctx context.Context, wait time.Duration) (done bool, line string, err error) {
+		e, err = c.Effect(ctx, client.Expectation{Question: a.question, Expect: a.expect, AtLeast: a.fresh.AtLeast}, a.scope, wait)
 		if err != nil {
 			return false, "", err
 		}
@@ -187,6 +189,9 @@ func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
 		}
 		return e.Present(), line, nil
 	})
+	if errors.Is(err, errNotInTime) {
+		return notInTime(&a.github, "writ can", a.timeout, begun, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,8 @@ func head(ctx context.Context, out io.Writer, t *target, o *output, by *trust) e
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	h, err := c.Head(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +18,10 @@ import (
 const (
 	watchedStep = time.Second
 	longestStep = 5 * time.Minute
+	// answerGrace is how long after the end of a wait an answer may still come.
+	answerGrace = time.Second
+	// temporaryPause is how long a wait rests after temporary trouble.
+	temporaryPause = 250 * time.Millisecond
 	// usualWidth is taken for the width of a terminal that does not tell it.
 	usualWidth = 80
 )
@@ -46,21 +52,52 @@ func newProgress(stderr io.Writer, o *output) *progress {
 	return p
 }
 
+// errNotInTime is returned when the time of a wait is up and nobody has said how far
+// it has come: no leader was found, or it did not answer.
+var errNotInTime = errors.New("no answer came in time")
+
 // wait asks until it is done or the time is up, and shows the line that each answer
-// gives.
-func (p *progress) wait(timeout time.Duration, ask func(wait time.Duration) (done bool, line string, err error)) error {
+// gives. It ends at most answerGrace after the timeout, whoever is asked. Trouble
+// that a node calls temporary, such as the want of a leader, is waited out; at the
+// end of the time it gives errNotInTime.
+func (p *progress) wait(ctx context.Context, timeout time.Duration, ask func(ctx context.Context, wait time.Duration) (done bool, line string, err error)) error {
 	defer p.clear()
 	step := longestStep
 	if p.out != nil {
 		step = watchedStep
 	}
-	for deadline := time.Now().Add(timeout); ; {
+	deadline := time.Now().Add(timeout)
+	inTime, cancel := context.WithDeadline(ctx, deadline.Add(answerGrace))
+	defer cancel()
+	for {
 		left := max(0, time.Until(deadline))
-		done, line, err := ask(min(left, step))
-		if err != nil || done || left <= step {
+		done, line, err := ask(inTime, min(left, step))
+		var later interface{ Temporary() bool }
+		switch {
+		case err == nil && (done || left <= step):
+			return nil
+		case err == nil:
+			p.show(line)
+		case ctx.Err() != nil:
 			return err
+		case inTime.Err() != nil, errors.As(err, &later) && later.Temporary() && left == 0:
+			return fmt.Errorf("%w: %w", errNotInTime, err)
+		case !errors.As(err, &later) || !later.Temporary():
+			return err
+		default:
+			p.show(err.Error())
+			rest(inTime, min(temporaryPause, left))
 		}
-		p.show(line)
+	}
+}
+
+// rest waits for a while, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -53,6 +53,8 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) erro
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	s, err := c.Cluster(ctx)
 	if err != nil {
 		return err
@@ -91,7 +93,9 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			if err != nil {
 				return err
 			}
-			r, err := change(c, cmd.Context(), args[0])
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			defer cancel()
+			r, err := change(c, ctx, args[0])
 			if err != nil {
 				return err
 			}

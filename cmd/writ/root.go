@@ -42,6 +42,7 @@ configuration directory) is read for what neither says.`,
 		return usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newWatch(), newHead(), newVerify(), newLog(), newPolicy(), newConfig(), newDocs())
+	explainExits(root)
 	return root
 }
 
@@ -151,11 +152,7 @@ func (t *target) flags(flags *pflag.FlagSet) {
 // endpoints are the URLs that the environment gives, replicas first where the
 // command is for them.
 func (t *target) endpoints() (list []string) {
-	for text := range strings.SplitSeq(cmp.Or(os.Getenv("WRIT_ENDPOINT"), os.Getenv("AWS_ENDPOINT_URL")), ",") {
-		if text != "" {
-			list = append(list, text)
-		}
-	}
+	list = envEndpoints()
 	var replicas []string
 	for pair := range strings.SplitSeq(os.Getenv("WRIT_REPLICAS"), ",") {
 		if _, text, ok := strings.Cut(pair, "="); ok {
@@ -166,6 +163,16 @@ func (t *target) endpoints() (list []string) {
 		return append(replicas, list...)
 	}
 	return append(list, replicas...)
+}
+
+// envEndpoints are the URLs that the environment gives for any command.
+func envEndpoints() (list []string) {
+	for text := range strings.SplitSeq(cmp.Or(os.Getenv("WRIT_ENDPOINT"), os.Getenv("AWS_ENDPOINT_URL")), ",") {
+		if text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
 }
 
 // client returns a client for the target, called as $AWS_ACCESS_KEY_ID.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -158,8 +160,13 @@ and that the next one follows. The node must not be running.`,
 				return usage("--data is needed: the directory of a writer")
 			}
 			head, err := node.VerifyLog(cmd.Context(), data)
-			if err != nil {
+			switch {
+			case errors.Is(err, node.ErrBroken):
 				return &exit{exitUnhealthy, err}
+			case errors.Is(err, fs.ErrNotExist):
+				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)
+			case err != nil:
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the chain is whole from position 1 to %d, hash %x\n", head.Position, head.Hash)
 			return err

@@ -66,6 +66,8 @@ func verifyNodes(ctx context.Context, out io.Writer, t *target, o *output, how *
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, how.timeout+askTimeout)
+	defer cancel()
 	v, err := c.Verify(ctx, client.Position(how.from), how.timeout)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -67,15 +68,20 @@ func wait(cmd *cobra.Command, t *target, o *output, w *waiting) error {
 	}
 	begun, target := time.Now(), w.target
 	var p *client.Propagation
-	err = newProgress(cmd.ErrOrStderr(), o).wait(w.timeout, func(wait time.Duration) (done bool, line string, err error) {
-		if p, err = c.Propagation(cmd.Context(), target, w.scope, wait); err != nil {
+	err = newProgress(cmd.ErrOrStderr(), o).wait(cmd.Context(), w.timeout, func(ctx context.Context, wait time.Duration) (done bool, line string, err error) {
+		found, err := c.Propagation(ctx, target, w.scope, wait)
+		if err != nil {
 			return false, "", err
 		}
+		p = found
 		if p.Token != "" {
 			target = client.Target{Token: p.Token} // what was asked for may move on
 		}
 		return p.Everywhere(), progressLine(p), nil
 	})
+	if errors.Is(err, errNotInTime) {
+		return notInTime(&w.github, "writ wait", w.timeout, begun, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,6 +98,15 @@ func wait(cmd *cobra.Command, t *target, o *output, w *waiting) error {
 		return &exit{exitNotYet, fmt.Errorf("not everywhere within %v", w.timeout)}
 	}
 	return nil
+}
+
+// notInTime ends a wait whose time was up before anybody said how far it has come.
+func notInTime(g *github, command string, timeout time.Duration, begun time.Time, cause error) error {
+	facts := append([]fact{{"effect", "unknown"}}, factsOf(&client.Propagation{State: "unknown"}, time.Since(begun))...)
+	if err := g.write(command+": unknown", facts); err != nil {
+		return err
+	}
+	return &exit{exitNotYet, fmt.Errorf("not known to be in force everywhere within %v: %w", timeout, cause)}
 }
 
 // describe says in one line how far a position has come.

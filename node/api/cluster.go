@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 )
@@ -40,12 +42,21 @@ type Member struct {
 	Endpoint string `json:"endpoint,omitempty"`
 }
 
+// leaderPatience is how long a node looks for the leader before it tells of the
+// cluster what it knows itself.
+const leaderPatience = 3 * time.Second
+
 // cluster answers GET /v1/cluster. Without a leader the node tells what it knows.
 func (s *Server) cluster(c *nativeCall) error {
 	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
+		ctx, cancel := context.WithTimeout(c.Context(), leaderPatience)
+		defer cancel()
+		whole := c.Request
+		c.Request = whole.WithContext(ctx)
 		if s.toLeader(c, 0) == nil {
 			return nil
 		}
+		c.Request = whole
 	}
 	if err := s.verify(c); err != nil {
 		return err

@@ -41,6 +41,13 @@ const (
 // errEndpoint is returned for what is not the URL of a node.
 var errEndpoint = errors.New("not an http or https URL")
 
+// IsEndpoint tells whether a text is the URL of a node: http or https, without
+// query, fragment or user.
+func IsEndpoint(text string) bool {
+	_, err := parseEndpoint(text)
+	return err == nil
+}
+
 func parseEndpoint(text string) (*url.URL, error) {
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "" || base.User != nil {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// outcome is one way in which a command ends.
+type outcome struct {
+	code    int
+	meaning string
+}
+
+// Outcomes that commands share; each also ends with exitError for what goes wrong
+// on the way, and with exitUsage.
+var (
+	notYet    = outcome{exitNotYet, "not known to be in force everywhere when the time is up"}
+	otherHead = outcome{exitUnhealthy, "a head is not in the history, or its signature is not good"}
+)
+
+// outcomes is what the code of each command promises besides 0, 1 and 2, by the
+// command's path. Help is made from it, and TestExitCodes walks through it.
+var outcomes = map[string][]outcome{
+	"writ health":      {{exitUnhealthy, "a node does not answer or is not ready"}},
+	"writ status":      {{exitUnhealthy, "no leader is known, or a member is not in order"}},
+	"writ wait":        {notYet},
+	"writ can":         {notYet, {exitDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
+	"writ head":        {otherHead},
+	"writ verify":      {{exitUnhealthy, "a node differs; with --head, a head is not in the history"}},
+	"writ log verify":  {{exitUnhealthy, "the chain is broken"}},
+	"writ policy lint": {{exitDenied, "there are errors"}},
+	"writ policy test": {{exitDenied, "a case fails"}},
+	"writ policy diff": {{exitDenied, "the second policy allows more"}},
+}
+
+// explainExits adds the exit codes of a command, and of those below it, to its help.
+func explainExits(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		explainExits(sub)
+	}
+	if cmd.RunE == nil || cmd.HasSubCommands() {
+		return
+	}
+	var b strings.Builder
+	if b.WriteString(cmd.Long); cmd.Long == "" {
+		b.WriteString(cmd.Short + ".")
+	}
+	b.WriteString("\n\nExit codes: 0 done; 1 an error; 2 wrong usage")
+	for _, o := range outcomes[cmd.CommandPath()] {
+		fmt.Fprintf(&b, "; %d %s", o.code, o.meaning)
+	}
+	b.WriteString(".")
+	cmd.Long = b.String()
+}

@@ -1,0 +1,405 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/client"
+)
+
+// exitCase is a command line and how it must end.
+type exitCase struct {
+	line string // words; $NAME stands for what the world knows
+	code int
+	says string // somewhere in the error
+}
+
+// exitWorld is a cluster of three writers and a replica, each run by `writ serve`,
+// and files for the commands to work on.
+type exitWorld struct {
+	t       *testing.T
+	dir     string
+	cluster node.Cluster
+	names   map[string]string // values of $NAME
+	nodes   map[string]*servedNode
+
+	mu      sync.Mutex
+	covered map[string][]int // codes seen, by command; guarded by mu
+}
+
+type servedNode struct {
+	api  string
+	stop context.CancelFunc
+	done chan int // its exit code
+}
+
+// TestExitCodes walks every command through every exit code that it promises, with
+// a leader, and those that ask a cluster without one, too.
+func TestExitCodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a cluster")
+	}
+	w := newExitWorld(t)
+	for _, c := range []exitCase{
+		{"writ health", 0, ""},
+		{"writ health --endpoint $REPLICA", 0, ""},
+		{"writ health --endpoint $NOBODY", exitUnhealthy, "does not answer"},
+		{"writ health --endpoint nonsense", exitUsage, "no http or https URL"},
+		{"writ health --ca-file missing.crt", exitError, "missing.crt"},
+		{"writ status", 0, ""},
+		{"writ status --endpoint $REPLICA", 0, ""},
+		{"writ status --endpoint $NOBODY", exitError, "refused"},
+		{"writ status -o yaml", exitUsage, "text or json"},
+		{"writ wait --head --timeout 60s", 0, ""},
+		{"writ wait --token nonsense", exitError, "token"},
+		{"writ wait", exitUsage, "say what to wait for"},
+		{"writ can --as $ROOT --action s3:GetObject", 0, ""},
+		{"writ can --as $USER --action s3:GetObject", exitDenied, ""},
+		{"writ can --action s3:GetObject", exitUsage, "say who"},
+		{"writ can --as $ROOT --action s3:GetObject --endpoint $NOBODY", exitError, "refused"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow", 0, ""},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect deny --timeout 0s", exitDenied, "absent"},
+		{"writ replica list", 0, ""},
+		{"writ replica list -o yaml", exitUsage, ""},
+		{"writ replica list --endpoint $NOBODY", exitError, "refused"},
+		{"writ replica drain r1", 0, ""},
+		{"writ replica drain r1", exitError, "draining"},
+		{"writ replica drain", exitUsage, ""},
+		{"writ replica resume r1", 0, ""},
+		{"writ replica resume r1", exitError, "not draining"},
+		{"writ replica resume", exitUsage, ""},
+		{"writ replica remove", exitUsage, ""},
+		{"writ replica remove nobody", exitError, "not registered"},
+		{"writ head --authority $CA", 0, ""},
+		{"writ head --authority $OTHERCA", exitUnhealthy, ""},
+		{"writ head --endpoint $NOBODY", exitError, "refused"},
+		{"writ head --authority missing.crt", exitError, "missing.crt"},
+		{"writ head -o yaml", exitUsage, ""},
+		{"writ verify", 0, ""},
+		{"writ verify --endpoint $NOBODY", exitError, "refused"},
+		{"writ verify --head x --from 2", exitUsage, ""},
+		{"writ verify --head $FORGEDHEAD --authority $CA", exitUnhealthy, ""},
+		{"writ watch -o yaml", exitUsage, ""},
+		{"writ watch --after nonsense --endpoint $REPLICA", exitError, "nonsense"},
+		{"writ log verify", exitUsage, "--data"},
+		{"writ log verify --data $DIR/nowhere", exitError, "no such file"},
+		{"writ log verify --data $DIR/data/w1", exitError, "another process has the event store open"},
+		{"writ log verify --data $BROKEN", exitUnhealthy, "broken"},
+		{"writ policy lint $GOOD", 0, ""},
+		{"writ policy lint $BAD", exitDenied, ""},
+		{"writ policy lint missing.json", exitError, ""},
+		{"writ policy lint", exitUsage, ""},
+		{"writ policy test $PASSES", 0, ""},
+		{"writ policy test $FAILS", exitDenied, ""},
+		{"writ policy test missing.jsonl", exitError, ""},
+		{"writ policy test", exitUsage, ""},
+		{"writ policy explain --policy $GOOD --principal $USER --action s3:GetObject", 0, ""},
+		{"writ policy explain --policy missing.json --principal $USER --action s3:GetObject", exitError, ""},
+		{"writ policy explain", exitUsage, ""},
+		{"writ policy diff $GOOD $GOOD", 0, ""},
+		{"writ policy diff $GOOD $MORE", exitDenied, ""},
+		{"writ policy diff $GOOD missing.json", exitError, ""},
+		{"writ policy diff $GOOD", exitUsage, ""},
+		{"writ config print --redacted --cluster $DIR/cluster.yaml --name w1 --data d", 0, ""},
+		{"writ config print --redacted --cluster missing.yaml --name w1 --data d", exitError, ""},
+		{"writ config print", exitUsage, ""},
+		{"writ man --dir $DIR/man", 0, ""},
+		{"writ man --dir $GOOD/x", exitError, ""},
+		{"writ man extra", exitUsage, ""},
+		{"writ init --dir $DIR/other --writer w=127.0.0.1:1", 0, ""},
+		{"writ init --dir $GOOD --writer w=127.0.0.1:1", exitError, ""},
+		{"writ init --writer nonsense", exitUsage, ""},
+		{"writ serve", exitUsage, "--cluster"},
+		{"writ serve --cluster missing.yaml --name w1 --data d", exitError, ""},
+		{"writ dev --writers 2", exitUsage, ""},
+		{"writ dev --dir $GOOD", exitError, ""},
+	} {
+		w.run(c)
+	}
+	if code := w.stopNode("w3"); code != 0 {
+		t.Errorf("writ serve that is told to stop exits %d", code)
+	}
+	w.untilStatus("w3 is unreachable")
+	w.run(exitCase{"writ log verify --data $DIR/data/w3", 0, ""})
+	w.stopNode(w.other())
+	w.untilStatus("no leader is known")
+	var running sync.WaitGroup
+	for _, c := range []exitCase{
+		{"writ wait --head --timeout 1s --endpoint $REPLICA", exitNotYet, "within 1s"},
+		{"writ wait --head --timeout 1s --endpoint $WRITER", exitNotYet, "within 1s"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", exitNotYet, "within 1s"},
+		{"writ replica drain r1 --endpoint $REPLICA", exitError, ""},
+		{"writ head --endpoint $REPLICA", exitError, ""},
+		{"writ verify --timeout 1s --endpoint $REPLICA", exitError, ""},
+	} {
+		running.Go(func() { w.run(c) })
+	}
+	running.Wait()
+	w.complete("writ replica remove", "writ watch", "writ dev", "writ replica admit")
+}
+
+// TestWaitWithoutAnswer waits at nodes that never answer, and at one that knows no
+// leader: the time that the caller gave is kept, and the code is that of a wait.
+func TestWaitWithoutAnswer(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	done := make(chan struct{})
+	mute := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	}))
+	defer mute.Close()
+	defer close(done)
+	leaderless := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/problem+json")
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(rw, `{"code":"Unavailable","detail":"No node that leads was reached."}`)
+	}))
+	defer leaderless.Close()
+	for _, endpoint := range []string{mute.URL, leaderless.URL} {
+		for _, line := range []string{
+			"wait --head --timeout 10ms --endpoint " + endpoint,
+			"can --wait --as arn:aws:iam::123456789012:root --action s3:GetObject --expect allow --timeout 10ms --endpoint " + endpoint,
+		} {
+			begun := time.Now()
+			code, text := exitOf(run(t.Context(), strings.Fields(line)))
+			if code != exitNotYet || !strings.Contains(text, "within 10ms") {
+				t.Errorf("%s: exit %d, %s", line, code, text)
+			}
+			// Far less than the time that a client leaves a node for an answer.
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("%s took %v", line, took)
+			}
+		}
+	}
+}
+
+func newExitWorld(t *testing.T) *exitWorld {
+	w := &exitWorld{t: t, dir: t.TempDir(), nodes: make(map[string]*servedNode), covered: make(map[string][]int)}
+	for _, name := range []string{"WRIT_ENDPOINT", "WRIT_REPLICAS", "AWS_ENDPOINT_URL", "WRIT_SETTINGS"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("XDG_CONFIG_HOME", w.dir)
+	t.Chdir(w.dir)
+	ports, err := node.FreeAddrs(9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"init", "--dir", filepath.Join(w.dir, "c"), "--replica", "r1=eu"}
+	for i := range 3 {
+		args = append(args, "--writer", fmt.Sprintf("w%d=%s", i+1, strings.Join(ports[3*i:3*i+3], ",")))
+	}
+	if err := run(t.Context(), args); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(w.dir, "c", "root.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root node.RootKey
+	if err := json.Unmarshal(text, &root); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", root.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", root.SecretAccessKey)
+	for _, name := range []string{"w1", "w2", "w3", "r1"} {
+		w.serve(name)
+	}
+	t.Setenv("WRIT_ENDPOINT", w.nodes["w1"].api)
+	w.files()
+	w.until("the cluster is in order", func() bool {
+		return run(t.Context(), []string{"health", "--endpoint", w.nodes["r1"].api}) == nil && run(t.Context(), []string{"status"}) == nil
+	})
+	c, err := client.New(client.Config{Endpoint: w.nodes["w1"].api, AccessKeyID: root.AccessKeyID, SecretAccessKey: root.SecretAccessKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Query(t.Context(), "iam", "CreateUser", url.Values{"UserName": {"alice"}}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// serve runs a node of the cluster until the test ends or stopNode is called.
+func (w *exitWorld) serve(name string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	n := &servedNode{api: "http://" + addr, stop: stop, done: make(chan int, 1)}
+	w.nodes[name] = n
+	go func() {
+		code, text := exitOf(run(ctx, []string{"serve", "--cluster", filepath.Join(w.dir, "c", "cluster.yaml"), "--name", name,
+			"--data", filepath.Join(w.dir, "c", "data", name), "--api", addr, "--drain", "1s", "--log-level", "ERROR+8"}))
+		if code != 0 {
+			w.t.Errorf("writ serve --name %s: %s", name, text)
+		}
+		n.done <- code
+	}()
+	w.t.Cleanup(func() { w.stopNode(name) })
+}
+
+func (w *exitWorld) stopNode(name string) int {
+	n := w.nodes[name]
+	if n == nil {
+		return 0
+	}
+	delete(w.nodes, name)
+	n.stop()
+	return <-n.done
+}
+
+// other is a writer that runs and is not the first.
+func (w *exitWorld) other() string {
+	for _, name := range []string{"w2", "w3"} {
+		if w.nodes[name] != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+func (w *exitWorld) until(what string, done func() bool) {
+	deadline := time.Now().Add(readyTimeout)
+	for !done() {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s: not within %v", what, readyTimeout)
+		}
+	}
+}
+
+// untilStatus waits until `writ status` exits 5 and says so.
+func (w *exitWorld) untilStatus(says string) {
+	w.until(says, func() bool {
+		code, text := exitOf(run(w.t.Context(), []string{"status"}))
+		return code == exitUnhealthy && strings.Contains(text, says)
+	})
+	w.run(exitCase{"writ status", exitUnhealthy, says})
+}
+
+// files writes what the commands work on.
+func (w *exitWorld) files() {
+	write := func(name, text string) string {
+		path := filepath.Join(w.dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		return path
+	}
+	policy := func(action string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":` + action + `,"Resource":"*"}]}`
+	}
+	testCase := func(want string) string {
+		return `{"id":"1","request":{"action":"s3:GetObject","resource_arn":"arn:aws:s3:::b/k"},"identity_policies":[` +
+			policy(`"s3:GetObject"`) + `],"expected":{"decision":"` + want + `"}}` + "\n"
+	}
+	broken := filepath.Join(w.dir, "broken")
+	if err := os.MkdirAll(filepath.Join(broken, "log"), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	write("broken/log/events.db", strings.Repeat("no event store", 1000))
+	write("broken/log/batches.db", strings.Repeat("no event store", 1000))
+	if _, _, err := node.Init(filepath.Join(w.dir, "stranger"), node.Cluster{Account: node.DefaultAccount,
+		Writers: []node.Writer{{Name: "w", Peer: "127.0.0.1:1", Broker: "127.0.0.1:2", Routes: "127.0.0.1:3"}}}, node.RootKey{}, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	nobody, err := node.FreeAddrs(1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.names = map[string]string{
+		"DIR": filepath.Join(w.dir, "c"), "CA": filepath.Join(w.dir, "c", "ca.crt"), "OTHERCA": filepath.Join(w.dir, "stranger", "ca.crt"),
+		"ROOT": "arn:aws:iam::123456789012:root", "USER": "arn:aws:iam::123456789012:user/alice",
+		"NOBODY": "http://" + nobody[0], "REPLICA": w.nodes["r1"].api, "WRITER": w.nodes["w1"].api, "BROKEN": broken,
+		"GOOD": write("good.json", policy(`"s3:GetObject"`)), "MORE": write("more.json", policy(`["s3:GetObject","s3:PutObject"]`)),
+		"BAD":    write("bad.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}`),
+		"PASSES": write("passes.jsonl", testCase("allow")), "FAILS": write("fails.jsonl", testCase("explicitDeny")),
+		"FORGEDHEAD": write("forged.json", "{}"),
+	}
+}
+
+// run runs one case and notes what it covers.
+func (w *exitWorld) run(c exitCase) {
+	w.t.Helper()
+	line := os.Expand(c.line, func(name string) string { return w.names[name] })
+	args := strings.Fields(line)[1:]
+	code, text := exitOf(run(w.t.Context(), args))
+	if code != c.code || !strings.Contains(text, c.says) {
+		w.t.Errorf("%s\nexits %d (%s), not %d (%s)", line, code, text, c.code, c.says)
+	}
+	cmd, _, err := newRoot().Find(args)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.covered[cmd.CommandPath()] = append(w.covered[cmd.CommandPath()], code)
+}
+
+// complete demands that each command was seen with each code that it promises.
+// Those named are excused from 0: a test of their own ends them so.
+func (w *exitWorld) complete(excused ...string) {
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.RunE == nil || cmd.HasSubCommands() || strings.HasPrefix(cmd.CommandPath(), "writ completion") || cmd.Name() == "help" {
+			return
+		}
+		want := []int{exitUsage}
+		if !slices.Contains(excused, cmd.CommandPath()) && cmd.CommandPath() != "writ serve" {
+			want = append(want, 0, exitError)
+		}
+		for _, o := range outcomes[cmd.CommandPath()] {
+			want = append(want, o.code)
+		}
+		for _, code := range want {
+			if !slices.Contains(w.covered[cmd.CommandPath()], code) {
+				w.t.Errorf("%s was not seen to exit %d", cmd.CommandPath(), code)
+			}
+		}
+	}
+	walk(newRoot())
+	for path := range outcomes {
+		if cmd, _, err := newRoot().Find(strings.Fields(path)[1:]); err != nil || cmd.CommandPath() != path {
+			w.t.Errorf("exit codes of %s, which is no command", path)
+		}
+	}
+}
+
+// exitOf is the code that main would exit with, and what it would print.
+func exitOf(err error) (int, string) {
+	var e *exit
+	switch {
+	case err == nil:
+		return 0, ""
+	case errors.As(err, &e) && e.err == nil:
+		return e.code, ""
+	case errors.As(err, &e):
+		return e.code, e.err.Error()
+	}
+	return exitError, err.Error()
+}
