@@ -162,7 +162,7 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	if at, ok := f.state.Attempt(cmd.Cause.Key); ok {
 		return outcome{repeated: at}, nil
 	}
-	events, err := identity.Decide(f.state, cmd.Cause.Meta, cmd.Content)
+	events, err := identity.Decide(f.state, cmd.Cause.Meta, cmd.Content, cmd.Relies...)
 	if err != nil {
 		return outcome{err: err}, nil
 	}

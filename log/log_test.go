@@ -357,8 +357,17 @@ func TestRepeatedKeyGetsTheFirstAnswer(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		leader := c.leader()
 		cmd := createUser("u")
+		w := identity.NewWitness(leader.Applied().State)
+		w.Find(identity.Lookup{By: identity.ByName, Kind: identity.KindUser, Account: "123456789012", Text: "u"})
+		cmd.Relies = w.Reliances() // on what the first attempt changes
 		first, err := leader.Propose(t.Context(), cmd)
 		must(t, err)
+		another := createUser("another")
+		another.Relies = cmd.Relies
+		var refusal *identity.Refusal
+		if _, err := leader.Propose(t.Context(), another); !errors.As(err, &refusal) || refusal.Code != identity.StaleAuthorization {
+			t.Errorf("another command, authorized where there was no u, is told %v", err)
+		}
 		c.create(leader, "more", 3)
 		c.close(leader) // leadership lost; the answer may have been too
 		next := c.leader()

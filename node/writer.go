@@ -313,6 +313,8 @@ func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch,
 		return nil, fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
 	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrDiskFull):
 		return nil, fmt.Errorf("%w: %w", api.ErrOverloaded, err)
+	case errors.Is(err, wire.ErrTooLarge):
+		return nil, fmt.Errorf("%w: %w", api.ErrTooLarge, err)
 	case errors.Is(err, log.ErrStopped):
 		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
 	}

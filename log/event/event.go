@@ -39,7 +39,10 @@ type Command struct {
 	Cause       Cause
 	// Base is the head that the proposer saw. A state machine with another hash
 	// at that position has another history and halts.
-	Base    Head
+	Base Head
+	// Relies is what the proposer authorized the command against. It serves the
+	// decision and is in no batch.
+	Relies  []identity.Reliance
 	Content identity.Command
 }
 

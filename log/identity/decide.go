@@ -32,10 +32,14 @@ type Event interface {
 	evolve(s *State)
 }
 
-// Decide returns the events that carry c out in the state s, or a *Refusal.
-// It reads s and changes nothing. Equal state, meta and command give equal events.
-func Decide(s *State, m Meta, c Command) ([]Event, error) {
+// Decide returns the events that carry c out in the state s, or a *Refusal. It is
+// told what c was authorized against. It reads s and changes nothing. Equal state,
+// meta, command and reliances give equal events.
+func Decide(s *State, m Meta, c Command, on ...Reliance) ([]Event, error) {
 	if r := s.contain(m.By); r != nil {
+		return nil, r
+	}
+	if r := s.uphold(on); r != nil {
 		return nil, r
 	}
 	events, err := c.decide(s, m)

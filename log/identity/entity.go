@@ -78,6 +78,7 @@ type held struct {
 	id       ID
 	account  AccountID
 	name     string
+	path     string
 	changed  *Position
 	attached *[]ID
 	inline   *[]InlinePolicy
@@ -86,19 +87,19 @@ type held struct {
 }
 
 func (u *User) held() held {
-	return held{KindUser, u.ID, u.Account, u.Name, &u.Changed, &u.Attached, &u.Inline, &u.Boundary, &u.Tags}
+	return held{KindUser, u.ID, u.Account, u.Name, u.Path, &u.Changed, &u.Attached, &u.Inline, &u.Boundary, &u.Tags}
 }
 
 func (g *Group) held() held {
-	return held{KindGroup, g.ID, g.Account, g.Name, &g.Changed, &g.Attached, &g.Inline, nil, nil}
+	return held{KindGroup, g.ID, g.Account, g.Name, g.Path, &g.Changed, &g.Attached, &g.Inline, nil, nil}
 }
 
 func (r *Role) held() held {
-	return held{KindRole, r.ID, r.Account, r.Name, &r.Changed, &r.Attached, &r.Inline, &r.Boundary, &r.Tags}
+	return held{KindRole, r.ID, r.Account, r.Name, r.Path, &r.Changed, &r.Attached, &r.Inline, &r.Boundary, &r.Tags}
 }
 
 func (p *Policy) held() held {
-	return held{KindPolicy, p.ID, p.Account, p.Name, &p.Changed, nil, nil, nil, &p.Tags}
+	return held{KindPolicy, p.ID, p.Account, p.Name, p.Path, &p.Changed, nil, nil, nil, &p.Tags}
 }
 
 // held finds the entity of that kind.

@@ -4,21 +4,24 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 )
 
 // The formats of an entry of the Raft log: what its first byte says. A stored
 // number is forever.
 const (
-	formatCommand uint8 = 1
+	formatBare    uint8 = 1 // a command without reliances; read, and written no more
 	formatMark    uint8 = 2
+	formatCommand uint8 = 3
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
-// incarnation, cause, base, handler number and version, the handler's own
-// fields, and the SHA-256 of all that. A command that exceeds MaxCommandSize
-// gives ErrTooLarge.
+// incarnation, cause, base, reliances, handler number and version, the handler's
+// own fields, and the SHA-256 of all that. A command that exceeds MaxCommandSize
+// or identity.MaxReliances gives ErrTooLarge.
 func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	k, err := commandKinds.of(cmd.Content)
 	if err != nil {
@@ -28,7 +31,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	defer c.release()
 	format, number, version := formatCommand, k.number, k.version
 	num(c, &format)
-	c.envelope(cmd)
+	c.envelope(format, cmd)
 	num(c, &number)
 	num(c, &version)
 	c.version = version
@@ -41,14 +44,14 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, err := openSealed(b, formatCommand, "command format")
+	c, format, err := openSealed(b, "command format", formatBare, formatCommand)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
 	defer c.release()
 	cmd := new(event.Command)
 	var number, version uint64
-	c.envelope(cmd)
+	c.envelope(format, cmd)
 	num(c, &number)
 	num(c, &version)
 	if c.err != nil {
@@ -67,12 +70,33 @@ func DecodeCommand(b []byte) (*event.Command, error) {
 	return cmd, nil
 }
 
-func (c *coder) envelope(cmd *event.Command) {
+func (c *coder) envelope(format uint8, cmd *event.Command) {
 	atom(c, &cmd.Cluster)
 	atom(c, &cmd.Incarnation)
 	c.cause(&cmd.Cause)
 	num(c, &cmd.Base.Position)
 	c.fixed(cmd.Base.Hash[:])
+	if format != formatBare {
+		c.reliances(&cmd.Relies)
+	}
+}
+
+func (c *coder) reliances(v *[]identity.Reliance) {
+	list(c, v, reliance)
+	if n := len(*v); n > identity.MaxReliances {
+		c.fail(fmt.Errorf("%w: %d reliances, at most %d", ErrTooLarge, n, identity.MaxReliances))
+	}
+}
+
+func reliance(c *coder, v *identity.Reliance) {
+	num(c, &v.Lookup.By)
+	if c.err == nil && !v.Lookup.By.Known() {
+		c.fail(&UnknownError{What: "reliance", Number: uint64(v.Lookup.By)})
+	}
+	num(c, &v.Lookup.Kind)
+	atom(c, &v.Lookup.Account)
+	str(c, &v.Lookup.Text)
+	c.fixed(v.Found[:])
 }
 
 func (c *coder) cause(v *event.Cause) {
@@ -115,7 +139,7 @@ func IsMark(b []byte) bool { return len(b) > 0 && b[0] == formatMark }
 
 // DecodeMark reads what EncodeMark made.
 func DecodeMark(b []byte) (*Mark, error) {
-	c, err := openSealed(b, formatMark, "mark format")
+	c, _, err := openSealed(b, "mark format", formatMark)
 	if err != nil {
 		return nil, fmt.Errorf("decode mark: %w", err)
 	}
@@ -167,21 +191,21 @@ func (c *coder) sealed() ([]byte, error) {
 }
 
 // openSealed checks the SHA-256 at the end of b and returns a reader of the rest
-// behind its format. The caller releases it unless there is an error.
-func openSealed(b []byte, want uint8, what string) (*coder, error) {
+// behind its format, which must be one of those known. The caller releases it
+// unless there is an error.
+func openSealed(b []byte, what string, known ...uint8) (c *coder, format uint8, err error) {
 	body, err := unseal(b)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	c := reader(body)
-	var format uint8
-	if num(c, &format); c.err != nil || format != want {
+	c = reader(body)
+	if num(c, &format); c.err != nil || !slices.Contains(known, format) {
 		err := c.err
 		c.release()
 		if err == nil {
 			err = &UnknownError{What: what, Number: uint64(format)}
 		}
-		return nil, err
+		return nil, 0, err
 	}
-	return c, nil
+	return c, format, nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 )
@@ -18,7 +20,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // The golden files are what this release writes. A line may be added; a line that
-// changes means that stored logs can no longer be read.
+// changes means that stored logs can no longer be read. A form that is written no
+// more keeps its file, which no test writes; see TestStoredFormsAreRead.
 func TestGolden(t *testing.T) {
 	var lines []string
 	line := func(what string, v any, b []byte, err error) {
@@ -27,10 +30,15 @@ func TestGolden(t *testing.T) {
 		}
 		lines = append(lines, fmt.Sprintf("%s %s %s", what, reflect.TypeOf(v).Elem().Name(), hex.EncodeToString(b)))
 	}
+	file := func(name string) {
+		golden(t, name, []byte(strings.Join(lines, "\n")+"\n"))
+		lines = nil
+	}
 	for _, v := range everyCommand() {
 		b, err := EncodeCommand(counting().command(v))
 		line("command", v, b, err)
 	}
+	file(commandsFile)
 	for _, v := range everyEvent() {
 		b, err := EncodeBatch(counting().batch(v))
 		line("batch", v, b, err)
@@ -44,8 +52,15 @@ func TestGolden(t *testing.T) {
 	mark := &Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
 	b, err := EncodeMark(mark)
 	line("mark", mark, b, err)
-	golden(t, "entries.txt", []byte(strings.Join(lines, "\n")+"\n"))
+	file("entries.txt")
 }
+
+// Commands as this release writes them, and as they were before they carried
+// reliances.
+const (
+	commandsFile     = "commands.txt"
+	bareCommandsFile = "commands-1.txt"
+)
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.
 func TestGoldenSnapshot(t *testing.T) {
@@ -87,9 +102,65 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// A command of a user that was stored by the first release is still that command.
-func TestFirstReleaseIsRead(t *testing.T) {
-	stored, err := os.ReadFile("testdata/entries.txt")
+// What was stored by this release and by those before is still read.
+func TestStoredFormsAreRead(t *testing.T) {
+	for _, name := range []string{bareCommandsFile, commandsFile, "entries.txt"} {
+		for _, e := range storedLines(t, name) {
+			var err error
+			switch e.what {
+			case "command":
+				_, err = DecodeCommand(e.bytes)
+			case "batch":
+				_, err = DecodeBatch(e.bytes)
+			case "mark":
+				_, err = DecodeMark(e.bytes)
+			case "record":
+				c := reader(e.bytes)
+				c.readRecord()
+				err = c.done()
+			}
+			if err != nil {
+				t.Errorf("%s: %s %s: %v", name, e.what, e.kind, err)
+			}
+		}
+	}
+}
+
+// A command that was stored before there were reliances has none, and is in all
+// else what it was.
+func TestBareCommands(t *testing.T) {
+	bare, whole := storedLines(t, bareCommandsFile), storedLines(t, commandsFile)
+	if len(bare) == 0 {
+		t.Fatal("no bare commands are kept")
+	}
+	for i, e := range bare {
+		old, err := DecodeCommand(e.bytes)
+		if err != nil {
+			t.Fatalf("%s: %v", e.kind, err)
+		}
+		now, err := DecodeCommand(whole[i].bytes)
+		if err != nil {
+			t.Fatalf("%s: %v", e.kind, err)
+		}
+		if len(old.Relies) != 0 || len(now.Relies) == 0 {
+			t.Errorf("%s relies on %d targets, and stored now on %d", e.kind, len(old.Relies), len(now.Relies))
+		}
+		now.Relies = nil
+		if diff := cmp.Diff(now, old); diff != "" {
+			t.Errorf("%s differs: %s", e.kind, diff)
+		}
+	}
+}
+
+// storedLine is a line of a golden file.
+type storedLine struct {
+	what, kind string
+	bytes      []byte
+}
+
+func storedLines(t testing.TB, name string) (all []storedLine) {
+	t.Helper()
+	stored, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,22 +170,9 @@ func TestFirstReleaseIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch fields[0] {
-		case "command":
-			_, err = DecodeCommand(b)
-		case "batch":
-			_, err = DecodeBatch(b)
-		case "mark":
-			_, err = DecodeMark(b)
-		case "record":
-			c := reader(b)
-			c.readRecord()
-			err = c.done()
-		}
-		if err != nil {
-			t.Errorf("%s %s: %v", fields[0], fields[1], err)
-		}
+		all = append(all, storedLine{fields[0], fields[1], b})
 	}
+	return all
 }
 
 func FuzzDecodeCommand(f *testing.F) {
@@ -124,6 +182,9 @@ func FuzzDecodeCommand(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(b)
+	}
+	for _, e := range storedLines(f, bareCommandsFile) {
+		f.Add(e.bytes)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cmd, err := DecodeCommand(resealed(b))

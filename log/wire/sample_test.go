@@ -99,6 +99,10 @@ func (f filler) command(content identity.Command) *event.Command {
 	cmd := &event.Command{Content: content, Cluster: f.text(), Incarnation: f.text(),
 		Cause: event.Cause{Meta: f.meta(), Request: f.text(), Action: f.text(), Source: f.text()}}
 	f.fill(reflect.ValueOf(&cmd.Base).Elem())
+	f.fill(reflect.ValueOf(&cmd.Relies).Elem())
+	for i := range cmd.Relies {
+		cmd.Relies[i].Lookup.By = identity.By(1 + i%int(identity.ByKey)) // others are of later releases
+	}
 	return cmd
 }
 

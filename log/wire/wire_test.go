@@ -191,7 +191,7 @@ func TestUnknownKindStops(t *testing.T) {
 	later := writer()
 	format, number, version := formatCommand, uint64(11), uint64(99)
 	num(later, &format)
-	later.envelope(&event.Command{})
+	later.envelope(format, &event.Command{})
 	num(later, &number)
 	num(later, &version)
 	var unknown *UnknownError
@@ -203,6 +203,17 @@ func TestUnknownKindStops(t *testing.T) {
 	num(other, &format)
 	if _, err := DecodeCommand(seal(other)); !errors.As(err, &unknown) || unknown.What != "command format" {
 		t.Errorf("later format of a command: %v", err)
+	}
+	way := writer()
+	format = formatCommand
+	num(way, &format)
+	way.envelope(format, &event.Command{Relies: []identity.Reliance{{Lookup: identity.Lookup{By: identity.ByKey + 1}}}})
+	if way.err == nil {
+		t.Error("a reliance of a later release is written")
+	}
+	way.err = nil
+	if _, err := DecodeCommand(seal(way)); !errors.As(err, &unknown) || unknown.What != "reliance" {
+		t.Errorf("later way to look a target up: %v", err)
 	}
 	if _, err := DecodeBatch(batchOf(t, entry{number: 4000, version: 1}, nil)); !errors.As(err, &unknown) || *unknown != (UnknownError{"event", 4000, 1}) {
 		t.Errorf("unknown event: %v", err)
@@ -254,6 +265,18 @@ func TestErasedPayloadKeepsTheChain(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	big := strings.Repeat("x", MaxBatchSize)
+	relies := make([]identity.Reliance, identity.MaxReliances+1)
+	for i := range relies {
+		relies[i].Lookup.By = identity.ByName
+	}
+	if _, err := EncodeCommand(&event.Command{Content: &identity.DeleteUser{}, Relies: relies}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("command of many reliances: %v", err)
+	}
+	if b, err := EncodeCommand(&event.Command{Content: &identity.DeleteUser{}, Relies: relies[1:]}); err != nil {
+		t.Errorf("command of as many reliances as may be: %v", err)
+	} else if _, err := DecodeCommand(b); err != nil {
+		t.Errorf("decode a command of as many reliances as may be: %v", err)
+	}
 	if _, err := EncodeCommand(&event.Command{Content: &identity.CreateUser{Name: big}}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("command: %v", err)
 	}

@@ -168,7 +168,7 @@ func (c *call) write(w *recorder) error {
 			return cmd, err
 		}
 		by := authority(call.Caller, v.Head.Position)
-		return c.command(v, by, c.action.Service+":"+c.action.Name, content), nil
+		return c.command(v, by, c.action.Service+":"+c.action.Name, content, call.Reliances()), nil
 	})
 	if err != nil || batch == nil {
 		return err
@@ -238,6 +238,8 @@ func (c *call) refusal(err error) *query.Error {
 		return &query.Error{Code: p.Code, Status: p.Status, Message: p.Detail}
 	case errors.Is(err, errTooLarge):
 		return &query.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "Request size exceeded the limit of " + strconv.Itoa(MaxBody) + " bytes"}
+	case errors.Is(err, ErrTooLarge):
+		return c.known(string(identity.LimitExceeded), "The request makes a change that is larger than the log takes.")
 	case errors.Is(err, errMisdirected):
 		return &query.Error{Code: "NotLeader", Status: http.StatusMisdirectedRequest, Message: "This node does not lead."}
 	case errors.Is(err, ErrOutcomeUnknown):

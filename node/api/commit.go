@@ -19,8 +19,8 @@ import (
 
 // commit has the leader carry out a write that has a key: this node proposes the
 // command that admit authorizes in a view, or hands the request on. Where
-// permissions change between the authorization and the decision, it is authorized
-// anew. Without a batch and an error, the leader's answer was passed on.
+// permissions, or what the command was authorized against, change between the
+// authorization and the decision, it is authorized anew. Without a batch and an error, the leader's answer was passed on.
 func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
 	if !s.cfg.Node.Leads() {
 		return nil, s.handOn(w, q, sig, nil)
@@ -45,7 +45,7 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 			return batch, err
 		}
 	}
-	return nil, &unavailable{"The caller's permissions keep changing.", nil}
+	return nil, &unavailable{"The caller's permissions, or what the request is about, keep changing.", nil}
 }
 
 // tookEffect refuses a write of whose key an earlier attempt took effect, before
@@ -110,8 +110,9 @@ func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
 	return nil
 }
 
-// command puts what a request asks for into its envelope.
-func (q *request) command(v *projection.View, by identity.Authority, action string, content identity.Command) event.Command {
+// command puts what a request asks for into its envelope, with what it was
+// authorized against in the view.
+func (q *request) command(v *projection.View, by identity.Authority, action string, content identity.Command, on []identity.Reliance) event.Command {
 	cluster := v.Cluster()
 	return event.Command{
 		Cluster:     cluster.ID,
@@ -123,6 +124,7 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 			Source:  q.source,
 		},
 		Base:    v.Head,
+		Relies:  on,
 		Content: content,
 	}
 }

@@ -128,7 +128,7 @@ func nativeProblem(err error) problem {
 		return problem{sig.Status, sig.Code, sig.Message, "Sign with SigV4 for the service name writ, with an active access key of this cluster."}
 	case errors.As(err, &q):
 		return problem{q.Status, q.Code, q.Message, "Attach a policy that allows the action to the caller."}
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge), errors.Is(err, ErrTooLarge):
 		return problem{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error(), "Split the request."}
 	case errors.Is(err, errMisdirected):
 		return problem{http.StatusMisdirectedRequest, "NotLeader", err.Error(), ""}

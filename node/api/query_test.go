@@ -205,7 +205,7 @@ func TestPermissionsThatKeepChanging(t *testing.T) {
 		w.must(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "another", Document: allow("s3:*")})
 	}
 	rec := w.iam(alice, "CreateUser", "UserName", "new")
-	w.refused("it", rec, http.StatusServiceUnavailable, "ServiceUnavailable", "The caller's permissions keep changing. Try again.")
+	w.refused("it", rec, http.StatusServiceUnavailable, "ServiceUnavailable", "The caller's permissions, or what the request is about, keep changing. Try again.")
 	if rec.Header().Get("Retry-After") != "1" {
 		t.Error("no Retry-After")
 	}

@@ -44,8 +44,8 @@ const (
 	DefaultWait = 5 * time.Second
 	// signingKeys is how many derived signing keys are remembered.
 	signingKeys = 1 << 16
-	// maxAuthorizations is how often a write is authorized anew when permissions
-	// changed between its authorization and its decision.
+	// maxAuthorizations is how often a write is authorized, when permissions or what it
+	// is about change each time before its decision.
 	maxAuthorizations = 5
 )
 
@@ -71,6 +71,8 @@ var (
 	// ErrOverloaded is returned when the node takes no writes for now, say for
 	// want of disk space.
 	ErrOverloaded = errors.New("the node takes no writes now")
+	// ErrTooLarge is returned when a command is larger than the log takes.
+	ErrTooLarge = errors.New("the change is too large")
 )
 
 // Node is what the edge needs of the node around it. All functions may be
@@ -83,7 +85,7 @@ type Node struct {
 	Leads func() bool
 	// Propose commits a command and returns its batch: that of the first time,
 	// when the command's key took effect before. Errors are *identity.Refusal,
-	// ErrNotLeader, ErrOutcomeUnknown, ErrOverloaded or the context's.
+	// ErrNotLeader, ErrOutcomeUnknown, ErrOverloaded, ErrTooLarge or the context's.
 	Propose func(context.Context, event.Command) (*event.Batch, error)
 	// Forward hands a request to the leader and copies the answer. It retries
 	// while no leader is known, within a bound, and returns an error only if it

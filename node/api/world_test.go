@@ -68,7 +68,7 @@ func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 	if at, ok := l.state.Attempt(c.Cause.Key); ok {
 		return l.batches[at-1], nil
 	}
-	events, err := identity.Decide(l.state, c.Cause.Meta, c.Content)
+	events, err := identity.Decide(l.state, c.Cause.Meta, c.Content, c.Relies...)
 	if err != nil {
 		return nil, err
 	}

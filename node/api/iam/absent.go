@@ -87,10 +87,11 @@ func (c *Call) checkUser(name *string) error {
 }
 
 func (c *Call) noLoginProfile(name *string) error {
-	if err := c.checkUser(name); err != nil {
-		return err
-	}
-	if name == nil {
+	if name != nil {
+		if _, ok := c.target(identity.KindUser, name); !ok {
+			return noSuchUser(name)
+		}
+	} else {
 		name = &c.Caller.Name
 	}
 	return fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", *name)

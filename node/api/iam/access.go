@@ -40,12 +40,12 @@ func (c *Call) anything() []Access {
 // on is the access to the entity of that name. One that does not exist has no
 // path and no tags.
 func (c *Call) on(kind identity.Kind, name *string) Access {
-	e, ok := c.entity(kind, aws.ToString(name))
+	e, ok := c.target(kind, name)
 	if !ok {
 		return c.toBe(kind, nil, name)
 	}
-	a := Access{Resource: e.arn(), Account: e.account}
-	for _, t := range e.tags {
+	a := Access{Resource: e.ARN(), Account: e.Account}
+	for _, t := range e.Tags {
 		a.Context = append(a.Context,
 			policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value),
 			policy.Single(policy.NewKey(prefixIAMResourceTag+t.Key), t.Value))
@@ -65,8 +65,11 @@ func (c *Call) below(kind identity.Kind, prefix *string) []Access {
 
 // withBoundary is the access with the boundary that the user or role has now.
 func (c *Call) withBoundary(kind identity.Kind, name *string) Access {
-	e, _ := c.entity(kind, aws.ToString(name))
-	return c.on(kind, name).with(boundaryKey(c.policyARN(e.boundary))...)
+	a := c.on(kind, name)
+	if e, _ := c.target(kind, name); e.Boundary != "" {
+		a = a.with(policy.Single(keyBoundary, e.Boundary))
+	}
+	return a
 }
 
 // onSelf is the access to the user of that name, or without a name to the caller.
@@ -83,7 +86,7 @@ func (c *Call) onSelf(name *string) Access {
 // onPolicy is the access to a managed policy.
 func (c *Call) onPolicy(arn *string) Access {
 	a := Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
-	p, ok := c.state().Policy(a.Resource)
+	p, ok := c.policyTarget(arn)
 	if !ok || p.Account != c.Caller.Account {
 		return a
 	}
@@ -93,14 +96,38 @@ func (c *Call) onPolicy(arn *string) Access {
 	return a
 }
 
-func boundaryKey(arn *string) []policy.Entry {
+// boundaryKey is the condition key of a boundary that a request brings, which is to
+// be decided about the very policy that the ARN names now.
+func (c *Call) boundaryKey(arn *string) []policy.Entry {
 	if arn == nil {
 		return nil
 	}
+	c.policyTarget(arn)
 	return []policy.Entry{policy.Single(keyBoundary, *arn)}
 }
 
-func policyKey(arn *string) policy.Entry { return policy.Single(keyPolicyARN, aws.ToString(arn)) }
+// policyKey is the condition key of a policy that a request attaches or detaches,
+// as boundaryKey is that of a boundary.
+func (c *Call) policyKey(arn *string) policy.Entry {
+	c.policyTarget(arn)
+	return policy.Single(keyPolicyARN, aws.ToString(arn))
+}
+
+// target is what an authorization may see of the caller's account's user, group or
+// role of that name.
+func (c *Call) target(kind identity.Kind, name *string) (identity.Target, bool) {
+	return c.targetOf(kind, c.Caller.Account, aws.ToString(name))
+}
+
+// targetOf is target for any account.
+func (c *Call) targetOf(kind identity.Kind, account identity.AccountID, name string) (identity.Target, bool) {
+	return c.find(identity.Lookup{By: identity.ByName, Kind: kind, Account: account, Text: name})
+}
+
+// policyTarget is target for the managed policy of that ARN.
+func (c *Call) policyTarget(arn *string) (identity.Target, bool) {
+	return c.find(identity.Lookup{By: identity.ByARN, Text: aws.ToString(arn)})
+}
 
 // tagsKeys are the condition keys of tags that a request brings.
 func tagsKeys(tags []types.Tag) []policy.Entry {

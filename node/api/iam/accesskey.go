@@ -19,8 +19,9 @@ var accessKeyActions = []Action{
 		return []Access{c.onSelf(in.UserName)}
 	}, deleteAccessKey, nothing[sdk.DeleteAccessKeyInput, sdk.DeleteAccessKeyOutput]),
 	read("GetAccessKeyLastUsed", func(c *Call, in *sdk.GetAccessKeyLastUsedInput) []Access {
-		if user, _ := c.ownKey(in.AccessKeyId); user != nil {
-			return []Access{c.on(identity.KindUser, &user.Name)}
+		owner, ok := c.find(identity.Lookup{By: identity.ByKey, Text: aws.ToString(in.AccessKeyId)})
+		if ok && owner.Account == c.Caller.Account {
+			return []Access{c.on(identity.KindUser, &owner.Name)}
 		}
 		return c.anything()
 	}, getAccessKeyLastUsed),

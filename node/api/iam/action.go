@@ -50,7 +50,8 @@ type Caller struct {
 type Call struct {
 	Caller Caller
 	// View is the state that the action sees. Render sees one at or after the
-	// position of the batch that it renders.
+	// position of the batch that it renders. Access and Command do not see it: they
+	// look things up by way of a witness, so that the command can say what it relies on.
 	View *projection.View
 	// Now is the time of the call; commands carry it.
 	Now identity.Time
@@ -58,6 +59,38 @@ type Call struct {
 	Random io.Reader
 	// Seal encrypts secrets before they enter the log and opens them again.
 	Seal *seal.Key
+
+	witness *identity.Witness // of View, from the first Access or Command on
+}
+
+// Reliances are what Access and Command have looked up for this call, and what they
+// found. They go with the command, which is decided against the same or not at all.
+func (c *Call) Reliances() []identity.Reliance {
+	if c.witness == nil {
+		return nil
+	}
+	return c.witness.Reliances()
+}
+
+// blind is the call as Access and Command get it: with a witness, but without the
+// view. What they would read past the witness could change before the decision.
+func (c *Call) blind() *Call {
+	c.prepare()
+	b := *c
+	b.View = nil
+	return &b
+}
+
+func (c *Call) prepare() {
+	if c.witness == nil && c.View != nil {
+		c.witness = identity.NewWitness(c.View.State)
+	}
+}
+
+// find is what an authorization may see of a target, if there is one.
+func (c *Call) find(l identity.Lookup) (identity.Target, bool) {
+	c.prepare()
+	return c.witness.Find(l)
 }
 
 // Access is one thing that a caller must be allowed for a call to go ahead.
@@ -128,7 +161,7 @@ func Write[I, O any](service, name string, access func(*Call, *I) []Access, comm
 		Write:   true,
 		New:     func() any { return new(I) },
 		Access:  accessOf(service, name, access),
-		Command: func(c *Call, in any) (identity.Command, error) { return command(c, in.(*I)) },
+		Command: func(c *Call, in any) (identity.Command, error) { return command(c.blind(), in.(*I)) },
 		Render: func(c *Call, in any, b *event.Batch) (any, error) {
 			out, err := render(c, in.(*I), b)
 			if err != nil {
@@ -142,7 +175,7 @@ func Write[I, O any](service, name string, access func(*Call, *I) []Access, comm
 // accessOf fills in the action's own name where an access names none.
 func accessOf[I any](service, name string, access func(*Call, *I) []Access) func(*Call, any) []Access {
 	return func(c *Call, in any) []Access {
-		list := access(c, in.(*I))
+		list := access(c.blind(), in.(*I))
 		for i := range list {
 			if list[i].Action == "" {
 				list[i].Action = service + ":" + name

@@ -90,7 +90,11 @@ func (c *Call) mustUser(name *string) (*identity.User, error) {
 	if u, ok := c.state().User(c.Caller.Account, aws.ToString(name)); ok {
 		return u, nil
 	}
-	return nil, fail(codeNoSuchEntity, "The user with name %s cannot be found.", aws.ToString(name))
+	return nil, noSuchUser(name)
+}
+
+func noSuchUser(name *string) error {
+	return fail(codeNoSuchEntity, "The user with name %s cannot be found.", aws.ToString(name))
 }
 
 func (c *Call) mustGroup(name *string) (*identity.Group, error) {

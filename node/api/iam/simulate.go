@@ -33,28 +33,38 @@ var simulateActions = []Action{
 // many resources a page has fewer actions than asked for.
 const maxSimulated = 10_000
 
+// sourceOf is the kind and the name of the user, group or role of the caller's
+// account that an ARN names.
+func (c *Call) sourceOf(arn *string) (kind identity.Kind, name string, ok bool) {
+	rest, _ := strings.CutPrefix(aws.ToString(arn), "arn:aws:iam::"+string(c.Caller.Account)+":")
+	noun, path, _ := strings.Cut(rest, "/")
+	name = path[strings.LastIndexByte(path, '/')+1:]
+	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindGroup, identity.KindRole} {
+		if noun == kind.Noun() && name != "" {
+			return kind, name, true
+		}
+	}
+	return 0, "", false
+}
+
 // source finds the user, group or role that an ARN names.
 func (c *Call) source(arn *string) (entity, error) {
-	text := aws.ToString(arn)
-	rest, _ := strings.CutPrefix(text, "arn:aws:iam::"+string(c.Caller.Account)+":")
-	noun, path, _ := strings.Cut(rest, "/")
-	name := path[strings.LastIndexByte(path, '/')+1:]
-	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindGroup, identity.KindRole} {
-		if noun != kind.Noun() || name == "" {
-			continue
-		}
-		if e, ok := c.entity(kind, name); ok && e.arn() == text {
-			return e, nil
-		}
-		return entity{}, fail(codeNoSuchEntity, "The %s with name %s cannot be found.", noun, name)
+	kind, name, ok := c.sourceOf(arn)
+	if !ok {
+		return entity{}, fail(codeInvalidInput, "Invalid Entity Arn: %s does not clearly define entity type and name.", aws.ToString(arn))
 	}
-	return entity{}, fail(codeInvalidInput, "Invalid Entity Arn: %s does not clearly define entity type and name.", text)
+	if e, ok := c.entity(kind, name); ok && e.arn() == aws.ToString(arn) {
+		return e, nil
+	}
+	return entity{}, fail(codeNoSuchEntity, "The %s with name %s cannot be found.", kind.Noun(), name)
 }
 
 // onSource is the access to a user, group or role whose policies are simulated.
 func (c *Call) onSource(arn *string) Access {
-	if e, err := c.source(arn); err == nil {
-		return c.on(e.kind, &e.name)
+	if kind, name, ok := c.sourceOf(arn); ok {
+		if a := c.on(kind, &name); a.Resource == aws.ToString(arn) {
+			return a
+		}
 	}
 	return Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
 }

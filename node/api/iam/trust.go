@@ -42,8 +42,8 @@ func (c *Call) newTrust(text *string) (string, error) {
 // another cluster.
 func (c *Call) principalID(principal string) (string, bool) {
 	if strings.HasPrefix(principal, identity.UserIDPrefix) || strings.HasPrefix(principal, identity.RoleIDPrefix) {
-		_, ok := c.principalARN(principal)
-		return principal, ok
+		t, ok := c.find(identity.Lookup{By: identity.ByID, Text: principal})
+		return principal, ok && (t.Kind == identity.KindUser || t.Kind == identity.KindRole)
 	}
 	rest, ok := strings.CutPrefix(principal, "arn:aws:iam::")
 	if !ok {
@@ -52,17 +52,12 @@ func (c *Call) principalID(principal string) (string, bool) {
 	account, path, _ := strings.Cut(rest, ":")
 	noun, _, _ := strings.Cut(path, "/")
 	name := path[strings.LastIndexByte(path, '/')+1:]
-	switch noun {
-	case identity.KindUser.Noun():
-		u, ok := c.state().User(identity.AccountID(account), name)
-		if ok && u.ARN() == principal {
-			return string(u.ID), true
+	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindRole} {
+		if noun != kind.Noun() {
+			continue
 		}
-		return principal, false
-	case identity.KindRole.Noun():
-		r, ok := c.state().Role(identity.AccountID(account), name)
-		if ok && r.ARN() == principal {
-			return string(r.ID), true
+		if t, ok := c.targetOf(kind, identity.AccountID(account), name); ok && t.ARN() == principal {
+			return string(t.ID), true
 		}
 		return principal, false
 	}

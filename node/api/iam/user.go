@@ -13,7 +13,7 @@ import (
 
 var userActions = []Action{
 	write("CreateUser", func(c *Call, in *sdk.CreateUserInput) []Access {
-		a := c.toBe(identity.KindUser, in.Path, in.UserName).with(boundaryKey(in.PermissionsBoundary)...)
+		a := c.toBe(identity.KindUser, in.Path, in.UserName).with(c.boundaryKey(in.PermissionsBoundary)...)
 		return creation(a, in.Tags, "iam:TagUser")
 	}, createUser, userCreated),
 	write("DeleteUser", func(c *Call, in *sdk.DeleteUserInput) []Access {
@@ -103,15 +103,15 @@ func deleteUser(c *Call, in *sdk.DeleteUserInput) (identity.Command, error) {
 // as it is to be ("UpdateUser" and "UpdateGroup" in the IAM API Reference).
 func (c *Call) renaming(kind identity.Kind, name, newPath, newName *string) []Access {
 	access := []Access{c.on(kind, name)}
-	e, ok := c.entity(kind, aws.ToString(name))
+	e, ok := c.target(kind, name)
 	if !ok {
 		return access
 	}
 	if newPath == nil {
-		newPath = &e.path
+		newPath = &e.Path
 	}
 	if newName == nil {
-		newName = &e.name
+		newName = &e.Name
 	}
 	to := c.toBe(kind, newPath, newName)
 	if to.Resource == access[0].Resource {

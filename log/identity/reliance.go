@@ -1,0 +1,182 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"fmt"
+)
+
+// Reliance is one thing that an authorization took from a state: what it looked
+// up, and what it found there. A command is decided only in a state where all that
+// it was authorized against is found again.
+type Reliance struct {
+	Lookup Lookup
+	// Found is the fingerprint of the target; zero where there was none.
+	Found Fingerprint
+}
+
+// MaxReliances is how many targets one command may be authorized against. A trust
+// policy at its quota names fewer.
+const MaxReliances = 256
+
+// Lookup names a target.
+type Lookup struct {
+	By      By
+	Kind    Kind      // where By is ByName
+	Account AccountID // where By is ByName
+	Text    string    // a name, an ARN, a unique identifier or the id of an access key, as By says
+}
+
+// By is how a target is looked up, and stands for what its fingerprint covers, too.
+// Numbers are stored: append, never reorder or reuse. Whoever lets authorizations
+// see more of a target, or makes fingerprints another way, gives new numbers:
+// entries of the log are decided again when a node starts.
+type By uint8
+
+// The ways to look a target up.
+const (
+	ByName By = 1 // the user, group or role of an account
+	ByARN  By = 2 // the managed policy
+	ByID   By = 3 // the user, group, role or policy
+	ByKey  By = 4 // the user whose access key it is
+)
+
+// Known says whether this build knows the way.
+func (b By) Known() bool { return ByName <= b && b <= ByKey }
+
+// Target is all that an authorization may see of a user, group, role or policy.
+// It has no more: the rest, such as inline policies, may change between an
+// authorization and the decision.
+type Target struct {
+	Kind     Kind
+	ID       ID
+	Account  AccountID
+	Name     string
+	Path     string
+	Boundary string // ARN of the policy that bounds a user or role; empty for none
+	Tags     []Tag
+}
+
+// ARN is that of the user, group, role or policy.
+func (t *Target) ARN() string { return ARN(t.Kind, t.Account, t.Path, t.Name) }
+
+// Fingerprint is the SHA-256 of a target. It is one that nobody can make two
+// targets for: tags are chosen by those whom it is to contain.
+type Fingerprint [sha256.Size]byte
+
+func (t *Target) fingerprint() Fingerprint {
+	b := make([]byte, 0, 256)
+	b = appendInt(b, t.Kind)
+	b = appendString(b, t.ID)
+	b = appendString(b, t.Account)
+	b = appendString(b, t.Name)
+	b = appendString(b, t.Path)
+	b = appendString(b, t.Boundary)
+	return sha256.Sum256(appendTags(b, t.Tags))
+}
+
+// target finds what a lookup names.
+func (s *State) target(l Lookup) (Target, bool) {
+	var h held
+	var ok bool
+	switch l.By {
+	case ByName:
+		var to handle
+		if to, ok = s.names.find(scopeOf(l.Account, l.Kind), l.Text); ok {
+			h, ok = s.held(l.Kind, to)
+		}
+	case ByARN:
+		var p *Policy
+		if p, ok = s.Policy(l.Text); ok {
+			h = p.held()
+		}
+	case ByID:
+		var kind Kind
+		if kind, ok = s.KindOf(ID(l.Text)); ok {
+			h, ok = s.held(kind, handleOf(ID(l.Text)))
+		}
+	case ByKey:
+		var u *User
+		key, _ := s.AccessKey(l.Text)
+		if u, ok = s.users.get(key.Owner); ok {
+			h = u.held()
+		}
+	}
+	if !ok {
+		return Target{}, false
+	}
+	t := Target{Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path}
+	if h.tags != nil {
+		t.Tags = *h.tags
+	}
+	if h.boundary != nil {
+		if p, ok := s.policies.get(*h.boundary); ok {
+			t.Boundary = p.ARN()
+		}
+	}
+	return t, true
+}
+
+// uphold refuses what was authorized against targets of which one is another now:
+// made, deleted, made again under its name, moved, tagged or bounded since.
+func (s *State) uphold(on []Reliance) *Refusal {
+	for i := range on {
+		var found Fingerprint
+		t, ok := s.target(on[i].Lookup)
+		if ok {
+			found = t.fingerprint()
+		}
+		if found != on[i].Found || !on[i].Lookup.By.Known() {
+			return refuse(StaleAuthorization, "What %s names is not what the command was authorized against.", on[i].Lookup)
+		}
+	}
+	return nil
+}
+
+// String names the lookup for a refusal.
+func (l Lookup) String() string {
+	if l.By == ByName {
+		return fmt.Sprintf("the %s name %s", l.Kind.Noun(), l.Text)
+	}
+	return l.Text
+}
+
+// Witness looks targets up in a state and notes what it told of them, so that
+// whoever authorizes by it cannot forget what the authorization relies on. One
+// goroutine may use it.
+type Witness struct {
+	state *State
+	told  []told
+}
+
+type told struct {
+	lookup Lookup
+	target Target
+	found  bool
+}
+
+// NewWitness returns a witness of a state that does not change.
+func NewWitness(s *State) *Witness { return &Witness{state: s} }
+
+// Find tells what an authorization may know of a target, if there is one.
+func (w *Witness) Find(l Lookup) (Target, bool) {
+	for i := range w.told {
+		if w.told[i].lookup == l {
+			return w.told[i].target, w.told[i].found
+		}
+	}
+	t, ok := w.state.target(l)
+	w.told = append(w.told, told{l, t, ok})
+	return t, ok
+}
+
+// Reliances are what the witness was asked, with what it told.
+func (w *Witness) Reliances() (on []Reliance) {
+	for i := range w.told {
+		r := Reliance{Lookup: w.told[i].lookup}
+		if w.told[i].found {
+			r.Found = w.told[i].target.fingerprint()
+		}
+		on = append(on, r)
+	}
+	return on
+}
