@@ -96,9 +96,8 @@ type Config struct {
 	PeerListen, BrokerListen, RoutesListen string
 	// Files of the node's certificates and secrets.
 	Files Files
-	// FailClosed makes a reader whose lease has run out refuse to answer, rather
-	// than answer flagged.
-	FailClosed bool
+	// WithoutLease is what the node admits while nothing proves that it is current.
+	WithoutLease WithoutLease
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
 	// Snapshots say when a writer's log is shortened.

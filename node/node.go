@@ -170,7 +170,7 @@ func (n *Node) serveAPI() error {
 	edge.Forward = n.finder.forward
 	handler := api.New(api.Config{
 		Node: edge, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
-		Metrics: api.NewMetrics(n.registry), FailClosed: n.cfg.FailClosed,
+		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease,
 	})
 	n.part.setAPI(handler)
 	l, err := n.cfg.Machine.Listen(n.cfg.API)

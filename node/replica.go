@@ -185,8 +185,9 @@ func (r *replica) checks() []api.Check {
 	snapshot, now := r.renewing.snapshot.Load(), r.renewing.clocks()
 	lease := api.Check{Name: "lease", Detail: fmt.Sprintf("%v left", snapshot.Remaining(now).Round(time.Millisecond))}
 	if !snapshot.Valid(now) {
-		err := errors.New("no lease is in force: the leader does not answer, or the replica is behind")
-		if lease.Detail = err.Error() + "; answers are flagged"; r.node.cfg.FailClosed || !r.renewing.held.Load() {
+		admits := r.node.cfg.WithoutLease
+		err := fmt.Errorf("no lease is in force: the leader does not answer, or the replica is behind; %s", admits.Describe())
+		if lease.Detail = err.Error(); admits == AdmitNothing || !r.renewing.held.Load() {
 			lease.Err = err
 		}
 	}

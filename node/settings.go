@@ -15,10 +15,21 @@ import (
 
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
 )
 
 // DefaultAccount is the first account of a cluster that does not name one.
 const DefaultAccount = "123456789012"
+
+// WithoutLease is what a node admits while nothing proves that it is current.
+type WithoutLease = api.WithoutLease
+
+// What a node may admit without a lease.
+const (
+	AdmitNothing   = api.AdmitNothing
+	AdmitQuestions = api.AdmitQuestions
+	AdmitReads     = api.AdmitReads
+)
 
 // AccountID is an account's number.
 type AccountID = identity.AccountID

@@ -125,6 +125,10 @@ func status(ctx context.Context, out io.Writer, t *target, o *output) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	s, err := c.Cluster(ctx)
+	var p *client.Problem
+	if errors.As(err, &p) && p.Temporary() || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &exit{exitUnhealthy, fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type devFlags struct {
 	writers, replicas int
 	dir, api, account string
 	nats              string
+	withoutLease      node.WithoutLease
 }
 
 func newDev() *cobra.Command {
@@ -66,6 +67,7 @@ root access key of a new cluster.`,
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", node.DefaultAccount, "number of the first account, twelve digits")
+	withoutLeaseFlag(f, &d.withoutLease)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 	return cmd
 }
@@ -73,6 +75,7 @@ root access key of a new cluster.`,
 // devNode is one process of the cluster.
 type devNode struct {
 	name, api, data, log string
+	withoutLease         node.WithoutLease
 }
 
 func (n *devNode) url() string { return "http://" + n.api }
@@ -102,6 +105,9 @@ func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 	}
 	if err := writeEnv(dir, nodes, len(c.Writers), root); err != nil {
 		return err
+	}
+	for _, n := range nodes {
+		n.withoutLease = d.withoutLease
 	}
 	return superviseDev(ctx, out, dir, nodes, len(c.Writers))
 }
@@ -270,7 +276,8 @@ func (n *devNode) once(ctx context.Context, self, dir string, started func(pid i
 		return fmt.Errorf("open the log of %s: %w", n.name, err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, self, "serve", "--cluster", filepath.Join(dir, "cluster.yaml"), "--name", n.name, "--data", n.data, "--api", n.api, "--advertise", n.url())
+	cmd := exec.CommandContext(ctx, self, "serve", "--cluster", filepath.Join(dir, "cluster.yaml"), "--name", n.name, "--data", n.data, "--api", n.api, "--advertise", n.url(),
+		"--without-lease", n.withoutLease.String())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout

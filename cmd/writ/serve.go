@@ -95,6 +95,11 @@ of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.`,
 	return cmd
 }
 
+// withoutLeaseFlag declares what a node is told about admission without a lease.
+func withoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
+	f.TextVar(w, "without-lease", node.AdmitQuestions, "what a node still admits when nothing proves that it is current: nothing, questions (for decisions; answers are flagged) or reads. A key that was deleted since is good there")
+}
+
 // serving is what the flags of `writ serve` say.
 type serving struct {
 	cluster string
@@ -118,7 +123,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
 	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")
-	f.BoolVar(&s.cfg.FailClosed, "fail-closed", false, "refuse to answer, rather than answer flagged, when the lease has run out")
+	withoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }

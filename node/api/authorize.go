@@ -34,7 +34,7 @@ type inquiry struct {
 
 // authorize answers POST /v1/authorize: may this principal do this?
 func (s *Server) authorize(c *nativeCall) error {
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forQuestion); err != nil {
 		return err
 	}
 	var q question
@@ -51,7 +51,7 @@ func (s *Server) authorize(c *nativeCall) error {
 // authorizeBatch answers POST /v1/authorize/batch: many questions, one position.
 func (s *Server) authorizeBatch(c *nativeCall) error {
 	const hint = `Send {"questions": [...]}, each as for /v1/authorize.`
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forQuestion); err != nil {
 		return err
 	}
 	var questions []question

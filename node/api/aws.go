@@ -62,7 +62,7 @@ func (c *call) serve(w *recorder) error {
 	if c.action != nil && c.action.Write {
 		return c.write(w)
 	}
-	seen, err := s.view(&c.request, c.sig)
+	seen, err := s.view(&c.request, c.sig, forRead)
 	if err != nil {
 		return err
 	}

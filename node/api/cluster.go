@@ -23,6 +23,8 @@ type Status struct {
 	Digest      string         `json:"digest"` // of the state at Position, hexadecimal
 	Floor       event.Position `json:"floor"`
 	Members     []Member       `json:"members"`
+	// WithoutLease is what the node that says so admits without a lease.
+	WithoutLease WithoutLease `json:"without_lease"`
 }
 
 // Member is a node as the leader knows it.
@@ -46,7 +48,8 @@ type Member struct {
 // cluster what it knows itself.
 const leaderPatience = 3 * time.Second
 
-// cluster answers GET /v1/cluster. Without a leader the node tells what it knows.
+// cluster answers GET /v1/cluster. Without a leader the node tells what it knows, if
+// it admits the caller then.
 func (s *Server) cluster(c *nativeCall) error {
 	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
 		ctx, cancel := context.WithTimeout(c.Context(), leaderPatience)
@@ -56,15 +59,19 @@ func (s *Server) cluster(c *nativeCall) error {
 		if s.toLeader(c, 0) == nil {
 			return nil
 		}
-		c.Request = whole
+		if c.Request = whole; s.cfg.Node.Votes && !s.cfg.WithoutLease.admits(forRead) {
+			return &unavailable{"No node that leads was reached, without which a writer cannot prove that it is current.", nil}
+		}
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.may(c, actionGetCluster, "*"); err != nil {
 		return err
 	}
-	body, err := json.Marshal(s.cfg.Node.Status(c.Context()))
+	status := s.cfg.Node.Status(c.Context())
+	status.WithoutLease = s.cfg.WithoutLease
+	body, err := json.Marshal(status)
 	if err != nil {
 		return fmt.Errorf("encode the cluster's status: %w", err)
 	}

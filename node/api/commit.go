@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
@@ -28,6 +29,18 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 	for range maxAuthorizations {
 		v := s.cfg.Projection.View()
 		cmd, err := admit(v)
+		var said *iam.Error
+		if errors.As(err, &said) {
+			// That the caller is told, too, is an answer from the view: of a leader that
+			// was deposed, it may be from before the caller's key was deleted.
+			current, unread := s.stillCurrent(q.Context(), v)
+			if unread != nil {
+				return nil, unread
+			}
+			if !current {
+				continue
+			}
+		}
 		if err != nil {
 			return nil, q.settled(v, err)
 		}
@@ -108,6 +121,24 @@ func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
 		return &unavailable{"The node is behind.", err}
 	}
 	return nil
+}
+
+// stillCurrent reads the head of the log and says whether a view has it. If not, it
+// waits until the projection does.
+func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, error) {
+	head, err := s.cfg.Node.StrictHead(ctx)
+	if err != nil {
+		return false, &unavailable{"The head of the log could not be read.", err}
+	}
+	if head.Position <= v.Head.Position {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if _, err := s.cfg.Projection.Wait(ctx, head.Position); err != nil {
+		return false, &unavailable{"The node is behind.", err}
+	}
+	return false, nil
 }
 
 // command puts what a request asks for into its envelope, with what it was

@@ -61,7 +61,7 @@ func (s *Server) effect(c *nativeCall) error {
 	if !s.cfg.Node.Leads() {
 		return s.toLeader(c, ask.timeout)
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.may(c, actionGetPropagation, "*"); err != nil {

@@ -44,8 +44,9 @@ func TestReadYourForwardedWrites(t *testing.T) {
 		w := newWorld(t)
 		alice := w.user("alice", allow("iam:*"))
 		var seen api.Forwarded
-		n, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+		n, l := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
 		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
 
 		rec := w.accepted("create", n.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"))
 		if rec.Header().Get("X-Writ-Token") == "" || seen.Attempt != "i-1" || seen.Source != "192.0.2.1" || seen.Secure || seen.RequestID != rec.Header().Get("X-Amzn-Requestid") {
@@ -106,7 +107,7 @@ func TestReadBeforeForwardReturns(t *testing.T) {
 		w := newWorld(t)
 		alice := w.user("alice", allow("iam:*"))
 		answered, done := make(chan struct{}), make(chan struct{})
-		n, _ := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *api.Config) {
 			var seen api.Forwarded
 			forward := to(&w.node, &seen)
 			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
@@ -117,6 +118,7 @@ func TestReadBeforeForwardReturns(t *testing.T) {
 			}
 		})
 		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
 		var wg sync.WaitGroup
 		wg.Go(func() { w.accepted("create", n.iam(alice, "CreateUser", "UserName", "new")) })
 		<-answered
@@ -237,6 +239,7 @@ func everywhere(context.Context, event.Position, propagation.Scope, time.Duratio
 func TestManyCallersWrites(t *testing.T) {
 	w := newWorld(t)
 	n := w.addNode(false, func(c *api.Config) {
+		c.WithoutLease = api.AdmitReads
 		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ api.Forwarded) error {
 			rw.Header().Set("X-Writ-Position", "1")
 			rw.WriteHeader(http.StatusOK)

@@ -40,9 +40,10 @@ func (s *seen) position() string { return strconv.FormatUint(uint64(s.view.Head.
 // view returns the view that a request is to be answered from: as fresh as the
 // caller asked for, and never from before the caller's own latest write through
 // this node. Safe without any header: a writer reads strictly, a replica under
-// its lease.
-func (s *Server) view(q *request, sig *sigv4.Signature) (seen, error) {
-	ask, token, err := s.ask(q.Header)
+// its lease. The caller, too, is admitted in this view: whatever it asked for, it
+// gets none that is not known to be current, unless the node admits u without that.
+func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
+	ask, token, err := s.ask(q.Header, u)
 	if err != nil {
 		return seen{}, err
 	}
@@ -57,8 +58,13 @@ func (s *Server) view(q *request, sig *sigv4.Signature) (seen, error) {
 	fresh := s.cfg.Node.Fresh()
 	v := s.cfg.Projection.View()
 	c, err := fresh.Cover(v.Head.Position, ask)
+	if err == nil && !c.Current() && !s.cfg.WithoutLease.admits(u) {
+		err = propagation.ErrNotLeased
+	}
 	if err != nil {
-		return seen{}, problem{http.StatusServiceUnavailable, notFresh(err), fmt.Sprintf("At position %d: %v.", v.Head.Position, err), "Try again, or ask another node."}
+		p := s.notCurrent(err)
+		p.Detail = fmt.Sprintf("At position %d: %s", v.Head.Position, p.Detail)
+		return seen{}, p
 	}
 	return seen{
 		view: v, mode: string(c.Freshness), knownHead: c.Head, remaining: c.Remaining,
@@ -75,11 +81,14 @@ func notFresh(err error) string {
 	case errors.Is(err, propagation.ErrTooStale):
 		return "TooStale"
 	}
-	return "NotLeased"
+	return codeNotLeased
 }
 
-// ask reads what a request says about freshness.
-func (s *Server) ask(h http.Header) (ask propagation.Ask, token *event.Token, err error) {
+// codeNotLeased is the code of answers that only a node with a lease would give.
+const codeNotLeased = "NotLeased"
+
+// ask reads what a request for some use says about freshness.
+func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.Token, err error) {
 	switch mode := h.Get(HeaderConsistency); mode {
 	case "":
 		ask.Mode = s.defaultMode()
@@ -108,8 +117,8 @@ func (s *Server) ask(h http.Header) (ask propagation.Ask, token *event.Token, er
 		}
 	}
 	// A writer has no lease and knows no bound: it reads strictly instead, and no
-	// answer is fresher than that.
-	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0) {
+	// answer is fresher than that. So it proves that it is current, where it must be.
+	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u)) {
 		ask.Mode = propagation.ModeStrict
 	}
 	if ask.Mode == propagation.ModeStrict {
@@ -119,11 +128,8 @@ func (s *Server) ask(h http.Header) (ask propagation.Ask, token *event.Token, er
 }
 
 func (s *Server) defaultMode() propagation.Mode {
-	switch {
-	case s.cfg.Node.Votes:
+	if s.cfg.Node.Votes {
 		return propagation.ModeStrict
-	case s.cfg.FailClosed:
-		return propagation.ModeLeased
 	}
 	return propagation.ModeAny
 }

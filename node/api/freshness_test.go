@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -80,21 +79,19 @@ func TestLeasedAnswers(t *testing.T) {
 			t.Errorf("unleased with a bound: %v", m)
 		}
 		w.problem("leased without a lease", n.question(w.root, "X-Writ-Consistency", "leased"), 503, "NotLeased")
-		rec := n.whoami(w.root)
-		if rec.Code != http.StatusOK || rec.Header().Get("X-Writ-Freshness") != "unleased" {
-			t.Errorf("the Query protocol: %d, %v", rec.Code, rec.Header())
-		}
+		w.refused("a read", n.whoami(w.root), 503, "NotLeased", "At position 4: the replica holds no lease, so its answer could be old; "+
+			"without one this node admits only questions for decisions, and flags the answers.")
 
 		l.lease.Quarantine("FORK")
 		w.problem("quarantined", n.question(w.root, "X-Writ-Consistency", "any"), 503, "Quarantined")
 	})
 }
 
-func TestFailClosed(t *testing.T) {
+func TestAdmitNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", allow("s3:Get"))
-		n, l := w.replica(func(c *api.Config) { c.FailClosed = true })
+		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitNothing })
 		w.log.show(n.projection)
 		w.problem("no lease", n.question(w.root), 503, "NotLeased")
 		rec := n.whoami(w.root)
@@ -106,10 +103,20 @@ func TestFailClosed(t *testing.T) {
 		w.accepted("leased", n.question(w.root))
 		time.Sleep(11 * time.Second)
 		w.problem("run out", n.question(w.root), 503, "NotLeased")
-		// a caller may choose otherwise: a flagged answer, whose allow is none
-		if m := w.json(w.accepted("asked for any", n.question(w.root, "X-Writ-Consistency", "any"))); m["decision"] != "indeterminate" || m["freshness"] != "unleased" {
-			t.Errorf("asked for any: %v", m)
+		w.problem("asked for any", n.question(w.root, "X-Writ-Consistency", "any"), 503, "NotLeased") // that is not the caller's choice
+	})
+}
+
+func TestAdmitReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n, _ := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
+		w.log.show(n.projection)
+		rec := w.accepted("a read", n.whoami(w.root))
+		if rec.Header().Get("X-Writ-Freshness") != "unleased" {
+			t.Errorf("headers %v", rec.Header())
 		}
+		w.refused("asked for a lease", n.iam(w.root, "ListUsers", "@X-Writ-Consistency", "leased"), 503, "NotLeased", "")
 	})
 }
 

@@ -25,7 +25,7 @@ func (s *Server) head(c *nativeCall) error {
 	if !s.cfg.Node.Leads() {
 		return s.toLeader(c, 0)
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.may(c, actionGetHead, "*"); err != nil {
@@ -70,7 +70,7 @@ func (s *Server) chain(c *nativeCall) error {
 			return badRequest(hint, "limit is %q.", text)
 		}
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {

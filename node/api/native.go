@@ -76,8 +76,8 @@ func (c *nativeCall) parse() (err error) {
 }
 
 // verify finds out who calls, in the view that the answer is to come from.
-func (s *Server) verify(c *nativeCall) (err error) {
-	if c.seen, err = s.view(&c.request, c.sig); err != nil {
+func (s *Server) verify(c *nativeCall, u use) (err error) {
+	if c.seen, err = s.view(&c.request, c.sig, u); err != nil {
 		return err
 	}
 	_, c.principal, err = s.authenticate(&c.request, c.sig, c.seen.view)

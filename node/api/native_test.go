@@ -377,9 +377,9 @@ func TestCluster(t *testing.T) {
 	if m := w.json(w.native(w.root, "GET", "/v1/cluster", "")); m["leader"] != "node-1" || m["cluster"] != clusterID {
 		t.Errorf("the cluster is %v", m)
 	}
-	// without a leader, a node tells what it knows
+	// without a leader, a node tells what it knows, if it may
 	for _, target := range []string{"/v1/cluster", "/v1/cluster?local"} {
-		n := w.addNode(false, func(c *api.Config) {
+		n, l := w.replica(func(c *api.Config) {
 			c.Node.Status = func(context.Context) api.Status { return api.Status{Node: "replica-1"} }
 			c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error {
 				if target == "/v1/cluster?local" {
@@ -389,7 +389,9 @@ func TestCluster(t *testing.T) {
 			}
 		})
 		w.log.show(n.projection)
-		if m := w.json(n.native(w.root, "GET", target, "", "X-Writ-Consistency", "any")); m["node"] != "replica-1" {
+		w.problem(target, n.native(w.root, "GET", target, "", "X-Writ-Consistency", "any"), 503, "NotLeased")
+		l.grant(w, n.projection, n.projection.Head())
+		if m := w.json(n.native(w.root, "GET", target, "")); m["node"] != "replica-1" || m["without_lease"] != "questions" {
 			t.Errorf("%s: %v", target, m)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	if !s.cfg.Node.Leads() {
 		return s.toLeader(c, wait)
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.may(c, actionGetPropagation, "*"); err != nil {

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -143,9 +144,8 @@ type Config struct {
 	Now        func() time.Time
 	Logger     *slog.Logger
 	Metrics    *Metrics
-	// FailClosed makes a reader whose lease has run out refuse to answer, rather
-	// than answer flagged as unleased.
-	FailClosed bool
+	// WithoutLease is what the node admits while nothing proves that it is current.
+	WithoutLease WithoutLease
 }
 
 // Server is the edge of one node.
@@ -163,7 +163,7 @@ type Server struct {
 	ending   chan struct{}
 	endOnce  sync.Once
 	shared   sharedHead
-	mux      *http.ServeMux
+	mux      router
 }
 
 // New returns the edge for a node.
@@ -182,7 +182,6 @@ func New(cfg Config) *Server {
 		watchers:  make(chan struct{}, maxWatchers),
 		ending:    make(chan struct{}),
 		shared:    sharedHead{turn: make(chan struct{}, 1)},
-		mux:       http.NewServeMux(),
 	}
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
@@ -222,6 +221,27 @@ func (s *Server) routes() {
 		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is no " + r.Method + " " + r.URL.Path + ".", "The API is described at /openapi.json."})
 	})
 }
+
+// router is a mux that knows its routes.
+type router struct {
+	http.ServeMux
+	patterns []string // in order
+}
+
+// Handle adds a route.
+func (r *router) Handle(pattern string, h http.Handler) {
+	r.patterns = append(r.patterns, pattern)
+	r.ServeMux.Handle(pattern, h)
+}
+
+// HandleFunc adds a route.
+func (r *router) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	r.Handle(pattern, http.HandlerFunc(h))
+}
+
+// Patterns are those of all routes, as of http.ServeMux: what must hold for each of
+// them is looked at for each.
+func (s *Server) Patterns() []string { return slices.Clone(s.mux.patterns) }
 
 // ServeHTTP answers a client. What only a peer may say about a request is
 // dropped from it.

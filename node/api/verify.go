@@ -73,7 +73,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if !s.cfg.Node.Leads() {
 		return s.toLeader(c, timeout)
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionVerify)); err != nil {

@@ -130,14 +130,15 @@ func (s *Server) events(c *nativeCall) error {
 			return badRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
 		}
 	}
-	ask, _, err := s.ask(c.Header)
+	ask, _, err := s.ask(c.Header, forRead)
 	if err != nil {
 		return err
 	}
-	if w.mode = ask.Mode; w.mode != propagation.ModeLeased {
-		w.mode = propagation.ModeAny
+	w.mode = propagation.ModeAny
+	if ask.Mode == propagation.ModeLeased || !s.cfg.Node.Votes && !s.cfg.WithoutLease.admits(forRead) {
+		w.mode = propagation.ModeLeased
 	}
-	if err := s.verify(c); err != nil {
+	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
 	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionWatch)); err != nil {

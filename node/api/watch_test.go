@@ -183,7 +183,7 @@ func TestWatchAtAReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		app := w.user("app", allow("writ:Watch"))
-		n, l := w.replica()
+		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, event.Head{Position: 6})
 		s := n.watch(t, app, "?heartbeat=4s")
@@ -199,7 +199,7 @@ func TestWatchAtAReplica(t *testing.T) {
 		s.expect("heartbeat", "", "freshness", "leased")
 		s.expect("heartbeat", "", "freshness", "unleased", "head", 6.) // after 12 s
 
-		closed, cl := w.replica(func(c *api.Config) { c.FailClosed = true })
+		closed, cl := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitNothing })
 		w.log.show(closed.projection)
 		cl.grant(w, closed.projection, closed.projection.Head())
 		s = closed.watch(t, app, "?heartbeat=6s")
@@ -207,8 +207,7 @@ func TestWatchAtAReplica(t *testing.T) {
 		s.expect("heartbeat", "", "freshness", "leased")
 		s.expect("end", "", "code", "NotLeased")
 		<-s.done
-		s = closed.watch(t, app, "", "X-Writ-Consistency", "any")
-		s.expect("heartbeat", "", "freshness", "unleased")
+		w.problem("asked for any", closed.native(app, "GET", "/v1/events", "", "X-Writ-Consistency", "any"), 503, "NotLeased")
 	})
 }
 
@@ -219,7 +218,7 @@ func TestWatchAtAFollowingWriter(t *testing.T) {
 		var asked atomic.Int32
 		var fails atomic.Bool
 		n := w.addNode(false, func(c *api.Config) {
-			c.Node.Votes = true
+			c.Node.Votes, c.WithoutLease = true, api.AdmitReads
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
 				if asked.Add(1); fails.Load() {
 					<-ctx.Done()
@@ -254,7 +253,7 @@ func TestWatchAtAFollowingWriter(t *testing.T) {
 func TestWatchGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *api.Config) {
 			c.Node.Changes = func(from event.Position, count int) ([]api.Change, error) {
 				if from < 4 {
 					return nil, &api.GapError{From: from, To: 3}
@@ -265,6 +264,7 @@ func TestWatchGap(t *testing.T) {
 		app := w.user("app", allow("writ:Watch"))
 		w.enter("replica-1")
 		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
 		s := n.watch(t, app, "?after=1")
 		s.expect("heartbeat", "")
 		s.expect("gap", "3", "from", 2., "to", 3., "hint", "Read the state anew, or watch at a writer: writers keep every position.")
@@ -281,10 +281,11 @@ func TestWatchGap(t *testing.T) {
 		s.expect("end", "", "code", "WrongIncarnation")
 		<-s.done
 
-		broken, _ := w.replica(func(c *api.Config) {
+		broken, l := w.replica(func(c *api.Config) {
 			c.Node.Changes = func(event.Position, int) ([]api.Change, error) { return nil, errors.New("a secret of the disk") }
 		})
 		w.log.show(broken.projection)
+		l.grant(w, broken.projection, broken.projection.Head())
 		s = broken.watch(t, app, "?after=1")
 		s.expect("heartbeat", "")
 		if e := s.expect("end", "", "code", "InternalFailure"); strings.Contains(fmt.Sprint(e.data), "secret") {

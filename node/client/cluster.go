@@ -34,6 +34,9 @@ type Cluster struct {
 	Digest      string         `json:"digest"`
 	Floor       event.Position `json:"floor"`
 	Members     []Member       `json:"members"`
+	// WithoutLease is what the node that says so admits while it holds no lease and
+	// has not read the head of the log: "nothing", "questions" or "reads".
+	WithoutLease string `json:"without_lease"`
 }
 
 // Cluster asks who leads, who lags, and where. What it is told, the client itself

@@ -147,6 +147,10 @@ type Coverage struct {
 	DenyOnly bool
 }
 
+// Current says that the answer lacks nothing that was "everywhere" when the query
+// arrived. A position that was asked for proves nothing of what came after it.
+func (c *Coverage) Current() bool { return c.Freshness == Leased || c.Freshness == Strict }
+
 // Errors of Cover, all for a status of 503: another reader, or this one a little
 // later, may answer.
 var (

@@ -71,17 +71,17 @@ func memory(t testing.TB) string {
 
 // plan is what a history is made of, all of it from the seed.
 type plan struct {
-	seed       uint64
-	writers    int
-	replicas   int
-	failClosed bool
-	clients    int
-	snapshots  node.Snapshots
-	drift      int           // thousandths; the promise holds up to ten
-	calm       time.Duration // before the first fault
-	storm      time.Duration // faults strike
-	weather    weather
-	between    func(http.RoundTripper) http.RoundTripper // clients and nodes; nil for nothing
+	seed         uint64
+	writers      int
+	replicas     int
+	withoutLease node.WithoutLease
+	clients      int
+	snapshots    node.Snapshots
+	drift        int           // thousandths; the promise holds up to ten
+	calm         time.Duration // before the first fault
+	storm        time.Duration // faults strike
+	weather      weather
+	between      func(http.RoundTripper) http.RoundTripper // clients and nodes; nil for nothing
 }
 
 // world is one history as it is played.
@@ -199,7 +199,7 @@ func (m *machine) start() {
 	m.clocks.change(func(now time.Time, each [3]*clock) { each[0].set(now, 0, each[0].drift) })
 	cfg := node.Config{
 		Cluster: w.layout.cluster, Name: m.name, Data: m.data, API: apiAddr(m.name), Files: node.DefaultFiles(w.layout.dir, m.name),
-		FailClosed: w.plan.failClosed, Drain: drain, Snapshots: w.plan.snapshots,
+		WithoutLease: w.plan.withoutLease, Drain: drain, Snapshots: w.plan.snapshots,
 		Machine: node.Machine{Listen: m.host.Listen, Dial: m.host.Dial, Now: m.clocks.now, Clocks: m.clocks.read},
 	}
 	n, err := node.Start(context.Background(), cfg, slog.New(slog.NewTextHandler(w.logs, nil)).With("life", m.life.Load()))
