@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/projection/authz"
 )
 
 func newCan() *cobra.Command {
@@ -27,9 +28,15 @@ and prints it with the position at which it holds and how fresh it is.
 
 With --wait it asks the leader instead, until the decision is as expected there and at every
 replica that may answer as fresh, each by its own engine and clock. It exits 3 if that was not
-so everywhere in time, and 4 if the leader itself decides otherwise when the time is up.`,
+so everywhere in time, and 4 if the leader itself decides otherwise when the time is up.
+
+A question is about one action and one resource: patterns such as s3:* are refused (exit 2),
+for a principal may lack them and have each action that they stand for. A principal that does
+not exist is an error, too (exit 1), even with --expect deny; to wait until one is deleted,
+wait for its deletion, with writ wait. What makes an answer doubtful, such as an action that
+no catalogue knows, is said on standard error.`,
 		Example: `  writ can --as arn:aws:iam::123456789012:user/alice --action s3:GetObject --resource arn:aws:s3:::bucket/key
-  writ can --wait --as arn:aws:iam::123456789012:user/mallory --action 's3:*' --expect deny --for all`,
+  writ can --wait --as arn:aws:iam::123456789012:user/mallory --action s3:GetObject --resource arn:aws:s3:::bucket/key --expect deny --for all`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(o.check(), a.check(cmd)); err != nil {
@@ -39,7 +46,7 @@ so everywhere in time, and 4 if the leader itself decides otherwise when the tim
 				t.replicas = false
 				return awaitEffect(cmd, &t, &o, &a)
 			}
-			return can(cmd.Context(), cmd.OutOrStdout(), &t, &o, &a)
+			return can(cmd, &t, &o, &a)
 		},
 	}
 	t.flags(cmd.Flags())
@@ -79,11 +86,23 @@ func (a *asking) check(cmd *cobra.Command) (err error) {
 	if a.question.Principal == "" || a.question.Action == "" {
 		return usage("say who and what: --as ARN --action SERVICE:ACTION")
 	}
+	if err := authz.CheckPrincipal(a.question.Principal); err != nil {
+		return usage("--as: %w", err)
+	}
+	if err := authz.CheckAction(a.question.Action); err != nil {
+		return usage("--action: %w", err)
+	}
+	if err := authz.CheckResource(a.question.Resource); err != nil {
+		return usage("--resource: %w", err)
+	}
 	a.question.Context = make(map[string][]string)
 	for _, pair := range a.context {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
 			return usage("--context is %q; use key=value", pair)
+		}
+		if err := authz.CheckContextKey(key); err != nil {
+			return usage("--context: %w", err)
 		}
 		a.question.Context[key] = append(a.question.Context[key], value)
 	}
@@ -126,17 +145,26 @@ func parseScope(text string) (s client.Scope, err error) {
 	return s, nil
 }
 
-func can(ctx context.Context, out io.Writer, t *target, o *output, a *asking) error {
+// warn says what makes an answer doubtful.
+func warn(errs io.Writer, warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(errs, "writ: warning:", w)
+	}
+}
+
+func can(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	c, err := t.client()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 	defer cancel()
 	d, err := c.Authorize(ctx, a.question, a.fresh)
 	if err != nil {
 		return err
 	}
+	warn(cmd.ErrOrStderr(), d.Warnings)
+	out := cmd.OutOrStdout()
 	if o.json() {
 		err = printJSON(out, d)
 	} else {
@@ -195,6 +223,7 @@ func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	if err != nil {
 		return err
 	}
+	warn(cmd.ErrOrStderr(), e.Warnings)
 	facts := append([]fact{{"effect", e.Effect}, {"decision", e.Decision}}, factsOf(&e.Propagation, time.Since(begun))...)
 	if o.json() {
 		err = printJSON(cmd.OutOrStdout(), e)

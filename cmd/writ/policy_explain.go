@@ -177,8 +177,11 @@ func (q *policyQuestion) prepare(in *inputs) (*authz.Prepared, *authz.Request, e
 	if q.principal == "" || q.action == "" {
 		return nil, nil, usage("say who and what: --principal ARN --action SERVICE:ACTION; or give a case with --case FILE")
 	}
-	if service, name, ok := strings.Cut(q.action, ":"); !ok || service == "" || name == "" || strings.ContainsAny(q.action, "*? ") {
-		return nil, nil, usage("--action is %q; name one action, such as s3:GetObject", q.action)
+	if err := authz.CheckAction(q.action); err != nil {
+		return nil, nil, usage("--action: %w", err)
+	}
+	if err := authz.CheckResource(q.resource); err != nil {
+		return nil, nil, usage("--resource: %w", err)
 	}
 	principal, err := principalOf(q.principal)
 	if err != nil {

@@ -19,12 +19,11 @@ const (
 	// maxContextKeys and maxContextValues bound the context of one question.
 	maxContextKeys   = 256
 	maxContextValues = 1000
-	maxARN           = 2048
 	// answerSize is about what an answer takes, in bytes.
 	answerSize = 512
 )
 
-const questionHint = `Send {"principal": ARN, "action": "service:Action", "resource": ARN, "context": {"key": "value" or ["value", ...]}}.`
+const questionHint = `Send {"principal": ARN, "action": "service:Action", "resource": ARN, "context": {"prefix:key": "value" or ["value", ...]}}.`
 
 // inquiry is a question to the engine, with its global condition keys.
 type inquiry struct {
@@ -68,10 +67,20 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 		}
 		var err error
 		if body, err = s.decide(c, body, &questions[i]); err != nil {
-			return err
+			return ofBatch(err, i)
 		}
 	}
 	return c.answer(append(body, "]}"...))
+}
+
+// ofBatch says which question of a batch a problem is about, counted from 1.
+func ofBatch(err error, i int) error {
+	var p problem
+	if !errors.As(err, &p) {
+		return err
+	}
+	p.Detail = "Question " + strconv.Itoa(i+1) + ": " + p.Detail
+	return p
 }
 
 // decide appends the answer to one question.
@@ -83,18 +92,20 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 		return nil, err
 	}
 	a, err := c.asked.answer(c.seen.view, q, c.now)
+	if errors.Is(err, projection.ErrNoPrincipal) {
+		return nil, s.noSuchPrincipal(c, c.seen.view, q.principal)
+	}
 	if err != nil {
 		return nil, err
 	}
+	a.doubt(s.known, q)
 	return s.appendAnswer(b, c, a), nil
 }
 
-// answer decides a question in a view. i is room for the inquiry.
+// answer decides a question in a view. i is room for the inquiry. The error wraps
+// projection.ErrNoPrincipal where there is no such principal.
 func (i *inquiry) answer(v *projection.View, q *question, now time.Time) (a answer, err error) {
 	p, err := v.PrincipalByARN(q.principal)
-	if errors.Is(err, projection.ErrNoPrincipal) {
-		return answer{decision: "implicitDeny", message: "The principal " + q.principal + " does not exist at this position."}, nil
-	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -107,7 +118,7 @@ func (i *inquiry) answer(v *projection.View, q *question, now time.Time) (a answ
 	a.decision = p.Decide(r).Outcome.String()
 	if q.explain || a.decision != decisionAllow {
 		e := p.Explain(r)
-		a.message = e.Message
+		a.message, a.elsewhere = e.Message, q.resource == "*" && allowsElsewhere(&e)
 		if q.explain {
 			if a.explanation, err = json.Marshal(e); err != nil {
 				return answer{}, fmt.Errorf("encode an explanation: %w", err)
@@ -122,13 +133,18 @@ type answer struct {
 	decision    string
 	message     string
 	explanation []byte // JSON
+	// elsewhere tells that a question about "*" is denied although a statement allows
+	// the action for some resources.
+	elsewhere bool
+	warnings  []string
 }
 
-// Decisions as they are told; the engine's others are explicitDeny and
-// implicitDeny.
+// Decisions as they are told: indeterminate, or in the words of the engine.
 const (
 	decisionAllow         = "allow"
 	decisionIndeterminate = "indeterminate"
+	decisionImplicitDeny  = "implicitDeny"
+	decisionExplicitDeny  = "explicitDeny"
 )
 
 // told is the decision as a caller gets it: an allow from a view that is not known
@@ -177,7 +193,11 @@ func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
 	b = append(b, '"')
 	if a.message != "" {
 		b = append(b, `,"reason":`...)
-		b = appendJSONString(b, a.message)
+		b = appendJSON(b, a.message)
+	}
+	if len(a.warnings) > 0 {
+		b = append(b, `,"warnings":`...)
+		b = appendJSON(b, a.warnings)
 	}
 	if a.explanation != nil {
 		b = append(b, `,"explanation":`...)
@@ -186,9 +206,9 @@ func (s *Server) appendAnswer(b []byte, c *nativeCall, a answer) []byte {
 	return append(b, '}')
 }
 
-// appendJSONString appends s quoted.
-func appendJSONString(b []byte, s string) []byte {
-	text, err := json.Marshal(s)
+// appendJSON appends a string or a list of them.
+func appendJSON[T string | []string](b []byte, v T) []byte {
+	text, err := json.Marshal(v)
 	if err != nil { // strings always marshal
 		panic(err)
 	}

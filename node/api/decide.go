@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -42,6 +44,9 @@ func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (De
 		return d, fmt.Errorf("answer at position %d: %w", v.Head.Position, err)
 	}
 	a, err := new(inquiry).answer(v, &q, s.cfg.Now())
+	if errors.Is(err, projection.ErrNoPrincipal) { // deleted since the leader found it
+		a, err = answer{decision: decisionImplicitDeny, message: gone(q.principal, v.Head.Position)}, nil
+	}
 	if err != nil {
 		return d, fmt.Errorf("decide at position %d: %w", v.Head.Position, err)
 	}

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -41,6 +43,7 @@ type effectAnswer struct {
 	Effect   string          `json:"effect"`
 	Decision string          `json:"decision"` // the leader's own
 	Reason   string          `json:"reason,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"`
 	Replicas []effectReplica `json:"replicas"`
 }
 
@@ -85,13 +88,17 @@ func (s *Server) effect(c *nativeCall) error {
 	}
 	e := &effectWait{s: s, ask: ask, body: ask.body()}
 	effect, err := e.run(c.Context())
+	if errors.Is(err, projection.ErrNoPrincipal) {
+		return s.noSuchPrincipal(c, e.view, ask.principal)
+	}
 	if err != nil {
 		return s.propagationError(c, ask.timeout, err)
 	}
 	c.seen.view = e.view
+	e.own.doubt(s.known, &ask.question)
 	body, err := json.Marshal(effectAnswer{
 		propagationAnswer: s.describe(e.view.Head.Position, e.status), Expect: word(ask.allow), Effect: effect,
-		Decision: e.own.decision, Reason: e.own.message, Replicas: e.replicas,
+		Decision: e.own.decision, Reason: e.own.message, Warnings: e.own.warnings, Replicas: e.replicas,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the effect at position %d: %w", e.view.Head.Position, err)
@@ -119,9 +126,9 @@ func (a *effectAsk) body() []byte {
 		given = "{}"
 	}
 	b := append(make([]byte, 0, answerSize), `{"principal":`...)
-	b = append(appendJSONString(b, a.principal), `,"action":`...)
-	b = append(appendJSONString(b, a.action), `,"resource":`...)
-	b = append(appendJSONString(b, a.resource), `,"context":`...)
+	b = append(appendJSON(b, a.principal), `,"action":`...)
+	b = append(appendJSON(b, a.action), `,"resource":`...)
+	b = append(appendJSON(b, a.resource), `,"context":`...)
 	return append(append(b, given...), '}')
 }
 

@@ -151,9 +151,9 @@ func TestEffect(t *testing.T) {
 		f.is("allowed everywhere", f.effect("s3:Get", "allow", ""), "present", "allow", "[r1 r2] [] [] [r1:allow r2:allow]")
 		f.is("denied everywhere", f.effect("s3:Put", "deny", ""), "present", "implicitDeny", "[r1 r2] [] [] [r1:implicitDeny r2:implicitDeny]")
 		f.is("for one", f.effect("s3:Get", "allow", `,"replicas":["r2"]`), "present", "allow", "[r2] [] [] [r2:allow]")
-		rec := f.effect("s3:Get", "allow", `,"resource":"a\"b","context":{"aws:TagKeys":["x","y"], "s3:prefix" : "p"},"count":1,"region":"eu","timeout":"1m"`)
+		rec := f.effect("s3:Get", "allow", `,"resource":"arn:aws:s3:::a\"b","context":{"aws:TagKeys":["x","y"], "s3:prefix" : "p"},"count":1,"region":"eu","timeout":"1m"`)
 		m := f.json(f.accepted("all members", rec))
-		if want := `{"principal":"` + userARN("alice") + `","action":"s3:Get","resource":"a\"b","context":{"aws:TagKeys":["x","y"], "s3:prefix" : "p"}}`; string(f.asked) != want {
+		if want := `{"principal":"` + userARN("alice") + `","action":"s3:Get","resource":"arn:aws:s3:::a\"b","context":{"aws:TagKeys":["x","y"], "s3:prefix" : "p"}}`; string(f.asked) != want {
 			t.Errorf("replicas are asked %s\nnot %s", f.asked, want)
 		}
 		token := f.projection.View().Token().String()

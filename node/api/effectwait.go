@@ -96,7 +96,7 @@ func (e *effectWait) expected(decision string) bool {
 	switch decision {
 	case decisionAllow:
 		return e.ask.allow
-	case "explicitDeny", "implicitDeny":
+	case decisionExplicitDeny, decisionImplicitDeny:
 		return !e.ask.allow
 	}
 	return false // indeterminate

@@ -191,6 +191,7 @@ func TestAtLeast(t *testing.T) {
 func TestStrangersWaitApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.user("alice", "")
 		asked := 0
 		n, l := w.replica(func(c *api.Config) {
 			read := c.Node.StrictHead

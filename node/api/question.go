@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -220,7 +221,7 @@ func (r *reader) questionAnd(q *question, extra func(name string) (int, error)) 
 		seen |= member
 		return err
 	})
-	if q.resource == "" {
+	if seen&hasResource == 0 {
 		q.resource = "*"
 	}
 	return err
@@ -233,6 +234,9 @@ func (r *reader) context(q *question) error {
 	from := r.at
 	defer func() { q.given = r.text[from:r.at] }()
 	return r.object(func(name string) error {
+		if err := authz.CheckContextKey(name); err != nil {
+			return r.fail(err.Error())
+		}
 		key := policy.NewKey(name)
 		for i := range q.context {
 			if q.context[i].Key == key {
@@ -288,13 +292,17 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// check says what is wrong with a question beyond its form.
+// check says what is wrong with a question beyond its form: what would be answered
+// and mean nothing is refused.
 func (q *question) check() error {
-	switch {
-	case q.principal == "" || q.action == "":
-		return badRequest(questionHint, "The question names no principal or no action.")
-	case len(q.principal) > maxARN || len(q.resource) > maxARN || len(q.action) > maxARN:
-		return badRequest(questionHint, "A name in the question is longer than %d characters.", maxARN)
+	for _, err := range [...]error{authz.CheckPrincipal(q.principal), authz.CheckAction(q.action), authz.CheckResource(q.resource)} {
+		if err != nil {
+			return meaningless(err)
+		}
 	}
 	return nil
+}
+
+func meaningless(err error) error {
+	return badRequest(questionHint, "The question cannot be answered: %v.", err)
 }

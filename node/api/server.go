@@ -31,6 +31,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -153,6 +154,7 @@ type Server struct {
 	cfg     Config
 	keys    *sigv4.KeyCache
 	actions map[string]*iam.Action // by version and name
+	known   *policy.ActionNames
 	writes  *lastWrites
 	waiting chan struct{} // a slot for each request that waits for a position
 	// A slot for each request by an unknown key that waits, for a head or a position.
@@ -175,6 +177,7 @@ func New(cfg Config) *Server {
 		cfg:       cfg,
 		keys:      sigv4.NewKeyCache(signingKeys),
 		actions:   make(map[string]*iam.Action),
+		known:     policy.BuiltinActionNames(),
 		writes:    newLastWrites(),
 		waiting:   make(chan struct{}, maxWaiting),
 		strangers: make(chan struct{}, maxStrangers),

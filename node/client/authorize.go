@@ -39,10 +39,10 @@ func (f Freshness) set(h http.Header) {
 
 // Question asks whether a principal may do something.
 type Question struct {
-	Principal string              `json:"principal"` // ARN
-	Action    string              `json:"action"`    // such as "s3:GetObject"
-	Resource  string              `json:"resource"`  // ARN, or "*"
-	Context   map[string][]string `json:"-"`         // condition keys; one value is a single value
+	Principal string              `json:"principal"`          // ARN
+	Action    string              `json:"action"`             // such as "s3:GetObject"
+	Resource  string              `json:"resource,omitempty"` // ARN, or "*", which is meant without one
+	Context   map[string][]string `json:"-"`                  // condition keys; one value is a single value
 	Explain   bool                `json:"explain,omitempty"`
 }
 
@@ -72,8 +72,11 @@ func (q *Question) values() map[string]any {
 type Decision struct {
 	// Decision is "allow", "explicitDeny", "implicitDeny", or "indeterminate" for an
 	// allow that is not known to be fresh.
-	Decision    string          `json:"decision"`
-	Reason      string          `json:"reason,omitempty"`
+	Decision string `json:"decision"`
+	Reason   string `json:"reason,omitempty"`
+	// Warnings are what could make one misread the answer, such as an action that no
+	// catalogue knows.
+	Warnings    []string        `json:"warnings,omitempty"`
 	Cluster     string          `json:"cluster"`
 	Incarnation string          `json:"incarnation"`
 	Position    event.Position  `json:"position"`
@@ -90,7 +93,8 @@ type Decision struct {
 // Allowed tells whether the answer is a plain yes.
 func (d *Decision) Allowed() bool { return d.Decision == "allow" }
 
-// Authorize asks one question.
+// Authorize asks one question. A principal that does not exist is a *Problem with
+// the code NoSuchPrincipal.
 func (c *Client) Authorize(ctx context.Context, q Question, f Freshness) (*Decision, error) {
 	body, err := json.Marshal(q)
 	if err != nil {

@@ -27,6 +27,7 @@ type Effect struct {
 	Effect   string            `json:"effect"`
 	Decision string            `json:"decision"` // the leader's, as in Decision
 	Reason   string            `json:"reason,omitempty"`
+	Warnings []string          `json:"warnings,omitempty"` // as in Decision
 	Replicas []ReplicaDecision `json:"replicas"`
 }
 
@@ -53,7 +54,7 @@ func (c *Client) Effect(ctx context.Context, e Expectation, s Scope, wait time.D
 	body, err := json.Marshal(struct {
 		Principal string         `json:"principal"`
 		Action    string         `json:"action"`
-		Resource  string         `json:"resource"`
+		Resource  string         `json:"resource,omitempty"`
 		Context   map[string]any `json:"context,omitempty"`
 		Expect    string         `json:"expect"`
 		Replicas  []string       `json:"replicas,omitempty"`

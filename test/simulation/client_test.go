@@ -180,7 +180,7 @@ func (c *client) decide(node string, as key, timeout time.Duration, user string,
 	header := f.header(&r)
 	header.Set("Content-Type", "application/json")
 	body := fmt.Appendf(nil, `{"principal":"arn:aws:iam::%s:user/%s","action":"s3:GetObject","resource":"arn:aws:s3:::b/o"}`, c.world.layout.cluster.Account, user)
-	_, text := c.send(&r.Request, as, timeout, "writ", http.MethodPost, "/v1/authorize", body, header)
+	head, text := c.send(&r.Request, as, timeout, "writ", http.MethodPost, "/v1/authorize", body, header)
 	if r.Answered() {
 		var a struct {
 			Decision, Cluster, Incarnation, Hash, Freshness string
@@ -197,7 +197,7 @@ func (c *client) decide(node string, as key, timeout time.Duration, user string,
 			r.Bounded, r.Staleness = true, time.Duration(*a.Staleness)*time.Millisecond
 		}
 	} else if r.Status != 0 {
-		r.Code = jsonCode(text)
+		r.Code, r.Position, r.Freshness = jsonCode(text), position(head), head.Get("X-Writ-Freshness")
 	}
 	c.world.record(func(h *judge.History) { h.Reads = append(h.Reads, r) })
 	return r

@@ -233,10 +233,8 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 	if len(s.resources) == 0 {
 		s.resources = []string{"*"}
 	}
-	for _, action := range in.actions {
-		if service, name, ok := strings.Cut(action, ":"); !ok || service == "" || name == "" {
-			return nil, fail(codeInvalidInput, "Invalid action: %s is not of the form service:Action.", action)
-		}
+	if err := asked(in.actions, s.resources); err != nil {
+		return nil, err
 	}
 	if len(in.boundaries) > 0 {
 		var err error
@@ -263,6 +261,27 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 	s.prepared = authz.Prepare(layers)
 	s.context = contextOf(in.entries)
 	return s, nil
+}
+
+// asked refuses what no simulation can be about: an action that is none, though a
+// decision about it could be computed, and a resource that is no ARN.
+func asked(actions, resources []string) error {
+	for _, action := range actions {
+		switch err := authz.CheckAction(action); {
+		case strings.ContainsAny(action, "*?"):
+			return fail(codeInvalidInput, "Invalid action: %s. This operation does not support using wildcards (*) in an action name.", action)
+		case !strings.Contains(action, ":"):
+			return fail(codeInvalidInput, "The action is invalid since it is missing names")
+		case err != nil:
+			return fail(codeInvalidInput, "Invalid action: %s is not of the form service:Action.", action)
+		}
+	}
+	for _, resource := range resources {
+		if authz.CheckResource(resource) != nil || resource == "*" && len(resources) > 1 {
+			return fail(codeInvalidInput, "ResourceNames are not in a valid ARN format: %s.", resource)
+		}
+	}
+	return nil
 }
 
 // setCaller finds out who is simulated to call. Without a caller, it is nobody

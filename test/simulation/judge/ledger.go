@@ -172,14 +172,19 @@ func answers(h *History, l *ledger) (found []Violation) {
 	}
 	for i := range h.Reads {
 		r := &h.Reads[i]
-		known := r.Answered() || !r.Decides && r.Code == "NoSuchEntity"
-		if !known {
+		nobody := r.Decides && r.Code == "NoSuchPrincipal"
+		if !r.Answered() && !nobody && (r.Decides || r.Code != "NoSuchEntity") {
 			continue
 		}
 		b := l.at(r.Position)
 		switch {
 		case b == nil:
 			found = append(found, violation("I12", "%s answers from position %d, which no writer holds", r.Node, r.Position))
+			continue
+		case nobody:
+			if asOf(l.users[r.User], r.Position).Exists {
+				found = append(found, violation("I3", "%s does not know %s at position %d, where it exists", r.Node, r.User, r.Position))
+			}
 			continue
 		case r.Decides && !strings.HasPrefix(hex.EncodeToString(b.Hash[:]), r.Hash):
 			found = append(found, violation("I12", "%s answers from position %d with the hash %s, which is another history's", r.Node, r.Position, r.Hash))

@@ -1,0 +1,138 @@
+package authz
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Limits of the parts of a question, in bytes. Those of an action and of a key are
+// of the IAM API Reference (SimulateCustomPolicy).
+const (
+	MaxAction     = 128
+	MaxARN        = 2048
+	MaxContextKey = 256
+
+	maxName    = 64 // of a user, a role, a session (IAM User Guide: "IAM and AWS STS quotas")
+	minSession = 2
+	maxPath    = 512
+)
+
+// Some questions have an answer and no meaning: whether a principal may do `s3:*`
+// is decided like any other action, and the answer is no though it may do each of
+// them. The Check functions find such questions. Their errors say what to ask
+// instead.
+
+// CheckAction refuses what is not the name of one action, such as "s3:GetObject".
+func CheckAction(action string) error {
+	service, name, colon := strings.Cut(action, ":")
+	switch {
+	case action == "":
+		return fmt.Errorf("no action is named; name one, such as s3:GetObject")
+	case len(action) > MaxAction:
+		return fmt.Errorf("the action is longer than %d characters", MaxAction)
+	case strings.ContainsAny(action, "*?"):
+		return fmt.Errorf("the action %q has a wildcard: a pattern is neither allowed nor denied, its actions are; ask about one action, such as s3:GetObject", action)
+	case !colon:
+		return fmt.Errorf("the action %q names no service; name both, such as s3:GetObject", action)
+	case service == "" || name == "" || strings.Contains(name, ":") || !all(service, serviceLetter) || !all(name, visible):
+		return fmt.Errorf("the action %q is not of the form service:Action, such as s3:GetObject", action)
+	}
+	return nil
+}
+
+// CheckResource refuses what is neither an ARN nor "*". In the last field of an
+// ARN any letter may stand; a * there is no wildcard.
+func CheckResource(resource string) error {
+	if resource == "*" {
+		return nil
+	}
+	const form = `give an ARN, such as arn:aws:s3:::bucket/key, or "*" for an action without resources`
+	fields := strings.SplitN(resource, ":", 6)
+	switch {
+	case resource == "":
+		return fmt.Errorf("the resource is empty; %s", form)
+	case len(resource) > MaxARN:
+		return fmt.Errorf("the resource is longer than %d characters", MaxARN)
+	case len(fields) < 6 || fields[0] != "arn" || fields[1] == "" || fields[2] == "" || fields[5] == "":
+		return fmt.Errorf("the resource %q is no ARN; %s", resource, form)
+	case strings.ContainsAny(strings.Join(fields[:5], ""), "*?"):
+		return fmt.Errorf("the resource %q has a wildcard before its last field; ask about one resource", resource)
+	case !all(strings.Join(fields[:5], ""), visible) || strings.ContainsFunc(fields[5], unicode.IsControl) || strings.TrimSpace(fields[5]) != fields[5]:
+		return fmt.Errorf("the resource %q has characters that no ARN has; %s", resource, form)
+	}
+	return nil
+}
+
+// CheckContextKey refuses what no condition can ask for.
+func CheckContextKey(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("a condition key has no name; name it, such as aws:SourceIp")
+	case len(name) > MaxContextKey:
+		return fmt.Errorf("a condition key is longer than %d characters", MaxContextKey)
+	case strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("the condition key %q has spaces around it or characters that are not visible", name)
+	}
+	return nil
+}
+
+// CheckPrincipal refuses what is not the ARN of somebody who can ask for anything
+// and whose policies Writ may hold: a user, a role, a session of a role, or the
+// root of an account. It does not look whether there is such a principal.
+func CheckPrincipal(arn string) error {
+	const form = "give that of a user (arn:aws:iam::123456789012:user/alice), a role, a session of a role (arn:aws:sts::123456789012:assumed-role/ROLE/SESSION) or a root (arn:aws:iam::123456789012:root)"
+	if arn == "" {
+		return fmt.Errorf("no principal is named; %s", form)
+	}
+	if len(arn) > MaxARN {
+		return fmt.Errorf("the principal is longer than %d characters", MaxARN)
+	}
+	p, err := ParsePrincipal(arn)
+	fields := strings.SplitN(arn, ":", 6)
+	switch {
+	case len(fields) == 6 && fields[2] == "iam" && strings.HasPrefix(fields[5], "group/"):
+		return fmt.Errorf("the principal %q is a group, which can ask for nothing; ask about one of its users", arn)
+	case err != nil:
+		return fmt.Errorf("the principal %q is not the ARN of one; %s", arn, form)
+	case p.Type == FederatedUser:
+		return fmt.Errorf("the principal %q is a federated user, of which Writ knows none; %s", arn, form)
+	case fields[0] != "arn" || fields[1] != "aws" || fields[3] != "" || !accountNumber(p.Account):
+		return fmt.Errorf("the principal %q has no account of 12 digits in the partition aws; %s", arn, form)
+	case p.Type != Root && !wellNamed(&p, fields[5]):
+		return fmt.Errorf("the principal %q has a name or path that no principal can have; %s", arn, form)
+	}
+	return nil
+}
+
+// wellNamed tells whether the names and the path in the last field of an ARN are
+// such as IAM takes.
+func wellNamed(p *Principal, resource string) bool {
+	kind, rest, _ := strings.Cut(resource, "/")
+	if kind == "assumed-role" {
+		role, session, _ := strings.Cut(rest, "/")
+		return isName(role) && isName(session) && len(session) >= minSession
+	}
+	path := rest[:len(rest)-len(p.Name)]
+	return isName(p.Name) && len(path) <= maxPath && all(path, visible)
+}
+
+// isName tells names of users, roles and sessions (IAM User Guide: "IAM
+// identifiers").
+func isName(s string) bool {
+	return s != "" && len(s) <= maxName && all(s, func(r rune) bool { return letterOrDigit(r) || strings.ContainsRune("+=,.@_-", r) })
+}
+
+func all(s string, is func(rune) bool) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !is(r) })
+}
+
+func letterOrDigit(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// serviceLetter tells the letters of a service's prefix, as policies take them.
+func serviceLetter(r rune) bool { return letterOrDigit(r) || r == '-' || r == '.' }
+
+// visible tells the printable ASCII characters but the space.
+func visible(r rune) bool { return '!' <= r && r <= '~' }
