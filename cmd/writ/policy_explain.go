@@ -262,26 +262,27 @@ func principalOf(who string) (*authz.Principal, error) {
 }
 
 // contextOf reads --context. A key has one value unless it is given more, or is
-// known to hold several.
+// known to hold several. Spellings of a key that differ in letter case are entries of
+// their own, as the tags of a request may be.
 func contextOf(pairs []string) ([]policy.Entry, error) {
 	known := policy.BuiltinCatalogue()
-	values := map[policy.Key][]string{}
-	var keys []policy.Key
+	values := map[string][]string{}
+	var names []string
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
 			return nil, usage("--context is %q; use key=value", pair)
 		}
-		key := policy.NewKey(name)
-		if _, ok := values[key]; !ok {
-			keys = append(keys, key)
+		if _, ok := values[name]; !ok {
+			names = append(names, name)
 		}
-		values[key] = append(values[key], value)
+		values[name] = append(values[name], value)
 	}
 	var entries []policy.Entry
-	for _, key := range keys {
+	for _, name := range names {
+		key := policy.NewKey(name)
 		info, _, _ := known.Key(key)
-		if list := values[key]; len(list) > 1 || info.Multivalued {
+		if list := values[name]; len(list) > 1 || info.Multivalued {
 			entries = append(entries, policy.Multi(key, list))
 		} else {
 			entries = append(entries, policy.Single(key, list[0]))

@@ -231,7 +231,7 @@ func (t *treeText) statement(s *explainedStatement, named bool) {
 			got = fmt.Sprintf("the request has %q", c.Values)
 		}
 		t.line(4, "%s %s %s: %s", mark(c.Match), c.Operator, c.Key, got)
-		missing = slices.DeleteFunc(missing, func(key string) bool { return strings.EqualFold(key, c.Key) })
+		missing = slices.DeleteFunc(missing, func(key string) bool { return policy.NewKey(key) == policy.NewKey(c.Key) })
 	}
 	if len(missing) > 0 {
 		t.line(4, "variables without a value: %s", strings.Join(missing, ", "))

@@ -140,7 +140,7 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCreate(c.Account, KindPolicy, c.Name, c.ID); err != nil {
 		return nil, err
 	}
-	if err := mayTag(KindPolicy, nil, c.Tags); err != nil {
+	if err := mayTag(KindPolicy, nil, c.Tags, oldTag); err != nil {
 		return nil, err
 	}
 	return []Event{&PolicyCreated{Account: c.Account, ID: c.ID, Name: c.Name, Path: c.Path, Description: c.Description,

@@ -77,7 +77,7 @@ func drawOwner(t *rapid.T) Owner {
 
 func drawTags(t *rapid.T) []Tag {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tag {
-		return Tag{Key: oneOf(t, "tag", "k", "K", "l"), Value: oneOf(t, "value", "", "v")}
+		return Tag{Key: oneOf(t, "tag", "k", "K", "l", "\u212A"), Value: oneOf(t, "value", "", "v")}
 	}), 0, 2).Draw(t, "tags")
 }
 
@@ -152,11 +152,11 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &SetBoundary{Owner: drawOwner(t), Policy: drawBoundary(t)} },
 		func() Command {
 			kind, name := tagged()
-			return &TagEntity{Kind: kind, Account: drawAccount(t), Name: name, Tags: drawTags(t)}
+			return &TagEntity{Kind: kind, Account: drawAccount(t), Name: name, Tags: drawTags(t), AnyCase: rapid.Bool().Draw(t, "any case")}
 		},
 		func() Command {
 			kind, name := tagged()
-			return &UntagEntity{Kind: kind, Account: drawAccount(t), Name: name, Keys: []string{oneOf(t, "tag", "k", "L")}}
+			return &UntagEntity{Kind: kind, Account: drawAccount(t), Name: name, Keys: []string{oneOf(t, "tag", "k", "L")}, AnyCase: rapid.Bool().Draw(t, "any case")}
 		},
 		func() Command { return &CreateAccessKey{Account: drawAccount(t), User: user(), Key: drawNewKey(t)} },
 		func() Command {

@@ -97,7 +97,7 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 	if strings.HasPrefix(c.Path, serviceRolePath) {
 		return nil, refuse(InvalidInput, "Path prefix '%s' can only be used for AWS Service linked Roles", serviceRolePath)
 	}
-	if err := mayTag(KindRole, nil, c.Tags); err != nil {
+	if err := mayTag(KindRole, nil, c.Tags, oldTag); err != nil {
 		return nil, err
 	}
 	boundary, err := s.boundary(c.Account, c.Boundary)

@@ -3,12 +3,14 @@ package identity
 import (
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/casefold"
 )
 
 // Tag is a key and a value put on an entity. Keys are unique on an entity and
 // keep the case they were last given; those of users and roles are unique
-// without regard to case, those of policies with it. An entity's tags are in
-// order of key.
+// without regard to case, as package casefold has it, those of policies with it.
+// An entity's tags are in order of key.
 type Tag struct {
 	Key   string
 	Value string
@@ -32,6 +34,9 @@ type TagEntity struct {
 	Account AccountID
 	Name    string // of a policy, its ARN
 	Tags    []Tag
+	// AnyCase tells that the case of letters outside ASCII does not count either. It
+	// is false in commands of old logs, which are decided as they were then.
+	AnyCase bool
 }
 
 // EntityTagged gave an entity the tags; others it had stay.
@@ -46,10 +51,23 @@ func (c *TagEntity) decide(s *State, m Meta) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := mayTag(h.kind, *h.tags, c.Tags); err != nil {
+	tags, same := *h.tags, oldTag
+	var events []Event
+	if c.AnyCase {
+		var keys []string
+		for _, t := range c.Tags {
+			keys = append(keys, t.Key)
+		}
+		if keys = otherSpellings(h.kind, tags, keys); keys != nil {
+			gone := &EntityUntagged{Kind: h.kind, ID: h.id, Keys: keys}
+			events, tags = append(events, gone), gone.from(tags)
+		}
+		same = sameTag
+	}
+	if err := mayTag(h.kind, tags, c.Tags, same); err != nil {
 		return nil, err
 	}
-	return []Event{&EntityTagged{Kind: h.kind, ID: h.id, Tags: c.Tags}}, nil
+	return append(events, &EntityTagged{Kind: h.kind, ID: h.id, Tags: c.Tags}), nil
 }
 
 func (e *EntityTagged) evolve(s *State) {
@@ -62,6 +80,7 @@ type UntagEntity struct {
 	Account AccountID
 	Name    string // of a policy, its ARN
 	Keys    []string
+	AnyCase bool // as in TagEntity
 }
 
 // EntityUntagged took tags off an entity.
@@ -76,14 +95,19 @@ func (c *UntagEntity) decide(s *State, m Meta) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Event{&EntityUntagged{Kind: h.kind, ID: h.id, Keys: c.Keys}}, nil
+	keys := c.Keys
+	if c.AnyCase {
+		keys = append(slices.Clip(keys), otherSpellings(h.kind, *h.tags, keys)...)
+	}
+	return []Event{&EntityUntagged{Kind: h.kind, ID: h.id, Keys: keys}}, nil
 }
 
-func (e *EntityUntagged) evolve(s *State) {
-	s.changeTags(e.Kind, e.ID, func(tags []Tag) []Tag {
-		return without(tags, func(t Tag) bool {
-			return slices.ContainsFunc(e.Keys, func(key string) bool { return tagKey(e.Kind, key) == tagKey(e.Kind, t.Key) })
-		})
+func (e *EntityUntagged) evolve(s *State) { s.changeTags(e.Kind, e.ID, e.from) }
+
+// from is tags without those that e took off.
+func (e *EntityUntagged) from(tags []Tag) []Tag {
+	return without(tags, func(t Tag) bool {
+		return slices.ContainsFunc(e.Keys, func(key string) bool { return oldTag(e.Kind, key, t.Key) })
 	})
 }
 
@@ -114,19 +138,43 @@ func (s *State) changeTags(kind Kind, id ID, f func([]Tag) []Tag) {
 	})
 }
 
-// tagKey is what must be unique among the tags of an entity.
-func tagKey(kind Kind, key string) string {
+// sameTag tells that two keys are one among the tags of an entity.
+func sameTag(kind Kind, a, b string) bool {
 	if kind == KindPolicy {
-		return key
+		return a == b
 	}
-	return lower(key)
+	return casefold.Equal(a, b)
+}
+
+// oldTag is sameTag as events have it, which only know the letters of ASCII in either
+// case: what else is one tag, Decide puts into events of its own. So events of all
+// releases change the state in one way.
+func oldTag(kind Kind, a, b string) bool {
+	if kind == KindPolicy {
+		return a == b
+	}
+	return lower(a) == lower(b)
+}
+
+// otherSpellings are the keys among tags that are the same as one of keys and that an
+// event about these would not find.
+func otherSpellings(kind Kind, tags []Tag, keys []string) (list []string) {
+	for _, t := range tags {
+		is := func(same func(Kind, string, string) bool) bool {
+			return slices.ContainsFunc(keys, func(key string) bool { return same(kind, key, t.Key) })
+		}
+		if is(sameTag) && !is(oldTag) {
+			list = append(list, t.Key)
+		}
+	}
+	return list
 }
 
 // mayTag refuses the tags of a request that the rules do not allow on an entity that has old.
-func mayTag(kind Kind, old, request []Tag) error {
+func mayTag(kind Kind, old, request []Tag, same func(kind Kind, a, b string) bool) error {
 	for i, t := range request {
-		if findTag(kind, request[:i], t.Key) >= 0 {
-			return refuse(InvalidInput, "%s", duplicateTags(kind))
+		if slices.ContainsFunc(request[:i], func(other Tag) bool { return same(kind, other.Key, t.Key) }) {
+			return refuse(InvalidInput, "%s", DuplicateTags(kind))
 		}
 	}
 	if len(withTags(kind, old, request)) > MaxTags {
@@ -135,16 +183,12 @@ func mayTag(kind Kind, old, request []Tag) error {
 	return nil
 }
 
-func duplicateTags(kind Kind) string {
+// DuplicateTags is AWS's answer to tags of which two are one.
+func DuplicateTags(kind Kind) string {
 	if kind == KindPolicy {
 		return "Duplicate tag keys found."
 	}
 	return "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-}
-
-func findTag(kind Kind, tags []Tag, key string) int {
-	key = tagKey(kind, key)
-	return slices.IndexFunc(tags, func(t Tag) bool { return tagKey(kind, t.Key) == key })
 }
 
 // withTags is old with more, in order of key and in memory of its own; nil when
@@ -152,7 +196,7 @@ func findTag(kind Kind, tags []Tag, key string) int {
 func withTags(kind Kind, old, more []Tag) []Tag {
 	tags := slices.Clone(old)
 	for _, t := range more {
-		if i := findTag(kind, tags, t.Key); i >= 0 {
+		if i := slices.IndexFunc(tags, func(old Tag) bool { return oldTag(kind, old.Key, t.Key) }); i >= 0 {
 			tags[i] = t
 		} else {
 			tags = append(tags, t)

@@ -10,6 +10,7 @@ func TestTags(t *testing.T) { run(t, tagSpecs()) }
 
 func tagSpecs() []spec {
 	tagged := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Team", "a"}, {"Env", "x"}}}
+	kelvin := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"\u212A", "a"}, {"Ä", "a"}, {"Team", "a"}}}
 	var fifty []Tag
 	for i := range MaxTags {
 		fifty = append(fifty, Tag{Key: fmt.Sprintf("k%02d", i)})
@@ -29,6 +30,28 @@ func tagSpecs() []spec {
 					s.Errorf("the tags are %v", u.Tags)
 				}
 			}},
+		{name: "user, other case outside ASCII", given: []Event{alice, kelvin},
+			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"k", "b"}, {"ä", "b"}}, AnyCase: true},
+			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"Ä", "\u212A"}},
+				&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"k", "b"}, {"ä", "b"}}}},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Team", "a"}, {"k", "b"}, {"ä", "b"}}) {
+					s.Errorf("the tags are %v", u.Tags)
+				}
+			}},
+		{name: "user, other case outside ASCII, in an old log", given: []Event{alice, kelvin},
+			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"k", "b"}, {"ä", "b"}}},
+			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"k", "b"}, {"ä", "b"}}}},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); len(u.Tags) != 5 {
+					s.Errorf("the tags are %v", u.Tags)
+				}
+			}},
+		{name: "full, known key outside ASCII", given: []Event{alice, full, &EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k00"}},
+			&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Ä", ""}}}},
+			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"ä", "v"}}, AnyCase: true},
+			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"Ä"}},
+				&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"ä", "v"}}}}},
 		{name: "role", given: []Event{deploy}, when: &TagEntity{Kind: KindRole, Account: acct, Name: "deploy", Tags: []Tag{{"k", "v"}}},
 			then: []Event{&EntityTagged{Kind: KindRole, ID: "AROA1", Tags: []Tag{{"k", "v"}}}},
 			check: func(s *spying) {
@@ -50,6 +73,12 @@ func tagSpecs() []spec {
 			refused: "LimitExceeded: The number of tags has reached the maximum limit."},
 		{name: "duplicate", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"a", ""}, {"A", ""}}},
 			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
+		{name: "duplicate outside ASCII", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"ri\u017Fk", ""}, {"risk", ""}}, AnyCase: true},
+			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
+		{name: "duplicate outside ASCII, in an old log", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"ri\u017Fk", ""}, {"risk", ""}}},
+			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"ri\u017Fk", ""}, {"risk", ""}}}}},
+		{name: "no duplicate on a policy", given: []Event{readS3}, when: &TagEntity{Kind: KindPolicy, Account: acct, Name: readS3ARN, Tags: []Tag{{"ä", ""}, {"Ä", "1"}}, AnyCase: true},
+			then: []Event{&EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: []Tag{{"ä", ""}, {"Ä", "1"}}}}},
 		{name: "duplicate on a policy", given: []Event{readS3}, when: &TagEntity{Kind: KindPolicy, Account: acct, Name: readS3ARN, Tags: []Tag{{"a", ""}, {"a", "1"}}},
 			refused: "InvalidInput: Duplicate tag keys found."},
 		{name: "group", given: []Event{admins}, when: &TagEntity{Kind: KindGroup, Account: acct, Name: "admins"}, refused: "InvalidInput: A group has no tags."},
@@ -63,6 +92,14 @@ func tagSpecs() []spec {
 			check: func(s *spying) {
 				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}}) || u.Changed != s.Position() {
 					s.Errorf("the user is %+v", u)
+				}
+			}},
+		{name: "user, other case outside ASCII", given: []Event{alice, kelvin},
+			when: &UntagEntity{Kind: KindUser, Account: acct, Name: "alice", Keys: []string{"k", "ä"}, AnyCase: true},
+			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k", "ä", "Ä", "\u212A"}}},
+			check: func(s *spying) {
+				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Team", "a"}}) {
+					s.Errorf("the tags are %v", u.Tags)
 				}
 			}},
 		{name: "policy, other case", given: []Event{readS3, &EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: []Tag{{"k", "v"}}}},

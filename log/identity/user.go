@@ -81,7 +81,7 @@ func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCreate(c.Account, KindUser, c.Name, c.ID); err != nil {
 		return nil, err
 	}
-	if err := mayTag(KindUser, nil, c.Tags); err != nil {
+	if err := mayTag(KindUser, nil, c.Tags, oldTag); err != nil {
 		return nil, err
 	}
 	boundary, err := s.boundary(c.Account, c.Boundary)

@@ -40,8 +40,8 @@ var commandKinds = newKinds("command",
 	command(33, 1, createAccessKey),
 	command(34, 1, updateAccessKey),
 	command(35, 1, deleteAccessKey),
-	command(36, 1, tagEntity),
-	command(37, 1, untagEntity),
+	command(36, 2, tagEntity),
+	command(37, 2, untagEntity),
 	command(38, 1, resumeReplica),
 )
 
@@ -261,6 +261,9 @@ func tagEntity(c *coder, v *identity.TagEntity) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
 	list(c, &v.Tags, tag)
+	if c.version >= 2 {
+		c.flag(&v.AnyCase)
+	}
 }
 
 func untagEntity(c *coder, v *identity.UntagEntity) {
@@ -268,6 +271,9 @@ func untagEntity(c *coder, v *identity.UntagEntity) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
 	list(c, &v.Keys, atom)
+	if c.version >= 2 {
+		c.flag(&v.AnyCase)
+	}
 }
 
 // Parts of commands.

@@ -55,11 +55,12 @@ func TestGolden(t *testing.T) {
 	file("entries.txt")
 }
 
-// Commands as this release writes them, and as they were before they carried
-// reliances.
+// Commands as this release writes them, as they were before they carried reliances,
+// and those of tags before letters outside ASCII had two cases.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
+	tagCommandsFile  = "tags-1.txt"
 )
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.
@@ -104,7 +105,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, commandsFile, "entries.txt"} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, "entries.txt"} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -138,6 +139,11 @@ func TestBareCommands(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
 		}
+		for _, first := range storedLines(t, tagCommandsFile) {
+			if first.kind == e.kind { // the only version that the older form had
+				whole[i] = first
+			}
+		}
 		now, err := DecodeCommand(whole[i].bytes)
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
@@ -149,6 +155,32 @@ func TestBareCommands(t *testing.T) {
 		if diff := cmp.Diff(now, old); diff != "" {
 			t.Errorf("%s differs: %s", e.kind, diff)
 		}
+	}
+}
+
+// Commands from before letters outside ASCII had two cases are decided as they were.
+func TestTagCommands(t *testing.T) {
+	read := 0
+	for _, e := range storedLines(t, tagCommandsFile) {
+		got, err := DecodeCommand(e.bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch c := got.Content.(type) {
+		case *identity.TagEntity:
+			read++
+			if c.AnyCase || len(c.Tags) != 2 {
+				t.Errorf("%+v", c)
+			}
+		case *identity.UntagEntity:
+			read++
+			if c.AnyCase || len(c.Keys) != 2 {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
+	if read != 2 {
+		t.Errorf("%d commands", read)
 	}
 }
 

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -159,6 +160,58 @@ func TestRequestContext(t *testing.T) {
 			t.Errorf("from %s with %s: %d: %s", c.remote, c.condition, rec.Code, rec.Body)
 		}
 	}
+}
+
+// A gate on a tag is not passed by spelling its key in two ways, in neither order.
+func TestTagsInSeveralSpellings(t *testing.T) {
+	w := newWorld(t)
+	only := func(effect, rest string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:TagPolicy","iam:Get*"],"Resource":"*"},
+			{"Effect":"` + effect + `","Action":"iam:CreatePolicy","Resource":"*","Condition":{` + rest + `}}` +
+			map[string]string{"Deny": `,{"Effect":"Allow","Action":"iam:CreatePolicy","Resource":"*"}`}[effect] + `]}`
+	}
+	callers := map[string]credential{
+		"allowed":   w.user("allowed", only("Allow", `"StringEquals":{"aws:RequestTag/risk":"low"}`)),
+		"unless":    w.user("unless", only("Allow", `"StringNotEquals":{"aws:RequestTag/risk":"high"}`)),
+		"denied":    w.user("denied", only("Deny", `"StringEquals":{"aws:RequestTag/risk":"high"}`)),
+		"otherwise": w.user("otherwise", only("Deny", `"StringNotEquals":{"aws:RequestTag/risk":"low"}`)),
+	}
+	made := 0
+	for name, caller := range callers {
+		for _, c := range []struct {
+			tags   [2]string
+			values [2]string
+			status int
+		}{
+			{[2]string{"risk", "Risk"}, [2]string{"low", "high"}, http.StatusForbidden},
+			{[2]string{"risk", "Risk"}, [2]string{"high", "low"}, http.StatusForbidden},
+			{[2]string{"RISK", "ri\u017Fk"}, [2]string{"low", "high"}, http.StatusForbidden},
+			{[2]string{"ris\u212A", "risk"}, [2]string{"low", "high"}, http.StatusForbidden},
+			{[2]string{"risk", "Risk"}, [2]string{"low", "low"}, http.StatusOK},
+			{[2]string{"risk", "other"}, [2]string{"low", "high"}, http.StatusOK},
+		} {
+			made++
+			rec := w.iam(caller, "CreatePolicy", "PolicyName", fmt.Sprint("p", made), "PolicyDocument", allow("s3:*"),
+				"Tags.member.1.Key", c.tags[0], "Tags.member.1.Value", c.values[0], "Tags.member.2.Key", c.tags[1], "Tags.member.2.Value", c.values[1])
+			if rec.Code != c.status {
+				t.Errorf("%s with %+v: %d: %s", name, c, rec.Code, rec.Body)
+			}
+		}
+	}
+	// The tags of what is there.
+	w.accepted("a policy", w.iam(w.root, "CreatePolicy", "PolicyName", "both", "PolicyDocument", allow("s3:*"),
+		"Tags.member.1.Key", "env", "Tags.member.1.Value", "dev", "Tags.member.2.Key", "Env", "Tags.member.2.Value", "prod"))
+	arn := identity.ARN(identity.KindPolicy, account, "/", "both")
+	for name, values := range map[string]string{"dev": `"dev"`, "prod": `"prod"`, "any": `["dev","prod"]`} {
+		caller := w.user(name, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*",
+			"Condition":{"StringEquals":{"aws:ResourceTag/ENV":`+values+`}}}}`)
+		if rec := w.iam(caller, "GetPolicy", "PolicyArn", arn); (rec.Code == http.StatusOK) != (name == "any") {
+			t.Errorf("read by %s: %d: %s", values, rec.Code, rec.Body)
+		}
+	}
+	w.refused("a user", w.iam(w.root, "TagUser", "UserName", "allowed", "Tags.member.1.Key", "env", "Tags.member.1.Value", "dev",
+		"Tags.member.2.Key", "Env", "Tags.member.2.Value", "prod"), 400, "InvalidInput",
+		"Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 }
 
 // A key that is deleted between authorization and decision authors nothing.

@@ -193,8 +193,7 @@ func (r *CaseRequest) entries() []policy.Entry {
 		multi[policy.NewKey(k)] = true
 	}
 	entries := make([]policy.Entry, 0, len(r.Context))
-	// In the order of the names: two spellings of a key must not change the
-	// answer from run to run.
+	// In the order of the names, for what an explanation shows.
 	for _, name := range slices.Sorted(maps.Keys(r.Context)) {
 		key, values := policy.NewKey(name), r.Context[name]
 		if len(values) == 1 && !multi[key] {

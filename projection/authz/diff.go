@@ -190,8 +190,8 @@ func (s *diffStatement) covers(other *diffStatement) bool {
 // compare looks for what the newer statements allow of a resource that the
 // older do not.
 func (d *differ) compare(older, newer []diffStatement, resource glob) (Difference, bool) {
-	ctx := policy.Context{Lazy: func(k policy.Key) (policy.Entry, bool) {
-		return policy.Single(k, string(d.variable(k))), true
+	ctx := policy.Context{Lazy: func(k policy.Key, n int) (policy.Entry, bool) {
+		return policy.Single(k, string(d.variable(k))), n == 0
 	}}
 	name := resource.witness()
 	split := func(list []diffStatement) (denies, allows []*diffStatement) {

@@ -188,24 +188,35 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 	out.Applies = out.Principal && out.Resource
 	for i := range st.Conditions {
 		c := &st.Conditions[i]
-		res := ConditionResult{Operator: c.Operator, Key: c.Name, Match: c.Match(&e.context)}
-		if entry, ok := e.context.Lookup(c.Key); ok {
-			res.Values = entry.Values
-			if !entry.Multivalued {
-				res.Values = []string{entry.Value}
-			}
-		}
+		res := ConditionResult{Operator: c.Operator, Key: c.Name, Match: c.Match(&e.context), Values: e.values(c.Key)}
 		out.Conditions = append(out.Conditions, res)
 		out.Applies = out.Applies && res.Match
 	}
 	return g, out
 }
 
+// values are those that the request has of a key, of all its spellings.
+func (e *evaluation) values(key policy.Key) (list []string) {
+	for n := 0; ; n++ {
+		entry, ok := e.context.Lookup(key, n)
+		switch {
+		case !ok:
+			return list
+		case !entry.Multivalued:
+			list = append(list, entry.Value)
+		case n == 0:
+			list = slices.Clip(entry.Values)
+		default:
+			list = append(list, entry.Values...)
+		}
+	}
+}
+
 // missing returns what StatementResult.Missing tells.
 func (e *evaluation) missing(s *policy.Statement) []string {
 	var list []string
 	for _, key := range s.Keys() {
-		if entry, ok := e.context.Lookup(key); ok && (!entry.Multivalued || len(entry.Values) > 0) {
+		if len(e.values(key)) > 0 {
 			continue
 		}
 		name := string(key)

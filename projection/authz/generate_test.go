@@ -162,6 +162,11 @@ func (g *generator) genContext(c *refCase) {
 			r.Multivalued = append(r.Multivalued, g.letterCase(name, 20))
 		}
 		r.Context[name] = values
+		for range g.IntN(3) {
+			if g.chance(10) { // another spelling with a value of its own, at times the same
+				r.Context[g.letterCase(k.key, 100)] = []string{pick(g, k.got...)}
+			}
+		}
 	}
 }
 

@@ -52,7 +52,9 @@ func (t PrincipalType) foreign() bool {
 // policies of its own.
 func (t PrincipalType) entity() bool { return !t.foreign() && t != Root }
 
-// Tag is a tag of a principal. Session tags come before the role's own.
+// Tag is a tag of a principal. Of tags whose keys are equal without regard to letter
+// case each counts; whoever puts the tags of a session before those of its role leaves
+// out what the session replaces.
 type Tag struct{ Key, Value string }
 
 // Principal is who asks. It is immutable while requests use it.

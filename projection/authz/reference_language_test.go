@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/netip"
 	"regexp"
@@ -231,15 +232,43 @@ type refContext struct {
 	multi  map[string]bool
 }
 
-func newRefContext(values map[string][]string, multivalued []string) refContext {
-	c := refContext{values: map[string][]string{}, multi: map[string]bool{}}
-	for k, v := range values {
-		c.values[strings.ToLower(k)] = v
-	}
+// newRefContexts returns the readings of a request's context: one for every choice
+// among the spellings of each key that is there in several.
+func newRefContexts(values map[string][]string, multivalued []string) []refContext {
+	multi := map[string]bool{}
 	for _, k := range multivalued {
-		c.multi[strings.ToLower(k)] = true
+		multi[strings.ToLower(k)] = true
 	}
-	return c
+	spellings := map[string][][]string{}
+	for k, v := range values {
+		spellings[strings.ToLower(k)] = append(spellings[strings.ToLower(k)], v)
+	}
+	readings := []refContext{{values: map[string][]string{}, multi: multi}}
+	for key, all := range spellings {
+		var more []refContext
+		for _, reading := range readings {
+			for _, v := range all {
+				c := refContext{values: maps.Clone(reading.values), multi: multi}
+				c.values[key] = v
+				more = append(more, c)
+			}
+		}
+		readings = more
+	}
+	return readings
+}
+
+// refUnder tells whether something holds: in an Allow with every spelling of the
+// keys of tags, in a Deny with any.
+// IAM User Guide: Tags for AWS Identity and Access Management resources: the keys in
+// conditions ignore letter case.
+func refUnder(readings []refContext, deny bool, holds func(refContext) bool) bool {
+	for _, c := range readings {
+		if holds(c) == deny {
+			return deny
+		}
+	}
+	return !deny
 }
 
 // all returns the values of a key. A key with an empty set of values is as
@@ -261,11 +290,11 @@ func (c refContext) single(key string) (string, bool) {
 
 // refConditions: operators and keys are ANDed.
 // IAM User Guide: Conditions with multiple context keys or values.
-func refConditions(cond any, variables bool, ctx refContext) bool {
+func refConditions(cond any, variables, deny bool, readings []refContext) bool {
 	block, _ := cond.(map[string]any)
 	for op, keys := range block {
 		for key, values := range keys.(map[string]any) {
-			if !refCondition(op, key, refStrings(values), variables, ctx) {
+			if !refUnder(readings, deny, func(c refContext) bool { return refCondition(op, key, refStrings(values), variables, c) }) {
 				return false
 			}
 		}

@@ -225,7 +225,7 @@ type refResult struct {
 	allow int
 }
 
-func refPolicy(doc map[string]any, c *refCase, ctx refContext, withPrincipal bool) refResult {
+func refPolicy(doc map[string]any, c *refCase, ctx []refContext, withPrincipal bool) refResult {
 	var res refResult
 	variables := refVariables(doc)
 	for _, s := range refStatements(doc) {
@@ -250,20 +250,21 @@ func refPolicy(doc map[string]any, c *refCase, ctx refContext, withPrincipal boo
 	return res
 }
 
-func refStatement(s map[string]any, c *refCase, variables bool, ctx refContext) bool {
+func refStatement(s map[string]any, c *refCase, variables bool, ctx []refContext) bool {
+	deny := s["Effect"] == "Deny"
 	if a, ok := s["Action"]; ok && !refAction(refStrings(a), c.Request.Action) {
 		return false
 	}
 	if a, ok := s["NotAction"]; ok && refAction(refStrings(a), c.Request.Action) {
 		return false
 	}
-	if r, ok := s["Resource"]; ok && !refResource(refStrings(r), c.Request.Resource, variables, ctx) {
+	if r, ok := s["Resource"]; ok && !refUnder(ctx, deny, func(one refContext) bool { return refResource(refStrings(r), c.Request.Resource, variables, one) }) {
 		return false
 	}
-	if r, ok := s["NotResource"]; ok && refResource(refStrings(r), c.Request.Resource, variables, ctx) {
+	if r, ok := s["NotResource"]; ok && !refUnder(ctx, deny, func(one refContext) bool { return !refResource(refStrings(r), c.Request.Resource, variables, one) }) {
 		return false
 	}
-	return refConditions(s["Condition"], variables, ctx)
+	return refConditions(s["Condition"], variables, deny, ctx)
 }
 
 // refLinked tells whether an ARN is that of a service-linked role. SCPs and
@@ -297,7 +298,7 @@ func refDecide(c *refCase) string {
 	entity := c.hasEntity()
 	linked := refLinked(issuer) || refLinked(self)
 
-	ctx := newRefContext(r.Context, r.Multivalued)
+	ctx := newRefContexts(r.Context, r.Multivalued)
 	deny := false
 	every := func(policies []map[string]any, withPrincipal bool) (allows int, all bool) {
 		all = true

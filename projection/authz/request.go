@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -22,12 +23,13 @@ type Request struct {
 	// Target are the policies on the side of the resource; nil without any.
 	Target *Target
 	// Context are the condition keys of the request. Without FillGlobals they
-	// are all there are: a closed world.
+	// are all there are: a closed world. Tags whose keys differ in letter case
+	// alone are entries of one key, each of which counts.
 	Context []policy.Entry
 
 	globals *Globals
 	// lookup is r.global, kept here because making it costs an allocation.
-	lookup func(policy.Key) (policy.Entry, bool)
+	lookup func(policy.Key, int) (policy.Entry, bool)
 }
 
 // FillGlobals adds AWS's global condition keys to the context: aws:PrincipalArn,
@@ -110,9 +112,12 @@ const principalTag = "aws:principaltag/"
 
 // global fills in a global condition key (IAM User Guide: "AWS global condition
 // context keys").
-func (r *Request) global(key policy.Key) (policy.Entry, bool) {
+func (r *Request) global(key policy.Key, n int) (policy.Entry, bool) {
 	if tag, ok := strings.CutPrefix(string(key), principalTag); ok {
-		return r.Principal.tag(key, tag)
+		return r.Principal.tag(key, tag, n)
+	}
+	if n > 0 {
+		return policy.Entry{}, false // only tags come in several spellings
 	}
 	p, g := r.Principal, r.globals
 	value := ""
@@ -174,12 +179,17 @@ func (r *Request) global(key policy.Key) (policy.Entry, bool) {
 	return policy.Single(key, value), value != ""
 }
 
-// tag looks a principal tag up. The letter case of tag keys does not count.
-func (p *Principal) tag(key policy.Key, name string) (policy.Entry, bool) {
+// tag looks up tag n of those whose keys are equal to the name of a key: the letter
+// case of tag keys does not count.
+func (p *Principal) tag(key policy.Key, name string, n int) (policy.Entry, bool) {
 	for _, t := range p.Tags {
-		if len(t.Key) == len(name) && strings.EqualFold(t.Key, name) {
+		if !casefold.Equal(t.Key, name) {
+			continue
+		}
+		if n == 0 {
 			return policy.Single(key, t.Value), true
 		}
+		n--
 	}
 	return policy.Entry{}, false
 }

@@ -148,7 +148,7 @@ func compileStatement(src *DocumentStatement, index int, variables bool) Stateme
 		for b := range src.Condition.Blocks {
 			block := &src.Condition.Blocks[b]
 			for k := range block.Keys {
-				s.Conditions = append(s.Conditions, compileCondition(block, &block.Keys[k], variables))
+				s.Conditions = append(s.Conditions, compileCondition(block, &block.Keys[k], s.Effect, variables))
 			}
 		}
 	}
@@ -206,11 +206,22 @@ func (s *Statement) MatchAction(action string) bool {
 }
 
 // MatchResource reports whether the statement covers a resource. A statement
-// without Resource and NotResource, as in a trust policy, covers all.
+// without Resource and NotResource, as in a trust policy, covers all. Of variables
+// whose key is there in several spellings every value counts: see the package's
+// comment.
 func (s *Statement) MatchResource(resource string, ctx *Context) bool {
 	if !s.hasResource {
 		return true
 	}
+	covers := s.covers(resource, ctx)
+	if ctx.several() {
+		return ctx.again(covers, s.Effect == Deny, func() bool { return s.covers(resource, ctx) })
+	}
+	return covers
+}
+
+// covers is MatchResource in one reading of the context.
+func (s *Statement) covers(resource string, ctx *Context) bool {
 	for i := range s.resources {
 		if s.resources[i].match(resource, ctx) {
 			return !s.notResource

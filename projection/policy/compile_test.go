@@ -204,20 +204,20 @@ func TestContextLookup(t *testing.T) {
 	ctx.Add([]Entry{Single("aws:username", "alice")})
 	ctx.Add([]Entry{Single("aws:username", "bob"), Single("aws:userid", "1")})
 	asked := 0
-	ctx.Lazy = func(k Key) (Entry, bool) {
+	ctx.Lazy = func(k Key, n int) (Entry, bool) {
 		asked++
-		return Single(k, "lazy"), k == "aws:currenttime"
+		return Single(k, "lazy"), k == "aws:currenttime" && n == 0
 	}
 	for key, want := range map[Key]string{"aws:username": "alice", "aws:userid": "1", "aws:currenttime": "lazy"} {
-		if e, ok := ctx.Lookup(key); !ok || e.Value != want {
+		if e, ok := ctx.Lookup(key, 0); !ok || e.Value != want {
 			t.Errorf("%s: %+v, %v", key, e, ok)
 		}
 	}
-	if _, ok := ctx.Lookup("aws:none"); ok || asked != 2 {
+	if _, ok := ctx.Lookup("aws:none", 0); ok || asked != 3 {
 		t.Errorf("a missing key; Lazy was asked %d times", asked)
 	}
 	ctx.Reset()
-	if _, ok := ctx.Lookup("aws:username"); ok || ctx.Lazy != nil {
+	if _, ok := ctx.Lookup("aws:username", 0); ok || ctx.Lazy != nil {
 		t.Error("Reset left something")
 	}
 }

@@ -117,6 +117,7 @@ type Condition struct {
 	Key  Key
 
 	op     operator
+	deny   bool // of a statement that denies
 	values []operand
 }
 
@@ -132,7 +133,7 @@ type operand struct {
 	boolean bool
 }
 
-func compileCondition(block *ConditionBlock, key *ConditionKey, variables bool) Condition {
+func compileCondition(block *ConditionBlock, key *ConditionKey, effect Effect, variables bool) Condition {
 	op, _ := parseOperator(block.Operator.Value)
 	c := Condition{
 		Position: key.Key.Position,
@@ -140,6 +141,7 @@ func compileCondition(block *ConditionBlock, key *ConditionKey, variables bool) 
 		Name:     key.Key.Value,
 		Key:      NewKey(key.Key.Value),
 		op:       op,
+		deny:     effect == Deny,
 		values:   make([]operand, len(key.Values.Items)),
 	}
 	for i, item := range key.Values.Items {
@@ -206,10 +208,20 @@ func parseAddress(text string) (netip.Addr, bool) {
 }
 
 // Match reports whether the condition holds for a request. A missing key makes
-// it false, but true for a negated operator, ForAllValues or IfExists.
+// it false, but true for a negated operator, ForAllValues or IfExists. Of keys in
+// several spellings every value counts: see the package's comment.
 // (AWS: "Conditions with multiple context keys or values".)
 func (c *Condition) Match(ctx *Context) bool {
-	entry, ok := ctx.Lookup(c.Key)
+	holds := c.holds(ctx)
+	if ctx.several() {
+		return ctx.again(holds, c.deny, func() bool { return c.holds(ctx) })
+	}
+	return holds
+}
+
+// holds is Match in one reading of the context.
+func (c *Condition) holds(ctx *Context) bool {
+	entry, ok := ctx.read(c.Key)
 	count := 0
 	if ok {
 		count = entry.count()

@@ -1,16 +1,16 @@
 package policy
 
-import "strings"
+import "github.com/writ-iam/writ/log/casefold"
 
-// Key is the name of a condition context key in lower case, such as
+// Key is the name of a condition context key in the form of casefold.Key, such as
 // "aws:principaltag/team". AWS ignores the letter case of keys, so a Key is
 // compared byte by byte. Make one with NewKey; a constant conversion is right
-// only for text that is lower case already.
+// only for text that has that form already.
 type Key string
 
 // NewKey returns the Key for a name in any letter case. It allocates only when
-// the name holds upper-case letters.
-func NewKey(name string) Key { return Key(strings.ToLower(name)) }
+// the name holds others than lower-case letters of ASCII.
+func NewKey(name string) Key { return Key(casefold.Key(name)) }
 
 // Entry is one key of a request's context with its values.
 type Entry struct {
@@ -55,17 +55,35 @@ const MaxContextSets = 6
 // Context holds the condition keys of one request. The zero value is an empty
 // context; a nil *Context is one too. It borrows the slices it is given: they
 // must not change while the context is in use.
+//
+// A set may hold several entries of one key: of tags whose keys differ in letter
+// case alone. See the package's "Keys in several spellings".
 type Context struct {
 	sets [MaxContextSets][]Entry
 	n    int
-	// Lazy, when set, is asked for keys that no set holds. It lets the owner
-	// compute costly keys only when a policy reads them. It is called again
-	// for every read.
-	Lazy func(Key) (Entry, bool)
+	// Lazy, when set, is asked for keys that no set holds: for entry n of a key,
+	// counted from 0. It lets the owner compute costly keys only when a policy
+	// reads them. It is called again for every read.
+	Lazy func(key Key, n int) (Entry, bool)
+
+	// choices are the keys of several entries that the reading under way has met,
+	// in their order, each with the entry that it reads.
+	choices []pick
 }
 
-// Add appends a set of entries; sets added earlier take precedence. It panics
-// when MaxContextSets are there already.
+// pick is one of the entries of a key that has several.
+type pick struct {
+	key Key
+	n   int
+}
+
+// maxReadings is how many readings of a context one condition or resource is
+// tried with.
+const maxReadings = 64
+
+// Add appends a set of entries; sets added earlier take precedence: a key that
+// one of them has is not looked for in later ones. It panics when MaxContextSets
+// are there already.
 func (c *Context) Add(entries []Entry) {
 	c.sets[c.n] = entries
 	c.n++
@@ -74,31 +92,104 @@ func (c *Context) Add(entries []Entry) {
 // Reset empties the context for another request and drops Lazy.
 func (c *Context) Reset() { *c = Context{} }
 
-// Lookup returns the entry of a key. It reports false when the request does
-// not have the key.
-func (c *Context) Lookup(key Key) (Entry, bool) {
+// Lookup returns entry n of a key, counted from 0; a key has more than one only
+// when the request has it in several spellings. It reports false when there are
+// no more, for n = 0 that the request does not have the key.
+func (c *Context) Lookup(key Key, n int) (Entry, bool) {
+	e, _, ok := c.find(key, n)
+	return e, ok
+}
+
+// find is Lookup, and tells whether the key has further entries.
+func (c *Context) find(key Key, n int) (e Entry, more, ok bool) {
+	if c == nil {
+		return Entry{}, false, false
+	}
+	for _, set := range c.sets[:c.n] {
+		seen := 0
+		for i := range set {
+			if set[i].Key != key {
+				continue
+			}
+			switch {
+			case seen == n:
+				e, ok = set[i], true
+			case seen > n:
+				return e, true, true
+			}
+			seen++
+		}
+		if seen > 0 {
+			return e, false, ok
+		}
+	}
+	if c.Lazy == nil {
+		return Entry{}, false, false
+	}
+	if e, ok = c.Lazy(key, n); ok {
+		_, more = c.Lazy(key, n+1)
+	}
+	return e, more, ok
+}
+
+// read returns the entry of a key in the reading under way. The first reading has
+// the first entry of every key; it notes those that have others.
+func (c *Context) read(key Key) (Entry, bool) {
 	if c == nil {
 		return Entry{}, false
 	}
-	for _, set := range c.sets[:c.n] {
-		for i := range set {
-			if set[i].Key == key {
-				return set[i], true
-			}
+	for i := range c.choices {
+		if c.choices[i].key == key {
+			return c.Lookup(key, c.choices[i].n)
 		}
 	}
-	if c.Lazy != nil {
-		return c.Lazy(key)
+	e, more, ok := c.find(key, 0)
+	if more {
+		c.choices = append(c.choices, pick{key: key})
 	}
-	return Entry{}, false
+	return e, ok
 }
+
+// next turns to the next reading, and reports false after the last one. A reading
+// is a choice of one entry for each key that it meets; which keys it meets can
+// depend on those it met before.
+func (c *Context) next() bool {
+	for len(c.choices) > 0 {
+		last := &c.choices[len(c.choices)-1]
+		last.n++
+		if _, ok := c.Lookup(last.key, last.n); ok {
+			return true
+		}
+		c.choices = c.choices[:len(c.choices)-1]
+	}
+	return false
+}
+
+// again answers what holds tells of a context whose first reading gave first: for
+// an Allow whether it is so in every reading, for a Deny whether in any. Where
+// there are more than maxReadings, the Allow does not hold and the Deny does.
+func (c *Context) again(first, deny bool, holds func() bool) bool {
+	result := first
+	for n := 1; result != deny && c.next(); n++ {
+		if n == maxReadings {
+			result = deny
+			break
+		}
+		result = holds()
+	}
+	c.choices = nil
+	return result
+}
+
+// several tells that the reading under way has met a key with several entries.
+func (c *Context) several() bool { return c != nil && len(c.choices) > 0 }
 
 // variable returns the text that a policy variable stands for: the value of a
 // key that has exactly one by its type. resolved is false for a multivalued
 // key; present tells whether the request has the key at all, in which case a
 // default does not apply.
 func (c *Context) variable(key Key) (value string, resolved, present bool) {
-	e, ok := c.Lookup(key)
+	e, ok := c.read(key)
 	if !ok || e.count() == 0 {
 		return "", false, false
 	}

@@ -44,7 +44,7 @@ func checkCondition(t *testing.T, operator string, listed []string, req *refRequ
 		values.Items = append(values.Items, Text{Value: v})
 	}
 	c := compileCondition(&ConditionBlock{Operator: Text{Value: operator}},
-		&ConditionKey{Key: Text{Value: key}, Values: values}, variables)
+		&ConditionKey{Key: Text{Value: key}, Values: values}, Allow, variables)
 	got, want := c.Match(req.context()), refCondition(operator, key, listed, req, variables)
 	if got != want {
 		t.Errorf("%s %q, keys %q, multivalued %v, variables %v: got %v, want %v",

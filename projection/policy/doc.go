@@ -45,9 +45,10 @@
 // # Request context
 //
 // A Context is a few borrowed slices of Entry, searched in the order in which
-// they were added; the first entry with the key wins. Keys are of type Key,
-// lower case by construction (NewKey), so prepare them once: constants for
-// global keys, tag keys when the principal is loaded. Per request:
+// they were added; the first slice with the key wins. Keys are of type Key,
+// without letter case by construction (NewKey, package casefold), so prepare them
+// once: constants for global keys, tag keys when the principal is loaded. Per
+// request:
 //
 //	var ctx policy.Context            // or a pooled one after Reset
 //	ctx.Add(principal.entries)        // shared by all requests of the principal
@@ -58,6 +59,34 @@
 //
 // Entry.Multivalued tells a set from a single value; a set of one is still a
 // set, and a set without values counts as a missing key.
+//
+// # Keys in several spellings
+//
+// Condition keys ignore letter case, but a resource may have the tags env and Env,
+// and a request may bring both. Then one slice has several entries of one key, in
+// whatever order, and each of their values counts: an Allow's condition holds only
+// if it holds with each of them, a Deny's if it holds with any.
+//
+// More exactly, a reading of a context takes one entry of every key. A condition of
+// an Allow holds, and a Resource or NotResource of an Allow covers, if it does so
+// in every reading; that of a Deny, if in any. Each condition and each resource
+// element is judged by itself. So:
+//
+//   - A negated operator is no exception: in an Allow StringNotEquals wants all
+//     values to differ from the listed ones, in a Deny it holds if one of them does.
+//   - Null and IfExists see the key, since each reading has it.
+//   - ForAllValues and ForAnyValue range over the values of the one entry that is
+//     read. Entries are not put together into a set.
+//   - A variable stands for the entry that is read, everywhere in the condition or
+//     element. ${key, 'default'} has a value, and no default.
+//   - A key that is in several slices is not in several spellings: the slice that
+//     was added first has it.
+//   - aws:TagKeys has the keys as its values, in the spelling of the request. As
+//     values they count as they are written (AWS: "Control access to AWS resources
+//     using tags"); StringEqualsIgnoreCase is for who wants it otherwise.
+//
+// Of one condition at most 64 readings are tried. Where there are more, the
+// condition of an Allow does not hold and that of a Deny does.
 //
 // # For people
 //

@@ -189,7 +189,7 @@ func (r Rules) atHome(dep, pkg string) bool {
 }
 
 // Pure are the packages without I/O, clock and randomness.
-var Pure = []string{"log/identity", "log/event", "projection/policy", "projection/authz", "replication/propagation"}
+var Pure = []string{"log/casefold", "log/identity", "log/event", "projection/policy", "projection/authz", "replication/propagation"}
 
 // impure are packages that the pure ones must not import, and functions of others
 // that they must not call.

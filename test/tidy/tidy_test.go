@@ -42,6 +42,25 @@ func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
 func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
 
+func TestFolding(t *testing.T) { report(t, CheckFolding(scan(t, root))) }
+
+func TestPlantedFolding(t *testing.T) {
+	for _, body := range []string{"strings.EqualFold(a, b)", "lower(a) == b", "strings.ToLower(a) == b", "slices.ContainsFunc(nil, strings.ToLower)"} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "log/identity"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		text := "package identity\nfunc sameKey(a, b string) bool { return " + body + " }\n"
+		if err := os.WriteFile(filepath.Join(dir, "log/identity/x.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		violations := CheckFolding(scan(t, dir))
+		if len(violations) == 0 || !strings.Contains(violations[0], "log/identity.sameKey calls") {
+			t.Errorf("%s passes: %q", body, violations)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	violations, err := CheckText(root)
 	if err != nil {

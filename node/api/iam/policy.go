@@ -47,7 +47,7 @@ var policyActions = []Action{
 }
 
 func createPolicy(c *Call, in *sdk.CreatePolicyInput) (identity.Command, error) {
-	tags, err := newTags(in.Tags)
+	tags, err := newTags(identity.KindPolicy, in.Tags)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
 			return nil, fail(codeInvalidInput, "Role path %s is reserved.", path)
 		}
 	}
-	tags, err := newTags(in.Tags)
+	tags, err := newTags(identity.KindRole, in.Tags)
 	if err != nil {
 		return nil, err
 	}

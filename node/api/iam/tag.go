@@ -8,6 +8,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection/policy"
 )
@@ -48,18 +49,28 @@ var tagActions = []Action{
 	}, nothing[sdk.UntagUserInput, sdk.UntagUserOutput]),
 }
 
-// reservedTagPrefix begins keys that belong to AWS, in any letter case ("Tags
+// reservedTagPrefix begins the folded keys that belong to AWS, in any letter case ("Tags
 // for AWS Identity and Access Management resources").
 const reservedTagPrefix = "aws:"
 
-// newTags are the tags of a request for a command.
-func newTags(tags []types.Tag) ([]identity.Tag, error) {
+// newTags are the tags of a request for a command. Those of one request differ in
+// their keys: on users and roles by more than the letter case.
+func newTags(kind identity.Kind, tags []types.Tag) ([]identity.Tag, error) {
 	var list []identity.Tag
+	seen := map[string]bool{}
 	for _, t := range tags {
 		key := aws.ToString(t.Key)
-		if len(key) >= len(reservedTagPrefix) && strings.EqualFold(key[:len(reservedTagPrefix)], reservedTagPrefix) {
+		folded := casefold.Key(key)
+		if strings.HasPrefix(folded, reservedTagPrefix) {
 			return nil, fail(codeInvalidInput, "Tag keys starting with 'aws:' are reserved for system use.")
 		}
+		if kind == identity.KindPolicy {
+			folded = key
+		}
+		if seen[folded] {
+			return nil, fail(codeInvalidInput, "%s", identity.DuplicateTags(kind))
+		}
+		seen[folded] = true
 		list = append(list, identity.Tag{Key: key, Value: aws.ToString(t.Value)})
 	}
 	return list, nil
@@ -75,15 +86,15 @@ func shownTags(tags []identity.Tag) []types.Tag {
 }
 
 func (c *Call) tag(kind identity.Kind, name *string, tags []types.Tag) (identity.Command, error) {
-	list, err := newTags(tags)
+	list, err := newTags(kind, tags)
 	if err != nil {
 		return nil, err
 	}
-	return &identity.TagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Tags: list}, nil
+	return &identity.TagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Tags: list, AnyCase: true}, nil
 }
 
 func (c *Call) untag(kind identity.Kind, name *string, keys []string) identity.Command {
-	return &identity.UntagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Keys: keys}
+	return &identity.UntagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Keys: keys, AnyCase: true}
 }
 
 func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {

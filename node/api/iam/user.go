@@ -27,7 +27,7 @@ var userActions = []Action{
 }
 
 func createUser(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
-	tags, err := newTags(in.Tags)
+	tags, err := newTags(identity.KindUser, in.Tags)
 	if err != nil {
 		return nil, err
 	}
