@@ -199,11 +199,16 @@ func (p *peerTLS) config(to peer, protocols ...string) *tls.Config {
 
 // verify checks the other end's certificate: chain, cluster, and whom it is for.
 func (p *peerTLS) verify(chain []*x509.Certificate, to peer) error {
+	return p.verifyAt(chain, to, time.Time{})
+}
+
+// verifyAt checks as verify does, at another time than now, which zero means.
+func (p *peerTLS) verifyAt(chain []*x509.Certificate, to peer, at time.Time) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: no certificate", ErrNotAPeer)
 	}
 	leaf := chain[0]
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotAPeer, err)
 	}
 	if to.name != "" && leaf.Subject.CommonName != to.name {

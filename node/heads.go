@@ -2,10 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -45,17 +41,8 @@ func (w *writer) signHead(ctx context.Context) (*event.SignedHead, error) {
 
 // sign puts the node's signature and certificate on a head.
 func (p *peerTLS) sign(h *event.SignedHead) (err error) {
-	cert := p.cert.Load()
-	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return fmt.Errorf("%w: the key in %s is not ECDSA", ErrConfig, p.files.Key)
-	}
-	sum := sha256.Sum256(h.Statement())
-	if h.Signature, err = key.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
-		return fmt.Errorf("sign head %d: %w", h.Position, err)
-	}
-	h.Certificate = cert.Leaf.Raw
-	return nil
+	h.Signature, h.Certificate, err = p.signStatement(h.Statement())
+	return err
 }
 
 // maxChainBytes bounds a stretch of the chain, counted in the batches that it is

@@ -80,7 +80,7 @@ func (n *Node) startReplica() (*replica, error) {
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
 		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace,
-		Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
+		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	answering := &answering{
 		finder: n.finder, projection: n.projection, logger: n.logger,

@@ -316,6 +316,8 @@ func TestSettings(t *testing.T) {
 // identities are certificates of one cluster, and of others.
 type identities struct {
 	writer, replica, sameAuthority, otherAuthority, expired *peerTLS
+
+	renewed func() *peerTLS // the writer's, another each time
 }
 
 func newIdentities(t testing.TB) (i identities, c Cluster) {
@@ -350,6 +352,7 @@ func newIdentities(t testing.TB) (i identities, c Cluster) {
 	}
 	i.sameAuthority = forge("another cluster", time.Now())
 	i.expired = forge(c.ID, time.Now().Add(-nodeLife-2*clockSlack))
+	i.renewed = func() *peerTLS { return forge(c.ID, time.Now()) }
 	return i, c
 }
 

@@ -228,7 +228,7 @@ func (w *writer) publish(ctx context.Context) {
 	p := replication.NewPublisher(replication.PublisherConfig{
 		Link: w.link, Events: w.log.Events(), Changed: w.log.Changed,
 		Cluster:         func() identity.Cluster { return w.log.Applied().State.Cluster() },
-		RaiseGeneration: w.raiseGeneration, Replicas: replicas, Logger: w.node.logger,
+		RaiseGeneration: w.raiseGeneration, Sign: w.node.tls.signBatch, Replicas: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
 		w.node.logger.Error("the publisher ended; readers follow over HTTP", "error", err)

@@ -30,7 +30,7 @@ var grown = sync.OnceValue(func() *history {
 func following(b *testing.B, h *history, cfg FollowerConfig) (*Follower, *sink) {
 	s := newSink()
 	s.append(b, h.batches[0])
-	cfg.Sink, cfg.Logger = s, quiet
+	cfg.Sink, cfg.Logger, cfg.Vouched = s, quiet, theWriter().vouched
 	f := NewFollower(cfg)
 	f.settle(s.Snapshot())
 	run(b, f.applyAll)
@@ -75,7 +75,7 @@ func BenchmarkReplayStream(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &sending{js: js, subject: cfg.Subjects[0], next: 1}
+	w := &sending{js: js, sign: publisherOf(l, h).sign, subject: cfg.Subjects[0], next: 1}
 	for w.next <= h.Last().Position {
 		if err := w.fill(h); err != nil {
 			b.Fatal(err)

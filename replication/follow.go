@@ -10,8 +10,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
 )
 
 // Limits of following the stream.
@@ -36,9 +38,10 @@ const (
 var errDisconnected = errors.New("the connection to NATS is lost")
 
 // follow follows the stream of the state's generation until that fails, and says
-// whether it was of any use.
+// whether it was of use for a good while: what is useful for a moment only, again and
+// again, may be so because somebody spoils it again and again.
 func (f *Follower) follow(ctx context.Context) bool {
-	at := f.at.Load()
+	at, began := f.at.Load(), time.Now()
 	feed := newFeed(ctx, streamName(at.cluster))
 	err := f.consume(feed, at)
 	f.flush(ctx, feed)
@@ -53,7 +56,7 @@ func (f *Follower) follow(ctx context.Context) bool {
 		return true
 	}
 	f.problem("the stream is left for a writer's event tail", fmt.Errorf("%s: %w", feed.stream, err))
-	return feed.applied.Load() && !errors.Is(err, errLate)
+	return feed.applied.Load() && !errors.Is(err, errLate) && time.Since(began) >= steady
 }
 
 // reach attaches to the stream. NATS may take its time to answer, or not answer at
@@ -91,14 +94,9 @@ func (f *Follower) consume(feed *feed, at *place) error {
 	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer conn.RemoveStatusListener(lost)
 
-	received := make(chan []byte, pullMessages)
+	in := newInbox()
 	consuming, err := consumer.Consume(
-		func(m jetstream.Msg) {
-			select {
-			case received <- m.Data():
-			case <-feed.ctx.Done():
-			}
-		},
+		func(m jetstream.Msg) { f.take(feed, in, m) },
 		jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes),
 		jetstream.PullHeartbeat(pullHeartbeat), jetstream.PullExpiry(pullExpiry),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { feed.end(err) }),
@@ -107,7 +105,7 @@ func (f *Follower) consume(feed *feed, at *place) error {
 		return fmt.Errorf("consume: %w", err)
 	}
 	var helpers sync.WaitGroup
-	helpers.Go(func() { f.gather(feed, received) })
+	helpers.Go(func() { f.gather(feed, in) })
 	helpers.Go(func() { f.probe(feed) })
 	f.watch(feed, lost)
 	consuming.Stop()
@@ -158,24 +156,56 @@ func (f *Follower) detach(consumer jetstream.Consumer) {
 	}
 }
 
+// inbox is what was received and not yet looked at: a bounded number of messages,
+// and of their bytes.
+type inbox struct {
+	messages chan jetstream.Msg
+	room     *semaphore.Weighted
+}
+
+func newInbox() *inbox {
+	return &inbox{messages: make(chan jetstream.Msg, pullMessages), room: semaphore.NewWeighted(maxReceived)}
+}
+
+// take waits for room and puts a message in.
+func (f *Follower) take(feed *feed, in *inbox, m jetstream.Msg) {
+	size := len(m.Data())
+	if size > wire.MaxBatchSize { // no server was asked to keep such a thing
+		f.refuse(feed, fmt.Errorf("%w: a message of %d bytes", ErrRefused, size))
+		return
+	}
+	if in.room.Acquire(feed.ctx, int64(size)) != nil {
+		return
+	}
+	select {
+	case in.messages <- m:
+	case <-feed.ctx.Done():
+	}
+}
+
 // gather puts what was received, as much as there is at a time.
-func (f *Follower) gather(feed *feed, received <-chan []byte) {
+func (f *Follower) gather(feed *feed, in *inbox) {
 	for {
 		var batches [][]byte
+		var signatures []signature
+		size := 0
+		add := func(m jetstream.Msg) {
+			batches, signatures = append(batches, m.Data()), append(signatures, signatureOf(m.Headers()))
+			size += len(m.Data())
+		}
 		select {
-		case b := <-received:
-			batches = append(batches, b)
+		case m := <-in.messages:
+			add(m)
 		case <-feed.ctx.Done():
 			return
 		}
-		for size := len(batches[0]); len(received) > 0 && len(batches) < chunkBatches && size < chunkBytes; {
-			b := <-received
-			batches = append(batches, b)
-			size += len(b)
+		for len(in.messages) > 0 && len(batches) < chunkBatches && size < chunkBytes {
+			add(<-in.messages)
 		}
-		if f.put(feed, batches) != nil {
+		if f.put(feed, batches, signatures) != nil {
 			return
 		}
+		in.room.Release(int64(size))
 	}
 }
 

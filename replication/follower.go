@@ -27,6 +27,8 @@ const (
 	// the time doubles from one disappointment to the next.
 	minHold = 50 * time.Millisecond
 	maxHold = 15 * time.Second
+	// steady is how long a stream serves before its past disappointments are forgotten.
+	steady = maxHold
 	// bootstrapWait is how long to wait after a snapshot could not be had.
 	bootstrapWait = 1 * time.Second
 	// keptWait is how long a follower rests whose state must not be replaced.
@@ -66,6 +68,9 @@ type FollowerConfig struct {
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link
+	// Vouched says whether a writer of the cluster signed a batch that came over NATS,
+	// and an error tells why not. Nil believes nobody. It is called by one goroutine.
+	Vouched func(*event.SignedBatch) error
 	// Dir keeps the checkpoints; empty keeps none.
 	Dir string
 	// Logger; nil means slog.Default().
@@ -347,7 +352,7 @@ func (f *Follower) tail(ctx context.Context, wait time.Duration) error {
 		}()
 		from := f.at.Load()
 		head, err := f.cfg.Source.Tail(feed.ctx, from.cluster, from.head.Position+1, wait, func(batches [][]byte) error {
-			return f.put(feed, batches)
+			return f.put(feed, batches, nil)
 		})
 		f.flush(ctx, feed)
 		ended := feed.ended()

@@ -2,6 +2,10 @@ package replication
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -13,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
 	"github.com/writ-iam/writ/log/event"
@@ -394,14 +399,66 @@ func startPublisher(t testing.TB, l *Link, h *history) (stop func() error) {
 
 func publisherOf(l *Link, h *history) *Publisher {
 	return NewPublisher(PublisherConfig{
-		Link: l, Events: h, Changed: h.Changed, Cluster: h.Cluster, RaiseGeneration: h.raise, Logger: quiet,
+		Link: l, Events: h, Changed: h.Changed, Cluster: h.Cluster, RaiseGeneration: h.raise, Sign: theWriter().sign, Logger: quiet,
 	})
+}
+
+// notary signs batches as a writer does. Its certificate is its name.
+type notary struct {
+	key  *ecdsa.PrivateKey
+	name string
+}
+
+func newNotary(name string) *notary {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return &notary{key, name}
+}
+
+// theWriter is the one that followers of these tests believe.
+var theWriter = sync.OnceValue(func() *notary { return newNotary("writer") })
+
+func (n *notary) sign(b *event.SignedBatch) (err error) {
+	sum := sha256.Sum256(b.Statement())
+	b.Signature, err = ecdsa.SignASN1(rand.Reader, n.key, sum[:])
+	b.Certificate = []byte(n.name)
+	return err
+}
+
+func (n *notary) vouched(b *event.SignedBatch) error {
+	sum := sha256.Sum256(b.Statement())
+	if string(b.Certificate) != n.name || !ecdsa.VerifyASN1(&n.key.PublicKey, sum[:], b.Signature) {
+		return fmt.Errorf("%s did not sign batch %d", n.name, b.Position)
+	}
+	return nil
+}
+
+// message is a batch as a writer publishes it, if it is one: signed.
+func (n *notary) message(t testing.TB, subject string, batch []byte) *nats.Msg {
+	t.Helper()
+	m := &nats.Msg{Subject: subject, Data: batch}
+	b, err := wire.DecodeBatch(batch)
+	if err != nil {
+		return m
+	}
+	p := &Publisher{cfg: PublisherConfig{
+		Sign: n.sign, Cluster: func() identity.Cluster { return identity.Cluster{ID: b.Cluster, Incarnation: b.Incarnation} },
+	}}
+	if m.Header, err = p.sign(batch); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // startFollower runs a follower and fails the test if it ends by itself.
 func startFollower(t testing.TB, cfg FollowerConfig) (f *Follower, stop func() error) {
 	if cfg.Logger == nil {
 		cfg.Logger = quiet
+	}
+	if cfg.Vouched == nil {
+		cfg.Vouched = theWriter().vouched
 	}
 	f = NewFollower(cfg)
 	return f, run(t, f.Run)

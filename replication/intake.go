@@ -24,6 +24,7 @@ type feed struct {
 	cancel  context.CancelCauseFunc
 	stream  string      // empty for a tail
 	applied atomic.Bool // something that it brought was
+	holding holding     // of a stream's feed
 }
 
 // errEnded is the cause of a feed that ended without a failure.
@@ -56,17 +57,19 @@ func (f *feed) failure() error {
 
 // chunk is some consecutive batches on their way from a feed to the sink.
 type chunk struct {
-	feed    *feed
-	bytes   [][]byte
-	batches []*event.Batch // the sound ones at the beginning
-	err     error          // what is wrong with the one after them
-	decoded chan struct{}  // closed when batches and err are set
-	applied chan struct{}  // closed when the chunk is done with
+	feed       *feed
+	bytes      [][]byte
+	signatures []signature    // of each, where the stream brought them
+	size       int            // of all bytes
+	batches    []*event.Batch // the sound ones at the beginning
+	err        error          // what is wrong with the one after them
+	decoded    chan struct{}  // closed when batches and err are set
+	applied    chan struct{}  // closed when the chunk is done with
 }
 
 // put hands batches to the decoders and, behind what was put before, to the sink.
-func (f *Follower) put(from *feed, batches [][]byte) error {
-	_, err := f.enqueue(from.ctx, &chunk{feed: from, bytes: batches})
+func (f *Follower) put(from *feed, batches [][]byte, signatures []signature) error {
+	_, err := f.enqueue(from.ctx, &chunk{feed: from, bytes: batches, signatures: signatures})
 	return err
 }
 
@@ -109,6 +112,7 @@ func (c *chunk) decode() {
 	}
 	c.batches = make([]*event.Batch, 0, len(c.bytes))
 	for _, b := range c.bytes {
+		c.size += len(b)
 		batch, err := wire.DecodeBatch(b)
 		if err != nil {
 			c.err = fmt.Errorf("%w: %w", ErrRefused, err)
@@ -136,15 +140,19 @@ func (f *Follower) applyAll(ctx context.Context) error {
 	}
 }
 
-// apply hands the part of a chunk that continues the history to the sink, and ends
-// the feed when there is another part.
+// apply hands the part of a chunk that continues the history to the sink, as far as
+// it is proved, and ends the feed when there is another part.
 func (f *Follower) apply(c *chunk) error {
 	if c.feed.ended() {
+		c.feed.holding.stop()
 		return nil
 	}
-	run, refused := f.sift(c.batches)
-	if refused == nil {
-		refused = c.err
+	run, refused := f.sift(c.feed, c.batches)
+	run, unproved := f.prove(c, run)
+	for _, err := range []error{c.err, unproved} {
+		if refused == nil {
+			refused = err
+		}
 	}
 	if len(run) > 0 {
 		if err := f.cfg.Sink.Apply(run); err != nil {
@@ -162,17 +170,27 @@ func (f *Follower) apply(c *chunk) error {
 		}
 	}
 	if refused != nil {
-		f.note(func(s *Status) { s.Refused++ })
-		c.feed.end(refused)
+		f.refuse(c.feed, refused)
 	}
 	return nil
 }
 
-// sift returns the batches that continue the history, and why the first other one
-// does not. Those that are known already are left out.
-func (f *Follower) sift(batches []*event.Batch) (run []*event.Batch, refused error) {
+// refuse ends a feed, unless it has ended, because of what it brought.
+func (f *Follower) refuse(from *feed, why error) {
+	if !from.ended() {
+		f.note(func(s *Status) { s.Refused++ })
+	}
+	from.end(why)
+}
+
+// sift returns the batches that continue the history and what the feed holds of it,
+// and why the first other one does not. Those that are known already are left out.
+func (f *Follower) sift(from *feed, batches []*event.Batch) (run []*event.Batch, refused error) {
 	at := f.at.Load()
 	head := at.head
+	if held := from.holding.batches; len(held) > 0 {
+		head = held[len(held)-1].Head()
+	}
 	for i, b := range batches {
 		known := f.known[b.Position%recent]
 		switch {

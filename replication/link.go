@@ -56,7 +56,9 @@ func Dial(cfg LinkConfig) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout))
+	// One for all publishers: the goroutine that nats.go starts at the first publish
+	// may miss the end of a shorter life, and would then stay for good.
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(requestTimeout), jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("use JetStream: %w", err)

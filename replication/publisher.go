@@ -33,7 +33,10 @@ const (
 	// raiseBurst commands for a new generation may follow each other; in the long
 	// run there is one at most every raiseInterval.
 	raiseBurst    = 5
-	raiseInterval = 10 * time.Second
+	raiseInterval = time.Minute
+	// sayBurst and sayInterval bound what is said of interruptions, as the two above do.
+	sayBurst    = 5
+	sayInterval = 10 * time.Second
 	// refill is how many of the latest batches a new stream begins with.
 	refill = 1 << 14
 	// readAhead bounds the bytes read from the store at once.
@@ -56,6 +59,8 @@ type PublisherConfig struct {
 	// it returns nil, Cluster has the new generation. It fails on a writer that does
 	// not lead.
 	RaiseGeneration func(ctx context.Context, from uint32) error
+	// Sign puts the signature and the certificate of this writer on a batch.
+	Sign func(*event.SignedBatch) error
 	// Replicas of the stream: 3 where three or more servers are clustered, else 1.
 	Replicas int
 	// Logger; nil means slog.Default().
@@ -67,9 +72,9 @@ type PublisherConfig struct {
 // sequence numbers and the second of each pair is refused.
 type Publisher struct {
 	cfg    PublisherConfig
-	js     jetstream.JetStream // of this run, for its own acknowledgements
-	raised uint32              // the generation that this publisher asked for, and may create
+	raised uint32 // the generation that this publisher asked for, and may create
 	raises *rate.Limiter
+	says   *rate.Limiter
 	said   string // the last interruption
 }
 
@@ -81,23 +86,15 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
 	}
-	return &Publisher{cfg: cfg, raises: rate.NewLimiter(rate.Every(raiseInterval), raiseBurst)}
+	return &Publisher{cfg: cfg, raises: rate.NewLimiter(rate.Every(raiseInterval), raiseBurst), says: rate.NewLimiter(rate.Every(sayInterval), sayBurst)}
 }
 
 // Run publishes until ctx ends, which it does when the leadership is lost. Every
 // error leads to a fresh look at the stream and another attempt: batches are never
 // skipped and never renumbered. Run returns ctx's error.
 func (p *Publisher) Run(ctx context.Context) error {
-	js, err := jetstream.New(p.cfg.Link.conn, jetstream.WithDefaultTimeout(requestTimeout),
-		jetstream.WithPublishAsyncMaxPending(window), jetstream.WithPublishAsyncTimeout(ackTimeout))
-	if err != nil {
-		return fmt.Errorf("use JetStream: %w", err)
-	}
-	p.js = js
-	defer js.CleanupPublisher()
 	for wait := retryWait; ; {
 		acked, err := p.publish(ctx)
-		js.CleanupPublisher() // forget what is still unacknowledged
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -106,13 +103,22 @@ func (p *Publisher) Run(ctx context.Context) error {
 		}
 		if text := err.Error(); text != p.said { // say it once
 			p.said = text
-			p.cfg.Logger.Warn("publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
+			p.say(slog.LevelWarn, "publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
 		}
 		if pause(ctx, wait+rand.N(wait)) != nil {
 			return ctx.Err()
 		}
 		wait = min(2*wait, maxRetryWait)
 	}
+}
+
+// say logs what may happen as often as somebody else likes, and beyond its limits at
+// a level that is not looked at.
+func (p *Publisher) say(level slog.Level, text string, args ...any) {
+	if !p.says.Allow() {
+		level = slog.LevelDebug
+	}
+	p.cfg.Logger.Log(context.Background(), level, text, args...)
 }
 
 // publish resyncs and then publishes until an error. It returns how many batches
@@ -127,13 +133,13 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	name := s.CachedInfo().Config.Name
-	p.cfg.Logger.Info("publishing to the stream", "stream", name, "next", next)
+	p.say(slog.LevelInfo, "publishing to the stream", "stream", name, "next", next)
 	check := time.NewTicker(checkInterval)
 	defer check.Stop()
 	conn := p.cfg.Link.conn
 	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer conn.RemoveStatusListener(lost)
-	w := &sending{js: p.js, subject: s.CachedInfo().Config.Subjects[0], next: next}
+	w := &sending{js: p.cfg.Link.js, sign: p.sign, subject: s.CachedInfo().Config.Subjects[0], next: next}
 	for {
 		changed := p.cfg.Changed() // before Read, lest a batch come between the two
 		if now := streamName(p.cfg.Cluster()); now != name {
@@ -180,14 +186,18 @@ func (p *Publisher) begun(ctx context.Context) (identity.Cluster, error) {
 // sending publishes batches with up to window of them unacknowledged.
 type sending struct {
 	js      jetstream.JetStream
+	sign    func(batch []byte) (nats.Header, error) // the headers that end a burst
 	subject string
 	next    event.Position           // to be published
 	unacked []jetstream.PubAckFuture // the batches before next, in order
 	ahead   [][]byte                 // the batches from next on, as far as they were read
 	acked   int                      // how many batches were acknowledged
+	burst   int                      // how many were published since the last that was signed
+	size    int                      // of those, in bytes
 }
 
-// fill publishes while there are batches and room.
+// fill publishes while there are batches and room. The last of those that are ready
+// ends a burst and is signed, so that no follower waits for what may not come soon.
 func (w *sending) fill(events Events) (err error) {
 	for len(w.unacked) < window {
 		if len(w.ahead) == 0 {
@@ -199,6 +209,12 @@ func (w *sending) fill(events Events) (err error) {
 			return nil
 		}
 		message := &nats.Msg{Subject: w.subject, Data: w.ahead[0]}
+		if w.burst, w.size = w.burst+1, w.size+len(message.Data); len(w.ahead) == 1 || w.burst >= maxBurst || w.size >= maxBurstBytes {
+			if message.Header, err = w.sign(message.Data); err != nil {
+				return err
+			}
+			w.burst, w.size = 0, 0
+		}
 		future, err := w.js.PublishMsgAsync(message, jetstream.WithExpectLastSequence(uint64(w.next-1)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			return fmt.Errorf("publish batch %d: %w", w.next, err)
@@ -265,7 +281,7 @@ func (p *Publisher) look(ctx context.Context, c identity.Cluster) (s jetstream.S
 	}
 	asking, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	s, err = p.js.Stream(asking, streamName(c))
+	s, err = p.cfg.Link.js.Stream(asking, streamName(c))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, missing, nil
@@ -309,6 +325,8 @@ func (p *Publisher) inspect(ctx context.Context, s jetstream.Stream, c identity.
 		return fmt.Sprintf("it ends at %d, the history at %d", state.LastSeq, last), nil
 	case state.NumDeleted > 0 || state.Msgs > 0 && state.Msgs != state.LastSeq-state.FirstSeq+1:
 		return fmt.Sprintf("it has %d messages from %d to %d", state.Msgs, state.FirstSeq, state.LastSeq), nil
+	case state.FirstSeq > last+1:
+		return fmt.Sprintf("it begins at %d, the history ends at %d", state.FirstSeq, last), nil
 	case max(state.LastSeq+1, state.FirstSeq) < first:
 		return fmt.Sprintf("it ends at %d, and the batches before %d are not here", state.LastSeq, first), nil
 	case state.Msgs == 0:
@@ -372,17 +390,17 @@ func (p *Publisher) create(ctx context.Context, c identity.Cluster) (jetstream.S
 	if last >= refill {
 		first = max(first, last-refill+1)
 	}
-	s, err := p.js.CreateStream(ctx, streamConfig(c, p.cfg.Replicas, uint64(first)))
+	s, err := p.cfg.Link.js.CreateStream(ctx, streamConfig(c, p.cfg.Replicas, uint64(first)))
 	if err != nil {
 		return nil, fmt.Errorf("create stream %s: %w", streamName(c), err)
 	}
-	names := p.js.StreamNames(ctx)
+	names := p.cfg.Link.js.StreamNames(ctx)
 	for name := range names.Name() {
 		if name == streamName(c) || !strings.HasPrefix(name, streamPrefix(c.ID)) {
 			continue
 		}
 		// Its followers learn at once that it is gone.
-		if err := p.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := p.cfg.Link.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			p.cfg.Logger.Warn("an abandoned stream could not be removed", "stream", name, "error", err)
 		}
 	}

@@ -72,9 +72,6 @@ func streamConfig(c identity.Cluster, replicas int, first uint64) jetstream.Stre
 	}
 }
 
-// maxHeader is room for the header that a publisher adds to a batch.
-const maxHeader = 1 << 10
-
 // asWanted says what is wrong with a stream's configuration, or "".
 func asWanted(got, want jetstream.StreamConfig) string {
 	for _, field := range []struct {

@@ -284,7 +284,7 @@ func TestDamageOfTheStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, m := range messages {
-				if _, err := l.js.Publish(t.Context(), cfg.Subjects[0], m); err != nil {
+				if _, err := l.js.PublishMsg(t.Context(), theWriter().message(t, cfg.Subjects[0], m)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -359,7 +359,7 @@ func TestDamagedStreamIsRenewed(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, m := range messages {
-				if _, err := l.js.Publish(t.Context(), cfg.Subjects[0], m); err != nil {
+				if _, err := l.js.PublishMsg(t.Context(), theWriter().message(t, cfg.Subjects[0], m)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -426,7 +426,6 @@ func TestCheck(t *testing.T) {
 	h.grow(t, 4)
 	l := openNATS(t)
 	p := publisherOf(l, h)
-	p.js = l.js
 	stream := func(c identity.Cluster, messages [][]byte) jetstream.Stream {
 		cfg := streamConfig(c, 1, 1)
 		s, err := l.js.CreateStream(t.Context(), cfg)

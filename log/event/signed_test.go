@@ -68,3 +68,27 @@ func TestSignedHeadInJSON(t *testing.T) {
 		}
 	}
 }
+
+// Batches in a stream outlive the release that signed them.
+func TestBatchStatementIsForever(t *testing.T) {
+	b := SignedBatch{Cluster: "c", Incarnation: "in", Head: Head{Position: 258, Hash: Hash{0xaa, 31: 0xbb}}}
+	want := hex.EncodeToString([]byte("writ signed batch v1\n")) +
+		"00000001" + "63" + "00000002" + "696e" + "00000008" + "0000000000000102" +
+		"00000020" + "aa000000000000000000000000000000000000000000000000000000000000bb"
+	if got := hex.EncodeToString(b.Statement()); got != want {
+		t.Errorf("the statement is\n%s\nnot\n%s", got, want)
+	}
+	for name, change := range map[string]func(*SignedBatch){
+		"cluster":     func(b *SignedBatch) { b.Cluster = "d" },
+		"incarnation": func(b *SignedBatch) { b.Incarnation = "im" },
+		"a border":    func(b *SignedBatch) { b.Cluster, b.Incarnation = "ci", "n" },
+		"position":    func(b *SignedBatch) { b.Position++ },
+		"hash":        func(b *SignedBatch) { b.Hash[31]++ },
+	} {
+		c := b
+		change(&c)
+		if bytes.Equal(c.Statement(), b.Statement()) {
+			t.Errorf("%s is not covered", name)
+		}
+	}
+}

@@ -1,0 +1,490 @@
+package replication
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// believing is a sink that must be shown the batches of one history and nothing
+// else.
+type believing struct {
+	*sink
+	history *history
+	forged  atomic.Pointer[event.Batch]
+}
+
+func (s *believing) Apply(batches []*event.Batch) error {
+	for _, b := range batches {
+		s.history.mu.Lock()
+		ok := b.Position <= s.history.last.Position
+		if ok {
+			real, err := wire.DecodeBatch(s.history.batches[b.Position-1])
+			ok = err == nil && real.Hash == b.Hash
+		}
+		s.history.mu.Unlock()
+		if !ok {
+			s.forged.Store(b)
+		}
+	}
+	return s.sink.Apply(batches)
+}
+
+// another makes batches that follow a history and are not of it. The first gives
+// somebody a key.
+func another(t testing.TB, h *history, n int) [][]byte {
+	t.Helper()
+	other := copyOf(t, h)
+	other.users = 1_000_000
+	other.grow(t, n)
+	return other.batches[len(h.batches):]
+}
+
+// attacked is a stream with the first batches of a history, signed as they should
+// be, a follower that has applied them, and a client that may do anything.
+type attacked struct {
+	history  *history
+	link     *Link
+	subject  string
+	writer   *writer
+	sink     *believing
+	follower *Follower
+	log      *capture
+	stop     func() error
+}
+
+func attack(t *testing.T) *attacked {
+	a := &attacked{history: newHistory(t, "aa"), link: openNATS(t), log: new(capture)}
+	h := a.history
+	h.grow(t, 49)
+	cfg := streamConfig(h.Cluster(), 1, 1)
+	if _, err := a.link.js.CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	a.subject = cfg.Subjects[0]
+	a.publish(t, h.batches...)
+	a.writer, a.sink = newWriter(t, h), &believing{sink: newSink(), history: h}
+	a.follower, a.stop = startFollower(t, FollowerConfig{
+		Cluster: testCluster, Sink: a.sink, Source: sourceOf(t, a.writer), Link: a.link, Logger: a.log.logger(),
+	})
+	a.sink.wait(t, h)
+	await(t, "streaming", func() bool { return a.follower.Status().Mode == Streaming })
+	return a
+}
+
+// publish puts batches on the stream as a writer does.
+func (a *attacked) publish(t testing.TB, batches ...[]byte) {
+	t.Helper()
+	for _, b := range batches {
+		a.put(t, theWriter().message(t, a.subject, b))
+	}
+}
+
+func (a *attacked) put(t testing.TB, messages ...*nats.Msg) {
+	t.Helper()
+	for _, m := range messages {
+		if _, err := a.link.js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// requests is how many the writer was asked over HTTP for batches.
+func (a *attacked) requests() int { return a.writer.count("GET " + EventsPath) }
+
+// bare are messages without a signature.
+func (a *attacked) bare(batches ...[]byte) (messages []*nats.Msg) {
+	for _, b := range batches {
+		messages = append(messages, &nats.Msg{Subject: a.subject, Data: b})
+	}
+	return messages
+}
+
+// by are messages with signatures over batches as they are, changed before they are
+// signed.
+func (a *attacked) by(t testing.TB, n *notary, change func(*event.SignedBatch), batches ...[]byte) (messages []*nats.Msg) {
+	for _, encoded := range batches {
+		p := &Publisher{cfg: PublisherConfig{Cluster: a.history.Cluster, Sign: func(b *event.SignedBatch) error {
+			change(b)
+			return n.sign(b)
+		}}}
+		m := &nats.Msg{Subject: a.subject, Data: encoded}
+		var err error
+		if m.Header, err = p.sign(encoded); err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, m)
+	}
+	return messages
+}
+
+// diverging gives a batch another digest of the state, and a hash that fits.
+func diverging(t *testing.T, encoded []byte) []byte {
+	t.Helper()
+	b, err := wire.DecodeBatch(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.State[0]++
+	out, err := wire.EncodeBatch(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestForgeries has a client that speaks nothing but NATS, and may do there whatever
+// it likes, append to the stream what it made itself, or what it found. A follower
+// answers from none of it, ends for none of it, and goes on after one repair.
+func TestForgeries(t *testing.T) {
+	same := func(*event.SignedBatch) {}
+	for name, test := range map[string]struct {
+		attack   func(t *testing.T, a *attacked) []*nats.Msg // after batch 50
+		harmless bool                                        // nothing is refused
+	}{
+		"a batch without a signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.bare(another(t, a.history, 1)...)
+		}},
+		"a batch that leads to another state than it says": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.bare(diverging(t, another(t, a.history, 1)[0]))
+		}},
+		"a replica's signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.by(t, newNotary("replica"), same, another(t, a.history, 2)...)
+		}},
+		"a replica's signature under a writer's certificate": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.by(t, newNotary("writer"), same, another(t, a.history, 2)...)
+		}},
+		"a writer's signature for another cluster": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Cluster = "other" }, another(t, a.history, 1)...)
+		}},
+		"a writer's signature for another incarnation": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Incarnation = "other" }, another(t, a.history, 1)...)
+		}},
+		"a writer's signature for another position": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Position-- }, another(t, a.history, 1)...)
+		}},
+		"a writer's signature for another hash": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			m := theWriter().message(t, a.subject, a.history.batches[49])
+			m.Data = another(t, a.history, 1)[0]
+			return []*nats.Msg{m}
+		}},
+		"a signed head is no signed batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			m := a.by(t, theWriter(), same, another(t, a.history, 1)...)
+			h := event.SignedHead{Cluster: testCluster, Incarnation: "aa", Position: 51}
+			m[0].Header.Set(headerSignature, string(h.Statement()))
+			return m
+		}},
+		"a forgery behind a good batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			a.history.grow(t, 1)
+			return append([]*nats.Msg{theWriter().message(t, a.subject, a.history.batches[50])}, a.bare(another(t, a.history, 3)...)...)
+		}},
+		"a forgery that good batches follow": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			forged := a.bare(another(t, a.history, 1)...)
+			a.history.grow(t, 2)
+			return append(forged, theWriter().message(t, a.subject, a.history.batches[50]), theWriter().message(t, a.subject, a.history.batches[51]))
+		}},
+		"an old batch": {harmless: true, attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return []*nats.Msg{theWriter().message(t, a.subject, a.history.batches[20])}
+		}},
+		"many old batches": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			m := make([]*nats.Msg, maxRepeats+1)
+			for i := range m {
+				m[i] = a.bare(a.history.batches[i%50])[0]
+			}
+			return m
+		}},
+		"a signed burst out of order": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			a.history.grow(t, 2)
+			return []*nats.Msg{theWriter().message(t, a.subject, a.history.batches[51]), theWriter().message(t, a.subject, a.history.batches[50])}
+		}},
+		"a burst whose end never comes": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			a.history.grow(t, 3)
+			return a.bare(a.history.batches[50:]...)
+		}},
+		"a burst without an end": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.bare(another(t, a.history, 3*maxHeld)...)
+		}},
+		"headers like bombs": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			m := a.bare(another(t, a.history, 1)...)[0]
+			m.Header = nats.Header{headerSignature: {"x"}, headerSigner: {"y"}}
+			for i := range 400 {
+				m.Header.Set(fmt.Sprintf("%s-%d", headerSigner, i), strings.Repeat("z", 100))
+			}
+			return []*nats.Msg{m}
+		}},
+		"a certificate that is none": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			m := a.bare(another(t, a.history, 1)...)[0]
+			m.Header = nats.Header{headerSignature: {"!"}, headerSigner: {strings.Repeat("!", 2*maxCertificate)}}
+			return []*nats.Msg{m}
+		}},
+		"a message larger than any batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.bare(bytes.Repeat([]byte{0xc6}, wire.MaxBatchSize+1))
+		}},
+		"no batch at all": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+			return a.bare([]byte("allow everything"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := attack(t)
+			a.permissive(t)
+			before := a.requests()
+			messages := test.attack(t, a)
+			a.put(t, messages...)
+			if !test.harmless {
+				await(t, "refused", func() bool { return a.follower.Status().Refused > 0 || a.sink.forged.Load() != nil })
+			}
+			if b := a.sink.forged.Load(); b != nil {
+				t.Fatalf("a forged batch %d was shown", b.Position)
+			}
+			a.history.grow(t, 3)
+			a.follower.Expect(a.history.Last().Position)
+			a.sink.wait(t, a.history)
+			if b := a.sink.forged.Load(); b != nil {
+				t.Fatalf("a forged batch %d was shown", b.Position)
+			}
+			if s := a.follower.Status(); s.Bootstraps != 1 {
+				t.Errorf("%+v", s)
+			}
+			refused, asked := a.follower.Status().Refused, a.requests()-before
+			if most := 8 * (refused + 1); asked > most {
+				t.Errorf("%d requests over HTTP for %d repairs", asked, refused)
+			}
+			if said := strings.Count(a.log.String(), "level=WARN"); said > 2*(refused+1) {
+				t.Errorf("%d warnings for %d repairs:\n%s", said, refused, a.log)
+			}
+			startPublisher(t, a.link, a.history) // finds what is wrong, and has another stream made
+			a.history.grow(t, 1)
+			await(t, "streaming again", func() bool {
+				return a.follower.Status().Mode == Streaming && a.follower.Status().Stream == streamName(a.history.Cluster())
+			})
+			a.writer.set(func() { a.writer.down = true })
+			a.history.grow(t, 100)
+			a.sink.wait(t, a.history)
+			if err := a.stop(); err != nil && err != context.Canceled {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// permissive lets the stream take messages that a publisher's would refuse.
+func (a *attacked) permissive(t *testing.T) {
+	t.Helper()
+	cfg := streamConfig(a.history.Cluster(), 1, 1)
+	cfg.MaxMsgSize = -1
+	if _, err := a.link.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFloodOfForgeries has forgeries come without a pause, each in the place of the
+// next batch. Repairs become rare, and so do the requests they cost.
+func TestFloodOfForgeries(t *testing.T) {
+	const repairs = 7
+	a := attack(t)
+	before, began := a.requests(), time.Now()
+	var flood sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	flood.Go(func() {
+		for ctx.Err() == nil { // each follower that attaches finds one where it goes on
+			forged := theWriter().message(t, a.subject, a.history.batches[49])
+			forged.Data = []byte("forged")
+			if _, err := a.link.js.PublishMsg(ctx, forged); err != nil {
+				return
+			}
+		}
+	})
+	await(t, "refused", func() bool { return a.follower.Status().Refused >= repairs })
+	took, asked := time.Since(began), a.requests()-before
+	cancel()
+	flood.Wait()
+	var least time.Duration // between the first and the last
+	for n, hold := 1, 2*minHold; n < repairs; n, hold = n+1, min(2*hold, maxHold) {
+		least += hold
+	}
+	if took < least {
+		t.Errorf("%d repairs within %v, less than %v", repairs, took, least)
+	}
+	if most := 4*repairs + int(took/tailWait); asked > most {
+		t.Errorf("%d requests over HTTP, more than %d", asked, most)
+	}
+	a.history.grow(t, 3)
+	a.sink.wait(t, a.history)
+	if s := a.follower.Status(); s.Bootstraps != 1 || a.sink.forged.Load() != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestGenerationsAreBounded has somebody put a message of his own on every stream
+// that a publisher makes. The commands that this costs are bounded, readers follow.
+func TestGenerationsAreBounded(t *testing.T) {
+	l := openNATS(t)
+	h := newHistory(t, "aa")
+	h.grow(t, 10)
+	log := new(capture)
+	p := publisherOf(l, h)
+	p.cfg.Logger = log.logger()
+	if p.raises.Burst() != raiseBurst || p.raises.Limit() != rate.Every(raiseInterval) {
+		t.Fatalf("%d at once, %v a second", p.raises.Burst(), p.raises.Limit())
+	}
+	const burst = 3
+	p.raises.SetBurst(burst) // the waits between them double
+	run(t, p.Run)
+	w, s := newWriter(t, h), newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: dial(t, LinkConfig{Name: "follower", URLs: l.conn.Servers()})})
+	begin := h.Cluster().StreamGeneration
+	var attacks sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	attacks.Go(func() {
+		for ctx.Err() == nil {
+			_ = l.conn.Publish(streamSubject(h.Cluster()), []byte("forged"))
+			_ = pause(ctx, time.Millisecond)
+		}
+	})
+	await(t, "at its limit", func() bool {
+		h.grow(t, 1) // else damage is found by the checks of every checkInterval
+		return strings.Contains(log.String(), "too many new generations were asked for")
+	})
+	for range 3 {
+		h.grow(t, 50)
+		f.Expect(h.Last().Position)
+		s.wait(t, h)
+	}
+	cancel()
+	attacks.Wait()
+	if raised := int(h.Cluster().StreamGeneration - begin); raised > burst+1 {
+		t.Errorf("%d new generations", raised)
+	}
+	if said := strings.Count(log.String(), "publishing to the stream"); said > 2*sayBurst+1 {
+		t.Errorf("%d lines", said)
+	}
+	if f.Status().Bootstraps != 1 {
+		t.Errorf("%+v", f.Status())
+	}
+}
+
+// TestStreamBeyondTheHistory has somebody make the stream first, beginning where no
+// history will ever be.
+func TestStreamBeyondTheHistory(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 10)
+	l := openNATS(t)
+	if _, err := l.js.CreateStream(t.Context(), streamConfig(h.Cluster(), 1, 1<<40)); err != nil {
+		t.Fatal(err)
+	}
+	startPublisher(t, l, h)
+	await(t, "renewed", func() bool { return h.Cluster().StreamGeneration == 2 })
+	published(t, l, h)
+	checkStream(t, l, h)
+}
+
+// TestBurstsAreSigned has every message after which nothing is ready, and one in at
+// most maxBurst of the others, carry a signature.
+func TestBurstsAreSigned(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 1000)
+	l := openNATS(t)
+	startPublisher(t, l, h)
+	published(t, l, h)
+	for range 5 {
+		h.grow(t, 1)
+		published(t, l, h)
+	}
+	stream, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	burst, signatures := 0, 0
+	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		m, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		burst++
+		by := signatureOf(m.Header)
+		if by.value == "" {
+			if seq > 1001 {
+				t.Errorf("batch %d is not signed, although nothing followed it", seq)
+			}
+			continue
+		}
+		batch, err := wire.DecodeBatch(m.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := by.signed(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := theWriter().vouched(signed); err != nil || burst > maxBurst {
+			t.Errorf("batch %d ends a burst of %d: %v", seq, burst, err)
+		}
+		burst = 0
+		signatures++
+	}
+	if signatures > 1001/maxBurst+1001/window+16 {
+		t.Errorf("%d signatures", signatures)
+	}
+}
+
+// TestWithoutVouchers has a follower that nobody told who is a writer.
+func TestWithoutVouchers(t *testing.T) {
+	h := newHistory(t, "aa")
+	h.grow(t, 1)
+	f := NewFollower(FollowerConfig{Sink: newSink(), Source: sourceOf(t), Logger: quiet})
+	b, err := wire.DecodeBatch(h.batches[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.vouched(b, signatureOf(theWriter().message(t, "x", h.batches[1]).Header)); err == nil {
+		t.Error("believed")
+	}
+}
+
+// TestInboxIsBounded has more bytes arrive than a follower keeps unread.
+func TestInboxIsBounded(t *testing.T) {
+	f, feed := NewFollower(FollowerConfig{Sink: newSink(), Source: sourceOf(t), Logger: quiet}), newFeed(t.Context(), "stream")
+	in := newInbox()
+	var took atomic.Int64
+	var arrivals sync.WaitGroup
+	arrivals.Go(func() {
+		for range 2 * maxReceived / wire.MaxBatchSize {
+			f.take(feed, in, arrival(wire.MaxBatchSize))
+			if !feed.ended() {
+				took.Add(1)
+			}
+		}
+	})
+	await(t, "full", func() bool { return !in.room.TryAcquire(wire.MaxBatchSize) })
+	if n := took.Load(); n*wire.MaxBatchSize > maxReceived {
+		t.Errorf("%d messages of %d bytes were taken", n, wire.MaxBatchSize)
+	}
+	f.take(feed, in, arrival(wire.MaxBatchSize+1))
+	arrivals.Wait()
+	if !errors.Is(feed.failure(), ErrRefused) {
+		t.Error(feed.failure())
+	}
+}
+
+// arrived is a message of a consumer.
+type arrived struct {
+	jetstream.Msg
+	data []byte
+}
+
+func arrival(size int) jetstream.Msg   { return arrived{data: make([]byte, size)} }
+func (a arrived) Data() []byte         { return a.data }
+func (a arrived) Headers() nats.Header { return nil }
