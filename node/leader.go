@@ -31,6 +31,10 @@ const (
 	leaderSilence = 10 * time.Second
 	// maxSmallAnswer bounds what is read of an answer that is not passed on.
 	maxSmallAnswer = 1 << 20
+	// maxForwards bounds the connections on which a node hands clients' requests on to
+	// one writer: a place for each that the edge hands on at once. What the node itself
+	// asks goes over others, so that no client keeps a lease from being renewed.
+	maxForwards = api.MaxHandedOn
 )
 
 // errNoLeader is returned when no writer that leads was found in time.
@@ -39,16 +43,23 @@ var errNoLeader = errors.New("no writer that leads was found")
 // leaderFinder sends requests to the writer that leads, which it finds by asking:
 // a writer that does not lead answers 421 and names the one it follows.
 type leaderFinder struct {
-	client  *http.Client
-	writers []Writer
+	client   *http.Client // for what the node asks
+	forwards *http.Client // for what clients ask
+	writers  []Writer
 	// known is the peer address that answered last, or that raft names.
 	known atomic.Pointer[string]
 	// raft names the leader that a writer's own log follows; nil at a replica.
 	raft func() string
 }
 
-func newLeaderFinder(client *http.Client, writers []Writer) *leaderFinder {
-	return &leaderFinder{client: client, writers: writers}
+func newLeaderFinder(client, forwards *http.Client, writers []Writer) *leaderFinder {
+	return &leaderFinder{client: client, forwards: forwards, writers: writers}
+}
+
+// close closes the connections that nothing uses any more.
+func (f *leaderFinder) close() {
+	f.client.CloseIdleConnections()
+	f.forwards.CloseIdleConnections()
 }
 
 // candidate is the address to try at the n-th attempt.
@@ -75,11 +86,16 @@ func (f *leaderFinder) forget(addr string) {
 	}
 }
 
-// do sends what build makes for an address until a leader takes it, and returns
+// do sends what the node itself asks.
+func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+	return f.send(ctx, f.client, hold, build)
+}
+
+// send sends what build makes for an address until a leader takes it, and returns
 // its answer, whatever the status. A request may arrive more than once: it must
 // be harmless to repeat. hold is how long the leader may hold the answer back
 // because it was asked to.
-func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
 	deadline := time.Now().Add(leaderPatience)
 	pause, told := leaderPause, false
 	var last error
@@ -94,7 +110,7 @@ func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ct
 			addr = f.candidate(n)
 		}
 		failed = ""
-		answer, err := f.once(ctx, hold, addr, build)
+		answer, err := f.once(ctx, client, hold, addr, build)
 		switch {
 		case err != nil:
 			last, failed = err, addr
@@ -128,7 +144,7 @@ func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ct
 
 // once sends a request to one writer. Its answer must begin in time; the rest of
 // it may take as long as it takes.
-func (f *leaderFinder) once(ctx context.Context, hold time.Duration, addr string, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+func (f *leaderFinder) once(ctx context.Context, client *http.Client, hold time.Duration, addr string, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(leaderSilence+hold, func() { cancel(fmt.Errorf("%s is silent", addr)) })
 	defer timer.Stop()
@@ -137,7 +153,7 @@ func (f *leaderFinder) once(ctx context.Context, hold time.Duration, addr string
 		cancel(err)
 		return nil, err
 	}
-	answer, err := f.client.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		cancel(err)
 		return nil, fmt.Errorf("ask for the leader's answer: %w", err)
@@ -168,7 +184,7 @@ func discard(answer *http.Response) {
 // forward hands a client's request to the leader unchanged: method, target,
 // headers and host, which its signature covers, and what this node knows of it.
 func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.Forwarded) error {
-	answer, err := f.do(r.Context(), what.Hold, func(ctx context.Context, addr string) (*http.Request, error) {
+	answer, err := f.send(r.Context(), f.forwards, what.Hold, func(ctx context.Context, addr string) (*http.Request, error) {
 		out, err := http.NewRequestWithContext(ctx, r.Method, "https://"+addr, bytes.NewReader(what.Body))
 		if err != nil {
 			return nil, fmt.Errorf("forward the request: %w", err)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,7 @@ func silent(r *http.Request) (*http.Response, error) {
 }
 
 func newFinder(p peers) *leaderFinder {
-	return newLeaderFinder(&http.Client{Transport: p}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+	return newLeaderFinder(&http.Client{Transport: p}, &http.Client{Transport: p}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
 }
 
 func TestFindingTheLeader(t *testing.T) {
@@ -183,7 +184,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		signer.Sign(r, bodyHash, now)
 		r.Header.Set("Connection", "close")
 		r.Header.Set("Expect", "100-continue")
-		f := newLeaderFinder(leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+		f := newLeaderFinder(leader.Client(), leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
 		rec := httptest.NewRecorder()
 		err := f.forward(rec, r, api.Forwarded{Body: body, RequestID: "id", Attempt: "attempt", Source: "203.0.113.7", Secure: true})
 		leader.Close()
@@ -207,4 +208,49 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
+}
+
+// Clients' requests share few connections to the leader, and never those on which
+// the node asks for itself.
+func TestForwardsLeaveRoom(t *testing.T) {
+	const limit = 2
+	m := Machine{}.complete()
+	if n := peerClient(m, &peerTLS{}, limit).Transport.(*http.Transport).MaxConnsPerHost; n != limit {
+		t.Fatalf("a client for forwards has %d connections", n)
+	}
+	arrived, release := make(chan struct{}, 10), make(chan struct{})
+	leader := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if api.IsForwarded(r) {
+			arrived <- struct{}{}
+			<-release
+		}
+	}))
+	defer leader.Close()
+	client := func() *http.Client {
+		transport := leader.Client().Transport.(*http.Transport).Clone()
+		transport.MaxConnsPerHost = limit
+		return &http.Client{Transport: transport}
+	}
+	f := newLeaderFinder(client(), client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+	defer f.close()
+	var forwards sync.WaitGroup
+	for range 5 {
+		forwards.Go(func() {
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			if err := f.forward(httptest.NewRecorder(), r, api.Forwarded{RequestID: "id"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range limit {
+		<-arrived
+	}
+	if err := f.post(t.Context(), leasePath, struct{}{}, nil); err != nil {
+		t.Errorf("the node's own question: %v", err)
+	}
+	if n := len(arrived); n != 0 {
+		t.Errorf("%d more clients' requests are with the leader", n)
+	}
+	close(release)
+	forwards.Wait()
 }

@@ -137,7 +137,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls), c.Cluster.Writers)
+	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls, 0), peerClient(c.Machine, n.tls, maxForwards), c.Cluster.Writers)
 	return nil
 }
 
@@ -250,7 +250,7 @@ func (n *Node) Stop() error {
 	n.cancel()
 	err := n.part.stop()
 	n.wg.Wait()
-	n.finder.client.CloseIdleConnections()
+	n.finder.close()
 	n.unlock()
 	return err
 }

@@ -28,6 +28,8 @@ const (
 	// descriptors, leaves it.
 	acceptPause = 10 * time.Millisecond
 	peerIdle    = 2 * time.Minute
+	// maxIdlePeers is how many connections to one writer are kept for the next request.
+	maxIdlePeers = 256
 )
 
 // peerPort accepts TLS connections from other nodes and hands each to the
@@ -186,13 +188,15 @@ func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol str
 	return c, nil
 }
 
-// peerClient returns an HTTP client for https://host:port of any writer.
-func peerClient(m Machine, identity *peerTLS) *http.Client {
+// peerClient returns an HTTP client for https://host:port of any writer. It has at
+// most limit connections to each; 0 is as many as it takes.
+func peerClient(m Machine, identity *peerTLS, limit int) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:     identity.config(peer{role: RoleWriter}, protocolHTTP),
 		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return m.Dial(ctx, addr) },
 		TLSHandshakeTimeout: handshakeTimeout,
-		MaxIdleConnsPerHost: 256,
+		MaxConnsPerHost:     limit,
+		MaxIdleConnsPerHost: maxIdlePeers,
 		IdleConnTimeout:     peerIdle,
 	}}
 }

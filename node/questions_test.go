@@ -91,7 +91,7 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 
 // answeringBy runs a replica's side; stop ends it.
 func answeringBy(t *testing.T, p *projection.Projection, transport http.RoundTripper) (a *answering, stop func()) {
-	f := newLeaderFinder(&http.Client{Transport: transport}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
+	f := newLeaderFinder(&http.Client{Transport: transport}, nil, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
 	f.learn("a:1")
 	a = &answering{finder: f, projection: p, kinds: answerers(p), logger: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -297,7 +297,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 		m.leader("writer-1")
 	}
 	// a writer is asked nothing, and takes no questions for others
-	f := newLeaderFinder(peerClient(Machine{}.complete(), m.node("writer-1").tls), m.cluster.Writers)
+	f := newLeaderFinder(peerClient(Machine{}.complete(), m.node("writer-1").tls, 0), nil, m.cluster.Writers)
 	for _, path := range []string{questionsPath, answersPath} {
 		if err := f.post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), "replicas alone") {
 			t.Errorf("%s: %v", path, err)

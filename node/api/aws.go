@@ -35,6 +35,7 @@ type call struct {
 func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	c := &call{request: newRequest(r, s.cfg.Now()), server: s}
 	rec := &recorder{ResponseWriter: w}
+	defer s.release(&c.request)
 	failure := c.serve(rec)
 	if failure != nil && rec.status == 0 {
 		refused := c.refusal(failure)
@@ -55,7 +56,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 
 // serve answers the call or says, having written nothing, why it cannot.
 func (c *call) serve(w *recorder) error {
-	if err := c.parse(); err != nil {
+	if err := c.parse(w); err != nil {
 		return err
 	}
 	s := c.server
@@ -80,8 +81,9 @@ func (c *call) serve(w *recorder) error {
 }
 
 // parse reads what the request says before anybody is asked about it.
-func (c *call) parse() error {
-	if err := c.readBody(); err != nil {
+func (c *call) parse(w *recorder) error {
+	sig, unsigned := sigv4.Parse(c.Request, c.now)
+	if err := c.server.readBody(w, &c.request, sig); err != nil {
 		return err
 	}
 	form, err := query.ParseRequest(c.Request, c.body)
@@ -94,8 +96,8 @@ func (c *call) parse() error {
 		c.op = op
 		c.action = c.server.actions[op.Service.Name+":"+op.Name]
 	}
-	if c.sig, err = sigv4.Parse(c.Request, c.now); err != nil {
-		return err
+	if c.sig = sig; unsigned != nil {
+		return unsigned
 	}
 	if c.op == nil && c.sig.Scope.Service == sts.Service {
 		return nil // an action that neither service has
@@ -240,6 +242,8 @@ func (c *call) refusal(err error) *query.Error {
 		return &query.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "Request size exceeded the limit of " + strconv.Itoa(MaxBody) + " bytes"}
 	case errors.Is(err, ErrTooLarge):
 		return c.known(string(identity.LimitExceeded), "The request makes a change that is larger than the log takes.")
+	case errors.Is(err, errTooSlow):
+		return &query.Error{Code: codeRequestTimeout, Status: http.StatusRequestTimeout, Message: "The body did not come in time."}
 	case errors.Is(err, errMisdirected):
 		return &query.Error{Code: "NotLeader", Status: http.StatusMisdirectedRequest, Message: "This node does not lead."}
 	case errors.Is(err, ErrOutcomeUnknown):
@@ -289,11 +293,26 @@ func (r *recorder) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// failed tells whether a request failed for a reason that is the node's. What a caller
+// asks for beyond a limit, or fresher than the node is, goes away from, or asks without
+// being known, is none.
+func (q *request) failed(failure error) bool {
+	var p problem
+	var later *unavailable
+	switch {
+	case failure == nil, errors.Is(failure, errBusy), errors.As(failure, &p), q.Context().Err() != nil:
+		return false
+	case errors.As(failure, &later):
+		return len(q.verified) > 0
+	}
+	return true
+}
+
 // log writes one line for a request: failures of ours as errors, the rest for
 // whoever wants to see it. No ARN, key or body is in it.
 func (s *Server) log(q *request, action string, rec *recorder, took time.Duration, failure error) {
 	level, text := slog.LevelDebug, "request"
-	if rec.status >= http.StatusInternalServerError && failure != nil {
+	if rec.status >= http.StatusInternalServerError && q.failed(failure) {
 		level, text = slog.LevelError, "request failed"
 	}
 	if !s.cfg.Logger.Enabled(q.Context(), level) {

@@ -51,7 +51,7 @@ func (s *Server) verifySignature(q *request, sig *sigv4.Signature, cred *identit
 	if err != nil {
 		return err
 	}
-	q.verified = cred.Sealed
+	q.verified, q.owner = cred.Sealed, cred.Owner
 	return nil
 }
 

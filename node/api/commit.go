@@ -96,6 +96,14 @@ func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause err
 	if q.forwarded {
 		return errMisdirected
 	}
+	free, err := s.handing(q, sig, false)
+	if err != nil {
+		if errors.Is(cause, ErrOutcomeUnknown) {
+			return errors.Join(cause, err)
+		}
+		return err
+	}
+	defer free()
 	// Noted before the caller can see the answer: its next read may be here before
 	// Forward returns.
 	w.begin = func(status int) {

@@ -73,12 +73,11 @@ func (s *Server) effect(c *nativeCall) error {
 	if err := s.may(c, actionAuthorize, ask.principal); err != nil {
 		return err
 	}
-	select {
-	case s.effects <- struct{}{}:
-		defer func() { <-s.effects }()
-	default:
-		return &unavailable{fmt.Sprintf("%d requests wait for an effect already.", maxEffects), nil}
+	free, err := s.take(&s.places.effects, &c.request)
+	if err != nil {
+		return err
 	}
+	defer free()
 	if ask.atLeast != nil {
 		ctx, cancel := context.WithTimeout(c.Context(), min(DefaultWait, ask.timeout))
 		defer cancel()

@@ -15,8 +15,6 @@ import (
 
 // Limits of waiting for an effect.
 const (
-	// maxEffects is how many requests may wait for an effect at once.
-	maxEffects = 64
 	// effectEvery is how long a wait rests at most before it looks again: decisions
 	// change with time, too.
 	effectEvery = time.Second
@@ -106,7 +104,7 @@ func (e *effectWait) expected(decision string) bool {
 func (e *effectWait) decide(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
-	head, err := e.s.cfg.Node.StrictHead(ctx)
+	head, err := e.s.strictHead(ctx, true)
 	if err != nil {
 		return fmt.Errorf("read the head of the log: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -233,30 +232,4 @@ func TestPropagationIsForwarded(t *testing.T) {
 
 func everywhere(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
 	return propagation.Status{State: propagation.StateEverywhere}, nil
-}
-
-// The latest writes of very many callers are not all remembered.
-func TestManyCallersWrites(t *testing.T) {
-	w := newWorld(t)
-	n := w.addNode(false, func(c *api.Config) {
-		c.WithoutLease = api.AdmitReads
-		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ api.Forwarded) error {
-			rw.Header().Set("X-Writ-Position", "1")
-			rw.WriteHeader(http.StatusOK)
-			return nil
-		}
-	})
-	w.log.show(n.projection)
-	body := []byte("Action=DeleteUser&Version=2010-05-08&UserName=x")
-	for i := range 20000 {
-		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
-		r.Header.Set("X-Amz-Date", "20260701T120000Z")
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA"+fmt.Sprintf("%016d", i)+
-			"/20260701/r/iam/aws4_request, SignedHeaders=host, Signature=00")
-		if rec := n.serve(r); rec.Code != http.StatusOK {
-			t.Fatalf("%d: %s", rec.Code, rec.Body)
-		}
-	}
-	w.accepted("a read", n.iam(w.root, "GetUser"))
 }

@@ -14,15 +14,6 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Limits of waiting for a position.
-const (
-	// maxWaiting is how many requests may wait at once.
-	maxWaiting = 4096
-	// maxStrangers is how many of them may be by access keys that the node does not
-	// know yet: anybody can make up such requests.
-	maxStrangers = 256
-)
-
 // seen is the view that an answer comes from, and what can be said of its age.
 type seen struct {
 	view      *projection.View
@@ -146,14 +137,14 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 		return err
 	}
 	if !known {
-		free, err := take(s.strangers, "by unknown access keys ")
+		free, err := s.take(&s.places.strangers, q)
 		if err != nil {
 			return err
 		}
 		defer free()
 	}
 	if strict {
-		head, err := s.cfg.Node.StrictHead(q.Context())
+		head, err := s.strictHead(q.Context(), known)
 		if err != nil {
 			return &unavailable{"The head of the log could not be read.", err}
 		}
@@ -164,7 +155,7 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 	} else if s.cfg.Projection.Head().Position >= ask.AtLeast {
 		return nil
 	}
-	free, err := take(s.waiting, "")
+	free, err := s.take(&s.places.waiting, q)
 	if err != nil {
 		return err
 	}
@@ -180,16 +171,6 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err}
 	}
 	return nil
-}
-
-// take takes a slot for a request that waits, if one is free.
-func take(slots chan struct{}, whose string) (free func(), err error) {
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	default:
-		return nil, &unavailable{fmt.Sprintf("%d requests %swait for a position already.", cap(slots), whose), nil}
-	}
 }
 
 // tokenProblem says what is wrong with a caller's token.

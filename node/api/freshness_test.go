@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -38,6 +39,13 @@ func parked(t *testing.T, serve func() *httptest.ResponseRecorder) <-chan *httpt
 }
 
 const question = `{"principal":"arn:aws:iam::123456789012:user/alice","action":"s3:Get"}`
+
+// address is one of many networks.
+func address(i int) string { return fmt.Sprintf("198.51.%d.%d:1234", i/250, i%250) }
+
+func (n *node) questionFrom(addr string, c credential, headers ...string) *httptest.ResponseRecorder {
+	return n.nativeFrom(addr, c, "POST", "/v1/authorize", question, headers...)
+}
 
 func (n *node) question(c credential, headers ...string) *httptest.ResponseRecorder {
 	return n.native(c, "POST", "/v1/authorize", question, headers...)
@@ -213,8 +221,8 @@ func TestStrangersWaitApart(t *testing.T) {
 
 		nobody := credential{"AKIANOBODYNOBODY0000", "x"}
 		var strangers sync.WaitGroup
-		for range 255 {
-			strangers.Go(func() { n.question(nobody, "X-Writ-At-Least", token) })
+		for i := range 255 {
+			strangers.Go(func() { n.questionFrom(address(i), nobody, "X-Writ-At-Least", token) })
 		}
 		synctest.Wait()
 		first := parked(t, func() *httptest.ResponseRecorder { return n.question(fresh, "X-Writ-At-Least", token) })

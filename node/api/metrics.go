@@ -17,6 +17,7 @@ type Metrics struct {
 	requests  *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
 	watchers  prometheus.Gauge
+	refusals  *prometheus.CounterVec
 }
 
 // NewMetrics registers the edge's metrics with a node's registry.
@@ -34,7 +35,11 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 		}, []string{"decision", "freshness"}),
 	}
 	m.watchers = prometheus.NewGauge(prometheus.GaugeOpts{Name: "writ_watchers", Help: "Streams of events that are being served."})
-	registry.MustRegister(m.requests, m.decisions, m.watchers)
+	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "writ_refused_total",
+		Help: "Requests that were refused for want of a place, by limit and by whether the caller was known.",
+	}, []string{"limit", "caller"})
+	registry.MustRegister(m.requests, m.decisions, m.watchers, m.refusals)
 	return m
 }
 
@@ -58,6 +63,15 @@ func (m *Metrics) observe(q *request, action string, status int, took time.Durat
 		action = unverified
 	}
 	m.requests.WithLabelValues(action, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// refused counts a request that found no place. limit is one of our own names.
+func (m *Metrics) refused(limit string, q *request) {
+	caller := "stranger"
+	if len(q.verified) > 0 {
+		caller = "known"
+	}
+	m.refusals.WithLabelValues(limit, caller).Inc()
 }
 
 // decided counts an answered decision. Both values are our own names.

@@ -51,7 +51,8 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: recorder{ResponseWriter: w}}
 		rec := &c.w
-		err := c.parse()
+		defer s.release(&c.request)
+		err := c.parse(s)
 		if err == nil {
 			err = serve(c)
 		}
@@ -65,12 +66,13 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 }
 
 // parse reads what the request says before anybody is asked about it.
-func (c *nativeCall) parse() (err error) {
-	if err := c.readBody(); err != nil {
+func (c *nativeCall) parse(s *Server) error {
+	sig, unsigned := sigv4.Parse(c.Request, c.now)
+	if err := s.readBody(&c.w, &c.request, sig); err != nil {
 		return err
 	}
-	if c.sig, err = sigv4.Parse(c.Request, c.now); err != nil {
-		return err
+	if c.sig = sig; unsigned != nil {
+		return unsigned
 	}
 	return c.sig.CheckService(nativeService)
 }
@@ -130,6 +132,8 @@ func nativeProblem(err error) problem {
 		return problem{q.Status, q.Code, q.Message, "Attach a policy that allows the action to the caller."}
 	case errors.Is(err, errTooLarge), errors.Is(err, ErrTooLarge):
 		return problem{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error(), "Split the request."}
+	case errors.Is(err, errTooSlow):
+		return problem{http.StatusRequestTimeout, codeRequestTimeout, err.Error() + ".", "Send it again."}
 	case errors.Is(err, errMisdirected):
 		return problem{http.StatusMisdirectedRequest, "NotLeader", err.Error(), ""}
 	case errors.Is(err, errCutShort):

@@ -112,6 +112,11 @@ func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 	if c.forwarded {
 		return errMisdirected
 	}
+	free, err := s.handing(&c.request, c.sig, hold > 0)
+	if err != nil {
+		return err
+	}
+	defer free()
 	f := c.forward()
 	f.Hold = hold
 	if err := s.cfg.Node.Forward(&c.w, c.Request, f); err != nil {

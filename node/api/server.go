@@ -13,8 +13,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -147,6 +145,8 @@ type Config struct {
 	Metrics    *Metrics
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
+	// Limits bound what callers take; the zero value is the defaults.
+	Limits Limits
 }
 
 // Server is the edge of one node.
@@ -156,16 +156,11 @@ type Server struct {
 	actions map[string]*iam.Action // by version and name
 	known   *policy.ActionNames
 	writes  *lastWrites
-	waiting chan struct{} // a slot for each request that waits for a position
-	// A slot for each request by an unknown key that waits, for a head or a position.
-	strangers chan struct{}
-	effects   chan struct{} // a slot for each request that waits for an effect
-	// A slot for each stream of events, and how all of them end.
-	watchers chan struct{}
-	ending   chan struct{}
-	endOnce  sync.Once
-	shared   sharedHead
-	mux      router
+	places  *places
+	ending  chan struct{} // closed when streams of events are to end
+	endOnce sync.Once
+	shared  sharedHead
+	mux     router
 }
 
 // New returns the edge for a node.
@@ -174,17 +169,14 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg:       cfg,
-		keys:      sigv4.NewKeyCache(signingKeys),
-		actions:   make(map[string]*iam.Action),
-		known:     policy.BuiltinActionNames(),
-		writes:    newLastWrites(),
-		waiting:   make(chan struct{}, maxWaiting),
-		strangers: make(chan struct{}, maxStrangers),
-		effects:   make(chan struct{}, maxEffects),
-		watchers:  make(chan struct{}, maxWatchers),
-		ending:    make(chan struct{}),
-		shared:    sharedHead{turn: make(chan struct{}, 1)},
+		cfg:     cfg,
+		keys:    sigv4.NewKeyCache(signingKeys),
+		actions: make(map[string]*iam.Action),
+		known:   policy.BuiltinActionNames(),
+		writes:  newLastWrites(),
+		places:  newPlaces(cfg.Limits, cfg.Node),
+		ending:  make(chan struct{}),
+		shared:  sharedHead{turn: make(chan struct{}, 1)},
 	}
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
@@ -291,7 +283,9 @@ type request struct {
 	now       time.Time
 	body      []byte
 	bodyHash  [sha256.Size]byte
-	verified  []byte // the sealed secret that its signature was found to be by
+	verified  []byte      // the sealed secret that its signature was found to be by
+	owner     identity.ID // whose that secret is
+	held      heldBody
 }
 
 func newRequest(r *http.Request, now time.Time) request {
@@ -321,36 +315,6 @@ func newRequestID() string {
 	rand.Read(b[:])    // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return b.String()
-}
-
-// Errors of readBody.
-var (
-	errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
-	errCutShort = errors.New("the body ends before its declared end")
-)
-
-// readBody reads the whole body, at most MaxBody bytes.
-func (q *request) readBody() error {
-	if q.ContentLength > MaxBody {
-		return errTooLarge
-	}
-	if q.ContentLength > 0 {
-		q.body = make([]byte, q.ContentLength)
-		if _, err := io.ReadFull(q.Body, q.body); err != nil {
-			return fmt.Errorf("%w: %w", errCutShort, err)
-		}
-	} else if q.ContentLength < 0 {
-		body, err := io.ReadAll(io.LimitReader(q.Body, MaxBody+1))
-		if err != nil {
-			return fmt.Errorf("%w: %w", errCutShort, err)
-		}
-		if len(body) > MaxBody {
-			return errTooLarge
-		}
-		q.body = body
-	}
-	q.bodyHash = sha256.Sum256(q.body)
-	return nil
 }
 
 func (q *request) forward() Forwarded {

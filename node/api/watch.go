@@ -18,8 +18,6 @@ import (
 
 // Limits of watching.
 const (
-	// maxWatchers is how many streams of GET /v1/events a node serves at once.
-	maxWatchers = 1024
 	// The time between two heartbeats of a stream.
 	minHeartbeat     = time.Second
 	defaultHeartbeat = 5 * time.Second
@@ -147,12 +145,11 @@ func (s *Server) events(c *nativeCall) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
-	select {
-	case s.watchers <- struct{}{}:
-		defer func() { <-s.watchers }()
-	default:
-		return &unavailable{fmt.Sprintf("%d callers watch already.", maxWatchers), nil}
+	free, err := s.take(&s.places.watchers, &c.request)
+	if err != nil {
+		return err
 	}
+	defer free()
 	s.cfg.Metrics.watchers.Inc()
 	defer s.cfg.Metrics.watchers.Dec()
 	return w.run()

@@ -342,16 +342,6 @@ func TestWatchEnds(t *testing.T) {
 	})
 }
 
-func TestWatchersAreLimited(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		for range 1024 {
-			w.watch(t, w.root, "").expect("heartbeat", "")
-		}
-		w.problem("one too many", w.native(w.root, "GET", "/v1/events", ""), 503, "Unavailable")
-	})
-}
-
 // oneConn is the listener of one connection.
 type oneConn struct {
 	conns chan net.Conn

@@ -266,7 +266,13 @@ func (n *node) whoami(c credential) *httptest.ResponseRecorder {
 
 // native calls the native API; body may be empty.
 func (n *node) native(c credential, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	return n.nativeFrom("192.0.2.1:1234", c, method, target, body, headers...)
+}
+
+// nativeFrom calls the native API from an address.
+func (n *node) nativeFrom(addr string, c credential, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://writ.test"+target, strings.NewReader(body))
+	r.RemoteAddr = addr
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

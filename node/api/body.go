@@ -1,0 +1,137 @@
+package api
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/writ-iam/writ/node/sigv4"
+)
+
+// Limits of reading a body.
+const (
+	// freeBody is how much of each body is read before it takes of the bytes that all
+	// share: most bodies are no longer.
+	freeBody = 4 << 10
+	// bodyPatience is how long a body may take, and bodyRate how many bytes of it must
+	// come in each second beyond that.
+	bodyPatience = 5 * time.Second
+	bodyRate     = 64 << 10
+)
+
+// Errors of readBody.
+var (
+	errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
+	errCutShort = errors.New("the body ends before its declared end")
+	errTooSlow  = errors.New("the body did not come in time")
+)
+
+// codeRequestTimeout is the code of errTooSlow.
+const codeRequestTimeout = "RequestTimeout"
+
+// heldBody is what a request's body has taken of the bytes that all share.
+type heldBody struct {
+	of     *place // nil: nothing
+	holder string
+	bytes  int
+}
+
+// readBody reads the whole body, at most MaxBody bytes. Nothing is known of its caller
+// yet but the access key that it claims, if sig is not nil: what is held of it beyond
+// freeBody counts against that key, or among those of strangers, as it comes. release
+// gives it back.
+func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signature) error {
+	if q.ContentLength > MaxBody {
+		return errTooLarge
+	}
+	if q.ContentLength != 0 {
+		most := int(q.ContentLength)
+		if most < 0 {
+			most = MaxBody
+		}
+		// Not every writer is a connection; then there is nobody to wait for.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience + time.Duration(most/bodyRate)*time.Second))
+		if err := s.fillBody(q, sig, most); err != nil {
+			return err
+		}
+	}
+	q.bodyHash = sha256.Sum256(q.body)
+	return nil
+}
+
+// fillBody reads a body of at most most bytes, exactly so many if they were declared.
+func (s *Server) fillBody(q *request, sig *sigv4.Signature, most int) error {
+	declared := q.ContentLength > 0
+	body := make([]byte, 0, min(most, freeBody))
+	for {
+		if declared && len(body) == most {
+			break
+		}
+		if len(body) == cap(body) {
+			if len(body) == most { // is this the end?
+				switch n, err := io.ReadFull(q.Body, make([]byte, 1)); {
+				case n > 0:
+					return errTooLarge
+				case errors.Is(err, io.EOF):
+					q.body = body
+					return nil
+				default:
+					return readError(err)
+				}
+			}
+			size := min(2*cap(body), most)
+			if err := s.hold(q, sig, size-cap(body)); err != nil {
+				return err
+			}
+			body = append(make([]byte, 0, size), body...)
+		}
+		n, err := q.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF) && (!declared || len(body) == most):
+			q.body = body
+			return nil
+		case err != nil:
+			return readError(err)
+		}
+	}
+	q.body = body
+	return nil
+}
+
+// readError is what an error of reading a body means.
+func readError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errTooSlow
+	}
+	return fmt.Errorf("%w: %w", errCutShort, err)
+}
+
+// hold takes n bytes for a request's body.
+func (s *Server) hold(q *request, sig *sigv4.Signature, n int) error {
+	if q.held.of == nil {
+		q.held.of, q.held.holder = &s.places.strangersBodies, q.holder()
+		if sig != nil {
+			if cred, ok := s.cfg.Projection.View().State.AccessKey(sig.AccessKeyID); ok && cred.Active {
+				q.held.of, q.held.holder = &s.places.bodies, cred.ID
+			}
+		}
+	}
+	if err := s.takeFor(q.held.of, q, q.held.holder, n); err != nil {
+		return err
+	}
+	q.held.bytes += n
+	return nil
+}
+
+// release gives back what a request's body held. The body is no longer used.
+func (s *Server) release(q *request) {
+	if q.held.bytes > 0 {
+		q.held.of.Free(q.held.holder, q.held.bytes)
+		q.held, q.body = heldBody{}, nil
+	}
+}

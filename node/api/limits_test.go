@@ -1,0 +1,406 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// stalled is a body that stops after its first bytes until the request ends.
+type stalled struct {
+	ctx   context.Context
+	first io.Reader
+}
+
+func (s *stalled) Read(b []byte) (int, error) {
+	if n, err := s.first.Read(b); err == nil {
+		return n, nil
+	}
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+// held is a request that a node holds until the test lets it go.
+type held struct {
+	rec    *httptest.ResponseRecorder
+	done   chan struct{}
+	cancel context.CancelFunc
+}
+
+// hold sends a request and waits until it is held, or was answered.
+func (n *node) hold(r *http.Request) *held {
+	ctx, cancel := context.WithCancel(r.Context())
+	h := &held{httptest.NewRecorder(), make(chan struct{}), cancel}
+	r = r.WithContext(ctx)
+	if s, ok := r.Body.(*stalledBody); ok {
+		s.ctx = ctx
+	}
+	go func() {
+		defer close(h.done)
+		n.server.ServeHTTP(h.rec, r)
+	}()
+	synctest.Wait()
+	return h
+}
+
+type stalledBody struct{ stalled }
+
+func (*stalledBody) Close() error { return nil }
+
+func (h *held) answered() bool {
+	select {
+	case <-h.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h *held) end() { h.cancel(); <-h.done }
+
+// blocked hands requests on to a leader that does not answer.
+func blocked(_ http.ResponseWriter, r *http.Request, _ api.Forwarded) error {
+	<-r.Context().Done()
+	return r.Context().Err()
+}
+
+// placeTests make a request that takes places of one limit.
+var placeTests = map[string]struct {
+	limits  api.Limits
+	replica bool
+	// make makes a request; body is what is sent of it at once.
+	make     func(n *node, c credential) *http.Request
+	stranger bool // the holders are addresses
+}{
+	"waiting": {limits: api.Limits{Waiting: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		ahead := n.world.projection.View().Token()
+		ahead.Position++
+		return n.signed(c, "POST", "/v1/authorize", question, "X-Writ-At-Least", ahead.String())
+	}},
+	"strangers": {limits: api.Limits{Strangers: 8, StrangersPerSecond: 1000}, replica: true, stranger: true, make: func(n *node, c credential) *http.Request {
+		r, body := form(iamVersion, "CreateUser", "UserName", "new")
+		return n.sign(r, c, "iam", body)
+	}},
+	"watchers": {limits: api.Limits{Watchers: 8}, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "GET", "/v1/events", "")
+	}},
+	"effects": {limits: api.Limits{Effects: 8}, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "POST", "/v1/propagation/effect", question[:len(question)-1]+`,"expect":"allow","timeout":"10m"}`)
+	}},
+	"handed_on": {limits: api.Limits{HandedOn: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		r, body := form(iamVersion, "CreateUser", "UserName", "new")
+		return n.sign(r, c, "iam", body)
+	}},
+	"held": {limits: api.Limits{Held: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
+	}},
+	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, make: func(n *node, c credential) *http.Request {
+		return n.stalling(c)
+	}},
+	"strangers_bodies": {limits: api.Limits{StrangersBodies: 8 * 4 << 10}, stranger: true, make: func(n *node, c credential) *http.Request {
+		return n.stalling(c)
+	}},
+}
+
+// signed is a request of the native API.
+func (n *node) signed(c credential, method, target, body string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, "http://writ.test"+target, strings.NewReader(body))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return n.sign(r, c, "writ", []byte(body))
+}
+
+// stalling is a request of whose body 5 KB come, of 8 KiB that it declares.
+func (n *node) stalling(c credential) *http.Request {
+	r := n.signed(c, "POST", "/v1/authorize", "")
+	r.Body, r.ContentLength = &stalledBody{stalled{first: bytes.NewReader(make([]byte, 5000))}}, 8<<10
+	return r
+}
+
+// Each limit has a share for one principal, or one address of strangers: it is
+// refused beyond it while others are served, until all places are taken. Places are
+// given back.
+func TestPlaces(t *testing.T) {
+	for name, c := range placeTests {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testPlaces(t, name) }) })
+		if c.limits == (api.Limits{}) {
+			t.Errorf("%s has no limit", name)
+		}
+	}
+}
+
+func testPlaces(t *testing.T, name string) {
+	c := placeTests[name]
+	set := func(cfg *api.Config) {
+		cfg.Limits = c.limits
+		cfg.Node.Forward = blocked
+		cfg.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
+			<-ctx.Done()
+			return propagation.Status{}, ctx.Err()
+		}
+	}
+	w := newWorld(t, set)
+	n := w.node
+	var holders []credential
+	for i := range 5 {
+		user := w.user(fmt.Sprint("user", i), allow("*"))
+		if c.stranger {
+			user = credential{"AKIANOBODYNOBODY0000", "x"}
+		}
+		holders = append(holders, user)
+	}
+	w.user("alice", allow("s3:*")) // of whom is asked
+	if c.replica {
+		n, _ = w.replica(set)
+		w.log.show(n.projection)
+	}
+	var all []*held
+	open := func(holder int) *held {
+		r := c.make(n, holders[holder])
+		r.RemoteAddr = address(holder)
+		h := n.hold(r)
+		all = append(all, h)
+		return h
+	}
+	refused := func(h *held, text string) {
+		t.Helper()
+		if !h.answered() || h.rec.Code != http.StatusServiceUnavailable || !strings.Contains(h.rec.Body.String(), text) || h.rec.Header().Get("Retry-After") == "" {
+			t.Errorf("not refused with %q: %d %s", text, h.rec.Code, h.rec.Body)
+		}
+	}
+	for holder := range 4 {
+		for range 2 {
+			if h := open(holder); h.answered() {
+				t.Fatalf("holder %d is answered %d %s", holder, h.rec.Code, h.rec.Body)
+			}
+		}
+		if holder == 0 {
+			refused(open(0), "as many as one caller may have")
+		}
+	}
+	refused(open(4), " already.")
+	caller := "known"
+	if c.stranger || name == "bodies" { // before anybody has signed
+		caller = "stranger"
+	}
+	if got := n.metric(`writ_refused_total{caller="` + caller + `",limit="` + name + `"}`); got != 2 {
+		t.Errorf("%v refusals are counted", got)
+	}
+	all[0].end()
+	time.Sleep(time.Second) // of the bubble's clock: strangers have a rate, too
+	if h := open(4); h.answered() {
+		t.Errorf("a place that was given back is not to be had: %d %s", h.rec.Code, h.rec.Body)
+	}
+	for _, h := range all {
+		h.end()
+	}
+	if h := open(0); h.answered() {
+		t.Errorf("all places were given back: %d %s", h.rec.Code, h.rec.Body)
+	}
+	all[len(all)-1].end()
+	if logs := w.logs.String(); strings.Contains(logs, `"level":"ERROR"`) {
+		t.Errorf("what callers do is told as an error: %s", logs)
+	}
+}
+
+// A stranger's write is handed on, for its key may be new, but few in a second are;
+// one that is known and does not verify is not. Nothing of it is an error.
+func TestStrangersAreHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		handed := 0
+		var seen api.Forwarded
+		n, _ := w.replica(func(c *api.Config) {
+			c.Limits = api.Limits{Strangers: 8, StrangersPerSecond: 2}
+			forward := to(&w.node, &seen)
+			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+				handed++
+				return forward(rw, r, f)
+			}
+		})
+		w.log.show(n.projection)
+		fresh := w.user("fresh", allow("*")) // newer than the replica's view
+		nobody := credential{"AKIANOBODYNOBODY0000", "x"}
+		create := func(c credential, name string) *httptest.ResponseRecorder {
+			return n.iam(c, "CreateUser", "UserName", name)
+		}
+
+		w.accepted("a new key", create(fresh, "a"))
+		for range 7 {
+			w.refused("nobody", create(nobody, "b"), 403, "InvalidClientTokenId", "")
+		}
+		w.refused("one too many", create(nobody, "b"), 503, "ServiceUnavailable", "Too many requests by unknown access keys come at a time. Try again.")
+		w.problem("and of the native API", n.native(nobody, "GET", "/v1/propagation?head", ""), 503, "Unavailable")
+		if handed != 8 {
+			t.Errorf("%d were handed on", handed)
+		}
+		time.Sleep(time.Second) // of the bubble's clock
+		w.accepted("later", create(fresh, "c"))
+
+		handed = 0
+		for _, c := range []credential{{w.root.id, "a guess"}} {
+			w.refused("a guess", create(c, "d"), 403, "SignatureDoesNotMatch", "")
+			w.problem("a guess", n.native(c, "GET", "/v1/propagation?head", ""), 403, "SignatureDoesNotMatch")
+		}
+		w.accepted("whom the node knows needs no such place", create(w.root, "e"))
+		if handed != 1 {
+			t.Errorf("%d were handed on", handed)
+		}
+		if logs := w.logs.String(); strings.Contains(logs, `"level":"ERROR"`) {
+			t.Errorf("what strangers do is told as an error: %s", logs)
+		}
+		if got := n.metric(`writ_refused_total{caller="stranger",limit="strangers_rate"}`); got != 2 {
+			t.Errorf("%v are counted", got)
+		}
+	})
+}
+
+// A leader that is not to be reached is an error of the node for whom it knows, and
+// none for strangers.
+func TestErrorsAreOurs(t *testing.T) {
+	w := newWorld(t)
+	n := w.addNode(false, func(c *api.Config) {
+		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+	})
+	w.log.show(n.projection)
+	w.refused("nobody", n.iam(credential{"AKIANOBODYNOBODY0000", "x"}, "CreateUser", "UserName", "x"), 503, "ServiceUnavailable", "")
+	if logs := w.logs.String(); strings.Contains(logs, `"level":"ERROR"`) {
+		t.Errorf("a stranger's is told as an error: %s", logs)
+	}
+	w.refused("the root", n.iam(w.root, "CreateUser", "UserName", "x"), 503, "ServiceUnavailable", "")
+	if logs := w.logs.String(); strings.Count(logs, `"level":"ERROR"`) != 1 {
+		t.Errorf("the root's is not told as an error: %s", logs)
+	}
+}
+
+// One question for the head serves all who came before it was put. Strangers cause
+// few of them, and a key that is new is found by them.
+func TestHeadsAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		var mu sync.Mutex
+		w := newWorld(t, func(c *api.Config) {
+			read := c.Node.StrictHead
+			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
+				mu.Lock()
+				asked++
+				mu.Unlock()
+				time.Sleep(time.Millisecond) // of the bubble's clock
+				return read(ctx)
+			}
+		})
+		count := func() int { mu.Lock(); defer mu.Unlock(); n := asked; asked = 0; return n }
+		alice := w.user("alice", allow("*"))
+		w.node.leads = false // a writer that follows
+
+		var wg sync.WaitGroup
+		for range 500 {
+			wg.Go(func() { w.accepted("alice", w.iam(alice, "GetUser")) })
+		}
+		wg.Wait()
+		if n := count(); n < 1 || n > 2 {
+			t.Errorf("500 reads at once asked %d times", n)
+		}
+
+		begun := time.Now()
+		nobody := credential{"AKIANOBODYNOBODY0000", "x"}
+		for i := range 50 {
+			wg.Go(func() {
+				for time.Since(begun) < time.Second {
+					w.problem("nobody", w.questionFrom(address(i), nobody), 403, "InvalidClientTokenId")
+				}
+			})
+		}
+		wg.Wait()
+		if n := count(); n < 10 || n > 21 {
+			t.Errorf("a second of strangers asked %d times", n)
+		}
+		w.node.leads = true
+		// who goes away while it asks leaves the others their answer
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 20 {
+			wg.Go(func() {
+				r, body := form(iamVersion, "GetUser")
+				w.serve(w.sign(r.WithContext(ctx), alice, "iam", body))
+			})
+			wg.Go(func() { w.accepted("alice", w.iam(alice, "GetUser")) })
+		}
+		wg.Wait()
+	})
+}
+
+// The bytes of bodies are counted as they come, and those that come whole and small
+// take none.
+func TestBodies(t *testing.T) {
+	w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
+	alice := w.user("alice", allow("*"))
+	w.problem("declared too long", w.native(alice, "POST", "/v1/authorize", strings.Repeat("x", api.MaxBody+1)), 413, "RequestEntityTooLarge")
+	for _, c := range []struct {
+		size     int
+		declared bool
+		status   int
+	}{ // 4 KiB are free, a quarter of the rest is for one; what is not declared grows by doubling
+		{4 << 10, true, 400}, {20 << 10, true, 400}, {20<<10 + 1, true, 503}, {15 << 10, false, 400}, {17 << 10, false, 503},
+	} {
+		r := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", c.size))
+		if !c.declared {
+			r.ContentLength = -1
+		}
+		if rec := w.serve(r); rec.Code != c.status {
+			t.Errorf("%+v: %d %s", c, rec.Code, rec.Body)
+		}
+	}
+	nobody := credential{"AKIANOBODYNOBODY0000", "x"}
+	w.problem("a stranger's", w.native(nobody, "POST", "/v1/authorize", strings.Repeat("x", 4<<10)), 403, "InvalidClientTokenId")
+	w.problem("a stranger's", w.native(nobody, "POST", "/v1/authorize", strings.Repeat("x", 5<<10+1)), 503, "Unavailable")
+	for declared, more := range map[int64]int{api.MaxBody: 0, -1: 0, 3: -1} {
+		whole := newWorld(t)
+		body := strings.Repeat("x", api.MaxBody)
+		if declared == 3 {
+			body = "xx"
+		}
+		r := whole.signed(whole.root, "POST", "/v1/authorize", body)
+		r.ContentLength = declared
+		code := "InvalidRequest"
+		if more < 0 {
+			code = "IncompleteBody"
+		}
+		whole.problem(code, whole.serve(r), 400, code)
+	}
+	r := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", api.MaxBody+1))
+	r.ContentLength = -1
+	free := newWorld(t)
+	free.problem("undeclared too long", free.serve(r), 413, "RequestEntityTooLarge")
+}
+
+// The limits are the ones that the documentation names.
+func TestDefaultPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 4 {
+			c := w.user(fmt.Sprint("user", i), allow("writ:Watch"))
+			for range 256 {
+				w.watch(t, c, "").expect("heartbeat", "")
+			}
+			w.problem("beyond the share", w.native(c, "GET", "/v1/events", ""), 503, "Unavailable")
+		}
+		if detail := w.problem("one too many", w.native(w.root, "GET", "/v1/events", ""), 503, "Unavailable"); detail != "1024 callers watch already." {
+			t.Errorf("the detail is %q", detail)
+		}
+	})
+}
