@@ -61,8 +61,8 @@ type answer struct {
 // earlier try, perhaps one between nodes, was carried out.
 var tookEffect = regexp.MustCompile(`An earlier attempt of this request took effect at position (\d+)`)
 
-// call sends one request until a node knows what became of it.
-func (c *caller) call(node, action string, pairs ...string) (a answer, err error) {
+// request is the body and the header of a call; pairs that begin with @ are of the header.
+func request(action string, pairs ...string) (body []byte, header http.Header) {
 	form, header := url.Values{"Action": {action}, "Version": {"2010-05-08"}}, http.Header{}
 	for i := 0; i < len(pairs); i += 2 {
 		if name, ok := strings.CutPrefix(pairs[i], "@"); ok {
@@ -73,10 +73,16 @@ func (c *caller) call(node, action string, pairs ...string) (a answer, err error
 	}
 	header.Set("Content-Type", "application/x-www-form-urlencoded")
 	header.Set("Amz-Sdk-Invocation-Id", rand.Text())
+	return []byte(form.Encode()), header
+}
+
+// call sends one request until a node knows what became of it.
+func (c *caller) call(node, action string, pairs ...string) (a answer, err error) {
+	body, header := request(action, pairs...)
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
 	for range maxTries {
-		a, err = c.once(node, []byte(form.Encode()), header)
+		a, err = c.once(node, body, header)
 		if at := tookEffect.FindStringSubmatch(a.body); at != nil {
 			position, err := strconv.ParseUint(at[1], 10, 64)
 			a.status, a.position = http.StatusOK, event.Position(position)

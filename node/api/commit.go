@@ -21,36 +21,25 @@ import (
 // commit has the leader carry out a write that has a key: this node proposes the
 // command that admit authorizes in a view, or hands the request on. Where
 // permissions, or what the command was authorized against, change between the
-// authorization and the decision, it is authorized anew. Without a batch and an error, the leader's answer was passed on.
+// authorization and the decision, it is authorized anew. Without a batch and an
+// error, the leader's answer was passed on.
 func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
 	if !s.cfg.Node.Leads() {
 		return nil, s.handOn(w, q, sig, nil)
 	}
+	var stale []identity.Reliance
 	for range maxAuthorizations {
-		v := s.cfg.Projection.View()
-		cmd, err := admit(v)
-		var said *iam.Error
-		if errors.As(err, &said) {
-			// That the caller is told, too, is an answer from the view: of a leader that
-			// was deposed, it may be from before the caller's key was deleted.
-			current, unread := s.stillCurrent(q.Context(), v)
-			if unread != nil {
-				return nil, unread
-			}
-			if !current {
-				continue
-			}
-		}
-		if err != nil {
-			return nil, q.settled(v, err)
-		}
-		batch, err := s.cfg.Node.Propose(q.Context(), cmd)
+		batch, cmd, err := s.attempt(q, admit, stale)
 		var refusal *identity.Refusal
 		switch {
+		case errors.Is(err, errAgain):
+		case cmd == nil:
+			return nil, err
 		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
-			if err := s.waitPast(q.Context(), v); err != nil {
+			if err := s.waitPast(q.Context(), cmd.Base.Position); err != nil {
 				return nil, err
 			}
+			stale = cmd.Relies
 		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
 			// The leader to come has the answer: the attempt keeps its key.
 			return nil, s.handOn(w, q, sig, err)
@@ -59,6 +48,50 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 		}
 	}
 	return nil, &unavailable{"The caller's permissions, or what the request is about, keep changing.", nil}
+}
+
+// errAgain is returned where a write must be authorized in a newer view.
+var errAgain = errors.New("the view was not current")
+
+// attempt authorizes a write once and proposes it, alone with the targets of which
+// one changed before. The command is nil where it was not proposed.
+func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command, error), stale []identity.Reliance) (*event.Batch, *event.Command, error) {
+	leave, err := s.turns.take(q.Context(), stale, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer leave()
+	v := s.cfg.Projection.View()
+	cmd, err := admit(v)
+	var said *iam.Error
+	if errors.As(err, &said) {
+		// That the caller is told, too, is an answer from the view: of a leader that
+		// was deposed, it may be from before the caller's key was deleted.
+		current, unread := s.stillCurrent(q.Context(), v)
+		if unread != nil {
+			return nil, nil, unread
+		}
+		if !current {
+			return nil, nil, errAgain
+		}
+	}
+	if err != nil {
+		return nil, nil, q.settled(v, err)
+	}
+	if len(stale) == 0 {
+		leave, err := s.turns.take(q.Context(), cmd.Relies, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer leave()
+	}
+	batch, err := s.cfg.Node.Propose(q.Context(), cmd)
+	if err == nil {
+		// Whoever has the next turn is to see the change. Without it they go stale once
+		// more, and this caller's answer will fail by the same.
+		_, _ = s.cfg.Projection.Wait(q.Context(), batch.Position)
+	}
+	return batch, &cmd, err
 }
 
 // tookEffect refuses a write of whose key an earlier attempt took effect, before
@@ -79,7 +112,8 @@ func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.caus
 
 // settled is what becomes of a refusal by credential or permission in a view. A
 // leader that was lost, or fell silent, may have carried the same attempt out. It
-// did so before this view, or never will: what it has yet to decide is stale.
+// did so before this view, or never will: what it has yet to decide is stale, unless
+// what was taken away is given back first.
 func (q *request) settled(v *projection.View, err error) error {
 	var denied *query.Error
 	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || errors.As(err, &denied) && denied.Code == accessDenied {
@@ -121,11 +155,11 @@ func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause err
 	return nil
 }
 
-// waitPast waits for a view later than v.
-func (s *Server) waitPast(ctx context.Context, v *projection.View) error {
+// waitPast waits for a view later than a position.
+func (s *Server) waitPast(ctx context.Context, at event.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, v.Head.Position+1); err != nil {
+	if _, err := s.cfg.Projection.Wait(ctx, at+1); err != nil {
 		return &unavailable{"The node is behind.", err}
 	}
 	return nil

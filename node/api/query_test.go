@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +252,101 @@ func TestContainment(t *testing.T) {
 	}
 }
 
+// A write is decided about what it was authorized against. Where that changes in
+// between, it is authorized anew, and refused if it may not be any more.
+func TestTargetsThatChange(t *testing.T) {
+	const outsider = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"arn:aws:iam::*:*/admin/*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/guard":"yes"}}},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"iam:PermissionsBoundary":"arn:aws:iam::123456789012:policy/fence"}}}]}`
+	guard := []identity.Tag{{Key: "guard", Value: "yes"}}
+	policy := func(id identity.ID, name string) identity.Command {
+		return &identity.CreatePolicy{Account: account, ID: id, Name: name, Path: "/", Document: allow("*")}
+	}
+	user := func(id identity.ID, path string, tags []identity.Tag) identity.Command {
+		return &identity.CreateUser{Account: account, ID: id, Name: "bob", Path: path, Tags: tags}
+	}
+	bob := user("AIDABOB", "/", nil)
+	const arn = "arn:aws:iam::123456789012:policy/p"
+	for name, c := range map[string]struct {
+		before  []identity.Command
+		call    []string
+		between []identity.Command
+		code    string // none: it is authorized anew, and may
+		event   identity.Event
+	}{
+		"made under another path": {nil, []string{"CreateAccessKey", "UserName", "bob"}, []identity.Command{user("AIDABOB", "/admin/", nil)}, "AccessDenied", nil},
+		"made with a tag":         {nil, []string{"DeleteUser", "UserName", "BOB"}, []identity.Command{user("AIDABOB", "/", guard)}, "AccessDenied", nil},
+		"made, and may be": {nil, []string{"DeleteUser", "UserName", "bob"}, []identity.Command{user("AIDABOB", "/staff/", nil)}, "",
+			&identity.UserDeleted{ID: "AIDABOB"}},
+		"moved": {[]identity.Command{bob}, []string{"DeleteUser", "UserName", "bob"},
+			[]identity.Command{&identity.UpdateUser{Account: account, Name: "bob", NewPath: "/admin/"}}, "AccessDenied", nil},
+		"tagged": {[]identity.Command{bob}, []string{"UpdateUser", "UserName", "bob", "NewPath", "/mine/"},
+			[]identity.Command{&identity.TagEntity{Kind: identity.KindUser, Account: account, Name: "bob", Tags: guard}}, "AccessDenied", nil},
+		"bounded": {[]identity.Command{bob, policy("ANPAFENCE", "fence")}, []string{"PutUserPolicy", "UserName", "bob", "PolicyName", "p", "PolicyDocument", allow("*")},
+			[]identity.Command{&identity.SetBoundary{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "bob"}, Policy: "arn:aws:iam::123456789012:policy/fence"}}, "AccessDenied", nil},
+		"made again elsewhere": {[]identity.Command{bob}, []string{"DeleteUser", "UserName", "bob"},
+			[]identity.Command{&identity.DeleteUser{Account: account, Name: "bob"}, user("AIDABOB2", "/admin/", nil)}, "AccessDenied", nil},
+		"made again": {[]identity.Command{bob}, []string{"DeleteUser", "UserName", "bob"},
+			[]identity.Command{&identity.DeleteUser{Account: account, Name: "bob"}, user("AIDABOB2", "/", nil)}, "", &identity.UserDeleted{ID: "AIDABOB2"}},
+		"gone": {[]identity.Command{bob}, []string{"DeleteUser", "UserName", "bob"},
+			[]identity.Command{&identity.DeleteUser{Account: account, Name: "bob"}}, "NoSuchEntity", nil},
+		"policy made again": {[]identity.Command{bob, policy("ANPAP", "p")}, []string{"AttachUserPolicy", "UserName", "bob", "PolicyArn", arn},
+			[]identity.Command{&identity.DeletePolicy{ARN: arn}, policy("ANPAP2", "p")}, "", &identity.PolicyAttached{Kind: identity.KindUser, ID: "AIDABOB", Policy: "ANPAP2"}},
+		"principal made again": {[]identity.Command{bob, &identity.CreateRole{Account: account, ID: "AROAR", Name: "r", Path: "/", Trust: allow("*")}},
+			[]string{"UpdateAssumeRolePolicy", "RoleName", "r", "PolicyDocument", trustOf("arn:aws:iam::123456789012:user/bob")},
+			[]identity.Command{&identity.DeleteUser{Account: account, Name: "bob"}, user("AIDABOB2", "/", nil)}, "",
+			&identity.TrustUpdated{ID: "AROAR", Trust: trustOf("AIDABOB2")}},
+	} {
+		w := newWorld(t)
+		alice := w.user("alice", outsider)
+		for _, command := range c.before {
+			w.must(command)
+		}
+		proposals := 0
+		w.log.before = func(event.Command) {
+			if proposals++; proposals == 1 {
+				for _, command := range c.between {
+					w.must(command)
+				}
+			}
+		}
+		rec := w.iam(alice, c.call[0], c.call[1:]...)
+		if c.code != "" {
+			status := map[string]int{"AccessDenied": http.StatusForbidden, "NoSuchEntity": http.StatusNotFound}
+			w.refused(name, rec, status[c.code], c.code, "")
+			if got := w.log.authors(alice); len(got) > 0 {
+				t.Errorf("%s: alice wrote at %v", name, got)
+			}
+			continue
+		}
+		w.accepted(name, rec)
+		if last := w.log.batches[len(w.log.batches)-1]; proposals != 2 || !reflect.DeepEqual(last.Events, []identity.Event{c.event}) {
+			t.Errorf("%s: after %d proposals the event is %+v", name, proposals, last.Events[0])
+		}
+	}
+}
+
+func trustOf(principal string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"sts:AssumeRole"}]}`
+}
+
+// Where what a write is about changes again and again by others than this node, the
+// edge gives up after as many authorizations as it may make.
+func TestATargetThatKeepsChanging(t *testing.T) {
+	w := newWorld(t)
+	proposals := 0
+	w.must(&identity.CreateUser{Account: account, ID: "AIDABOB", Name: "bob", Path: "/"})
+	w.log.before = func(event.Command) {
+		proposals++
+		w.must(&identity.TagEntity{Kind: identity.KindUser, Account: account, Name: "bob", Tags: []identity.Tag{{Key: "n", Value: strconv.Itoa(proposals)}}})
+	}
+	w.refused("it", w.iam(w.root, "DeleteUser", "UserName", "bob"), http.StatusServiceUnavailable, "ServiceUnavailable", "")
+	if proposals != 5 {
+		t.Errorf("it was authorized %d times", proposals)
+	}
+}
+
 // Where permissions change again and again, the edge gives up.
 func TestPermissionsThatKeepChanging(t *testing.T) {
 	w := newWorld(t)
@@ -348,6 +445,7 @@ func TestProposalsThatFail(t *testing.T) {
 		code, text string
 	}{
 		{api.ErrOverloaded, 503, "ServiceUnavailable", "The node takes no writes now. Try again."},
+		{api.ErrTooLarge, 409, "LimitExceeded", "The request makes a change that is larger than the log takes."},
 		{api.ErrOutcomeUnknown, 503, "OutcomeUnknown", ""},
 		{api.ErrNotLeader, 503, "ServiceUnavailable", "No node that leads was reached. Try again."},
 		{context.DeadlineExceeded, 503, "ServiceUnavailable", "The request was not served in time. Try again."},

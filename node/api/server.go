@@ -156,6 +156,7 @@ type Server struct {
 	actions map[string]*iam.Action // by version and name
 	known   *policy.ActionNames
 	writes  *lastWrites
+	turns   *turns
 	places  *places
 	ending  chan struct{} // closed when streams of events are to end
 	endOnce sync.Once
@@ -174,6 +175,7 @@ func New(cfg Config) *Server {
 		actions: make(map[string]*iam.Action),
 		known:   policy.BuiltinActionNames(),
 		writes:  newLastWrites(),
+		turns:   newTurns(),
 		places:  newPlaces(cfg.Limits, cfg.Node),
 		ending:  make(chan struct{}),
 		shared:  sharedHead{turn: make(chan struct{}, 1)},
