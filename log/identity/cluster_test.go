@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,10 @@ func replicaSpecs() []spec {
 	for i := range full {
 		full[i] = &ReplicaRegistered{Name: "replica-" + strings.Repeat("x", i)}
 	}
+	barred := make([]Event, MaxBarred, MaxBarred+1)
+	for i := range barred {
+		barred[i] = &ReplicaBarred{Name: fmt.Sprintf("barred-%d", i)}
+	}
 	return []spec{
 		{name: "new", when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"}, then: []Event{one},
 			check: func(s *spying) {
@@ -108,6 +113,45 @@ func replicaSpecs() []spec {
 				}
 			}},
 		{name: "unknown", when: &RemoveReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
+		{name: "removed before names were barred", given: []Event{one, &ReplicaRemoved{Name: "one"}},
+			when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"}, then: []Event{one}},
+
+		{name: "registered", given: []Event{one, &ReplicaRegistered{Name: "a"}}, when: &BarReplica{Name: "one"},
+			then: []Event{&ReplicaBarred{Name: "one"}},
+			check: func(s *spying) {
+				if names := replicaNames(s.State); !slices.Equal(names, []string{"a"}) || !s.Barred("one") || s.Barred("a") {
+					s.Errorf("the roster is %v; one is barred: %v", names, s.Barred("one"))
+				}
+				if c := s.Cluster(); c.RosterChanged != s.Position() || c.ReplicaRemoved != s.Position() {
+					s.Errorf("the cluster is %+v", c)
+				}
+			}},
+		{name: "draining", given: []Event{one, &ReplicaDrained{Name: "one"}}, when: &BarReplica{Name: "one"}, then: []Event{&ReplicaBarred{Name: "one"}}},
+		{name: "unknown", when: &BarReplica{Name: "one"}, refused: "NoSuchEntity: The replica one is not registered."},
+		{name: "unknown, and meant so", when: &BarReplica{Name: "one", Unregistered: true}, then: []Event{&ReplicaBarred{Name: "one"}},
+			check: func(s *spying) {
+				if c := s.Cluster(); !s.Barred("one") || c.RosterChanged != s.Position() || c.ReplicaRemoved != 0 {
+					s.Errorf("the cluster is %+v", c)
+				}
+			}},
+		{name: "twice", given: []Event{one, &ReplicaBarred{Name: "one"}}, when: &BarReplica{Name: "one", Unregistered: true},
+			refused: "EntityAlreadyExists: Replica one was removed already."},
+		{name: "as many as may be", given: append(barred[1:MaxBarred:MaxBarred], one), when: &BarReplica{Name: "one"}, then: []Event{&ReplicaBarred{Name: "one"}}},
+		{name: "more than may be: none is let in for it", given: append(barred, one), when: &BarReplica{Name: "one"},
+			refused: "LimitExceeded: Cannot exceed quota for RemovedReplicas: 16000. Admit a name that no certificate is left for."},
+		{name: "barred", given: []Event{one, &ReplicaBarred{Name: "one"}}, when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"},
+			refused: "Barred: Replica one was removed by command and stays out until it is admitted again."},
+		{name: "barred", given: []Event{one, &ReplicaBarred{Name: "one"}}, when: &ResumeReplica{Name: "one"},
+			refused: "NoSuchEntity: The replica one is not registered."},
+		{name: "barred", given: []Event{one, &ReplicaBarred{Name: "one"}}, when: &AdmitReplica{Name: "one"}, then: []Event{&ReplicaAdmitted{Name: "one"}},
+			check: func(s *spying) {
+				if _, registered := s.Replica("one"); s.Barred("one") || registered {
+					s.Error("it is barred still, or in the roster by itself")
+				}
+			}},
+		{name: "not barred", given: []Event{one}, when: &AdmitReplica{Name: "one"}, refused: "NoSuchEntity: The replica one was not removed."},
+		{name: "admitted", given: []Event{one, &ReplicaBarred{Name: "one"}, &ReplicaAdmitted{Name: "one"}},
+			when: &RegisterReplica{Name: "one", Region: "eu", Class: "tight"}, then: []Event{one}},
 	}
 }
 

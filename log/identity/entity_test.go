@@ -87,6 +87,10 @@ func TestHandleOfAnother(t *testing.T) {
 	if _, err := Decide(s, Meta{}, &RegisterReplica{Name: "twin"}); err == nil {
 		t.Error("a replica replaces another")
 	}
+	s.barred.rows.Set(handleOf("twin"), &BarredReplica{Name: "other"})
+	if _, err := Decide(s, Meta{}, &BarReplica{Name: "twin", Unregistered: true}); err == nil || s.Barred("twin") {
+		t.Errorf("a barred name makes room for another: %v", err)
+	}
 }
 
 // Decide and Evolve must not depend on what the next event's record shares with

@@ -103,6 +103,10 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &DrainReplica{Name: drawName(t)} },
 		func() Command { return &ResumeReplica{Name: drawName(t)} },
 		func() Command { return &RemoveReplica{Name: drawName(t)} },
+		func() Command {
+			return &BarReplica{Name: drawName(t), Unregistered: rapid.Bool().Draw(t, "unregistered")}
+		},
+		func() Command { return &AdmitReplica{Name: drawName(t)} },
 		func() Command { return &CreateAccount{ID: drawAccount(t), RootKey: drawNewKey(t)} },
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },

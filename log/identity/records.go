@@ -10,7 +10,7 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
 type Record interface {
 	appendDigest(b []byte) []byte
 }
@@ -32,7 +32,7 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, and the attempts from the oldest on. Equal
+// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -55,6 +55,13 @@ func (s *State) Records(yield func(Record) bool) {
 		return
 	}
 	s.replicas.rows.Scan(func(_ handle, r *Replica) bool {
+		more = yield(r)
+		return more
+	})
+	if !more {
+		return
+	}
+	s.barred.rows.Scan(func(_ handle, r *BarredReplica) bool {
 		more = yield(r)
 		return more
 	})
@@ -101,6 +108,7 @@ type Loader struct {
 	roles    rows[*Role]
 	policies rows[*Policy]
 	replicas rows[*Replica]
+	barred   rows[*BarredReplica]
 	attempts rows[*Attempt]
 	keys     rows[handle]
 	names    []name
@@ -133,6 +141,8 @@ func (l *Loader) Add(r Record) {
 		l.addHeld(r.held(), r.handle())
 	case *Replica:
 		addRow(&l.state.replicas, &l.replicas, r)
+	case *BarredReplica:
+		addRow(&l.state.barred, &l.barred, r)
 	case *Attempt:
 		addRow(&l.state.attempts.byKey, &l.attempts, r)
 		l.state.attempts.order.Load(r.At, r.handle())
@@ -194,6 +204,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return fill(&s.roles.rows, &l.roles) },
 		func() error { return fill(&s.policies.rows, &l.policies) },
 		func() error { return fill(&s.replicas.rows, &l.replicas) },
+		func() error { return fill(&s.barred.rows, &l.barred) },
 		func() error { return fill(&s.attempts.byKey.rows, &l.attempts) },
 		func() error { return fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },

@@ -14,7 +14,7 @@ func everything() *State {
 		&UserCreated{Account: other, ID: "AIDA9", Name: "alice", Path: "/", Boundary: "ANPA3"},
 		&UserAddedToGroup{Group: "AGPA1", User: "AIDA1"}, &PolicyAttached{Kind: KindGroup, ID: "AGPA1", Policy: "ANPA4"},
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
-		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"})
+		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
 	return s
@@ -82,11 +82,13 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "user "+string(r.Account[:1])+r.Name)
 		case *Replica:
 			got = append(got, "replica")
+		case *BarredReplica:
+			got = append(got, "barred")
 		case *Attempt:
 			got = append(got, "attempt")
 		}
 	}
-	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica attempt attempt"
+	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}

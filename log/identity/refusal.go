@@ -21,6 +21,8 @@ const (
 	StaleAuthorization Code = "StaleAuthorization"
 	// AlreadyBootstrapped is returned when a cluster that has a state is asked to begin.
 	AlreadyBootstrapped Code = "AlreadyBootstrapped"
+	// Barred means that a replica was removed by command and not admitted since.
+	Barred Code = "Barred"
 	// UnknownFeature means that a command needs a higher feature level than the cluster has.
 	UnknownFeature Code = "UnknownFeature"
 )

@@ -29,8 +29,33 @@ func (r *Replica) appendDigest(b []byte) []byte {
 	return appendInt(b, uint64(r.Registered))
 }
 
-// MaxReplicas is how many readers a cluster may have.
-const MaxReplicas = 1000
+// BarredReplica is a name that was taken off the roster by command. Whoever comes
+// under it, with whatever certificate and data directory, is refused until an
+// operator admits the name again.
+type BarredReplica struct {
+	Name string
+	At   Position // of the command
+}
+
+func (r *BarredReplica) handle() handle { return handleOf(r.Name) }
+
+func (r *BarredReplica) is(key string) bool { return r.Name == key }
+
+func (r *BarredReplica) appendDigest(b []byte) []byte {
+	b = append(b, 'b')
+	b = appendString(b, r.Name)
+	return appendInt(b, uint64(r.At))
+}
+
+// Limits of the roster.
+const (
+	// MaxReplicas is how many readers a cluster may have.
+	MaxReplicas = 1000
+	// MaxBarred is how many names may be barred. None is ever forgotten to make room,
+	// for that would let it in again: one more removal is refused until an operator
+	// admits a name that no certificate is left for.
+	MaxBarred = 16 * MaxReplicas
+)
 
 // Replica returns the roster's entry of that name.
 func (s *State) Replica(name string) (*Replica, bool) { return s.replicas.get(name) }
@@ -40,6 +65,12 @@ func (s *State) Replicas() []*Replica {
 	all := s.replicas.rows.Values()
 	slices.SortFunc(all, func(a, b *Replica) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// Barred tells whether a name was taken off the roster by command, and not admitted since.
+func (s *State) Barred(name string) bool {
+	_, ok := s.barred.get(name)
+	return ok
 }
 
 // RegisterReplica enters a reader into the roster, or changes its region or
@@ -58,6 +89,9 @@ type ReplicaRegistered struct {
 }
 
 func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
+	if s.Barred(c.Name) {
+		return nil, refuse(Barred, "Replica %s was removed by command and stays out until it is admitted again.", c.Name)
+	}
 	old, ok := s.replicas.rows.Get(handleOf(c.Name))
 	if ok && old.Name != c.Name {
 		return nil, refuse(EntityAlreadyExists, "The name %s cannot be told from that of replica %s.", c.Name, old.Name)
@@ -118,11 +152,12 @@ func (c *ResumeReplica) decide(s *State, _ Meta) ([]Event, error) {
 	return []Event{&ReplicaRegistered{Name: r.Name, Region: r.Region, Class: r.Class}}, nil
 }
 
-// RemoveReplica takes a reader off the roster. "Everywhere" still waits until
-// its last lease has run out.
+// RemoveReplica takes a reader off the roster and leaves it free to enter again.
+// Histories from before names were barred hold it; nothing proposes it now. See
+// BarReplica.
 type RemoveReplica struct{ Name string }
 
-// ReplicaRemoved took a reader off the roster.
+// ReplicaRemoved took a reader off the roster and left it free to enter again.
 type ReplicaRemoved struct{ Name string }
 
 func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
@@ -136,5 +171,61 @@ func (e *ReplicaRemoved) evolve(s *State) {
 	if r, ok := s.replicas.get(e.Name); ok {
 		s.cluster.RosterChanged, s.cluster.ReplicaRemoved = s.position, s.position
 		s.replicas.delete(r)
+	}
+}
+
+// BarReplica takes a reader off the roster and bars its name. "Everywhere" still
+// waits until its last lease has run out.
+type BarReplica struct {
+	Name string
+	// Unregistered bars the name also where the roster does not have it: that of a
+	// certificate which must not be used. Without it, a mistyped name is refused.
+	Unregistered bool
+}
+
+// ReplicaBarred took a reader off the roster, if it was there, and barred its name.
+type ReplicaBarred struct{ Name string }
+
+func (c *BarReplica) decide(s *State, _ Meta) ([]Event, error) {
+	old, taken := s.barred.rows.Get(handleOf(c.Name))
+	_, registered := s.replicas.get(c.Name)
+	switch {
+	case taken && old.Name == c.Name:
+		return nil, refuse(EntityAlreadyExists, "Replica %s was removed already.", c.Name)
+	case taken:
+		return nil, refuse(EntityAlreadyExists, "The name %s cannot be told from that of the removed replica %s.", c.Name, old.Name)
+	case !registered && !c.Unregistered:
+		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
+	case s.barred.rows.Len() >= MaxBarred:
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for RemovedReplicas: %d. Admit a name that no certificate is left for.", MaxBarred)
+	}
+	return []Event{&ReplicaBarred{Name: c.Name}}, nil
+}
+
+func (e *ReplicaBarred) evolve(s *State) {
+	s.cluster.RosterChanged = s.position
+	if r, ok := s.replicas.get(e.Name); ok {
+		s.cluster.ReplicaRemoved = s.position
+		s.replicas.delete(r)
+	}
+	s.barred.put(&BarredReplica{Name: e.Name, At: s.position})
+}
+
+// AdmitReplica ends the barring of a name: its reader may enter the roster again.
+type AdmitReplica struct{ Name string }
+
+// ReplicaAdmitted ended the barring of a name.
+type ReplicaAdmitted struct{ Name string }
+
+func (c *AdmitReplica) decide(s *State, _ Meta) ([]Event, error) {
+	if !s.Barred(c.Name) {
+		return nil, refuse(NoSuchEntity, "The replica %s was not removed.", c.Name)
+	}
+	return []Event{&ReplicaAdmitted{Name: c.Name}}, nil
+}
+
+func (e *ReplicaAdmitted) evolve(s *State) {
+	if r, ok := s.barred.get(e.Name); ok {
+		s.barred.delete(r)
 	}
 }

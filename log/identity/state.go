@@ -19,6 +19,7 @@ type State struct {
 	roles    table[ID, *Role]
 	policies table[ID, *Policy]
 	replicas table[string, *Replica]
+	barred   table[string, *BarredReplica]
 	attempts attempts
 
 	// The rest is derived from the records above.
@@ -38,7 +39,8 @@ func NewState() *State {
 func (s *State) Snapshot() *State {
 	c := *s
 	c.accounts, c.users, c.groups = s.accounts.snapshot(), s.users.snapshot(), s.groups.snapshot()
-	c.roles, c.policies, c.replicas = s.roles.snapshot(), s.policies.snapshot(), s.replicas.snapshot()
+	c.roles, c.policies = s.roles.snapshot(), s.policies.snapshot()
+	c.replicas, c.barred = s.replicas.snapshot(), s.barred.snapshot()
 	c.attempts = s.attempts.snapshot()
 	c.names, c.keys = s.names.snapshot(), *s.keys.Copy()
 	c.members, c.holders, c.bounded = s.members.snapshot(), s.holders.snapshot(), s.bounded.snapshot()
@@ -53,7 +55,7 @@ func (s *State) Time() Time { return s.time }
 
 // Digest identifies the state's content: at equal positions, equal digests.
 func (s *State) Digest() Digest {
-	return s.digest(s.accounts.sum(), s.users.sum(), s.groups.sum(), s.roles.sum(), s.policies.sum(), s.replicas.sum(), s.attempts.byKey.sum())
+	return s.digest(s.accounts.sum(), s.users.sum(), s.groups.sum(), s.roles.sum(), s.policies.sum(), s.replicas.sum(), s.barred.sum(), s.attempts.byKey.sum())
 }
 
 // Recount computes the digest from the records themselves, in time linear in
@@ -83,6 +85,7 @@ func (s *State) recount(part int, c *count) {
 	s.roles.recount(part, c)
 	s.policies.recount(part, c)
 	s.replicas.recount(part, c)
+	s.barred.recount(part, c)
 	s.attempts.byKey.recount(part, c)
 }
 

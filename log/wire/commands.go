@@ -43,6 +43,8 @@ var commandKinds = newKinds("command",
 	command(36, 2, tagEntity),
 	command(37, 2, untagEntity),
 	command(38, 1, resumeReplica),
+	command(39, 1, barReplica),
+	command(40, 1, admitReplica),
 )
 
 // The cluster.
@@ -70,6 +72,13 @@ func drainReplica(c *coder, v *identity.DrainReplica) { str(c, &v.Name) }
 func resumeReplica(c *coder, v *identity.ResumeReplica) { str(c, &v.Name) }
 
 func removeReplica(c *coder, v *identity.RemoveReplica) { str(c, &v.Name) }
+
+func barReplica(c *coder, v *identity.BarReplica) {
+	str(c, &v.Name)
+	c.flag(&v.Unregistered)
+}
+
+func admitReplica(c *coder, v *identity.AdmitReplica) { str(c, &v.Name) }
 
 // Accounts.
 

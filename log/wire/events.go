@@ -42,6 +42,8 @@ var eventKinds = newKinds("event",
 	change(35, 1, accessKeyDeleted),
 	change(36, 1, entityTagged),
 	change(37, 1, entityUntagged),
+	change(38, 1, replicaBarred),
+	change(39, 1, replicaAdmitted),
 )
 
 // The cluster.
@@ -65,6 +67,10 @@ func replicaRegistered(c *coder, v *identity.ReplicaRegistered) {
 func replicaDrained(c *coder, v *identity.ReplicaDrained) { str(c, &v.Name) }
 
 func replicaRemoved(c *coder, v *identity.ReplicaRemoved) { str(c, &v.Name) }
+
+func replicaBarred(c *coder, v *identity.ReplicaBarred) { str(c, &v.Name) }
+
+func replicaAdmitted(c *coder, v *identity.ReplicaAdmitted) { str(c, &v.Name) }
 
 // Accounts.
 

@@ -13,6 +13,7 @@ var recordKinds = newKinds("record",
 	record(6, 1, policy),
 	record(7, 1, replica),
 	record(8, 1, attempt),
+	record(9, 1, barredReplica),
 )
 
 func header(c *coder, v *identity.Header) {
@@ -99,6 +100,11 @@ func replica(c *coder, v *identity.Replica) {
 	atom(c, &v.Class)
 	c.flag(&v.Draining)
 	num(c, &v.Registered)
+}
+
+func barredReplica(c *coder, v *identity.BarredReplica) {
+	str(c, &v.Name)
+	num(c, &v.At)
 }
 
 func attempt(c *coder, v *identity.Attempt) {
