@@ -36,6 +36,7 @@ type Log struct {
 	transport raft.Transport
 	raft      *raft.Raft
 	room      room
+	opened    uint64 // index of the last command on the disk as it was opened
 
 	running    atomic.Pointer[raft.Raft] // raft while its goroutines run; see latching
 	closing    chan struct{}             // closed when Close begins
@@ -128,11 +129,37 @@ func (l *Log) openDisk() (err error) {
 	return nil
 }
 
+// lastCommand is the index of the last entry that the state machine is given; zero
+// where there is none.
+func lastCommand(disk raft.LogStore) (uint64, error) {
+	first, err := disk.FirstIndex()
+	if err != nil {
+		return 0, err
+	}
+	last, err := disk.LastIndex()
+	if err != nil {
+		return 0, err
+	}
+	for at := last; at >= max(first, 1); at-- {
+		var entry raft.Log
+		if err := disk.GetLog(at, &entry); err != nil {
+			return 0, err
+		}
+		if entry.Type == raft.LogCommand {
+			return at, nil
+		}
+	}
+	return 0, nil
+}
+
 // start starts Raft, which restores the newest snapshot first.
 func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 	disk := &latching{disk: l.disk, fail: l.fail, running: &l.running}
 	entries, err := raft.NewLogCache(cachedEntries, disk)
 	if err != nil {
+		return err
+	}
+	if l.opened, err = lastCommand(disk); err != nil {
 		return err
 	}
 	l.transport = l.config.transport(l.id)
@@ -169,6 +196,11 @@ func (l *Log) ID() string { return l.id }
 
 // Applied returns what the state machine has reached. It costs one atomic load.
 func (l *Log) Applied() *Applied { return l.fsm.applied.Load() }
+
+// CaughtUp tells whether the state machine has come as far as the log on this
+// server's disk had when it was opened. Before that its state may lack what this
+// server has acknowledged itself.
+func (l *Log) CaughtUp() bool { return l.Applied().Index >= l.opened }
 
 // Changed returns a channel that is closed when Applied returns something newer
 // than it did at the call. Call it before Applied, and wait after.

@@ -62,8 +62,12 @@ func (a *answering) run(ctx context.Context) {
 		list, err := a.poll(ctx)
 		if err != nil {
 			a.logger.Debug("no questions were fetched", "error", err)
+			wait := pollPause
+			if errors.Is(err, errBarred) {
+				wait = rest()
+			}
 			select {
-			case <-time.After(pollPause):
+			case <-time.After(wait):
 			case <-ctx.Done():
 			}
 		}

@@ -132,6 +132,9 @@ type peerTLS struct {
 	files   Files
 	roots   *x509.CertPool
 	cert    atomic.Pointer[tls.Certificate] // replaced by reload
+	// writers tells whether the configuration has a writer of that name; nil takes any.
+	// A writer's certificate for another name is nobody's: its bearer could do everything.
+	writers func(name string) bool
 }
 
 func loadPeerTLS(cluster string, f Files) (*peerTLS, error) {
@@ -216,6 +219,9 @@ func (p *peerTLS) verifyAt(chain []*x509.Certificate, to peer, at time.Time) err
 	}
 	if to.role != "" && roleOf(leaf) != to.role {
 		return fmt.Errorf("%w: %s is no %s", ErrNotAPeer, leaf.Subject.CommonName, to.role)
+	}
+	if name := leaf.Subject.CommonName; roleOf(leaf) == RoleWriter && p.writers != nil && !p.writers(name) {
+		return fmt.Errorf("%w: the configuration has no writer %s", ErrNotAPeer, name)
 	}
 	return p.checkCluster(leaf)
 }

@@ -111,20 +111,27 @@ func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.
 		}
 		failed = ""
 		answer, err := f.once(ctx, client, hold, addr, build)
+		standing, final := refused(answer)
 		switch {
 		case err != nil:
 			last, failed = err, addr
 			f.forget(addr)
-		case answer.StatusCode == http.StatusMisdirectedRequest:
+		case answer.StatusCode == http.StatusMisdirectedRequest || standing != nil && !final:
 			leader := answer.Header.Get(headerLeader)
 			discard(answer)
-			last = fmt.Errorf("%s does not lead", addr)
+			if last = standing; last == nil {
+				last = fmt.Errorf("%s does not lead", addr)
+			}
 			f.learn(leader)
 			if leader != "" && leader != addr && !told {
 				told = true
 				continue // its word is good for one try at once
 			}
 			f.learn("")
+		case standing != nil:
+			discard(answer)
+			f.learn(addr)
+			return nil, standing
 		default:
 			f.learn(addr)
 			return answer, nil
@@ -137,7 +144,7 @@ func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.
 		case <-time.After(pause/2 + rand.N(pause/2)):
 			pause = min(2*pause, maxLeaderPause)
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", errNoLeader, ctx.Err())
+			return nil, errors.Join(fmt.Errorf("%w: %w", errNoLeader, ctx.Err()), last)
 		}
 	}
 }

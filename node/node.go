@@ -120,6 +120,7 @@ func (n *Node) prepare() (err error) {
 	if n.tls, err = loadPeerTLS(c.Cluster.ID, c.Files); err != nil {
 		return err
 	}
+	n.tls.writers = func(name string) bool { _, ok := c.Cluster.Writer(name); return ok }
 	role := RoleReplica
 	if writer {
 		role = RoleWriter

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -43,11 +44,12 @@ type peerServer struct {
 	w      *writer
 	server *http.Server
 	api    atomic.Pointer[api.Server] // answers requests that other nodes hand on
+	guests guests
 	wg     sync.WaitGroup
 }
 
 func servePeers(w *writer) *peerServer {
-	p := &peerServer{w: w}
+	p := &peerServer{w: w, guests: guests{open: make(map[net.Conn]bearer)}}
 	mux := http.NewServeMux()
 	transfers := replication.NewHandler(replication.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
@@ -67,7 +69,12 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+questionsPath, p.leader(p.questions))
 	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
 	p.server = &http.Server{
+		ConnState: p.guests.note,
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if why := p.admits(r); why != nil {
+				p.refuse(rw, why)
+				return
+			}
 			if api.IsForwarded(r) {
 				p.leader(p.forwarded)(rw, r)
 				return
@@ -138,10 +145,10 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	name := r.TLS.PeerCertificates[0].Subject.CommonName
+	name := bearerIn(r).name
 	w, ok := p.w.node.cfg.Cluster.Writer(name)
 	switch {
-	case !ok || roleOf(r.TLS.PeerCertificates[0]) != RoleWriter || w.Peer != q.Peer:
+	case !ok || w.Peer != q.Peer:
 		http.Error(rw, "the leader's configuration has no writer "+name+" at "+q.Peer, http.StatusForbidden)
 		return
 	case q.Seal != p.w.node.seal.Fingerprint():
@@ -158,8 +165,8 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 // registration asks the leader to enter a replica into the roster.
 type registration struct {
 	Replica
-	// Attempt is the same for all requests of one start of the replica's process: they
-	// enter it once at most, so that none that was delayed undoes a removal.
+	// Attempt is the same for all tries of one registration: they enter the replica once
+	// at most. One that was delayed undoes no removal: the name is barred then.
 	Attempt string `json:"attempt"`
 }
 
@@ -169,19 +176,25 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	cert := r.TLS.PeerCertificates[0]
-	if roleOf(cert) != RoleReplica || cert.Subject.CommonName != q.Name {
+	if bearerIn(r).name != q.Name {
 		http.Error(rw, "a replica registers itself alone", http.StatusForbidden)
+		return
+	}
+	if e, ok := p.w.log.Applied().State.Replica(q.Name); ok && e.Region == q.Region && e.Class == q.Class {
+		reply(rw, struct{}{}) // as it is; if it drains, that is for an operator to end
 		return
 	}
 	attempt := sha256.Sum256([]byte("register " + q.Name + " " + q.Attempt))
 	err := p.w.propose(r.Context(), identity.Key(attempt[:]), &identity.RegisterReplica{Name: q.Name, Region: q.Region, Class: q.Class})
 	var refusal *identity.Refusal
-	if err != nil && !(errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists) {
+	switch {
+	case err == nil, errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists:
+		reply(rw, struct{}{})
+	case refusal != nil && refusal.Code == identity.Barred: // in this moment
+		p.refuse(rw, errBarred)
+	default:
 		p.fail(rw, err)
-		return
 	}
-	reply(rw, struct{}{})
 }
 
 // lease answers a reader's renewal.
@@ -190,7 +203,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	if r.TLS.PeerCertificates[0].Subject.CommonName != q.Replica {
+	if bearerIn(r).name != q.Replica {
 		http.Error(rw, "a replica renews its own lease alone", http.StatusForbidden)
 		return
 	}

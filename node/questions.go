@@ -321,11 +321,6 @@ func (p *peerServer) answers(rw http.ResponseWriter, r *http.Request) {
 // replicaCalls reads the request of a replica to the leader: the term it falls
 // into, and who calls. Otherwise it has answered.
 func (p *peerServer) replicaCalls(rw http.ResponseWriter, r *http.Request, into any) (*tracking, string, bool) {
-	cert := r.TLS.PeerCertificates[0]
-	if roleOf(cert) != RoleReplica {
-		http.Error(rw, "replicas alone are asked", http.StatusForbidden)
-		return nil, "", false
-	}
 	if !p.read(rw, r, into) {
 		return nil, "", false
 	}
@@ -334,5 +329,5 @@ func (p *peerServer) replicaCalls(rw http.ResponseWriter, r *http.Request, into 
 		p.fail(rw, api.ErrNotLeader)
 		return nil, "", false
 	}
-	return t, cert.Subject.CommonName, true
+	return t, bearerIn(r).name, true
 }

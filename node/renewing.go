@@ -51,9 +51,8 @@ type renewing struct {
 	clocks     func() propagation.Clocks
 	finder     *leaderFinder
 	projection *projection.Projection
-	// register enters this reader into the roster of an incarnation, once for each
-	// start of the process.
-	register func(ctx context.Context, incarnation string) error
+	// register enters this reader into the roster, if it is not barred.
+	register func(context.Context) error
 	// misplaced tells whether the roster, as this reader shows it, has it in another
 	// region or class.
 	misplaced func() bool
@@ -69,10 +68,9 @@ type renewing struct {
 	early    time.Time      // no renewal out of turn before; of run's goroutine
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
-	entered  string         // incarnation in whose roster this process was; of run's goroutine
 	placed   string         // incarnation in whose roster its region and class are right; of run's goroutine
 	// standing is the leader's latest word on this reader's place in the roster:
-	// UNREGISTERED of one that was removed and stays out, DRAINING, or any other.
+	// UNREGISTERED of one that was removed, DRAINING, or any other.
 	standing atomic.Pointer[propagation.Kind]
 	sent     atomic.Uint64           // number of the latest renewal
 	verdict  atomic.Pointer[verdict] // the leader's latest; never nil
@@ -180,6 +178,9 @@ func (r *renewing) run(ctx context.Context) {
 		wait := r.lease.Next(r.clocks(), mathrand.Float64())
 		sound := r.lease.Snapshot().Quarantined() == ""
 		r.mu.Unlock()
+		if r.removed() {
+			wait = max(wait, rest())
+		}
 		if r.again {
 			wait, r.again = 0, false
 		}
@@ -230,6 +231,7 @@ func (r *renewing) once(ctx context.Context) {
 	defer cancel()
 	var a propagation.Answer
 	if err := r.finder.post(ctx, leasePath, renewal{q, r.endpoint()}, &a); err != nil {
+		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return
 	}
@@ -241,14 +243,13 @@ func (r *renewing) once(ctx context.Context) {
 	}
 	switch a.Kind {
 	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
-		r.entered = q.Incarnation
 		r.standing.Store(&a.Kind)
 		r.held.Store(r.held.Load() || a.Kind == propagation.KindGrant)
 		if a.Kind == propagation.KindGrant {
 			r.move(ctx, q.Incarnation)
 		}
 	case propagation.KindUnregistered:
-		r.enter(ctx, q.Incarnation)
+		r.enter(ctx)
 	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
 		if q.Fault != "" {
 			return // as it knew
@@ -257,22 +258,59 @@ func (r *renewing) once(ctx context.Context) {
 	}
 }
 
-// enter registers a reader that the roster lacks. One that was in it since its
-// start was removed by an operator: it stays out until it is started again.
-func (r *renewing) enter(ctx context.Context, incarnation string) {
-	if r.entered == incarnation {
-		if !r.removed() {
-			out := propagation.KindUnregistered
-			r.standing.Store(&out)
-			r.logger.Warn("this replica was removed from the roster: it gets no lease until it is started again")
+// restEvery is about how long a removed reader waits before it asks again whether it
+// was admitted.
+const restEvery = 5 * time.Second
+
+// rest is restEvery with up to half of that on top.
+func rest() time.Duration { return restEvery + mathrand.N(restEvery/2) }
+
+// join enters a reader into the roster that has no state yet: writers give theirs to
+// members alone. It returns when that is done, or ctx ends.
+func (r *renewing) join(ctx context.Context) error {
+	for {
+		err := r.register(ctx)
+		if err == nil {
+			return nil
+		}
+		wait := joinPause + mathrand.N(joinPause)
+		if r.barred(err) {
+			wait = rest()
+		} else if ctx.Err() == nil {
+			r.logger.Warn("the replica could not be registered", "error", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// enter registers a reader that the roster lacks.
+func (r *renewing) enter(ctx context.Context) {
+	if err := r.register(ctx); err != nil {
+		if !r.barred(err) {
+			r.logger.Warn("the replica could not be registered", "error", err)
 		}
 		return
 	}
-	if err := r.register(ctx, incarnation); err != nil {
-		r.logger.Warn("the replica could not be registered", "error", err)
-		return
+	r.placed, r.again = "", true
+}
+
+// barred tells whether an error is a writer's word that an operator removed this
+// reader. Then it has no lease any more, and stays out until it is admitted again.
+func (r *renewing) barred(err error) bool {
+	if !errors.Is(err, errBarred) {
+		return false
 	}
-	r.entered, r.again = incarnation, true
+	r.change((*propagation.Lease).Withdraw)
+	if !r.removed() {
+		out := propagation.KindUnregistered
+		r.standing.Store(&out)
+		r.logger.Warn("this replica was removed from the roster by command: it answers without a lease until `writ replica admit` with its name, at a writer, lets it in again")
+	}
+	return true
 }
 
 // move registers a reader anew that the roster has in another region or class than
@@ -282,7 +320,7 @@ func (r *renewing) move(ctx context.Context, incarnation string) {
 		return
 	}
 	if r.misplaced() {
-		if err := r.register(ctx, incarnation); err != nil {
+		if err := r.register(ctx); err != nil {
 			r.logger.Warn("the replica's region and class could not be registered", "error", err)
 			return
 		}
@@ -290,7 +328,7 @@ func (r *renewing) move(ctx context.Context, incarnation string) {
 	r.placed = incarnation
 }
 
-// removed tells whether this reader was taken off the roster while it ran.
+// removed tells whether this reader was taken off the roster by command.
 func (r *renewing) removed() bool { return r.stands(propagation.KindUnregistered) }
 
 // draining tells whether this reader is in the roster, but gets no new leases.

@@ -26,12 +26,28 @@ type answers struct {
 	incarnation string
 	renewals    []propagation.Renewal
 	registered  int
+	standing    string // if set, everything is refused for it
+	refused     int
+}
+
+// set changes what is answered from now on.
+func (a *answers) set(standing string, kinds ...propagation.Kind) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.standing, a.kinds = standing, kinds
 }
 
 func (a *answers) serve(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	x := propagation.Answer{Cluster: "c", Incarnation: a.incarnation, Term: 1, Session: propagation.Session{Term: 1, Number: 1}, Head: event.Head{Position: 9}}
+	if r.URL.Path == leasePath && a.standing != "" {
+		a.renewals = append(a.renewals, propagation.Renewal{})
+	}
+	if a.standing != "" {
+		a.refused++
+		return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{headerStanding: {a.standing}}, Body: http.NoBody}, nil
+	}
 	switch r.URL.Path {
 	case leasePath:
 		var q propagation.Renewal
@@ -74,7 +90,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, misplaced: func() bool { return false }, heard: func(uint64) {}, endpoint: func() string { return "" },
-		register: func(ctx context.Context, _ string) error { return f.post(ctx, registerPath, 1, nil) }}
+		register: func(ctx context.Context) error { return f.post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	r.verdict.Store(&verdict{next: make(chan struct{})})
 	return r, sink{p, r, &changes{}}
@@ -258,34 +274,56 @@ func TestRenewingRacesRestore(t *testing.T) {
 	wg.Wait()
 }
 
-// A reader that was removed while it runs stays out, and says so.
+// A reader that was removed while it runs drops its lease and stays out, asks seldom
+// whether it was admitted, and registers by itself when it was.
 func TestRemovedReaderStaysOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindGrant, propagation.KindUnregistered}}
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
 		r, s := newRenewing(a)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); r.run(ctx) }()
 		s.Restore(someState(t, "i", 5))
 		time.Sleep(time.Minute) // of the bubble's clock
+		a.set("barred")
+		time.Sleep(time.Second)
 		synctest.Wait()
-		if a.registered != 1 || !r.removed() || r.snapshot.Load().Valid(r.clocks()) {
-			t.Errorf("registered %d times, removed is %v", a.registered, r.removed())
+		if a.registered != 0 || !r.removed() || r.snapshot.Load().Valid(r.clocks()) {
+			t.Errorf("registered %d times, removed is %v, the lease is in force: %v", a.registered, r.removed(), r.snapshot.Load().Valid(r.clocks()))
 		}
-		if r.snapshot.Load().Head() != 9 {
-			t.Error("it does not ask for the head any more")
-		}
-		// in another incarnation it is a stranger, and enters
-		a.mu.Lock()
-		a.incarnation, a.kinds = "j", []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindDraining}
-		a.mu.Unlock()
-		s.Restore(someState(t, "j", 5))
+		asked := a.count()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if a.registered != 2 || r.removed() || !r.draining() {
-			t.Errorf("registered %d times, removed is %v, draining %v", a.registered, r.removed(), r.draining())
+		if n := a.count() - asked; n == 0 || n > int(time.Minute/restEvery) {
+			t.Errorf("it asks %d times a minute", n)
+		}
+		a.set("", propagation.KindUnregistered, propagation.KindOpen, propagation.KindDraining)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a.registered != 1 || r.removed() || !r.draining() {
+			t.Errorf("admitted, it registered %d times, removed is %v, draining %v", a.registered, r.removed(), r.draining())
 		}
 		cancel()
 		<-done
+	})
+}
+
+// A reader without a state registers first, asks seldom while it is barred, and says so.
+func TestBarredReaderDoesNotJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i"}
+		a.set("barred")
+		r, _ := newRenewing(a)
+		joined := make(chan error, 1)
+		go func() { joined <- r.join(t.Context()) }()
+		time.Sleep(time.Minute) // of the bubble's clock
+		synctest.Wait()
+		if n := a.refused; n == 0 || n > int(time.Minute/restEvery) || !r.removed() {
+			t.Errorf("it asked %d times in a minute, removed is %v", n, r.removed())
+		}
+		a.set("")
+		if err := <-joined; err != nil || a.registered != 1 {
+			t.Errorf("admitted, it registered %d times: %v", a.registered, err)
+		}
 	})
 }

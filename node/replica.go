@@ -59,12 +59,11 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	params := propagation.DefaultParams()
-	process := nonce()
-	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process)
+	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, nonce())
 	r := &replica{node: n, recent: &changes{}, renewing: &renewing{
 		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises,
-		register: func(ctx context.Context, incarnation string) error {
-			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: process + incarnation}, nil)
+		register: func(ctx context.Context) error {
+			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: nonce()}, nil)
 		},
 		misplaced: func() bool {
 			entry, ok := n.projection.View().State.Replica(me.Name)
@@ -79,7 +78,7 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace, Enter: r.renewing.join,
 		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	answering := &answering{
@@ -194,7 +193,7 @@ func (r *replica) checks() []api.Check {
 	roster := api.Check{Name: "roster"}
 	switch {
 	case r.renewing.removed():
-		roster.Err = errors.New("removed from the roster by command: there are no leases until the replica is started again")
+		roster.Err = fmt.Errorf("removed from the roster by command: `writ replica admit %s` at a writer lets it in again", r.node.cfg.Name)
 	case r.renewing.draining() && !snapshot.Valid(now):
 		roster.Err = errors.New("draining by command, and the last lease has run out; `writ replica resume` ends that")
 	case r.renewing.draining():

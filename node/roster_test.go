@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,7 +56,8 @@ func (m *team) becomes(name, want string) {
 }
 
 // A replica that is removed while it runs answers under no lease, stays out, and is
-// waited for until its last lease has run out. Started again, it enters again.
+// waited for until its last lease has run out. It stays out when it is started again,
+// and enters again when it is admitted.
 func TestRemovingAReplica(t *testing.T) {
 	m := newTeam(t, 1, 2)
 	m.startAll()
@@ -76,9 +78,8 @@ func TestRemovingAReplica(t *testing.T) {
 		return nil
 	})
 
-	// by way of the replica itself
 	begun := time.Now()
-	removed, err := m.client("replica-2").Remove(ctx, "replica-2")
+	removed, err := m.client("replica-1").Remove(ctx, "replica-2")
 	if err != nil || removed.Token == "" {
 		t.Fatalf("remove: %+v, %v", removed, err)
 	}
@@ -104,9 +105,13 @@ func TestRemovingAReplica(t *testing.T) {
 		}
 		return err
 	})
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/bob", Action: "s3:Get"}
-	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{AtLeast: token, Consistency: "any"}); err != nil || d.Freshness != "unleased" {
+	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{Consistency: "any"}); err != nil || d.Freshness != "unleased" {
 		t.Errorf("a removed replica answers %+v, %v", d, err)
+	}
+	// it hears of nothing any more
+	if at, made := m.node("replica-2").projection.Head().Position, removed.Position+1; at >= made {
+		t.Errorf("a removed replica has reached position %d", at)
 	}
 	// a replica that would answer flagged refuses a caller who asks for a lease
 	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{Consistency: "leased"}); err == nil || !strings.Contains(err.Error(), "NotLeased") {
@@ -121,6 +126,19 @@ func TestRemovingAReplica(t *testing.T) {
 
 	m.stop("replica-2")
 	m.start("replica-2")
+	m.until("it stays out", func(ctx context.Context) error {
+		_, text, err := m.readyz(ctx, "replica-2")
+		if err == nil && !strings.Contains(text, "`writ replica admit replica-2`") {
+			err = errors.New(text)
+		}
+		return err
+	})
+	if state, err := m.state(ctx, "replica-2"); err != nil || state != "" {
+		t.Errorf("started again, the roster has it as %q, %v", state, err)
+	}
+	if _, err := m.client("replica-1").Admit(ctx, "replica-2"); err != nil {
+		t.Fatal(err)
+	}
 	m.ready("replica-2")
 	m.becomes("replica-2", "leased")
 }

@@ -315,7 +315,7 @@ func TestSettings(t *testing.T) {
 
 // identities are certificates of one cluster, and of others.
 type identities struct {
-	writer, replica, sameAuthority, otherAuthority, expired *peerTLS
+	writer, replica, sameAuthority, otherAuthority, expired, former *peerTLS
 
 	renewed func() *peerTLS // the writer's, another each time
 }
@@ -337,8 +337,8 @@ func newIdentities(t testing.TB) (i identities, c Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forge := func(cluster string, now time.Time) *peerTLS {
-		cert, key, err := a.issue(cluster, "writer-1", RoleWriter, now)
+	forge := func(cluster, name string, now time.Time) *peerTLS {
+		cert, key, err := a.issue(cluster, name, RoleWriter, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,9 +350,12 @@ func newIdentities(t testing.TB) (i identities, c Cluster) {
 		p.cert.Store(&pair)
 		return p
 	}
-	i.sameAuthority = forge("another cluster", time.Now())
-	i.expired = forge(c.ID, time.Now().Add(-nodeLife-2*clockSlack))
-	i.renewed = func() *peerTLS { return forge(c.ID, time.Now()) }
+	i.sameAuthority = forge("another cluster", "writer-1", time.Now())
+	i.expired = forge(c.ID, "writer-1", time.Now().Add(-nodeLife-2*clockSlack))
+	i.former = forge(c.ID, "writer-9", time.Now())
+	i.writer.writers = func(name string) bool { _, ok := c.Writer(name); return ok }
+	i.replica.writers = i.writer.writers
+	i.renewed = func() *peerTLS { return forge(c.ID, "writer-1", time.Now()) }
 	return i, c
 }
 
@@ -370,6 +373,7 @@ func TestPeerCertificates(t *testing.T) {
 		"another role":      {chain(i.replica), peer{role: RoleWriter}, "replica-1 is no writer"},
 		"anyone":            {chain(i.replica), peer{}, ""},
 		"nobody":            {nil, peer{}, "no certificate"},
+		"a former writer":   {chain(i.former), peer{}, "the configuration has no writer writer-9"},
 		"another cluster":   {chain(i.sameAuthority), peer{}, "is for cluster [another cluster], this is " + c.ID},
 		"another authority": {chain(i.otherAuthority), peer{}, "certificate signed by unknown authority"},
 		"expired":           {chain(i.expired), peer{}, "expired"},
@@ -435,6 +439,7 @@ func TestPeerPort(t *testing.T) {
 	}{
 		"raft as a replica": {i.replica, protocolRaft}, "another cluster": {i.sameAuthority, protocolHTTP},
 		"another authority": {i.otherAuthority, protocolHTTP}, "expired": {i.expired, protocolRaft},
+		"raft as a writer that is none of the configuration": {i.former, protocolRaft}, "such a writer": {i.former, protocolHTTP},
 	} {
 		conn, err := dial(x.who, x.protocol)
 		if err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -78,6 +79,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
 	}
+	n.wg.Go(func() { w.guard(n.ctx) })
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
 	n.wg.Go(func() { n.scrub(propagation.DefaultParams().Lease(""), w.unsound) })
@@ -117,7 +119,8 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
-			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{}), Logger: n.logger,
+			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: RoleReplica}), Logger: n.logger,
+			Admits: func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
 			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)

@@ -33,6 +33,8 @@ const (
 	bootstrapWait = 1 * time.Second
 	// keptWait is how long a follower rests whose state must not be replaced.
 	keptWait = 5 * time.Second
+	// shutWait is how much longer a follower rests that the writers do not serve.
+	shutWait = 4 * time.Second
 	// recent is how many of the latest hashes are kept to compare repeated batches with.
 	recent = 1 << 12
 )
@@ -65,6 +67,9 @@ type FollowerConfig struct {
 	// because the writers' history does not continue it; an error keeps the state.
 	// Nil: always.
 	MayReplace func(context.Context) error
+	// Enter is called when the writers do not serve this reader, which has no state yet,
+	// and returns when they may. Nil: there is no other way than to ask again.
+	Enter func(context.Context) error
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link
@@ -245,6 +250,11 @@ func (f *Follower) begin(ctx context.Context) error {
 	}
 	for {
 		err := f.bootstrap(ctx)
+		if errors.Is(err, errShut) && f.cfg.Enter != nil {
+			if err = f.cfg.Enter(ctx); err == nil {
+				err = f.bootstrap(ctx)
+			}
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -323,7 +333,11 @@ func (f *Follower) drive(ctx context.Context) error {
 				}
 			}
 		}
-		if err != nil && pause(ctx, retryWait+rand.N(bootstrapWait)) != nil {
+		wait = retryWait + rand.N(bootstrapWait)
+		if errors.Is(err, errShut) {
+			wait += shutWait
+		}
+		if err != nil && pause(ctx, wait) != nil {
 			return ctx.Err()
 		}
 		if failures > 0 || f.cfg.Link == nil || time.Now().Before(retry) {

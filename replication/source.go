@@ -44,6 +44,9 @@ const (
 // concluded from it.
 var ErrUnavailable = errors.New("no writer answers")
 
+// errShut is a writer that does not serve the reader.
+var errShut = errors.New("the writer does not serve this reader")
+
 // errBehind is a writer that has less than its reader.
 var errBehind = errors.New("the writer is behind")
 
@@ -59,8 +62,14 @@ func (r *refusal) Error() string { return fmt.Sprintf("the writer answers %d: %s
 // busy says that the writer has no place free: nothing else can be concluded.
 func (r *refusal) busy() bool { return r.status == http.StatusServiceUnavailable }
 
-// Is makes a busy writer one that does not answer.
-func (r *refusal) Is(target error) bool { return target == ErrUnavailable && r.busy() }
+// shut says that the reader has no place in the cluster, as the writer knows it.
+func (r *refusal) shut() bool { return r.status == http.StatusForbidden }
+
+// Is makes a writer that is busy, or does not serve the reader, one that does not
+// answer: neither says anything of the reader's state.
+func (r *refusal) Is(target error) bool {
+	return target == ErrUnavailable && (r.busy() || r.shut()) || target == errShut && r.shut()
+}
 
 // Source reads batches and snapshots from the writers' Handlers. It stays with a
 // writer that serves it well and turns to the next when one does not. It may be

@@ -16,16 +16,34 @@ func newReplica() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replica",
 		Short: "Show and change the roster: the replicas that \"everywhere\" waits for",
-		Long: `A replica enters the roster by itself when it is started. "Everywhere" waits for every
-replica in it, and for one that was taken off until its last lease has run out.`,
+		Long: `A replica enters the roster by itself when it is started, unless it was removed: then only
+after ` + "`writ replica admit`." + ` "Everywhere" waits for every replica in the roster, and for one
+that was taken off until its last lease has run out.`,
 	}
 	cmd.AddCommand(newReplicaList(),
 		newReplicaChange("drain", "Stop new leases for a replica that is about to go",
 			"Its last lease still runs out; after that it answers as one that is cut off.", "drains", (*client.Client).Drain),
 		newReplicaChange("resume", "End a replica's draining",
 			"It gets leases again with its next renewal.", "is registered again", (*client.Client).Resume),
-		newReplicaChange("remove", "Take a replica off the roster",
-			"If it runs, it answers without a lease until it is started again, which registers it.", "is removed", (*client.Client).Remove))
+		newReplicaRemove(),
+		newReplicaChange("admit", "Let a removed replica in again",
+			"It registers by itself when it runs. Admit no name whose certificate may be in wrong hands.", "may enter again", (*client.Client).Admit))
+	return cmd
+}
+
+func newReplicaRemove() *cobra.Command {
+	var unregistered bool
+	cmd := newReplicaChange("remove", "Take a replica off the roster, and refuse its name from then on",
+		`Its last lease still runs out. No writer that has heard of the removal serves the name
+any more, on any port, whatever process comes with its certificate, until `+"`writ replica admit`."+`
+A replica that runs answers as one that is cut off.`, "is removed",
+		func(c *client.Client, ctx context.Context, name string) (*client.RosterChange, error) {
+			if unregistered {
+				return c.RemoveUnregistered(ctx, name)
+			}
+			return c.Remove(ctx, name)
+		})
+	cmd.Flags().BoolVar(&unregistered, "unregistered", false, "bar the name also where the roster does not have it: that of a certificate which must not be used")
 	return cmd
 }
 

@@ -26,6 +26,7 @@ const (
 	actionDrainReplica   = "writ:DrainReplica"
 	actionResumeReplica  = "writ:ResumeReplica"
 	actionRemoveReplica  = "writ:RemoveReplica"
+	actionAdmitReplica   = "writ:AdmitReplica"
 	actionGetHead        = "writ:GetHead"
 	actionGetChain       = "writ:GetChain"
 	actionVerify         = "writ:Verify"

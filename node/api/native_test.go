@@ -138,7 +138,7 @@ func TestAuthorizePermission(t *testing.T) {
 	w.problem("another account", ask(stranger, "alice"), 403, "AccessDenied")
 	w.problem("no permission", w.native(app, "GET", "/v1/cluster", ""), 403, "AccessDenied")
 	w.accepted("its own account's", w.native(stranger, "GET", "/v1/cluster", ""))
-	for _, target := range []string{"DELETE /v1/replicas/r", "POST /v1/replicas/r/drain", "GET /v1/chain?after=1", "GET /v1/events", "POST /v1/verify"} {
+	for _, target := range []string{"DELETE /v1/replicas/r", "POST /v1/replicas/r/drain", "POST /v1/replicas/r/admit", "GET /v1/chain?after=1", "GET /v1/events", "POST /v1/verify"} {
 		method, path, _ := strings.Cut(target, " ")
 		w.problem(target, w.native(stranger, method, path, ""), 403, "AccessDenied")
 	}
@@ -482,7 +482,7 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(routes)
 	want := []string{
 		"DELETE /v1/replicas/{name}", "GET /livez", "GET /metrics", "GET /openapi.json", "GET /readyz", "GET /v1/chain", "GET /v1/cluster", "GET /v1/events", "GET /v1/head",
-		"GET /v1/propagation", "GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/propagation/effect", "POST /v1/replicas/{name}/drain",
+		"GET /v1/propagation", "GET /v1/propagation/{token}", "POST /v1/authorize", "POST /v1/authorize/batch", "POST /v1/propagation/effect", "POST /v1/replicas/{name}/admit", "POST /v1/replicas/{name}/drain",
 		"POST /v1/replicas/{name}/resume", "POST /v1/verify",
 	}
 	if !slices.Equal(routes, want) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
@@ -18,6 +19,27 @@ type rosterAnswer struct {
 	Replica  string         `json:"replica"`
 	Position event.Position `json:"position"`
 	Token    string         `json:"token"`
+}
+
+// replicaName is how names of nodes are spelled.
+var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// removeReplica answers a request to take a replica off the roster and to bar its
+// name; with ?unregistered=true also a name that is not in the roster.
+func (s *Server) removeReplica(c *nativeCall) error {
+	name, unregistered := c.PathValue("name"), false
+	switch text := c.URL.Query().Get("unregistered"); text {
+	case "":
+	case "true":
+		if unregistered = true; !replicaName.MatchString(name) {
+			return badRequest("Give the name in the replica's certificate.", "No node can be called %q.", name)
+		}
+	default:
+		return badRequest("Say true, or leave it out.", "unregistered is %q.", text)
+	}
+	return s.roster(actionRemoveReplica, func(name string) identity.Command {
+		return &identity.BarReplica{Name: name, Unregistered: unregistered}
+	})(c)
 }
 
 // roster answers a request to change the entry of one replica in the roster: a

@@ -23,8 +23,10 @@ func TestRosterByCommand(t *testing.T) {
 	stands := func(name string) string {
 		r, ok := w.projection.View().State.Replica(name)
 		switch {
-		case !ok:
+		case w.projection.View().State.Barred(name):
 			return "removed"
+		case !ok:
+			return "unknown"
 		case r.Draining:
 			return "draining"
 		}
@@ -32,6 +34,7 @@ func TestRosterByCommand(t *testing.T) {
 	}
 	for _, c := range []struct{ method, path, want string }{
 		{"POST", "/drain", "draining"}, {"POST", "/resume", "registered"}, {"DELETE", "", "removed"},
+		{"POST", "/admit", "unknown"},
 	} {
 		rec := w.accepted(c.want, w.native(w.root, c.method, "/v1/replicas/replica-1"+c.path, ""))
 		m := w.json(rec)
@@ -48,10 +51,16 @@ func TestRosterByCommand(t *testing.T) {
 			t.Errorf("%s: the cause is %+v", c.want, cause)
 		}
 	}
-	w.problem("removed twice", w.native(w.root, "DELETE", "/v1/replicas/replica-1", ""), 404, "NoSuchEntity")
+	w.problem("admitted twice", w.native(w.root, "POST", "/v1/replicas/replica-1/admit", ""), 404, "NoSuchEntity")
+	w.problem("not registered", w.native(w.root, "DELETE", "/v1/replicas/replica-1", ""), 404, "NoSuchEntity")
+	w.accepted("not registered, and meant so", w.native(w.root, "DELETE", "/v1/replicas/replica-1?unregistered=true", ""))
+	w.problem("removed twice", w.native(w.root, "DELETE", "/v1/replicas/replica-1", ""), 409, "EntityAlreadyExists")
+	w.problem("meant how?", w.native(w.root, "DELETE", "/v1/replicas/replica-1?unregistered=yes", ""), 400, "InvalidRequest")
+	w.problem("no name of a node", w.native(w.root, "DELETE", "/v1/replicas/No%2Fnode?unregistered=true", ""), 400, "InvalidRequest")
 	w.problem("not draining", w.native(w.root, "POST", "/v1/replicas/replica-2/resume", ""), 409, "EntityAlreadyExists")
 	w.problem("a long name", w.native(w.root, "DELETE", "/v1/replicas/"+longName, ""), 400, "InvalidRequest")
 	user := w.user("alice", allow("writ:DrainReplica"))
+	w.problem("not allowed to let in", w.native(user, "POST", "/v1/replicas/replica-1/admit", ""), 403, "AccessDenied")
 	w.problem("not allowed", w.native(user, "DELETE", "/v1/replicas/replica-2", ""), 403, "AccessDenied")
 	w.accepted("allowed", w.native(user, "POST", "/v1/replicas/replica-2/drain", ""))
 }
@@ -71,7 +80,7 @@ func TestRosterChangesOnce(t *testing.T) {
 	if a, b := first.Header().Get("X-Writ-Token"), again.Header().Get("X-Writ-Token"); a != b || a == "" {
 		t.Errorf("tokens %s and %s", a, b)
 	}
-	w.problem("another call", w.native(w.root, "DELETE", "/v1/replicas/replica-1", "", "Amz-Sdk-Invocation-Id", "i-2"), 404, "NoSuchEntity")
+	w.problem("another call", w.native(w.root, "DELETE", "/v1/replicas/replica-1", "", "Amz-Sdk-Invocation-Id", "i-2"), 409, "EntityAlreadyExists")
 }
 
 // A credential that was deleted after it was authorized changes nothing any more.
@@ -80,7 +89,7 @@ func TestRosterContainment(t *testing.T) {
 	w.enter("replica-1")
 	alice := w.user("alice", allow("writ:*"))
 	w.log.before = func(c event.Command) {
-		if _, ok := c.Content.(*identity.RemoveReplica); ok && c.Cause.By.Credential == alice.id {
+		if _, ok := c.Content.(*identity.BarReplica); ok && c.Cause.By.Credential == alice.id {
 			w.log.before = nil
 			w.must(&identity.DeleteAccessKey{Account: account, User: "alice", ID: alice.id})
 		}

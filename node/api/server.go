@@ -205,8 +205,9 @@ func (s *Server) routes() {
 		func(name string) identity.Command { return &identity.DrainReplica{Name: name} })))
 	s.mux.HandleFunc("POST /v1/replicas/{name}/resume", s.native(actionResumeReplica, s.roster(actionResumeReplica,
 		func(name string) identity.Command { return &identity.ResumeReplica{Name: name} })))
-	s.mux.HandleFunc("DELETE /v1/replicas/{name}", s.native(actionRemoveReplica, s.roster(actionRemoveReplica,
-		func(name string) identity.Command { return &identity.RemoveReplica{Name: name} })))
+	s.mux.HandleFunc("POST /v1/replicas/{name}/admit", s.native(actionAdmitReplica, s.roster(actionAdmitReplica,
+		func(name string) identity.Command { return &identity.AdmitReplica{Name: name} })))
+	s.mux.HandleFunc("DELETE /v1/replicas/{name}", s.native(actionRemoveReplica, s.removeReplica))
 	s.mux.HandleFunc("POST /v1/verify", s.native(actionVerify, s.verification))
 	s.mux.HandleFunc("GET /v1/head", s.native(actionGetHead, s.head))
 	s.mux.HandleFunc("GET /v1/chain", s.native(actionGetChain, s.chain))

@@ -47,6 +47,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"GET /v1/events":                  {target: "/v1/events?after=0"},
 		"POST /v1/replicas/{name}/drain":  {target: "/v1/replicas/r1/drain", leader: true},
 		"POST /v1/replicas/{name}/resume": {target: "/v1/replicas/r1/resume", leader: true},
+		"POST /v1/replicas/{name}/admit":  {target: "/v1/replicas/r1/admit", leader: true},
 		"DELETE /v1/replicas/{name}":      {target: "/v1/replicas/r1", leader: true},
 		"POST /v1/verify":                 {leader: true},
 		"GET /v1/head":                    {leader: true},

@@ -26,10 +26,21 @@ func (c *Client) Resume(ctx context.Context, replica string) (*RosterChange, err
 	return c.changeRoster(ctx, http.MethodPost, replica, "/resume")
 }
 
-// Remove takes a replica off the roster. If it runs, it stays out and answers
-// without a lease until it is started again, which registers it.
+// Remove takes a replica off the roster and bars its name: whoever comes under it is
+// refused until Admit, and answers without a lease.
 func (c *Client) Remove(ctx context.Context, replica string) (*RosterChange, error) {
 	return c.changeRoster(ctx, http.MethodDelete, replica, "")
+}
+
+// RemoveUnregistered is Remove also for a name that the roster does not have: that of
+// a certificate which must not be used.
+func (c *Client) RemoveUnregistered(ctx context.Context, replica string) (*RosterChange, error) {
+	return c.changeRoster(ctx, http.MethodDelete, replica, "?unregistered=true")
+}
+
+// Admit lets the name of a removed replica in again; the replica registers by itself.
+func (c *Client) Admit(ctx context.Context, replica string) (*RosterChange, error) {
+	return c.changeRoster(ctx, http.MethodPost, replica, "/admit")
 }
 
 func (c *Client) changeRoster(ctx context.Context, method, replica, verb string) (*RosterChange, error) {

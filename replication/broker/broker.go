@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,11 @@ type Config struct {
 	// ClientTLS must demand and verify client certificates. It may be nil on a
 	// loopback address only.
 	ClientTLS *tls.Config
+
+	// Admits says whether a follower with that certificate may connect; it is asked
+	// again about the connected ones by Expel. Nil admits every certificate that
+	// ClientTLS accepts.
+	Admits func(*x509.Certificate) bool
 
 	// RouteAddr is the host:port on which other brokers are served. Empty means
 	// standalone.
@@ -209,6 +215,13 @@ func (b *Broker) Ready() error {
 	return nil
 }
 
+// Expel closes the connections of followers that Config.Admits admits no more.
+func (b *Broker) Expel() {
+	if l := b.current(); l != nil {
+		l.admission.expel(l.server)
+	}
+}
+
 func (b *Broker) current() *life {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -237,6 +250,7 @@ func (b *Broker) check(ctx context.Context) error {
 	if l := b.current(); l != nil {
 		err := l.broken()
 		if err == nil {
+			l.admission.forget(l.server)
 			return nil
 		}
 		b.cfg.Logger.Warn("the broker lost its cache and starts again with an empty one", "reason", err)
@@ -254,11 +268,12 @@ func (b *Broker) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options, err := b.options(dir)
+	admission := &admission{password: b.password, admits: b.cfg.Admits, clients: make(map[uint64]*x509.Certificate)}
+	options, err := b.options(dir, admission)
 	if err != nil {
 		return err
 	}
-	l, err := newLife(ctx, options, b.cfg.Logger)
+	l, err := newLife(ctx, options, admission, b.cfg.Logger)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -43,7 +45,7 @@ var (
 const sentinel = "in-use"
 
 // options translates the configuration for a server that keeps its files in dir.
-func (b *Broker) options(dir string) (*server.Options, error) {
+func (b *Broker) options(dir string, a *admission) (*server.Options, error) {
 	o := &server.Options{
 		ServerName: b.cfg.Name,
 		NoSigs:     true,
@@ -60,7 +62,7 @@ func (b *Broker) options(dir string) (*server.Options, error) {
 
 		DisableJetStreamBanner: true,
 
-		CustomClientAuthentication: &admission{password: b.password},
+		CustomClientAuthentication: a,
 	}
 	if b.cfg.ClientAddr != "" {
 		var err error
@@ -92,11 +94,20 @@ func (b *Broker) cluster(o *server.Options) (err error) {
 }
 
 // admission decides who a client is. Certificates were checked before.
-type admission struct{ password string }
+type admission struct {
+	password string
+	admits   func(*x509.Certificate) bool // nil: every certificate
 
-// Check admits the publisher by its password and a follower without one.
+	mu      sync.Mutex
+	clients map[uint64]*x509.Certificate // guarded by mu; those who came, by the server's number, some of them gone
+}
+
+// Check admits the publisher by its password and a follower by its certificate.
 func (a *admission) Check(c server.ClientAuthentication) bool {
 	given, subjects := c.GetOpts(), followerSubjects
+	if given.Username != publisherUser && !a.admit(c) {
+		return false
+	}
 	if given.Username == publisherUser {
 		if subtle.ConstantTimeCompare([]byte(given.Password), []byte(a.password)) != 1 {
 			return false
@@ -108,6 +119,49 @@ func (a *admission) Check(c server.ClientAuthentication) bool {
 		Subscribe: &server.SubjectPermission{Allow: inboxes},
 	}})
 	return true
+}
+
+// admit says whether a follower may come in, and remembers it before it asks: who is
+// turned away in between is found by expel.
+func (a *admission) admit(c server.ClientAuthentication) bool {
+	if a.admits == nil {
+		return true
+	}
+	state := c.GetTLSConnectionState()
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return false
+	}
+	cert := state.PeerCertificates[0]
+	a.mu.Lock()
+	a.clients[c.GetID()] = cert
+	a.mu.Unlock()
+	return a.admits(cert)
+}
+
+// expel closes the connections of followers that are admitted no more.
+func (a *admission) expel(s *server.Server) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, cert := range a.clients {
+		if !a.admits(cert) {
+			_ = s.DisconnectClientByID(id) // fails for one that has gone
+			delete(a.clients, id)
+		}
+	}
+}
+
+// forget drops those that are connected no more, when there are many.
+func (a *admission) forget(s *server.Server) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.clients) < maxConnections {
+		return
+	}
+	for id := range a.clients {
+		if s.GetClient(id) == nil {
+			delete(a.clients, id)
+		}
+	}
 }
 
 // splitAddr parses host:port. To the server port 0 means its default and -1 means
@@ -131,11 +185,13 @@ func splitAddr(addr string) (host string, port int, err error) {
 type life struct {
 	server *server.Server
 	dir    string
-	fatal  chan string // why the server gave up; the first time only
+	// admission is the server's.
+	admission *admission
+	fatal     chan string // why the server gave up; the first time only
 }
 
 // newLife starts a server and waits until it listens.
-func newLife(ctx context.Context, o *server.Options, logger *slog.Logger) (*life, error) {
+func newLife(ctx context.Context, o *server.Options, a *admission, logger *slog.Logger) (*life, error) {
 	if err := os.WriteFile(filepath.Join(o.StoreDir, sentinel), nil, 0o600); err != nil {
 		return nil, err
 	}
@@ -143,7 +199,7 @@ func newLife(ctx context.Context, o *server.Options, logger *slog.Logger) (*life
 	if err != nil {
 		return nil, err
 	}
-	l := &life{server: s, dir: o.StoreDir, fatal: make(chan string, 1)}
+	l := &life{server: s, dir: o.StoreDir, admission: a, fatal: make(chan string, 1)}
 	s.SetLoggerV2(&bridge{logger.With("component", "nats"), l.fatal}, false, false, false)
 	started := make(chan struct{})
 	go func() { // ends with the server's start, which Shutdown ends early

@@ -221,6 +221,13 @@ func (l *Lease) Quarantine(why Kind) {
 	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })
 }
 
+// Withdraw drops the lease in force: the reader was told that it has no place in the
+// cluster. It may go on asking for another.
+func (l *Lease) Withdraw() {
+	l.pending, l.pause = nil, pausePeriod
+	l.change(func(s *Snapshot) { s.duration = 0 })
+}
+
 // Next is how long to wait until the next Renew, which may be called earlier, for
 // instance when someone waits for a position that was just applied. jitter is
 // random, from 0 up to 1, drawn anew for each renewal.

@@ -157,9 +157,10 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 		name := pick(rng, s.world.history.Replicas)
 		s.roster(rng, http.MethodDelete, name, "")
 		s.pause(some(rng))
-		for !s.down(rng, name, func(m *machine) bool { m.stop(); return true }) { // started again, it enters again
+		for !s.down(rng, name, func(m *machine) bool { m.stop(); return true }) { // started again, it stays out
 			pass(time.Second)
 		}
+		s.roster(rng, http.MethodPost, name, "/admit")
 		return true
 	},
 	"replica drained": func(s *storm, rng *rand.Rand) bool {

@@ -14,7 +14,7 @@ import (
 func rosterFaults() []*fault {
 	const s = time.Second
 	return []*fault{
-		{name: "replica-removed", about: "a replica taken off the roster while it runs, and started again", on: onReplica, min: s / 10, max: 14 * s, run: removed},
+		{name: "replica-removed", about: "a replica taken off the roster while it runs, admitted and started again", on: onReplica, min: s / 10, max: 14 * s, run: removed},
 		{name: "replica-drained", about: "a replica drained, and resumed", on: onReplica, min: s / 10, max: 14 * s, run: drained},
 	}
 }
@@ -37,7 +37,7 @@ func (s *strike) roster(ctx context.Context, change func(*client.Client, context
 			}
 			var p *client.Problem
 			_, err = change(c, ctx, s.victim().name)
-			if err == nil || errors.As(err, &p) && p.Status == http.StatusNotFound { // an earlier try did it
+			if err == nil || errors.As(err, &p) && (p.Status == http.StatusNotFound || p.Status == http.StatusConflict) { // an earlier try did it
 				return nil
 			}
 		}
@@ -47,21 +47,28 @@ func (s *strike) roster(ctx context.Context, change func(*client.Client, context
 	}
 }
 
-// removed takes the victim off the roster. It stays out until it is started again.
+// removed takes the victim off the roster. It stays out, also when it is started
+// again, until it is admitted.
 func removed(ctx context.Context, s *strike) error {
 	err := s.roster(ctx, (*client.Client).Remove)
 	s.hold(ctx)
-	return errors.Join(err, s.end(ctx), s.victim().start()) // it may be off the roster even so
+	err = errors.Join(err, s.end(ctx), s.victim().start())
+	return errors.Join(err, s.must(ctx, (*client.Client).Admit)) // it may be off the roster even so
+}
+
+// must is roster for a change without which the victim is of no more use.
+func (s *strike) must(ctx context.Context, change func(*client.Client, context.Context, string) (*client.RosterChange, error)) error {
+	for {
+		err := s.roster(ctx, change)
+		if !errors.Is(err, errSkipped) || broken(s.judge) {
+			return err
+		}
+	}
 }
 
 // drained ends the victim's leases for a while.
 func drained(ctx context.Context, s *strike) error {
 	err := s.roster(ctx, (*client.Client).Drain)
 	s.hold(ctx)
-	for {
-		e := s.roster(ctx, (*client.Client).Resume)
-		if !errors.Is(e, errSkipped) || broken(s.judge) {
-			return errors.Join(err, e)
-		}
-	}
+	return errors.Join(err, s.must(ctx, (*client.Client).Resume))
 }

@@ -1,0 +1,206 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api"
+)
+
+// Who is served on the ports between nodes. A certificate of the cluster's authority
+// says who somebody is; whether they belong is what the log says of replicas, and the
+// configuration of writers. Every writer goes by the state that it has applied itself:
+// one that is cut off serves a removed replica until it hears of the removal.
+
+// Why a node is not served.
+var (
+	// errBarred is returned when a replica was removed by command.
+	errBarred = errors.New("removed from the roster by command: `writ replica admit` with its name, at a writer, lets it in again")
+	// errUnregistered is returned when a replica is not in the roster.
+	errUnregistered = errors.New("not in the roster of replicas; one that has not been removed registers by itself")
+	// errNoRole is returned for a certificate whose role has no business there.
+	errNoRole = errors.New("not for nodes of this role")
+	// errReplaying is returned by a writer that does not know yet who belongs.
+	errReplaying = errors.New("this writer has not read its own log to the end")
+)
+
+// headerStanding names, in an answer of 403, why a node is not served.
+const headerStanding = "X-Writ-Standing"
+
+// standings are what headerStanding says; they travel.
+var standings = map[string]error{"barred": errBarred, "unregistered": errUnregistered}
+
+// bearer is whom a verified certificate names.
+type bearer struct {
+	name string
+	role Role
+}
+
+func bearerOf(cert *x509.Certificate) bearer { return bearer{cert.Subject.CommonName, roleOf(cert)} }
+
+// bearerIn is who made a request to the peer port.
+func bearerIn(r *http.Request) bearer { return bearerOf(r.TLS.PeerCertificates[0]) }
+
+// belongs says why a node is no member of the cluster as this writer knows it; nil
+// if it is one.
+func (w *writer) belongs(c bearer) error {
+	switch c.role {
+	case RoleWriter:
+		return nil // of the configuration, or it could not have connected
+	case RoleReplica:
+		state := w.log.Applied().State
+		_, registered := state.Replica(c.name)
+		switch {
+		case state.Barred(c.name):
+			return errBarred
+		case !w.log.CaughtUp(): // a removal may be in what it has not read
+			return errReplaying
+		case !registered:
+			return errUnregistered
+		}
+		return nil
+	}
+	return errNoRole
+}
+
+// access says who may call a path of the peer port.
+type access struct {
+	writers, replicas bool
+	// newcomers are served that the roster lacks, unless they are barred.
+	newcomers bool
+}
+
+// everybody is the access to what is not listed: members of both roles.
+var everybody = access{writers: true, replicas: true}
+
+func (a access) to(role Role) bool {
+	return role == RoleWriter && a.writers || role == RoleReplica && a.replicas
+}
+
+// accesses are those of the paths that not every member may call.
+var accesses = map[string]access{
+	statusPath:    {writers: true},
+	verifyPath:    {writers: true},
+	joinPath:      {writers: true},
+	registerPath:  {replicas: true, newcomers: true},
+	leasePath:     {replicas: true, newcomers: true}, // the answer says that it is not registered
+	questionsPath: {replicas: true},
+	answersPath:   {replicas: true},
+}
+
+// admits says why a request on the peer port is not served; nil if it is.
+func (p *peerServer) admits(r *http.Request) error {
+	may := everybody
+	if a, ok := accesses[r.URL.Path]; ok && !api.IsForwarded(r) {
+		may = a
+	}
+	c := bearerIn(r)
+	if !may.to(c.role) {
+		return errNoRole
+	}
+	err := p.w.belongs(c)
+	if may.newcomers && errors.Is(err, errUnregistered) {
+		return nil
+	}
+	return err
+}
+
+// refuse answers a request that is not served. Whoever looks for the leader learns
+// that this writer's word is not the last one, unless it leads.
+func (p *peerServer) refuse(rw http.ResponseWriter, why error) {
+	if errors.Is(why, errReplaying) {
+		http.Error(rw, why.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	for text, err := range standings {
+		if errors.Is(why, err) {
+			rw.Header().Set(headerStanding, text)
+		}
+	}
+	if p.w.leading.Load() == nil {
+		_, addr := p.w.log.Leader()
+		rw.Header().Set(headerLeader, addr)
+	}
+	http.Error(rw, why.Error(), http.StatusForbidden)
+}
+
+// refused is what an answer of 403 says of this node's place in the cluster; nil if
+// it says nothing of it. final: the leader itself says so.
+func refused(answer *http.Response) (err error, final bool) {
+	if answer == nil || answer.StatusCode != http.StatusForbidden {
+		return nil, false
+	}
+	if err = standings[answer.Header.Get(headerStanding)]; err == nil {
+		return nil, false
+	}
+	_, another := answer.Header[headerLeader]
+	return err, !another
+}
+
+// guests are the open connections of other nodes to the peer port's HTTP server.
+type guests struct {
+	mu   sync.Mutex
+	open map[net.Conn]bearer // guarded by mu
+}
+
+// note is the server's ConnState.
+func (g *guests) note(conn net.Conn, state http.ConnState) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		if c, ok := conn.(*tls.Conn); ok {
+			g.open[conn] = bearerOf(c.ConnectionState().PeerCertificates[0]) // the port has shaken hands
+		}
+	case http.StateClosed, http.StateHijacked:
+		delete(g.open, conn)
+	}
+}
+
+// expel closes the connections of those who are barred, with all that is being
+// answered on them. They were let in before; what comes later is looked at as it comes.
+func (g *guests) expel(barred func(bearer) bool) {
+	g.mu.Lock()
+	var out []net.Conn
+	for conn, c := range g.open {
+		if barred(c) {
+			out = append(out, conn)
+		}
+	}
+	g.mu.Unlock()
+	for _, conn := range out {
+		conn.Close() // the server finds out, and forgets it
+	}
+}
+
+// guard shows the door to whom a change of the roster leaves no place, until the
+// node stops.
+func (w *writer) guard(ctx context.Context) {
+	last := event.Position(0)
+	for {
+		changed := w.log.Changed()
+		if now := w.log.Applied().State.Cluster().RosterChanged; now != last {
+			last = now
+			w.expel()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// expel closes what removed replicas have open at this writer.
+func (w *writer) expel() {
+	w.peers.guests.expel(func(c bearer) bool { return errors.Is(w.belongs(c), errBarred) })
+	if w.broker != nil {
+		w.broker.Expel()
+	}
+}
