@@ -18,7 +18,7 @@ func (w *world) play() {
 		keys = append(keys, c.mint(root, victim(i)))
 	}
 	w.trace("the cluster is in use")
-	c.gather(keys)
+	c.gather(keys, c.mintOutsider(root, outsider))
 	pass(w.plan.calm)
 	storm := w.storm()
 	pass(w.plan.storm)

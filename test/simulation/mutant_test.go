@@ -16,7 +16,13 @@ import (
 // expects the judge to find violations of an invariant.
 func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) *world {
 	t.Helper()
-	w := staged(t, p, func(w *world, _ *crowd, _ *client) { breaks(w) })
+	return mutateFor(t, invariant, p, outsider, breaks)
+}
+
+// mutateFor is mutate with another permission for the outsider.
+func mutateFor(t *testing.T, invariant string, p plan, permits string, breaks func(*world)) *world {
+	t.Helper()
+	w := stagedFor(t, p, permits, func(w *world, _ *crowd, _ *client) { breaks(w) })
 	found := map[string]int{}
 	for _, v := range judge.Judge(&w.history) {
 		if found[v.Invariant]++; found[v.Invariant] == 1 {
@@ -33,6 +39,12 @@ func mutate(t *testing.T, invariant string, p plan, breaks func(*world)) *world 
 // is in use.
 func staged(t *testing.T, p plan, happens func(*world, *crowd, *client)) *world {
 	t.Helper()
+	return stagedFor(t, p, outsider, happens)
+}
+
+// stagedFor is staged with another permission for the outsider.
+func stagedFor(t *testing.T, p plan, permits string, happens func(*world, *crowd, *client)) *world {
+	t.Helper()
 	t.Parallel()
 	dir := memory(t)
 	l, err := layOut(filepath.Join(dir, "layout"), p.writers)
@@ -43,7 +55,7 @@ func staged(t *testing.T, p plan, happens func(*world, *crowd, *client)) *world 
 		w.startAll()
 		c := newCrowd(w)
 		root := w.client("root")
-		c.gather([]key{c.mint(root, victim(0))})
+		c.gather([]key{c.mint(root, victim(0))}, c.mintOutsider(root, permits))
 		pass(10 * time.Second)
 		happens(w, c, root)
 		c.home()
@@ -128,6 +140,13 @@ func TestKeptAnswersAreFound(t *testing.T) {
 	p := steady(5)
 	p.between = func(way http.RoundTripper) http.RoundTripper { return &keeper{way: way, kept: map[string]kept{}} }
 	mutate(t, "P5", p, func(*world) { pass(30 * time.Second) })
+}
+
+// A Deny that is not there when a write is decided, as one that was outrun, is found
+// by what it did not prevent.
+func TestAnOutrunDenyIsFound(t *testing.T) {
+	const undenied = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}`
+	mutateFor(t, "deny", steady(6), undenied, func(*world) { pass(30 * time.Second) })
 }
 
 // keeper answers what was asked of a replica before from memory.

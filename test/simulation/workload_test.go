@@ -86,10 +86,13 @@ func (c *crowd) insist(who *client, patience time.Duration, action, user, value 
 }
 
 // mint makes a user with every permission and an access key.
-func (c *crowd) mint(who *client, user string) key {
+func (c *crowd) mint(who *client, user string) key { return c.mintWith(who, user, adminARN) }
+
+// mintWith makes a user with a policy and an access key.
+func (c *crowd) mintWith(who *client, user, policyARN string) key {
 	const patience = 30 * time.Second
 	c.insist(who, patience, "CreateUser", user, "")
-	c.insist(who, patience, "AttachUserPolicy", user, "", "PolicyArn", adminARN)
+	c.insist(who, patience, "AttachUserPolicy", user, "", "PolicyArn", policyARN)
 	out, text := c.insist(who, patience, "CreateAccessKey", user, "")
 	var a struct {
 		Key struct {
@@ -104,7 +107,7 @@ func (c *crowd) mint(who *client, user string) key {
 }
 
 // gather sends everybody out; they go on until they are sent home.
-func (c *crowd) gather(keys []key) {
+func (c *crowd) gather(keys []key, outsider key) {
 	w := c.world
 	for i := range w.plan.clients {
 		c.send(fmt.Sprintf("writer-%d", i+1), c.write)
@@ -114,6 +117,7 @@ func (c *crowd) gather(keys []key) {
 	}
 	c.send("purist", c.readStrictly)
 	c.send("follower", c.follow)
+	c.send("administrator", c.fight(outsider))
 	for i, k := range keys {
 		user := victim(i)
 		c.send("holder-"+user, func(who *client) { c.use(who, k) })

@@ -144,7 +144,9 @@ type History struct {
 	Writers, Replicas []string
 	// Window is W: at most so long after a commit, a replica shows it or is not fresh.
 	Window time.Duration
-	Writes []Write
+	// Outsider is the access key of who is denied what is set apart; empty for nobody.
+	Outsider string
+	Writes   []Write
 	// Roster are changes of the roster of replicas.
 	Roster []Write
 	Reads  []Read
@@ -174,7 +176,7 @@ func Judge(h *History) []Violation {
 	l := newLedger(h)
 	found := append([]Violation(nil), h.Notes...)
 	for _, check := range []func(*History, *ledger) []Violation{
-		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, monotonic, contained, floors, answers, typed, told, linear,
+		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, monotonic, contained, denied, floors, answers, typed, told, linear,
 	} {
 		found = append(found, check(h, l)...)
 	}

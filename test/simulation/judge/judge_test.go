@@ -169,15 +169,25 @@ func TestBadHistories(t *testing.T) {
 			w.Action, w.Key = "TagUser", identity.Key{9}
 			h.Writes = append(h.Writes, w)
 		}},
-		"a wrong allow":                    {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
-		"a wrong deny":                     {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
-		"a wrong tag":                      {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
-		"a position nobody has":            {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
-		"another history's answer":         {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
-		"another incarnation":              {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
-		"a leader of another incarnation":  {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
-		"a revoked key that is accepted":   {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
-		"a revoked key that authors":       {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
+		"a wrong allow":                   {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
+		"a wrong deny":                    {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
+		"a wrong tag":                     {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
+		"a position nobody has":           {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
+		"another history's answer":        {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
+		"another incarnation":             {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
+		"a leader of another incarnation": {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
+		"a revoked key that is accepted":  {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
+		"a revoked key that authors":      {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
+		"a write to what was set apart": {"deny", func(h *History) {
+			h.Outsider = leaked
+			for i := range 2 {
+				h.Ends[i].Batches[0].Events[0].(*identity.UserCreated).Path = ApartPath
+			}
+		}},
+		"a write to what was guarded": {"deny", func(h *History) {
+			h.Outsider = leaked
+			h.Ends[0].Batches[2].Events[0].(*identity.EntityTagged).Tags[0] = identity.Tag{Key: ApartTag, Value: ApartValue}
+		}},
 		"everywhere taken back":            {"I11", func(h *History) { h.Waits[1].State, h.Waits[1].Position = "partial", 2 }},
 		"everywhere above the floor":       {"I8", func(h *History) { h.Waits[0].Floor = 2 }},
 		"a floor that fell":                {"I8", func(h *History) { h.Ends[1].Floor = 2 }},
