@@ -98,7 +98,7 @@ func BenchmarkReplayStream(b *testing.B) {
 		m := measure(b)
 		for b.Loop() {
 			consumer, err := l.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
-				AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+				Name: l.id, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -225,7 +225,7 @@ func BenchmarkLatency(b *testing.B) {
 		a := newAuthority(b)
 		brokers, _ := startCluster(b, a, 3)
 		benchmarkLatency(b, 3, publisherLink(b, brokers[0]),
-			dial(b, LinkConfig{Name: "follower", URLs: []string{"tls://" + brokers[2].ClientAddr()}, TLS: a.config(b, "replica")}))
+			dial(b, LinkConfig{Name: "replica", URLs: []string{"tls://" + brokers[2].ClientAddr()}, TLS: a.config(b, "replica")}))
 	})
 }
 
@@ -262,7 +262,7 @@ func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 		}
 		await(b, "connected", follower.Connected)
 		consumer, err := follower.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
-			AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+			Name: follower.id, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -122,7 +122,7 @@ func TestClusterWithTLS(t *testing.T) {
 		urls = append(urls, "tls://"+b.ClientAddr())
 	}
 	f, _ := startFollower(t, FollowerConfig{
-		Sink: s, Source: sourceOf(t, w), Link: dial(t, LinkConfig{Name: "follower", URLs: urls, TLS: a.config(t, "replica")}),
+		Sink: s, Source: sourceOf(t, w), Link: dial(t, LinkConfig{Name: "replica", URLs: urls, TLS: a.config(t, "replica")}),
 	})
 	streaming := func() bool { return f.Status().Mode == Streaming }
 	h.grow(t, 500)

@@ -132,11 +132,17 @@ func (f *Follower) attach(ctx context.Context, at *place) (jetstream.Consumer, e
 	case state.FirstSeq > next:
 		return nil, fmt.Errorf("it begins at %d only", state.FirstSeq)
 	}
-	consumer, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next,
+	cfg := jetstream.ConsumerConfig{
+		Name: f.cfg.Link.id, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next,
 		AckPolicy:     jetstream.AckNonePolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: consumerExpiry,
-	})
+	}
+	consumer, err := s.CreateConsumer(ctx, cfg)
+	if errors.Is(err, jetstream.ErrConsumerExists) { // it was not removed in time
+		if err = s.DeleteConsumer(ctx, cfg.Name); err == nil {
+			consumer, err = s.CreateConsumer(ctx, cfg)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a consumer: %w", err)
 	}

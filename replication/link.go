@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 // LinkConfig says which NATS to use: the broker of this process, or servers
 // anywhere by their URLs.
 type LinkConfig struct {
-	// Name tells NATS who connects.
+	// Name tells NATS who connects. An embedded broker wants that of the certificate.
 	Name string
 	// InProcess is the broker of this process, or nil. It has precedence over URLs.
 	InProcess interface{ InProcessConn() (net.Conn, error) }
@@ -44,6 +45,7 @@ type LinkConfig struct {
 type Link struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
+	id   string // of this connection alone
 }
 
 // Dial returns a link. That NATS is not there is not an error: the link connects
@@ -52,7 +54,8 @@ func Dial(cfg LinkConfig) (*Link, error) {
 	if cfg.InProcess == nil && len(cfg.URLs) == 0 {
 		return nil, errors.New("a link to NATS needs a broker or URLs")
 	}
-	conn, err := cfg.options().Connect()
+	id := ConnectionID(cfg.Name)
+	conn, err := cfg.options(id).Connect()
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -63,16 +66,25 @@ func Dial(cfg LinkConfig) (*Link, error) {
 		conn.Close()
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
-	return &Link{conn: conn, js: js}, nil
+	return &Link{conn: conn, js: js, id: id}, nil
 }
 
-func (cfg *LinkConfig) options() nats.Options {
+// ConnectionID names one connection of a client: by the client's name, a hyphen and
+// what nobody can guess. It is the name under which the connection is made, that of
+// its consumer, and part of that of its inbox, which no other client may listen to
+// or, not knowing it, have answers sent to.
+func ConnectionID(client string) string { return token(client) + "-" + rand.Text() }
+
+// Inbox is the prefix of the inboxes of a connection.
+func Inbox(connection string) string { return "_INBOX." + connection }
+
+func (cfg *LinkConfig) options(id string) nats.Options {
 	logger := cfg.Logger
 	if logger == nil {
 		logger = slog.Default()
 	}
 	o := nats.GetDefaultOptions()
-	o.Name = cfg.Name
+	o.Name, o.InboxPrefix = id, Inbox(id)
 	o.Servers = cfg.URLs
 	o.User, o.Password = cfg.User, cfg.Password
 	if cfg.InProcess != nil {

@@ -67,7 +67,7 @@ func TestAdmission(t *testing.T) {
 			}
 		}
 		conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}})
-		if _, err := fmt.Fprint(conn, "CONNECT {\"verbose\":false}\r\nPING\r\n"); err != nil {
+		if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"name\":%q}\r\nPING\r\n", cert.Leaf.Subject.CommonName+connection[1:]); err != nil {
 			t.Fatal(err)
 		}
 		in := bufio.NewReader(conn)

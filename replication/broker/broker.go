@@ -8,10 +8,14 @@
 // while it runs, the server inside is replaced by an empty one. Whoever publishes
 // finds the stream missing and fills it again from the event store.
 //
-// Two identities may connect. The publisher is the process that the broker lives
-// in: it connects in process with a password minted at each start. Everybody who
-// comes over the network, with a certificate that Config.ClientTLS accepts, is a
-// follower: it may look at streams and consume them, and nothing else.
+// Two kinds of clients may connect. The publisher is the process that the broker
+// lives in: it connects in process with a password minted at each start. Everybody
+// who comes over the network, with a certificate that Config.ClientTLS accepts, is a
+// follower: it may look at streams and consume them by a consumer of its own, and
+// nothing else. Streams are in the publisher's account; followers have another one,
+// into which JetStream answers by way of imported services. So whatever subject a
+// follower names for an answer, the answer arrives nowhere but in its own account,
+// and never on a stream; and there each connection hears its own inbox alone.
 package broker
 
 import (
@@ -41,6 +45,15 @@ const (
 	// maxConnections bounds clients: every reader has one, and may have a second
 	// while it reconnects.
 	maxConnections = 4096
+	// maxPerName of them may be of one follower, with those that it lost and that the
+	// server has not missed yet: it does after two pings.
+	maxPerName   = 32
+	pingInterval = 20 * time.Second
+	// maxSubscriptions bounds those of one client, which needs a few.
+	maxSubscriptions = 256
+	// sayBurst and sayInterval bound the server's warnings and errors in the log.
+	sayBurst    = 10
+	sayInterval = 10 * time.Second
 	// startTimeout is how long a server may take to listen.
 	startTimeout = 10 * time.Second
 	// watchInterval is how often the directory and JetStream are looked at.

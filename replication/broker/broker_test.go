@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,9 +44,17 @@ func withDefaults(t *testing.T, cfg broker.Config) broker.Config {
 	return cfg
 }
 
+// connection is a name that a follower may give its connection.
+const connection = "a-ABCDEFGHIJKLMNOPQRSTUVWXY2"
+
 // ask speaks the client protocol by hand: it connects as the given user (none if
 // empty), sends the lines, and returns what the server says first after its greeting.
 func ask(t *testing.T, conn net.Conn, user, password string, lines ...string) string {
+	t.Helper()
+	return askAs(t, conn, connection, user, password, lines...)
+}
+
+func askAs(t *testing.T, conn net.Conn, name, user, password string, lines ...string) string {
 	t.Helper()
 	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -57,7 +66,7 @@ func ask(t *testing.T, conn net.Conn, user, password string, lines ...string) st
 	}
 	// An in-process connection has no buffer: write while reading.
 	go func() {
-		fmt.Fprintf(conn, `CONNECT {"verbose":false,"user":%q,"pass":%q,"headers":true}`+"\r\n", user, password)
+		fmt.Fprintf(conn, `CONNECT {"verbose":false,"name":%q,"user":%q,"pass":%q,"headers":true}`+"\r\n", name, user, password)
 		for _, line := range append(lines, "PING") {
 			fmt.Fprint(conn, line, "\r\n")
 		}
@@ -86,12 +95,29 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"publisher deletes a message", b.InProcessConn, user, password, "PUB $JS.API.STREAM.MSG.DELETE.x 0\r\n", false},
 		{"wrong password", b.InProcessConn, user, "x", "PUB writ.x 0\r\n", false},
 		{"follower looks", network, "", "", "PUB $JS.API.STREAM.INFO.x 0\r\n", true},
-		{"follower consumes", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.y 0\r\n", true},
+		{"follower consumes", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x." + connection + " 0\r\n", true},
+		{"follower goes on", network, "", "", "PUB $JS.API.CONSUMER.MSG.NEXT.x." + connection + " 0\r\n", true},
+		{"follower ends", network, "", "", "PUB $JS.API.CONSUMER.DELETE.x." + connection + " 0\r\n", true},
+		{"follower filters", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x." + connection + ".y 0\r\n", false},
+		{"follower makes another's consumer", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.y 0\r\n", false},
+		{"follower makes a durable", network, "", "", "PUB $JS.API.CONSUMER.DURABLE.CREATE.x." + connection + " 0\r\n", false},
+		{"follower takes from another's consumer", network, "", "", "PUB $JS.API.CONSUMER.MSG.NEXT.x.y 0\r\n", false},
+		{"follower ends another's consumer", network, "", "", "PUB $JS.API.CONSUMER.DELETE.x.y 0\r\n", false},
+		{"follower reads messages", network, "", "", "PUB $JS.API.STREAM.MSG.GET.x 0\r\n", false},
+		{"follower acknowledges", network, "", "", "PUB $JS.ACK.x.y.1.1.1.1.1 0\r\n", false},
+		{"follower answers another", network, "", "", "PUB _INBOX.x.y 0\r\n", false},
+		{"follower answers for the server", network, "", "", "PUB _R_.x 0\r\n", false},
 		{"follower publishes", network, "", "", "PUB writ.x 0\r\n", false},
 		{"follower creates a stream", network, "", "", "PUB $JS.API.STREAM.CREATE.x 0\r\n", false},
 		{"follower deletes a stream", network, "", "", "PUB $JS.API.STREAM.DELETE.x 0\r\n", false},
 		{"follower listens in", network, "", "", "SUB writ.> 1", false},
-		{"follower has an inbox", network, "", "", "SUB _INBOX.x.> 1", true},
+		{"follower listens to all inboxes", network, "", "", "SUB _INBOX.> 1", false},
+		{"follower listens to another's inbox", network, "", "", "SUB _INBOX.x.> 1", false},
+		{"follower listens to requests", network, "", "", "SUB $JS.API.> 1", false},
+		{"follower listens to everything", network, "", "", "SUB > 1", false},
+		{"follower has an inbox", network, "", "", "SUB _INBOX." + connection + ".> 1", true},
+		{"publisher has an inbox", b.InProcessConn, user, password, "SUB _INBOX." + connection + ".> 1", true},
+		{"publisher listens to another's inbox", b.InProcessConn, user, password, "SUB _INBOX.x.> 1", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			conn, err := test.dial()
@@ -104,6 +130,103 @@ func TestWhoMayDoWhat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNames has followers give connections names, of which they need one of their own.
+func TestNames(t *testing.T) {
+	b := start(t, broker.Config{ClientAddr: "127.0.0.1:0"})
+	random := connection[1:]
+	for name, allowed := range map[string]bool{
+		"a" + random: true, "replica-1" + random: true,
+		random: false, "a": false, "": false, "a.b" + random: false, "*" + random: false, ">" + random: false, "a b" + random: false,
+		"a" + strings.ToLower(random): false, "a" + strings.Replace(random, "B", ".", 1): false, "a" + strings.Replace(random, "B", "*", 1): false,
+		"a" + random + ".>": false, "a" + strings.Replace(random, "-", "X", 1): false,
+	} {
+		conn, err := net.Dial("tcp", b.ClientAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer := askAs(t, conn, name, "", ""); (answer == "PONG") != allowed {
+			t.Errorf("%q: the server said %q", name, answer)
+		}
+	}
+}
+
+// TestConnectionsOfOneName has a follower hold as many connections as it may.
+func TestConnectionsOfOneName(t *testing.T) {
+	b := start(t, broker.Config{ClientAddr: "127.0.0.1:0"})
+	hold := func(name string) string {
+		conn, err := net.Dial("tcp", b.ClientAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		r := bufio.NewReader(conn)
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, `CONNECT {"verbose":false,"name":%q}`+"\r\nPING\r\n", name+connection[1:])
+		answer, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(answer)
+	}
+	for n := range broker.MaxPerName {
+		if answer := hold("a"); answer != "PONG" {
+			t.Fatalf("connection %d: %s", n+1, answer)
+		}
+	}
+	if answer := hold("a"); answer == "PONG" {
+		t.Error("one more was admitted")
+	}
+	if answer := hold("b"); answer != "PONG" {
+		t.Errorf("another name: %s", answer)
+	}
+}
+
+// TestWarningsAreBounded has strangers knock.
+func TestWarningsAreBounded(t *testing.T) {
+	var said lines
+	b, err := broker.Start(t.Context(), broker.Config{
+		Name: "a", Dir: filepath.Join(t.TempDir(), "broker"), ClientAddr: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&said, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	began := time.Now()
+	for range 200 {
+		conn, err := net.Dial("tcp", b.ClientAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer := askAs(t, conn, "nobody", "", ""); answer == "PONG" {
+			t.Fatal("admitted")
+		}
+	}
+	if most := broker.SayBurst + int(time.Since(began)/broker.SayInterval) + 1; said.count() > most {
+		t.Errorf("%d lines, more than %d", said.count(), most)
+	}
+}
+
+// lines counts what is written.
+type lines struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n++
+	return len(p), nil
+}
+
+func (l *lines) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
 }
 
 func TestReadyAndStop(t *testing.T) {

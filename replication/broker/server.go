@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"crypto/subtle"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,33 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-)
-
-// publisherUser is the user of the publisher. A follower has no name.
-const publisherUser = "publisher"
-
-// Subjects that a client may publish to: the API that it needs, and nothing else.
-// Answers and messages arrive in inboxes.
-var (
-	publisherSubjects = []string{
-		"writ.>", // the streams' own subjects
-		"$JS.API.STREAM.CREATE.*",
-		"$JS.API.STREAM.INFO.*",
-		"$JS.API.STREAM.DELETE.*",
-		"$JS.API.STREAM.NAMES",
-		"$JS.API.STREAM.MSG.GET.*",
-	}
-	followerSubjects = []string{
-		"$JS.API.STREAM.INFO.*",
-		"$JS.API.CONSUMER.CREATE.*.>",
-		"$JS.API.CONSUMER.DELETE.*.*",
-		"$JS.API.CONSUMER.MSG.NEXT.*.*",
-	}
-	inboxes = []string{"_INBOX.>"}
+	"golang.org/x/time/rate"
 )
 
 // sentinel is a file in the server's directory that only a wipe removes.
@@ -52,8 +28,10 @@ func (b *Broker) options(dir string, a *admission) (*server.Options, error) {
 		NoLog:      true,
 		DontListen: b.cfg.ClientAddr == "",
 
-		MaxConn:    maxConnections,
-		MaxPayload: maxPayload,
+		MaxConn:      maxConnections,
+		MaxSubs:      maxSubscriptions,
+		MaxPayload:   maxPayload,
+		PingInterval: pingInterval,
 
 		JetStream:          true,
 		StoreDir:           dir,
@@ -93,77 +71,6 @@ func (b *Broker) cluster(o *server.Options) (err error) {
 	return nil
 }
 
-// admission decides who a client is. Certificates were checked before.
-type admission struct {
-	password string
-	admits   func(*x509.Certificate) bool // nil: every certificate
-
-	mu      sync.Mutex
-	clients map[uint64]*x509.Certificate // guarded by mu; those who came, by the server's number, some of them gone
-}
-
-// Check admits the publisher by its password and a follower by its certificate.
-func (a *admission) Check(c server.ClientAuthentication) bool {
-	given, subjects := c.GetOpts(), followerSubjects
-	if given.Username != publisherUser && !a.admit(c) {
-		return false
-	}
-	if given.Username == publisherUser {
-		if subtle.ConstantTimeCompare([]byte(given.Password), []byte(a.password)) != 1 {
-			return false
-		}
-		subjects = publisherSubjects
-	}
-	c.RegisterUser(&server.User{Username: given.Username, Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: subjects},
-		Subscribe: &server.SubjectPermission{Allow: inboxes},
-	}})
-	return true
-}
-
-// admit says whether a follower may come in, and remembers it before it asks: who is
-// turned away in between is found by expel.
-func (a *admission) admit(c server.ClientAuthentication) bool {
-	if a.admits == nil {
-		return true
-	}
-	state := c.GetTLSConnectionState()
-	if state == nil || len(state.PeerCertificates) == 0 {
-		return false
-	}
-	cert := state.PeerCertificates[0]
-	a.mu.Lock()
-	a.clients[c.GetID()] = cert
-	a.mu.Unlock()
-	return a.admits(cert)
-}
-
-// expel closes the connections of followers that are admitted no more.
-func (a *admission) expel(s *server.Server) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for id, cert := range a.clients {
-		if !a.admits(cert) {
-			_ = s.DisconnectClientByID(id) // fails for one that has gone
-			delete(a.clients, id)
-		}
-	}
-}
-
-// forget drops those that are connected no more, when there are many.
-func (a *admission) forget(s *server.Server) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.clients) < maxConnections {
-		return
-	}
-	for id := range a.clients {
-		if s.GetClient(id) == nil {
-			delete(a.clients, id)
-		}
-	}
-}
-
 // splitAddr parses host:port. To the server port 0 means its default and -1 means
 // any free one.
 func splitAddr(addr string) (host string, port int, err error) {
@@ -200,13 +107,16 @@ func newLife(ctx context.Context, o *server.Options, a *admission, logger *slog.
 		return nil, err
 	}
 	l := &life{server: s, dir: o.StoreDir, admission: a, fatal: make(chan string, 1)}
-	s.SetLoggerV2(&bridge{logger.With("component", "nats"), l.fatal}, false, false, false)
+	s.SetLoggerV2(newBridge(logger.With("component", "nats"), l.fatal), false, false, false)
 	started := make(chan struct{})
 	go func() { // ends with the server's start, which Shutdown ends early
 		defer close(started)
 		s.Start()
 	}()
 	err = l.wait(ctx, started)
+	if err == nil {
+		err = a.open(s)
+	}
 	if err != nil {
 		l.end()
 		<-started
@@ -254,18 +164,37 @@ func (l *life) broken() error {
 }
 
 // bridge hands the server's warnings and errors to slog. Its notices are of no
-// interest to an operator of Writ.
+// interest to an operator of Writ. Most warnings tell of what some client did, and a
+// client may do it as often as it likes: beyond a rate they are counted.
 type bridge struct {
 	logger *slog.Logger
 	fatal  chan<- string
+	rate   *rate.Limiter
+	silent atomic.Int64 // since the last that was said
+}
+
+func newBridge(logger *slog.Logger, fatal chan<- string) *bridge {
+	return &bridge{logger: logger, fatal: fatal, rate: rate.NewLimiter(rate.Every(sayInterval), sayBurst)}
+}
+
+func (b *bridge) say(level slog.Level, format string, v ...any) {
+	if !b.rate.Allow() {
+		b.silent.Add(1)
+		return
+	}
+	logger := b.logger
+	if n := b.silent.Swap(0); n > 0 {
+		logger = logger.With("unsaid", n)
+	}
+	logger.Log(context.Background(), level, fmt.Sprintf(format, v...))
 }
 
 func (b *bridge) Noticef(string, ...any) {}
 func (b *bridge) Debugf(string, ...any)  {}
 func (b *bridge) Tracef(string, ...any)  {}
 
-func (b *bridge) Warnf(format string, v ...any)  { b.logger.Warn(fmt.Sprintf(format, v...)) }
-func (b *bridge) Errorf(format string, v ...any) { b.logger.Error(fmt.Sprintf(format, v...)) }
+func (b *bridge) Warnf(format string, v ...any)  { b.say(slog.LevelWarn, format, v...) }
+func (b *bridge) Errorf(format string, v ...any) { b.say(slog.LevelError, format, v...) }
 
 // Fatalf is what the server says before it gives up. The process goes on.
 func (b *bridge) Fatalf(format string, v ...any) {

@@ -115,7 +115,8 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
-	conn, err := nats.Connect("", nats.InProcessServer(b.brokers[0]), nats.UserInfo(b.brokers[0].Credentials()))
+	id := replication.ConnectionID("publisher")
+	conn, err := nats.Connect("", nats.InProcessServer(b.brokers[0]), nats.UserInfo(b.brokers[0].Credentials()), nats.Name(id), nats.CustomInboxPrefix(replication.Inbox(id)))
 	if err != nil {
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
@@ -127,7 +128,8 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 		return err
 	}
 	for i := range consumers {
-		conn, err := nats.Connect("tls://"+b.brokers[i%len(b.brokers)].ClientAddr(), nats.Secure(secure))
+		id := replication.ConnectionID(secure.Certificates[0].Leaf.Subject.CommonName)
+		conn, err := nats.Connect("tls://"+b.brokers[i%len(b.brokers)].ClientAddr(), nats.Secure(secure), nats.Name(id), nats.CustomInboxPrefix(replication.Inbox(id)))
 		if err != nil {
 			return fmt.Errorf("connect to NATS: %w", err)
 		}
@@ -137,7 +139,7 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 			return fmt.Errorf("use JetStream: %w", err)
 		}
 		c, err := js.CreateConsumer(ctx, bareStream, jetstream.ConsumerConfig{
-			DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+			Name: id, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 			InactiveThreshold: time.Hour, // it rests while Writ's round runs
 		})
 		if err != nil {

@@ -1,0 +1,8 @@
+package broker
+
+// Limits, for tests.
+const (
+	MaxPerName  = maxPerName
+	SayBurst    = sayBurst
+	SayInterval = sayInterval
+)
