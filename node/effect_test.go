@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -122,6 +124,9 @@ func TestEffectEverywhere(t *testing.T) {
 	d, err := m.client("replica-2").Authorize(t.Context(), client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get"}, client.Freshness{})
 	if err != nil || d.Decision != "indeterminate" || d.Freshness != "unleased" {
 		t.Errorf("the replica that was cut off answers %+v, %v", d, err)
+	}
+	if status, header, text := m.iam("replica-2", "ListUsers"); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(text, "NotLeased") {
+		t.Errorf("the replica that was cut off answers a read with %d %v %s", status, header, text)
 	}
 	way.set(false)
 	m.until("it is back", func(context.Context) error {

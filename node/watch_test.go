@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -134,5 +136,65 @@ func TestWatchingACluster(t *testing.T) {
 	})
 	if !errors.Is(err, enough) || gap.From != 2 || gap.To < first {
 		t.Errorf("a replica started again tells a gap of %+v, %v", gap, err)
+	}
+}
+
+// A watcher that was told of one history is not left waiting for another one to get as
+// far, and one whose key is deleted is not told of that.
+func TestWatchingAnotherLife(t *testing.T) {
+	m := newTeam(t, 1, 0)
+	m.startAll()
+	m.ready("writer-1")
+	for range 5 {
+		m.must("writer-1", "CreateUser", "UserName", nonce())
+	}
+	old := m.must("writer-1", "CreateUser", "UserName", "alice")
+	at, err := event.ParseToken(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.stop("writer-1")
+	if err := os.RemoveAll(m.config("writer-1").Data); err != nil {
+		t.Fatal(err)
+	}
+	m.startAll()
+	m.ready("writer-1")
+	never := func(client.Event) error { return errors.New("an event") }
+	for after, code := range map[string]string{old: "WrongToken", fmt.Sprint(at.Position): "NotCommitted", "999999": "NotCommitted"} {
+		var p *client.Problem
+		if err := m.client("writer-1").Watch(t.Context(), after, never); !errors.As(err, &p) || p.Code != code {
+			t.Errorf("after %s: %v, not %s", after, err, code)
+		}
+	}
+
+	m.must("writer-1", "CreateUser", "UserName", "mallory")
+	m.must("writer-1", "PutUserPolicy", "UserName", "mallory", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)
+	_, _, body := m.iam("writer-1", "CreateAccessKey", "UserName", "mallory")
+	var key struct {
+		ID     string `xml:"CreateAccessKeyResult>AccessKey>AccessKeyId"`
+		Secret string `xml:"CreateAccessKeyResult>AccessKey>SecretAccessKey"`
+	}
+	if err := xml.Unmarshal([]byte(body), &key); err != nil {
+		t.Fatal(err)
+	}
+	mallory, err := client.New(client.Config{Endpoint: m.url("writer-1"), AccessKeyID: key.ID, SecretAccessKey: key.Secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := event.Position(0)
+	err = mallory.Watch(t.Context(), "0", func(e client.Event) error {
+		if e.Kind == client.PositionEvent {
+			told = e.Position
+			if e.Action == "iam:CreateAccessKey" { // the last one so far
+				deletion, err := event.ParseToken(m.must("writer-1", "DeleteAccessKey", "UserName", "mallory", "AccessKeyId", key.ID))
+				at = deletion
+				return err
+			}
+		}
+		return nil
+	})
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Code != "InvalidClientTokenId" || told != at.Position-1 {
+		t.Errorf("told up to %d, where %d deleted the key: %v", told, at.Position, err)
 	}
 }

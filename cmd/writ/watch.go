@@ -25,6 +25,10 @@ of things; never who changed what. Without --after it begins at the position of 
 it watches, and it goes on at another when that one fails. On a terminal a last line tells
 how far the node is behind the head of the log, so that quiet can be told from lag.
 
+A token belongs to one history: of another one, say from before the cluster's directory was
+wiped, it is refused, and so is a position that was never committed. A position alone cannot
+tell: it means that of the history which is there.
+
 With --output json every event is one line, heartbeats among them.`,
 		Example: "  writ watch --after 0\n  writ watch --output json | jq -r 'select(.event == \"position\").token'",
 		Args:    cobra.NoArgs,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Limits of a question.
@@ -33,7 +35,7 @@ type inquiry struct {
 
 // authorize answers POST /v1/authorize: may this principal do this?
 func (s *Server) authorize(c *nativeCall) error {
-	if err := s.verify(c, forQuestion); err != nil {
+	if err := s.verify(c, c.useOfQuestion()); err != nil {
 		return err
 	}
 	var q question
@@ -50,7 +52,7 @@ func (s *Server) authorize(c *nativeCall) error {
 // authorizeBatch answers POST /v1/authorize/batch: many questions, one position.
 func (s *Server) authorizeBatch(c *nativeCall) error {
 	const hint = `Send {"questions": [...]}, each as for /v1/authorize.`
-	if err := s.verify(c, forQuestion); err != nil {
+	if err := s.verify(c, c.useOfQuestion()); err != nil {
 		return err
 	}
 	var questions []question
@@ -73,6 +75,15 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 	return c.answer(append(body, "]}"...))
 }
 
+// useOfQuestion is what a question wants of a view, as far as its text shows. An
+// explanation shows policies, so that it is a read.
+func (c *nativeCall) useOfQuestion() use {
+	if bytes.Contains(c.body, []byte("explain")) {
+		return forRead
+	}
+	return forQuestion
+}
+
 // ofBatch says which question of a batch a problem is about, counted from 1.
 func ofBatch(err error, i int) error {
 	var p problem
@@ -87,6 +98,9 @@ func ofBatch(err error, i int) error {
 func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if err := q.check(); err != nil {
 		return nil, err
+	}
+	if q.explain && !c.seen.reads {
+		return nil, s.notCurrent(propagation.ErrNotLeased)
 	}
 	if err := s.may(c, actionAuthorize, q.principal); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/iam"
 )
 
 // Status describes a cluster as one node knows it.
@@ -71,6 +72,10 @@ func (s *Server) cluster(c *nativeCall) error {
 	}
 	status := s.cfg.Node.Status(c.Context())
 	status.WithoutLease = s.cfg.WithoutLease
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetCluster, Resource: "*"}}}
+	if err := r.still(c.Context(), status.Position); err != nil {
+		return err
+	}
 	body, err := json.Marshal(status)
 	if err != nil {
 		return fmt.Errorf("encode the cluster's status: %w", err)

@@ -168,7 +168,7 @@ func (s *Server) waitPast(ctx context.Context, at event.Position) error {
 // stillCurrent reads the head of the log and says whether a view has it. If not, it
 // waits until the projection does.
 func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, error) {
-	head, err := s.cfg.Node.StrictHead(ctx)
+	head, err := s.strictHead(ctx, true)
 	if err != nil {
 		return false, &unavailable{"The head of the log could not be read.", err}
 	}

@@ -63,7 +63,10 @@ func (s *Server) noSuchPrincipal(c *nativeCall, v *projection.View, arn string) 
 	in := seen{view: v}
 	c.w.Header().Set(HeaderPosition, in.position())
 	c.w.Header().Set(HeaderFreshness, c.seen.mode)
-	hint := mean(s.likely(c, v, arn))
+	hint := ""
+	if c.seen.reads { // it names others
+		hint = mean(s.likely(c, v, arn))
+	}
 	if hint == "" {
 		hint = " Account, path and name in the ARN all count."
 	}

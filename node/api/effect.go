@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -85,13 +86,17 @@ func (s *Server) effect(c *nativeCall) error {
 			return tokenProblem(err)
 		}
 	}
-	e := &effectWait{s: s, ask: ask, body: ask.body()}
+	e := &effectWait{s: s, ask: ask, body: ask.body(), right: right{s, &c.request, c.sig,
+		[]iam.Access{{Action: actionGetPropagation, Resource: "*"}, {Action: actionAuthorize, Resource: ask.principal}}}}
 	effect, err := e.run(c.Context())
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return s.noSuchPrincipal(c, e.view, ask.principal)
 	}
 	if err != nil {
 		return s.propagationError(c, ask.timeout, err)
+	}
+	if err := e.right.still(c.Context(), e.latest()); err != nil {
+		return err
 	}
 	c.seen.view = e.view
 	e.own.doubt(s.known, &ask.question)

@@ -28,6 +28,8 @@ type effectWait struct {
 	s    *Server
 	ask  effectAsk
 	body []byte // the question, for replicas
+	// right is the caller's: found anew before anybody is asked or told anything.
+	right right
 
 	// The rest is of the latest look.
 	view     *projection.View // at a head that was current
@@ -90,6 +92,18 @@ func (e *effectWait) rest(ctx context.Context, changed <-chan struct{}) bool {
 	return true
 }
 
+// latest is the highest position of which the answer tells, by this leader or by
+// replicas that decided.
+func (e *effectWait) latest() event.Position {
+	at := max(e.view.Head.Position, e.status.Roster, e.status.Floor)
+	for i := range e.replicas {
+		if d := &e.replicas[i]; d.Decision != "" {
+			at = max(at, d.Position)
+		}
+	}
+	return at
+}
+
 func (e *effectWait) expected(decision string) bool {
 	switch decision {
 	case decisionAllow:
@@ -111,6 +125,9 @@ func (e *effectWait) decide(ctx context.Context) error {
 	if e.view, err = e.s.cfg.Projection.Wait(ctx, head.Position); err != nil {
 		return fmt.Errorf("wait for position %d: %w", head.Position, err)
 	}
+	if err := e.right.in(e.view); err != nil {
+		return err
+	}
 	if e.own, err = new(inquiry).answer(e.view, &e.ask.question, e.s.cfg.Now()); err != nil {
 		return fmt.Errorf("decide at position %d: %w", e.view.Head.Position, err)
 	}
@@ -130,6 +147,9 @@ func (e *effectWait) everywhere(ctx context.Context) (done bool, err error) {
 		e.replicas = r.list()
 	}()
 	for wait := time.Duration(0); ; wait = effectEvery {
+		if err := e.right.in(e.s.cfg.Projection.View()); err != nil {
+			return false, err
+		}
 		status, err := e.s.cfg.Node.Everywhere(ctx, at, e.ask.scope, wait)
 		if ctx.Err() != nil {
 			return false, nil
@@ -190,6 +210,9 @@ func (r *effectRound) ask(ctx context.Context, name string) {
 			case <-pause.C:
 			case <-ctx.Done():
 				return
+			}
+			if r.e.right.in(r.e.s.cfg.Projection.View()) != nil {
+				return // whoever waits finds that, too
 			}
 			d, err := r.e.s.cfg.Node.Decide(ctx, name, r.at, r.e.body)
 			if ctx.Err() != nil {

@@ -23,6 +23,7 @@ type seen struct {
 	staleness time.Duration
 	bounded   bool // staleness is known
 	flagged   bool // an allow from this view is not known to be fresh
+	reads     bool // a read is admitted in this view
 }
 
 // position is the view's, for a header.
@@ -60,6 +61,7 @@ func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
 	return seen{
 		view: v, mode: string(c.Freshness), knownHead: c.Head, remaining: c.Remaining,
 		staleness: c.Staleness, bounded: c.Bounded, flagged: c.DenyOnly,
+		reads: c.Current() || s.cfg.WithoutLease.admits(forRead),
 	}, nil
 }
 

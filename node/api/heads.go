@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/iam"
 )
 
 // Limits of a stretch of the chain. Whoever may read it sees of every change who
@@ -37,6 +38,10 @@ func (s *Server) head(c *nativeCall) error {
 		return s.toLeader(c, 0)
 	case err != nil:
 		return &unavailable{"The head of the history could not be signed.", err}
+	}
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}}
+	if err := r.still(c.Context(), h.Position); err != nil {
+		return err
 	}
 	body, err := json.Marshal(h)
 	if err != nil {
@@ -80,6 +85,9 @@ func (s *Server) chain(c *nativeCall) error {
 	if err != nil {
 		return &unavailable{"This part of the history could not be read here.", err}
 	}
+	// No more than the view has in which the caller was admitted.
+	known := max(c.seen.view.Head.Position, event.Position(after)) - event.Position(after)
+	headers = headers[:min(len(headers), int(known))]
 	cluster := c.seen.view.Cluster()
 	a := chainAnswer{cluster.ID, cluster.Incarnation, headers}
 	if headers == nil {

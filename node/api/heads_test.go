@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 )
 
@@ -59,7 +61,10 @@ func TestHead(t *testing.T) {
 func TestChain(t *testing.T) {
 	w := newWorld(t, heads(nil))
 	app, other := w.user("app", allow("writ:GetChain")), w.user("other", allow("writ:GetHead"))
-	for query, want := range map[string]int{"?after=0": api.DefaultHeaders, "?after=0&limit=3": 3, "?after=248&limit=1000": 2, "?after=250": 0, "?after=9000000000000000000": 0} {
+	for i := w.log.position() + 1; i < 250; i++ { // one less than the store has: that is newer than the view
+		w.must(&identity.RegisterReplica{Name: fmt.Sprintf("r%d", i)})
+	}
+	for query, want := range map[string]int{"?after=0": api.DefaultHeaders, "?after=0&limit=3": 3, "?after=247&limit=1000": 2, "?after=249": 0, "?after=250": 0, "?after=9000000000000000000": 0} {
 		rec := w.accepted(query, w.native(app, "GET", "/v1/chain"+query, ""))
 		m := w.json(rec)
 		if list, ok := m["headers"].([]any); !ok || len(list) != want || m["cluster"] != clusterID || m["incarnation"] != incarnation {

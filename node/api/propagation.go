@@ -11,6 +11,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -63,6 +66,10 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return s.propagationError(c, wait, err)
 	}
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetPropagation, Resource: "*"}}}
+	if err := r.still(c.Context(), max(status.Roster, status.Floor)); err != nil {
+		return err
+	}
 	body, err := json.Marshal(s.describe(at, status))
 	if err != nil {
 		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
@@ -73,7 +80,11 @@ func (s *Server) propagation(c *nativeCall) error {
 // propagationError turns an error of Everywhere into an answer: the next leader's,
 // or a problem.
 func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) error {
+	var unknown *sigv4.Error
+	var denied *query.Error
 	switch {
+	case errors.As(err, &unknown), errors.As(err, &denied):
+		return err // the caller's right has ended
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, hold)
 	case errors.Is(err, propagation.ErrScope):

@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
 )
 
 // defaultVerify is how long a verification may take when the caller does not say.
@@ -90,6 +91,14 @@ func (s *Server) verification(c *nativeCall) error {
 		return problem{http.StatusServiceUnavailable, "Verifying", "Another verification is under way; there is one at a time.", "Try again when it has ended."}
 	case err != nil:
 		return &unavailable{"The nodes could not be compared.", err}
+	}
+	r := right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionVerify)}}
+	head, err := s.strictHead(c.Context(), true) // no sound node was beyond it
+	if err != nil {
+		return &unavailable{"The head of the log could not be read.", err}
+	}
+	if err := r.still(c.Context(), head.Position); err != nil {
+		return err
 	}
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -30,10 +32,6 @@ const (
 	watchRest = 20 * time.Millisecond
 	// watchPatience is how long a watcher may leave what it was sent unread.
 	watchPatience = 10 * time.Second
-	// headEvery is the least time between two strict reads of the head on behalf of
-	// all watchers of a writer that follows, headPatience what one may take.
-	headEvery    = time.Second
-	headPatience = 500 * time.Millisecond
 )
 
 // Change is what a watcher is told of one position: not who changed what, only that
@@ -103,19 +101,27 @@ type watcher struct {
 	*nativeCall
 	server  *Server
 	control *http.ResponseController
-	mode    propagation.Mode // without which nothing is told
+	right   right
+	leased  bool // without a lease nothing is told, whatever the node admits
 	every   time.Duration
 	next    event.Position // to be told
 	told    time.Time      // when there was something to tell
 	began   string         // the incarnation in which the stream began
-	buf     []byte
+	// from is the token that the stream began after, while this node is behind it.
+	from *event.Token
+	// admitted is the head of the view in which the caller was found to have the right,
+	// and when.
+	admitted event.Head
+	found    time.Time
+	buf      []byte
 }
 
 // Ends of streams.
 var (
 	errOtherIncarnation = problem{http.StatusConflict, "WrongIncarnation", "The cluster has a new incarnation, whose positions are others.",
 		"Read the state anew, and watch from there."}
-	errStopping = problem{http.StatusServiceUnavailable, "Stopping", "The node is stopping.", "Go on at another node, after the last position."}
+	errSteppedBack = problem{http.StatusServiceUnavailable, "NotReached", "The node's state was replaced by an earlier one.", "Go on at another node, after the last position."}
+	errStopping    = problem{http.StatusServiceUnavailable, "Stopping", "The node is stopping.", "Go on at another node, after the last position."}
 )
 
 // events answers GET /v1/events: the positions after the one that the caller has,
@@ -132,14 +138,12 @@ func (s *Server) events(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	w.mode = propagation.ModeAny
-	if ask.Mode == propagation.ModeLeased || !s.cfg.Node.Votes && !s.cfg.WithoutLease.admits(forRead) {
-		w.mode = propagation.ModeLeased
-	}
+	w.leased = ask.Mode == propagation.ModeLeased
 	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
-	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionWatch)); err != nil {
+	w.right = right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionWatch)}}
+	if err := w.right.in(c.seen.view); err != nil {
 		return err
 	}
 	if err := w.begin(); err != nil {
@@ -158,32 +162,63 @@ func (s *Server) events(c *nativeCall) error {
 // begin finds the position to begin after: the last one that the caller was told,
 // the one that it names, or this node's own.
 func (w *watcher) begin() error {
-	text := w.Header.Get("Last-Event-ID")
+	text, isID := w.Header.Get("Last-Event-ID"), true
 	if text == "" {
-		text = w.URL.Query().Get("after")
+		text, isID = w.URL.Query().Get("after"), false
 	}
+	v := w.seen.view
 	if text == "" {
-		w.next = w.seen.view.Head.Position + 1
+		w.next = v.Head.Position + 1
 		return nil
 	}
-	if at, err := strconv.ParseUint(text, 10, 63); err == nil {
+	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return nil
+		return w.committed(event.Position(at), problem{http.StatusConflict, "NotCommitted", fmt.Sprintf("Position %d was never committed.", at),
+			"Read the state anew, and watch from there; a token tells of which history it is."})
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
-		return badRequest("Give a position, or a token exactly as an answer gave it.", "The position to begin after is %s.", quoted(text))
+		return badRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
 	}
-	c := w.seen.view.Cluster()
+	c := v.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {
 		return tokenProblem(err)
 	}
-	if t.Position <= w.seen.view.Head.Position {
-		if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // compares
-			return tokenProblem(err)
-		}
-	}
 	w.next = t.Position + 1
+	if t.Position <= v.Head.Position {
+		return w.compare(t)
+	}
+	w.from = &t
+	return w.committed(t.Position, tokenProblem(fmt.Errorf("%w: position %d was never committed", projection.ErrTokenMismatch, t.Position)))
+}
+
+// committed returns never if a position is beyond the head of the log: then waiting
+// for it would be in vain, or for another history's. A node that lags may get there.
+func (w *watcher) committed(at event.Position, never problem) error {
+	if at <= max(w.seen.view.Head.Position, w.seen.knownHead) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(w.Context(), DefaultWait)
+	defer cancel()
+	head, err := w.server.strictHead(ctx, true)
+	switch {
+	case err != nil:
+		return &unavailable{fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err}
+	case at > head.Position:
+		return never
+	}
+	return nil
+}
+
+// compare says whether a token's position has the same hash here, as far as heads are
+// kept.
+func (w *watcher) compare(t event.Token) error {
+	if found, err := w.server.cfg.Node.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
+		return tokenProblem(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
+	}
+	if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
+		return tokenProblem(err)
+	}
 	return nil
 }
 
@@ -195,9 +230,10 @@ func (w *watcher) run() error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set(HeaderPosition, w.seen.position())
+	h.Set(HeaderToken, w.seen.view.Token().String())
 	// A stream must not keep the state of its beginning in memory.
 	w.began = w.seen.view.Cluster().Incarnation
-	w.seen, w.principal, w.own = seen{}, nil, inquiry{}
+	w.seen, w.principal = seen{}, nil
 	if err := w.extend(); err != nil {
 		return err
 	}
@@ -216,9 +252,7 @@ func (w *watcher) run() error {
 		}
 		select {
 		case <-beat.C:
-			if err = w.admit(); err == nil {
-				err = w.heartbeat()
-			}
+			err = w.heartbeat()
 		case <-changed:
 			if !more {
 				w.rest()
@@ -230,7 +264,7 @@ func (w *watcher) run() error {
 		}
 	}
 	p := nativeProblem(err)
-	_ = w.send("end", 0, endEvent(p)) // who does not take it has gone
+	_ = w.send("end", "", endEvent(p)) // who does not take it has gone
 	return err
 }
 
@@ -248,16 +282,26 @@ func (w *watcher) rest() {
 // closedChannel never blocks.
 var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// admit finds out whether the caller may go on watching.
-func (w *watcher) admit() error {
-	s := w.server
-	_, principal, err := s.authenticate(&w.request, w.sig, s.cfg.Projection.View())
+// admit finds out whether the caller may be told what is known by now. It is asked
+// before each event: what ended the right would be among what is told. anew asks
+// again where the position has not moved: permissions change with time, too.
+func (w *watcher) admit(anew bool) (current, error) {
+	c, err := w.server.current(w.Context(), w.leased)
 	if err != nil {
-		return err
+		return c, err
 	}
-	now := w.request
-	now.now = s.cfg.Now()
-	return s.permit(new(inquiry), &now, w.sig, principal, s.ofCluster(actionWatch))
+	if c.view.Cluster().Incarnation != w.began {
+		return c, errOtherIncarnation
+	}
+	now := w.server.cfg.Now()
+	if !anew && c.view.Head == w.admitted && now.Sub(w.found) < headEvery {
+		return c, nil
+	}
+	if err := w.right.in(c.view); err != nil {
+		return c, err
+	}
+	w.admitted, w.found = c.view.Head, now
+	return c, nil
 }
 
 // tell sends the next changes, as far as this node shows them, and says whether
@@ -268,89 +312,114 @@ func (w *watcher) tell() (more bool, err error) {
 		return false, errOtherIncarnation
 	}
 	head := v.Head.Position
-	if w.next > head {
+	if w.next > head+1 || w.next > head && w.from == nil {
 		return false, nil
+	}
+	if t := w.from; t != nil { // it is here now
+		if err := w.compare(*t); err != nil {
+			return false, err
+		}
+		w.from = nil
+		return w.next <= head, nil
 	}
 	list, err := w.server.cfg.Node.Changes(w.next, int(min(watchChunk, head-w.next+1)))
 	var gap *GapError
 	switch {
 	case errors.As(err, &gap):
-		hint := "Read the state anew, or watch at a writer: writers keep every position."
-		if w.server.cfg.Node.Votes {
-			hint = "This writer is fetching them; watch at another one."
-		}
-		to := min(gap.To, head)
-		if err := w.send("gap", to, gapEvent{w.next, to, hint}); err != nil {
-			return false, err
-		}
-		w.next = to + 1
-		return w.next <= head, nil
+		return w.tellGap(min(gap.To, head), head)
 	case err != nil:
 		return false, fmt.Errorf("read the changes from position %d on: %w", w.next, err)
 	}
 	for i := range list {
-		c := &list[i]
-		if c.Incarnation != w.began {
-			return false, errOtherIncarnation
-		}
-		err := w.send("position", c.Head.Position, positionEvent{
-			Position: c.Head.Position, Token: event.TokenOf(c.Cluster, c.Incarnation, c.Head).String(),
-			Time: time.UnixMilli(int64(c.Time)).UTC().Format("2006-01-02T15:04:05.000Z"), Action: c.Action, Events: c.Kinds,
-		})
-		if err != nil {
+		if err := w.tellOne(&list[i]); err != nil {
 			return false, err
 		}
-		w.next = c.Head.Position + 1
 	}
 	w.told = time.Now()
 	return w.next <= head, w.flush()
 }
 
+// tellGap says that the positions from the next one on are not here. It has no id:
+// the hash that it would carry is not here either.
+func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
+	if _, err := w.admit(false); err != nil {
+		return false, err
+	}
+	hint := "Read the state anew, or watch at a writer: writers keep every position."
+	if w.server.cfg.Node.Votes {
+		hint = "This writer is fetching them; watch at another one."
+	}
+	if err := w.send("gap", "", gapEvent{w.next, to, hint}); err != nil {
+		return false, err
+	}
+	w.next = to + 1
+	return w.next <= head, nil
+}
+
+// tellOne sends one change, if the caller may know of it, and of all that this node
+// shows.
+func (w *watcher) tellOne(c *Change) error {
+	if c.Incarnation != w.began {
+		return errOtherIncarnation
+	}
+	now, err := w.admit(false)
+	if err != nil {
+		return err
+	}
+	if now.view.Head.Position < c.Head.Position {
+		return errSteppedBack
+	}
+	token := event.TokenOf(c.Cluster, c.Incarnation, c.Head).String()
+	if err := w.send("position", token, positionEvent{
+		Position: c.Head.Position, Token: token,
+		Time: time.UnixMilli(int64(c.Time)).UTC().Format("2006-01-02T15:04:05.000Z"), Action: c.Action, Events: c.Kinds,
+	}); err != nil {
+		return err
+	}
+	w.next = c.Head.Position + 1
+	return nil
+}
+
 // heartbeat tells where this node is, and how far the cluster.
 func (w *watcher) heartbeat() error {
 	s := w.server
-	fresh := s.cfg.Node.Fresh()
-	v := s.cfg.Projection.View()
-	c, err := fresh.Cover(v.Head.Position, propagation.Ask{Mode: w.mode})
+	c, err := w.admit(true)
 	if err != nil {
-		return problem{http.StatusServiceUnavailable, notFresh(err), err.Error() + ".", "Watch at another node."}
+		return err
 	}
-	b := heartbeatEvent{Node: s.cfg.Node.Name, Position: v.Head.Position, Freshness: string(c.Freshness)}
-	head, known := c.Head, c.Head > 0
-	if c.Bounded {
-		ms := c.Staleness.Milliseconds() + 1
+	at := c.view.Head.Position
+	b := heartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.cover.Freshness)}
+	if c.cover.Bounded {
+		ms := c.cover.Staleness.Milliseconds() + 1
 		b.StalenessMS = &ms
 	}
 	switch {
 	case !s.cfg.Node.Votes:
 	case s.cfg.Node.Leads():
-		head, known, b.Freshness = v.Head.Position, true, "leading"
-	default:
-		if head, known = s.shared.read(w.Context(), s.cfg.Now, s.cfg.Node.StrictHead); known {
-			b.Freshness = string(propagation.Strict)
-		}
+		c.head, c.known, b.Freshness = at, true, "leading"
+	case c.known:
+		b.Freshness = string(propagation.Strict)
 	}
-	if known {
-		head = max(head, v.Head.Position)
-		lag := head - v.Head.Position
+	if c.known {
+		head := max(c.head, at)
+		lag := head - at
 		b.Head, b.Lag = &head, &lag
 	}
-	if err := w.send("heartbeat", 0, b); err != nil {
+	if err := w.send("heartbeat", "", b); err != nil {
 		return err
 	}
 	return w.flush()
 }
 
 // send writes one event. Its id, if any, is what a watcher goes on after.
-func (w *watcher) send(kind string, id event.Position, data any) error {
+func (w *watcher) send(kind, id string, data any) error {
 	body, err := json.Marshal(data)
 	if err != nil { // of our own types
 		panic(err)
 	}
 	w.buf = w.buf[:0]
-	if id > 0 {
-		w.buf = strconv.AppendUint(append(w.buf, "id: "...), uint64(id), 10)
-		w.buf = append(w.buf, '\n')
+	if id != "" {
+		w.buf = append(append(append(w.buf, "id: "...), id...), '\n')
 	}
 	w.buf = append(append(w.buf, "event: "...), kind...)
 	w.buf = append(append(append(w.buf, "\ndata: "...), body...), "\n\n"...)
@@ -379,30 +448,3 @@ func (w *watcher) extend() error {
 
 // EndStreams ends all streams of events, and lets none begin that would go on.
 func (s *Server) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }
-
-// sharedHead reads the head strictly on behalf of all watchers: one question at a
-// time, and no more often than every headEvery.
-type sharedHead struct {
-	turn  chan struct{} // of capacity 1: taken by whoever uses the fields below
-	asked time.Time
-	head  event.Position
-	known bool
-}
-
-// read returns a head that was the cluster's less than headEvery ago.
-func (h *sharedHead) read(ctx context.Context, now func() time.Time, strict func(context.Context) (event.Head, error)) (event.Position, bool) {
-	select {
-	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
-	case <-ctx.Done():
-		return 0, false
-	}
-	if t := now(); h.asked.IsZero() || t.Sub(h.asked) >= headEvery {
-		// Others wait for the answer, too: the end of one watcher is not theirs.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headPatience)
-		defer cancel()
-		head, err := strict(ctx)
-		h.asked, h.head, h.known = t, head.Position, err == nil
-	}
-	return h.head, h.known
-}

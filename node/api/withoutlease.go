@@ -21,8 +21,8 @@ const (
 	// AdmitNothing refuses everybody.
 	AdmitNothing WithoutLease = "nothing"
 	// AdmitQuestions admits questions for decisions alone, whose answers say how fresh
-	// they are: POST /v1/authorize and its batch. The simulators of IAM are reads, as
-	// their answers have no room for that.
+	// they are: POST /v1/authorize and its batch, without explanations, which show policies.
+	// The simulators of IAM are reads, as their answers have no room for that.
 	AdmitQuestions WithoutLease = "questions"
 	// AdmitReads admits reads, too.
 	AdmitReads WithoutLease = "reads"

@@ -73,7 +73,8 @@ type Event struct {
 // is asked first. Where a stream breaks off, Watch goes on behind the last position,
 // at another node if it knows one; where a replica has not got what comes next, at a
 // writer. It ends with ctx's error, with f's, with a *Problem if the caller may not
-// watch or the positions are of another history, and after minutes without a node.
+// watch (any more), or the position to begin after is of another history or was never
+// committed, and after minutes without a node.
 func (c *Client) Watch(ctx context.Context, after string, f func(Event) error) error {
 	w := &watch{client: c, after: after, deliver: f, route: toReplica}
 	if at, err := strconv.ParseUint(after, 10, 63); err == nil {
@@ -156,8 +157,8 @@ func (w *watch) stream(ctx context.Context, node *url.URL) error {
 		}
 		return problemOf(node, got.StatusCode, got.Header, text)
 	}
-	if w.after == "" { // a later stream begins where this one did
-		w.after = got.Header.Get("X-Writ-Position")
+	if w.after == "" { // a later stream begins where this one did, in its history
+		w.after = got.Header.Get("X-Writ-Token")
 	}
 	w.client.nodes.answered(node)
 	return w.read(got.Body, func() { silent.Reset(watchSilence) })
@@ -211,7 +212,10 @@ func (w *watch) take(kind string, data []byte) error {
 			w.route = toLeader // writers keep every position
 			return errElsewhere
 		}
-		w.last, w.after = e.To, strconv.FormatUint(uint64(e.To), 10)
+		if e.To <= w.last {
+			return nil // was delivered: a gap has no token to go on after
+		}
+		w.last = e.To
 	case HeartbeatEvent:
 	default:
 		return nil // of a later release

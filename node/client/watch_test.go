@@ -23,7 +23,7 @@ func tokenAt(at int) string {
 func positions(from, to int) string {
 	var b strings.Builder
 	for at := from; at <= to; at++ {
-		fmt.Fprintf(&b, "id: %d\nevent: position\ndata: {\"position\":%d,\"token\":%q,\"time\":\"2026-07-01T12:00:00.000Z\",\"action\":\"iam:CreateUser\",\"events\":[\"UserCreated\"]}\n\n", at, at, tokenAt(at))
+		fmt.Fprintf(&b, "id: %s\nevent: position\ndata: {\"position\":%d,\"token\":%[1]q,\"time\":\"2026-07-01T12:00:00.000Z\",\"action\":\"iam:CreateUser\",\"events\":[\"UserCreated\"]}\n\n", tokenAt(at), at)
 	}
 	return b.String()
 }
@@ -42,7 +42,7 @@ func stream(text string, silent bool) func(*http.Request) (*http.Response, error
 				out.CloseWithError(errors.New("the connection is lost"))
 			}
 		}()
-		return &http.Response{StatusCode: 200, Header: http.Header{"X-Writ-Position": {"3"}}, Body: in}, nil
+		return &http.Response{StatusCode: 200, Header: http.Header{"X-Writ-Token": {tokenAt(3)}}, Body: in}, nil
 	}
 }
 
@@ -111,9 +111,33 @@ func TestWatchGoesOnElsewhere(t *testing.T) {
 	})
 }
 
+// A gap is told once, though a stream that breaks off after it goes on before it.
+func TestWatchGapsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTown(t)
+		const gap = "event: gap\ndata: {\"from\":2,\"to\":4,\"hint\":\"do\"}\n\n"
+		c.set("r2", stream(gap, false))
+		var asked []string
+		c.set("w1", func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, r.URL.Query().Get("after"))
+			if len(asked) == 1 {
+				return stream(gap, false)(r)
+			}
+			return stream(gap+positions(5, 5), false)(r)
+		})
+		told, err := c.watch(tokenAt(1), 2, nil)
+		if want := []string{"gap 4", "position 5"}; err != nil || !slices.Equal(told, want) {
+			t.Errorf("told %v, %v, not %v", told, err, want)
+		}
+		if want := []string{tokenAt(1), tokenAt(1)}; !slices.Equal(asked, want) {
+			t.Errorf("asked after %v, not %v", asked, want)
+		}
+	})
+}
+
 // What a replica no longer has, a writer tells. Only what that has not either is a gap.
 func TestWatchGaps(t *testing.T) {
-	const gap = "id: 4\nevent: gap\ndata: {\"from\":2,\"to\":4,\"hint\":\"do\"}\n\n"
+	const gap = "event: gap\ndata: {\"from\":2,\"to\":4,\"hint\":\"do\"}\n\n"
 	for _, x := range []struct {
 		writer string
 		want   []string

@@ -37,11 +37,10 @@ func (c *client) events(node string, as key, after event.Position, d time.Durati
 		case <-ctx.Done():
 		}
 	}()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/v1/events?heartbeat=1s", apiAddr(node)), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/v1/events?heartbeat=1s&after=%d", apiAddr(node), after), nil)
 	if err != nil {
 		panic(err) // it is made of constants
 	}
-	r.Header.Set("Last-Event-ID", fmt.Sprint(after))
 	r.Header.Set("X-Writ-Consistency", "any")
 	signer := sigv4.Signer{AccessKeyID: as.id, SecretAccessKey: as.secret, Service: "writ"}
 	signer.Sign(r, sha256.Sum256(nil), time.Now())
