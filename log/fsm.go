@@ -159,7 +159,7 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	} else if err := belongs(cmd, f.state.Cluster()); err != nil {
 		return outcome{err: err}, nil
 	}
-	if at, ok := f.state.Attempt(cmd.Cause.Key); ok {
+	if at, ok := f.state.Repeats(cmd.Cause.Meta); ok {
 		return outcome{repeated: at}, nil
 	}
 	events, err := identity.Decide(f.state, cmd.Cause.Meta, cmd.Content, cmd.Relies...)

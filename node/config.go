@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -98,6 +99,10 @@ type Config struct {
 	Files Files
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
+	// PresignedWrites is how long after it was signed a presigned write is taken, up to
+	// api.MaxPresignedWrites; 0 for api.DefaultPresignedWrites. Reads live as long as
+	// their signers say.
+	PresignedWrites time.Duration
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
 	// Snapshots say when a writer's log is shortened.
@@ -286,6 +291,14 @@ func checkAdvertise(text string) error {
 	u, err := url.Parse(text)
 	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", ErrConfig, text)
+	}
+	return nil
+}
+
+// checkPresignedWrites says what is wrong with how long presigned writes are taken.
+func checkPresignedWrites(d time.Duration) error {
+	if d < 0 || d > api.MaxPresignedWrites {
+		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", ErrConfig, d, api.MaxPresignedWrites)
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 // prepare reads what the node needs and takes its directory.
 func (n *Node) prepare() (err error) {
 	c := &n.cfg
-	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise)); err != nil {
+	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise), checkPresignedWrites(c.PresignedWrites)); err != nil {
 		return err
 	}
 	_, writer := c.Cluster.Writer(c.Name)
@@ -171,7 +171,7 @@ func (n *Node) serveAPI() error {
 	edge.Forward = n.finder.forward
 	handler := api.New(api.Config{
 		Node: edge, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
-		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease,
+		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites,
 	})
 	n.part.setAPI(handler)
 	l, err := n.cfg.Machine.Listen(n.cfg.API)

@@ -51,10 +51,10 @@ func ParseKey(text string) (k Key, ok bool) {
 }
 
 // Limits of the memory of attempts. A retry that comes later than these allow
-// is taken for a new command.
+// is taken for a new command, a replay is refused.
 const (
 	// KeyLifetime is how long an accepted command's key is remembered, in
-	// milliseconds of command time.
+	// milliseconds of command time; longer where its signature is good for longer.
 	KeyLifetime Time = 5 * 60 * 1000
 	// MinKeys is how many of the latest are remembered however old they are: command
 	// time comes from the leaders' wall clocks, and when one of them jumps ahead, what
@@ -62,16 +62,36 @@ const (
 	MinKeys = 1 << 12
 	// MaxKeys is how many keys are remembered at most; the oldest go first.
 	MaxKeys = 1 << 20
+	// TwinTime is how far apart, in milliseconds of command time, two requests with one
+	// signature may arrive and both take effect. The time in a signature has whole
+	// seconds, and most SDKs do not sign what tells their calls apart, so that two
+	// equal calls within a second carry one signature.
+	TwinTime Time = 2000
 	// expirePerCommand bounds the work of forgetting: at least two, so that the
 	// memory shrinks faster than it grows.
 	expirePerCommand = 4
 )
 
-// Attempt is where and when the command of a Key took effect.
+// SignatureID identifies the signature of a request: a hash of it and of the access
+// key that it is by.
+type SignatureID [16]byte
+
+// Signature is the signature under which a request came: whoever has seen it can
+// send it again while it is good. The zero Signature is for what no request asked for.
+type Signature struct {
+	ID     SignatureID
+	Signed Time // the time that it names
+	Until  Time // how long it is good
+}
+
+// Attempt is where and when the command of a Key took effect, and under which
+// signature.
 type Attempt struct {
-	Key  Key
-	At   Position
-	Time Time // of the state; never less than that of an earlier attempt
+	Key       Key
+	At        Position
+	Time      Time // of the state; never less than that of an earlier attempt
+	Arrived   Time // of the command, by its leader's wall clock; zero without a signature
+	Signature Signature
 }
 
 // A key is a hash already: its first bytes serve as its handle.
@@ -85,7 +105,27 @@ func (a *Attempt) appendDigest(b []byte) []byte {
 	b = append(b, 'k')
 	b = append(b, a.Key[:]...)
 	b = appendInt(b, uint64(a.At))
-	return appendInt(b, int64(a.Time))
+	b = appendInt(b, int64(a.Time))
+	if a.Signature == (Signature{}) && a.Arrived == 0 { // as before there were any
+		return b
+	}
+	b = append(b, a.Signature.ID[:]...)
+	b = appendInt(b, int64(a.Signature.Signed))
+	b = appendInt(b, int64(a.Signature.Until))
+	return appendInt(b, int64(a.Arrived))
+}
+
+// expired tells whether neither a retry nor a replay of a is to be told from a new
+// command at that time.
+func (a *Attempt) expired(now Time) bool {
+	return max(a.Time+KeyLifetime, a.Signature.Until) < now
+}
+
+// Forgotten bounds the signatures that were forgotten while they might be good: none
+// of them names a later time than Signed, and none is good after Until.
+type Forgotten struct {
+	Signed Time
+	Until  Time
 }
 
 // attempts remembers the keys of recent commands. Every node forgets the same
@@ -94,19 +134,62 @@ func (a *Attempt) appendDigest(b []byte) []byte {
 // remembered at once: the later one stays.
 type attempts struct {
 	byKey table[string, *Attempt]
-	order btree.Map[Position, handle] // derived; oldest first
+	gone  Forgotten
+	// The rest is derived: the keys from the oldest on, and the positions by signature.
+	order  btree.Map[Position, handle]
+	signed *btree.BTreeG[edge]
+}
+
+func newAttempts() attempts {
+	return attempts{signed: btree.NewBTreeGOptions(edgeLess, btree.Options{NoLocks: true})}
 }
 
 func (a *attempts) snapshot() attempts {
-	return attempts{byKey: a.byKey.snapshot(), order: *a.order.Copy()}
+	return attempts{byKey: a.byKey.snapshot(), gone: a.gone, order: *a.order.Copy(), signed: a.signed.Copy()}
+}
+
+func (id *SignatureID) handle() handle {
+	return handle(binary.BigEndian.Uint64(id[:8]) >> (64 - handleBits))
 }
 
 func (a *attempts) remember(r *Attempt) {
 	if old, ok := a.byKey.rows.Get(r.handle()); ok {
-		a.order.Delete(old.At)
+		a.forget(old)
 	}
 	a.byKey.put(r)
 	a.order.Set(r.At, r.handle())
+	if r.Signature != (Signature{}) {
+		a.signed.Set(r.signed())
+	}
+}
+
+// signed leads from a signature to the position of an attempt under it.
+func (a *Attempt) signed() edge { return edge{a.Signature.ID.handle(), handle(a.At)} }
+
+// bySignature returns the first attempt that came under a signature.
+func (a *attempts) bySignature(id SignatureID) (first *Attempt) {
+	from := id.handle()
+	a.signed.Ascend(edge{from: from}, func(e edge) bool {
+		if e.from != from {
+			return false
+		}
+		h, _ := a.order.Get(Position(e.to))
+		if r, ok := a.byKey.rows.Get(h); ok && r.Signature.ID == id {
+			first = r
+		}
+		return first == nil
+	})
+	return first
+}
+
+// forget forgets an attempt, and notes that its signature is known no longer.
+func (a *attempts) forget(r *Attempt) {
+	a.order.Delete(r.At)
+	a.byKey.delete(r)
+	if r.Signature != (Signature{}) {
+		a.signed.Delete(r.signed())
+		a.gone = Forgotten{max(a.gone.Signed, r.Signature.Signed), max(a.gone.Until, r.Signature.Until)}
+	}
 }
 
 // expire forgets a few keys, the oldest first, that are too old or too many; never
@@ -116,13 +199,12 @@ func (a *attempts) expire(now Time) {
 		if a.order.Len() <= MinKeys {
 			return
 		}
-		at, h, _ := a.order.Min()
+		_, h, _ := a.order.Min()
 		r, _ := a.byKey.rows.Get(h)
-		if r.Time+KeyLifetime >= now && a.order.Len() < MaxKeys {
+		if !r.expired(now) && a.order.Len() < MaxKeys {
 			return
 		}
-		a.order.Delete(at)
-		a.byKey.delete(r)
+		a.forget(r)
 	}
 }
 
@@ -134,4 +216,33 @@ func (s *State) Attempt(key Key) (Position, bool) {
 		return 0, false
 	}
 	return r.At, true
+}
+
+// Repeats returns the position at which what a command asks for took effect before:
+// under its key, or under its signature if that came so long ago that it is no twin.
+// Times that do not fit together, because leaders' clocks differ, make it a replay.
+func (s *State) Repeats(m Meta) (Position, bool) {
+	if at, ok := s.Attempt(m.Key); ok {
+		return at, true
+	}
+	if m.Signature == (Signature{}) {
+		return 0, false
+	}
+	first := s.attempts.bySignature(m.Signature.ID)
+	if first == nil || max(m.Time-first.Arrived, first.Arrived-m.Time) <= TwinTime {
+		return 0, false
+	}
+	return first.At, true
+}
+
+// recall refuses a signature that may be one of those that were forgotten: it could
+// be a replay of what took effect.
+func (s *State) recall(g Signature) *Refusal {
+	if g == (Signature{}) || g.Signed > s.attempts.gone.Signed || g.Until > s.attempts.gone.Until {
+		return nil
+	}
+	if s.attempts.bySignature(g.ID) != nil { // a twin
+		return nil
+	}
+	return refuse(RequestExpired, "More changes were made since the request was signed than the cluster remembers; sign it again.")
 }

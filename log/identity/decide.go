@@ -17,6 +17,8 @@ type Meta struct {
 	// The zero Key is never remembered.
 	Key Key
 	By  Authority
+	// Signature is that of the request; see Signature.
+	Signature Signature
 }
 
 // Command asks for a change. Each implementation is the noun's own, in the noun's file.
@@ -40,6 +42,9 @@ func Decide(s *State, m Meta, c Command, on ...Reliance) ([]Event, error) {
 		return nil, r
 	}
 	if r := s.uphold(on); r != nil {
+		return nil, r
+	}
+	if r := s.recall(m.Signature); r != nil {
 		return nil, r
 	}
 	events, err := c.decide(s, m)

@@ -187,6 +187,9 @@ func drawMeta(t *rapid.T, s *State) Meta {
 	m := Meta{Time: s.Time() + oneOf[Time](t, "time", -1000, 0, 1000, KeyLifetime/3)}
 	if rapid.Bool().Draw(t, "keyed") {
 		m.Key = keyOf(rapid.Uint64Range(1, 30).Draw(t, "attempt"))
+		if oneOf(t, "signed", true, false) {
+			m.Signature = signatureOf(rapid.Uint64Range(1, 10).Draw(t, "signature"), s.Time())
+		}
 	}
 	if k, ok := s.AccessKey(drawKeyID(t)); ok && oneOf(t, "authorized", true, false, false) {
 		m.By = Authority{Account: k.Account, Principal: k.Owner, Credential: k.ID,

@@ -17,17 +17,22 @@ type Record interface {
 
 // Header is the part of a State that there is one of.
 type Header struct {
-	Position Position
-	Time     Time
-	Cluster  Cluster
+	Position  Position
+	Time      Time
+	Cluster   Cluster
+	Forgotten Forgotten
 }
 
 func (h *Header) appendDigest(b []byte) []byte {
-	return h.Cluster.appendDigest(appendInt(appendInt(b, uint64(h.Position)), int64(h.Time)))
+	b = h.Cluster.appendDigest(appendInt(appendInt(b, uint64(h.Position)), int64(h.Time)))
+	if h.Forgotten == (Forgotten{}) { // as before there were signatures
+		return b
+	}
+	return appendInt(appendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
 }
 
 func (s *State) header() Header {
-	return Header{Position: s.position, Time: s.time, Cluster: s.cluster}
+	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone}
 }
 
 // Records yields every record of the state until yield returns false: the
@@ -110,6 +115,7 @@ type Loader struct {
 	replicas rows[*Replica]
 	barred   rows[*BarredReplica]
 	attempts rows[*Attempt]
+	signed   []edge
 	keys     rows[handle]
 	names    []name
 	members  []edge
@@ -125,7 +131,7 @@ func (l *Loader) Add(r Record) {
 	switch r := r.(type) {
 	case *Header:
 		l.header = true
-		l.state.position, l.state.time, l.state.cluster = r.Position, r.Time, r.Cluster
+		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
 	case *Account:
 		l.addAccount(r)
 	case *User:
@@ -146,6 +152,9 @@ func (l *Loader) Add(r Record) {
 	case *Attempt:
 		addRow(&l.state.attempts.byKey, &l.attempts, r)
 		l.state.attempts.order.Load(r.At, r.handle())
+		if r.Signature != (Signature{}) {
+			l.signed = append(l.signed, r.signed())
+		}
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -206,6 +215,11 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return fill(&s.replicas.rows, &l.replicas) },
 		func() error { return fill(&s.barred.rows, &l.barred) },
 		func() error { return fill(&s.attempts.byKey.rows, &l.attempts) },
+		func() error {
+			fillEdges(s.attempts.signed, l.signed)
+			s.attempts.signed = packed(s.attempts.signed)
+			return nil
+		},
 		func() error { return fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
 		func() error { fillRelation(&s.members, &l.members); return nil },
@@ -287,18 +301,25 @@ func compareNames(a, b name) int {
 }
 
 func fillRelation(r *relation, from *[]edge) {
-	slices.SortFunc(*from, func(a, b edge) int {
+	fillEdges(r.edges, *from)
+	for _, e := range *from {
+		r.degree.Set(e.from, r.count(e.from)+1)
+	}
+	*from = nil
+	r.edges = packed(r.edges)
+}
+
+// fillEdges moves edges into an empty set.
+func fillEdges(to *btree.BTreeG[edge], from []edge) {
+	slices.SortFunc(from, func(a, b edge) int {
 		if c := cmp.Compare(a.from, b.from); c != 0 {
 			return c
 		}
 		return cmp.Compare(a.to, b.to)
 	})
-	for _, e := range *from {
-		r.edges.Load(e)
-		r.degree.Set(e.from, r.count(e.from)+1)
+	for _, e := range from {
+		to.Load(e)
 	}
-	*from = nil
-	r.edges = packed(r.edges)
 }
 
 // pack gives the nodes of a map that was filled in order, which share arrays of

@@ -14,6 +14,9 @@ const (
 	InvalidInput           Code = "InvalidInput"
 	UnmodifiableEntity     Code = "UnmodifiableEntity"
 	ConcurrentModification Code = "ConcurrentModification"
+	// RequestExpired refuses a request that was signed too long ago to be told from a
+	// replay ("Common errors").
+	RequestExpired Code = "RequestExpired"
 
 	// StaleAuthorization means that the credential or permissions under which
 	// the command was authorized have changed since. The edge authorizes anew

@@ -215,6 +215,33 @@ func verify(t failing, s *State) {
 	}
 	verifyNames(t, s)
 	verifyRelations(t, s)
+	verifySignatures(t, s)
+	verifySignatures(t, reload(t, s))
+}
+
+// verifySignatures checks that the first attempt under each signature is found by it.
+func verifySignatures(t failing, s *State) {
+	t.Helper()
+	first, signed := make(map[SignatureID]Position), 0
+	s.attempts.order.Scan(func(at Position, h handle) bool {
+		a, _ := s.attempts.byKey.rows.Get(h)
+		if a.Signature == (Signature{}) {
+			return true
+		}
+		signed++
+		if _, later := first[a.Signature.ID]; !later {
+			first[a.Signature.ID] = at
+		}
+		return true
+	})
+	for id, at := range first {
+		if a := s.attempts.bySignature(id); a == nil || a.At != at {
+			t.Fatalf("by the signature of position %d one finds %v", at, a)
+		}
+	}
+	if n := s.attempts.signed.Len(); n != signed {
+		t.Fatalf("%d attempts with a signature are found, of %d", n, signed)
+	}
 }
 
 // reload makes a state again of its records.

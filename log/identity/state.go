@@ -32,7 +32,7 @@ type State struct {
 
 // NewState returns the empty state, at position zero.
 func NewState() *State {
-	return &State{names: newNames(), members: newRelation(), holders: newRelation(), bounded: newRelation()}
+	return &State{attempts: newAttempts(), names: newNames(), members: newRelation(), holders: newRelation(), bounded: newRelation()}
 }
 
 // Snapshot returns an immutable copy in constant time.
@@ -104,6 +104,10 @@ func (s *State) begin(at Position, m Meta) {
 	s.time = max(s.time, m.Time)
 	s.attempts.expire(s.time)
 	if m.Key != (Key{}) {
-		s.attempts.remember(&Attempt{Key: m.Key, At: at, Time: s.time})
+		r := &Attempt{Key: m.Key, At: at, Time: s.time, Signature: m.Signature}
+		if m.Signature != (Signature{}) {
+			r.Arrived = m.Time
+		}
+		s.attempts.remember(r)
 	}
 }

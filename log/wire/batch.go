@@ -9,8 +9,11 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// formatBatch begins the head of every batch. A stored number is forever.
-const formatBatch uint8 = 1
+// The formats of a batch: what its head begins with. A stored number is forever.
+const (
+	formatUnsigned uint8 = 1 // without the signature of the request; read, and written no more
+	formatBatch    uint8 = 2
+)
 
 // An encoded batch is three values: the head, its SHA-256, and the list of event
 // payloads. The head holds every field of the batch and, of each event, the kind
@@ -35,7 +38,7 @@ func (c *coder) entry(v *entry) {
 func (c *coder) fields(b *event.Batch) {
 	format := formatBatch
 	num(c, &format)
-	if c.err == nil && format != formatBatch {
+	if c.err == nil && format != formatBatch && format != formatUnsigned {
 		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
 	}
 	atom(c, &b.Cluster)
@@ -44,6 +47,9 @@ func (c *coder) fields(b *event.Batch) {
 	num(c, &b.Index)
 	num(c, &b.Term)
 	c.cause(&b.Cause)
+	if format != formatUnsigned {
+		c.signature(&b.Cause.Signature)
+	}
 	c.digest(&b.State)
 	c.fixed(b.Prev[:])
 }

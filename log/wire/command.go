@@ -15,11 +15,12 @@ import (
 const (
 	formatBare    uint8 = 1 // a command without reliances; read, and written no more
 	formatMark    uint8 = 2
-	formatCommand uint8 = 3
+	formatReliant uint8 = 3 // a command without signature; read, and written no more
+	formatCommand uint8 = 5 // 4 is a later form of marks
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
-// incarnation, cause, base, reliances, handler number and version, the handler's
+// incarnation, cause, base, reliances, signature, handler number and version, the handler's
 // own fields, and the SHA-256 of all that. A command that exceeds MaxCommandSize
 // or identity.MaxReliances gives ErrTooLarge.
 func EncodeCommand(cmd *event.Command) ([]byte, error) {
@@ -44,7 +45,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, format, err := openSealed(b, "command format", formatBare, formatCommand)
+	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
@@ -79,6 +80,9 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 	if format != formatBare {
 		c.reliances(&cmd.Relies)
 	}
+	if format == formatCommand {
+		c.signature(&cmd.Cause.Signature)
+	}
 }
 
 func (c *coder) reliances(v *[]identity.Reliance) {
@@ -109,6 +113,12 @@ func (c *coder) cause(v *event.Cause) {
 	str(c, &v.Request)
 	atom(c, &v.Action)
 	atom(c, &v.Source)
+}
+
+func (c *coder) signature(v *identity.Signature) {
+	c.fixed(v.ID[:])
+	num(c, &v.Signed)
+	num(c, &v.Until)
 }
 
 // Mark is an entry of the Raft log that changes no state and makes no batch.

@@ -52,15 +52,18 @@ func TestGolden(t *testing.T) {
 	mark := &Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
 	b, err := EncodeMark(mark)
 	line("mark", mark, b, err)
-	file("entries.txt")
+	file(entriesFile)
 }
 
 // Commands as this release writes them, as they were before they carried reliances,
-// and those of tags before letters outside ASCII had two cases.
+// and those of tags before letters outside ASCII had two cases; batches, marks and
+// records as they are and as they were before there were signatures.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
 	tagCommandsFile  = "tags-1.txt"
+	entriesFile      = "entries.txt"
+	oldEntriesFile   = "entries-1.txt"
 )
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.
@@ -72,13 +75,15 @@ func TestGoldenSnapshot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stored, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, h, err := ReadSnapshot(bytes.NewReader(stored))
-	if err != nil || got.Digest() != want.Digest() || h.Head.Position != want.Position() {
-		t.Errorf("the stored snapshot reads as %+v, %v", h, err)
+	for _, name := range []string{"snapshot-1", "snapshot"} { // the first knew no signatures
+		stored, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, h, err := ReadSnapshot(bytes.NewReader(stored))
+		if err != nil || got.Digest() != want.Digest() || h.Head.Position != want.Position() {
+			t.Errorf("the stored %s reads as %+v, %v", name, h, err)
+		}
 	}
 }
 
@@ -105,7 +110,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, "entries.txt"} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -151,7 +156,11 @@ func TestBareCommands(t *testing.T) {
 		if len(old.Relies) != 0 || len(now.Relies) == 0 {
 			t.Errorf("%s relies on %d targets, and stored now on %d", e.kind, len(old.Relies), len(now.Relies))
 		}
-		now.Relies = nil
+		signed := e.bytes[0] != whole[i].bytes[0] && whole[i].bytes[0] == formatCommand // or of a form in between
+		if old.Cause.Signature != (identity.Signature{}) || signed != (now.Cause.Signature != identity.Signature{}) {
+			t.Errorf("%s came under %v, and stored now under %v", e.kind, old.Cause.Signature, now.Cause.Signature)
+		}
+		now.Relies, now.Cause.Signature = nil, identity.Signature{}
 		if diff := cmp.Diff(now, old); diff != "" {
 			t.Errorf("%s differs: %s", e.kind, diff)
 		}

@@ -5,14 +5,14 @@ import "github.com/writ-iam/writ/log/identity"
 // recordKinds numbers the records of a state. A stored number is forever:
 // append, never reorder or reuse.
 var recordKinds = newKinds("record",
-	record(1, 1, header),
+	record(1, 2, header),
 	record(2, 1, account),
 	record(3, 1, user),
 	record(4, 1, group),
 	record(5, 1, role),
 	record(6, 1, policy),
 	record(7, 1, replica),
-	record(8, 1, attempt),
+	record(8, 2, attempt),
 	record(9, 1, barredReplica),
 )
 
@@ -25,6 +25,10 @@ func header(c *coder, v *identity.Header) {
 	num(c, &v.Cluster.StreamGeneration)
 	num(c, &v.Cluster.RosterChanged)
 	num(c, &v.Cluster.ReplicaRemoved)
+	if c.version > 1 {
+		num(c, &v.Forgotten.Signed)
+		num(c, &v.Forgotten.Until)
+	}
 }
 
 func account(c *coder, v *identity.Account) {
@@ -111,6 +115,10 @@ func attempt(c *coder, v *identity.Attempt) {
 	c.fixed(v.Key[:])
 	num(c, &v.At)
 	num(c, &v.Time)
+	if c.version > 1 {
+		c.signature(&v.Signature)
+		num(c, &v.Arrived)
+	}
 }
 
 // Parts of records and of events.

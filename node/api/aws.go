@@ -160,7 +160,9 @@ func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *project
 func (c *call) write(w *recorder) error {
 	var call *iam.Call
 	var in any
-	c.identify(c.sig, c.action.Service, c.action.Name)
+	if err := c.server.identify(&c.request, c.sig, c.action.Service, c.action.Name); err != nil {
+		return err
+	}
 	batch, err := c.server.commit(w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
 		if in, call, err = c.admit(v); err != nil {
 			return cmd, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -43,8 +44,11 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
 			// The leader to come has the answer: the attempt keeps its key.
 			return nil, s.handOn(w, q, sig, err)
+		case err != nil:
+			return nil, err
 		default:
-			return batch, err
+			q.id = batch.Cause.Key.String() // that of the first request, if this one repeats it
+			return batch, nil
 		}
 	}
 	return nil, &unavailable{"The caller's permissions, or what the request is about, keep changing.", nil}
@@ -117,7 +121,7 @@ func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.caus
 func (q *request) settled(v *projection.View, err error) error {
 	var denied *query.Error
 	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || errors.As(err, &denied) && denied.Code == accessDenied {
-		if at, ok := v.State.Attempt(q.key); ok {
+		if at, ok := v.State.Repeats(q.meta()); ok {
 			return &tookEffect{at, err}
 		}
 	}
@@ -187,11 +191,13 @@ func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, er
 // authorized against in the view.
 func (q *request) command(v *projection.View, by identity.Authority, action string, content identity.Command, on []identity.Reliance) event.Command {
 	cluster := v.Cluster()
+	meta := q.meta()
+	meta.By = by
 	return event.Command{
 		Cluster:     cluster.ID,
 		Incarnation: cluster.Incarnation,
 		Cause: event.Cause{
-			Meta:    identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: q.key, By: by},
+			Meta:    meta,
 			Request: q.id,
 			Action:  action,
 			Source:  q.source,
@@ -200,6 +206,11 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 		Relies:  on,
 		Content: content,
 	}
+}
+
+// meta is what the log is told of a write's attempt, but for who authorized it.
+func (q *request) meta() identity.Meta {
+	return identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: q.key, Signature: q.signature}
 }
 
 // identify derives the key of a write's attempt: the same credential, request and
@@ -215,7 +226,17 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 // second preimage of half a SHA-256. Nor does a key tell what a request contained
 // to somebody who does not know the invocation id: SDKs, and the node for clients
 // that send none, make it of 122 random bits.
-func (q *request) identify(sig *sigv4.Signature, service, action string) {
+//
+// It also notes the signature, by which the state knows a replay under another
+// invocation id. A presigned write that is older than the node takes is refused, however
+// long its signer lets it live: until then, whoever sees it can send it.
+func (s *Server) identify(q *request, sig *sigv4.Signature, service, action string) error {
+	if life := cmp.Or(s.cfg.PresignedWrites, DefaultPresignedWrites); sig.Presigned && sig.Until.Sub(sig.Time) > life {
+		if err := sig.CheckLife(q.now, life); err != nil {
+			return err
+		}
+		sig.Until = sig.Time.Add(life)
+	}
 	h := sha256.New()
 	for _, part := range []string{sig.AccessKeyID, service, action, q.attempt, q.URL.RawQuery} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
@@ -223,6 +244,11 @@ func (q *request) identify(sig *sigv4.Signature, service, action string) {
 	h.Write(q.bodyHash[:])
 	q.key = identity.Key(h.Sum(nil))
 	q.id = q.key.String()
+	id := sig.ID()
+	q.signature = identity.Signature{
+		ID: identity.SignatureID(id[:len(q.signature.ID)]), Signed: identity.Time(sig.Time.UnixMilli()), Until: identity.Time(sig.Until.UnixMilli()),
+	}
+	return nil
 }
 
 // setWritten names the position of a write in the headers of its answer.

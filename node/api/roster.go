@@ -50,7 +50,9 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 		if len(name) > maxReplicaName {
 			return badRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
 		}
-		c.identify(c.sig, nativeService, action+" "+name)
+		if err := s.identify(&c.request, c.sig, nativeService, action+" "+name); err != nil {
+			return err
+		}
 		batch, err := s.commit(&c.w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
 			caller, principal, err := s.authenticate(&c.request, c.sig, v)
 			if err != nil {

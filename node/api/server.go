@@ -42,6 +42,11 @@ const (
 	// DefaultWait is how long a request waits for a position when the caller does
 	// not say.
 	DefaultWait = 5 * time.Second
+	// DefaultPresignedWrites is how long a presigned write is taken, unless a setting
+	// says otherwise, and MaxPresignedWrites the longest that one may say. Its signature
+	// is remembered for as long.
+	DefaultPresignedWrites = 15 * time.Minute
+	MaxPresignedWrites     = sigv4.MaxExpires
 	// signingKeys is how many derived signing keys are remembered.
 	signingKeys = 1 << 16
 	// maxAuthorizations is how often a write is authorized, when permissions or what it
@@ -147,6 +152,9 @@ type Config struct {
 	WithoutLease WithoutLease
 	// Limits bound what callers take; the zero value is the defaults.
 	Limits Limits
+	// PresignedWrites is how long after it was signed a presigned write is taken;
+	// 0 means DefaultPresignedWrites.
+	PresignedWrites time.Duration
 }
 
 // Server is the edge of one node.
@@ -279,9 +287,10 @@ type request struct {
 	*http.Request
 	id        string
 	attempt   string
-	key       identity.Key // of a write; see identify
-	source    string       // address of the caller
-	secure    bool         // the caller came over TLS
+	key       identity.Key       // of a write; see identify
+	signature identity.Signature // of a write
+	source    string             // address of the caller
+	secure    bool               // the caller came over TLS
 	forwarded bool
 	now       time.Time
 	body      []byte

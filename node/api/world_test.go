@@ -65,7 +65,7 @@ func (l *memoryLog) Propose(_ context.Context, c event.Command) (*event.Batch, e
 func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if at, ok := l.state.Attempt(c.Cause.Key); ok {
+	if at, ok := l.state.Repeats(c.Cause.Meta); ok {
 		return l.batches[at-1], nil
 	}
 	events, err := identity.Decide(l.state, c.Cause.Meta, c.Content, c.Relies...)

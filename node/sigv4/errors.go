@@ -82,9 +82,10 @@ func (s *Signature) CheckService(services ...string) error {
 		strings.Join(services, "', '") + "'.")
 }
 
-// checkTime refuses requests from too far in the past or the future. life is
-// how long after its time the request is good.
-func (s *Signature) checkTime(now time.Time, life time.Duration) error {
+// CheckLife refuses requests from too far in the past or the future. life is how long
+// after its time the request is good. Parse has done it with the life that the signer
+// chose; a caller may grant a shorter one.
+func (s *Signature) CheckLife(now time.Time, life time.Duration) error {
 	now = now.UTC()
 	at := now.Format(timeLayout)
 	if oldest := now.Add(-life); s.Time.Before(oldest) {

@@ -245,9 +245,10 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 	if !s.Signs("host") && !s.Signs(":authority") {
 		return nil, mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
-	if err := s.checkTime(now, life); err != nil {
+	if err := s.CheckLife(now, life); err != nil {
 		return nil, err
 	}
+	s.Until = s.Time.Add(life)
 	return s, nil
 }
 

@@ -75,6 +75,7 @@ type Signature struct {
 	SignedHeaders string    // lower case, separated by ";"
 	SessionToken  string    // of temporary credentials; else empty
 	Presigned     bool      // the signature is in the query
+	Until         time.Time // the request is good until then
 
 	request   *http.Request
 	timestamp string // Time as it enters the string to sign
@@ -114,6 +115,13 @@ func (s *Signature) matches(key SigningKey, in canonicalInput) bool {
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
 	return subtle.ConstantTimeCompare(text[:], []byte(s.signature)) == 1
+}
+
+// ID identifies the signature, and with it what it covers: requests with one ID ask
+// for the same by the same access key at the same second. It is a SHA-256 and tells
+// nobody the signature.
+func (s *Signature) ID() [sha256.Size]byte {
+	return sha256.Sum256([]byte(s.AccessKeyID + "/" + s.signature))
 }
 
 // Signs reports whether the header of that name, in lower case, is among those

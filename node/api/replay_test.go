@@ -1,0 +1,147 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api"
+)
+
+// captured is a signed request as somebody on its way saw it.
+type captured struct {
+	method, url string
+	header      http.Header
+	body        []byte
+}
+
+// capture signs a request that makes a key, and keeps a copy of it.
+func (w *world) capture(c credential) captured {
+	r, body := form(iamVersion, "CreateAccessKey", "UserName", "alice")
+	w.sign(r, c, "iam", body)
+	return captured{r.Method, r.URL.String(), r.Header.Clone(), body}
+}
+
+// send sends it, with headers that its signature does not cover.
+func (g captured) send(n *node, unsigned ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(g.method, g.url, io.NopCloser(bytes.NewReader(g.body)))
+	r.Header, r.ContentLength = g.header.Clone(), int64(len(g.body))
+	for i := 0; i < len(unsigned); i += 2 {
+		r.Header.Set(unsigned[i], unsigned[i+1])
+	}
+	return n.serve(r)
+}
+
+// A captured write takes effect once, whatever is done to what its signature does not
+// cover; honest twins of one second take effect both.
+func TestReplaysTakeEffectOnce(t *testing.T) {
+	const invocation = "Amz-Sdk-Invocation-Id"
+	at := func(w *world, d time.Duration) { w.node.now = func() time.Time { return noon.Add(d) } }
+	setUp := func() (*world, captured, *httptest.ResponseRecorder) {
+		w := newWorld(t)
+		w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
+		g := w.capture(w.root)
+		return w, g, w.accepted("the first", g.send(w.node, invocation, "one"))
+	}
+	const bound = identity.TwinTime * identity.Time(time.Millisecond)
+	for _, c := range []struct {
+		name     string
+		after    time.Duration
+		unsigned []string
+	}{
+		{"without an invocation id", time.Duration(bound) + time.Millisecond, nil},
+		{"with another one", time.Duration(bound) + time.Millisecond, []string{invocation, "two"}},
+		{"with another agent", time.Minute, []string{invocation, "two", "User-Agent", "x"}},
+		{"when the key of the attempt alone would be forgotten", 14 * time.Minute, []string{invocation, "two"}},
+	} {
+		w, g, first := setUp()
+		before := w.log.position()
+		at(w, c.after)
+		again := w.accepted(c.name, g.send(w.node, c.unsigned...))
+		if w.log.position() != before {
+			t.Errorf("%s: it took effect again", c.name)
+		}
+		for _, header := range []string{"X-Writ-Position", "X-Writ-Token", "X-Amzn-Requestid"} {
+			if a, b := first.Header().Get(header), again.Header().Get(header); a != b || a == "" {
+				t.Errorf("%s: %s is %q, then %q", c.name, header, a, b)
+			}
+		}
+		if a, b := between(first.Body.String(), "AccessKeyId"), between(again.Body.String(), "AccessKeyId"); a != b {
+			t.Errorf("%s: made key %s, then %s", c.name, a, b)
+		}
+	}
+
+	w, g, _ := setUp()
+	before := w.log.position()
+	at(w, time.Duration(bound))
+	w.accepted("a twin", g.send(w.node, invocation, "two"))
+	if w.log.position() != before+1 {
+		t.Error("an equal call of the same second did not take effect")
+	}
+
+	// A replay that is refused now is not told merely that.
+	w, g, _ = setUp()
+	at(w, time.Minute)
+	w.must(&identity.DeleteAccessKey{Account: account, ID: w.root.id})
+	w.refused("after the key's end", g.send(w.node, invocation, "two"), http.StatusServiceUnavailable, "OutcomeUnknown", "")
+}
+
+// A presigned write lives for fifteen minutes, whatever its signer says, unless the
+// node is told otherwise; it is no less a replay the second time.
+func TestPresignedWrites(t *testing.T) {
+	presign := func(w *world, expires string) captured {
+		target := "http://writ.test/?Action=CreateAccessKey&UserName=alice&Version=" + iamVersion
+		if expires != "" {
+			target += "&X-Amz-Expires=" + expires
+		}
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+		url, _, err := v4.NewSigner().PresignHTTP(context.Background(), aws.Credentials{AccessKeyID: w.root.id, SecretAccessKey: w.root.secret}, r, empty, "iam", "us-east-1", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return captured{method: http.MethodGet, url: url, header: http.Header{}}
+	}
+	const day = "86400"
+	for _, c := range []struct {
+		name, expires string
+		setting       time.Duration
+		at            time.Duration
+		good          bool
+	}{
+		{"in time", day, 0, api.DefaultPresignedWrites, true},
+		{"late", day, 0, api.DefaultPresignedWrites + time.Second, false},
+		{"later than its signer says", "60", 0, 61 * time.Second, false},
+		{"a longer setting", day, 24 * time.Hour, 23 * time.Hour, true},
+		{"a shorter setting", day, time.Minute, 61 * time.Second, false},
+		{"a shorter setting, and no word of the signer", "", time.Minute, 61 * time.Second, false},
+	} {
+		w := newWorld(t, func(cfg *api.Config) { cfg.PresignedWrites = c.setting })
+		w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
+		g := presign(w, c.expires)
+		w.node.now = func() time.Time { return noon.Add(c.at) }
+		rec := g.send(w.node)
+		if (rec.Code == http.StatusOK) != c.good {
+			t.Errorf("%s: status %d: %s", c.name, rec.Code, rec.Body)
+		}
+		if !c.good {
+			if e := w.error(rec); e.Code != "SignatureDoesNotMatch" {
+				t.Errorf("%s: %s: %s", c.name, e.Code, e.Message)
+			}
+			continue
+		}
+		before := w.log.position()
+		w.node.now = func() time.Time { return noon.Add(c.at + 3*time.Second) }
+		if rec := g.send(w.node); rec.Code == http.StatusOK && w.log.position() != before {
+			t.Errorf("%s: again, it took effect again", c.name)
+		}
+	}
+}
