@@ -166,6 +166,13 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	if err != nil {
 		return outcome{err: err}, nil
 	}
+	pending, err := wire.BeginBatch(&cmd.Cause, events)
+	if errors.Is(err, wire.ErrTooLarge) { // found before the state moves on
+		return outcome{err: &identity.Refusal{Code: identity.LimitExceeded, Message: fmt.Sprintf("The change is more than one batch can hold: %v.", err)}}, nil
+	}
+	if err != nil {
+		return outcome{}, err
+	}
 	position := next.Head.Position + 1
 	identity.Evolve(f.state, position, cmd.Cause.Meta, events)
 	cluster := f.state.Cluster()
@@ -173,8 +180,8 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: position, Index: entry.Index, Term: entry.Term,
 		Cause: cmd.Cause, Events: events, State: f.state.Digest(), Prev: next.Head.Hash,
 	}
-	encoded, err := wire.EncodeBatch(b)
-	if err != nil { // the state has moved on already; MaxBatchSize leaves room for any command
+	encoded, err := pending.Finish(b)
+	if err != nil { // BeginBatch left room for all of it
 		panic(fmt.Sprintf("log: events of %T: %v", cmd.Content, err))
 	}
 	*made = append(*made, store.Entry{Head: b.Head(), Prev: b.Prev, Bytes: encoded})

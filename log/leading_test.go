@@ -2,7 +2,9 @@ package log
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -166,25 +169,100 @@ func TestAnotherHashAtTheSamePositionHalts(t *testing.T) {
 	})
 }
 
+func TestDamagedEntryHaltsBeforeIt(t *testing.T) {
+	halts(t, wire.ErrCorrupt, func(t *testing.T) []byte {
+		entry, err := wire.EncodeMark(&wire.Mark{})
+		must(t, err)
+		entry[0] = 99 // the hash no longer fits
+		return entry
+	})
+}
+
+// What a later release wrote is sound, and its hash fits: nothing of it is skipped.
 func TestUnknownCommandHaltsBeforeIt(t *testing.T) {
+	encoded := func(t *testing.T, content identity.Command) []byte {
+		entry, err := wire.EncodeCommand(&event.Command{Cluster: testCluster, Incarnation: "1", Content: content})
+		must(t, err)
+		return entry[:len(entry)-sha256.Size]
+	}
+	resealed := func(body []byte) []byte {
+		sum := sha256.Sum256(body)
+		return append(body, sum[:]...)
+	}
+	for name, alter := range map[string]func(t *testing.T) []byte{
+		"format": func(t *testing.T) []byte {
+			body := encoded(t, &identity.RemoveReplica{Name: "r"})
+			body[0] = 99
+			return resealed(body)
+		},
+		"kind": func(t *testing.T) []byte {
+			// These two differ in the number of their kind alone.
+			body, other := encoded(t, &identity.RemoveReplica{Name: "r"}), encoded(t, &identity.DrainReplica{Name: "r"})
+			for i := range body {
+				if body[i] != other[i] {
+					body[i] = 120
+					return resealed(body)
+				}
+			}
+			t.Fatal("two kinds have one number")
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var unknown *wire.UnknownError
+			if err := halts(t, nil, alter); !errors.As(err, &unknown) {
+				t.Errorf("failed with: %v", err)
+			}
+		})
+	}
+}
+
+// halts applies an entry that a writer cannot apply, and checks that it stops before
+// it: with cause, if that is given, which it returns.
+func halts(t *testing.T, cause error, entry func(t *testing.T) []byte) (why error) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 1, nil)
 		m := c.nodes[0]
 		c.create(m, "a", 5)
 		before := m.Applied()
-		entry, err := wire.EncodeMark(&wire.Mark{})
-		must(t, err)
-		entry[0] = 99 // and so the hash is wrong as well: what a later release wrote cannot be made here
-		f := m.raft.Apply(entry, 0)
+		f := m.raft.Apply(entry(t), 0)
 		if err := f.Error(); err != nil {
 			t.Fatal(err)
 		}
 		<-m.Failed()
-		if !errors.Is(m.Err(), wire.ErrCorrupt) {
-			t.Errorf("failed with: %v", m.Err())
+		if why = m.Err(); cause != nil && !errors.Is(why, cause) {
+			t.Errorf("failed with: %v", why)
 		}
 		if got := m.Applied(); got.Head != before.Head || got.Index >= f.Index() {
 			t.Errorf("went on to %v at entry %d", got.Head, got.Index)
+		}
+	})
+	return why
+}
+
+// A change whose batch would be too large is refused before the state moves on.
+func TestChangeTooLargeForABatchIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{t: t}
+		m := c.add()
+		must(t, m.Bootstrap())
+		c.leader()
+		begin := &identity.Bootstrap{Cluster: testCluster, Incarnation: "1", Account: "123456789012", RootKey: identity.NewAccessKey{ID: "AKIAROOT"}}
+		for i := range 12000 { // small in the command; a batch says more of each event
+			id := strconv.Itoa(i)
+			begin.Managed = append(begin.Managed, identity.CreatePolicy{Account: "aws", ID: identity.ID(id), Name: id})
+		}
+		_, err := m.Propose(t.Context(), event.Command{Cluster: testCluster, Content: begin})
+		var refusal *identity.Refusal
+		if !errors.As(err, &refusal) || refusal.Code != identity.LimitExceeded {
+			t.Fatalf("proposed: %v", err)
+		}
+		if got := m.Applied(); got.Head.Position != 0 || m.Err() != nil {
+			t.Errorf("position %d, %v", got.Head.Position, m.Err())
+		}
+		begin.Managed = begin.Managed[:10]
+		if _, err := m.Propose(t.Context(), event.Command{Cluster: testCluster, Content: begin}); err != nil {
+			t.Errorf("after the refusal: %v", err)
 		}
 	})
 }

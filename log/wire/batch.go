@@ -63,37 +63,86 @@ func (c *coder) digest(d *identity.Digest) {
 // EncodeBatch makes the bytes of a batch and sets its Hash. One that exceeds
 // MaxBatchSize or MaxEvents gives ErrTooLarge.
 func EncodeBatch(b *event.Batch) ([]byte, error) {
-	if len(b.Events) > MaxEvents {
-		return nil, fmt.Errorf("encode batch %d: %w: %d events, at most %d", b.Position, ErrTooLarge, len(b.Events), MaxEvents)
+	p, err := BeginBatch(&b.Cause, b.Events)
+	if err != nil {
+		return nil, fmt.Errorf("encode batch %d: %w", b.Position, err)
 	}
-	c := writer()
-	defer c.release()
-	entries := make([]entry, len(b.Events))
-	ends := make([]int, len(b.Events))
-	for i, e := range b.Events {
-		k, err := eventKinds.of(e)
-		if err != nil {
+	return p.Finish(b)
+}
+
+// Pending is a batch whose events are encoded and which will not be too large. It is
+// finished or dropped.
+type Pending struct {
+	c       *coder
+	entries []entry
+	ends    []int // of the payloads
+}
+
+// Most bytes of what surrounds the payloads in a batch: its fields, without the text
+// of its cause, and what is said of each event.
+const (
+	maxFrame = 512
+	maxEntry = 64
+)
+
+// BeginBatch encodes the events of a batch before the rest of it is known, the state
+// after them say. Those that would exceed MaxBatchSize or MaxEvents give ErrTooLarge.
+func BeginBatch(cause *event.Cause, events []identity.Event) (*Pending, error) {
+	if len(events) > MaxEvents {
+		return nil, fmt.Errorf("%w: %d events, at most %d", ErrTooLarge, len(events), MaxEvents)
+	}
+	p := &Pending{c: writer(), entries: make([]entry, len(events)), ends: make([]int, len(events))}
+	for i, e := range events {
+		if err := p.event(i, e); err != nil {
+			p.Drop()
 			return nil, err
 		}
-		start := c.out.Len()
-		c.version = k.version
-		k.visit(c, e)
-		ends[i] = c.out.Len()
-		entries[i] = entry{k.number, k.version, sha256.Sum256(c.out.Bytes()[start:])}
 	}
+	by := &cause.By
+	size := p.c.out.Len() + maxFrame + maxEntry*len(events) +
+		len(by.Account) + len(by.Principal) + len(by.Credential) + len(cause.Request) + len(cause.Action) + len(cause.Source)
+	if size > MaxBatchSize {
+		p.Drop()
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, MaxBatchSize)
+	}
+	return p, nil
+}
+
+func (p *Pending) event(i int, e identity.Event) error {
+	k, err := eventKinds.of(e)
+	if err != nil {
+		return err
+	}
+	c := p.c
+	start := c.out.Len()
+	c.version = k.version
+	k.visit(c, e)
+	p.ends[i] = c.out.Len()
+	p.entries[i] = entry{k.number, k.version, sha256.Sum256(c.out.Bytes()[start:])}
+	return c.err
+}
+
+// Drop gives up the batch.
+func (p *Pending) Drop() { p.c.release() }
+
+// Finish makes the bytes of the batch and sets its Hash; b has the cause and the events
+// with which it was begun.
+func (p *Pending) Finish(b *event.Batch) ([]byte, error) {
+	c := p.c
+	defer c.release()
 	payloads := c.out.Len()
 	c.fields(b)
-	list(c, &entries, (*coder).entry)
+	list(c, &p.entries, (*coder).entry)
 	end := c.out.Len()
 	hash := sha256.Sum256(c.out.Bytes()[payloads:])
 
 	// What is copied below was written above, before it in the same buffer.
 	c.bin(c.out.Bytes()[payloads:end])
 	c.bin(hash[:])
-	n := len(ends)
+	n := len(p.ends)
 	c.length(&n)
 	start := 0
-	for _, stop := range ends {
+	for _, stop := range p.ends {
 		c.bin(c.out.Bytes()[start:stop])
 		start = stop
 	}
