@@ -63,10 +63,12 @@ func lower(c byte) byte {
 	return c
 }
 
-// globFold matches value against a lower-case pattern with * and ?.
+// globFold matches value against a lower-case pattern with * and ?. Like matchParts
+// it goes on with an automaton when that takes many steps.
 func globFold(pattern, value string) bool {
 	star, from := -1, 0
 	i, off := 0, 0
+	left := allowance(len(pattern), len(value))
 	for off < len(value) {
 		switch {
 		case i < len(pattern) && pattern[i] == '*':
@@ -75,13 +77,19 @@ func globFold(pattern, value string) bool {
 			if i == len(pattern) {
 				return true
 			}
-		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == lower(value[off])):
+		case i < len(pattern) && pattern[i] == '?':
+			i++
+			off += runeLen(value, off)
+		case i < len(pattern) && pattern[i] == lower(value[off]):
 			i++
 			off++
 		case star < 0:
 			return false
 		default:
-			from++
+			if left -= off - from + 1; left < 0 {
+				return matchAtOnce(splitParts(pattern, syntax{wildcards: true}), nil, string(AppendFold(nil, value)), 0)
+			}
+			from += runeLen(value, from)
 			i, off = star, from
 		}
 	}

@@ -221,9 +221,10 @@ func (c *Condition) Match(ctx *Context) bool {
 
 // holds is Match in one reading of the context.
 func (c *Condition) holds(ctx *Context) bool {
-	entry, ok := ctx.read(c.Key)
+	var room Entry
+	entry := ctx.read(c.Key, &room)
 	count := 0
-	if ok {
+	if entry != nil {
 		count = entry.count()
 	}
 	if c.op.family == familyNull {

@@ -96,58 +96,82 @@ func (c *Context) Reset() { *c = Context{} }
 // when the request has it in several spellings. It reports false when there are
 // no more, for n = 0 that the request does not have the key.
 func (c *Context) Lookup(key Key, n int) (Entry, bool) {
-	e, _, ok := c.find(key, n)
-	return e, ok
-}
-
-// find is Lookup, and tells whether the key has further entries.
-func (c *Context) find(key Key, n int) (e Entry, more, ok bool) {
-	if c == nil {
-		return Entry{}, false, false
-	}
-	for _, set := range c.sets[:c.n] {
-		seen := 0
-		for i := range set {
-			if set[i].Key != key {
-				continue
-			}
-			switch {
-			case seen == n:
-				e, ok = set[i], true
-			case seen > n:
-				return e, true, true
-			}
-			seen++
-		}
-		if seen > 0 {
-			return e, false, ok
-		}
-	}
-	if c.Lazy == nil {
-		return Entry{}, false, false
-	}
-	if e, ok = c.Lazy(key, n); ok {
-		_, more = c.Lazy(key, n+1)
-	}
-	return e, more, ok
-}
-
-// read returns the entry of a key in the reading under way. The first reading has
-// the first entry of every key; it notes those that have others.
-func (c *Context) read(key Key) (Entry, bool) {
 	if c == nil {
 		return Entry{}, false
 	}
-	for i := range c.choices {
-		if c.choices[i].key == key {
-			return c.Lookup(key, c.choices[i].n)
+	for _, set := range c.sets[:c.n] {
+		there := false
+		for i := range set {
+			switch {
+			case set[i].Key != key:
+			case n == 0:
+				return set[i], true
+			default:
+				n, there = n-1, true
+			}
+		}
+		if there {
+			return Entry{}, false
 		}
 	}
-	e, more, ok := c.find(key, 0)
-	if more {
+	if c.Lazy != nil {
+		return c.Lazy(key, n)
+	}
+	return Entry{}, false
+}
+
+// read returns the entry of a key in the reading under way, nil without one. room
+// is where to put one that is in no set. The first reading has the first entry of
+// every key; it notes those that have others.
+func (c *Context) read(key Key, room *Entry) *Entry {
+	if c == nil {
+		return nil
+	}
+	if n, ok := c.chosen(key); ok {
+		*room, _ = c.Lookup(key, n)
+		return room
+	}
+	for _, set := range c.sets[:c.n] {
+		for i := range set {
+			if set[i].Key == key {
+				if has(set[i+1:], key) {
+					c.choices = append(c.choices, pick{key: key})
+				}
+				return &set[i]
+			}
+		}
+	}
+	if c.Lazy == nil {
+		return nil
+	}
+	var ok bool
+	if *room, ok = c.Lazy(key, 0); !ok {
+		return nil
+	}
+	if _, more := c.Lazy(key, 1); more {
 		c.choices = append(c.choices, pick{key: key})
 	}
-	return e, ok
+	return room
+}
+
+// chosen tells which entry of a key the reading under way has, if it has met
+// several.
+func (c *Context) chosen(key Key) (n int, ok bool) {
+	for i := range c.choices {
+		if c.choices[i].key == key {
+			return c.choices[i].n, true
+		}
+	}
+	return 0, false
+}
+
+func has(set []Entry, key Key) bool {
+	for i := range set {
+		if set[i].Key == key {
+			return true
+		}
+	}
+	return false
 }
 
 // next turns to the next reading, and reports false after the last one. A reading
@@ -189,8 +213,9 @@ func (c *Context) several() bool { return c != nil && len(c.choices) > 0 }
 // key; present tells whether the request has the key at all, in which case a
 // default does not apply.
 func (c *Context) variable(key Key) (value string, resolved, present bool) {
-	e, ok := c.read(key)
-	if !ok || e.count() == 0 {
+	var room Entry
+	e := c.read(key, &room)
+	if e == nil || e.count() == 0 {
 		return "", false, false
 	}
 	if e.Multivalued {

@@ -29,6 +29,10 @@
 //	s.MatchConditions(ctx)                   // every condition holds
 //	s.HasPrincipal, s.NotPrincipal, s.Principals // typed entries as written
 //
+// A match of a wildcard pattern takes time in proportion to the value, with a step
+// more for every 64 characters that the pattern has between two *, and no more for
+// what either was made of (automaton).
+//
 // For explanations: Statement.Conditions and Condition.Match tell which
 // condition failed, Statement.Keys and Policy.Keys list every context key that
 // a decision can read (conditions and variables), Statement.Start and End are

@@ -179,13 +179,15 @@ func scanVariable(text string) (part, int) {
 	if len(text) >= 4 && text[3] == '}' && strings.IndexByte("*?$", text[2]) >= 0 {
 		return part{kind: partText, text: text[2:3]}, 4
 	}
-	end := strings.IndexAny(text[2:], "},")
+	// A name ends before anything that it cannot hold, so that the search for its end
+	// never passes the beginning of another.
+	end := strings.IndexAny(text[2:], "},*?${'\"")
 	if end < 0 {
 		return part{}, 0
 	}
 	end += 2
 	name := text[2:end]
-	if name == "" || strings.TrimSpace(name) != name || strings.ContainsAny(name, "*?${'\"") {
+	if name == "" || strings.TrimSpace(name) != name || text[end] != '}' && text[end] != ',' {
 		return part{}, 0
 	}
 	v := part{kind: partValue, key: NewKey(name)}
@@ -376,14 +378,18 @@ type choice struct {
 // mismatch the last * takes one more character. Wildcards other than partField
 // take a colon only at or after offset free of value. So the last * can be
 // stuck at a colon; then the last partField takes one more instead. values
-// holds the variables in order.
+// holds the variables in order. When that takes many steps, an automaton goes on.
 func matchParts(parts []part, values []string, value string, free int) bool {
+	left := allowance(len(parts), len(value))
 	var last choice       // the last * of any kind
 	wide := choice{i: -1} // the last partField, if any
 	i, v, off := 0, 0, 0
 	for {
 		if i == len(parts) && off == len(value) {
 			return true
+		}
+		if left--; left < 0 {
+			return matchAtOnce(parts, values, value, free)
 		}
 		if i < len(parts) && parts[i].many() {
 			last = choice{i, v, off}
@@ -398,6 +404,7 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 			if isValue {
 				text = values[v]
 			}
+			left -= len(text) / textStep
 			if n := parts[i].step(text, value, off, free); n >= 0 {
 				if isValue {
 					v++
