@@ -35,6 +35,7 @@ type team struct {
 	cluster Cluster
 	root    RootKey
 	machine Machine // of nodes started from now on
+	nats    func(name string) OutsideNATS
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer
@@ -79,8 +80,12 @@ func teamIn(t *testing.T, dir string, c Cluster, root RootKey) *team {
 }
 
 func (m *team) config(name string) Config {
-	return Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
+	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
 		Files: DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
+	if m.nats != nil {
+		cfg.NATS = m.nats(name)
+	}
+	return cfg
 }
 
 func (m *team) try(cfg Config) (*Node, error) {

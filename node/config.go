@@ -55,8 +55,8 @@ type Cluster struct {
 	Writers []Writer `yaml:"writers"`
 	// Replicas are the readers that `writ init` made certificates for.
 	Replicas []Replica `yaml:"replicas,omitempty"`
-	// NATS is the URL of a NATS server with JetStream to use instead of the
-	// brokers that writers embed, or NoNATS.
+	// NATS is the URL of a NATS server with JetStream to use instead of the brokers
+	// that writers embed, or several with commas between them, or NoNATS.
 	NATS string `yaml:"nats,omitempty"`
 }
 
@@ -97,6 +97,8 @@ type Config struct {
 	PeerListen, BrokerListen, RoutesListen string
 	// Files of the node's certificates and secrets.
 	Files Files
+	// NATS is how this node is known to the NATS of Cluster.NATS.
+	NATS OutsideNATS
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
 	// PresignedWrites is how long after it was signed a presigned write is taken, up to
@@ -190,6 +192,9 @@ func (c *Cluster) Validate() error {
 	}
 	if n := len(c.Writers); n%2 == 0 || n > maxWriters {
 		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, maxWriters)
+	}
+	if _, err := natsURLs(c.NATS); err != nil {
+		return err
 	}
 	seen, addrs := map[string]bool{}, map[string]string{}
 	name := func(n string) error {

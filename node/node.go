@@ -117,6 +117,11 @@ func (n *Node) prepare() (err error) {
 	if !writer && !replica {
 		return fmt.Errorf("%w: the cluster has no node %q", ErrConfig, c.Name)
 	}
+	if urls, err := natsURLs(c.Cluster.NATS); err != nil {
+		return err
+	} else if _, err := c.NATS.link(urls); err != nil { // before anything is begun
+		return err
+	}
 	if n.tls, err = loadPeerTLS(c.Cluster.ID, c.Files); err != nil {
 		return err
 	}

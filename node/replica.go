@@ -118,25 +118,6 @@ func (n *Node) source() *replication.Source {
 	return replication.NewSource(n.finder.client, func() []string { return bases })
 }
 
-// dialNATS connects to the outside NATS, or to the writers' brokers. Without NATS
-// there is no link, and no error.
-func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
-	if n.cfg.Cluster.NATS == NoNATS {
-		return nil, nil
-	}
-	cfg.Name, cfg.Logger = n.cfg.Name, n.logger
-	switch {
-	case n.cfg.Cluster.NATS != "":
-		cfg.InProcess, cfg.URLs = nil, []string{n.cfg.Cluster.NATS}
-	case cfg.InProcess == nil:
-		for _, w := range n.cfg.Cluster.Writers {
-			cfg.URLs = append(cfg.URLs, "tls://"+w.Broker)
-		}
-		cfg.TLS = n.tls.config(peer{role: RoleWriter})
-	}
-	return replication.Dial(cfg)
-}
-
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
 
 // decide answers a question of kindDecide. The leader has found that its caller

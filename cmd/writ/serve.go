@@ -51,7 +51,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", node.DefaultAccount, "number of the first account, twelve digits")
-	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
+	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a voter: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a reader: NAME or NAME=REGION")
 	return cmd
@@ -81,7 +81,13 @@ func newServe() *cobra.Command {
 		Short: "Run one node, a writer or a replica as cluster.yaml says",
 		Long: `Runs one node until it is told to stop: SIGTERM hands leadership over, drains and exits 0.
 SIGHUP reads the node's certificates again. The paths of certificates and secrets are those
-of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.`,
+of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.
+
+Where cluster.yaml names a NATS server that runs outside, --nats-... say how this node is
+known to it. Writers need to publish to writ.> and to create, look at, list, delete and
+read streams by $JS.API; replicas to look at streams and to create, delete and pull from
+consumers; all of them to subscribe to _INBOX.>. What such a server serves is believed
+only where a writer signed it; who else may publish there can slow replicas down.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.config()
@@ -98,6 +104,17 @@ of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.`,
 // withoutLeaseFlag declares what a node is told about admission without a lease.
 func withoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
 	f.TextVar(w, "without-lease", node.AdmitQuestions, "what a node still admits when nothing proves that it is current: nothing, questions (for decisions; answers are flagged) or reads. A key that was deleted since is good there")
+}
+
+// natsFlags declares how a node is known to an outside NATS.
+func natsFlags(f *pflag.FlagSet, n *node.OutsideNATS) {
+	f.StringVar(&n.CA, "nats-ca-file", "", "certificates to trust of an outside NATS; makes all connections to it TLS (default: the system's, for tls:// URLs)")
+	f.StringVar(&n.Cert, "nats-cert-file", "", "certificate for an outside NATS; read again at each connection")
+	f.StringVar(&n.Key, "nats-key-file", "", "key of the certificate for an outside NATS")
+	f.StringVar(&n.Credentials, "nats-credentials-file", "", "credentials for an outside NATS, as its tools write them")
+	f.StringVar(&n.User, "nats-user", "", "user of an outside NATS that knows users by passwords")
+	f.StringVar(&n.PasswordFile, "nats-password-file", "", "the password of that user")
+	f.BoolVar(&n.Insecure, "nats-insecure", false, "let a user's connection to an outside NATS go over a network in plain text")
 }
 
 // serving is what the flags of `writ serve` say.
@@ -123,6 +140,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
 	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")
+	natsFlags(f, &s.cfg.NATS)
 	withoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
 	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")

@@ -1,0 +1,270 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/replication"
+)
+
+func TestOutsideNATSSettings(t *testing.T) {
+	dir, _, _ := initialized(t, someCluster(t, 1, 0))
+	files := DefaultFiles(dir, "writer-1")
+	put := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	password, empty := put("password", "secret\n"), put("empty", "\n")
+	creds := put("creds", "-----BEGIN NATS USER JWT-----\nx\n------END NATS USER JWT------\n-----BEGIN USER NKEY SEED-----\nx\n------END USER NKEY SEED------\n")
+	for name, x := range map[string]struct {
+		urls string
+		o    OutsideNATS
+		want string
+	}{
+		"nothing":                   {"", OutsideNATS{}, ""},
+		"none":                      {NoNATS, OutsideNATS{}, ""},
+		"plain":                     {"nats://h:1", OutsideNATS{}, ""},
+		"several":                   {"tls://h:1, tls://i:2", OutsideNATS{}, ""},
+		"the system's roots":        {"tls://h:1", OutsideNATS{User: "u", PasswordFile: password}, ""},
+		"a CA":                      {"nats://h:1", OutsideNATS{CA: files.CA, User: "u", PasswordFile: password}, ""},
+		"a certificate":             {"nats://h:1", OutsideNATS{Cert: files.Cert, Key: files.Key}, ""},
+		"credentials":               {"tls://h:1", OutsideNATS{Credentials: creds}, ""},
+		"on loopback":               {"nats://127.0.0.1:1,nats://[::1]:1,nats://localhost:1", OutsideNATS{User: "u", PasswordFile: password}, ""},
+		"plain on purpose":          {"nats://h:1", OutsideNATS{User: "u", PasswordFile: password, Insecure: true}, ""},
+		"a password in plain":       {"nats://127.0.0.1:1,nats://h:1", OutsideNATS{User: "u", PasswordFile: password}, "in plain text"},
+		"credentials in plain":      {"nats://h:1", OutsideNATS{Credentials: creds}, "in plain text"},
+		"a name like loopback":      {"nats://localhost.example:1", OutsideNATS{User: "u", PasswordFile: password}, "in plain text"},
+		"settings for nothing":      {"", OutsideNATS{CA: files.CA}, "names none"},
+		"settings for none":         {NoNATS, OutsideNATS{Insecure: true}, "names none"},
+		"a secret in a URL":         {"tls://u:secret@h:1", OutsideNATS{}, "carries a user"},
+		"a token in a URL":          {"tls://secret@h:1", OutsideNATS{}, "carries a user"},
+		"another scheme":            {"http://h:1", OutsideNATS{}, "is not nats://"},
+		"no scheme":                 {"h:1", OutsideNATS{}, "is not nats://"},
+		"an empty one":              {"tls://h:1,", OutsideNATS{}, "is not nats://"},
+		"too many":                  {strings.Repeat("tls://h:1,", maxNATS) + "tls://h:1", OutsideNATS{}, "at most 16"},
+		"a key alone":               {"tls://h:1", OutsideNATS{Key: files.Key}, "needs its key"},
+		"a certificate alone":       {"tls://h:1", OutsideNATS{Cert: files.Cert}, "needs its key"},
+		"another's key":             {"tls://h:1", OutsideNATS{Cert: files.Cert, Key: filepath.Join(dir, "ca.key")}, "read the certificate for NATS"},
+		"a user alone":              {"tls://h:1", OutsideNATS{User: "u"}, "needs a password"},
+		"a password alone":          {"tls://h:1", OutsideNATS{PasswordFile: password}, "needs a password"},
+		"no password":               {"tls://h:1", OutsideNATS{User: "u", PasswordFile: empty}, "is empty"},
+		"no password file":          {"tls://h:1", OutsideNATS{User: "u", PasswordFile: "/nowhere"}, "read the password"},
+		"both":                      {"tls://h:1", OutsideNATS{User: "u", PasswordFile: password, Credentials: creds}, "use one of"},
+		"credentials that are none": {"tls://h:1", OutsideNATS{Credentials: password}, "no credentials file"},
+		"credentials that are away": {"tls://h:1", OutsideNATS{Credentials: "/nowhere"}, "read the credentials"},
+		"a CA that is none":         {"tls://h:1", OutsideNATS{CA: password}, "no certificate in"},
+		"a CA that is not there":    {"tls://h:1", OutsideNATS{CA: "/nowhere"}, "to trust for NATS"},
+	} {
+		urls, err := natsURLs(x.urls)
+		var cfg replication.LinkConfig
+		if err == nil {
+			cfg, err = x.o.link(urls)
+		}
+		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the secret is in the error: %v", name, err)
+		}
+		if secure := x.o.CA != "" || x.o.Cert != "" || strings.Contains(x.urls, "tls://"); err == nil && (cfg.TLS != nil) != secure {
+			t.Errorf("%s: TLS %v", name, cfg.TLS)
+		}
+		if err == nil && x.o.User != "" && cfg.Password != "secret" {
+			t.Errorf("%s: password %q", name, cfg.Password)
+		}
+	}
+}
+
+// outside is a NATS server of its own, with TLS and a user for each kind of client.
+type outside struct {
+	url, ca, password string // the latter two are files
+
+	mallory *nats.Conn // may do anything, and has nothing of the cluster's
+}
+
+const outsidePassword = "of-nobody's-business"
+
+func startOutside(t *testing.T) *outside {
+	t.Helper()
+	dir := t.TempDir()
+	a, err := newAuthority("an operator", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := a.issue("an operator", "localhost", RoleWriter, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &outside{ca: filepath.Join(dir, "nats-ca.crt")}
+	if err := os.WriteFile(o.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	may := func(subjects ...string) *server.Permissions {
+		return &server.Permissions{Publish: &server.SubjectPermission{Allow: subjects}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}}}
+	}
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: true, StoreDir: dir,
+		TLS: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+		Users: []*server.User{
+			{Username: "writers", Password: outsidePassword, Permissions: may("writ.>", "$JS.API.>")},
+			{Username: "replicas", Password: outsidePassword, Permissions: may("$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.>")},
+			{Username: "mallory", Password: outsidePassword},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the outside server does not listen")
+	}
+	o.url = fmt.Sprintf("tls://localhost:%d", s.Addr().(*net.TCPAddr).Port)
+	if o.password = filepath.Join(dir, "password"); os.WriteFile(o.password, []byte(outsidePassword+"\n"), 0o600) != nil {
+		t.Fatal("the password was not written")
+	}
+	if o.mallory, err = nats.Connect(o.url, nats.UserInfo("mallory", outsidePassword), nats.RootCAs(o.ca)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.mallory.Close)
+	return o
+}
+
+// user is how a node is known to the server.
+func (o *outside) user(m *team, name string) OutsideNATS {
+	u := "replicas"
+	if _, votes := m.cluster.Writer(name); votes {
+		u = "writers"
+	}
+	return OutsideNATS{CA: o.ca, User: u, PasswordFile: o.password}
+}
+
+// allowEverything is a batch of mallory's own that follows what a replica shows, and
+// that by itself is faultless: it allows everything to everybody of a group.
+func allowEverything(t *testing.T, n *Node, user string) []byte {
+	t.Helper()
+	v := n.projection.View()
+	var copied bytes.Buffer
+	if err := wire.WriteSnapshot(&copied, v.State, wire.SnapshotHeader{Head: v.Head}); err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := wire.ReadSnapshot(&copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := event.Cause{Meta: identity.Meta{Time: identity.Time(time.Now().UnixMilli()), Key: randomKey()}, Request: "r", Action: "iam:PutUserPolicy"}
+	events, err := identity.Decide(s, cause.Meta, &identity.PutInlinePolicy{
+		Owner: identity.Owner{Kind: identity.KindUser, Account: DefaultAccount, Name: user}, Name: "mallory",
+		Document: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, c := v.Head.Position+1, s.Cluster()
+	identity.Evolve(s, at, cause.Meta, events)
+	b := &event.Batch{Cluster: c.ID, Incarnation: c.Incarnation, Position: at, Index: uint64(at) + 100, Term: 1, Cause: cause,
+		Events: events, State: s.Digest(), Prev: v.Head.Hash}
+	encoded, err := wire.EncodeBatch(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoded
+}
+
+// A whole cluster uses a NATS server that runs outside, over TLS and by passwords.
+// A client of that server that may do anything there makes no replica answer from
+// what no writer committed, nor quarantine itself; the replica goes on.
+func TestOutsideNATSUnderAttack(t *testing.T) {
+	o := startOutside(t)
+	c := someCluster(t, 1, 1)
+	c.NATS = o.url
+	dir, c, root := initialized(t, c)
+	m := teamIn(t, dir, c, root)
+	m.nats = func(name string) OutsideNATS { return o.user(m, name) }
+	m.startAll()
+	n := m.node("replica-1")
+	follower := n.part.(*replica).follower
+	streaming := func(ctx context.Context) error {
+		if s := follower.Status(); s.Mode != replication.Streaming {
+			return fmt.Errorf("it is %+v", s)
+		}
+		return nil
+	}
+	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice"))
+	m.until("the replica follows the stream", streaming)
+
+	identities := map[string]*peerTLS{"nobody": nil, "a replica": n.tls}
+	for name, signer := range identities {
+		batch := allowEverything(t, n, "alice")
+		state := n.projection.View().State.Cluster()
+		message := &nats.Msg{Subject: fmt.Sprintf("writ.%s.%s.%d", state.ID, state.Incarnation, state.StreamGeneration), Data: batch}
+		if signer != nil {
+			b, err := wire.DecodeBatch(batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed := &event.SignedBatch{Cluster: b.Cluster, Incarnation: b.Incarnation, Head: b.Head()}
+			if err := signer.signBatch(signed); err != nil {
+				t.Fatal(err)
+			}
+			message.Header = nats.Header{
+				"Writ-Signature": {base64.StdEncoding.EncodeToString(signed.Signature)}, "Writ-Signer": {base64.StdEncoding.EncodeToString(signed.Certificate)},
+			}
+		}
+		refused := follower.Status().Refused
+		stored, err := o.mallory.RequestMsg(message, patience)
+		if err != nil || !bytes.Contains(stored.Data, []byte(`"seq"`)) {
+			t.Fatalf("mallory was answered %s, %v", stored.Data, err)
+		}
+		m.until("the batch signed by "+name+" is refused", func(ctx context.Context) error {
+			d, err := m.client("replica-1").Authorize(ctx, client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:DeleteBucket"}, client.Freshness{})
+			if err == nil && d.Allowed() {
+				t.Fatalf("the replica says %+v", d)
+			}
+			if follower.Status().Refused == refused {
+				return errors.New("nothing was refused")
+			}
+			return nil
+		})
+		p := m.everywhere("writer-1", m.must("writer-1", "TagUser", "UserName", "alice", "Tags.member.1.Key", "k", "Tags.member.1.Value", "v"))
+		if len(p.VisibleOn) != 1 || len(p.Fenced) != 0 {
+			t.Errorf("visible on %v, fenced are %v", p.VisibleOn, p.Fenced)
+		}
+		m.ready("replica-1")
+		m.until("the replica follows another stream", streaming)
+	}
+	if s := follower.Status(); s.Bootstraps != 1 {
+		t.Errorf("%+v", s)
+	}
+	if strings.Contains(m.logs.String(), outsidePassword) {
+		t.Error("the password is in the log")
+	}
+}
