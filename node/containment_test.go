@@ -26,9 +26,30 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// maxTries is how often a caller sends one request: as an SDK does, with the same
-// invocation id, while the answer is that it may be sent again.
-const maxTries = 60
+// progress sees whether something still goes on, however slowly: on a busy machine
+// nobody can say how long it takes.
+type progress struct {
+	last uint64
+	at   time.Time
+}
+
+// stalled says whether what is counted has been the same for all of patience.
+func (p *progress) stalled(count uint64) bool {
+	if count != p.last || p.at.IsZero() {
+		p.last, p.at = count, time.Now()
+	}
+	return time.Since(p.at) > patience
+}
+
+// head is the latest position that a node shows.
+func (m *team) head() (latest event.Position) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, n := range m.nodes {
+		latest = max(latest, n.projection.Head().Position)
+	}
+	return latest
+}
 
 // caller calls the nodes of a team with one access key. Any number of goroutines
 // may use it.
@@ -76,12 +97,15 @@ func request(action string, pairs ...string) (body []byte, header http.Header) {
 	return []byte(form.Encode()), header
 }
 
-// call sends one request until a node knows what became of it.
+// call sends one request until a node knows what became of it: as an SDK does, with
+// the same invocation id, while the answer is that it may be sent again. It gives up
+// when nobody's writes take effect any more.
 func (c *caller) call(node, action string, pairs ...string) (a answer, err error) {
 	body, header := request(action, pairs...)
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
-	for range maxTries {
+	var others progress
+	for tries := 1; ; tries++ {
 		a, err = c.once(node, body, header)
 		if at := tookEffect.FindStringSubmatch(a.body); at != nil {
 			position, err := strconv.ParseUint(at[1], 10, 64)
@@ -91,13 +115,15 @@ func (c *caller) call(node, action string, pairs ...string) (a answer, err error
 		if err == nil && a.status < http.StatusInternalServerError {
 			return a, nil
 		}
+		if others.stalled(uint64(c.team.head())) {
+			return a, fmt.Errorf("%s by way of %s, %d times: %d %s, %w", action, node, tries, a.status, a.body, err)
+		}
 		select {
 		case <-pause.C:
 		case <-c.team.t.Context().Done():
 			return a, context.Cause(c.team.t.Context())
 		}
 	}
-	return a, fmt.Errorf("%s by way of %s, %d times: %d %s, %w", action, node, maxTries, a.status, a.body, err)
 }
 
 func (c *caller) once(node string, body []byte, header http.Header) (answer, error) {
@@ -324,12 +350,7 @@ func (r *race) run(by string) (gone answer) {
 	for who := range r.writers {
 		wg.Go(func() { r.write(who) })
 	}
-	r.until("writes are acknowledged", func(context.Context) error {
-		if got := r.acked.Load(); got < int64(2*r.writers) {
-			return fmt.Errorf("%d of %d", got, 2*r.writers)
-		}
-		return nil
-	})
+	r.untilAcknowledged(2 * r.writers)
 	r.begins.Store(true)
 	r.tell()
 	c, action := r.root, r.action(r.suspect)
@@ -343,6 +364,20 @@ func (r *race) run(by string) (gone answer) {
 		r.t.Fatalf("%s: %d %s, %v", r.name, gone.status, gone.body, err)
 	}
 	return gone
+}
+
+// untilAcknowledged waits for so many writes, as long as there are more and more.
+func (r *race) untilAcknowledged(want int) {
+	r.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var writes progress
+	for got := r.acked.Load(); got < int64(want); got = r.acked.Load() {
+		if writes.stalled(uint64(got)) {
+			r.t.Fatalf("%d of %d writes are acknowledged, and no more come", got, want)
+		}
+		<-tick.C
+	}
 }
 
 // race runs one history and judges it; by names the node that is asked for the
