@@ -261,6 +261,19 @@ func TestNewcomerRegistersFirst(t *testing.T) {
 		}
 	}
 	m.becomes("replica-2", "silent")
+	// what a member hands on is carried out, and its name recorded
+	answer, err := x.ask(w, "POST", "/", []byte("Action=CreateUser&Version=2010-05-08&UserName=bob"), x.forward)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	made, err := event.ParseToken(answer.Header.Get("X-Writ-Token"))
+	if err != nil {
+		t.Fatalf("%s: %v", answer.Status, err)
+	}
+	if b, err := m.node("writer-1").part.(*writer).batch(made.Position); err != nil || b.Cause.Via != "replica-2" || b.Cause.Source != "10.0.0.1" {
+		t.Errorf("the batch is %+v, %v", b, err)
+	}
 
 	// Barred before it ever came.
 	m2 := newTeam(t, 1, 1)

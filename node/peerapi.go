@@ -123,7 +123,7 @@ func (p *peerServer) forwarded(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "this writer is starting", http.StatusMisdirectedRequest)
 		return
 	}
-	edge.ServeForwarded(rw, r)
+	edge.ServeForwarded(rw, r, bearerIn(r).name)
 }
 
 // status tells other nodes how this writer fares.

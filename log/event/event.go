@@ -30,6 +30,9 @@ type Cause struct {
 	Action string
 	// Source is the caller's network address.
 	Source string
+	// Via is the node that handed the request on to the leader, and whose word Source
+	// and the like are. Empty: the caller came to the leader itself.
+	Via string
 }
 
 // Command is the envelope of a command on its way into the log.

@@ -11,8 +11,9 @@ import (
 
 // The formats of a batch: what its head begins with. A stored number is forever.
 const (
-	formatUnsigned uint8 = 1 // without the signature of the request; read, and written no more
-	formatBatch    uint8 = 2
+	formatUnsigned     uint8 = 1 // without the signature of the request; read, and written no more
+	formatBatch        uint8 = 2
+	formatRelayedBatch uint8 = 3 // of a command that came by way of another node; see event.Cause.Via
 )
 
 // An encoded batch is three values: the head, its SHA-256, and the list of event
@@ -37,8 +38,11 @@ func (c *coder) entry(v *entry) {
 // fields codes the head except for its entries.
 func (c *coder) fields(b *event.Batch) {
 	format := formatBatch
+	if b.Cause.Via != "" {
+		format = formatRelayedBatch
+	}
 	num(c, &format)
-	if c.err == nil && format != formatBatch && format != formatUnsigned {
+	if c.err == nil && format != formatBatch && format != formatRelayedBatch && format != formatUnsigned {
 		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
 	}
 	atom(c, &b.Cluster)
@@ -49,6 +53,9 @@ func (c *coder) fields(b *event.Batch) {
 	c.cause(&b.Cause)
 	if format != formatUnsigned {
 		c.signature(&b.Cause.Signature)
+	}
+	if format == formatRelayedBatch {
+		c.relay(&b.Cause.Via)
 	}
 	c.digest(&b.State)
 	c.fixed(b.Prev[:])

@@ -17,6 +17,7 @@ const (
 	formatMark    uint8 = 2
 	formatReliant uint8 = 3 // a command without signature; read, and written no more
 	formatCommand uint8 = 5 // 4 is a later form of marks
+	formatRelayed uint8 = 6 // a command that came by way of another node; see event.Cause.Via
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
@@ -31,6 +32,9 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	c := writer()
 	defer c.release()
 	format, number, version := formatCommand, k.number, k.version
+	if cmd.Cause.Via != "" {
+		format = formatRelayed
+	}
 	num(c, &format)
 	c.envelope(format, cmd)
 	num(c, &number)
@@ -45,7 +49,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand)
+	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
@@ -80,8 +84,11 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 	if format != formatBare {
 		c.reliances(&cmd.Relies)
 	}
-	if format == formatCommand {
+	if format == formatCommand || format == formatRelayed {
 		c.signature(&cmd.Cause.Signature)
+	}
+	if format == formatRelayed {
+		c.relay(&cmd.Cause.Via)
 	}
 }
 
@@ -113,6 +120,13 @@ func (c *coder) cause(v *event.Cause) {
 	str(c, &v.Request)
 	atom(c, &v.Action)
 	atom(c, &v.Source)
+}
+
+// relay codes event.Cause.Via. What came directly has a form of its own.
+func (c *coder) relay(via *string) {
+	if atom(c, via); c.err == nil && *via == "" {
+		c.fail(corrupt("relayed by nobody"))
+	}
 }
 
 func (c *coder) signature(v *identity.Signature) {

@@ -53,6 +53,17 @@ func TestGolden(t *testing.T) {
 	b, err := EncodeMark(mark)
 	line("mark", mark, b, err)
 	file(entriesFile)
+
+	// What came by way of another node says so; the rest is written as ever.
+	cmd := counting().command(&identity.DeleteUser{})
+	cmd.Cause.Via = "replica-1"
+	b, err = EncodeCommand(cmd)
+	line("command", cmd.Content, b, err)
+	batch := counting().batch(&identity.UserDeleted{})
+	batch.Cause.Via = "replica-1"
+	b, err = EncodeBatch(batch)
+	line("batch", batch.Events[0], b, err)
+	file(relayedFile)
 }
 
 // Commands as this release writes them, as they were before they carried reliances,
@@ -64,6 +75,7 @@ const (
 	tagCommandsFile  = "tags-1.txt"
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
+	relayedFile      = "relayed.txt"
 )
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.
@@ -110,7 +122,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile, relayedFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {

@@ -263,6 +263,35 @@ func TestErasedPayloadKeepsTheChain(t *testing.T) {
 	}
 }
 
+// By whom a command was handed on is in its batch, and in the batch's hash.
+func TestRelayed(t *testing.T) {
+	cmd := counting().command(&identity.DeleteUser{})
+	batch := counting().batch(&identity.UserDeleted{})
+	if _, err := EncodeBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	direct := batch.Hash
+	cmd.Cause.Via, batch.Cause.Via = "replica-1", "replica-1"
+	b, err := EncodeCommand(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeCommand(b); err != nil || !cmp.Equal(got, cmd) {
+		t.Errorf("the command comes back as %+v, %v", got, err)
+	}
+	if b, err = EncodeBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeBatch(b); err != nil || !cmp.Equal(got, batch) || got.Hash == direct {
+		t.Errorf("the batch comes back as %+v, %v", got, err)
+	}
+	c := writer()
+	defer c.release()
+	if c.envelope(formatRelayed, &event.Command{}); c.err == nil {
+		t.Error("a relayed command without a relay is written")
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	big := strings.Repeat("x", MaxBatchSize)
 	relies := make([]identity.Reliance, identity.MaxReliances+1)

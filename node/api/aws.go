@@ -324,6 +324,9 @@ func (s *Server) log(q *request, action string, rec *recorder, took time.Duratio
 		slog.String("request", q.id), slog.String("action", action), slog.Int("status", rec.status),
 		slog.Duration("took", took), slog.String("position", rec.Header().Get(HeaderPosition)),
 	}
+	if q.via != "" {
+		attrs = append(attrs, slog.String("via", q.via))
+	}
 	if level == slog.LevelError {
 		attrs = append(attrs, slog.Any("error", failure))
 	}

@@ -201,6 +201,7 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 			Request: q.id,
 			Action:  action,
 			Source:  q.source,
+			Via:     q.via,
 		},
 		Base:    v.Head,
 		Relies:  on,

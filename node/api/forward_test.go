@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,7 @@ func to(target **node, seen *api.Forwarded) func(http.ResponseWriter, *http.Requ
 		if !api.IsForwarded(out) {
 			return errors.New("the request is not marked")
 		}
-		(*target).server.ServeForwarded(w, out)
+		(*target).server.ServeForwarded(w, out, "replica-1")
 		return nil
 	}
 }
@@ -61,7 +62,7 @@ func TestReadYourForwardedWrites(t *testing.T) {
 		if a, b := rec.Header().Get("X-Writ-Token"), again.Header().Get("X-Writ-Token"); a != b {
 			t.Errorf("tokens %s and %s", a, b)
 		}
-		if author := w.log.batches[len(w.log.batches)-1].Cause; author.Source != "192.0.2.1" || author.Action != "iam:CreateUser" {
+		if author := w.log.batches[len(w.log.batches)-1].Cause; author.Source != "192.0.2.1" || author.Via != "replica-1" || author.Action != "iam:CreateUser" {
 			t.Errorf("the cause is %+v", author)
 		}
 	})
@@ -147,7 +148,7 @@ func TestForwardedHeadersOfClients(t *testing.T) {
 		w.sign(r, c, "iam", body)
 		(&api.Forwarded{RequestID: "theirs", Attempt: "a", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
 		rec = httptest.NewRecorder()
-		w.server.ServeForwarded(rec, r)
+		w.server.ServeForwarded(rec, r, "replica-1")
 		if w.accepted(name, rec).Header().Get("X-Amzn-Requestid") != "theirs" {
 			t.Error("a peer's request has another id")
 		}
@@ -164,12 +165,12 @@ func TestMisdirected(t *testing.T) {
 	n.sign(r, w.root, "iam", body)
 	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
 	rec := httptest.NewRecorder()
-	n.server.ServeForwarded(rec, r)
+	n.server.ServeForwarded(rec, r, "replica-1")
 	w.refused("a write", rec, http.StatusMisdirectedRequest, "NotLeader", "")
 	r = n.sign(httptest.NewRequest("GET", "/v1/propagation?head", nil), w.root, "writ", nil)
 	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
 	rec = httptest.NewRecorder()
-	n.server.ServeForwarded(rec, r)
+	n.server.ServeForwarded(rec, r, "replica-1")
 	w.problem("a propagation", rec, http.StatusMisdirectedRequest, "NotLeader")
 }
 
@@ -232,4 +233,39 @@ func TestPropagationIsForwarded(t *testing.T) {
 
 func everywhere(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
 	return propagation.Status{State: propagation.StateEverywhere}, nil
+}
+
+// What a peer says of a caller is recorded as that peer's word: it cannot name another
+// relay, nor give as the caller's address what is none.
+func TestForwardedIsThePeersWord(t *testing.T) {
+	w := newWorld(t)
+	forwarded := func(source, name string) *httptest.ResponseRecorder {
+		r, body := form(iamVersion, "CreateUser", "UserName", name)
+		w.sign(r, w.root, "iam", body)
+		(&api.Forwarded{RequestID: name, Attempt: name, Source: source, Secure: true}).SetHeaders(r)
+		r.Header.Set("X-Writ-Forwarded-Via", "writer-1")
+		rec := httptest.NewRecorder()
+		w.server.ServeForwarded(rec, r, "replica-1")
+		return rec
+	}
+	for i, source := range []string{"", "203.0.113.7", "2001:db8::1"} {
+		w.accepted(source, forwarded(source, fmt.Sprintf("u%d", i)))
+		if cause := w.log.batches[len(w.log.batches)-1].Cause; cause.Source != source || cause.Via != "replica-1" {
+			t.Errorf("from %q: the cause is %+v", source, cause)
+		}
+	}
+	before := w.log.position()
+	for _, source := range []string{"203.0.113.7:80", "fe80::1%eth0", "::ffff:203.0.113.7", "10.0.0.0/8", "house"} {
+		if rec := forwarded(source, "mallory"); rec.Code != http.StatusBadRequest || w.log.position() != before {
+			t.Errorf("from %q: %d at position %d", source, rec.Code, w.log.position())
+		}
+	}
+	// a client names no relay
+	r, body := form(iamVersion, "CreateUser", "UserName", "direct")
+	w.sign(r, w.root, "iam", body)
+	r.Header.Set("X-Writ-Forwarded-Via", "writer-1")
+	w.accepted("direct", w.serve(r))
+	if cause := w.log.batches[len(w.log.batches)-1].Cause; cause.Via != "" {
+		t.Errorf("a client's cause is %+v", cause)
+	}
 }

@@ -252,7 +252,7 @@ func (s *Server) Patterns() []string { return slices.Clone(s.mux.patterns) }
 // ServeHTTP answers a client. What only a peer may say about a request is
 // dropped from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, name := range [...]string{headerForwardedID, headerForwardedAttempt, headerForwardedSource, headerForwardedSecure} {
+	for _, name := range [...]string{headerForwardedID, headerForwardedAttempt, headerForwardedSource, headerForwardedSecure, headerForwardedVia} {
 		delete(r.Header, name)
 	}
 	s.mux.ServeHTTP(w, r)
@@ -264,6 +264,7 @@ const (
 	headerForwardedAttempt = "X-Writ-Forwarded-Attempt"
 	headerForwardedSource  = "X-Writ-Forwarded-Source"
 	headerForwardedSecure  = "X-Writ-Forwarded-Secure"
+	headerForwardedVia     = "X-Writ-Forwarded-Via" // set by the leader, never by a peer
 )
 
 // SetHeaders puts on r what the leader is to know about a forwarded request.
@@ -279,8 +280,18 @@ func (f *Forwarded) SetHeaders(r *http.Request) {
 func IsForwarded(r *http.Request) bool { return r.Header.Get(headerForwardedID) != "" }
 
 // ServeForwarded answers a request that another node handed on, over a
-// connection on which that node has proved who it is.
-func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// connection on which that node, via, has proved who it is and that it belongs to
+// the cluster. What it says of the caller is taken on its word, and recorded as such.
+func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via string) {
+	r.Header.Set(headerForwardedVia, via)
+	if source := r.Header.Get(headerForwardedSource); source != "" {
+		if addr, err := netip.ParseAddr(source); err != nil || addr != addr.Unmap().WithZone("") {
+			writeProblem(w, r.Header.Get(headerForwardedID), problem{http.StatusBadRequest, "InvalidRequest", "The address of the caller is none.", "Upgrade the node " + via + "."})
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // request is what is known about a request before it is verified.
 type request struct {
@@ -292,6 +303,7 @@ type request struct {
 	source    string             // address of the caller
 	secure    bool               // the caller came over TLS
 	forwarded bool
+	via       string // the node that handed it on
 	now       time.Time
 	body      []byte
 	bodyHash  [sha256.Size]byte
@@ -308,6 +320,7 @@ func newRequest(r *http.Request, now time.Time) request {
 		q.attempt = r.Header.Get(headerForwardedAttempt)
 		q.source = r.Header.Get(headerForwardedSource)
 		q.secure = r.Header.Get(headerForwardedSecure) == "true"
+		q.via = r.Header.Get(headerForwardedVia)
 		return q
 	}
 	q.id = newRequestID()
