@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -105,12 +106,27 @@ type Config struct {
 	// api.MaxPresignedWrites; 0 for api.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
+	// Connections bound the clients' connections.
+	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
 	// Snapshots say when a writer's log is shortened.
 	Snapshots Snapshots
 	// Machine is what the node runs on; the zero value is this one.
 	Machine Machine `yaml:"-"`
+}
+
+// Connections bound the connections of clients. How they give way to each other when
+// there are too many, admission.Gate says.
+type Connections struct {
+	// Total is how many are open at once; 0 is as many as the process may open files
+	// for, up to maxConnections.
+	Total int
+	// PerAddress is how many of them one address has, or one /64 of IPv6; 0 is an
+	// eighth of all.
+	PerAddress int
+	// Proxies are addresses that others are behind: theirs are not bounded apart.
+	Proxies []netip.Prefix
 }
 
 // Snapshots say when a log is shortened; zero values are the defaults of package log.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/log/durable"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
@@ -30,7 +31,10 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
+	maxHeaderBytes    = 32 << 10
+	// maxPeerHeaderBytes bounds those of other nodes, which say more of a request that
+	// they hand on.
+	maxPeerHeaderBytes = 2 * maxHeaderBytes
 )
 
 // part is what a role adds to a node.
@@ -59,7 +63,9 @@ type Node struct {
 	scrubbed   atomic.Pointer[scrubbed] // the latest pass; nil before the first
 
 	part     part
+	files    int // that the process may open
 	server   *http.Server
+	gate     *admission.Gate // of clients
 	listener net.Listener
 	apiCert  *reloadedCert          // nil for plain HTTP
 	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
@@ -126,6 +132,12 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.tls.writers = func(name string) bool { _, ok := c.Cluster.Writer(name); return ok }
+	if n.files, err = raiseFiles(); err != nil {
+		return err
+	}
+	if _, err := c.Connections.within(n.files); err != nil {
+		return err
+	}
 	role := RoleReplica
 	if writer {
 		role = RoleWriter
@@ -186,17 +198,24 @@ func (n *Node) serveAPI() error {
 	n.listener = l
 	endpoint := advertised(n.cfg.Advertise, l.Addr(), n.cfg.Files.APICert != "")
 	n.endpoint.Store(&endpoint)
-	serve := l
+	bounds, err := n.cfg.Connections.within(n.files)
+	if err != nil {
+		return err
+	}
+	n.gate = admission.NewGate(l, bounds)
+	n.observeGate()
+	var serve net.Listener = n.gate
 	if n.cfg.Files.APICert != "" {
 		if n.apiCert, err = loadReloadedCert(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
 			l.Close()
 			return err
 		}
-		serve = tls.NewListener(l, n.apiCert.config())
+		serve = tls.NewListener(n.gate, n.apiCert.config())
 	}
 	n.server = &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
+		ConnState: n.gate.State, ConnContext: n.gate.Context,
 	}
 	n.server.RegisterOnShutdown(handler.EndStreams) // they would not end by themselves
 	n.wg.Go(func() {
@@ -205,6 +224,17 @@ func (n *Node) serveAPI() error {
 		}
 	})
 	return nil
+}
+
+// observeGate shows how many clients are connected, and how many had to go.
+func (n *Node) observeGate() {
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_connections", Help: "Connections of clients."},
+		func() float64 { return float64(n.gate.Open()) }))
+	for _, fate := range []admission.Fate{admission.Evicted, admission.Refused} {
+		n.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "writ_connections_closed_total", Help: "Connections of clients that made room for others, or found none.", ConstLabels: prometheus.Labels{"fate": string(fate)},
+		}, func() float64 { return float64(n.gate.Gone(fate)) }))
+	}
 }
 
 // advertises is the URL at which clients reach the node; empty if nobody knows.

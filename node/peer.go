@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // Protocols that share a writer's peer port, told apart by ALPN.
@@ -22,8 +27,17 @@ const (
 	handshakeTimeout = 5 * time.Second
 	// acceptBacklog is how many accepted connections may wait for their protocol.
 	acceptBacklog = 64
-	// maxHandshakes bounds the handshakes under way, against a flood.
-	maxHandshakes = 256
+	// maxHandshakes bounds the handshakes under way with addresses from which no node
+	// has come yet; the oldest gives way. maxPeerHandshakes is for those from which one
+	// has: strangers take none of them.
+	maxHandshakes     = 128
+	maxPeerHandshakes = 1024
+	// handshakesPerSecond bounds the handshakes that are begun with the former, and
+	// peerHandshakesPerSecond those with the latter: each costs a signature.
+	handshakesPerSecond     = 100
+	peerHandshakesPerSecond = 1000
+	// maxPeerNetworks is how many addresses from which nodes have come are remembered.
+	maxPeerNetworks = 1024
 	// acceptPause is how long a port that cannot accept, say for want of file
 	// descriptors, leaves it.
 	acceptPause = 10 * time.Millisecond
@@ -35,14 +49,15 @@ const (
 // peerPort accepts TLS connections from other nodes and hands each to the
 // protocol that it asked for.
 type peerPort struct {
-	listener net.Listener
-	tls      *tls.Config
-	raft     *protocolListener
-	http     *protocolListener
-	slots    chan struct{}
-	ctx      context.Context // of handshakes; ends with the port
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup
+	listener         net.Listener
+	tls              *tls.Config
+	raft             *protocolListener
+	http             *protocolListener
+	strangers, peers handshakes
+	known            knownNetworks
+	ctx              context.Context // of handshakes; ends with the port
+	cancel           context.CancelFunc
+	wg               sync.WaitGroup
 }
 
 func listenPeers(m Machine, addr string, identity *peerTLS) (*peerPort, error) {
@@ -51,11 +66,12 @@ func listenPeers(m Machine, addr string, identity *peerTLS) (*peerPort, error) {
 		return nil, fmt.Errorf("listen for other nodes: %w", err)
 	}
 	p := &peerPort{
-		listener: l,
-		tls:      identity.config(peer{}, protocolRaft, protocolHTTP),
-		raft:     newProtocolListener(l.Addr()),
-		http:     newProtocolListener(l.Addr()),
-		slots:    make(chan struct{}, maxHandshakes),
+		listener:  l,
+		tls:       identity.config(peer{}, protocolRaft, protocolHTTP),
+		raft:      newProtocolListener(l.Addr()),
+		http:      newProtocolListener(l.Addr()),
+		strangers: newHandshakes(maxHandshakes, handshakesPerSecond),
+		peers:     newHandshakes(maxPeerHandshakes, peerHandshakesPerSecond),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
@@ -76,17 +92,60 @@ func (p *peerPort) accept() {
 			}
 			continue
 		}
-		select {
-		case p.slots <- struct{}{}:
-			p.wg.Go(func() { p.handshake(conn); <-p.slots })
-		default:
-			conn.Close()
+		of := &p.strangers
+		if p.known.has(admission.Network(admission.Remote(conn))) {
+			of = &p.peers
+		}
+		if place := of.begin(conn); place != nil {
+			p.wg.Go(func() { p.handshake(conn, place) })
 		}
 	}
 }
 
+// handshakes are those under way with some addresses.
+type handshakes struct {
+	gate *admission.Gate // closes the oldest for the next
+	rate *rate.Limiter
+}
+
+func newHandshakes(limit int, perSecond rate.Limit) handshakes {
+	return handshakes{admission.NewGate(nil, admission.Bounds{Total: limit, PerAddress: limit}), rate.NewLimiter(perSecond, 2*limit)}
+}
+
+// begin takes a place for a handshake, or closes the connection and returns nil.
+func (h *handshakes) begin(conn net.Conn) *admission.Conn {
+	if !h.rate.Allow() {
+		conn.Close()
+		return nil
+	}
+	return h.gate.Admit(conn)
+}
+
+// knownNetworks are those from which nodes have come, that is, have shown their
+// certificates: a few more than there are nodes.
+type knownNetworks struct {
+	mu   sync.Mutex
+	list map[netip.Addr]bool // guarded by mu
+}
+
+func (k *knownNetworks) has(network netip.Addr) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list[network]
+}
+
+func (k *knownNetworks) add(network netip.Addr) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.list == nil || len(k.list) >= maxPeerNetworks {
+		k.list = make(map[netip.Addr]bool) // those who come again are learned again
+	}
+	k.list[network] = true
+}
+
 // handshake finds out who calls and which protocol they speak.
-func (p *peerPort) handshake(conn net.Conn) {
+func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
+	defer place.Leave()
 	ctx, cancel := context.WithTimeout(p.ctx, handshakeTimeout)
 	defer cancel()
 	c := tls.Server(conn, p.tls)
@@ -94,6 +153,8 @@ func (p *peerPort) handshake(conn net.Conn) {
 		conn.Close() // not a node of this cluster: nobody to answer to
 		return
 	}
+	p.known.add(admission.Network(admission.Remote(conn)))
+	place.Leave()
 	to := p.http
 	if state := c.ConnectionState(); state.NegotiatedProtocol == protocolRaft {
 		if roleOf(state.PeerCertificates[0]) != RoleWriter {

@@ -81,7 +81,7 @@ func servePeers(w *writer) *peerServer {
 			}
 			mux.ServeHTTP(rw, r)
 		}),
-		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxPeerHeaderBytes,
 		ErrorLog: slog.NewLogLogger(w.node.logger.Handler(), slog.LevelDebug),
 	}
 	p.wg.Go(func() {

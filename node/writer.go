@@ -120,7 +120,8 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
 			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: RoleReplica}), Logger: n.logger,
-			Admits: func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
+			Admits:      func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
+			Connections: min(broker.MaxConnections, n.files/brokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
 			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)

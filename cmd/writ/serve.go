@@ -121,6 +121,7 @@ func natsFlags(f *pflag.FlagSet, n *node.OutsideNATS) {
 type serving struct {
 	cluster string
 	cfg     node.Config
+	proxies []string
 	level   slog.Level
 }
 
@@ -143,6 +144,9 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	natsFlags(f, &s.cfg.NATS)
 	withoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
+	f.IntVar(&s.cfg.Connections.Total, "max-connections", 0, "how many clients are connected at once (default: as many as the limit of open files has room for, up to 8192)")
+	f.IntVar(&s.cfg.Connections.PerAddress, "max-connections-per-address", 0, "how many of them from one address, or one /64 of IPv6 (default: an eighth)")
+	f.StringSliceVar(&s.proxies, "proxies", nil, "addresses and networks of proxies, whose connections are not bounded per address")
 	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }
@@ -157,6 +161,9 @@ func (s *serving) config() (node.Config, error) {
 	}
 	cfg := s.cfg
 	cfg.Cluster = c
+	if cfg.Connections.Proxies, err = node.ParseProxies(s.proxies); err != nil {
+		return node.Config{}, usage("--proxies: %v", err)
+	}
 	def := node.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
 	for _, f := range []struct{ given, def *string }{
 		{&cfg.Files.CA, &def.CA},

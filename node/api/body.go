@@ -49,13 +49,7 @@ func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signatur
 		return errTooLarge
 	}
 	if q.ContentLength != 0 {
-		most := int(q.ContentLength)
-		if most < 0 {
-			most = MaxBody
-		}
-		// Not every writer is a connection; then there is nobody to wait for.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience + time.Duration(most/bodyRate)*time.Second))
-		if err := s.fillBody(q, sig, most); err != nil {
+		if err := s.fillBody(http.NewResponseController(w), q, sig); err != nil {
 			return err
 		}
 	}
@@ -63,9 +57,13 @@ func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signatur
 	return nil
 }
 
-// fillBody reads a body of at most most bytes, exactly so many if they were declared.
-func (s *Server) fillBody(q *request, sig *sigv4.Signature, most int) error {
-	declared := q.ContentLength > 0
+// fillBody reads a body: as much as was declared, or as comes.
+func (s *Server) fillBody(control *http.ResponseController, q *request, sig *sigv4.Signature) error {
+	begun := time.Now()
+	most, declared := int(q.ContentLength), q.ContentLength > 0
+	if !declared {
+		most = MaxBody
+	}
 	body := make([]byte, 0, min(most, freeBody))
 	for {
 		if declared && len(body) == most {
@@ -89,6 +87,8 @@ func (s *Server) fillBody(q *request, sig *sigv4.Signature, most int) error {
 			}
 			body = append(make([]byte, 0, size), body...)
 		}
+		// Not every writer is a connection; then there is nobody to wait for.
+		_ = control.SetReadDeadline(begun.Add(bodyPatience + time.Duration(len(body))*time.Second/bodyRate))
 		n, err := q.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {

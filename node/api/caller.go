@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -52,6 +53,7 @@ func (s *Server) verifySignature(q *request, sig *sigv4.Signature, cred *identit
 		return err
 	}
 	q.verified, q.owner = cred.Sealed, cred.Owner
+	admission.Prove(q.Context())
 	return nil
 }
 

@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
@@ -401,6 +405,89 @@ func TestDefaultPlaces(t *testing.T) {
 		}
 		if detail := w.problem("one too many", w.native(w.root, "GET", "/v1/events", ""), 503, "Unavailable"); detail != "1024 callers watch already." {
 			t.Errorf("the detail is %q", detail)
+		}
+	})
+}
+
+// served is a server of a node's edge, over pipes.
+type served struct {
+	*http.Server
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (n *node) listen(t *testing.T) *served {
+	t.Helper()
+	s := &served{&http.Server{Handler: n.server}, make(chan net.Conn), make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.Serve(&oneConn{conns: s.conns, addr: &net.TCPAddr{}})
+	}()
+	t.Cleanup(func() { s.Close(); <-s.done })
+	return s
+}
+
+// A body that does not come, or comes at less than the least rate, ends its request
+// in time; one that comes at that rate is read.
+func TestSlowBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.listen(t)
+		const size = 640 << 10 // ten seconds' worth
+		for name, c := range map[string]struct {
+			piece  int
+			every  time.Duration
+			status int
+			took   time.Duration
+		}{
+			"nothing":          {0, time.Hour, 408, 5 * time.Second},
+			"a trickle":        {1, time.Second, 408, 5 * time.Second},
+			"a quarter as due": {16 << 10, time.Second, 408, 6500 * time.Millisecond},
+			"as due":           {64 << 10, time.Second, 400, 10 * time.Second},
+		} {
+			client, there := net.Pipe()
+			s.conns <- there
+			begun := time.Now()
+			fmt.Fprintf(client, "POST /v1/authorize HTTP/1.1\r\nHost: writ.test\r\nContent-Length: %d\r\n", size)
+			r := w.signed(w.root, "POST", "/v1/authorize", string(make([]byte, size)))
+			for _, header := range []string{"Authorization", "X-Amz-Date"} {
+				fmt.Fprintf(client, "%s: %s\r\n", header, r.Header.Get(header))
+			}
+			io.WriteString(client, "\r\n")
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				for sent := 0; sent < size; sent += c.piece {
+					time.Sleep(c.every)
+					if _, err := client.Write(make([]byte, c.piece)); err != nil {
+						return
+					}
+				}
+			})
+			answer, err := http.ReadResponse(bufio.NewReader(client), nil)
+			if err != nil || answer.StatusCode != c.status || time.Since(begun).Truncate(time.Millisecond) != c.took {
+				t.Errorf("%s: %v, %v after %v", name, answer, err, time.Since(begun))
+			}
+			client.Close()
+			sender.Wait()
+		}
+	})
+}
+
+// Whoever asks for the metrics often gets those that were gathered last.
+func TestMetricsAreCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gathered := 0
+		w := newWorld(t)
+		w.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gathered"}, func() float64 { gathered++; return float64(gathered) }))
+		for range 1000 {
+			w.series("gathered")
+		}
+		if gathered != 20 || w.metric("gathered") != 20 {
+			t.Errorf("%d times gathered", gathered)
+		}
+		time.Sleep(time.Second) // of the bubble's clock
+		if w.metric("gathered") != 21 {
+			t.Error("they are not gathered any more")
 		}
 	})
 }

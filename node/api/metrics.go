@@ -1,12 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/sigv4"
 )
@@ -79,6 +82,61 @@ func (m *Metrics) decided(decision, freshness string) {
 	m.decisions.WithLabelValues(decision, freshness).Inc()
 }
 
+// Limits of GET /metrics, which anybody may ask for.
+const (
+	// metricsPerSecond is how often the metrics are gathered for those who ask, beyond
+	// the first metricsBurst: others get what was gathered last.
+	metricsPerSecond = 10
+	metricsBurst     = 20
+)
+
+// page serves the metrics. They are gathered by one request at a time, and at a
+// bounded rate: whoever asks more often, or reads slowly, costs no more.
+type page struct {
+	gather http.Handler
+
+	mu   sync.Mutex
+	rate *rate.Limiter  // guarded by mu
+	last *pageOfMetrics // guarded by mu
+}
+
+// pageOfMetrics is an answer that was gathered.
+type pageOfMetrics struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header, WriteHeader and Write are those of http.ResponseWriter.
+func (p *pageOfMetrics) Header() http.Header { return p.header }
+
+// WriteHeader notes the status.
+func (p *pageOfMetrics) WriteHeader(status int) { p.status = status }
+
+// Write keeps what is written.
+func (p *pageOfMetrics) Write(b []byte) (int, error) { return p.body.Write(b) }
+
 func (m *Metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return &page{gather: promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true}), rate: rate.NewLimiter(metricsPerSecond, metricsBurst)}
+}
+
+// ServeHTTP answers with metrics that are as new as the rate allows.
+func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	got := p.get()
+	for name, values := range got.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(got.status)
+	w.Write(got.body.Bytes()) // an error here means that the caller has gone
+}
+
+func (p *page) get() *pageOfMetrics {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rate.Allow() || p.last == nil {
+		got := &pageOfMetrics{header: http.Header{}, status: http.StatusOK}
+		p.gather.ServeHTTP(got, &http.Request{Method: http.MethodGet, Header: http.Header{}})
+		p.last = got
+	}
+	return p.last
 }

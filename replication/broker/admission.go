@@ -163,7 +163,7 @@ func (a *admission) expel(s *server.Server) {
 func (a *admission) forget(s *server.Server) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.clients) < maxConnections {
+	if len(a.clients) < MaxConnections {
 		return
 	}
 	for id := range a.clients {

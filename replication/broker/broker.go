@@ -42,9 +42,9 @@ const (
 	// maxPayload bounds one message. It is NATS's own default, so that an outside
 	// server takes what an embedded one takes.
 	maxPayload = 1 << 20
-	// maxConnections bounds clients: every reader has one, and may have a second
+	// MaxConnections bounds clients: every reader has one, and may have a second
 	// while it reconnects.
-	maxConnections = 4096
+	MaxConnections = 4096
 	// maxPerName of them may be of one follower, with those that it lost and that the
 	// server has not missed yet: it does after two pings.
 	maxPerName   = 32
@@ -54,6 +54,9 @@ const (
 	// sayBurst and sayInterval bound the server's warnings and errors in the log.
 	sayBurst    = 10
 	sayInterval = 10 * time.Second
+	// handshakeTimeout is how long a connection may take to show its certificate, and
+	// then to say who it is. Until then it takes a place of MaxConnections.
+	handshakeTimeout = 2 * time.Second
 	// startTimeout is how long a server may take to listen.
 	startTimeout = 10 * time.Second
 	// watchInterval is how often the directory and JetStream are looked at.
@@ -95,6 +98,8 @@ type Config struct {
 	// loopback address only.
 	RouteTLS *tls.Config
 
+	// Connections bounds those of clients; 0 means MaxConnections.
+	Connections int
 	// Memory bounds JetStream in bytes; 0 means DefaultMemory.
 	Memory int64
 	// Logger gets the server's warnings and errors; nil means slog.Default().
@@ -109,12 +114,17 @@ func (c *Config) validate() error {
 		return errors.New("a clustered broker needs the cluster's name and routes")
 	case c.Memory < 0:
 		return fmt.Errorf("broker memory %d is negative", c.Memory)
+	case c.Connections < 0:
+		return fmt.Errorf("broker connections %d are negative", c.Connections)
 	}
 	if err := checkListener(c.ClientAddr, c.ClientTLS); err != nil {
 		return fmt.Errorf("broker client address %q: %w", c.ClientAddr, err)
 	}
 	if err := checkListener(c.RouteAddr, c.RouteTLS); err != nil {
 		return fmt.Errorf("broker route address %q: %w", c.RouteAddr, err)
+	}
+	if c.Connections == 0 {
+		c.Connections = MaxConnections
 	}
 	if c.Memory == 0 {
 		c.Memory = DefaultMemory

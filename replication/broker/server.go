@@ -28,10 +28,12 @@ func (b *Broker) options(dir string, a *admission) (*server.Options, error) {
 		NoLog:      true,
 		DontListen: b.cfg.ClientAddr == "",
 
-		MaxConn:      maxConnections,
+		MaxConn:      b.cfg.Connections,
 		MaxSubs:      maxSubscriptions,
 		MaxPayload:   maxPayload,
 		PingInterval: pingInterval,
+		TLSTimeout:   handshakeTimeout.Seconds(),
+		AuthTimeout:  handshakeTimeout.Seconds(),
 
 		JetStream:          true,
 		StoreDir:           dir,

@@ -1,0 +1,69 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/writ-iam/writ/node/admission"
+)
+
+// Limits of files, of which connections are most.
+const (
+	// maxConnections is how many clients are connected at once, if nothing is said.
+	maxConnections = 8192
+	// reservedFiles is how many are kept back from clients: for the log, raft, other
+	// nodes, handshakes and the broker.
+	reservedFiles = 512
+	// filesPerClient is how many a client takes: its own connection, and one to the
+	// leader for what is handed on.
+	filesPerClient = 2
+	// brokerPart is which part of all files the embedded broker's connections may take.
+	brokerPart = 8
+)
+
+// raiseFiles lets the process open as many files as it may, and returns how many.
+func raiseFiles() (int, error) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 0, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	if l.Cur < l.Max {
+		raised := unix.Rlimit{Cur: l.Max, Max: l.Max}
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil { // else what there is must do
+			l = raised
+		}
+	}
+	return int(min(l.Cur, 1<<30)), nil // infinity, too
+}
+
+// within is what bounds clients when a process may open so many files.
+func (c Connections) within(files int) (admission.Bounds, error) {
+	most := (files - reservedFiles) / filesPerClient
+	switch {
+	case most < 1 || c.Total > most:
+		return admission.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
+			ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reservedFiles, files)
+	case c.Total < 0 || c.PerAddress < 0:
+		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", ErrConfig)
+	case c.Total == 0:
+		c.Total = min(maxConnections, most)
+	}
+	return admission.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, nil
+}
+
+// ParseProxies reads addresses and networks, such as 10.0.0.7 and 10.0.0.0/8.
+func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); bad == nil {
+			p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", ErrConfig, text)
+		}
+		proxies = append(proxies, p.Masked())
+	}
+	return proxies, nil
+}

@@ -1,0 +1,238 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/writ-iam/writ/node/admission"
+)
+
+// metric reads one line of a node's metrics.
+func (m *team) metric(name, series string) (value float64) {
+	m.t.Helper()
+	m.until("the metrics are read", func(ctx context.Context) error {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url(name)+"/metrics", nil)
+		if err != nil {
+			return err
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			if number, ok := strings.CutPrefix(line, series+" "); ok {
+				value, err = strconv.ParseFloat(strings.TrimSpace(number), 64)
+				return err
+			}
+		}
+		return fmt.Errorf("no %s in %s", series, text)
+	})
+	return value
+}
+
+// Connections that lie idle, or stop in the middle of a request, give way: who calls
+// is answered at once.
+func TestManyConnections(t *testing.T) {
+	const total = 50
+	m := newTeam(t, 1, 0)
+	cfg := m.config("writer-1")
+	cfg.Connections = Connections{Total: total, PerAddress: total}
+	n, err := m.try(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.add("writer-1", n)
+	m.ready("writer-1")
+	m.must("writer-1", "CreateUser", "UserName", "before")
+	for _, sent := range []string{"", "GET /livez HTTP/1.1\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nAction="} {
+		for range total + 10 {
+			c, err := net.Dial("tcp", n.API())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, sent); err != nil && sent == "" {
+				t.Fatal(err)
+			}
+		}
+		m.must("writer-1", "GetUser")
+		fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		for _, path := range []string{"/livez", "/readyz", "/openapi.json"} {
+			answer, err := fresh.Get(m.url("writer-1") + path)
+			if err != nil || answer.StatusCode != http.StatusOK {
+				t.Fatalf("after %q, %s: %v, %v", sent, path, answer, err)
+			}
+			answer.Body.Close()
+		}
+	}
+	if open := m.metric("writer-1", "writ_connections"); open > total+admission.ProbeReserve {
+		t.Errorf("%v are connected", open)
+	}
+	if gone := m.metric("writer-1", `writ_connections_closed_total{fate="evicted"}`); gone < 3*(total+10)-total {
+		t.Errorf("%v gave way", gone)
+	}
+}
+
+// farListener gives the connections that it accepts addresses of a test's choice.
+type farListener struct {
+	net.Listener
+	addr atomic.Pointer[string]
+}
+
+func (l *farListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &farConn{c, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(*l.addr.Load()))}, nil
+}
+
+type farConn struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (c *farConn) RemoteAddr() net.Addr { return c.addr }
+
+// Handshakes that strangers leave unfinished keep no node from connecting: neither
+// one that has been there, nor one that comes for the first time.
+func TestUnfinishedHandshakes(t *testing.T) {
+	dir, c, _ := initialized(t, someCluster(t, 1, 1))
+	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "replica-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := &farListener{}
+	m := Machine{}.complete()
+	listen := m.Listen
+	m.Listen = func(addr string) (l net.Listener, err error) { far.Listener, err = listen(addr); return far, err }
+	p, err := listenPeers(m, "127.0.0.1:0", writer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	addr := far.Listener.Addr().String()
+	// connect comes from an address, and shows a certificate.
+	connect := func(from string) error {
+		far.addr.Store(&from)
+		conn, err := dialPeer(t.Context(), m, addr, peer{}, protocolHTTP, identity)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		there, err := p.http.Accept()
+		if err != nil {
+			return err
+		}
+		return there.Close()
+	}
+	if err := connect("192.0.2.1:1"); err != nil {
+		t.Fatal(err)
+	}
+	// 200 strangers leave theirs unfinished; each is accepted before the next.
+	for i := range 200 {
+		from := fmt.Sprintf("198.51.100.%d:1", i)
+		far.addr.Store(&from)
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		want := min(i+1, maxHandshakes)
+		waitFor(t, func() bool { return p.strangers.gate.Open() == want })
+	}
+	if n := p.peers.gate.Open(); n != 0 {
+		t.Errorf("strangers take %d places of nodes", n)
+	}
+	if err := errors.Join(connect("192.0.2.1:2"), connect("192.0.2.2:1")); err != nil {
+		t.Error(err)
+	}
+	if !p.known.has(netip.MustParseAddr("192.0.2.2")) || p.known.has(netip.MustParseAddr("198.51.100.7")) {
+		t.Error("the wrong addresses are known")
+	}
+	// those who come faster than they may are turned away, and nodes are not
+	for p.strangers.rate.Allow() {
+	}
+	if err := connect("192.0.2.1:3"); err != nil {
+		t.Error(err)
+	}
+}
+
+// waitFor looks again until it is so.
+func waitFor(t *testing.T, so func() bool) {
+	t.Helper()
+	m := &team{t: t}
+	m.until("it is so", func(context.Context) error {
+		if so() {
+			return nil
+		}
+		return errors.New("not yet")
+	})
+}
+
+// The memory of addresses is bounded.
+func TestKnownNetworks(t *testing.T) {
+	var k knownNetworks
+	addr := netip.MustParseAddr("10.0.0.0")
+	for range 3 * maxPeerNetworks {
+		addr = addr.Next()
+		if k.add(addr); !k.has(addr) || len(k.list) > maxPeerNetworks {
+			t.Fatalf("%d are known", len(k.list))
+		}
+	}
+}
+
+func TestConnectionsWithin(t *testing.T) {
+	for _, c := range []struct {
+		given Connections
+		files int
+		total int // 0: refused
+		text  string
+	}{
+		{Connections{}, 1 << 20, maxConnections, ""},
+		{Connections{}, 1024, 256, ""},
+		{Connections{}, reservedFiles, 0, "the process may have 512: raise that limit (ulimit -n)"},
+		{Connections{Total: 10000}, 1 << 20, 10000, ""},
+		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 20512 open files, of which the process may have 4096"},
+		{Connections{Total: -1}, 4096, 0, "negative"},
+		{Connections{PerAddress: -1}, 4096, 0, "negative"},
+	} {
+		b, err := c.given.within(c.files)
+		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.text)) {
+			t.Errorf("%+v of %d files: %+v, %v", c.given, c.files, b, err)
+		}
+	}
+	if files, err := raiseFiles(); err != nil || files < 256 {
+		t.Errorf("%d files, %v", files, err)
+	}
+}
+
+func TestParseProxies(t *testing.T) {
+	got, err := ParseProxies([]string{"10.0.0.7", "10.1.2.3/8", "2001:db8::1", "::ffff:10.0.0.8"})
+	if err != nil || fmt.Sprint(got) != "[10.0.0.7/32 10.0.0.0/8 2001:db8::1/128 10.0.0.8/32]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
+		if _, err := ParseProxies([]string{text}); !errors.Is(err, ErrConfig) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
