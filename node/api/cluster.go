@@ -76,6 +76,7 @@ func (s *Server) cluster(c *nativeCall) error {
 	if err := r.still(c.Context(), status.Position); err != nil {
 		return err
 	}
+	status.Members = append([]Member{}, status.Members...) // so that JSON shows []
 	body, err := json.Marshal(status)
 	if err != nil {
 		return fmt.Errorf("encode the cluster's status: %w", err)
@@ -86,7 +87,8 @@ func (s *Server) cluster(c *nativeCall) error {
 //go:embed openapi.json
 var openAPIDocument []byte
 
-func openAPI(w http.ResponseWriter, _ *http.Request) {
+// OpenAPI answers with the description of the native API.
+func OpenAPI(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(openAPIDocument) // an error here means that the caller has gone
 }

@@ -56,11 +56,11 @@ func TestAnswersDoNotOutliveTheRight(t *testing.T) {
 						}
 						c.Node.Verify = func(context.Context, event.Position, time.Duration) (*api.Verification, error) {
 							happens()
-							return &api.Verification{}, nil
+							return &api.Verification{Nodes: []api.Verified{}}, nil
 						}
 						c.Node.SignHead = func(context.Context) (*event.SignedHead, error) {
 							happens()
-							return &event.SignedHead{Position: w.log.position()}, nil
+							return &event.SignedHead{Position: w.log.position(), Certificate: []byte{1}, Signature: []byte{1}}, nil
 						}
 						c.Node.Status = func(context.Context) api.Status {
 							happens()

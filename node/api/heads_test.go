@@ -17,7 +17,7 @@ import (
 func heads(err error) func(*api.Config) {
 	return func(c *api.Config) {
 		c.Node.SignHead = func(context.Context) (*event.SignedHead, error) {
-			return &event.SignedHead{Cluster: clusterID, Position: 7, Node: "node-1", Signature: []byte{1}}, err
+			return &event.SignedHead{Cluster: clusterID, Position: 7, Node: "node-1", Certificate: []byte{1}, Signature: []byte{1}}, err
 		}
 		c.Node.Chain = func(after event.Position, limit int) (list [][]byte, _ error) {
 			for p := after + 1; p <= 250 && len(list) < limit; p++ {

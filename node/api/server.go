@@ -222,7 +222,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
-	s.mux.HandleFunc("GET /openapi.json", openAPI)
+	s.mux.HandleFunc("GET /openapi.json", OpenAPI)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is no " + r.Method + " " + r.URL.Path + ".", "The API is described at /openapi.json."})
 	})

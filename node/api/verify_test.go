@@ -20,7 +20,7 @@ func TestVerify(t *testing.T) {
 	w := newWorld(t, func(c *api.Config) {
 		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*api.Verification, error) {
 			from, timeout = f, d
-			return &api.Verification{Cluster: clusterID, Nodes: []api.Verified{{Name: "w1", Verdict: api.VerdictOK}}}, fails
+			return &api.Verification{Cluster: clusterID, Nodes: []api.Verified{{Name: "w1", Role: "writer", Verdict: api.VerdictOK}}}, fails
 		}
 		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, f api.Forwarded) error {
 			hold = f.Hold

@@ -228,6 +228,11 @@ func (n *node) sign(r *http.Request, c credential, service string, body []byte) 
 func (n *node) serve(r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	n.server.ServeHTTP(rec, r)
+	if d, err := described(); err != nil {
+		n.world.t.Error(err)
+	} else if err := d.holds(r, rec); err != nil {
+		n.world.t.Error(err)
+	}
 	return rec
 }
 
