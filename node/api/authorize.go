@@ -11,6 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -31,6 +32,7 @@ const questionHint = `Send {"principal": ARN, "action": "service:Action", "resou
 type inquiry struct {
 	authz.Request
 	globals authz.Globals
+	own     policy.Work // of finding out whether the caller may
 }
 
 // authorize answers POST /v1/authorize: may this principal do this?
@@ -42,6 +44,8 @@ func (s *Server) authorize(c *nativeCall) error {
 	if err := decode(c.body, questionHint, func(r *reader) error { return r.question(&q) }); err != nil {
 		return err
 	}
+	s.begin(&c.job, c.Context(), c.principal.ID)
+	defer c.job.end()
 	body, err := s.decide(c, make([]byte, 0, answerSize), &q)
 	if err != nil {
 		return err
@@ -62,6 +66,8 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 	if len(questions) == 0 {
 		return badRequest(hint, "The batch has no questions.")
 	}
+	s.begin(&c.job, c.Context(), c.principal.ID)
+	defer c.job.end()
 	body := append(make([]byte, 0, answerSize*len(questions)), `{"answers":[`...)
 	for i := range questions {
 		if i > 0 {
@@ -105,7 +111,7 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if err := s.may(c, actionAuthorize, q.principal); err != nil {
 		return nil, err
 	}
-	a, err := c.asked.answer(c.seen.view, q, c.now)
+	a, err := c.asked.answer(c.seen.view, q, c.now, &c.job)
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return nil, s.noSuchPrincipal(c, c.seen.view, q.principal)
 	}
@@ -113,18 +119,19 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 		return nil, err
 	}
 	a.doubt(s.known, q)
-	return s.appendAnswer(b, c, a), nil
+	b = s.appendAnswer(b, c, a)
+	return b, checkAnswer(len(b))
 }
 
-// answer decides a question in a view. i is room for the inquiry. The error wraps
-// projection.ErrNoPrincipal where there is no such principal.
-func (i *inquiry) answer(v *projection.View, q *question, now time.Time) (a answer, err error) {
+// answer decides a question in a view, as a part of a job. i is room for the inquiry.
+// The error wraps projection.ErrNoPrincipal where there is no such principal.
+func (i *inquiry) answer(v *projection.View, q *question, now time.Time, j *job) (a answer, err error) {
 	p, err := v.PrincipalByARN(q.principal)
 	if err != nil {
 		return answer{}, err
 	}
 	*i = inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: q.action, Resource: q.resource, Context: q.context},
+		Request: authz.Request{Principal: &p.Principal, Action: q.action, Resource: q.resource, Context: q.context, Work: &j.Work},
 		globals: authz.Globals{Time: now},
 	}
 	r := &i.Request
@@ -133,13 +140,34 @@ func (i *inquiry) answer(v *projection.View, q *question, now time.Time) (a answ
 	if q.explain || a.decision != decisionAllow {
 		e := p.Explain(r)
 		a.message, a.elsewhere = e.Message, q.resource == "*" && allowsElsewhere(&e)
-		if q.explain {
-			if a.explanation, err = json.Marshal(e); err != nil {
-				return answer{}, fmt.Errorf("encode an explanation: %w", err)
+		if q.explain && j.Err() == nil {
+			if a.explanation, err = explained(&e); err != nil {
+				return answer{}, err
 			}
 		}
 	}
-	return a, nil
+	return a, j.problem()
+}
+
+// explained is the JSON of an explanation.
+func explained(e *authz.Explanation) ([]byte, error) {
+	size := 0
+	for i := range e.Statements {
+		size += answerSize
+		for _, c := range e.Statements[i].Conditions {
+			for _, value := range c.Values {
+				size += len(value)
+			}
+		}
+	}
+	if err := checkAnswer(size); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode an explanation: %w", err)
+	}
+	return text, nil
 }
 
 // answer is what decides a question.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,9 +74,13 @@ func (c *call) serve(w *recorder) error {
 	if err != nil {
 		return err
 	}
+	var j job
+	s.begin(&j, c.Context(), string(call.Caller.ID))
+	defer j.end()
+	call.Work = &j.Work
 	out, err := c.action.Answer(call, in)
 	if err != nil {
-		return err
+		return cmp.Or(j.tooMuchWork(), err)
 	}
 	return query.WriteResponse(w, c.op, out, c.id)
 }
@@ -150,10 +155,17 @@ func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *project
 		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure},
 	}
 	i.FillGlobals(&i.globals)
+	i.own.Begin(maxOwnWork, nil)
+	i.Work = &i.own
 	if p.Decide(&i.Request).Allowed() {
 		return nil
 	}
-	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: p.Explain(&i.Request).Message}
+	message := p.Explain(&i.Request).Message
+	if i.own.Err() != nil {
+		message = "User: " + p.ARN + " is not authorized to perform: " + a.Action +
+			" because finding out takes more work than it may. Give the user shorter policies with fewer wildcards."
+	}
+	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: message}
 }
 
 // write carries out a call that changes something, at the leader.

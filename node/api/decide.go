@@ -22,6 +22,9 @@ type Decided struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// leaderAsks is whose shifts the leader's questions take.
+const leaderAsks = "the leader"
+
 // Decide answers the body of a POST /v1/authorize from a view at or after a
 // position, with this node's engine and clock. It verifies and authorizes nobody:
 // only a peer that has done so may ask, never a client.
@@ -43,7 +46,10 @@ func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (De
 	if err != nil {
 		return d, fmt.Errorf("answer at position %d: %w", v.Head.Position, err)
 	}
-	a, err := new(inquiry).answer(v, &q, s.cfg.Now())
+	var j job
+	s.begin(&j, ctx, leaderAsks)
+	defer j.end()
+	a, err := new(inquiry).answer(v, &q, s.cfg.Now(), &j)
 	if errors.Is(err, projection.ErrNoPrincipal) { // deleted since the leader found it
 		a, err = answer{decision: decisionImplicitDeny, message: gone(q.principal, v.Head.Position)}, nil
 	}

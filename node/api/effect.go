@@ -86,7 +86,7 @@ func (s *Server) effect(c *nativeCall) error {
 			return tokenProblem(err)
 		}
 	}
-	e := &effectWait{s: s, ask: ask, body: ask.body(), right: right{s, &c.request, c.sig,
+	e := &effectWait{s: s, ask: ask, who: c.principal.ID, body: ask.body(), right: right{s, &c.request, c.sig,
 		[]iam.Access{{Action: actionGetPropagation, Resource: "*"}, {Action: actionAuthorize, Resource: ask.principal}}}}
 	effect, err := e.run(c.Context())
 	if errors.Is(err, projection.ErrNoPrincipal) {

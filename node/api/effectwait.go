@@ -27,6 +27,7 @@ const (
 type effectWait struct {
 	s    *Server
 	ask  effectAsk
+	who  string // asks
 	body []byte // the question, for replicas
 	// right is the caller's: found anew before anybody is asked or told anything.
 	right right
@@ -128,7 +129,10 @@ func (e *effectWait) decide(ctx context.Context) error {
 	if err := e.right.in(e.view); err != nil {
 		return err
 	}
-	if e.own, err = new(inquiry).answer(e.view, &e.ask.question, e.s.cfg.Now()); err != nil {
+	var j job
+	e.s.begin(&j, ctx, e.who)
+	defer j.end()
+	if e.own, err = new(inquiry).answer(e.view, &e.ask.question, e.s.cfg.Now(), &j); err != nil {
 		return fmt.Errorf("decide at position %d: %w", e.view.Head.Position, err)
 	}
 	return nil

@@ -21,6 +21,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	watchers  prometheus.Gauge
 	refusals  *prometheus.CounterVec
+	work      prometheus.Counter
 }
 
 // NewMetrics registers the edge's metrics with a node's registry.
@@ -42,7 +43,10 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 		Name: "writ_refused_total",
 		Help: "Requests that were refused for want of a place, by limit and by whether the caller was known.",
 	}, []string{"limit", "caller"})
-	registry.MustRegister(m.requests, m.decisions, m.watchers, m.refusals)
+	m.work = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "writ_work_units_total", Help: "Work of evaluating policies and contexts for callers, in units of about a nanosecond.",
+	})
+	registry.MustRegister(m.requests, m.decisions, m.watchers, m.refusals, m.work)
 	return m
 }
 
@@ -81,6 +85,9 @@ func (m *Metrics) refused(limit string, q *request) {
 func (m *Metrics) decided(decision, freshness string) {
 	m.decisions.WithLabelValues(decision, freshness).Inc()
 }
+
+// worked counts the work of one request.
+func (m *Metrics) worked(units int64) { m.work.Add(float64(units)) }
 
 // Limits of GET /metrics, which anybody may ask for.
 const (

@@ -42,6 +42,7 @@ type nativeCall struct {
 	principal *projection.Principal // the caller
 	own       inquiry               // whether the caller may ask
 	asked     inquiry               // what the caller asks
+	job       job                   // the work of answering it
 	values    [5]string             // of the answer's headers
 }
 

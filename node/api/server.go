@@ -165,6 +165,7 @@ type Server struct {
 	known   *policy.ActionNames
 	writes  *lastWrites
 	turns   *turns
+	shifts  *shifts
 	places  *places
 	ending  chan struct{} // closed when streams of events are to end
 	endOnce sync.Once
@@ -184,6 +185,7 @@ func New(cfg Config) *Server {
 		known:   policy.BuiltinActionNames(),
 		writes:  newLastWrites(),
 		turns:   newTurns(),
+		shifts:  newShifts(),
 		places:  newPlaces(cfg.Limits, cfg.Node),
 		ending:  make(chan struct{}),
 		shared:  sharedHead{turn: make(chan struct{}, 1)},

@@ -44,7 +44,8 @@ type Decision struct {
 // Allowed tells whether the request is allowed.
 func (d Decision) Allowed() bool { return d.Outcome == Allow }
 
-// Decide answers a request. It does not allocate, except for the text of a
+// Decide answers a request. Where the request has Work, ask its Err afterwards: when
+// it has ended the answer is no, and says nothing. It does not allocate, except for the text of a
 // time that a policy asks for.
 func (p *Prepared) Decide(r *Request) Decision {
 	if free(r) {
@@ -63,6 +64,9 @@ func (p *Prepared) Decide(r *Request) Decision {
 			allowed |= 1 << l
 		}
 		grant = g // the last layer is that of the resource
+	}
+	if r.Work.Err() != nil {
+		return Decision{}
 	}
 	need := needed(r.Principal.Type, r.account() == r.Principal.Account, strict(r), grant)
 	if missing := need &^ allowed; missing != 0 {
@@ -147,7 +151,7 @@ type evaluation struct {
 func (e *evaluation) begin(p *Prepared, r *Request) {
 	e.request, e.layers = r, &p.layers
 	e.context.Add(r.Context)
-	e.context.Lazy = r.lookup
+	e.context.Lazy, e.context.Work = r.lookup, r.Work
 	e.action.hash(r.Action)
 	e.bounded = r.Principal.Type.entity() && len(p.layers.Boundaries) > 0
 }
@@ -257,13 +261,17 @@ func (e *evaluation) names(x *index, i uint32, deny bool) grant {
 	if x.names == nil {
 		return grantDirect
 	}
+	if !e.context.Work.Spend(x.names[i].size()) {
+		return grantNone
+	}
 	return x.names[i].match(e.request.Principal, deny, e.bounded)
 }
 
 // applies tells whether a statement covers the request, its principal apart. The
 // action comes last: the index has found the statement by it, so it seldom says no.
 func (e *evaluation) applies(s *policy.Statement) bool {
-	return s.MatchResource(e.request.Resource, &e.context) &&
+	return e.context.Work.Spend(1) &&
+		s.MatchResource(e.request.Resource, &e.context) &&
 		s.MatchConditions(&e.context) &&
-		s.MatchAction(e.request.Action)
+		s.MatchActionWithin(e.request.Action, e.context.Work)
 }

@@ -81,8 +81,16 @@ func (x *Explanation) Decision() Decision {
 	return d
 }
 
+// Work that a part of an explanation takes, for the memory that it takes.
+const (
+	resultCost    = 128
+	conditionCost = 192
+	nameCost      = 16
+)
+
 // Explain answers a request as Decide does, and says why. It looks at every
-// statement and is meant for people, not for every request.
+// statement and is meant for people, not for every request. When the request's Work
+// ends, so does it: with a denial that says nothing.
 func (p *Prepared) Explain(r *Request) Explanation {
 	if free(r) {
 		return Explanation{Outcome: Allow, Free: true}
@@ -93,6 +101,9 @@ func (p *Prepared) Explain(r *Request) Explanation {
 	best := grantNone
 	for l := Layer(1); l < layerCount; l++ {
 		best = e.explainLayer(l, &x) // the last layer is that of the resource
+	}
+	if r.Work.Err() != nil {
+		return Explanation{}
 	}
 	need := needed(r.Principal.Type, r.account() == r.Principal.Account, strict(r), best)
 	var denied, missing []Layer
@@ -154,7 +165,10 @@ func (e *evaluation) explainSet(s *Set, res *LayerResult, x *Explanation) grant 
 		p := &s.policies[i]
 		for j := range p.Document.Statements {
 			st := &p.Document.Statements[j]
-			if !st.MatchAction(e.request.Action) {
+			if !e.context.Work.Spend(1) {
+				return best
+			}
+			if !st.MatchActionWithin(e.request.Action, e.context.Work) {
 				continue
 			}
 			g, out := e.explainStatement(s, st)
@@ -174,8 +188,9 @@ func (e *evaluation) explainSet(s *Set, res *LayerResult, x *Explanation) grant 
 }
 
 func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, StatementResult) {
+	e.context.Work.Spend(resultCost + conditionCost*len(st.Conditions))
 	var n *names
-	if s.principals {
+	if s.principals && e.context.Work.Spend(nameCost*len(st.Principals)) {
 		n = compileNames(st)
 	}
 	g := n.match(e.request.Principal, st.Effect == policy.Deny, e.bounded)
@@ -215,17 +230,11 @@ func (e *evaluation) values(key policy.Key) (list []string) {
 // missing returns what StatementResult.Missing tells.
 func (e *evaluation) missing(s *policy.Statement) []string {
 	var list []string
-	for _, key := range s.Keys() {
-		if len(e.values(key)) > 0 {
+	for _, use := range s.Uses() {
+		if len(e.values(use.Key)) > 0 {
 			continue
 		}
-		name := string(key)
-		for i := range s.Conditions {
-			if s.Conditions[i].Key == key {
-				name = s.Conditions[i].Name
-			}
-		}
-		list = append(list, name)
+		list = append(list, use.Name)
 	}
 	return list
 }

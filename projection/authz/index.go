@@ -189,11 +189,12 @@ func (b *indexBuilder) add(s *policy.Statement) {
 		b.keyed = append(b.keyed, keyed{any: true, statement: s})
 		return
 	}
-	first := len(b.keyed)
+	seen := make(map[keyed]bool, len(s.Actions))
 	for i := range s.Actions {
 		k := keyOf(&s.Actions[i])
 		k.statement = s
-		if !slices.Contains(b.keyed[first:], k) {
+		if !seen[k] {
+			seen[k] = true
 			b.keyed = append(b.keyed, k)
 		}
 	}

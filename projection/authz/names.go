@@ -48,6 +48,14 @@ const (
 	nameFederated
 )
 
+// size is how many entries there are to look at.
+func (n *names) size() int {
+	if n == nil {
+		return 0
+	}
+	return 1 + len(n.entries)
+}
+
 func compileNames(s *policy.Statement) *names {
 	n := &names{not: s.NotPrincipal}
 	for i := range s.Principals {

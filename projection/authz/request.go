@@ -26,6 +26,8 @@ type Request struct {
 	// are all there are: a closed world. Tags whose keys differ in letter case
 	// alone are entries of one key, each of which counts.
 	Context []policy.Entry
+	// Work bounds what the answer takes; nil sets no bound.
+	Work *policy.Work
 
 	globals *Globals
 	// lookup is r.global, kept here because making it costs an allocation.

@@ -32,8 +32,10 @@ type Policy struct {
 	Source SourceType
 	// Holder is the user, group or role that the policy is attached to, where
 	// that says more than Source.
-	Holder   string
-	Document *policy.Policy
+	Holder string
+	// Document is not a part of the policy's JSON: an explanation names the policy
+	// with each of its statements.
+	Document *policy.Policy `json:"-"`
 }
 
 // Set is a list of policies that count as one: it allows what one of them

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -100,6 +101,15 @@ type Statement struct {
 	hasResource bool
 	notResource bool
 	resources   []pattern
+	uses        []KeyUse
+}
+
+// KeyUse is a context key that a statement reads.
+type KeyUse struct {
+	Key Key
+	// Name is the key as a condition writes it, or the key itself where only a
+	// variable reads it.
+	Name string
 }
 
 // Compile turns a document into matchers. It works for every document that
@@ -152,7 +162,31 @@ func compileStatement(src *DocumentStatement, index int, variables bool) Stateme
 			}
 		}
 	}
+	s.uses = s.findUses()
 	return s
+}
+
+// findUses finds what Uses returns.
+func (s *Statement) findUses() []KeyUse {
+	var keys []Key
+	for i := range s.resources {
+		keys = s.resources[i].appendKeys(keys)
+	}
+	names := map[Key]string{}
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		keys, names[c.Key] = append(keys, c.Key), cmp.Or(names[c.Key], c.Name)
+		for j := range c.values {
+			keys = c.values[j].text.appendKeys(keys)
+		}
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	uses := make([]KeyUse, len(keys))
+	for i, key := range keys {
+		uses[i] = KeyUse{key, cmp.Or(names[key], string(key))}
+	}
+	return uses
 }
 
 func compilePrincipals(e *PrincipalElement) []Principal {
@@ -196,8 +230,15 @@ func appendResource(all []pattern, text string, variables bool) []pattern {
 
 // MatchAction reports whether the statement covers an action such as
 // "s3:GetObject", in any letter case.
-func (s *Statement) MatchAction(action string) bool {
+func (s *Statement) MatchAction(action string) bool { return s.MatchActionWithin(action, nil) }
+
+// MatchActionWithin is MatchAction as a part of work, which says no when it has
+// ended.
+func (s *Statement) MatchActionWithin(action string, w *Work) bool {
 	for i := range s.Actions {
+		if w != nil && !w.Spend(s.Actions[i].cost(len(action))) {
+			return false
+		}
 		if s.Actions[i].Match(action) {
 			return !s.NotAction
 		}
@@ -240,33 +281,9 @@ func (s *Statement) MatchConditions(ctx *Context) bool {
 	return true
 }
 
-// Keys returns the context keys that the statement reads, in conditions and
-// variables, sorted and without repetition.
-func (s *Statement) Keys() []Key {
-	var keys []Key
-	for i := range s.resources {
-		keys = s.resources[i].appendKeys(keys)
-	}
-	for i := range s.Conditions {
-		keys = append(keys, s.Conditions[i].Key)
-		for j := range s.Conditions[i].values {
-			keys = s.Conditions[i].values[j].text.appendKeys(keys)
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
-// Keys returns the context keys that the policy reads, sorted and without
-// repetition.
-func (p *Policy) Keys() []Key {
-	var keys []Key
-	for i := range p.Statements {
-		keys = append(keys, p.Statements[i].Keys()...)
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
+// Uses returns the context keys that the statement reads, in conditions and
+// variables, sorted and without repetition. The caller must not change them.
+func (s *Statement) Uses() []KeyUse { return s.uses }
 
 func (p *pattern) appendKeys(keys []Key) []Key {
 	for i := range p.parts {

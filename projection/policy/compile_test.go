@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -187,12 +188,10 @@ func TestCompiledStatement(t *testing.T) {
 		four.Principals[0].Type != PrincipalUnknown || four.Principals[0].Value != "me" {
 		t.Errorf("bare principals: %+v %+v", three.Principals, four.Principals)
 	}
-	keys := []Key{"aws:principaltag/a", "aws:principaltag/b", "aws:username", "s3:prefix"}
-	if got := p.Keys(); !slices.Equal(got, keys) {
-		t.Errorf("keys: %q", got)
-	}
-	if got := two.Keys(); !slices.Equal(got, []Key{"aws:principaltag/a", "aws:principaltag/b", "s3:prefix"}) {
-		t.Errorf("keys of a statement: %q", got)
+	for i, want := range []string{"[{aws:username aws:username}]", "[{aws:principaltag/a aws:PrincipalTag/A} {aws:principaltag/b aws:principaltag/b} {s3:prefix S3:prefix}]"} {
+		if got := fmt.Sprint(p.Statements[i].Uses()); got != want {
+			t.Errorf("statement %d uses the keys %s, not %s", i, got, want)
+		}
 	}
 	if Allow.String() != "Allow" || Deny.String() != "Deny" || Effect(0).String() != "none" {
 		t.Error("names of effects")

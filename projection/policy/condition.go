@@ -272,6 +272,9 @@ func (c *Condition) matchValue(value string, ctx *Context) bool {
 }
 
 func (c *Condition) among(value string, ctx *Context) bool {
+	if ctx.counted() && !ctx.Work.Spend(1+len(c.values)) {
+		return false
+	}
 	if c.op.family == familyString || c.op.family == familyLike {
 		for i := range c.values {
 			if c.values[i].text.match(value, ctx) {
@@ -281,7 +284,7 @@ func (c *Condition) among(value string, ctx *Context) bool {
 		return false
 	}
 	s, ok := newSubject(c.op.family, value)
-	if !ok {
+	if !ok || ctx.counted() && !ctx.Work.Spend(len(value)/8+len(c.values)*(len(value)/64)) {
 		return false
 	}
 	for i := range c.values {

@@ -65,6 +65,8 @@ type Context struct {
 	// counted from 0. It lets the owner compute costly keys only when a policy
 	// reads them. It is called again for every read.
 	Lazy func(key Key, n int) (Entry, bool)
+	// Work, when set, bounds what evaluations with this context take together.
+	Work *Work
 
 	// choices are the keys of several entries that the reading under way has met,
 	// in their order, each with the entry that it reads.
@@ -89,14 +91,32 @@ func (c *Context) Add(entries []Entry) {
 	c.n++
 }
 
-// Reset empties the context for another request and drops Lazy.
+// Reset empties the context for another request and drops Lazy and Work.
 func (c *Context) Reset() { *c = Context{} }
+
+// counted tells that work is counted.
+func (c *Context) counted() bool { return c != nil && c.Work != nil }
+
+// lazyCost is how much work it is to ask Lazy.
+const lazyCost = 64
+
+// findCost is how much work it is to find an entry.
+func (c *Context) findCost() int {
+	n := 1 + len(c.choices)
+	for _, set := range c.sets[:c.n] {
+		n += len(set)
+	}
+	if c.Lazy != nil {
+		n += lazyCost
+	}
+	return n
+}
 
 // Lookup returns entry n of a key, counted from 0; a key has more than one only
 // when the request has it in several spellings. It reports false when there are
 // no more, for n = 0 that the request does not have the key.
 func (c *Context) Lookup(key Key, n int) (Entry, bool) {
-	if c == nil {
+	if c == nil || c.Work != nil && !c.Work.Spend(c.findCost()) {
 		return Entry{}, false
 	}
 	for _, set := range c.sets[:c.n] {
@@ -124,7 +144,7 @@ func (c *Context) Lookup(key Key, n int) (Entry, bool) {
 // is where to put one that is in no set. The first reading has the first entry of
 // every key; it notes those that have others.
 func (c *Context) read(key Key, room *Entry) *Entry {
-	if c == nil {
+	if c == nil || c.Work != nil && !c.Work.Spend(c.findCost()) {
 		return nil
 	}
 	if n, ok := c.chosen(key); ok {

@@ -52,6 +52,8 @@ type pattern struct {
 	parts  []part    // shapeGeneral, shapeNone
 	// variables counts the parts of kind partValue.
 	variables int
+	// symbols are the bytes of its texts, and each ?.
+	symbols int
 	// confined tells that some wildcard must stay inside a field of an ARN.
 	confined bool
 }
@@ -71,8 +73,13 @@ func compilePattern(text string, syn syntax) pattern {
 		markFields(p.parts)
 	}
 	for i := range p.parts {
-		if p.parts[i].kind == partValue {
+		switch p.parts[i].kind {
+		case partValue:
 			p.variables++
+		case partOne:
+			p.symbols++
+		case partText:
+			p.symbols += len(p.parts[i].text)
 		}
 	}
 	p.confined = syn.arn && hasConfined(p.parts)
@@ -269,6 +276,9 @@ func resourceField(arn string) int {
 // match reports whether the whole of value matches. A variable without a value
 // matches nothing. A variable's value is text: a * in it is no wildcard.
 func (p *pattern) match(value string, ctx *Context) bool {
+	if ctx.counted() && !ctx.Work.Spend(p.cost(len(value))) {
+		return false
+	}
 	switch p.shape {
 	case shapeAny:
 		return true
@@ -457,6 +467,9 @@ func runeLen(value string, off int) int {
 // matchFold is match without regard to letter case, for patterns without
 // wildcards.
 func (p *pattern) matchFold(value string, ctx *Context) bool {
+	if ctx.counted() && !ctx.Work.Spend(1+len(value)) {
+		return false
+	}
 	if p.shape == shapeExact {
 		return strings.EqualFold(value, p.head)
 	}

@@ -57,6 +57,9 @@ type Call struct {
 	Now identity.Time
 	// Random yields the bits of identifiers and secrets; reads from it do not fail.
 	Random io.Reader
+	// Work bounds what a read may take; nil sets no bound. A read that has ended it
+	// fails.
+	Work *policy.Work
 	// Seal encrypts secrets before they enter the log and opens them again.
 	Seal *seal.Key
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,6 +33,18 @@ var simulateActions = []Action{
 // maxSimulated is how many decisions one page of a simulation may cost. With
 // many resources a page has fewer actions than asked for.
 const maxSimulated = 10_000
+
+// maxSimulatedAnswer is how long an answer to a simulation may be, about, in bytes.
+const maxSimulatedAnswer = 8 << 20
+
+// errLong is returned when an answer would be longer than that.
+var errLong = errors.New("the answer to the simulation is too long")
+
+// About how long the parts of an answer are, in bytes.
+const (
+	resultSize    = 256
+	statementSize = 256
+)
 
 // sourceOf is the kind and the name of the user, group or role of the caller's
 // account that an ARN names.
@@ -69,8 +82,12 @@ func (c *Call) onSource(arn *string) Access {
 	return Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
 }
 
-// compiled checks and compiles a policy of a request. The kinds are tried in turn.
-func compiled(name string, source authz.SourceType, text string, kinds ...policy.Kind) (authz.Policy, error) {
+// compiled checks and compiles a policy of a request, as a part of the call's work.
+// The kinds are tried in turn.
+func (c *Call) compiled(name string, source authz.SourceType, text string, kinds ...policy.Kind) (authz.Policy, error) {
+	if !c.Work.Spend(policy.ParseCost(text)) {
+		return authz.Policy{}, c.Work.Err()
+	}
 	doc, err := policy.Parse(text)
 	if err == nil {
 		for _, kind := range kinds {
@@ -87,10 +104,10 @@ func compiled(name string, source authz.SourceType, text string, kinds ...policy
 
 // given compiles the identity policies that a request brings. The length is not
 // checked: a policy may be simulated before it is cut to size.
-func given(list string, texts []string) ([]authz.Policy, error) {
+func (c *Call) given(list string, texts []string) ([]authz.Policy, error) {
 	var policies []authz.Policy
 	for i, text := range texts {
-		p, err := compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, policy.KindRole)
+		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, policy.KindRole)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +117,10 @@ func given(list string, texts []string) ([]authz.Policy, error) {
 }
 
 // stored compiles a policy from the state.
-func stored(name, document string) (authz.Policy, error) {
+func (c *Call) stored(name, document string) (authz.Policy, error) {
+	if !c.Work.Spend(policy.ParseCost(document)) {
+		return authz.Policy{}, c.Work.Err()
+	}
 	doc, err := policy.Parse(document)
 	if err != nil {
 		return authz.Policy{}, fmt.Errorf("policy %s: %w", name, err)
@@ -124,14 +144,14 @@ func (c *Call) policiesOf(e entity) ([]authz.Policy, error) {
 			if !ok {
 				continue
 			}
-			p, err := stored(m.Name, m.Document())
+			p, err := c.stored(m.Name, m.Document())
 			if err != nil {
 				return nil, err
 			}
 			policies = append(policies, p)
 		}
 		for _, inline := range h.inline {
-			p, err := stored(h.kind.Noun()+"_"+h.name+"_"+inline.Name, inline.Document)
+			p, err := c.stored(h.kind.Noun()+"_"+h.name+"_"+inline.Name, inline.Document)
 			if err != nil {
 				return nil, err
 			}
@@ -152,6 +172,9 @@ type simulation struct {
 	target    *authz.Target  // of the request; nil without a resource policy
 	owner     string
 	resources []string
+	// roles are the targets of resources that are roles of the cluster.
+	roles map[string]*authz.Target
+	size  int // of the answer so far, about, in bytes
 }
 
 // simulationInput is what both ways of simulating have in common.
@@ -168,7 +191,7 @@ type simulationInput struct {
 }
 
 func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.SimulateCustomPolicyOutput, error) {
-	policies, err := given("PolicyInputList", in.PolicyInputList)
+	policies, err := c.given("PolicyInputList", in.PolicyInputList)
 	if err != nil {
 		return nil, err
 	}
@@ -186,13 +209,13 @@ func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sd
 	if err != nil {
 		return nil, err
 	}
-	more, err := given("PolicyInputList", in.PolicyInputList)
+	more, err := c.given("PolicyInputList", in.PolicyInputList)
 	if err != nil {
 		return nil, err
 	}
 	var boundary []authz.Policy
 	if m, ok := c.state().PolicyByID(e.boundary); ok {
-		p, err := stored(m.Name, m.Document())
+		p, err := c.stored(m.Name, m.Document())
 		if err != nil {
 			return nil, err
 		}
@@ -213,23 +236,53 @@ func (c *Call) simulate(policies, boundary []authz.Policy, in simulationInput) (
 	if err != nil {
 		return none, err
 	}
-	limit := int32(defaultPage)
+	last, err := parseMarker(in.list, in.marker)
+	if err != nil {
+		return none, err
+	}
+	first := 0
+	if last != "" {
+		if first, err = strconv.Atoi(last); err != nil || first < 0 {
+			return none, fail(codeValidationError, "Invalid Marker.")
+		}
+		first++
+	}
+	limit := defaultPage
 	if in.maxItems != nil {
-		limit = *in.maxItems
+		limit = int(*in.maxItems)
 	}
-	limit = max(1, min(limit, int32(maxSimulated/len(s.resources))))
-	numbers := make([]int, len(in.actions))
-	for i := range numbers {
-		numbers[i] = i
+	limit = max(1, min(limit, maxSimulated/len(s.resources)))
+	return s.page(&in, first, limit)
+}
+
+// page decides the actions from first on. It has fewer than limit where those cost
+// all the work that the call may, or all the room that its answer may take: AWS's may
+// have fewer, too ("MaxItems" in the IAM API Reference).
+func (s *simulation) page(in *simulationInput, first, limit int) (p page[types.EvaluationResult], err error) {
+	p.items = []types.EvaluationResult{}
+	for i := first; i < len(in.actions); i++ {
+		var result types.EvaluationResult
+		full := len(p.items) == limit
+		if !full {
+			result, err = s.evaluate(in.actions[i], len(in.resources) > 0)
+			full = len(p.items) > 0 && (errors.Is(err, policy.ErrWork) || errors.Is(err, errLong))
+		}
+		switch {
+		case full:
+			p.truncated, p.marker = true, aws.String(newMarker(in.list, fmt.Sprintf("%08d", i-1)))
+			return p, nil
+		case errors.Is(err, errLong):
+			return p, fail(codeInvalidInput, "The answer would be longer than %d bytes: name fewer resources.", maxSimulatedAnswer)
+		case err != nil:
+			return p, err
+		}
+		p.items = append(p.items, result)
 	}
-	order := func(i int) string { return fmt.Sprintf("%08d", i) }
-	return paginate(in.list, in.marker, &limit, sorted(numbers, order), order, func(i int) (types.EvaluationResult, bool) {
-		return s.evaluate(in.actions[i], len(in.resources) > 0), true
-	})
+	return p, nil
 }
 
 func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationInput) (*simulation, error) {
-	s := &simulation{call: c, resources: in.resources}
+	s := &simulation{call: c, resources: in.resources, roles: map[string]*authz.Target{}}
 	if len(s.resources) == 0 {
 		s.resources = []string{"*"}
 	}
@@ -238,7 +291,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 	}
 	if len(in.boundaries) > 0 {
 		var err error
-		if boundary, err = given("PermissionsBoundaryPolicyInputList", in.boundaries); err != nil {
+		if boundary, err = c.given("PermissionsBoundaryPolicyInputList", in.boundaries); err != nil {
 			return nil, err
 		}
 	}
@@ -246,7 +299,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		return nil, err
 	}
 	if in.resourcePolicy != nil {
-		p, err := compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.KindResource, policy.KindTrust)
+		p, err := c.compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.KindResource, policy.KindTrust)
 		if err != nil {
 			return nil, err
 		}
@@ -323,10 +376,20 @@ func contextOf(entries []types.ContextEntry) []policy.Entry {
 
 // evaluate decides an action for every resource. With resources in the request
 // there is a result for each, and the one for the action is the least of them.
-func (s *simulation) evaluate(action string, specific bool) types.EvaluationResult {
+func (s *simulation) evaluate(action string, specific bool) (types.EvaluationResult, error) {
 	results := make([]types.ResourceSpecificResult, len(s.resources))
 	for i, resource := range s.resources {
 		results[i] = s.decide(action, resource)
+		if err := s.call.Work.Err(); err != nil {
+			return types.EvaluationResult{}, err
+		}
+		s.size += resultSize + len(resource) + statementSize*len(results[i].MatchedStatements)
+		for _, key := range results[i].MissingContextValues {
+			s.size += len(key)
+		}
+		if s.size > maxSimulatedAnswer {
+			return types.EvaluationResult{}, errLong
+		}
 	}
 	first := results[0]
 	for _, r := range results {
@@ -343,7 +406,7 @@ func (s *simulation) evaluate(action string, specific bool) types.EvaluationResu
 	if len(results) == 1 {
 		out.EvalResourceName = first.EvalResourceName
 	}
-	return out
+	return out, nil
 }
 
 func severity(d types.PolicyEvaluationDecisionType) int {
@@ -368,7 +431,7 @@ func shownOutcome(o authz.Outcome) types.PolicyEvaluationDecisionType {
 }
 
 func (s *simulation) decide(action, resource string) types.ResourceSpecificResult {
-	r := authz.Request{Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.owner, Target: s.targetOf(resource), Context: s.context}
+	r := authz.Request{Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.owner, Target: s.targetOf(resource), Context: s.context, Work: s.call.Work}
 	if account := strings.SplitN(resource, ":", 6); s.owner != "" && len(account) == 6 && account[4] != "" {
 		r.ResourceAccount = account[4]
 	}
@@ -392,12 +455,22 @@ func (s *simulation) targetOf(resource string) *authz.Target {
 	if s.target != nil || !strings.Contains(resource, ":role/") {
 		return s.target
 	}
+	if target, ok := s.roles[resource]; ok {
+		return target
+	}
+	target := s.trustOf(resource)
+	s.roles[resource] = target
+	return target
+}
+
+// trustOf makes the target of a role; nil if it is none.
+func (s *simulation) trustOf(resource string) *authz.Target {
 	account, name, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:iam::"), ":")
 	r, ok := s.call.state().Role(identity.AccountID(account), name[strings.LastIndexByte(name, '/')+1:])
 	if !ok || r.ARN() != resource {
 		return nil
 	}
-	trust, err := stored(r.Name, r.Trust)
+	trust, err := s.call.stored(r.Name, r.Trust)
 	if err != nil {
 		return nil
 	}
@@ -428,20 +501,24 @@ func shownPosition(p policy.Position) *types.Position {
 // missing are the context keys that statements about the action ask for and the
 // request does not have.
 func (s *simulation) missing(x *authz.Explanation) []string {
-	list := []string{}
+	seen := map[string]bool{}
 	for _, st := range x.Statements {
 		for _, c := range st.Conditions {
-			if c.Values == nil && !slices.Contains(list, c.Key) {
-				list = append(list, c.Key)
+			if c.Values == nil {
+				seen[c.Key] = true
 			}
 		}
+	}
+	list := make([]string, 0, len(seen))
+	for key := range seen {
+		list = append(list, key)
 	}
 	slices.Sort(list)
 	return list
 }
 
-func getContextKeysForCustomPolicy(_ *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
-	policies, err := given("PolicyInputList", in.PolicyInputList)
+func getContextKeysForCustomPolicy(c *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
+	policies, err := c.given("PolicyInputList", in.PolicyInputList)
 	return &sdk.GetContextKeysForCustomPolicyOutput{ContextKeyNames: contextKeys(policies)}, err
 }
 
@@ -454,7 +531,7 @@ func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipa
 	if err != nil {
 		return nil, err
 	}
-	more, err := given("PolicyInputList", in.PolicyInputList)
+	more, err := c.given("PolicyInputList", in.PolicyInputList)
 	return &sdk.GetContextKeysForPrincipalPolicyOutput{ContextKeyNames: contextKeys(append(policies, more...))}, err
 }
 
@@ -463,17 +540,10 @@ func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipa
 func contextKeys(policies []authz.Policy) []string {
 	spelling := map[policy.Key]string{}
 	for _, p := range policies {
-		for _, key := range p.Document.Keys() {
-			if _, ok := spelling[key]; !ok {
-				spelling[key] = string(key)
-			}
-		}
-	}
-	for _, p := range policies {
 		for i := range p.Document.Statements {
-			for _, condition := range p.Document.Statements[i].Conditions {
-				if spelling[condition.Key] == string(condition.Key) {
-					spelling[condition.Key] = condition.Name
+			for _, use := range p.Document.Statements[i].Uses() {
+				if name := spelling[use.Key]; name == "" || name == string(use.Key) {
+					spelling[use.Key] = use.Name
 				}
 			}
 		}

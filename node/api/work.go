@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+
+	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Bounds of the work of one request, in units of policy.Work.
+const (
+	// maxWork is what evaluating a request's own policies, contexts and questions may
+	// take: an action on a thousand resources, with as many policies of the greatest
+	// length as a user may have. A simulation of more actions comes in more pages.
+	maxWork = 100_000_000
+	// maxOwnWork is what finding out may take whether a caller has a permission.
+	maxOwnWork = 10_000_000
+	// freeWork is what a request does before it needs a shift: nearly all requests
+	// never do.
+	freeWork = 2_000_000
+	// shiftWork is how much it does in one shift, while others wait for theirs.
+	shiftWork = 4_000_000
+	// maxAnswer bounds an answer, in bytes.
+	maxAnswer = 8 << 20
+)
+
+// job is the work of one request. It looks up at every slice of it: whether its
+// caller is still there, and whose shift it is.
+type job struct {
+	policy.Work
+	server *Server
+	ctx    context.Context
+	who    string // the caller
+	seen   int64  // of the work, at the start of its shift
+	holds  bool   // a shift
+}
+
+// begin makes the job ready for a caller. Its owner ends it.
+func (s *Server) begin(j *job, ctx context.Context, who string) {
+	*j = job{server: s, ctx: ctx, who: who}
+	j.Work.Begin(maxWork, j.look)
+}
+
+func (j *job) look() error {
+	if err := j.ctx.Err(); err != nil {
+		return err
+	}
+	runtime.Gosched() // on one processor, others are not to wait for the scheduler
+	spent := j.Spent()
+	switch {
+	case !j.holds && spent < freeWork:
+		return nil
+	case j.holds && (spent-j.seen < shiftWork || !j.server.shifts.wanted()):
+		return nil
+	case j.holds:
+		j.rest()
+	}
+	if err := j.server.shifts.take(j.ctx, j.who, j.seen > 0); err != nil {
+		return err
+	}
+	j.holds, j.seen = true, spent
+	return nil
+}
+
+// rest gives back the job's shift.
+func (j *job) rest() {
+	if j.holds {
+		j.server.shifts.end(j.who)
+		j.holds = false
+	}
+}
+
+// end ends the job.
+func (j *job) end() {
+	j.rest()
+	j.server.cfg.Metrics.worked(j.Spent())
+}
+
+// problem is what a caller is told when the work has ended before its end; nil if it
+// has not.
+func (j *job) problem() error {
+	err := j.Err()
+	if errors.Is(err, policy.ErrWork) {
+		return problem{http.StatusBadRequest, "TooMuchWork", "The question takes more work than one request may.",
+			"Ask fewer questions at once, with shorter values and fewer wildcards."}
+	}
+	return err
+}
+
+// tooMuchWork is job.problem for an action of IAM, as its simulators say it.
+func (j *job) tooMuchWork() error {
+	err := j.Err()
+	if errors.Is(err, policy.ErrWork) {
+		return &query.Error{Code: "InvalidInput", Status: http.StatusBadRequest, Message: "The simulation takes more work than one request may: " +
+			"name fewer actions and resources, or give shorter policies and context values with fewer wildcards."}
+	}
+	return err
+}
+
+// checkAnswer refuses an answer that would be too long.
+func checkAnswer(size int) error {
+	if size <= maxAnswer {
+		return nil
+	}
+	return problem{http.StatusBadRequest, "AnswerTooLarge", fmt.Sprintf("The answer would be longer than %d bytes.", maxAnswer),
+		"Ask fewer questions at once, or without explain."}
+}
