@@ -462,6 +462,7 @@ func TestStartRefuses(t *testing.T) {
 		"another cluster's certificate": {func(c *Config) { c.Files = DefaultFiles(other.dir, "writer-1") }, ErrConfig, other.cluster.ID},
 		"no certificate":                {func(c *Config) { c.Files.Cert = "/nowhere" }, os.ErrNotExist, "/nowhere"},
 		"no seal key":                   {func(c *Config) { c.Files.SealKey = "/nowhere" }, os.ErrNotExist, "/nowhere"},
+		"a writer without keys":         {func(c *Config) { c.Files.SealKey = NoSealKey }, ErrConfig, "a writer needs the keys"},
 		"a bad cluster":                 {func(c *Config) { c.Cluster.Account = "x" }, ErrConfig, "twelve digits"},
 		"a port in use":                 {func(c *Config) { c.Data += "-2" }, nil, "listen for other nodes"},
 		"an API port in use": {func(c *Config) {

@@ -139,7 +139,7 @@ type Snapshots struct {
 // Files are paths of certificates and secrets.
 type Files struct {
 	CA, Cert, Key   string // of the cluster's authority, and this node's
-	SealKey         string // keys that seal secrets before they enter the log
+	SealKey         string // keys that seal secrets before they enter the log; NoSealKey at a replica for none
 	Root            string // root credentials, read once, by the writer that bootstraps
 	APICert, APIKey string // for clients; both empty for plain HTTP
 }

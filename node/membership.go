@@ -92,6 +92,7 @@ var accesses = map[string]access{
 	leasePath:     {replicas: true, newcomers: true}, // the answer says that it is not registered
 	questionsPath: {replicas: true},
 	answersPath:   {replicas: true},
+	signaturePath: {replicas: true},
 }
 
 // admits says why a request on the peer port is not served; nil if it is.

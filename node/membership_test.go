@@ -75,6 +75,7 @@ func (x *thief) targets() []target {
 		{name: "head", method: "POST", path: headPath, body: `{}`},
 		{name: "questions", method: "POST", path: questionsPath, body: `{}`},
 		{name: "answers", method: "POST", path: answersPath, body: `{}`},
+		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
 		{name: "status", method: "GET", path: statusPath},
 		{name: "verify", method: "POST", path: verifyPath, body: `{}`},
 		{name: "join", method: "POST", path: joinPath, body: `{}`},

@@ -145,8 +145,13 @@ func (n *Node) prepare() (err error) {
 	if leaf := n.tls.cert.Load().Leaf; leaf.Subject.CommonName != c.Name || roleOf(leaf) != role {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", ErrConfig, c.Files.Cert, roleOf(leaf), leaf.Subject.CommonName, role, c.Name)
 	}
-	if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
-		return err
+	switch {
+	case c.Files.SealKey != NoSealKey:
+		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
+			return err
+		}
+	case writer:
+		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", ErrConfig)
 	}
 	if err := durable.MkdirAll(c.Data, dirMode); err != nil {
 		return fmt.Errorf("make the node's directory: %w", err)

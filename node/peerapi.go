@@ -67,6 +67,7 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
 	mux.HandleFunc("POST "+headPath, p.leader(p.head))
 	mux.HandleFunc("POST "+questionsPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
 	p.server = &http.Server{
 		ConnState: p.guests.note,

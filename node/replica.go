@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -136,6 +137,7 @@ func (r *replica) edge() api.Node {
 		Leads:      func() bool { return false },
 		StrictHead: r.renewing.strictHead,
 		Fresh:      r.renewing.fresh,
+		Confirm:    r.confirm,
 		Changes:    r.changes,
 		Status:     r.status,
 		Checks:     r.checks,
@@ -191,6 +193,9 @@ func (r *replica) checks() []api.Check {
 		}
 	} else if err := r.node.projection.Err(); err != nil {
 		digest.Err = err
+	}
+	if r.node.seal == nil {
+		roster.Detail = strings.TrimPrefix(roster.Detail+"; without keys: the leader verifies signatures", "; ")
 	}
 	return []api.Check{following, roster, lease, staleness, digest}
 }

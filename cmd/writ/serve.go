@@ -137,7 +137,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.CA, "ca-file", "", "certificate of the cluster's authority")
 	f.StringVar(&s.cfg.Files.Cert, "cert-file", "", "the node's certificate")
 	f.StringVar(&s.cfg.Files.Key, "key-file", "", "the key of the node's certificate")
-	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets")
+	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets; none at a replica: the leader verifies signatures for it, and it answers nobody while it is cut off")
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
 	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")

@@ -33,6 +33,9 @@ type Limits struct {
 	// HandedOn is how many requests are handed on to the leader, and Held how many
 	// more that the leader was asked to hold back.
 	HandedOn, Held int
+	// Signatures is how many signatures the leader is asked about, by a node that cannot
+	// verify them.
+	Signatures int
 	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
 	// and StrangersBodies how many of strangers.
 	Bodies, StrangersBodies int
@@ -47,6 +50,7 @@ const (
 	maxEffects         = 64
 	maxHandedOn        = 1024
 	maxHeld            = 1024
+	maxSignatures      = 256
 	maxBodies          = 64 << 20
 	maxStrangersBodies = 8 << 20
 )
@@ -64,7 +68,7 @@ func (l Limits) complete() Limits {
 		def   int
 	}{
 		{&l.Waiting, maxWaiting}, {&l.Strangers, maxStrangers}, {&l.StrangersPerSecond, strangersPerSecond}, {&l.Watchers, maxWatchers},
-		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
+		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Signatures, maxSignatures}, {&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
 	} {
 		if *f.field == 0 {
 			*f.field = f.def
@@ -75,7 +79,7 @@ func (l Limits) complete() Limits {
 
 // places are what the edge has of Limits.
 type places struct {
-	waiting, strangers, watchers, effects, handedOn, held, bodies, strangersBodies place
+	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies place
 
 	rate *rate.Limiter // of strangers that are handed on
 	// Heads of the log, read for those that are known and for strangers.
@@ -92,6 +96,7 @@ func newPlaces(l Limits, n Node) *places {
 		effects:         of(l.Effects, "effects", "requests wait for an effect"),
 		handedOn:        of(l.HandedOn, "handed_on", "requests are with the leader"),
 		held:            of(l.Held, "held", "requests wait at the leader"),
+		signatures:      of(l.Signatures, "signatures", "signatures are being verified by the leader"),
 		bodies:          of(l.Bodies, "bodies", "bytes of requests are held"),
 		strangersBodies: of(l.StrangersBodies, "strangers_bodies", "bytes of requests by unknown access keys are held"),
 		rate:            rate.NewLimiter(rate.Limit(l.StrangersPerSecond), l.Strangers),

@@ -20,6 +20,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -111,6 +112,9 @@ var placeTests = map[string]struct {
 	"held": {limits: api.Limits{Held: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
 	}},
+	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "POST", "/v1/authorize", question)
+	}},
 	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, make: func(n *node, c credential) *http.Request {
 		return n.stalling(c)
 	}},
@@ -152,6 +156,10 @@ func testPlaces(t *testing.T, name string) {
 	set := func(cfg *api.Config) {
 		cfg.Limits = c.limits
 		cfg.Node.Forward = blocked
+		if name == "signatures" {
+			cfg.Seal = nil
+			cfg.Node.Confirm = func(ctx context.Context, _ sigv4.Claim) error { <-ctx.Done(); return ctx.Err() }
+		}
 		cfg.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
 			<-ctx.Done()
 			return propagation.Status{}, ctx.Err()
@@ -198,7 +206,7 @@ func testPlaces(t *testing.T, name string) {
 	}
 	refused(open(4), " already.")
 	caller := "known"
-	if c.stranger || name == "bodies" { // before anybody has signed
+	if c.stranger || name == "bodies" || name == "signatures" { // before anybody has signed
 		caller = "stranger"
 	}
 	if got := n.metric(`writ_refused_total{caller="` + caller + `",limit="` + name + `"}`); got != 2 {

@@ -121,6 +121,9 @@ type Node struct {
 	// Verify compares all nodes with the leader's log, the chain from a position on,
 	// in about the given time. Errors are ErrNotLeader, ErrVerifying or the context's.
 	Verify func(ctx context.Context, from event.Position, timeout time.Duration) (*Verification, error)
+	// Confirm has the leader verify a signature, where Config.Seal is nil. Errors are
+	// *sigv4.Error, or say why the leader did not answer.
+	Confirm func(context.Context, sigv4.Claim) error
 	// Status describes the cluster as this node knows it; the leader knows most.
 	Status func(context.Context) Status
 	// Checks are the lines of /readyz.
@@ -138,16 +141,18 @@ type Forwarded struct {
 	Hold time.Duration
 }
 
-// Config is what a Server is made of. All fields are required but Logger.
+// Config is what a Server is made of. All fields are required but Logger and Seal.
 type Config struct {
 	Node Node
 	// Account is the cluster's own: the first one.
 	Account    identity.AccountID
 	Projection *projection.Projection
-	Seal       *seal.Key
-	Now        func() time.Time
-	Logger     *slog.Logger
-	Metrics    *Metrics
+	// Seal opens secrets. A node that does not lead may have none: it then has the
+	// leader verify signatures, see Node.Confirm.
+	Seal    *seal.Key
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *Metrics
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
 	// Limits bound what callers take; the zero value is the defaults.

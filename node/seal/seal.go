@@ -51,6 +51,8 @@ var (
 	// ErrCorrupt is returned when a sealed secret was altered, cut short, or
 	// sealed for another purpose or other associated data.
 	ErrCorrupt = errors.New("sealed secret does not open: it was altered, or belongs elsewhere")
+	// ErrNoKey is returned where there is no key at all.
+	ErrNoKey = errors.New("there is no key to seal and open secrets with")
 	// ErrTooLong is returned when a secret is longer than MaxPlaintext.
 	ErrTooLong = errors.New("secret is too long to be sealed")
 )
@@ -65,7 +67,8 @@ const (
 )
 
 // Key is one or more secret keys: the first seals, all open. It is immutable and
-// safe for concurrent use. It does not print itself.
+// safe for concurrent use. It does not print itself. The nil Key has none: it seals
+// and opens nothing.
 type Key struct {
 	keys []secret // at least one
 }
@@ -113,10 +116,13 @@ func (s *secret) aead(purpose Purpose) cipher.AEAD {
 
 // Seal encrypts a secret for a purpose and binds it to associated, which Open
 // must be given again. Sealing the same secret twice gives different results. The
-// error is ErrTooLong.
+// error is ErrTooLong or ErrNoKey.
 func (k *Key) Seal(purpose Purpose, associated string, plaintext []byte) ([]byte, error) {
 	if len(plaintext) > MaxPlaintext {
 		return nil, fmt.Errorf("seal %s: %w", purpose, ErrTooLong)
+	}
+	if k == nil {
+		return nil, fmt.Errorf("seal %s: %w", purpose, ErrNoKey)
 	}
 	s := &k.keys[0]
 	sealed := append([]byte{format}, s.id[:]...)
@@ -124,10 +130,13 @@ func (k *Key) Seal(purpose Purpose, associated string, plaintext []byte) ([]byte
 }
 
 // Open decrypts what Seal made for the same purpose and associated data. The
-// error is ErrUnknownKey or ErrCorrupt.
+// error is ErrUnknownKey, ErrCorrupt or ErrNoKey.
 func (k *Key) Open(purpose Purpose, associated string, sealed []byte) ([]byte, error) {
 	if len(sealed) < headerSize || sealed[0] != format {
 		return nil, fmt.Errorf("open %s: %w", purpose, ErrCorrupt)
+	}
+	if k == nil {
+		return nil, fmt.Errorf("open %s: %w", purpose, ErrNoKey)
 	}
 	header, rest := sealed[:headerSize], sealed[headerSize:]
 	for i := range k.keys {
@@ -155,6 +164,9 @@ func bind(header []byte, purpose Purpose, associated string) []byte {
 // Fingerprint returns 32 hexadecimal digits that are equal for nodes that hold
 // the same keys, in whatever order, and say nothing about the keys.
 func (k *Key) Fingerprint() string {
+	if k == nil {
+		return ""
+	}
 	marks := make([]string, len(k.keys))
 	for i := range k.keys {
 		marks[i] = string(k.keys[i].mark[:])

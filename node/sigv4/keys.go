@@ -58,6 +58,16 @@ func NewKeyCache(limit int) *KeyCache {
 // secret is called to get the secret itself when the cache does not have the key,
 // and its error is returned as it is.
 func (c *KeyCache) Verify(s *Signature, bodyHash [sha256.Size]byte, secretID string, secret func() ([]byte, error)) error {
+	return c.verify(s, secretID, secret, func(key SigningKey) error { return s.Verify(key, bodyHash) })
+}
+
+// VerifyClaim is Verify for what is known of a signature by its claim alone.
+func (c *KeyCache) VerifyClaim(claim *Claim, secretID string, secret func() ([]byte, error)) error {
+	return c.verify(&Signature{AccessKeyID: claim.AccessKeyID, Scope: claim.Scope}, secretID, secret, claim.Verify)
+}
+
+// verify verifies by the key of the access key and scope in s.
+func (c *KeyCache) verify(s *Signature, secretID string, secret func() ([]byte, error), verify func(SigningKey) error) error {
 	key, inRecent, ok := c.find(s, secretID)
 	if !ok {
 		plain, err := secret()
@@ -66,7 +76,7 @@ func (c *KeyCache) Verify(s *Signature, bodyHash [sha256.Size]byte, secretID str
 		}
 		key = DeriveKey(plain, s.Scope)
 	}
-	if err := s.Verify(key, bodyHash); err != nil {
+	if err := verify(key); err != nil {
 		return err
 	}
 	if !inRecent {

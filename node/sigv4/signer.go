@@ -51,7 +51,7 @@ func (s *Signer) Sign(r *http.Request, bodyHash [sha256.Size]byte, now time.Time
 	})
 	scope := Scope{Date: timestamp[:dateLen], Region: s.Region, Service: s.Service}
 	key := s.keyFor(scope)
-	signature := key.sign(timestamp, scope, canonical)
+	signature := key.sign(timestamp, scope, sha256.Sum256(canonical))
 	r.Header.Set(headerAuthorization, algorithm+" Credential="+s.AccessKeyID+"/"+scope.Date+"/"+scope.Region+"/"+
 		scope.Service+"/"+terminator+", SignedHeaders="+signedHeaders+", Signature="+hex.EncodeToString(signature[:]))
 }

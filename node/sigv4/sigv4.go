@@ -89,8 +89,20 @@ type Signature struct {
 // The query may have been signed in canonical form, or just as it was sent: curl
 // 7.88 does not sort it.
 func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
+	in := s.input(bodyHash)
+	if s.matches(key, in) {
+		return nil
+	}
+	if in.queryAsSent = in.query != "" && !s.Presigned; in.queryAsSent && s.matches(key, in) {
+		return nil
+	}
+	return ErrSignatureDoesNotMatch
+}
+
+// input is what the signature covers.
+func (s *Signature) input(bodyHash [sha256.Size]byte) canonicalInput {
 	r := s.request
-	in := canonicalInput{
+	return canonicalInput{
 		method:        r.Method,
 		path:          wirePath(r),
 		query:         r.URL.RawQuery,
@@ -101,20 +113,19 @@ func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 		bodyHash:      bodyHash,
 		presigned:     s.Presigned,
 	}
-	if s.matches(key, in) {
-		return nil
-	}
-	if in.queryAsSent = in.query != "" && !s.Presigned; in.queryAsSent && s.matches(key, in) {
-		return nil
-	}
-	return ErrSignatureDoesNotMatch
 }
 
 func (s *Signature) matches(key SigningKey, in canonicalInput) bool {
-	want := key.sign(s.timestamp, s.Scope, appendCanonicalRequest(make([]byte, 0, 1024), in))
+	return key.signed(s.timestamp, s.Scope, sha256.Sum256(appendCanonicalRequest(make([]byte, 0, 1024), in)), s.signature)
+}
+
+// signed says, in constant time, whether a signature is that of a canonical request,
+// which is given by its hash.
+func (k *SigningKey) signed(timestamp string, scope Scope, canonical [sha256.Size]byte, signature string) bool {
+	want := k.sign(timestamp, scope, canonical)
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], want[:])
-	return subtle.ConstantTimeCompare(text[:], []byte(s.signature)) == 1
+	return subtle.ConstantTimeCompare(text[:], []byte(signature)) == 1
 }
 
 // ID identifies the signature, and with it what it covers: requests with one ID ask
@@ -145,8 +156,8 @@ func DeriveKey(secret []byte, scope Scope) SigningKey {
 	return mac(key[:], terminator)
 }
 
-// sign returns the signature of a canonical request.
-func (k *SigningKey) sign(timestamp string, scope Scope, canonical []byte) [sha256.Size]byte {
+// sign returns the signature of a canonical request, given by its hash.
+func (k *SigningKey) sign(timestamp string, scope Scope, canonical [sha256.Size]byte) [sha256.Size]byte {
 	b := make([]byte, 0, 384)
 	b = append(b, algorithm+"\n"...)
 	b = append(b, timestamp...)
@@ -158,8 +169,7 @@ func (k *SigningKey) sign(timestamp string, scope Scope, canonical []byte) [sha2
 	b = append(b, scope.Service...)
 	b = append(b, '/')
 	b = append(b, terminator+"\n"...)
-	hash := sha256.Sum256(canonical)
-	b = hex.AppendEncode(b, hash[:])
+	b = hex.AppendEncode(b, canonical[:])
 	return mac(k[:], b)
 }
 

@@ -3,6 +3,7 @@ package sigv4
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -57,7 +58,51 @@ func TestPublishedSuite(t *testing.T) {
 			if err := s.Verify(key, sha256.Sum256([]byte(tc.body))); err != nil {
 				t.Fatal(err)
 			}
+			testClaim(t, s, key, tc.body)
 		})
+	}
+}
+
+// testClaim checks that a claim holds where the signature does, and nowhere else.
+func testClaim(t *testing.T, s *Signature, key SigningKey, body string) {
+	t.Helper()
+	good := s.Claim(sha256.Sum256([]byte(body)))
+	text, err := json.Marshal(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Claim){
+		"":                  func(*Claim) {},
+		"no form":           func(c *Claim) { c.Canonical = nil },
+		"an empty form":     func(c *Claim) { c.Canonical = [][]byte{{}} },
+		"another form":      func(c *Claim) { c.Canonical = [][]byte{make([]byte, sha256.Size)} },
+		"many forms":        func(c *Claim) { c.Canonical = append(c.Canonical, c.Canonical[0], c.Canonical[0]) },
+		"no signature":      func(c *Claim) { c.Signature = "" },
+		"another signature": func(c *Claim) { c.Signature = strings.Repeat("0", 64) },
+		"another time":      func(c *Claim) { c.Timestamp = "20150830T123601Z" },
+		"another scope":     func(c *Claim) { c.Scope.Region = "eu" },
+	} {
+		var c Claim
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatal(err)
+		}
+		if change(&c); (c.Verify(key) == nil) != (name == "") {
+			t.Errorf("%s: %v", name, c.Verify(key))
+		}
+	}
+	if c := s.Claim(sha256.Sum256([]byte(body + "x"))); c.Verify(key) == nil {
+		t.Error("a claim about another body holds")
+	}
+	if good.Verify(SigningKey{1}) == nil {
+		t.Error("it holds for another key")
+	}
+	secret := func() ([]byte, error) { return []byte("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), nil }
+	cache := NewKeyCache(1)
+	if err := cache.VerifyClaim(&good, "1", secret); err != nil {
+		t.Error(err)
+	}
+	if good.Signature = "0"; cache.VerifyClaim(&good, "1", secret) == nil {
+		t.Error("a claim holds because an earlier one did")
 	}
 }
 

@@ -1,0 +1,76 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/node/client"
+)
+
+// A replica that has nothing of the cluster but its certificate decides and hands on,
+// with the leader's word on each signature; without the leader it answers nobody.
+func TestReplicaWithoutKeys(t *testing.T) {
+	m := newTeam(t, 1, 1)
+	m.start("writer-1")
+	m.ready("writer-1")
+	cfg := m.config("replica-1")
+	own := DefaultFiles(filepath.Join(t.TempDir(), "own"), "replica-1")
+	if err := os.MkdirAll(filepath.Dir(own.Cert), dirMode); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{cfg.Files.CA: own.CA, cfg.Files.Cert: own.Cert, cfg.Files.Key: own.Key} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, secretMode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.Files = own
+	if n, err := m.try(cfg); err == nil {
+		n.Stop()
+		t.Fatal("it starts without keys although nobody said that it should")
+	}
+	cfg.Files.SealKey = NoSealKey
+	n, err := m.try(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.add("replica-1", n)
+	m.ready("replica-1")
+	m.becomes("replica-1", "leased")
+	if _, text, err := m.readyz(t.Context(), "replica-1"); err != nil || !strings.Contains(text, "the leader verifies signatures") {
+		t.Errorf("%s %v", text, err)
+	}
+	m.must("replica-1", "CreateUser", "UserName", "alice")
+	m.must("replica-1", "GetUser", "UserName", "alice")
+	root := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	if d, err := m.client("replica-1").Authorize(t.Context(), root, client.Freshness{Consistency: "leased"}); err != nil || !d.Allowed() || d.Node != "replica-1" {
+		t.Errorf("decision %+v, %v", d, err)
+	}
+	right := m.root
+	m.root.SecretAccessKey = strings.Repeat("x", len(right.SecretAccessKey))
+	if status, _, body := m.iam("replica-1", "GetUser", "UserName", "alice"); status != http.StatusForbidden || !strings.Contains(body, "SignatureDoesNotMatch") {
+		t.Errorf("another secret: %d %s", status, body)
+	}
+	m.root = right
+
+	m.stop("writer-1")
+	m.until("it answers nobody", func(context.Context) error {
+		if status, _, body := m.iam("replica-1", "ListUsers"); status != http.StatusServiceUnavailable {
+			return fmt.Errorf("%d %s", status, body)
+		}
+		return nil
+	})
+	m.root.SecretAccessKey = strings.Repeat("x", len(right.SecretAccessKey))
+	if status, _, body := m.iam("replica-1", "ListUsers"); status != http.StatusServiceUnavailable {
+		t.Errorf("another secret: %d %s", status, body)
+	}
+	m.root = right
+}
