@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -88,11 +87,48 @@ const (
 	ranks
 )
 
-// ranked are connections by what they are worth, each in the order in which they came
-// to be worth it.
+// ranked are connections by what they are worth.
 type ranked struct {
-	lists [ranks]list.List
-	size  int
+	queues [ranks]queue
+	size   int
+}
+
+// A connection is in two queues of its rank.
+const (
+	inAll = iota
+	inNetwork
+)
+
+// queue is connections in the order in which they came to their rank. It is linked
+// through them, for they move with each request.
+type queue struct{ first, last *Conn }
+
+// link is a connection's place in a queue.
+type link struct{ before, after *Conn }
+
+func (q *queue) push(c *Conn, in int) {
+	c.links[in] = link{before: q.last}
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.links[in].after = c
+	}
+	q.last = c
+}
+
+func (q *queue) remove(c *Conn, in int) {
+	l := c.links[in]
+	if l.before == nil {
+		q.first = l.after
+	} else {
+		l.before.links[in].after = l.after
+	}
+	if l.after == nil {
+		q.last = l.before
+	} else {
+		l.after.links[in].before = l.before
+	}
+	c.links[in] = link{}
 }
 
 // NewGate returns a gate in front of a listener. PerAddress defaults to a part of
@@ -183,11 +219,10 @@ func (g *Gate) bounded(addr netip.Addr) bool {
 func (g *Gate) victim(q *ranked) *Conn {
 	var fallback *Conn // the oldest of those that are new
 	for _, r := range [...]rank{idleStranger, busyStranger, idleKnown} {
-		e := q.lists[r].Front()
-		if e == nil {
+		c := q.queues[r].first
+		if c == nil {
 			continue
 		}
-		c := e.Value.(*Conn)
 		if r == idleKnown || g.now().Sub(c.since) >= grace {
 			return c
 		}
@@ -217,13 +252,14 @@ func (g *Gate) evict() bool {
 // put gives a connection a rank, as the latest. g.mu is held.
 func (g *Gate) put(c *Conn, of *ranked, r rank) {
 	c.rank, c.since = r, g.now()
-	c.inAll, c.inNetwork = g.all.lists[r].PushBack(c), of.lists[r].PushBack(c)
+	g.all.queues[r].push(c, inAll)
+	of.queues[r].push(c, inNetwork)
 }
 
 // take is the opposite of put. g.mu is held.
 func (g *Gate) take(c *Conn, of *ranked) {
-	g.all.lists[c.rank].Remove(c.inAll)
-	of.lists[c.rank].Remove(c.inNetwork)
+	g.all.queues[c.rank].remove(c, inAll)
+	of.queues[c.rank].remove(c, inNetwork)
 }
 
 // leave forgets a connection. g.mu is held.
@@ -274,11 +310,11 @@ type Conn struct {
 	network netip.Addr
 
 	// The rest is guarded by gate.mu.
-	in               bool
-	known            bool // has served a known caller
-	rank             rank
-	since            time.Time // of the rank
-	inAll, inNetwork *list.Element
+	in    bool
+	known bool // has served a known caller
+	rank  rank
+	since time.Time // of the rank
+	links [2]link
 }
 
 // Write writes b, as fast as the other end reads: each piece of it has a time.

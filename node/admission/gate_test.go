@@ -359,8 +359,23 @@ func TestGateRaced(t *testing.T) {
 		t.Errorf("%d are open of %d networks", g.Open(), len(g.networks))
 	}
 	for r := range ranks {
-		if n := g.all.lists[r].Len(); n != 0 {
-			t.Errorf("%d are left of rank %d", n, r)
+		if q := g.all.queues[r]; q.first != nil || q.last != nil {
+			t.Errorf("connections are left of rank %d", r)
 		}
+	}
+}
+
+// What a gate costs each request.
+func BenchmarkGate(b *testing.B) {
+	g := NewGate(nil, Bounds{Total: 1000, PerAddress: 1000})
+	here, there := net.Pipe()
+	defer there.Close()
+	c := g.Admit(&from{here, net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:1"))})
+	ctx := g.Context(b.Context(), c)
+	b.ReportAllocs()
+	for b.Loop() {
+		g.State(c, http.StateActive)
+		Prove(ctx)
+		g.State(c, http.StateIdle)
 	}
 }
