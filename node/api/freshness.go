@@ -58,10 +58,12 @@ func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
 		p.Detail = fmt.Sprintf("At position %d: %s", v.Head.Position, p.Detail)
 		return seen{}, p
 	}
+	reads := c.Current() || s.cfg.WithoutLease.admits(forRead)
 	return seen{
 		view: v, mode: string(c.Freshness), knownHead: c.Head, remaining: c.Remaining,
-		staleness: c.Staleness, bounded: c.Bounded, flagged: c.DenyOnly,
-		reads: c.Current() || s.cfg.WithoutLease.admits(forRead),
+		staleness: c.Staleness, bounded: c.Bounded, reads: reads,
+		// However old the caller takes an answer, its own right may have ended since.
+		flagged: c.DenyOnly || !reads,
 	}, nil
 }
 
@@ -110,8 +112,10 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 		}
 	}
 	// A writer has no lease and knows no bound: it reads strictly instead, and no
-	// answer is fresher than that. So it proves that it is current, where it must be.
-	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u)) {
+	// answer is fresher than that. So it proves that it is current, where it must be, or
+	// a token would get no more than a flagged answer.
+	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u) ||
+		ask.Mode == propagation.ModeAtLeast && !s.cfg.WithoutLease.admits(forRead)) {
 		ask.Mode = propagation.ModeStrict
 	}
 	if ask.Mode == propagation.ModeStrict {

@@ -83,8 +83,11 @@ func TestLeasedAnswers(t *testing.T) {
 		if m := w.json(n.native(w.root, "POST", "/v1/authorize", strings.Replace(question, "Get", "Put", 1))); m["decision"] != "implicitDeny" {
 			t.Errorf("an unleased denial: %v", m)
 		}
-		if m := w.json(n.question(w.root, "X-Writ-Max-Staleness", "1m")); m["decision"] != "allow" || m["freshness"] != "unleased" {
+		if m := w.json(n.question(w.root, "X-Writ-Max-Staleness", "1m")); m["decision"] != "indeterminate" || m["freshness"] != "unleased" || m["staleness_bound_ms"] == nil {
 			t.Errorf("unleased with a bound: %v", m)
+		}
+		if m := w.json(n.question(w.root, "X-Writ-At-Least", w.projection.View().Token().String())); m["decision"] != "indeterminate" || m["freshness"] != "at_least" {
+			t.Errorf("unleased at a token: %v", m)
 		}
 		w.problem("leased without a lease", n.question(w.root, "X-Writ-Consistency", "leased"), 503, "NotLeased")
 		w.refused("a read", n.whoami(w.root), 503, "NotLeased", "At position 4: the replica holds no lease, so its answer could be old; "+
@@ -118,8 +121,19 @@ func TestAdmitNothing(t *testing.T) {
 func TestAdmitReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
+		w.user("alice", allow("s3:Get"))
+		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
+		time.Sleep(11 * time.Second)
+		for header, value := range map[string]string{"X-Writ-Max-Staleness": "1m", "X-Writ-At-Least": w.projection.View().Token().String()} {
+			if m := w.json(n.question(w.root, header, value)); m["decision"] != "allow" {
+				t.Errorf("a caller who says how old an answer may be: %v", m)
+			}
+		}
+		if m := w.json(n.question(w.root)); m["decision"] != "indeterminate" {
+			t.Errorf("one who does not: %v", m)
+		}
 		rec := w.accepted("a read", n.whoami(w.root))
 		if rec.Header().Get("X-Writ-Freshness") != "unleased" {
 			t.Errorf("headers %v", rec.Header())
@@ -157,7 +171,7 @@ func TestLeaseIsLookedAtFirst(t *testing.T) {
 func TestAtLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica()
+		n, _ := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
 		w.user("alice", allow("s3:Get"))
 		token := w.projection.View().Token()
@@ -281,7 +295,8 @@ func TestFreshnessAtAWriter(t *testing.T) {
 		{"X-Writ-Consistency: leased", "strict", "allow"},
 		{"X-Writ-Consistency: any", "unleased", "indeterminate"},
 		{"X-Writ-Max-Staleness: 1s", "strict", "allow"},
-		{"X-Writ-At-Least: " + token, "at_least", "allow"},
+		{"X-Writ-At-Least: " + token, "strict", "allow"},
+		{"X-Writ-At-Least: " + token + "; X-Writ-Consistency: any", "unleased", "indeterminate"},
 		{"X-Writ-At-Least: " + token + "; X-Writ-Max-Staleness: 1s", "strict", "allow"},
 	} {
 		var headers []string

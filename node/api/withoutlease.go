@@ -21,10 +21,10 @@ const (
 	// AdmitNothing refuses everybody.
 	AdmitNothing WithoutLease = "nothing"
 	// AdmitQuestions admits questions for decisions alone, whose answers say how fresh
-	// they are: POST /v1/authorize and its batch, without explanations, which show policies.
+	// they are, and in which an allow is "indeterminate": POST /v1/authorize and its batch, without explanations, which show policies.
 	// The simulators of IAM are reads, as their answers have no room for that.
 	AdmitQuestions WithoutLease = "questions"
-	// AdmitReads admits reads, too.
+	// AdmitReads admits reads, too; and an allow to callers who say how old it may be.
 	AdmitReads WithoutLease = "reads"
 )
 

@@ -162,7 +162,7 @@ func TestDeletedKeyAtACutOffNode(t *testing.T) {
 							refusedForNow(t, name, rec)
 							continue
 						}
-						admitted(t, w, name, p, headers, rec)
+						admitted(t, w, name, p, setting, headers, rec)
 					}
 				}
 				n.server.EndStreams()
@@ -184,7 +184,7 @@ func mayAdmit(setting api.WithoutLease, votes bool, p probe, headers []string, d
 	switch {
 	case p.leader, p.writer && !votes, mode == "leased", mode == "strict", asked["X-Writ-At-Least"] == deletion:
 		return false
-	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && asked["X-Writ-At-Least"] == ""):
+	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && (asked["X-Writ-At-Least"] == "" || setting != api.AdmitReads)):
 		return false // a writer reads strictly then
 	case setting == api.AdmitReads:
 		return true
@@ -208,8 +208,9 @@ func refusedForNow(t *testing.T, name string, rec *httptest.ResponseRecorder) {
 }
 
 // admitted checks an answer that was not refused for want of a lease: decisions say
-// how fresh they are, and an allow is none unless the caller said how old it may be.
-func admitted(t *testing.T, w *world, name string, p probe, headers []string, rec *httptest.ResponseRecorder) {
+// how fresh they are, and an allow is none, unless reads are admitted and the caller
+// said how old it may be.
+func admitted(t *testing.T, w *world, name string, p probe, setting api.WithoutLease, headers []string, rec *httptest.ResponseRecorder) {
 	t.Helper()
 	if rec.Code == http.StatusServiceUnavailable || rec.Code == http.StatusForbidden {
 		t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
@@ -222,11 +223,12 @@ func admitted(t *testing.T, w *world, name string, p probe, headers []string, re
 		m = list[0].(map[string]any)
 	}
 	decision, freshness := "indeterminate", "unleased"
-	if slices.Contains(headers, "X-Writ-Max-Staleness") {
-		decision = "allow"
+	atLeast := slices.Contains(headers, "X-Writ-At-Least") && !slices.Contains(headers, "any")
+	if atLeast {
+		freshness = "at_least"
 	}
-	if slices.Contains(headers, "X-Writ-At-Least") && !slices.Contains(headers, "any") {
-		decision, freshness = "allow", "at_least"
+	if setting == api.AdmitReads && (atLeast || slices.Contains(headers, "X-Writ-Max-Staleness")) {
+		decision = "allow"
 	}
 	if m["decision"] != decision || m["freshness"] != freshness {
 		t.Errorf("%s: %v (%v)", name, m["decision"], m["freshness"])
