@@ -105,12 +105,16 @@ func (p *Publisher) sign(encoded []byte) (nats.Header, error) {
 type holding struct {
 	batches []*event.Batch // they follow one another, and what was applied
 	size    int            // of their bytes, at most
+	last    *event.Batch   // the newest of them that carries a signature; nil for none
+	by      signature      // on last
 	repeats int            // batches that were known already
 	timer   *time.Timer    // ends the feed; nil before the first was held
 }
 
 // prove returns the batches that a feed has proved: those of a tail at once, those
-// of the stream up to the newest that a writer signed. The rest is held.
+// of the stream up to the newest that a writer signed. The rest is held. While more
+// waits to be applied it checks no signature but one in maxBurst batches, because one
+// that comes later proves the same.
 func (f *Follower) prove(c *chunk, run []*event.Batch) (proved []*event.Batch, refused error) {
 	if c.feed.stream == "" {
 		return run, nil
@@ -119,23 +123,22 @@ func (f *Follower) prove(c *chunk, run []*event.Batch) (proved []*event.Batch, r
 	if h.repeats += len(c.batches) - len(run); h.repeats > maxRepeats {
 		return nil, fmt.Errorf("%w: more than %d batches are known already", ErrRefused, maxRepeats)
 	}
-	if len(run) == 0 {
-		return nil, nil
+	if len(run) > 0 {
+		h.batches, h.size = append(h.batches, run...), h.size+c.size
+		c.newest(run, h)
 	}
-	held := append(h.batches, run...)
-	size := h.size + c.size
-	if last, by := c.newest(run); last != nil {
-		if err := f.vouched(last, by); err != nil {
-			return nil, fmt.Errorf("%w: batch %d: %w", ErrUnproved, last.Position, err)
+	if h.last != nil && (len(f.intake) == 0 || len(h.batches) >= maxBurst) {
+		if err := f.vouched(h.last, h.by); err != nil {
+			return nil, fmt.Errorf("%w: batch %d: %w", ErrUnproved, h.last.Position, err)
 		}
-		n := int(last.Position-held[0].Position) + 1
-		proved, held, size = held[:n:n], held[n:], c.size
+		n := int(h.last.Position-h.batches[0].Position) + 1
+		proved, h.batches, h.size, h.last = h.batches[:n:n], h.batches[n:], c.size, nil
 		h.stop()
 	}
-	if len(held) > maxHeld || size > maxHeldBytes {
-		return proved, fmt.Errorf("%w: batches %d to %d", ErrUnproved, held[0].Position, held[len(held)-1].Position)
+	if n := len(h.batches); n > maxHeld || n > 0 && h.size > maxHeldBytes {
+		return proved, fmt.Errorf("%w: batches %d to %d", ErrUnproved, h.batches[0].Position, h.batches[n-1].Position)
 	}
-	h.hold(f, c.feed, held, size)
+	h.await(f, c.feed)
 	return proved, nil
 }
 
@@ -151,27 +154,27 @@ func (f *Follower) vouched(b *event.Batch, by signature) error {
 	return f.cfg.Vouched(signed)
 }
 
-// newest returns the last batch of a run that carries a signature, with it.
-func (c *chunk) newest(run []*event.Batch) (*event.Batch, signature) {
+// newest notes the last batch of a run that carries a signature.
+func (c *chunk) newest(run []*event.Batch, h *holding) {
 	for i := len(c.batches) - 1; i >= 0; i-- {
 		b := c.batches[i]
 		if at := b.Position - run[0].Position; c.signatures[i].value != "" && at < event.Position(len(run)) && run[at] == b {
-			return b, c.signatures[i]
+			h.last, h.by = b, c.signatures[i]
+			return
 		}
 	}
-	return nil, signature{}
 }
 
-// hold keeps batches until their proof comes, or for proofWait from when the first
-// of them came.
-func (h *holding) hold(f *Follower, from *feed, batches []*event.Batch, size int) {
-	h.batches, h.size = batches, size
+// await has the feed end unless a proof comes within proofWait from when the first of
+// what is held came.
+func (h *holding) await(f *Follower, from *feed) {
 	switch {
-	case len(batches) == 0:
+	case len(h.batches) == 0:
 		h.stop()
 	case h.timer == nil:
+		first := h.batches[0].Position
 		h.timer = time.AfterFunc(proofWait, func() {
-			f.refuse(from, fmt.Errorf("%w within %v: batch %d", ErrUnproved, proofWait, batches[0].Position))
+			f.refuse(from, fmt.Errorf("%w within %v: batch %d", ErrUnproved, proofWait, first))
 		})
 	}
 }
