@@ -488,3 +488,64 @@ type arrived struct {
 func arrival(size int) jetstream.Msg   { return arrived{data: make([]byte, size)} }
 func (a arrived) Data() []byte         { return a.data }
 func (a arrived) Headers() nats.Header { return nil }
+
+// TestWhatArrivesInTheInbox has somebody learn where a follower hears its consumer,
+// and speak there for NATS itself.
+func TestWhatArrivesInTheInbox(t *testing.T) {
+	a := attack(t)
+	var inbox atomic.Pointer[string] // the latest that a request named
+	sub, err := a.link.conn.Subscribe("$JS.API.CONSUMER.MSG.NEXT.>", func(m *nats.Msg) { inbox.Store(&m.Reply) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	startPublisher(t, a.link, a.history)
+	if _, err := a.link.js.Stream(t.Context(), streamName(a.history.Cluster())); err != nil { // the subscription is known by then
+		t.Fatal(err)
+	}
+	if err := a.link.js.DeleteStream(t.Context(), streamName(a.history.Cluster())); err != nil { // so the follower asks anew
+		t.Fatal(err)
+	}
+	status := func(code, text string, pairs ...string) *nats.Msg {
+		m := &nats.Msg{Header: nats.Header{"Status": {code}, "Description": {text}}}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Header.Set(pairs[i], pairs[i+1])
+		}
+		return m
+	}
+	for name, spoken := range map[string]*nats.Msg{
+		"a forged batch":            a.bare(another(t, a.history, 1)...)[0],
+		"a real batch again":        theWriter().message(t, a.subject, a.history.batches[10]),
+		"a message too large":       {Data: bytes.Repeat([]byte{1}, wire.MaxBatchSize+1)},
+		"nothing":                   {},
+		"a heartbeat":               status("100", "Idle Heartbeat", "Nats-Last-Consumer", "99999999", "Nats-Last-Stream", "99999999"),
+		"a heartbeat of no sense":   status("100", "Idle Heartbeat", "Nats-Last-Consumer", "-1", "Nats-Consumer-Stalled", a.subject),
+		"flow control":              status("100", "FlowControl Request"),
+		"an end of requests":        status("408", "Request Timeout", "Nats-Pending-Messages", "-5", "Nats-Pending-Bytes", "x"),
+		"too much pending":          status("408", "Request Timeout", "Nats-Pending-Messages", "9223372036854775807", "Nats-Pending-Bytes", "9223372036854775807"),
+		"a consumer that is gone":   status("409", "Consumer Deleted"),
+		"a server that goes":        status("409", "Server Shutdown"),
+		"a pin that was not wanted": status("423", "Nats-Wrong-Pin-Id"),
+		"no such status":            status("x", "y"),
+	} {
+		await(t, "streaming", func() bool {
+			return inbox.Load() != nil && a.follower.Status().Mode == Streaming && a.follower.Status().Stream == streamName(a.history.Cluster())
+		})
+		for range 20 {
+			m := *spoken
+			m.Subject, m.Reply = *inbox.Load(), ""
+			if err := a.link.conn.PublishMsg(&m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.history.grow(t, 5)
+		a.follower.Expect(a.history.Last().Position)
+		await(t, "there", func() bool { _, head := a.sink.Snapshot(); return head == a.history.Last() })
+		if b := a.sink.forged.Load(); b != nil {
+			t.Fatalf("%s: a forged batch %d was shown", name, b.Position)
+		}
+		if s := a.follower.Status(); s.Bootstraps != 1 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
