@@ -21,13 +21,15 @@ type Applied struct {
 	Term  uint64 // of that entry
 	// Floor is the position that freshness leases are not granted below. It never decreases.
 	Floor event.Position
+	// Lives may hold freshness leases.
+	Lives event.Lives
 
 	next chan struct{} // closed when the next Applied is there
 }
 
 // SnapshotHeader is the header to write a snapshot of a.State with.
 func (a *Applied) SnapshotHeader() wire.SnapshotHeader {
-	return wire.SnapshotHeader{Head: a.Head, Floor: a.Floor, Index: a.Index, Term: a.Term}
+	return wire.SnapshotHeader{Head: a.Head, Floor: a.Floor, Index: a.Index, Term: a.Term, Lives: a.Lives}
 }
 
 // fsm is the state machine that Raft drives. Raft calls its methods one at a time.
@@ -45,7 +47,8 @@ type fsm struct {
 
 func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm {
 	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, state: identity.NewState()}
-	f.applied.Store(&Applied{State: f.state.Snapshot(), next: make(chan struct{})})
+	// Before the first entry nobody led, so nobody holds a lease.
+	f.applied.Store(&Applied{State: f.state.Snapshot(), Lives: event.Lives{Complete: true}, next: make(chan struct{})})
 	return f
 }
 
@@ -127,7 +130,8 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcom
 	return o, nil
 }
 
-// mark applies a mark: it proves that the histories agree, and may raise the floor.
+// mark applies a mark: it proves that the histories agree, and may change what is
+// known of leases.
 func (f *fsm) mark(next *Applied, entry *raft.Log) (outcome, error) {
 	m, err := wire.DecodeMark(entry.Data)
 	if err != nil {
@@ -138,9 +142,14 @@ func (f *fsm) mark(next *Applied, entry *raft.Log) (outcome, error) {
 	}
 	if m.Term == entry.Term { // else its proposer lost leadership in between: what it knew of leases is void
 		next.Floor = max(next.Floor, m.Floor)
+		next.Lives = next.Lives.Change(m.Opened, m.Dropped)
+		next.Lives.Complete = next.Lives.Complete || m.Complete
+	}
+	if m.Nameless {
+		next.Lives.Complete = false
 	}
 	return outcome{marked: &Applied{
-		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor,
+		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor, Lives: next.Lives,
 	}}, nil
 }
 
@@ -285,7 +294,7 @@ func (f *fsm) restore(r io.Reader) error {
 	before := f.applied.Load()
 	f.state = state
 	f.recent = hashes{}
-	f.publish(&Applied{Head: h.Head, Index: h.Index, Term: h.Term, Floor: max(before.Floor, h.Floor), next: before.next}, true)
+	f.publish(&Applied{Head: h.Head, Index: h.Index, Term: h.Term, Floor: max(before.Floor, h.Floor), Lives: h.Lives, next: before.next}, true)
 	f.restored()
 	return nil
 }

@@ -39,6 +39,7 @@ type answerer func(context.Context, question) (event.Head, any, error)
 type answering struct {
 	finder     *leaderFinder
 	projection *projection.Projection
+	process    string // tells this process from others of its name
 	// kinds is who answers which kind of question. It does not change.
 	kinds  map[string]answerer
 	logger *slog.Logger
@@ -92,7 +93,7 @@ func (a *answering) poll(ctx context.Context) ([]question, error) {
 	held, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.mu.Lock()
-	term, p := a.term, questionPoll{Holds: slices.Clone(a.holds)}
+	term, p := a.term, questionPoll{Process: a.process, Holds: slices.Clone(a.holds)}
 	a.giveUp = cancel
 	a.mu.Unlock()
 	var list questionList

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,9 @@ func servePeers(w *writer) *peerServer {
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
 		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
 			a := w.log.Applied()
-			return a.State, a.SnapshotHeader()
+			h := a.SnapshotHeader()
+			h.Lives = event.Lives{} // they are the writers' business
+			return a.State, h
 		},
 	})
 	mux.Handle(replication.EventsPath, transfers)
@@ -213,8 +216,8 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, api.ErrNotLeader)
 		return
 	}
-	if checkAdvertise(q.Endpoint) == nil {
-		t.reached(q.Replica, q.Endpoint)
+	if checkAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
+		t.reached(q.Replica, q.Nonce, q.Endpoint)
 	}
 	a, err := t.renew(r.Context(), q.Renewal)
 	if err != nil {
@@ -296,7 +299,7 @@ func (w *writer) status(ctx context.Context) api.Status {
 	if t := w.leading.Load(); t != nil {
 		for _, m := range t.members() {
 			one := replicaMember(m, a.Head.Position)
-			one.Endpoint = t.endpoint(m.Name)
+			one.Endpoint = t.endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
 	}
@@ -351,9 +354,22 @@ func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
 		state = "fenced"
 	}
 	return api.Member{
-		Name: m.Name, Role: string(RoleReplica), Region: m.Region, State: state, Position: m.Acked,
-		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: m.Reason,
+		Name: m.Name, Role: string(RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
+		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
 	}
+}
+
+// lifeDetail tells why a life is quarantined, and of a name that has several lives
+// which of them this is.
+func lifeDetail(m propagation.MemberStatus) string {
+	if m.Life == "" {
+		return m.Reason
+	}
+	heard := fmt.Sprintf("heard %v ago", m.Heard.Round(100*time.Millisecond))
+	if !m.Connected {
+		heard = "not heard since this leader took over"
+	}
+	return strings.TrimSpace(fmt.Sprintf("One of several processes of this name (life %s), %s. %s", m.Life, heard, m.Reason))
 }
 
 // checks are the lines of /readyz.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Paths by which a replica fetches the leader's questions and brings answers. A
@@ -93,11 +94,31 @@ type asking struct {
 	boxes map[string]*asked // by replica, as its certificate names it
 }
 
-// asked is what one replica was asked and has not answered.
+// asked is what one replica was asked and has not answered. Where several processes
+// run under its name, each is told, and the first answer counts.
 type asked struct {
-	open    []*openQuestion // oldest first
-	poll    uint64          // number of the replica's latest request; that alone is held
-	changed chan struct{}   // closed when a request that is held must look again
+	open    []*openQuestion   // oldest first
+	last    uint64            // number of the replica's latest request
+	held    map[string]uint64 // by process, the number of its latest request; that alone is held
+	changed chan struct{}     // closed when a request that is held must look again
+}
+
+// hold makes a request the one that is held for a process, and returns its number. At
+// most so many processes of a name are served as may hold leases under it; one more
+// takes the place of the oldest request.
+func (b *asked) hold(process string) uint64 {
+	if _, ok := b.held[process]; !ok && len(b.held) >= propagation.MaxLives {
+		oldest := process
+		for p, number := range b.held {
+			if oldest == process || number < b.held[oldest] {
+				oldest = p
+			}
+		}
+		delete(b.held, oldest)
+	}
+	b.last++
+	b.held[process] = b.last
+	return b.last
 }
 
 type openQuestion struct {
@@ -113,7 +134,7 @@ func newAsking(term uint64, incarnation string) *asking {
 func (a *asking) box(replica string) *asked {
 	b := a.boxes[replica]
 	if b == nil {
-		b = &asked{changed: make(chan struct{})}
+		b = &asked{held: make(map[string]uint64), changed: make(chan struct{})}
 		a.boxes[replica] = b
 	}
 	return b
@@ -203,19 +224,24 @@ func (a *asking) answered(replica string, r replicaAnswer) {
 	}
 }
 
-// poll returns the open questions to a replica that it does not hold, or none when
-// hold is over or a newer poll of the replica has come: its older one is dead.
-// Whatever it does not hold is handed over again, so no question is lost with a
-// connection.
-func (a *asking) poll(ctx context.Context, replica string, holds []string, hold time.Duration) ([]question, error) {
+// poll returns the open questions to a replica that the process which asks does not
+// hold, or none when hold is over or a newer poll of that process has come: its older
+// one is dead. Whatever it does not hold is handed over again, so no question is lost
+// with a connection.
+func (a *asking) poll(ctx context.Context, replica, process string, holds []string, hold time.Duration) ([]question, error) {
 	timer := time.NewTimer(hold)
 	defer timer.Stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := a.box(replica)
 	b.wake()
-	b.poll++
-	for mine := b.poll; mine == b.poll; {
+	mine := b.hold(process)
+	defer func() {
+		if b.held[process] == mine {
+			delete(b.held, process)
+		}
+	}()
+	for over := false; !over && b.held[process] == mine; {
 		if a.ended {
 			return nil, api.ErrNotLeader
 		}
@@ -234,7 +260,7 @@ func (a *asking) poll(ctx context.Context, replica string, holds []string, hold 
 		select {
 		case <-changed:
 		case <-timer.C:
-			mine = 0
+			over = true
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -283,6 +309,8 @@ func (w *writer) askDecide(ctx context.Context, replica string, at event.Positio
 
 // questionPoll is a replica's request for questions.
 type questionPoll struct {
+	// Process tells the processes of one name apart.
+	Process string `json:"process"`
 	// Holds are the ids of questions that the replica has and is about to answer.
 	Holds []string `json:"holds"`
 }
@@ -299,7 +327,7 @@ func (p *peerServer) questions(rw http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	list, err := t.asking.poll(r.Context(), name, q.Holds, questionHold)
+	list, err := t.asking.poll(r.Context(), name, q.Process, q.Holds, questionHold)
 	if err != nil {
 		p.fail(rw, err)
 		return

@@ -37,7 +37,7 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := decode(r.Body, &p); err != nil {
 			return nil, err
 		}
-		list, err := o.poll(r.Context(), replica, p.Holds, questionHold)
+		list, err := o.poll(r.Context(), replica, p.Process, p.Holds, questionHold)
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +197,7 @@ func TestQuestionsEnd(t *testing.T) {
 		// what is handed over is bounded, and complete in the end
 		var holds []string
 		for len(holds) < maxAskedOne {
-			list, err := a.poll(t.Context(), "r0", holds, questionHold)
+			list, err := a.poll(t.Context(), "r0", "p", holds, questionHold)
 			if err != nil || len(list) != maxHandedOver {
 				t.Fatalf("%d questions, %v", len(list), err)
 			}
@@ -209,7 +209,7 @@ func TestQuestionsEnd(t *testing.T) {
 		polls := make(chan error, 2)
 		begun := time.Now()
 		hold := func() {
-			list, err := a.poll(t.Context(), "r0", holds, questionHold)
+			list, err := a.poll(t.Context(), "r0", "p", holds, questionHold)
 			if len(list) > 0 {
 				err = fmt.Errorf("%d questions", len(list))
 			}

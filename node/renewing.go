@@ -61,8 +61,11 @@ type renewing struct {
 	endpoint  func() string        // where clients reach this reader; empty: nobody knows
 	logger    *slog.Logger
 
-	mu       sync.Mutex // guards lease
+	record *lifeRecord // nil in tests that need none; of run's goroutine
+
+	mu       sync.Mutex // guards lease and stopped
 	lease    *propagation.Lease
+	stopped  bool
 	reported event.Position // by the latest renewal; of run's goroutine
 	again    bool           // renew at once; of run's goroutine
 	early    time.Time      // no renewal out of turn before; of run's goroutine
@@ -72,6 +75,7 @@ type renewing struct {
 	// standing is the leader's latest word on this reader's place in the roster:
 	// UNREGISTERED of one that was removed, DRAINING, or any other.
 	standing atomic.Pointer[propagation.Kind]
+	refused  atomic.Pointer[string]  // why the leader takes this reader in no more; nil: it does
 	sent     atomic.Uint64           // number of the latest renewal
 	verdict  atomic.Pointer[verdict] // the leader's latest; never nil
 	// snapshot is what queries read; nil until the reader knows its cluster.
@@ -168,7 +172,7 @@ func (r *renewing) quarantine(why propagation.Kind) {
 	r.poke()
 }
 
-// run renews until ctx ends.
+// run renews until ctx ends or the reader has stopped.
 func (r *renewing) run(ctx context.Context) {
 	if _, err := r.projection.Wait(ctx, 1); err != nil {
 		return // before there was anything to report
@@ -176,8 +180,11 @@ func (r *renewing) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		wait := r.lease.Next(r.clocks(), mathrand.Float64())
-		sound := r.lease.Snapshot().Quarantined() == ""
+		sound, stopped := r.lease.Snapshot().Quarantined() == "", r.stopped
 		r.mu.Unlock()
+		if stopped {
+			return
+		}
 		if r.removed() {
 			wait = max(wait, rest())
 		}
@@ -217,13 +224,32 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 	}
 }
 
+// begin records the nonce of the life that is about to ask, and returns it.
+func (r *renewing) begin() string {
+	r.mu.Lock()
+	nonce := r.lease.Nonce()
+	r.mu.Unlock()
+	if err := r.record.begin(nonce); err != nil {
+		r.logger.Warn("after a crash of this replica the leader will wait for its lease", "error", err)
+	}
+	return nonce
+}
+
 // once sends one renewal and takes in the answer.
 func (r *renewing) once(ctx context.Context) {
 	var q propagation.Renewal
+	nonce, asks := r.begin(), false
 	r.change(func(l *propagation.Lease) {
+		if asks = !r.stopped && l.Nonce() == nonce; !asks {
+			return
+		}
 		v := r.projection.View() // under the lock: the state does not step back meanwhile
 		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
+	if !asks {
+		r.again = true // under the nonce that is in force now
+		return
+	}
 	r.reported = q.Position
 	r.sent.Store(q.Seq)
 	defer func() { r.early = time.Now().Add(gather + mathrand.N(gather/2)) }()
@@ -241,6 +267,7 @@ func (r *renewing) once(ctx context.Context) {
 	if a.Kind != propagation.KindNotLeader && a.Kind != propagation.KindBusy {
 		r.take(verdict{seq: q.Seq, head: event.Head{Position: q.Position, Hash: q.Hash}, kind: a.Kind})
 	}
+	r.refuse(a)
 	switch a.Kind {
 	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
 		r.standing.Store(&a.Kind)
@@ -255,6 +282,19 @@ func (r *renewing) once(ctx context.Context) {
 			return // as it knew
 		}
 		r.logger.Error("this replica is quarantined and answers nothing", "kind", a.Kind, "reason", a.Reason)
+	}
+}
+
+// refuse notes why the leader takes this reader in no more: too many processes of
+// its name hold leases, or may.
+func (r *renewing) refuse(a propagation.Answer) {
+	switch {
+	case a.Kind == propagation.KindBusy && a.Head.Position > 0: // said after a fence, so of this reader
+		if r.refused.Swap(&a.Reason) == nil {
+			r.logger.Warn("this replica gets no lease", "reason", a.Reason)
+		}
+	case a.Kind != propagation.KindBusy && a.Kind != propagation.KindNotLeader:
+		r.refused.Store(nil)
 	}
 }
 

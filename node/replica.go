@@ -60,9 +60,15 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	params := propagation.DefaultParams()
-	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, nonce())
+	process := nonce()
+	record := newLifeRecord(n.cfg.Data, n.lock)
+	over, err := record.over()
+	if err != nil {
+		n.logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
+	}
+	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process, over...)
 	r := &replica{node: n, recent: &changes{}, renewing: &renewing{
-		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises,
+		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises, record: record,
 		register: func(ctx context.Context) error {
 			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: nonce()}, nil)
 		},
@@ -83,7 +89,7 @@ func (n *Node) startReplica() (*replica, error) {
 		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	answering := &answering{
-		finder: n.finder, projection: n.projection, logger: n.logger,
+		finder: n.finder, projection: n.projection, logger: n.logger, process: process,
 		kinds: map[string]answerer{kindDecide: r.decide, kindRecount: r.recount},
 	}
 	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.heard
@@ -168,7 +174,11 @@ func (r *replica) checks() []api.Check {
 	lease := api.Check{Name: "lease", Detail: fmt.Sprintf("%v left", snapshot.Remaining(now).Round(time.Millisecond))}
 	if !snapshot.Valid(now) {
 		admits := r.node.cfg.WithoutLease
-		err := fmt.Errorf("no lease is in force: the leader does not answer, or the replica is behind; %s", admits.Describe())
+		reason := "the leader does not answer, or the replica is behind"
+		if refused := r.renewing.refused.Load(); refused != nil {
+			reason = *refused
+		}
+		err := fmt.Errorf("no lease is in force: %s; %s", reason, admits.Describe())
 		if lease.Detail = err.Error(); admits == AdmitNothing || !r.renewing.held.Load() {
 			lease.Err = err
 		}
@@ -202,9 +212,11 @@ func (r *replica) checks() []api.Check {
 
 func (r *replica) retire(context.Context) {}
 
-// stop ends the follower's link; the node's context has ended already.
+// stop gives up the lease and ends the follower's link; the node's context has ended
+// already, and nobody is answered any more.
 func (r *replica) stop() error {
 	r.node.wg.Wait()
+	r.renewing.stop()
 	if r.link != nil {
 		r.link.Close()
 	}

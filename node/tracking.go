@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,9 +33,12 @@ type tracking struct {
 	changed chan struct{} // closed when a tick has ended
 	wake    chan struct{} // one element: there may be something to do
 	// endpoints are where clients reach the readers, by name, as these said it in their
-	// latest renewals.
-	endpoints map[string]string
+	// latest renewals: one for each life that said so lately, the latest last.
+	endpoints map[string][]lifeEndpoint
 }
+
+// lifeEndpoint is where clients reach one life of a reader.
+type lifeEndpoint struct{ nonce, url string }
 
 func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, observe func() propagation.View, commit mark,
 	history func(event.Position) (propagation.Record, bool)) *tracking {
@@ -45,7 +50,7 @@ func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, cl
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 
-		endpoints: make(map[string]string),
+		endpoints: make(map[string][]lifeEndpoint),
 	}
 }
 
@@ -54,8 +59,10 @@ func (t *tracking) run(ctx context.Context) {
 	defer t.end()
 	for {
 		t.mu.Lock()
-		fence, due := t.tracker.BeginTick(t.clocks())
-		wait, timed := t.tracker.NextTick(t.clocks())
+		now := t.clocks()
+		t.tracker.Observe(now, t.observe()) // a reader may have been registered since the last tick
+		fence, due := t.tracker.BeginTick(now)
+		wait, timed := t.tracker.NextTick(now)
 		t.mu.Unlock()
 		if due {
 			t.tick(ctx, fence)
@@ -199,16 +206,25 @@ func (t *tracking) members() []propagation.MemberStatus {
 
 // reached notes where clients reach a reader. Names are those of certificates, so
 // there are no more of them than the cluster has nodes.
-func (t *tracking) reached(name, endpoint string) {
+func (t *tracking) reached(name, nonce, url string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.endpoints[name] = endpoint
+	known := slices.DeleteFunc(t.endpoints[name], func(e lifeEndpoint) bool { return e.nonce == nonce })
+	known = append(known, lifeEndpoint{nonce, url})
+	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
-func (t *tracking) endpoint(name string) string {
+// endpoint is where clients reach a life of a reader, as its status names it, or
+// whichever spoke last.
+func (t *tracking) endpoint(name, life string) (url string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.endpoints[name]
+	for _, e := range t.endpoints[name] {
+		if strings.HasPrefix(e.nonce, life) {
+			url = e.url
+		}
+	}
+	return url
 }
 
 // rosterOf makes the tracker's roster from a state; it returns last when nothing
@@ -218,7 +234,7 @@ func rosterOf(s *identity.State, last *propagation.Roster) *propagation.Roster {
 	if last != nil && last.At == c.RosterChanged {
 		return last
 	}
-	r := &propagation.Roster{At: c.RosterChanged, Removed: c.ReplicaRemoved}
+	r := &propagation.Roster{At: c.RosterChanged}
 	for _, m := range s.Replicas() {
 		r.Members = append(r.Members, propagation.Member{
 			Name: m.Name, Region: m.Region, Class: m.Class, Draining: m.Draining, Registered: m.Registered,

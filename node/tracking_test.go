@@ -27,7 +27,7 @@ type term struct {
 func head(at event.Position) event.Head { return event.Head{Position: at, Hash: event.Hash{byte(at)}} }
 
 func newTerm(t *testing.T, members ...propagation.Member) *term {
-	x := &term{view: propagation.View{Head: head(5), Level: 1, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
+	x := &term{view: propagation.View{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
 	observe := func() propagation.View {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -37,6 +37,7 @@ func newTerm(t *testing.T, members ...propagation.Member) *term {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.view.Floor = max(x.view.Floor, f.Floor)
+		x.view.Lives = x.view.Lives.Change(f.Opened, f.Dropped)
 		return 3, x.view, x.failed
 	}
 	history := func(at event.Position) (propagation.Record, bool) {

@@ -257,7 +257,7 @@ func (w *writer) view(a *log.Applied) propagation.View {
 	w.roster.Lock()
 	defer w.roster.Unlock()
 	w.roster.last = rosterOf(a.State, w.roster.last)
-	return propagation.View{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last}
+	return propagation.View{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last, Lives: a.Lives}
 }
 
 func (w *writer) observe() propagation.View { return w.view(w.log.Applied()) }
@@ -265,7 +265,9 @@ func (w *writer) observe() propagation.View { return w.view(w.log.Applied()) }
 // mark commits fences of one term.
 func (w *writer) mark(term uint64) mark {
 	return func(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
-		a, err := w.log.Mark(ctx, wire.Mark{Term: f.Term, Head: f.Head, Floor: f.Floor})
+		a, err := w.log.Mark(ctx, wire.Mark{
+			Term: f.Term, Head: f.Head, Floor: f.Floor, Opened: f.Opened, Dropped: f.Dropped, Complete: f.Complete,
+		})
 		if err != nil {
 			return 0, propagation.View{}, err
 		}

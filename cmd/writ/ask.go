@@ -149,7 +149,14 @@ func inOrder(s *client.Cluster) error {
 	if s.Leader == "" {
 		wrong = append(wrong, "no leader is known; a majority of the writers must be up and reach each other")
 	}
+	leased := make(map[string]bool)
 	for _, m := range s.Members {
+		leased[m.Name] = leased[m.Name] || m.State == "leased"
+	}
+	for _, m := range s.Members {
+		if m.Life != "" && leased[m.Name] && m.State != "quarantined" {
+			continue // another process of the name serves
+		}
 		switch m.State {
 		case "quarantined", "unreachable", "joining", "silent", "fenced":
 			text := m.Name + " is " + m.State

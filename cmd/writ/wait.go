@@ -120,6 +120,10 @@ func describe(p *client.Propagation) string {
 			text += fmt.Sprintf("; %s %s", part.what, strings.Join(part.names, ", "))
 		}
 	}
+	for _, l := range p.PendingLives {
+		text += fmt.Sprintf("; %s has several processes, of which %s is at position %d and may answer for %v more, heard %v ago", l.Replica, l.Life, l.Position,
+			time.Duration(l.MayHoldMS)*time.Millisecond, time.Duration(l.HeardMS)*time.Millisecond)
+	}
 	if !p.Everywhere() && p.WorstCaseMS != nil {
 		text += fmt.Sprintf("; at most %v more", time.Duration(*p.WorstCaseMS)*time.Millisecond)
 	}

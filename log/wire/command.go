@@ -13,11 +13,12 @@ import (
 // The formats of an entry of the Raft log: what its first byte says. A stored
 // number is forever.
 const (
-	formatBare    uint8 = 1 // a command without reliances; read, and written no more
-	formatMark    uint8 = 2
-	formatReliant uint8 = 3 // a command without signature; read, and written no more
-	formatCommand uint8 = 5 // 4 is a later form of marks
-	formatRelayed uint8 = 6 // a command that came by way of another node; see event.Cause.Via
+	formatBare         uint8 = 1 // a command without reliances; read, and written no more
+	formatNamelessMark uint8 = 2 // a mark that names no lives; read, and written no more
+	formatReliant      uint8 = 3 // a command without signature; read, and written no more
+	formatMark         uint8 = 4
+	formatCommand      uint8 = 5
+	formatRelayed      uint8 = 6 // a command that came by way of another node; see event.Cause.Via
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
@@ -133,54 +134,6 @@ func (c *coder) signature(v *identity.Signature) {
 	c.fixed(v.ID[:])
 	num(c, &v.Signed)
 	num(c, &v.Until)
-}
-
-// Mark is an entry of the Raft log that changes no state and makes no batch.
-// Committed, it proves that its term's leader still led after it was proposed.
-type Mark struct {
-	Term uint64     // in which it was proposed
-	Head event.Head // of the proposer; a state machine that differs there has diverged
-	// Floor is a position that the freshness leases no longer go below; it never decreases.
-	Floor event.Position
-}
-
-// EncodeMark makes the entry of the Raft log for a mark, with the SHA-256 of its
-// fields at the end.
-func EncodeMark(m *Mark) ([]byte, error) {
-	c := writer()
-	defer c.release()
-	format := formatMark
-	num(c, &format)
-	c.mark(m)
-	if err := c.done(); err != nil {
-		return nil, fmt.Errorf("encode mark: %w", err)
-	}
-	return c.sealed()
-}
-
-// IsMark says whether an entry of the Raft log claims to be a mark and not a command.
-func IsMark(b []byte) bool { return len(b) > 0 && b[0] == formatMark }
-
-// DecodeMark reads what EncodeMark made.
-func DecodeMark(b []byte) (*Mark, error) {
-	c, _, err := openSealed(b, "mark format", formatMark)
-	if err != nil {
-		return nil, fmt.Errorf("decode mark: %w", err)
-	}
-	defer c.release()
-	m := new(Mark)
-	c.mark(m)
-	if err := c.done(); err != nil {
-		return nil, fmt.Errorf("decode mark: %w", err)
-	}
-	return m, nil
-}
-
-func (c *coder) mark(m *Mark) {
-	num(c, &m.Term)
-	num(c, &m.Head.Position)
-	c.fixed(m.Head.Hash[:])
-	num(c, &m.Floor)
 }
 
 // CheckEntry checks the SHA-256 of an entry of the Raft log, whichever kind it is.

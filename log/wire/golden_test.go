@@ -49,15 +49,24 @@ func TestGolden(t *testing.T) {
 		c.record(v)
 		line("record", v, c.out.Bytes(), c.done())
 	}
-	mark := &Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
-	b, err := EncodeMark(mark)
-	line("mark", mark, b, err)
+	mark := Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
+	nameless := mark
+	nameless.Nameless = true
+	mark.Opened = []event.Life{{Replica: "r1", Nonce: "n1"}, {Replica: "r1", Nonce: "n2"}}
+	mark.Dropped, mark.Complete = []event.Life{{Replica: "r2", Nonce: "n3"}}, true
+	for _, m := range []*Mark{&nameless, &mark} {
+		b, err := EncodeMark(m)
+		line("mark", m, b, err)
+		if got, err := DecodeMark(b); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("the mark %+v comes back as %+v, %v", m, got, err)
+		}
+	}
 	file(entriesFile)
 
 	// What came by way of another node says so; the rest is written as ever.
 	cmd := counting().command(&identity.DeleteUser{})
 	cmd.Cause.Via = "replica-1"
-	b, err = EncodeCommand(cmd)
+	b, err := EncodeCommand(cmd)
 	line("command", cmd.Content, b, err)
 	batch := counting().batch(&identity.UserDeleted{})
 	batch.Cause.Via = "replica-1"
@@ -87,13 +96,14 @@ func TestGoldenSnapshot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"snapshot-1", "snapshot"} { // the first knew no signatures
+	// The first knew no signatures, and the second named no lives.
+	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot": someLives} {
 		stored, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, h, err := ReadSnapshot(bytes.NewReader(stored))
-		if err != nil || got.Digest() != want.Digest() || h.Head.Position != want.Position() {
+		if err != nil || got.Digest() != want.Digest() || h.Head.Position != want.Position() || !reflect.DeepEqual(h.Lives, lives) {
 			t.Errorf("the stored %s reads as %+v, %v", name, h, err)
 		}
 	}

@@ -21,12 +21,15 @@ import (
 // blocks have their length before them; a block is compressed by itself.
 const magic = "writ snapshot\n"
 
-// formatSnapshot begins the header. A stored number is forever.
-const formatSnapshot uint8 = 1
+// The formats of a header: what its first byte says. A stored number is forever.
+const (
+	formatNamelessSnapshot uint8 = 1 // from before snapshots named lives
+	formatSnapshot         uint8 = 2
+)
 
 // Limits of a snapshot's parts, in bytes.
 const (
-	maxSnapshotHeader = 4 << 10
+	maxSnapshotHeader = 1 << 20                   // some thousands of lives are in it
 	blockSize         = 256 << 10                 // a block is closed when it has reached this
 	maxBlock          = blockSize + MaxRecordSize // of a block before compression
 	blocksAhead       = 8                         // read but not yet loaded
@@ -44,12 +47,14 @@ type SnapshotHeader struct {
 	Index       uint64         // of the last raft entry applied
 	Term        uint64         // of that entry
 	Digest      identity.Digest
+	// Lives may hold freshness leases.
+	Lives event.Lives
 }
 
 func (c *coder) snapshotHeader(h *SnapshotHeader) {
 	format := formatSnapshot
 	num(c, &format)
-	if c.err == nil && format != formatSnapshot {
+	if c.err == nil && format != formatSnapshot && format != formatNamelessSnapshot {
 		c.fail(&UnknownError{What: "snapshot format", Number: uint64(format)})
 	}
 	str(c, &h.Cluster)
@@ -60,10 +65,13 @@ func (c *coder) snapshotHeader(h *SnapshotHeader) {
 	num(c, &h.Index)
 	num(c, &h.Term)
 	c.digest(&h.Digest)
+	if format == formatSnapshot {
+		c.lives(&h.Lives)
+	}
 }
 
 // WriteSnapshot writes the state s. Of the header, the caller gives Head, Floor,
-// Index and Term; the rest is the state's own. It takes time linear in the state
+// Index, Term and Lives; the rest is the state's own. It takes time linear in the state
 // and little memory.
 func WriteSnapshot(w io.Writer, s *identity.State, h SnapshotHeader) error {
 	if h.Head.Position != s.Position() {
@@ -120,9 +128,14 @@ func (b *blockWriter) header(h *SnapshotHeader) {
 	c := writer()
 	defer c.release()
 	c.snapshotHeader(h)
-	if b.err = c.done(); b.err == nil {
-		b.part(c.out.Bytes())
+	if b.err = c.done(); b.err != nil {
+		return
 	}
+	if size := c.out.Len(); size > maxSnapshotHeader {
+		b.err = fmt.Errorf("%w: a header of %d bytes, at most %d", ErrTooLarge, size, maxSnapshotHeader)
+		return
+	}
+	b.part(c.out.Bytes())
 }
 
 // add writes a record; it returns false when there is no use in going on.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/writ-iam/writ/log/event"
@@ -36,10 +37,12 @@ func manyUsers(n int) *identity.State {
 
 func groupID(g int) identity.ID { return identity.ID(fmt.Sprintf("AGPA%016X", g)) }
 
+var someLives = event.LivesOf(true, []event.Life{{Replica: "r1", Nonce: "n1"}, {Replica: "r1", Nonce: "n2"}})
+
 func snapshotOf(t testing.TB, s *identity.State) []byte {
 	t.Helper()
 	var w bytes.Buffer
-	h := SnapshotHeader{Head: event.Head{Position: s.Position(), Hash: event.Hash{9}}, Floor: 4, Index: 7, Term: 3}
+	h := SnapshotHeader{Head: event.Head{Position: s.Position(), Hash: event.Hash{9}}, Floor: 4, Index: 7, Term: 3, Lives: someLives}
 	if err := WriteSnapshot(&w, s, h); err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +60,37 @@ func TestSnapshotComesBack(t *testing.T) {
 			t.Errorf("%d users: another state came back", n)
 		}
 		if h.Cluster != "c" || h.Incarnation != "i" || h.Head.Position != want.Position() || h.Head.Hash != (event.Hash{9}) ||
-			h.Floor != 4 || h.Index != 7 || h.Term != 3 {
+			h.Floor != 4 || h.Index != 7 || h.Term != 3 || !reflect.DeepEqual(h.Lives, someLives) {
 			t.Errorf("header %+v", h)
+		}
+	}
+}
+
+// The lives of a whole roster fit into a header; what does not is refused as it is
+// written, not as it is read.
+func TestSnapshotHeaderIsBounded(t *testing.T) {
+	many := func(n int) event.Lives {
+		var list []event.Life
+		for i := range n {
+			list = append(list, event.Life{Replica: fmt.Sprintf("%064d", i/4), Nonce: fmt.Sprintf("%064d", i)})
+		}
+		return event.LivesOf(true, list)
+	}
+	s := manyUsers(1)
+	for n, fits := range map[int]bool{4096: true, 10_000: false} {
+		var w bytes.Buffer
+		err := WriteSnapshot(&w, s, SnapshotHeader{Head: event.Head{Position: s.Position()}, Lives: many(n)})
+		if !fits {
+			if !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%d lives: %v", n, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, h, err := ReadSnapshot(&w); err != nil || h.Lives.Len() != n {
+			t.Errorf("%d of %d lives come back: %v", h.Lives.Len(), n, err)
 		}
 	}
 }

@@ -38,6 +38,9 @@ type Member struct {
 	// Lag is how many positions the member is behind the head.
 	Lag    event.Position `json:"lag"`
 	Digest string         `json:"digest,omitempty"`
+	// Life tells the processes of one replica apart where it has several, each of which
+	// is a member of its own here.
+	Life string `json:"life,omitempty"`
 	// MayHoldMS is for how long a replica may still answer under a lease.
 	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
 	Detail    string `json:"detail,omitempty"`

@@ -34,11 +34,30 @@ type propagationAnswer struct {
 	VisibleOn   []string          `json:"visible_on"`
 	Fenced      []string          `json:"fenced"`
 	Pending     []string          `json:"pending"`
+	// PendingLives are the processes that replicas in Pending are pending for, where one
+	// has several.
+	PendingLives []pendingLife `json:"pending_lives,omitempty"`
 	// WorstCaseMS is how long it takes at most until nobody is pending; null when
 	// there is no bound.
 	WorstCaseMS *int64         `json:"worst_case_ms"`
 	Roster      event.Position `json:"roster_position"`
 	Floor       event.Position `json:"floor"`
+}
+
+// pendingLife is one process of a replica that has several.
+type pendingLife struct {
+	Replica   string         `json:"replica"`
+	Life      string         `json:"life"`
+	Position  event.Position `json:"position"`
+	MayHoldMS int64          `json:"may_hold_lease_ms"`
+	HeardMS   int64          `json:"heard_ms_ago"`
+}
+
+func livesOf(status propagation.Status) (out []pendingLife) {
+	for _, l := range status.PendingLives {
+		out = append(out, pendingLife{l.Replica, l.Life, l.Acked, l.MayHold.Milliseconds(), l.Heard.Milliseconds()})
+	}
+	return out
 }
 
 // propagation answers GET /v1/propagation: how far has a position come? It names
@@ -99,7 +118,7 @@ func (s *Server) describe(at event.Position, status propagation.Status) propagat
 	cluster := v.Cluster()
 	a := propagationAnswer{
 		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: at, State: status.State,
-		VisibleOn: list(status.VisibleOn), Fenced: list(status.Fenced), Pending: list(status.Pending),
+		VisibleOn: list(status.VisibleOn), Fenced: list(status.Fenced), Pending: list(status.Pending), PendingLives: livesOf(status),
 		Roster: status.Roster, Floor: status.Floor,
 	}
 	if status.Bounded {

@@ -9,15 +9,18 @@ import (
 
 // Member is a node of the cluster.
 type Member struct {
-	Name      string         `json:"name"`
-	Role      string         `json:"role"`
-	Region    string         `json:"region,omitempty"`
-	State     string         `json:"state"`
-	Position  event.Position `json:"position"`
-	Lag       event.Position `json:"lag"`
-	Digest    string         `json:"digest,omitempty"`
-	MayHoldMS int64          `json:"may_hold_lease_ms,omitempty"`
-	Detail    string         `json:"detail,omitempty"`
+	Name     string         `json:"name"`
+	Role     string         `json:"role"`
+	Region   string         `json:"region,omitempty"`
+	State    string         `json:"state"`
+	Position event.Position `json:"position"`
+	Lag      event.Position `json:"lag"`
+	Digest   string         `json:"digest,omitempty"`
+	// Life tells the processes of one replica apart where it has several, each of which
+	// is a member of its own here.
+	Life      string `json:"life,omitempty"`
+	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
+	Detail    string `json:"detail,omitempty"`
 	// Endpoint is the URL at which the node serves clients, if it says so.
 	Endpoint string `json:"endpoint,omitempty"`
 }

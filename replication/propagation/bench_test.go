@@ -21,16 +21,18 @@ func rosterOf(n int) *Roster {
 // leasedReader is a reader with a lease granted at time zero, and some heads.
 func leasedReader(b testing.TB) *Lease {
 	at := event.Position(1)
-	v := View{Head: headAt(at), Roster: rosterOf(1)}
+	v := View{Head: headAt(at), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	l := NewLease(DefaultParams(), Reader{Replica: "replica-0000", Cluster: simCluster, Incarnation: simEpoch}, "n")
 	for i := range maxReaderHeads {
 		now := Clocks{Monotonic: time.Duration(i) * time.Second}
 		v.Head = headAt(at + event.Position(i))
 		tr.Renew(l.Renew(now, Applied{Head: v.Head}))
-		if _, ok := tr.BeginTick(now); !ok {
+		f, ok := tr.BeginTick(now)
+		if !ok {
 			b.Fatal("no tick")
 		}
+		v.Lives = v.Lives.Change(f.Opened, f.Dropped)
 		for _, reply := range tr.EndTick(now, 1, v, func(p event.Position) (Record, bool) { return Record{Hash: hashAt(p)}, true }) {
 			l.Receive(now, reply.Answer)
 		}
@@ -68,7 +70,7 @@ func BenchmarkQuery(b *testing.B) {
 
 // thousand is a leader with 1,000 readers that have sessions.
 func thousand(b *testing.B) (*Tracker, []Renewal, View) {
-	v := View{Head: headAt(1000), Roster: rosterOf(1000)}
+	v := View{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	var renewals []Renewal
 	for _, m := range v.Roster.Members {
@@ -77,32 +79,36 @@ func thousand(b *testing.B) (*Tracker, []Renewal, View) {
 			Position: v.Head.Position, Hash: v.Head.Hash,
 		})
 	}
-	for _, reply := range tickOf(b, tr, renewals, v, 0) {
-		renewals[reply.Ticket-1].Session = reply.Answer.Session
+	for seq := range uint64(1 + len(renewals)/MaxTurnover) { // as many as one mark opens, and then the next
+		for i, reply := range tickOf(b, tr, renewals, &v, seq) {
+			renewals[i].Session = reply.Answer.Session
+		}
 	}
 	return tr, renewals, v
 }
 
-func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v View, seq uint64) []Reply {
+func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v *View, seq uint64) []Reply {
 	now := Clocks{Monotonic: time.Duration(seq) * TickEvery}
 	for i := range renewals {
 		renewals[i].Seq = seq
 		tr.Renew(renewals[i])
 	}
-	if _, ok := tr.BeginTick(now); !ok {
+	f, ok := tr.BeginTick(now)
+	if !ok {
 		b.Fatal("no tick")
 	}
-	return tr.EndTick(now, 1, v, recordAt)
+	v.Lives = v.Lives.Change(f.Opened, f.Dropped)
+	return tr.EndTick(now, 1, *v, recordAt)
 }
 
 // BenchmarkTick is one tick in which 1,000 readers renew.
 func BenchmarkTick(b *testing.B) {
 	tr, renewals, v := thousand(b)
 	b.ReportAllocs()
-	seq := uint64(0)
+	seq := uint64(10)
 	for b.Loop() {
 		seq++
-		for _, reply := range tickOf(b, tr, renewals, v, seq) {
+		for _, reply := range tickOf(b, tr, renewals, &v, seq) {
 			if reply.Answer.Kind != KindGrant {
 				b.Fatal(reply.Answer)
 			}
@@ -113,7 +119,7 @@ func BenchmarkTick(b *testing.B) {
 // BenchmarkEverywhere is one question about 1,000 readers.
 func BenchmarkEverywhere(b *testing.B) {
 	tr, renewals, v := thousand(b)
-	tickOf(b, tr, renewals, v, 1)
+	tickOf(b, tr, renewals, &v, 10)
 	b.ReportAllocs()
 	for b.Loop() {
 		if s, err := tr.Everywhere(Clocks{}, 1000, Scope{}); err != nil || !s.Settled {

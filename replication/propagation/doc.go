@@ -15,10 +15,34 @@
 // of the reader's clocks counted most. The leader recorded, before its answer
 // left, until when the reader may hold that lease; it waits a window W, longer
 // than D by the drift of both clocks, before it takes a silent reader as fenced. A
-// new leader first waits a window for the leases that others granted, and gives
-// leases only at or above the head that it found, so above everything that was
+// new leader first waits a window for the leases that others granted, to lives that
+// it finds named in the log, and gives leases only at or above the head that it found, so above everything that was
 // ever said to be everywhere. A leader may be deposed and not know: it answers
 // only what an entry in the log, appended after the request came, proves.
+//
+// # Lives
+//
+// A name in the roster is not a process. A replacement starts while the process
+// before it is cut off and answers under its lease; two may be connected at once; a
+// process that steps its state back is as good as another. So every start and every
+// step back is a life of its own, under a nonce of its own, and has a session of its
+// own beside the others: what is known of one is never set from another, a new one
+// ends none, and what is known of one stays through the removal and a new
+// registration of its name until its last lease must have run out. A name shows a
+// position when one of its lives does and none may answer from before it.
+//
+// The next leader has heard of none of them, and one that is cut off will not tell
+// it. So no life gets a lease before a mark has named it in the log, and it is named
+// there until it can hold none: a new leader waits a window for each life that it
+// finds. It stays named for a while after it was heard last, too, lest it must be
+// opened anew between two renewals. A life that is over for good need not be waited
+// for: a reader that stops drops its lease and says so, one that steps back says so
+// of the life before, and a process that knows its predecessor in the same directory
+// to be gone says so of that. How many there may be is bounded, see MaxLives.
+//
+// A history whose marks named no lives, as earlier versions wrote it, is not complete
+// (View.Lives): each leader waits a window before it says "everywhere" at all, until
+// one has led for so long and a mark of it says that the log names all.
 //
 // # What it needs
 //
@@ -26,12 +50,13 @@
 //     no clock's rate is off by more than Params.Drift. A virtual machine that is
 //     paused or cloned together with all its clocks breaks this. Strict answers and
 //     those at a token hold even then.
-//   - One process for each name in the roster; see Member.
-//   - The leader's state machine keeps a floor, the highest that a mark carried. It
-//     ignores a mark's floor unless the mark names the term of the entry that
-//     carried it: an entry proposed in one term may be committed in a later one.
-//   - The state keeps the position of the latest removal, see Roster. Without it
-//     every new leader waits a window before it says "everywhere".
+//   - A nonce names one life for ever: it is random, of at least 128 bits, and whoever
+//     tells that it is over knows that nobody answers under it. Only a process that was
+//     copied together with its memory breaks this, as above.
+//   - The leader's state machine keeps a floor, the highest that a mark carried, and
+//     the lives that marks have opened and not dropped, in its snapshots too. It
+//     ignores what a mark says of either unless the mark names the term of the entry
+//     that carried it: an entry proposed in one term may be committed in a later one.
 //
 // # How to drive a Tracker
 //
@@ -42,8 +67,8 @@
 //     applied it. Read the clocks. NewTracker, with the view as of that entry. If
 //     the entry's term is another, then the leadership is already over.
 //  2. As requests come: Renew and Read; where they return false, answer Busy.
-//  3. When NextTick has passed: BeginTick. If it returns a fence, then commit a mark
-//     with it, and keep taking requests meanwhile. Committed and applied: EndTick,
+//  3. When NextTick has passed: Observe and BeginTick. If it returns a fence, then
+//     commit a mark with all of it, and keep taking requests meanwhile. Committed and applied: EndTick,
 //     with the entry's term and the view that the state machine showed as it applied
 //     the entry. Anything else, a timeout among it: FailTick. Send the replies, by
 //     their tickets.
@@ -59,7 +84,9 @@
 // One goroutine owns the Lease. It publishes Snapshot in an atomic pointer after
 // every call that changes it, before anything else:
 //
-//  1. NewLease at the start of the process, with a new random nonce.
+//  1. NewLease at the start of the process, with a new random nonce. The nonce is
+//     recorded in the process's directory before it is first sent, for the process
+//     after this one; see NewLease for who may tell of it.
 //  2. When Next has passed, or earlier when there is news to tell: read the clocks,
 //     then Renew with what queries see now, then publish, then send.
 //  3. For each answer: read the clocks, Receive, publish. After FORK, DIVERGED and
@@ -68,6 +95,8 @@
 //     is not sound calls Quarantine.
 //  4. Before the state steps back, for a rebuild or a bootstrap: StepBack, or Rejoin
 //     where the incarnation is another; then publish; then change the state.
+//  5. At the end, when nobody is answered any more: Stop, publish, send what it
+//     returned.
 //
 // And each query, on any goroutine: Check the published Snapshot after the query
 // has arrived, then load the view, then Cover, in this order. A strict query first

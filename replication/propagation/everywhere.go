@@ -36,9 +36,22 @@ type Scope struct {
 
 func (s *Scope) all() bool { return len(s.Replicas) == 0 && s.Region == "" && s.Count == 0 }
 
-func (s *Scope) selects(m *member) bool {
-	return (s.Region == "" || s.Region == m.Region) && (len(s.Replicas) == 0 || slices.Contains(s.Replicas, m.Name))
+// selects says whether the scope is about m: for its place in the roster, or for a
+// lease that one of its lives got in another place, or before it was removed.
+func (s *Scope) selects(m *member, now time.Duration) bool {
+	switch {
+	case len(s.Replicas) > 0 && !slices.Contains(s.Replicas, m.Name):
+		return false
+	case m.registered && s.has(m):
+		return true
+	}
+	return slices.ContainsFunc(m.lives, func(l *life) bool {
+		return now < l.mayHold && (s.Region == "" || l.anywhere || s.Region == l.region)
+	})
 }
+
+// has says whether m, which is registered, is of the scope's region.
+func (s *Scope) has(m *member) bool { return s.Region == "" || s.Region == m.Region }
 
 // ErrScope is returned when the roster cannot meet a scope: a name or a region in
 // it is not registered, or it has fewer readers than asked for.
@@ -50,13 +63,13 @@ func (t *Tracker) check(s *Scope) error {
 		return nil
 	}
 	for _, name := range s.Replicas {
-		if t.find(name) == nil {
+		if t.registered(name) == nil {
 			return fmt.Errorf("replica %s: %w", name, ErrScope)
 		}
 	}
 	n := 0
 	for _, m := range t.members {
-		if s.selects(m) {
+		if m.registered && s.has(m) && (len(s.Replicas) == 0 || slices.Contains(s.Replicas, m.Name)) {
 			n++
 		}
 	}
@@ -85,7 +98,8 @@ const (
 
 // Status is how far a position has come, in a scope. Each reader of the scope is
 // in one of three lists, in order of name; a removed reader that may still hold a
-// lease is among them.
+// lease is among them. A name shows the position when one of its lives does and none
+// may answer as fresh from before it.
 type Status struct {
 	Position  event.Position
 	State     State
@@ -95,8 +109,11 @@ type Status struct {
 	// Lapsed are those of VisibleOn whose last lease has run out: they have the
 	// position, but answer nothing as fresh at present, perhaps because they are down.
 	Lapsed []string
-	// Former says that readers removed before this leader took over may be pending
-	// too; nobody knows their names.
+	// PendingLives are the lives that names in Pending are pending for, where a name has
+	// several: in order of name.
+	PendingLives []LifeStatus
+	// Former says that lives which the log does not name may be pending too: it was
+	// written when marks named none.
 	Former bool
 	// WorstCase is how long, at most, any reader may still answer as fresh from
 	// before the position. What the leader knows can come later: a reader that
@@ -115,6 +132,15 @@ type Status struct {
 	// the driver gave; false: only with a tick, or a view of the state machine.
 	Changes    time.Duration
 	HasChanges bool
+}
+
+// LifeStatus is one life of a name that has several.
+type LifeStatus struct {
+	Replica string
+	Life    string // the beginning of its nonce
+	Acked   event.Position
+	MayHold time.Duration // for how long it may still answer as fresh
+	Heard   time.Duration // how long ago it last asked this leader, or this leader took over
 }
 
 // Everywhere tells how far position r has come in a scope. If nobody is pending
@@ -160,16 +186,14 @@ func (t *Tracker) proven(r event.Position) bool {
 // classify fills in who is where, and how long that can last. If nothing but a
 // proof is missing, it asks for a fence.
 func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
-	t.forgetGone(now)
 	r, proven := s.Position, t.proven(s.Position)
 	committed := now
 	if k, ok := t.marks.reaching(r); ok {
 		committed = k.since.Monotonic
 	}
 	missing := 0 // readers that only a proof is missing for
-	for i, m := range slices.Concat(t.members, t.gone) {
-		registered := i < len(t.members)
-		if !scope.selects(m) || !registered && t.replaced(m, scope) {
+	for _, m := range t.members {
+		if !scope.selects(m, now) {
 			continue
 		}
 		settled := r <= t.view.Floor || t.settled(m, r, now)
@@ -187,17 +211,19 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 				missing++
 				break
 			}
-			s.changes(t.released(m))
-			s.WorstCase = max(s.WorstCase, t.released(m)-now)
+			until := t.held(m, r)
+			s.changes(until)
+			s.WorstCase = max(s.WorstCase, until-now)
+			s.pendingLives(m, now)
 		}
 		// Until the floor has risen, any reader may get a lease below r, even one that
 		// showed r and then stepped back; but none that outlasts this.
-		if registered && !m.Draining && t.threshold(m) < r {
+		if m.registered && !m.Draining && t.threshold(m) < r {
 			s.WorstCase = max(s.WorstCase, committed+t.window(t.params.Lease(m.Class))-now)
 		}
 	}
 	s.Bounded = true
-	if t.former && now < t.grace && r > t.view.Floor {
+	if now < t.grace && r > t.view.Floor {
 		s.Former = true
 		s.changes(t.grace)
 		s.WorstCase = max(s.WorstCase, t.grace-now)
@@ -218,11 +244,16 @@ func (s *Status) changes(at time.Duration) {
 	}
 }
 
-// replaced says whether a registered reader of the scope has the name of the
-// removed m, and so is waited for in its stead; see member.former.
-func (t *Tracker) replaced(m *member, scope *Scope) bool {
-	by := t.find(m.Name)
-	return by != nil && scope.selects(by)
+// pendingLives names the lives that m is pending for, if it has several.
+func (s *Status) pendingLives(m *member, now time.Duration) {
+	if len(m.lives) < 2 {
+		return
+	}
+	for _, l := range m.lives {
+		if l.acked < s.Position && now < l.mayHold {
+			s.PendingLives = append(s.PendingLives, LifeStatus{m.Name, shortNonce(l.Nonce), l.acked, l.mayHold - now, max(0, now-l.heard)})
+		}
+	}
 }
 
 // settle makes a settled position hold from now on, and says "everywhere" if the
@@ -241,8 +272,8 @@ func (t *Tracker) settle(s *Status, now time.Duration, scope *Scope) {
 	if !t.broken.keeps(ruleScopeFloor) {
 		return
 	}
-	for _, m := range slices.Concat(t.members, t.gone) {
-		if scope.selects(m) && (scope.Count == 0 || t.shows(m, r, now)) {
+	for _, m := range t.members {
+		if scope.selects(m, now) && (scope.Count == 0 || t.shows(m, r, now)) {
 			m.floor, m.bound = max(m.floor, r), max(m.bound, r)
 		}
 	}

@@ -17,7 +17,7 @@ func Example() {
 	history := func(event.Position) (propagation.Record, bool) { return propagation.Record{Hash: head.Hash}, true }
 
 	// The leader, after it has committed and applied the first mark of term 1.
-	view := propagation.View{Head: head, Roster: &propagation.Roster{
+	view := propagation.View{Head: head, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{
 		At: 2, Members: []propagation.Member{{Name: "r1", Registered: 2}},
 	}}
 	tracker := propagation.NewTracker(propagation.DefaultParams(), "c", "i", 1, clocks(), view)
@@ -32,7 +32,8 @@ func Example() {
 
 		tracker.Renew(renewal)
 		fence, _ := tracker.BeginTick(now)
-		// The fence is committed here, as an entry of its term.
+		// The fence is committed here, as an entry of its term, and applied.
+		view.Lives = view.Lives.Change(fence.Opened, fence.Dropped)
 		replies := tracker.EndTick(now, fence.Term, view, history)
 
 		lease.Receive(now, replies[0].Answer)

@@ -2,6 +2,7 @@ package propagation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -32,6 +33,9 @@ type Lease struct {
 	broken rule // tests only
 
 	nonce    string
+	asked    bool     // a renewal was made under nonce
+	ended    []string // nonces that are over, until a leader has answered that it knows
+	stopped  bool
 	session  Session
 	seq      uint64
 	sent     Clocks       // when the latest renewal left
@@ -62,19 +66,23 @@ const (
 )
 
 // NewLease returns the lease of a reader that has none and knows no head. nonce
-// must be random, of at least 128 bits.
-func NewLease(p Params, r Reader, nonce string) *Lease {
-	return newLease(p, r, nonce, 0)
+// must be random, of at least 128 bits. ended are nonces of this name that are over
+// for good: whoever tells of one must know that nobody answers under it any more.
+func NewLease(p Params, r Reader, nonce string, ended ...string) *Lease {
+	return newLease(p, r, nonce, 0, ended...)
 }
 
-func newLease(p Params, r Reader, nonce string, broken rule) *Lease {
-	return &Lease{params: p, reader: r, broken: broken, nonce: nonce, snapshot: &Snapshot{params: p, broken: broken}}
+func newLease(p Params, r Reader, nonce string, broken rule, ended ...string) *Lease {
+	return &Lease{params: p, reader: r, broken: broken, nonce: nonce, ended: ended, snapshot: &Snapshot{params: p, broken: broken}}
 }
 
 // Snapshot is what queries read. It changes with Renew, Receive, StepBack and
 // Quarantine; the driver stores it where queries find it before it does anything
 // else: before it sends what Renew returned, and before the state steps back.
 func (l *Lease) Snapshot() *Snapshot { return l.snapshot }
+
+// Nonce names the life that runs now.
+func (l *Lease) Nonce() string { return l.nonce }
 
 // change publishes a changed copy of the snapshot.
 func (l *Lease) change(f func(*Snapshot)) {
@@ -88,19 +96,23 @@ func (l *Lease) change(f func(*Snapshot)) {
 // already see. A renewal that is still unanswered is given up.
 //
 // It panics if applied is below what this life of the reader has reported: a state
-// that steps back without StepBack could be taken as fresh.
+// that steps back without StepBack could be taken as fresh. It panics after Stop.
 func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
+	if l.stopped {
+		panic("propagation: a reader that has stopped asks for a lease")
+	}
 	at := applied.Head.Position
 	if at < l.snapshot.reported && l.broken.keeps(ruleStepBack) {
 		panic(fmt.Sprintf("propagation: position %d after %d was reported, without a step back", at, l.snapshot.reported))
 	}
 	l.seq++
+	l.asked = true
 	l.sent, l.pause = now, pausePeriod
 	l.pending = &sentRenewal{l.seq, now, at}
 	l.change(func(s *Snapshot) { s.reported = max(s.reported, at) })
 	return Renewal{
 		Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation,
-		Nonce: l.nonce, Session: l.session, Seq: l.seq,
+		Nonce: l.nonce, Ended: l.ended, Session: l.session, Seq: l.seq,
 		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level, Fault: l.snapshot.fault,
 	}
 }
@@ -134,6 +146,9 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 	}
 	if l.pending == nil || a.Seq != l.pending.seq {
 		return false
+	}
+	if a.Kind != KindWrongIncarnation && a.Kind != KindNotLeader && a.Kind != KindBusy {
+		l.ended = nil // it was in every request of this life
 	}
 	asked := *l.pending
 	l.pending, l.pause = nil, pauseRetry
@@ -192,17 +207,41 @@ func (l *Lease) learn(anchor Clocks, head event.Position) {
 	})
 }
 
-// StepBack forgets lease and session and begins a new life under a new nonce. The
-// driver calls it, and publishes the Snapshot, before it rebuilds the state or
+// StepBack forgets lease and session and begins a new life under a new nonce; the
+// one before is told to be over. The driver calls it, and publishes the Snapshot, before it rebuilds the state or
 // bootstraps it from elsewhere. It also ends a quarantine.
 func (l *Lease) StepBack(nonce string) {
 	if !l.broken.keeps(ruleStepBack) {
 		return
 	}
-	l.nonce, l.session, l.pending, l.reads, l.pause = nonce, Session{}, nil, nil, pauseNone
+	l.end()
+	l.nonce, l.asked, l.session, l.pending, l.reads, l.pause = nonce, false, Session{}, nil, nil, pauseNone
 	l.change(func(s *Snapshot) {
 		*s = Snapshot{params: s.params, broken: s.broken, heads: s.heads, head: s.head}
 	})
+}
+
+// end notes that nobody answers under the nonce any more, if anybody ever did.
+func (l *Lease) end() {
+	if l.asked {
+		l.ended = append(slices.Clone(l.ended), l.nonce)
+		l.ended = l.ended[max(0, len(l.ended)-MaxEnded):] // of the others the leader waits a window
+	}
+}
+
+// Stop drops the lease for good: nothing is asked or taken, and no answer is leased,
+// from now on. The driver publishes the Snapshot and then sends what Stop returned,
+// which tells a leader that it need not wait; false: there is nothing to tell.
+func (l *Lease) Stop() (Renewal, bool) {
+	l.end()
+	l.stopped = l.broken.keeps(ruleStopAsks)
+	if l.broken.keeps(ruleStopTakes | ruleStopAsks) {
+		l.asked, l.session, l.pending = false, Session{}, nil
+	}
+	if l.broken.keeps(ruleStopDrops) {
+		l.change(func(s *Snapshot) { s.duration = 0 })
+	}
+	return Renewal{Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation, Ended: l.ended}, len(l.ended) > 0
 }
 
 // Rejoin is StepBack into another incarnation of the cluster: heads known of the

@@ -19,10 +19,14 @@ type Renewal struct {
 	Cluster     string `json:"cluster"`
 	Incarnation string `json:"incarnation"`
 	// Nonce names one life of the reader: another after every start of the process
-	// and after every step back of its state.
-	Nonce   string  `json:"nonce"`
-	Session Session `json:"session"` // zero before the first OPEN
-	Seq     uint64  `json:"seq"`     // rises with every request of one life
+	// and after every step back of its state. Empty: the reader asks for nothing, it
+	// tells what is over.
+	Nonce string `json:"nonce"`
+	// Ended are nonces of lives of this reader that are over for good: nobody answers
+	// under them any more. At most MaxEnded.
+	Ended   []string `json:"ended,omitempty"`
+	Session Session  `json:"session"` // zero before the first OPEN
+	Seq     uint64   `json:"seq"`     // rises with every request of one life
 	// Position and Hash are the head of what the reader has applied and shows; what
 	// it has merely received does not count.
 	Position event.Position `json:"position"`
@@ -48,7 +52,7 @@ type Read struct {
 // Kind says what an answer means. The names travel; never reuse one.
 type Kind string
 
-// Kinds of answers. All but NOT_LEADER and BUSY were given after a fence: their
+// Kinds of answers. All but NOT_LEADER and BUSY say that a fence was committed: their
 // sender led when the request had already arrived. FORK, DIVERGED and
 // WRONG_INCARNATION are alarms on both sides.
 const (
@@ -58,6 +62,8 @@ const (
 	KindGrant Kind = "GRANT"
 	// KindBehind refuses a lease until the reader has caught up, or was upgraded.
 	KindBehind Kind = "BEHIND"
+	// KindEnded answers a reader that only told what is over.
+	KindEnded Kind = "ENDED"
 	// KindDraining refuses a lease because the reader is about to go.
 	KindDraining Kind = "DRAINING"
 	// KindStale is for a request that a later one had overtaken; it changed nothing.
@@ -77,7 +83,8 @@ const (
 	KindHead Kind = "HEAD"
 	// KindNotLeader is given when the fence could not be committed.
 	KindNotLeader Kind = "NOT_LEADER"
-	// KindBusy is given at once when MaxWaiting requests wait already.
+	// KindBusy is given at once when MaxWaiting requests wait already; and after a fence
+	// to a life that is one too many, see MaxLives. The reason says which.
 	KindBusy Kind = "BUSY"
 )
 

@@ -6,6 +6,12 @@ import "testing"
 // is broken.
 const mutantSeeds = 5000
 
+// overlapping is weather in which names have several processes, and leaders change.
+func overlapping(f *simFaults) { f.overlap, f.elect, f.cut, f.roster = 0.5, 0.15, 0.5, 0.2 }
+
+// stopping is weather in which processes stop in good order and are late to be gone.
+func stopping(f *simFaults) { overlapping(f); f.leave, f.slow = 0.5, 0.2 }
+
 // TestMutants breaks each rule in turn. A rule without which nothing goes wrong
 // would be superfluous, or the simulation blind to it. Where two rules catch the
 // same mistake, both are broken. Some mistakes show in rare weather only; then
@@ -37,11 +43,36 @@ func TestMutants(t *testing.T) {
 		{"scope beyond the last fence", ruleProven, "P5", nil},
 		{"scope without a floor", ruleScopeFloor, "P5", func(f *simFaults) { f.restart, f.cut = 0.3, 0.5 }},
 		{"lag not counted", ruleLag, "P6", nil},
-		{"removed before the term", ruleFormer, "P5", func(f *simFaults) { f.roster, f.elect, f.cut = 0.3, 0.2, 0.5 }},
 		{"lease survives a step back", ruleStepBack | ruleReported | ruleForward, "P5", nil},
 		{"step back after the check", ruleReported, "P5", func(f *simFaults) { f.rebuild, f.cut = 0.5, 0.5 }},
 		{"step back without a new life", ruleStepBack, "P7", nil},
 		{"requests out of order", ruleSeq, "P7", nil},
+
+		// Several lives under one name: the variants of the model, by its numbers. Its O14 is
+		// above (removal), as are O20 to O24 (margin, anchor, fence, floor check, floor).
+		{"O0 and O1 a new life replaces the former", ruleBeside, "P5", overlapping},
+		{"O2 found lives count only where no other acknowledged", ruleInherit, "P5", overlapping},
+		{"O3 a new leader knows of no lives", ruleGrace, "P5", overlapping},
+		{"O4 stopped, but goes on answering", ruleStopDrops, "P5", stopping},
+		{"O5 stopped, then takes a grant", ruleStopTakes, "P5", stopping},
+		{"O6 stopped, then asks under the same nonce", ruleStopAsks, "P5", stopping},
+		{"O7 the end of one life ends all of the name", ruleEndedAlone, "P5", stopping},
+		{"O8 may hold as the new life may", ruleOwnHold, "P5", overlapping},
+		{"O9 a later life acknowledges for an earlier", ruleOwnAck, "P5", overlapping},
+		{"O10 an earlier life acknowledges for a later", ruleForget | ruleForward, "P5", overlapping},
+		{"O11 a grant ends the other lives", ruleGrantAlone, "P5", overlapping},
+		{"O12 a returning life starts empty", ruleReturn, "P5", overlapping},
+		{"O13 a shorter grant shortens the longer", ruleLongest, "P5", func(f *simFaults) { overlapping(f); f.roster, f.drop, f.elect = 1, 0.5, 0 }},
+		{"O14 removal forgets", ruleGone, "P5", overlapping},
+		{"O15 a new registration forgets", ruleAgain, "P5", overlapping},
+		{"O16 a grant to a life that the log does not name", ruleNamed, "P5", overlapping},
+		{"O17 dropped from the log while it may hold", ruleDropLapsed, "P5", overlapping},
+		{"O18 dropped and granted to by one mark", ruleDropAlone, "P5", overlapping},
+		{"O19 found lives taken as run out", ruleFound, "P5", overlapping},
+		{"O25 a drop of an earlier term", ruleDropTerm, "P5", func(f *simFaults) { overlapping(f); f.elect, f.deaf = 0.3, 1 }},
+		{"a history that named no lives is not waited for", ruleNameless, "P5", func(f *simFaults) { overlapping(f); f.nameless = true }},
+		{"all lives are named too early", ruleComplete, "P5", func(f *simFaults) { overlapping(f); f.elect, f.nameless = 0.5, true }},
+		{"a copied directory tells of a life that goes on", ruleRecorded, "P5", overlapping},
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {

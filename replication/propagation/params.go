@@ -24,6 +24,20 @@ const (
 	MaxWaiting = 4096
 	// MaxReads bounds the reads of the head that a reader has under way.
 	MaxReads = 64
+	// MaxLives bounds the lives of one name that a leader knows, and MaxAllLives those
+	// of all: they are in the state of every writer. A life that is one too many hears
+	// BUSY until another has run out. A reader that starts anew every second, and
+	// cannot say that the process before it is gone, needs a dozen. Whoever holds a
+	// replica's certificate can use up the lives of that name alone.
+	MaxLives    = 16
+	MaxAllLives = 4096
+	// MaxTurnover bounds the lives that one mark opens, and those that it drops; others
+	// wait for the next.
+	MaxTurnover = 256
+	// MaxEnded bounds the lives that one renewal tells to be over.
+	MaxEnded = 8
+	// MaxNonce bounds a nonce, in bytes.
+	MaxNonce = 64
 	// ClassTight is the class of readers with the short lease.
 	ClassTight = "tight"
 

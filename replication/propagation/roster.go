@@ -8,11 +8,8 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Member is an entry of the roster: a reader that "everywhere" waits for.
-//
-// A name belongs to one process at a time: whoever runs a reader must see to it
-// (one certificate and one locked data directory for each name), as the leader
-// takes a new nonce under a name for a restart of that reader.
+// Member is an entry of the roster: a reader that "everywhere" waits for. A name is
+// not a process: several may run under it at once, each a life of its own.
 type Member struct {
 	Name   string
 	Region string
@@ -20,7 +17,7 @@ type Member struct {
 	// Draining members get no new leases and are waited for.
 	Draining bool
 	// Registered is the position of the registration in force. A name with another
-	// registration is another reader.
+	// registration gets no lease below it.
 	Registered event.Position
 }
 
@@ -28,11 +25,6 @@ type Member struct {
 type Roster struct {
 	// At is the position of the latest change to the roster.
 	At event.Position
-	// Removed is the position of the latest removal of a reader, or of anything that
-	// may have been one: a state that does not know says At. A new leader whose
-	// floor is below it waits for its grace before it says "everywhere", as it
-	// cannot know who was removed.
-	Removed event.Position
 	// Members are the readers in order of name.
 	Members []Member
 }
@@ -44,130 +36,205 @@ type View struct {
 	Level uint32         // feature level in force
 	// Roster is as of Head. The same pointer means that nothing changed.
 	Roster *Roster
+	// Lives are those that marks have opened and not dropped.
+	Lives event.Lives
 }
 
-// member is a Member with what the tracker knows of it. Times are readings of the
-// leader's monotonic clock.
+// member is a name with what the tracker knows of it: registered, or removed while
+// lives of it may hold leases. Times are readings of the leader's monotonic clock.
 type member struct {
-	Member
-	nonce   string
-	session Session // zero: none since this leader took over
-	seq     uint64  // of the latest request taken
+	Member     // as it was registered last; only the name, if never in this term
+	registered bool
+	floor      event.Position // of this name alone, as the tracker's floor is of all
+	bound      event.Position // a scoped "everywhere" up to here included this name
+	lives      []*life        // in the order in which they were opened
+}
+
+// life is what the tracker knows of one life of a name: a session of the protocol.
+// Nothing known of one life is ever set from another.
+type life struct {
+	event.Life
+	session Session
+	seq     uint64 // of the latest request taken
 	acked   event.Position
-	fault   Kind // quarantines the session; empty: none
+	fault   Kind // quarantines the life; empty: none
 	reason  string
 
-	mayHold time.Duration  // until then, this leader's grants may be in force
-	former  time.Duration  // until then, an earlier holder of the name may hold a lease
-	floor   event.Position // of this member alone, as the tracker's floor is of all
-	bound   event.Position // a scoped "everywhere" up to here included this member
+	mayHold time.Duration // until then, grants may be in force
+	heard   time.Duration // when a tick last began with a request of it; first, when it was found
+	found   bool          // in the log by a new leader, and not heard since
+	asked   bool          // has a request in the tick in flight
+	named   bool          // by the log when the tick in flight began
+	// region is where the name was when this life last got a lease, or anywhere.
+	region   string
+	anywhere bool
 }
 
 // released is when m can hold no lease that was granted so far.
 func (t *Tracker) released(m *member) time.Duration {
-	return max(m.mayHold, m.former, t.grace)
-}
-
-// shows says whether whoever answers under m's name has applied r.
-func (t *Tracker) shows(m *member, r event.Position, now time.Duration) bool {
-	return m.acked >= r && now >= m.former
-}
-
-// settled says whether m will never again answer as fresh from before r, given
-// that the floor for m rises to r.
-func (t *Tracker) settled(m *member, r event.Position, now time.Duration) bool {
-	return t.shows(m, r, now) || m.bound >= r || now >= t.released(m)
-}
-
-// find returns the member of that name, nil if there is none.
-func (t *Tracker) find(name string) *member {
-	i, ok := slices.BinarySearchFunc(t.members, name, func(m *member, name string) int { return cmp.Compare(m.Name, name) })
-	if !ok {
-		return nil
+	until := t.grace
+	for _, l := range m.lives {
+		until = max(until, l.mayHold)
 	}
-	return t.members[i]
+	return until
 }
 
-// enroll brings the members in line with a roster. A registration that is new
-// here is a joiner, whatever its state claims: it gets no lease below floor.
-func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
-	old := make(map[string]*member, len(t.members))
-	for _, m := range t.members {
-		old[m.Name] = m
-	}
-	t.members = make([]*member, 0, len(r.Members))
-	for _, entry := range r.Members {
-		m := old[entry.Name]
-		switch {
-		case m == nil:
-			m = &member{floor: floor, former: t.formerHold(entry.Name)}
-		case m.Registered != entry.Registered:
-			m = &member{floor: floor, former: t.hold(m)}
-		}
-		m.Member = entry
-		delete(old, entry.Name)
-		t.members = append(t.members, m)
-	}
-	slices.SortFunc(t.members, func(a, b *member) int { return cmp.Compare(a.Name, b.Name) })
-	for _, m := range old {
-		if t.broken.keeps(ruleGone) && now < t.released(m) {
-			t.gone = append(t.gone, m)
-		}
-	}
-	slices.SortFunc(t.gone, func(a, b *member) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Registered, b.Registered))
-	})
-}
-
-// hold is how long a registration that ends may leave a lease behind.
-func (t *Tracker) hold(m *member) time.Duration {
-	if !t.broken.keeps(ruleGone) {
-		return 0
-	}
-	return t.released(m)
-}
-
-// formerHold is how long removed holders of a name may hold a lease.
-func (t *Tracker) formerHold(name string) (until time.Duration) {
-	for _, m := range t.gone {
-		if m.Name == name {
-			until = max(until, t.released(m))
+// held is until when m may answer as fresh from before r, by what was granted so far.
+func (t *Tracker) held(m *member, r event.Position) time.Duration {
+	until := t.grace
+	for _, l := range m.lives {
+		if l.acked < r && !t.waived(m, l, r) {
+			until = max(until, l.mayHold)
 		}
 	}
 	return until
 }
 
-// forgetGone forgets removed members whose leases have run out.
-func (t *Tracker) forgetGone(now time.Duration) {
-	t.gone = slices.DeleteFunc(t.gone, func(m *member) bool { return now >= t.released(m) })
+// waived is only for a tracker that breaks a rule: a life found in the log does not
+// count where another of the name has acknowledged.
+func (t *Tracker) waived(m *member, l *life, r event.Position) bool {
+	return !t.broken.keeps(ruleInherit) && l.found && slices.ContainsFunc(m.lives, func(o *life) bool { return o.acked >= r })
 }
 
-// MemberStatus is what a leader knows of one reader.
+// shows says whether a life of m has applied r, and none answers from before it.
+func (t *Tracker) shows(m *member, r event.Position, now time.Duration) bool {
+	return slices.ContainsFunc(m.lives, func(l *life) bool { return l.acked >= r }) && now >= t.held(m, r)
+}
+
+// settled says whether m will never again answer as fresh from before r, given
+// that the floor for m rises to r.
+func (t *Tracker) settled(m *member, r event.Position, now time.Duration) bool {
+	return now >= t.held(m, r) || m.bound >= r
+}
+
+// index is where the name is, or belongs.
+func (t *Tracker) index(name string) (int, bool) {
+	return slices.BinarySearchFunc(t.members, name, func(m *member, name string) int { return cmp.Compare(m.Name, name) })
+}
+
+// find returns the member of that name, registered or not; nil if there is none.
+func (t *Tracker) find(name string) *member {
+	if i, ok := t.index(name); ok {
+		return t.members[i]
+	}
+	return nil
+}
+
+// registered returns the member of that name if it is in the roster.
+func (t *Tracker) registered(name string) *member {
+	if m := t.find(name); m != nil && m.registered {
+		return m
+	}
+	return nil
+}
+
+// enroll brings the members in line with a roster. A registration that is new
+// here is a joiner, whatever its state claims: it gets no lease below floor. What
+// is known of the lives of a name stays, registered or not.
+func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
+	for _, m := range t.members {
+		m.registered = false
+	}
+	for _, entry := range r.Members {
+		i, ok := t.index(entry.Name)
+		if !ok {
+			t.members = slices.Insert(t.members, i, &member{})
+		}
+		m := t.members[i]
+		if m.Registered != entry.Registered {
+			m.floor = max(m.floor, floor)
+			if !t.broken.keeps(ruleAgain) {
+				m.lives = nil
+			}
+		}
+		m.Member, m.registered = entry, true
+	}
+	if !t.broken.keeps(ruleGone) {
+		for _, m := range t.members {
+			if !m.registered {
+				m.lives = nil
+			}
+		}
+	}
+	t.forget(now)
+}
+
+// MemberStatus is what a leader knows of one reader, or of one life of it.
 type MemberStatus struct {
 	Member
-	// Connected says whether the reader has a session with this leader.
+	// Life tells the lives of a name apart where it has several; empty: it has not.
+	Life string
+	// Connected says whether the life has asked this leader for a lease.
 	Connected bool
-	// Acked is the highest position that the reader has acknowledged in it.
+	// Heard is how long ago it did so last, or this leader took over.
+	Heard time.Duration
+	// Acked is the highest position that the life has acknowledged.
 	Acked event.Position
-	// MayHold is for how long the reader may still hold a lease; 0: it holds none.
+	// MayHold is for how long the life may still hold a lease; 0: it holds none.
 	MayHold time.Duration
-	// Fault is why the session is quarantined, Reason the sentence for it; empty: it is not.
+	// Fault is why the life is quarantined, Reason the sentence for it; empty: it is not.
 	Fault  Kind
 	Reason string
 	// Removed readers are waited for until MayHold is over, and then forgotten.
 	Removed bool
 }
 
-// Members tells about all readers, in order of name, the removed ones last.
+// Members tells about all readers, in order of name, the removed ones last. A name
+// with several lives that may answer is told of once for each of them.
 func (t *Tracker) Members(clocks Clocks) []MemberStatus {
 	now := clocks.Monotonic
-	t.forgetGone(now)
-	out := make([]MemberStatus, 0, len(t.members)+len(t.gone))
-	for i, m := range slices.Concat(t.members, t.gone) {
-		out = append(out, MemberStatus{
-			Member: m.Member, Connected: m.session != Session{}, Acked: m.acked,
-			MayHold: max(0, t.released(m)-now), Fault: m.fault, Reason: m.reason, Removed: i >= len(t.members),
-		})
+	t.forget(now)
+	var out, removed []MemberStatus
+	for _, m := range t.members {
+		told := t.tell(m, now)
+		if m.registered {
+			out = append(out, told...)
+		} else {
+			removed = append(removed, told...)
+		}
+	}
+	return append(out, removed...)
+}
+
+// tell tells about the lives of one name: those that may hold a lease or were heard
+// lately; if there are none, about the one that was heard last.
+func (t *Tracker) tell(m *member, now time.Duration) []MemberStatus {
+	var out []MemberStatus
+	several := false
+	for _, l := range m.current(now, t.linger()) {
+		one := MemberStatus{
+			Member: m.Member, Life: shortNonce(l.Nonce), Connected: !l.found, Heard: max(0, now-l.heard), Acked: l.acked,
+			MayHold: max(0, max(l.mayHold, t.grace)-now), Fault: l.fault, Reason: l.reason, Removed: !m.registered,
+		}
+		several = len(out) > 0
+		out = append(out, one)
+	}
+	switch {
+	case len(out) == 0:
+		out = append(out, MemberStatus{Member: m.Member, MayHold: max(0, t.grace-now), Removed: !m.registered})
+	case !several:
+		out[0].Life = ""
 	}
 	return out
 }
+
+// current are the lives of m that may answer, or that one which was heard last.
+func (m *member) current(now, linger time.Duration) []*life {
+	var out []*life
+	var last *life
+	for _, l := range m.lives {
+		if !l.lapsed(now, linger) {
+			out = append(out, l)
+		}
+		if last == nil || l.heard >= last.heard {
+			last = l
+		}
+	}
+	if len(out) == 0 && last != nil {
+		out = append(out, last)
+	}
+	return out
+}
+
+// shortNonce is enough of a nonce to tell lives apart.
+func shortNonce(nonce string) string { return nonce[:min(len(nonce), 8)] }

@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 // playScenario returns the text with the output that its commands give now.
 func playScenario(t *testing.T, text string) string {
 	st := &stage{t: t, hosts: map[string]*[3]time.Duration{}, leaders: map[string]*stageLeader{}, readers: map[string]*stageReader{}}
-	st.view.Roster = &Roster{}
+	st.view.Roster, st.view.Lives.Complete = &Roster{}, true
 	var out []string
 	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		var result []string
@@ -81,8 +81,9 @@ type stage struct {
 
 type stageLeader struct {
 	*Tracker
-	from map[Ticket]string
-	held []Reply
+	from  map[Ticket]string
+	held  []Reply
+	fence Fence // of the tick in flight
 }
 
 type stageReader struct {
@@ -117,7 +118,7 @@ func (st *stage) run(words []string) []string {
 		"write": st.write, "register": st.roster, "drain": st.roster, "remove": st.roster,
 		"lead": st.lead, "begin": st.begin, "end": st.end, "tick": st.tick, "deliver": st.deliver, "lose": st.deliver,
 		"everywhere": st.everywhere, "members": st.members, "observe": st.observe, "close": st.end,
-		"start": st.start, "renew": st.renew, "read": st.read, "apply": st.apply, "spoil": st.spoil, "quarantine": st.quarantine, "stepback": st.stepBack,
+		"start": st.start, "stop": st.stop, "forget": st.forget, "lives": st.lives, "renew": st.renew, "read": st.read, "apply": st.apply, "spoil": st.spoil, "quarantine": st.quarantine, "stepback": st.stepBack,
 		"check": st.check, "answer": st.answer, "query": st.query, "next": st.next,
 		"advance": st.advance, "jump": st.jump, "sleep": st.advance,
 	}
@@ -193,7 +194,7 @@ func (st *stage) roster(name string, a args) []string {
 	case "drain":
 		r.Members[i].Draining = true
 	case "remove":
-		r.Removed, r.Members = r.At, slices.Delete(r.Members, i, i+1)
+		r.Members = slices.Delete(r.Members, i, i+1)
 	default:
 		m := Member{Name: name, Region: a["region"], Class: a["class"], Registered: r.At}
 		if i < 0 {
@@ -214,7 +215,26 @@ func (st *stage) lead(name string, a args) []string {
 		from:    map[Ticket]string{},
 	}
 	st.leaders[name] = l
-	return []string{fmt.Sprintf("term %d from head %d: floor %d, grace for %v", l.term, st.view.Head.Position, l.floor, l.grace-st.clocks(name).Monotonic)}
+	out := fmt.Sprintf("term %d from head %d: floor %d, %d lives in the log", l.term, st.view.Head.Position, l.floor, st.view.Lives.Len())
+	if grace := l.grace - st.clocks(name).Monotonic; grace > 0 {
+		out += fmt.Sprintf(", and for %v perhaps others", grace)
+	}
+	return []string{out}
+}
+
+// forget makes the log one whose marks named no lives.
+func (st *stage) forget(string, args) []string {
+	st.view.Lives = event.Lives{}
+	return nil
+}
+
+// lives are those that the log names.
+func (st *stage) lives(string, args) []string {
+	var names []string
+	for l := range st.view.Lives.All() {
+		names = append(names, l.Replica+"/"+l.Nonce)
+	}
+	return []string{fmt.Sprintf("%v, complete %v", names, st.view.Lives.Complete)}
 }
 
 func (st *stage) observe(name string, _ args) []string {
@@ -227,7 +247,12 @@ func (st *stage) begin(name string, _ args) []string {
 	if !ok {
 		return []string{"no tick"}
 	}
-	return []string{fmt.Sprintf("fence of term %d: head %d, floor %d", f.Term, f.Head.Position, f.Floor)}
+	st.leaders[name].fence = f
+	out := fmt.Sprintf("fence of term %d: head %d, floor %d", f.Term, f.Head.Position, f.Floor)
+	if len(f.Opened)+len(f.Dropped) > 0 {
+		out += fmt.Sprintf(", opened %v, dropped %v", f.Opened, f.Dropped)
+	}
+	return []string{out}
 }
 
 // end ends a tick: committed in its own term, in another, or not at all.
@@ -240,10 +265,12 @@ func (st *stage) end(name string, a args) []string {
 	case a["failed"] != "":
 		replies = l.FailTick()
 	default:
-		// A mark's floor counts where it was committed in the term that it names.
+		// A mark's floor and lives count where it was committed in the term that it names.
 		term := a.number("term", l.term)
 		if term == l.term {
-			st.view.Floor = max(st.view.Floor, l.floorAsked)
+			st.view.Floor = max(st.view.Floor, l.fence.Floor)
+			st.view.Lives = st.view.Lives.Change(l.fence.Opened, l.fence.Dropped)
+			st.view.Lives.Complete = st.view.Lives.Complete || l.fence.Complete
 		}
 		replies = l.EndTick(st.clocks(name), term, st.view, st.history)
 	}
@@ -321,8 +348,11 @@ func (st *stage) everywhere(name string, a args) []string {
 		return []string{"error: " + err.Error()}
 	}
 	out := fmt.Sprintf("%s: visible on %v, fenced %v, pending %v", s.State, s.VisibleOn, s.Fenced, s.Pending)
+	for _, l := range s.PendingLives {
+		out += fmt.Sprintf(", %s/%s at %d for %v", l.Replica, l.Life, l.Acked, l.MayHold)
+	}
 	if s.Former {
-		out += ", removed before this term: perhaps"
+		out += ", others perhaps"
 	}
 	if s.Bounded && s.WorstCase > 0 {
 		out += fmt.Sprintf(", at worst %v", s.WorstCase)
@@ -339,7 +369,11 @@ func (st *stage) everywhere(name string, a args) []string {
 func (st *stage) members(name string, _ args) []string {
 	var out []string
 	for _, m := range st.leaders[name].Members(st.clocks(name)) {
-		line := fmt.Sprintf("%s: connected %v, acked %d, may hold a lease for %v", m.Name, m.Connected, m.Acked, m.MayHold)
+		name := m.Name
+		if m.Life != "" {
+			name += "/" + m.Life
+		}
+		line := fmt.Sprintf("%s: connected %v, acked %d, may hold a lease for %v", name, m.Connected, m.Acked, m.MayHold)
 		if m.Draining {
 			line += ", draining"
 		}
@@ -354,12 +388,20 @@ func (st *stage) members(name string, _ args) []string {
 	return out
 }
 
-// start begins a life of a reader's process, its first or another.
+// start begins a life of a reader's process, its first or another: of the name in the
+// roster that as says, or its own. ended is what it found recorded.
 func (st *stage) start(name string, a args) []string {
 	st.nonces++
+	replica, ended := name, []string(nil)
+	if a["as"] != "" {
+		replica = a["as"]
+	}
+	if a["ended"] != "" {
+		ended = strings.Split(a["ended"], ",")
+	}
 	r := &stageReader{Lease: NewLease(DefaultParams(), Reader{
-		Replica: name, Class: a["class"], Cluster: simCluster, Incarnation: simEpoch,
-	}, fmt.Sprintf("n%d", st.nonces))}
+		Replica: replica, Class: a["class"], Cluster: simCluster, Incarnation: simEpoch,
+	}, fmt.Sprintf("n%d", st.nonces), ended...)}
 	if old := a["incarnation"]; old != "" {
 		r.reader.Incarnation = old
 	}
@@ -406,6 +448,19 @@ func (st *stage) stepBack(name string, a args) []string {
 	}
 	r.published = r.Snapshot()
 	return st.apply(name, a)
+}
+
+// stop ends a reader in good order, and tells a leader of it.
+func (st *stage) stop(name string, a args) []string {
+	r, l := st.readers[name], st.leaders[a["to"]]
+	q, ok := r.Stop()
+	r.published = r.Snapshot()
+	if !ok {
+		return []string{"nothing to tell"}
+	}
+	ticket, _ := l.Renew(q)
+	l.from[ticket] = name
+	return nil
 }
 
 // renew sends a renewal to a leader; with again, the last one a second time.

@@ -92,12 +92,16 @@ func (s *simulation) commitBatch(change func(*Roster)) {
 	}
 }
 
-// mark is a fence, or the first entry of a leader. Its floor counts only if the
-// term that it names is that of the entry.
+// mark is a fence, or the first entry of a leader. Its floor and its lives count
+// only if the term that it names is that of the entry.
 func (s *simulation) mark(by *simHost, m Fence, done func(ok bool, term uint64, v View)) {
 	s.propose(&proposal{by: by, done: done, apply: func(term uint64) {
 		if term == m.Term || !s.broken.keeps(ruleTerm) {
 			s.raft.view.Floor = max(s.raft.view.Floor, m.Floor)
+		}
+		if term == m.Term || !s.broken.keeps(ruleDropTerm) {
+			s.raft.view.Lives = s.raft.view.Lives.Change(m.Opened, m.Dropped)
+			s.raft.view.Lives.Complete = s.raft.view.Lives.Complete || m.Complete
 		}
 	}})
 }
@@ -159,6 +163,7 @@ type simLeader struct {
 	routes  map[Ticket]route
 	waits   []wait
 	wakeAt  time.Duration
+	opened  []event.Life // by fences that were never committed; for a broken rule
 }
 
 type route struct {
@@ -222,7 +227,13 @@ func (s *simulation) pump(l *simLeader) {
 // fence commits the mark of a tick and ends the tick.
 func (s *simulation) fence(l *simLeader, f Fence) {
 	if !s.broken.keeps(ruleFence) {
-		s.after(0, l.host, func() { s.endTick(l, true, l.term, s.view(l)) })
+		s.mark(l.host, f, func(bool, uint64, View) {})
+		l.opened = append(l.opened, f.Opened...)
+		s.after(0, l.host, func() {
+			v := s.view(l)
+			v.Lives = v.Lives.Change(l.opened, nil)
+			s.endTick(l, true, l.term, v)
+		})
 		return
 	}
 	s.mark(l.host, f, func(ok bool, term uint64, v View) { s.endTick(l, ok, term, v) })
@@ -255,27 +266,28 @@ func (s *simulation) wake(l *simLeader, d time.Duration) {
 }
 
 func (s *simulation) reply(l *simLeader, replies []Reply) {
-	now := s.clocks(l.host).Monotonic
 	for _, reply := range replies {
 		to, a := l.routes[reply.Ticket], reply.Answer
 		delete(l.routes, reply.Ticket)
-		s.trace("term %d answers %s: %s seq %d, floor %d, head %d %s", l.term, to.reader.name, a.Kind, a.Seq, a.Floor, a.Head.Position, a.Reason)
+		s.trace("term %d answers %s: %s seq %d, floor %d, head %d %s", l.term, to.reader, a.Kind, a.Seq, a.Floor, a.Head.Position, a.Reason)
 		if a.Kind == KindGrant {
 			s.count.grants++
-			s.checkGrant(l, to.asked, a, now)
+			s.checkGrant(l, to.asked, a)
 		}
 		s.send(to.reader.host, func() { s.receive(to.reader, a) })
 	}
 }
 
 // checkGrant asserts what only the leader can see.
-func (s *simulation) checkGrant(l *simLeader, q Renewal, a Answer, now time.Duration) {
+func (s *simulation) checkGrant(l *simLeader, q Renewal, a Answer) {
+	if s.broken != 0 {
+		return
+	}
 	m := l.tracker.find(q.Replica)
 	switch {
-	case s.broken != 0:
 	case q.Position < a.Floor:
 		s.fail("I7", "a lease for position %d, below the floor %d", q.Position, a.Floor)
-	case m == nil || m.mayHold < now+DefaultParams().Window(a.Duration):
+	case m == nil || m.life(q.Nonce) == nil || m.life(q.Nonce).mayHold < l.tracker.begun.Monotonic+DefaultParams().Window(a.Duration):
 		s.fail("I9", "a lease of %v for %s that is not recorded", a.Duration, q.Replica)
 	}
 }
@@ -294,7 +306,7 @@ func (s *simulation) startWait() {
 	case 1:
 		w.scope.Count = 1 + s.rng.IntN(2)
 	case 2:
-		w.scope.Replicas = []string{s.readers[s.rng.IntN(simReaders)].name}
+		w.scope.Replicas = []string{s.readers[s.rng.IntN(len(s.readers))].name}
 	}
 	s.trace("wait at term %d for %d, %+v", l.term, w.position, w.scope)
 	l.waits = append(l.waits, w)
@@ -346,7 +358,7 @@ func (s *simulation) checkWorst(l *simLeader, w *wait) {
 		for _, r := range s.readers {
 			c, err := r.published.Check(s.clocks(r.host)).Cover(r.applied, Ask{Mode: ModeAny})
 			if r.up && err == nil && c.Freshness == Leased && r.applied < w.position {
-				s.fail("P6", "%s answers as leased from %d, after the worst case for %d that term %d told", r.name, r.applied, w.position, l.term)
+				s.fail("P6", "%s answers as leased from %d, after the worst case for %d that term %d told", r, r.applied, w.position, l.term)
 			}
 		}
 	}
@@ -371,7 +383,7 @@ func (s *simulation) anyLeader() *simLeader {
 
 // changeRoster registers, drains or removes a reader.
 func (s *simulation) changeRoster() {
-	name := s.readers[s.rng.IntN(simReaders)].name
+	name := s.readers[s.rng.IntN(len(s.readers))].name
 	kind := s.rng.IntN(4)
 	s.trace("roster change %d of %s", kind, name)
 	s.write(func(v *Roster) {
@@ -382,21 +394,23 @@ func (s *simulation) changeRoster() {
 		case kind == 0 && !v.Members[i].Draining:
 			v.Members[i].Draining = true
 		case kind == 1 || v.Members[i].Draining:
-			v.Members[i].Registered, v.Members[i].Draining, v.Members[i].Region = v.At, false, s.region()
+			v.Members[i].Registered, v.Members[i].Draining, v.Members[i].Region, v.Members[i].Class = v.At, false, s.region(), s.class()
 		default:
 			v.Members = slices.Delete(v.Members, i, i+1)
-			v.Removed = v.At
 		}
 	})
 }
 
 func (s *simulation) register(v *Roster, name string) {
-	class := ""
-	if s.chance(0.3) {
-		class = ClassTight
-	}
-	v.Members = append(v.Members, Member{Name: name, Region: s.region(), Class: class, Registered: v.At})
+	v.Members = append(v.Members, Member{Name: name, Region: s.region(), Class: s.class(), Registered: v.At})
 	slices.SortFunc(v.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (s *simulation) class() string {
+	if s.chance(0.3) {
+		return ClassTight
+	}
+	return ""
 }
 
 func (s *simulation) region() string { return []string{"eu", "us"}[s.rng.IntN(2)] }

@@ -6,35 +6,68 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// simReader is a reader's process, over its lives.
+// simReader is a place where a process of a reader may run, over its lives. Another
+// process of the same name may run in the place beside it.
 type simReader struct {
 	host      *simHost
 	name      string
+	slot      int
 	life      int
 	up        bool
 	lease     *Lease
 	published *Snapshot      // where queries find it
 	applied   event.Position // what queries see
 	disk      event.Position // a checkpoint
+	recorded  string         // in its directory: the nonce of its latest life
 	cutUntil  time.Duration  // no stream until then
+	muteUntil time.Duration  // hears and is heard by no leader until then
 	strict    map[uint64]event.Position
 	renewal   int // invalidates earlier plans to renew
 }
 
-// boot starts a life of the reader's process.
+// String tells the processes of a name apart.
+func (r *simReader) String() string { return r.name + []string{"", "'"}[r.slot] }
+
+// beside is the other place of the name.
+func (s *simulation) beside(r *simReader) *simReader {
+	for _, o := range s.readers {
+		if o.name == r.name && o != r {
+			return o
+		}
+	}
+	return nil
+}
+
+// boot starts a life of the reader's process. It finds the nonce of the life before
+// in its directory, and often knows that it may tell of it; from a copy of another
+// process's directory it may not.
 func (s *simulation) boot(r *simReader, d time.Duration) {
 	s.after(d, r.host, func() {
+		if r.up {
+			return
+		}
 		old := r.published
+		var ended []string
+		switch {
+		case !s.broken.keeps(ruleRecorded) && s.beside(r).up:
+			ended = []string{s.beside(r).recorded}
+		case r.recorded != "" && s.chance(0.7):
+			ended = []string{r.recorded}
+		}
 		r.life++
-		r.up, r.applied, r.strict = true, r.disk, map[uint64]event.Position{}
-		r.lease = newLease(DefaultParams(), Reader{Replica: r.name, Cluster: simCluster, Incarnation: simEpoch}, s.nonce(), s.broken)
+		r.up, r.applied, r.strict, r.recorded = true, r.disk, map[uint64]event.Position{}, s.nonce()
+		r.lease = newLease(DefaultParams(), Reader{Replica: r.name, Cluster: simCluster, Incarnation: simEpoch}, r.recorded, s.broken, ended...)
 		if !s.broken.keeps(ruleVolatile) && old != nil {
 			r.lease.change(func(n *Snapshot) { n.anchor, n.duration = old.anchor, old.duration })
 		}
 		r.published = r.lease.Snapshot()
-		s.trace("%s starts life %d at %d", r.name, r.life, r.applied)
+		s.trace("%s starts life %d (%s) at %d, over are %v", r, r.life, r.recorded, r.applied, ended)
 		if s.broken.keeps(ruleVolatile) && r.published.Valid(s.clocks(r.host)) {
-			s.fail("I6", "%s has a lease from before its start", r.name)
+			s.fail("I6", "%s has a lease from before its start", r)
+		}
+		if s.faults.nameless && s.now == 0 { // granted by a leader whose marks named no lives
+			r.lease.change(func(n *Snapshot) { n.anchor, n.duration = s.clocks(r.host), DefaultParams().Duration })
+			r.published = r.lease.Snapshot()
 		}
 		s.follow(r)
 		s.planRenewal(r)
@@ -47,9 +80,9 @@ func (s *simulation) restart(r *simReader) {
 	}
 	r.up = false
 	if s.chance(0.1) {
-		r.disk = 0 // a new disk
+		r.disk, r.recorded = 0, "" // a new disk
 	}
-	s.trace("%s stops", r.name)
+	s.trace("%s crashes", r)
 	d := s.upTo(200 * time.Millisecond)
 	if s.chance(0.5) {
 		d = s.upTo(15 * time.Second)
@@ -57,15 +90,79 @@ func (s *simulation) restart(r *simReader) {
 	s.boot(r, d)
 }
 
-// rebuild steps the state back within a life of the process.
-func (s *simulation) rebuild(r *simReader) {
-	if !r.up || r.host.pausedUntil > s.now {
+// overlap starts a second process of a name, from whatever state it finds. The first
+// is cut off, or goes on beside it.
+func (s *simulation) overlap() {
+	a := s.readers[s.rng.IntN(len(s.readers))]
+	b := s.beside(a)
+	if !a.up {
+		a, b = b, a
+	}
+	if !a.up || b.up {
+		s.leave(a)
 		return
 	}
-	r.lease.StepBack(s.nonce())
+	if s.chance(0.7) {
+		a.cutUntil = s.now + s.upTo(25*time.Second)
+		a.muteUntil = a.cutUntil
+	}
+	b.cutUntil, b.muteUntil, b.disk = 0, 0, []event.Position{0, a.disk, a.applied, s.raft.view.Head.Position}[s.rng.IntN(4)]
+	s.trace("a second process of %s starts; the first is cut off until %v", a.name, a.muteUntil)
+	s.count.overlaps++
+	s.boot(b, s.upTo(200*time.Millisecond))
+	s.after(s.upTo(30*time.Second), nil, func() { s.leave([]*simReader{a, b}[s.rng.IntN(2)]) })
+}
+
+// leave stops a process in good order: it tells that it is over, and may answer for
+// a while before it is gone, or begin another life. The name is not left without a
+// process for long.
+func (s *simulation) leave(r *simReader) {
+	if !r.up || r.host.pausedUntil > s.now || r.lease.stopped {
+		return
+	}
+	q, ok := r.lease.Stop()
+	r.published = r.lease.Snapshot()
+	s.trace("%s stops, over are %v", r, q.Ended)
+	for range 1 + s.rng.IntN(2) {
+		if l := s.anyLeader(); ok && l != nil && r.muteUntil <= s.now {
+			s.count.ended++
+			s.send(l.host, func() { s.take(l, r, q) })
+		}
+	}
+	life := r.life
+	s.after(s.upTo(12*time.Second), r.host, func() {
+		if !r.up || r.life != life {
+			return
+		}
+		s.trace("%s is gone", r)
+		r.up = false
+		if !s.beside(r).up || s.chance(0.5) {
+			s.boot(r, s.upTo(3*time.Second))
+		}
+	})
+}
+
+// take hands a renewal to a leader.
+func (s *simulation) take(l *simLeader, r *simReader, q Renewal) {
+	if l.over {
+		return
+	}
+	if ticket, ok := l.tracker.Renew(q); ok {
+		l.routes[ticket] = route{r, q}
+	}
+	s.pump(l)
+}
+
+// rebuild steps the state back within a life of the process.
+func (s *simulation) rebuild(r *simReader) {
+	if !r.up || r.host.pausedUntil > s.now || r.lease.stopped {
+		return
+	}
+	r.recorded = s.nonce()
+	r.lease.StepBack(r.recorded)
 	r.published = r.lease.Snapshot()
 	r.applied = r.disk
-	s.trace("%s steps back to %d", r.name, r.applied)
+	s.trace("%s steps back to %d (%s)", r, r.applied, r.recorded)
 	s.follow(r)
 	s.planRenewal(r)
 }
@@ -101,7 +198,7 @@ func (s *simulation) planRenewal(r *simReader) {
 	plan := r.renewal
 	d := r.lease.Next(s.clocks(r.host), s.rng.Float64())
 	s.after(d, r.host, func() {
-		if plan != r.renewal || !r.up {
+		if plan != r.renewal || !r.up || r.lease.stopped {
 			return
 		}
 		l := s.anyLeader()
@@ -111,23 +208,17 @@ func (s *simulation) planRenewal(r *simReader) {
 		}
 		q := r.lease.Renew(s.clocks(r.host), Applied{Head: headAt(r.applied), State: hashAt(r.applied)})
 		r.published = r.lease.Snapshot()
-		s.trace("%s renews seq %d at %d, to term %d", r.name, q.Seq, q.Position, l.term)
-		s.send(l.host, func() {
-			if l.over {
-				return
-			}
-			if ticket, ok := l.tracker.Renew(q); ok {
-				l.routes[ticket] = route{r, q}
-			}
-			s.pump(l)
-		})
+		s.trace("%s renews seq %d at %d, to term %d", r, q.Seq, q.Position, l.term)
+		if r.muteUntil <= s.now {
+			s.send(l.host, func() { s.take(l, r, q) })
+		}
 		s.planRenewal(r)
 	})
 }
 
 // receive hands an answer to whatever process has the reader's name now.
 func (s *simulation) receive(r *simReader, a Answer) {
-	if !r.up {
+	if !r.up || r.muteUntil > s.now {
 		return
 	}
 	if !r.lease.Receive(s.clocks(r.host), a) {
@@ -188,7 +279,7 @@ func (s *simulation) step(q *simQuery, next func(*simQuery)) {
 // askHead begins a strict query: the Read leaves after the query has arrived.
 func (s *simulation) askHead(q *simQuery) {
 	l := s.anyLeader()
-	if l == nil {
+	if l == nil || q.r.muteUntil > s.now {
 		return
 	}
 	read := q.r.lease.Read(s.clocks(q.r.host))
@@ -238,11 +329,11 @@ func (s *simulation) finish(q *simQuery) {
 	switch {
 	case err != nil:
 	case q.view < q.ask.AtLeast:
-		s.fail("I14", "%s answers from %d, a token of %d was given", q.r.name, q.view, q.ask.AtLeast)
+		s.fail("I14", "%s answers from %d, a token of %d was given", q.r, q.view, q.ask.AtLeast)
 	case c.Freshness == Strict && q.view < q.head:
-		s.fail("strict", "%s answers from %d, the head was %d when the query arrived", q.r.name, q.view, q.head)
+		s.fail("strict", "%s answers from %d, the head was %d when the query arrived", q.r, q.view, q.head)
 	case c.Freshness == Leased && q.view < q.promised:
-		s.fail("P5", "%s answers as leased from %d, after %d was everywhere", q.r.name, q.view, q.promised)
+		s.fail("P5", "%s answers as leased from %d, after %d was everywhere", q.r, q.view, q.promised)
 	case c.Freshness == Strict:
 		s.count.strict++
 	}

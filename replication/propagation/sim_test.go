@@ -16,7 +16,8 @@ import (
 
 // The simulation plays one history for each seed: three writers, of which any may
 // be elected at any time and none learns at once that it was deposed; readers that
-// lag, restart, are rebuilt, removed and registered again; a network that loses,
+// lag, restart, stop, are rebuilt, removed and registered again, and of which two run
+// under one name, the first cut off or not; a network that loses,
 // delays, doubles and reorders; clocks that drift within bounds, jump and stop;
 // processes that pause. One goroutine, no real clock, all choices from the seed.
 // After every step it judges what a caller could have been told.
@@ -27,7 +28,8 @@ var (
 )
 
 const (
-	simReaders = 3
+	simReaders = 3 // names
+	simSlots   = 2 // processes that may run under a name at once
 	simWriters = 3
 	simCluster = "c1"
 	simEpoch   = "i1"
@@ -70,7 +72,7 @@ type simulation struct {
 	raft    simRaft
 	writers []*simHost
 	leaders []*simLeader
-	readers []*simReader
+	readers []*simReader // simSlots neighbours have one name
 	nonces  int
 
 	everywhere event.Position            // highest declared for all
@@ -82,7 +84,7 @@ type simulation struct {
 }
 
 // simCount tells how much a history exercised.
-type simCount struct{ grants, everywhere, scoped, elections, leased, strict int }
+type simCount struct{ grants, everywhere, scoped, elections, leased, strict, overlaps, both, ended int }
 
 func (c *simCount) add(o simCount) {
 	c.grants += o.grants
@@ -91,15 +93,20 @@ func (c *simCount) add(o simCount) {
 	c.elections += o.elections
 	c.leased += o.leased
 	c.strict += o.strict
+	c.overlaps += o.overlaps
+	c.both += o.both
+	c.ended += o.ended
 }
 
 // simFaults are how often each kind of fault strikes, per second; zero: never.
 // Each history has faults of its own.
 type simFaults struct {
 	elect, pause, suspend, jump, restart, rebuild, cut, roster float64
+	overlap, leave                                             float64
 	drop, double, slow                                         float64 // per message
 	deaf                                                       float64 // share of depositions that are noticed late
 	drift                                                      int     // thousandths
+	nameless                                                   bool    // the history begins with leases of lives that the log does not name
 }
 
 // newSimulation prepares the history of a seed. weather changes its faults; nil:
@@ -120,11 +127,13 @@ func newSimulation(seed uint64, broken rule, weather func(*simFaults)) *simulati
 	s.raft.view.Roster = &Roster{}
 	s.raft.leader = s.writers[0]
 	for i := range simReaders {
-		r := &simReader{host: s.newHost(), name: fmt.Sprintf("r%d", i+1)}
-		s.readers = append(s.readers, r)
-		s.commitBatch(func(v *Roster) { s.register(v, r.name) })
-		r.applied, r.disk = 0, 0
+		name := fmt.Sprintf("r%d", i+1)
+		for slot := range simSlots {
+			s.readers = append(s.readers, &simReader{host: s.newHost(), name: name, slot: slot})
+		}
+		s.commitBatch(func(v *Roster) { s.register(v, name) })
 	}
+	s.raft.view.Lives.Complete = !s.faults.nameless
 	return s
 }
 
@@ -142,7 +151,9 @@ func (s *simulation) drawFaults() simFaults {
 	return simFaults{
 		elect: rate(0.3), pause: rate(0.3), suspend: rate(0.2), jump: rate(0.3), restart: rate(0.2),
 		rebuild: rate(0.2), cut: rate(0.3), roster: rate(0.3),
+		overlap: rate(0.4), leave: rate(0.3),
 		drop: rate(0.2), double: rate(0.2), slow: rate(0.2), deaf: min(1, rate(1)), drift: 10 * s.rng.IntN(2),
+		nameless: s.chance(0.1),
 	}
 }
 
@@ -182,12 +193,16 @@ func (s *simulation) run() string {
 	s.every(f.pause, func() { s.pause(false) })
 	s.every(f.suspend, func() { s.pause(true) })
 	s.every(f.jump, s.jump)
+	s.every(f.overlap, s.overlap)
+	s.every(f.leave, func() { s.leave(s.readers[s.rng.IntN(len(s.readers))]) })
 	for _, r := range s.readers {
 		s.every(0.7, func() { s.startQuery(r) })
 		s.every(f.restart/simReaders, func() { s.restart(r) })
 		s.every(f.rebuild/simReaders, func() { s.rebuild(r) })
 		s.every(f.cut/simReaders, func() { r.cutUntil = s.now + s.upTo(25*time.Second) })
-		s.boot(r, 0)
+		if r.slot == 0 {
+			s.boot(r, 0)
+		}
 	}
 	s.elect()
 	s.play(s.until)
@@ -221,7 +236,7 @@ func (s *simulation) heal() {
 	}
 	for _, r := range s.readers {
 		s.wakeUp(r.host)
-		r.cutUntil = 0
+		r.cutUntil, r.muteUntil = 0, 0
 		s.follow(r)
 	}
 	s.elect()
@@ -233,10 +248,21 @@ func (s *simulation) heal() {
 		return
 	}
 	for _, m := range l.tracker.view.Roster.Members {
+		up := 0 // two connected processes of one name both have leases
 		for _, r := range s.readers {
-			if r.name == m.Name && !m.Draining && (r.applied != head || !r.published.Valid(s.clocks(r.host))) {
-				s.fail("I21", "%s is at %d of %d, lease %v", r.name, r.applied, head, r.published.Remaining(s.clocks(r.host)))
+			if r.name != m.Name || !r.up || r.lease.stopped {
+				continue
 			}
+			up++
+			if !m.Draining && (r.applied != head || !r.published.Valid(s.clocks(r.host))) {
+				s.fail("I21", "%s is at %d of %d, lease %v", r, r.applied, head, r.published.Remaining(s.clocks(r.host)))
+			}
+		}
+		if up == 0 {
+			s.fail("I21", "no process of %s runs", m.Name)
+		}
+		if up > 1 && !m.Draining {
+			s.count.both++
 		}
 	}
 	if st, err := l.tracker.Everywhere(s.clocks(l.host), head, Scope{}); err != nil || !st.Settled {
@@ -271,7 +297,7 @@ func (s *simulation) judge() {
 		}
 		c, err := r.published.Check(s.clocks(r.host)).Cover(r.applied, Ask{Mode: ModeAny})
 		if err != nil {
-			s.fail("P7", "%s is quarantined: %v", r.name, r.published.Quarantined())
+			s.fail("P7", "%s is quarantined: %v", r, r.published.Quarantined())
 			continue
 		}
 		var stale time.Duration // what the reader lacks was committed so long ago
@@ -279,17 +305,17 @@ func (s *simulation) judge() {
 			stale = s.now - s.raft.committed[r.applied+1]
 		}
 		if c.Bounded && c.Staleness+time.Microsecond < stale {
-			s.fail("I13", "%s at %d says at most %v stale, but is by %v", r.name, r.applied, c.Staleness, stale)
+			s.fail("I13", "%s at %d says at most %v stale, but is by %v", r, r.applied, c.Staleness, stale)
 		}
 		if c.Freshness != Leased {
 			continue
 		}
 		s.count.leased++
 		if must := s.promised(r.name); r.applied < must {
-			s.fail("P5", "%s answers as leased from %d, after %d was everywhere", r.name, r.applied, must)
+			s.fail("P5", "%s answers as leased from %d, after %d was everywhere", r, r.applied, must)
 		}
 		if w := DefaultParams().Window(DefaultParams().Duration); stale > w {
-			s.fail("P6", "%s answers as leased from %d, %v after %d was committed", r.name, r.applied, stale, r.applied+1)
+			s.fail("P6", "%s answers as leased from %d, %v after %d was committed", r, r.applied, stale, r.applied+1)
 		}
 	}
 }
@@ -349,7 +375,7 @@ func (s *simulation) clocks(h *simHost) Clocks {
 }
 
 func (s *simulation) anyHost() *simHost {
-	if i := s.rng.IntN(simWriters + simReaders); i < simWriters {
+	if i := s.rng.IntN(simWriters + len(s.readers)); i < simWriters {
 		return s.writers[i]
 	} else {
 		return s.readers[i-simWriters].host
@@ -453,9 +479,9 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d histories: %d elections, %d grants, %d times everywhere, %d scoped, %d leased answers judged, %d strict answers",
-		*simSeeds, total.elections, total.grants, total.everywhere, total.scoped, total.leased, total.strict)
-	if total.grants == 0 || total.everywhere == 0 || total.scoped == 0 || total.leased == 0 || total.strict == 0 {
+	t.Logf("%d histories: %d elections, %d grants, %d times everywhere, %d scoped, %d leased answers judged, %d strict answers; %d times two processes of a name, in the end %d with a lease each; %d told to be over",
+		*simSeeds, total.elections, total.grants, total.everywhere, total.scoped, total.leased, total.strict, total.overlaps, total.both, total.ended)
+	if total.overlaps == 0 || total.both == 0 || total.ended == 0 || total.grants == 0 || total.everywhere == 0 || total.scoped == 0 || total.leased == 0 || total.strict == 0 {
 		t.Error("the histories exercise too little")
 	}
 }

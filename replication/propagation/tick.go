@@ -2,6 +2,7 @@ package propagation
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -25,15 +26,13 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 	if term != t.term && t.broken.keeps(ruleTerm) {
 		return t.FailTick()
 	}
-	t.inFlight = false
 	t.fenced = max(t.fenced, v.Head.Position)
 	t.marks = t.marks.add(t.begun, v.Head.Position, maxLeaderHeads)
 	t.Observe(now, v)
-	t.forgetGone(now.Monotonic)
 	replies := make([]Reply, 0, len(t.batch))
 	for i := range t.batch {
 		q := &t.batch[i]
-		a := t.answer(q, now.Monotonic, history)
+		a := t.answer(q, now.Monotonic, v.Lives, history)
 		a.Cluster, a.Incarnation, a.Term = t.cluster, t.incarnation, t.term
 		a.Nonce, a.Seq = q.Nonce, q.Seq
 		if a.Kind != KindWrongIncarnation {
@@ -41,12 +40,15 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 		}
 		replies = append(replies, Reply{q.ticket, a})
 	}
-	t.batch = t.batch[:0]
+	t.over()
+	t.forget(now.Monotonic)
 	return replies
 }
 
-// answer is the protocol: the order of these cases is part of it.
-func (t *Tracker) answer(q *request, now time.Duration, history func(event.Position) (Record, bool)) Answer {
+// answer is the protocol: the order of these cases is part of it. named are the
+// lives that the log names with the tick's entry; what q told to be over was
+// forgotten when the tick began.
+func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, history func(event.Position) (Record, bool)) Answer {
 	if q.Cluster != t.cluster || q.Incarnation != t.incarnation {
 		return Answer{Kind: KindWrongIncarnation, Reason: fmt.Sprintf(
 			"This is cluster %s, incarnation %s; the reader is of cluster %s, incarnation %s.",
@@ -55,74 +57,76 @@ func (t *Tracker) answer(q *request, now time.Duration, history func(event.Posit
 	if q.read {
 		return Answer{Kind: KindHead}
 	}
-	m := t.find(q.Replica)
+	if q.Nonce == "" {
+		return Answer{Kind: KindEnded}
+	}
+	m := t.registered(q.Replica)
 	if m == nil {
 		return Answer{Kind: KindUnregistered, Reason: fmt.Sprintf("No replica %s is registered.", q.Replica)}
 	}
-	if m.session == (Session{}) || q.Nonce != m.nonce {
-		return t.open(m, q)
+	l := m.life(q.Nonce)
+	if l == nil {
+		if why := t.refuses(m, q.Nonce); why != "" {
+			return Answer{Kind: KindBusy, Reason: why}
+		}
+		l = t.open(m, q.Nonce, now) // registered since the tick began; the next mark names it
 	}
-	a := Answer{Session: m.session, Floor: t.threshold(m)}
+	a := Answer{Session: l.session, Floor: t.threshold(m)}
 	switch {
-	case q.Session != m.session:
-		// An OPEN was lost, or this request is older than the session. Nothing is
-		// taken from it; the session is told again, or a reader would never learn it.
+	case q.Session != l.session || !t.named(l, named):
+		// The life is new here, or not yet in the log. Or an OPEN was lost, or this request
+		// is older than the session. Nothing is taken from it; the session is told again, or
+		// a reader would never learn it.
 		a.Kind = KindOpen
-	case q.Seq <= m.seq && t.broken.keeps(ruleSeq):
+	case q.Seq <= l.seq && t.broken.keeps(ruleSeq):
 		a.Kind = KindStale
 	default:
-		m.seq = q.Seq
-		kept := t.judge(m, q, history)
-		if m.fault != "" {
-			a.Kind, a.Reason = m.fault, m.reason
+		l.seq = q.Seq
+		kept := t.judge(l, q, history)
+		if l.fault != "" {
+			a.Kind, a.Reason = l.fault, l.reason
 			return a
 		}
-		t.grant(&a, m, q, now, kept)
+		t.grant(&a, m, l, q, now, kept)
 	}
 	return a
 }
 
-// open begins a session for a life of a reader that is new to this leader.
-func (t *Tracker) open(m *member, q *request) Answer {
-	t.sessions++
-	m.nonce, m.session, m.seq = q.Nonce, Session{t.term, t.sessions}, q.Seq
-	m.fault, m.reason = "", ""
-	if t.broken.keeps(ruleForget) {
-		m.acked = 0
-	}
-	return Answer{Kind: KindOpen, Session: m.session, Floor: t.threshold(m)}
+// named says whether leaders to come would find l in the log.
+func (t *Tracker) named(l *life, named event.Lives) bool {
+	return named.Has(l.Life) || !t.broken.keeps(ruleNamed) || l.named && !t.broken.keeps(ruleDropAlone)
 }
 
-// judge quarantines the session of a reader whose history is not the committed
+// judge quarantines a life of a reader whose history is not the committed
 // one, or that says itself that it is not sound. As q arrived before the fence, whatever it rightly holds is in the log.
 // False says that the log is no longer kept so far back.
-func (t *Tracker) judge(m *member, q *request, history func(event.Position) (Record, bool)) (kept bool) {
-	if m.fault != "" {
+func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Record, bool)) (kept bool) {
+	if l.fault != "" {
 		return false
 	}
 	head := t.view.Head.Position
 	var want Record // the empty log before the first batch has a zero hash
 	switch {
 	case q.Position > head:
-		m.fault, m.reason = KindFork, fmt.Sprintf("The reader is at position %d, beyond the head %d.", q.Position, head)
-	case q.Position < m.acked && t.broken.keeps(ruleForward):
-		m.fault, m.reason = KindFork, fmt.Sprintf("The reader went back from position %d to %d within a session.", m.acked, q.Position)
+		l.fault, l.reason = KindFork, fmt.Sprintf("The reader is at position %d, beyond the head %d.", q.Position, head)
+	case q.Position < l.acked && t.broken.keeps(ruleForward):
+		l.fault, l.reason = KindFork, fmt.Sprintf("The reader went back from position %d to %d within a session.", l.acked, q.Position)
 	case q.Position > 0:
 		if want, kept = history(q.Position); !kept {
 			return false
 		}
 	}
 	switch {
-	case m.fault != "":
+	case l.fault != "":
 	case want.Hash != q.Hash:
-		m.fault, m.reason = KindFork, differs("hash", q.Position, q.Hash, want.Hash)
+		l.fault, l.reason = KindFork, differs("hash", q.Position, q.Hash, want.Hash)
 	case want.State != event.Hash{} && q.State != event.Hash{} && want.State != q.State:
-		m.fault, m.reason = KindDiverged, differs("state", q.Position, q.State, want.State)
+		l.fault, l.reason = KindDiverged, differs("state", q.Position, q.State, want.State)
 	case q.Fault != "":
-		m.fault, m.reason = KindDiverged, fmt.Sprintf("The reader says that it is quarantined (%.32s); its log says why.", q.Fault)
+		l.fault, l.reason = KindDiverged, fmt.Sprintf("The reader says that it is quarantined (%.32s); its log says why.", q.Fault)
 	}
-	if m.fault != "" {
-		m.acked = 0 // what it acknowledged may be of another history as well
+	if l.fault != "" {
+		l.acked = 0 // what it acknowledged may be of another history as well
 	}
 	return true
 }
@@ -133,13 +137,13 @@ func differs(what string, p event.Position, got, want event.Hash) string {
 
 // grant takes the acknowledgement of a sound reader and decides on a lease. That
 // the reader may hold it is recorded before the answer leaves.
-func (t *Tracker) grant(a *Answer, m *member, q *request, now time.Duration, kept bool) {
+func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Duration, kept bool) {
 	a.Kind = KindBehind
 	if !kept {
 		a.Reason = fmt.Sprintf("The log no longer tells what was at position %d.", q.Position)
 		return
 	}
-	m.acked = t.acknowledged(m, q.Position)
+	t.acknowledge(m, l, q.Position)
 	d := t.duration(m, q.Position)
 	switch {
 	case q.Level < t.view.Level:
@@ -151,25 +155,41 @@ func (t *Tracker) grant(a *Answer, m *member, q *request, now time.Duration, kep
 	case m.Draining:
 		a.Kind, a.Reason = KindDraining, "The reader is draining."
 	default:
-		m.mayHold = max(m.mayHold, now+t.window(d))
+		t.hold(m, l, t.begun.Monotonic+t.window(d))
 		a.Kind, a.Duration = KindGrant, d
 	}
 }
 
-// acknowledged is what counts of a renewal for position p.
-func (t *Tracker) acknowledged(m *member, p event.Position) event.Position {
-	switch {
-	case !t.broken.keeps(ruleApplied):
-		return t.view.Head.Position
-	case !t.broken.keeps(ruleForget):
-		return max(m.acked, p)
+// hold records until when l may hold the lease that it is about to get. Its request
+// was there when the tick began, and the lease counts from before the request left.
+func (t *Tracker) hold(m *member, l *life, until time.Duration) {
+	if t.broken.keeps(ruleLongest) {
+		until = max(until, l.mayHold)
 	}
-	return p
+	l.mayHold, l.region, l.anywhere = until, m.Region, l.anywhere || l.region != m.Region
+	if !t.broken.keeps(ruleGrantAlone) {
+		m.lives = []*life{l}
+	}
+}
+
+// acknowledge takes what counts of a renewal for position p.
+func (t *Tracker) acknowledge(m *member, l *life, p event.Position) {
+	if !t.broken.keeps(ruleApplied) {
+		p = t.view.Head.Position
+	}
+	if t.broken.keeps(ruleForget) {
+		l.acked = p
+	}
+	for i, of := 0, slices.Index(m.lives, l); i < len(m.lives); i++ {
+		if i < of && !t.broken.keeps(ruleOwnAck) || i >= of && !t.broken.keeps(ruleForget) {
+			m.lives[i].acked = max(m.lives[i].acked, p)
+		}
+	}
 }
 
 // threshold is the least position that gets m a lease.
 func (t *Tracker) threshold(m *member) event.Position {
-	if !t.broken.keeps(ruleJoiner) && m.mayHold == 0 {
+	if !t.broken.keeps(ruleJoiner) && t.released(m) == t.grace {
 		return 0
 	}
 	return max(t.floor, m.floor)

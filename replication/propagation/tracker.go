@@ -24,13 +24,12 @@ type Tracker struct {
 	fenced event.Position // head when this leader last proved that it led
 	marks  heads          // what ticks proved about the head
 	floor  event.Position // no lease is granted below
-	grace  time.Duration  // until then, leases of earlier leaders may be in force
-	// former: readers removed before this term may hold leases until grace.
-	former bool
+	// grace is until when lives that the log does not name may hold leases.
+	grace time.Duration
 
 	members  []*member // in order of name
-	gone     []*member // removed, but may hold a lease; in order of name
 	sessions uint64    // opened in this term
+	known    int       // lives of all members
 
 	tickets    Ticket
 	waiting    []request // for the next tick
@@ -68,11 +67,11 @@ func newTracker(p Params, cluster, incarnation string, term uint64, now Clocks, 
 	if !broken.keeps(ruleGainFloor) {
 		t.floor = 0
 	}
-	if broken.keeps(ruleGrace) {
+	if !v.Lives.Complete && broken.keeps(ruleNameless) {
 		t.grace += t.window(p.Duration)
 	}
-	t.former = v.Roster.Removed > v.Floor && broken.keeps(ruleFormer)
 	t.enroll(now.Monotonic, v.Roster, t.floor)
+	t.inherit(now.Monotonic)
 	return t
 }
 
@@ -128,11 +127,17 @@ func (t *Tracker) Observe(now Clocks, v View) {
 }
 
 // Fence is the mark that a tick needs in the log. It proves leadership to whoever
-// asked before it was proposed, and makes a floor durable.
+// asked before it was proposed, makes a floor durable, and names the lives that may
+// hold leases, for leaders to come.
 type Fence struct {
 	Term  uint64
 	Head  event.Head
 	Floor event.Position
+	// Opened are lives that the tick begins to know, Dropped those that can hold no
+	// lease any more.
+	Opened, Dropped []event.Life
+	// Complete says that leases of lives which the log does not name have run out.
+	Complete bool
 }
 
 // BeginTick begins a tick if one is due: the requests received so far are its
@@ -149,7 +154,9 @@ func (t *Tracker) BeginTick(now Clocks) (Fence, bool) {
 	}
 	t.batch, t.waiting = t.waiting, t.batch[:0]
 	t.inFlight, t.fenceAsked, t.begun = true, false, now
-	return Fence{Term: t.term, Head: t.view.Head, Floor: max(t.floorAsked, t.view.Floor)}, true
+	f := Fence{Term: t.term, Head: t.view.Head, Floor: max(t.floorAsked, t.view.Floor)}
+	t.turnover(now.Monotonic, &f)
+	return f, true
 }
 
 // tickDue is when the next tick may begin; false: nothing asks for one.
@@ -176,8 +183,20 @@ func (t *Tracker) NextTick(now Clocks) (time.Duration, bool) {
 // its requests are answered NOT_LEADER.
 func (t *Tracker) FailTick() []Reply {
 	replies := t.refuse(t.batch)
-	t.inFlight, t.batch = false, t.batch[:0]
+	t.over()
 	return replies
+}
+
+// over ends the tick in flight.
+func (t *Tracker) over() {
+	for i := range t.batch {
+		if m := t.find(t.batch[i].Replica); m != nil {
+			for _, l := range m.lives {
+				l.asked = false
+			}
+		}
+	}
+	t.inFlight, t.batch = false, t.batch[:0]
 }
 
 // Close answers NOT_LEADER to all who wait. The tracker is not used afterwards.

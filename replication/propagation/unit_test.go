@@ -84,7 +84,7 @@ func TestHeads(t *testing.T) {
 // A reader that got its state from an older copy without telling, so under the
 // same nonce and session.
 func TestGoingBackIsFork(t *testing.T) {
-	v := View{Head: headAt(9), Roster: rosterOf(1)}
+	v := View{Head: headAt(9), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	renew := func(seq uint64, session Session, p event.Position) Answer {
 		now := Clocks{Monotonic: time.Duration(seq) * time.Second}
@@ -92,7 +92,8 @@ func TestGoingBackIsFork(t *testing.T) {
 			Replica: "replica-0000", Cluster: simCluster, Incarnation: simEpoch, Nonce: "n",
 			Session: session, Seq: seq, Position: p, Hash: hashAt(p),
 		})
-		tr.BeginTick(now)
+		f, _ := tr.BeginTick(now)
+		v.Lives = v.Lives.Change(f.Opened, f.Dropped)
 		return tr.EndTick(now, 1, v, recordAt)[0].Answer
 	}
 	session := renew(1, Session{}, 9).Session
@@ -141,7 +142,7 @@ func TestBusy(t *testing.T) {
 
 // A floor causes a tick of its own at once, but no two between two other ticks.
 func TestFloorAlone(t *testing.T) {
-	v := View{Head: headAt(3), Roster: &Roster{}}
+	v := View{Head: headAt(3), Roster: &Roster{}, Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	now := Clocks{}
 	for i := event.Position(4); i < 7; i++ {
@@ -277,6 +278,7 @@ func TestMessagesTravel(t *testing.T) {
 	renewal := Renewal{
 		Replica: "r1", Cluster: "c", Incarnation: "i", Nonce: "n", Session: Session{2, 3}, Seq: 4,
 		Position: 5, Hash: hashAt(5), State: hashAt(6), Level: 7,
+		Ended: []string{"m"},
 	}
 	answer := Answer{
 		Kind: KindGrant, Cluster: "c", Incarnation: "i", Term: 2, Nonce: "n", Seq: 4, Session: Session{2, 3},
@@ -287,7 +289,7 @@ func TestMessagesTravel(t *testing.T) {
 		sent, got any
 		names     string
 	}{
-		{&renewal, new(Renewal), "replica cluster incarnation nonce session seq position hash state level"},
+		{&renewal, new(Renewal), "replica cluster incarnation nonce session seq position hash state level ended"},
 		{&answer, new(Answer), "kind cluster incarnation term nonce seq session duration_ns floor head reason"},
 		{&read, new(Read), "cluster incarnation nonce seq"},
 	} {

@@ -1,0 +1,282 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// lockedRecord is the record of a directory whose lock this process takes.
+func lockedRecord(t *testing.T, dir string) (r *lifeRecord, unlock func()) {
+	t.Helper()
+	lock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLifeRecord(dir, lock), func() { lock.Close() }
+}
+
+// The nonce that is found recorded is told to be over only where the process before
+// is gone for certain: not from a copy of its directory, not after its lock was made
+// anew, not on a machine that was booted since.
+func TestRecordedLife(t *testing.T) {
+	dir := t.TempDir()
+	over := func(r *lifeRecord, want ...string) {
+		t.Helper()
+		if got, err := r.over(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("over are %v, %v, not %v", got, err, want)
+		}
+	}
+	first, unlock := lockedRecord(t, dir)
+	over(first)
+	for _, nonce := range []string{"n1", "n2"} {
+		if err := first.begin(nonce); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(first.path); err != nil || info.Mode().Perm() != secretMode {
+		t.Errorf("%v, %v", info, err)
+	}
+	if _, err := lockDir(dir); err == nil {
+		t.Fatal("a second process has the directory")
+	}
+
+	// a copy, while the first process runs: as good as a snapshot of the disk
+	copied := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	second, unlockCopy := lockedRecord(t, copied)
+	over(second)
+	unlockCopy()
+
+	// the lock is removed under the first process, and a second one starts
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	third, unlockThird := lockedRecord(t, dir)
+	over(third)
+	if err := third.begin("n3"); err != nil {
+		t.Fatal(err)
+	}
+	unlockThird()
+	unlock()
+
+	// the third is gone, and nothing else has changed
+	fourth, unlockFourth := lockedRecord(t, dir)
+	defer unlockFourth()
+	over(fourth, "n3")
+	for what, change := range map[string]func(*recordedLife){
+		"another boot":   func(l *recordedLife) { l.Boot = "another" },
+		"another device": func(l *recordedLife) { l.Device++ },
+		"another inode":  func(l *recordedLife) { l.Inode++ },
+		"no nonce":       func(l *recordedLife) { l.Nonce = "" },
+		"a long nonce":   func(l *recordedLife) { l.Nonce = strings.Repeat("n", propagation.MaxNonce+1) },
+	} {
+		l := recordedLife{"n3", fourth.place}
+		change(&l)
+		text, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(fourth.path, text, secretMode); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fourth.over(); err != nil || len(got) > 0 {
+			t.Errorf("%s: over are %v, %v", what, got, err)
+		}
+	}
+	if err := os.WriteFile(fourth.path, []byte("{"), secretMode); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fourth.over(); err == nil || len(got) > 0 {
+		t.Errorf("half a file: %v, %v", got, err)
+	}
+	nowhere := *fourth
+	nowhere.place = lifePlace{} // a machine that does not tell when it was booted
+	if err := nowhere.begin("n4"); err != nil {
+		t.Fatal(err)
+	}
+	over(&nowhere)
+}
+
+// A nonce is recorded before its first request leaves, at the start and at each step
+// back; and it is 128 random bits.
+func TestNonceIsRecordedFirst(t *testing.T) {
+	dir := t.TempDir()
+	record, unlock := lockedRecord(t, dir)
+	defer unlock()
+	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen}}
+	r, s := newRenewing(a)
+	r.record = record
+	seen := map[string]bool{}
+	for range 5 {
+		s.Restore(someState(t, "i", 5))
+		before := a.count()
+		if r.once(t.Context()); a.count() != before+1 {
+			t.Fatal("nothing was asked")
+		}
+		asked := a.last().Nonce
+		if found, err := record.over(); err != nil || !slices.Equal(found, []string{asked}) {
+			t.Errorf("under %s it is asked, recorded is %v, %v", asked, found, err)
+		}
+		if len(asked) != 32 || seen[asked] {
+			t.Errorf("the nonce is %q", asked)
+		}
+		seen[asked] = true
+	}
+	// a directory that takes nothing costs a wait after a crash, not the lease
+	r.record = &lifeRecord{path: filepath.Join(dir, "none", lifeFile)}
+	before := a.count()
+	if r.once(t.Context()); a.count() != before+1 {
+		t.Error("it asks no more")
+	}
+}
+
+// A replica that stops has no lease any more, tells so, and asks for none.
+func TestStoppedReaderTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
+		r, s := newRenewing(a)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.run(ctx) }()
+		s.Restore(someState(t, "i", 5))
+		time.Sleep(2 * time.Second) // of the bubble's clock
+		synctest.Wait()
+		nonce := a.last().Nonce
+		if !r.snapshot.Load().Valid(r.clocks()) {
+			t.Fatal("it has no lease")
+		}
+		r.stop()
+		if last := a.last(); r.snapshot.Load().Valid(r.clocks()) || last.Nonce != "" || !slices.Equal(last.Ended, []string{nonce}) {
+			t.Errorf("it tells %+v", last)
+		}
+		before := a.count()
+		s.Restore(someState(t, "i", 4)) // the follower ends later
+		r.once(t.Context())             // as the loop may be about to
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if a.count() != before || r.snapshot.Load().Valid(r.clocks()) {
+			t.Errorf("%d requests after it stopped", a.count()-before)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// A stop ends in time although no leader answers.
+func TestStopGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindNotLeader}}
+		r, s := newRenewing(a)
+		s.Restore(someState(t, "i", 5))
+		r.once(t.Context())
+		r.finder = newFinder(peers{"a:1": silent, "b:1": silent, "c:1": silent})
+		begun := time.Now()
+		if r.stop(); time.Since(begun) > stopTimeout+leaderPause {
+			t.Errorf("it took %v", time.Since(begun))
+		}
+	})
+}
+
+// Who is one process too many under its name hears why.
+func TestRefusedReaderSaysWhy(t *testing.T) {
+	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindBusy, propagation.KindBusy, propagation.KindOpen}}
+	r, s := newRenewing(a)
+	s.Restore(someState(t, "i", 5))
+	for _, refused := range []bool{true, true, false} {
+		r.once(t.Context())
+		if got := r.refused.Load() != nil; got != refused {
+			t.Errorf("refused is %v", got)
+		}
+	}
+}
+
+// Two processes of one name are both held, each by its own latest request; one
+// process too many takes the place of the oldest.
+func TestPollsOfTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newAsking(7, "i")
+		var mu sync.Mutex
+		over := map[string]int{}
+		var wg sync.WaitGroup
+		poll := func(process string) {
+			wg.Go(func() {
+				list, err := o.poll(t.Context(), "r1", process, nil, questionHold)
+				mu.Lock()
+				defer mu.Unlock()
+				over[process]++
+				if err != nil || len(list) > 0 {
+					over[process] += 100
+				}
+			})
+			synctest.Wait()
+		}
+		ended := func(process string) int {
+			mu.Lock()
+			defer mu.Unlock()
+			return over[process]
+		}
+		for range 3 {
+			poll("a")
+			poll("b")
+		}
+		if ended("a") != 2 || ended("b") != 2 {
+			t.Errorf("they end each other's requests: %v", over)
+		}
+		for i := range propagation.MaxLives {
+			poll(fmt.Sprint("p", i))
+		}
+		if ended("a") != 3 || ended("b") != 3 || ended("p0") != 0 {
+			t.Errorf("%v", over)
+		}
+		// all that are held are asked, and the first answer counts
+		asked := make(chan error, 1)
+		go func() { _, err := o.ask(t.Context(), "r1", "echo", 1, nil); asked <- err }()
+		synctest.Wait()
+		if ended("p0") != 101 || ended("p15") != 101 {
+			t.Errorf("not all are asked: %v", over)
+		}
+		o.answered("r1", replicaAnswer{ID: "7-1"})
+		if err := <-asked; err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	})
+}
+
+// Where clients reach the lives of a name is kept for as many as there may be.
+func TestEndpointsOfLives(t *testing.T) {
+	x := &tracking{endpoints: make(map[string][]lifeEndpoint)}
+	for i := range propagation.MaxLives + 2 {
+		x.reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i))
+	}
+	x.reached("r1", "00000005-rest", "http://moved")
+	if n := len(x.endpoints["r1"]); n != propagation.MaxLives {
+		t.Errorf("%d are kept", n)
+	}
+	for life, want := range map[string]string{"00000005": "http://moved", "00000017": "http://17", "00000000": "", "": "http://moved"} {
+		if got := x.endpoint("r1", life); got != want {
+			t.Errorf("life %q is at %q, not %q", life, got, want)
+		}
+	}
+}
+
+// The lives of a full cluster fit into a snapshot; see also the limits of wire.
+func TestAllLivesFitIntoASnapshot(t *testing.T) {
+	if propagation.MaxAllLives > 4096 || propagation.MaxNonce > 64 || propagation.MaxAllLives < 4*identity.MaxReplicas {
+		t.Error("log/wire tests for 4096 lives with nonces of 64 bytes")
+	}
+}

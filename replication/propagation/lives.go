@@ -1,0 +1,206 @@
+package propagation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
+
+// inherit takes over the lives that the log names when this leader's term begins:
+// until when leaders before it granted them leases is not known.
+func (t *Tracker) inherit(now time.Duration) {
+	if !t.broken.keeps(ruleGrace) {
+		return
+	}
+	for x := range t.view.Lives.All() {
+		l := t.open(t.name(x.Replica), x.Nonce, now)
+		l.found, l.anywhere = true, true
+		if t.broken.keeps(ruleFound) {
+			l.mayHold = now + t.window(t.params.Duration)
+		}
+	}
+}
+
+// name returns the member of a name, which is made if there is none.
+func (t *Tracker) name(name string) *member {
+	i, ok := t.index(name)
+	if !ok {
+		t.members = slices.Insert(t.members, i, &member{Member: Member{Name: name}})
+	}
+	return t.members[i]
+}
+
+// open begins a session for a life that this leader does not know, beside the
+// others of its name.
+func (t *Tracker) open(m *member, nonce string, now time.Duration) *life {
+	t.sessions++
+	t.known++
+	l := &life{Life: event.Life{Replica: m.Name, Nonce: nonce}, session: Session{t.term, t.sessions}, heard: now, region: m.Region}
+	t.openBroken(m, l)
+	m.lives = append(m.lives, l)
+	return l
+}
+
+// openBroken is only for a tracker that breaks a rule.
+func (t *Tracker) openBroken(m *member, l *life) {
+	if !t.broken.keeps(ruleBeside) {
+		t.known -= len(m.lives)
+		m.lives = nil
+	}
+	for _, o := range m.lives {
+		if !t.broken.keeps(ruleOwnHold) {
+			o.mayHold = 0
+		}
+		if !t.broken.keeps(ruleForget) {
+			l.acked = max(l.acked, o.acked)
+		}
+	}
+}
+
+// life returns what is known of a life of m; nil: nothing is.
+func (m *member) life(nonce string) *life {
+	for _, l := range m.lives {
+		if l.Nonce == nonce {
+			return l
+		}
+	}
+	return nil
+}
+
+// linger is how long a life is kept in the log after its latest request, even if
+// it has no lease: readers renew twice within it.
+func (t *Tracker) linger() time.Duration { return 2 * t.params.Duration / RenewalsPerLease }
+
+// lapsed says whether l can hold no lease, and has not been heard for a while.
+func (l *life) lapsed(now, linger time.Duration) bool {
+	return now >= l.mayHold && now >= l.heard+linger
+}
+
+// refuses says why no further life of m can be taken in; empty: one can.
+func (t *Tracker) refuses(m *member, nonce string) string {
+	switch {
+	case len(nonce) > MaxNonce:
+		return fmt.Sprintf("The nonce of the reader is longer than %d bytes.", MaxNonce)
+	case len(m.lives) >= MaxLives:
+		return fmt.Sprintf("The leader knows of %d processes of %s that may hold leases; another is taken in when one of these has stopped or run out.", len(m.lives), m.Name)
+	case t.known >= MaxAllLives:
+		return fmt.Sprintf("The leader knows of %d processes of replicas that may hold leases; another is taken in when one of these has stopped or run out.", t.known)
+	}
+	return ""
+}
+
+// turnover decides which lives the mark of a tick opens and which it drops. What is
+// told to be over is forgotten at once: no fence is needed for that.
+func (t *Tracker) turnover(now time.Duration, f *Fence) {
+	for i := range t.batch {
+		if q := &t.batch[i]; t.asks(q) {
+			t.end(q)
+		}
+	}
+	for i := range t.batch {
+		q := &t.batch[i]
+		m := t.registered(q.Replica)
+		if m == nil || q.Nonce == "" || !t.asks(q) {
+			continue
+		}
+		l := m.life(q.Nonce)
+		if l == nil && t.refuses(m, q.Nonce) == "" {
+			l = t.open(m, q.Nonce, now)
+		}
+		if l != nil && !l.asked {
+			t.ask(m, l, now, f)
+		}
+	}
+	f.Dropped = t.dropped(now)
+	f.Complete = !t.view.Lives.Complete && (now >= t.grace || !t.broken.keeps(ruleComplete))
+}
+
+// ask notes that l has a request in the tick that begins.
+func (t *Tracker) ask(m *member, l *life, now time.Duration, f *Fence) {
+	l.asked, l.heard, l.found = true, now, false
+	l.named = t.view.Lives.Has(l.Life)
+	if !l.named && len(f.Opened) < MaxTurnover && t.broken.keeps(ruleNamed) {
+		f.Opened = append(f.Opened, l.Life)
+	}
+	if last := len(m.lives) - 1; m.lives[last] != l && !t.broken.keeps(ruleReturn) {
+		t.sessions++
+		l.acked, l.mayHold, l.session.Number = 0, 0, t.sessions
+		i := slices.Index(m.lives, l)
+		m.lives = append(slices.Delete(m.lives, i, i+1), l)
+	}
+}
+
+// asks says whether q is a renewal of a reader of this history.
+func (t *Tracker) asks(q *request) bool {
+	return !q.read && q.Cluster == t.cluster && q.Incarnation == t.incarnation
+}
+
+// end forgets the lives that q tells to be over.
+func (t *Tracker) end(q *request) {
+	m := t.find(q.Replica)
+	if m == nil {
+		return
+	}
+	for _, nonce := range q.Ended[:min(len(q.Ended), MaxEnded)] {
+		before := len(m.lives)
+		m.lives = slices.DeleteFunc(m.lives, func(l *life) bool {
+			return l.Nonce == nonce || !t.broken.keeps(ruleEndedAlone) && l.Nonce != q.Nonce
+		})
+		t.known -= before - len(m.lives)
+	}
+}
+
+// dropped are the lives that the log need no longer name: those that were told to
+// be over, and those that can hold no lease and have no request in this tick.
+func (t *Tracker) dropped(now time.Duration) (out []event.Life) {
+	linger := t.linger()
+	for x := range t.view.Lives.All() {
+		var l *life
+		if m := t.find(x.Replica); m != nil {
+			l = m.life(x.Nonce)
+		}
+		if l == nil || t.droppable(l, now, linger) {
+			out = append(out, x)
+		}
+		if len(out) == MaxTurnover {
+			break
+		}
+	}
+	return out
+}
+
+// droppable says whether the log need no longer name l.
+func (t *Tracker) droppable(l *life, now, linger time.Duration) bool {
+	switch {
+	case l.asked && !t.broken.keeps(ruleDropAlone):
+		return now >= l.mayHold
+	case !l.asked && !t.broken.keeps(ruleDropLapsed):
+		return true
+	}
+	return !l.asked && l.lapsed(now, linger)
+}
+
+// forget forgets lives that can hold no lease and are in the log no more, and names
+// that are neither registered nor have lives. The life of a registered name that
+// was heard last is kept, to tell of it.
+func (t *Tracker) forget(now time.Duration) {
+	linger := t.linger()
+	t.known = 0
+	for _, m := range t.members {
+		keep := (*life)(nil)
+		for _, l := range m.lives {
+			if m.registered && (keep == nil || l.heard >= keep.heard) {
+				keep = l
+			}
+		}
+		m.lives = slices.DeleteFunc(m.lives, func(l *life) bool {
+			return l != keep && !l.asked && l.lapsed(now, linger) && !t.view.Lives.Has(l.Life)
+		})
+		t.known += len(m.lives)
+	}
+	t.members = slices.DeleteFunc(t.members, func(m *member) bool {
+		return !m.registered && len(m.lives) == 0 && now >= t.grace
+	})
+}
