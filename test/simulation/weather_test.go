@@ -153,6 +153,8 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 			return true
 		})
 	},
+	"replica replaced while it is cut off": (*storm).replaced,
+	"second process of a replica":          (*storm).second,
 	"replica taken off the roster": func(s *storm, rng *rand.Rand) bool {
 		name := pick(rng, s.world.history.Replicas)
 		s.roster(rng, http.MethodDelete, name, "")

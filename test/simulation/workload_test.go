@@ -114,6 +114,7 @@ func (c *crowd) gather(keys []key, outsider key) {
 	}
 	for i, node := range w.history.Replicas {
 		c.send(fmt.Sprintf("watcher-%d", i+1), func(who *client) { c.watch(who, node) })
+		c.send(fmt.Sprintf("watcher-%db", i+1), func(who *client) { c.watch(who, namesake(node)) })
 	}
 	c.send("purist", c.readStrictly)
 	c.send("follower", c.follow)
@@ -227,6 +228,9 @@ func (c *crowd) deploy(who *client, out judge.Write) {
 // watch asks one replica again and again.
 func (c *crowd) watch(who *client, node string) {
 	for c.rest(within(who.rng, 20*time.Millisecond, 700*time.Millisecond)) {
+		if !c.world.machines[node].up() {
+			continue
+		}
 		user := fmt.Sprintf("u%d", who.rng.IntN(subjects))
 		f := freshness{mode: "leased"}
 		switch who.rng.IntN(8) {

@@ -106,7 +106,8 @@ type world struct {
 // machine is where one node runs, one life after the other.
 type machine struct {
 	world  *world
-	name   string
+	name   string // of the machine
+	as     string // of the node that runs there: another's, of a namesake
 	writer bool
 	data   string
 	clocks *clocks
@@ -142,7 +143,7 @@ func newWorld(t *testing.T, p plan, l *layout, dir string) *world {
 	add := func(name string, writer bool) {
 		w.names = append(w.names, name)
 		w.machines[name] = &machine{
-			world: w, name: name, writer: writer, data: filepath.Join(dir, name),
+			world: w, name: name, as: name, writer: writer, data: filepath.Join(dir, name),
 			clocks: newClocks(w.drawDrift(rng)),
 		}
 	}
@@ -154,6 +155,7 @@ func newWorld(t *testing.T, p plan, l *layout, dir string) *world {
 		add(m.Name, false)
 		w.history.Replicas = append(w.history.Replicas, m.Name)
 	}
+	w.addNamesakes()
 	return w
 }
 
@@ -198,7 +200,7 @@ func (m *machine) start() {
 	m.host = w.net.Attach(m.name)
 	m.clocks.change(func(now time.Time, each [3]*clock) { each[0].set(now, 0, each[0].drift) })
 	cfg := node.Config{
-		Cluster: w.layout.cluster, Name: m.name, Data: m.data, API: apiAddr(m.name), Files: node.DefaultFiles(w.layout.dir, m.name),
+		Cluster: w.layout.cluster, Name: m.as, Data: m.data, API: apiAddr(m.name), Files: node.DefaultFiles(w.layout.dir, m.as),
 		WithoutLease: w.plan.withoutLease, Drain: drain, Snapshots: w.plan.snapshots,
 		Machine: node.Machine{Listen: m.host.Listen, Dial: m.host.Dial, Now: m.clocks.now, Clocks: m.clocks.read},
 	}

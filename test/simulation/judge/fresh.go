@@ -83,7 +83,7 @@ func fresh(h *History, _ *ledger) (found []Violation) {
 		if !r.Answered() || r.Freshness != "leased" {
 			continue
 		}
-		if must := promised[r.Node].before(r.Sent); r.Position < must {
+		if must := promised[h.replica(r.Node)].before(r.Sent); r.Position < must {
 			found = append(found, violation("P5", "%s, asked at %v, answers as leased from position %d, after %d was said to be everywhere", r.Node, r.Sent, r.Position, must))
 		}
 		if must := acked.before(r.Sent - h.Window); r.Position < must {

@@ -142,6 +142,8 @@ type End struct {
 type History struct {
 	Cluster           string // its id
 	Writers, Replicas []string
+	// Namesakes are processes that run beside the first one of a replica, under its name.
+	Namesakes map[string]string
 	// Window is W: at most so long after a commit, a replica shows it or is not fresh.
 	Window time.Duration
 	// Outsider is the access key of who is denied what is set apart; empty for nobody.
@@ -156,6 +158,14 @@ type History struct {
 	// Notes are what could be seen to be wrong while the history went on, such as a
 	// node that halted.
 	Notes []Violation
+}
+
+// replica is the name in the roster of a node that was asked.
+func (h *History) replica(node string) string {
+	if name, ok := h.Namesakes[node]; ok {
+		return name
+	}
+	return node
 }
 
 // Violation is a broken promise.
