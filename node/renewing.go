@@ -71,6 +71,7 @@ type renewing struct {
 	early    time.Time      // no renewal out of turn before; of run's goroutine
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
+	entering bool           // the latest word was that the roster lacks this reader; of run's goroutine
 	placed   string         // incarnation in whose roster its region and class are right; of run's goroutine
 	// standing is the leader's latest word on this reader's place in the roster:
 	// UNREGISTERED of one that was removed, DRAINING, or any other.
@@ -270,6 +271,7 @@ func (r *renewing) once(ctx context.Context) {
 	r.refuse(a)
 	switch a.Kind {
 	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
+		r.entering = false
 		r.standing.Store(&a.Kind)
 		r.held.Store(r.held.Load() || a.Kind == propagation.KindGrant)
 		if a.Kind == propagation.KindGrant {
@@ -335,7 +337,8 @@ func (r *renewing) enter(ctx context.Context) {
 		}
 		return
 	}
-	r.placed, r.again = "", true
+	r.placed, r.again = "", !r.entering // a leader that goes on saying so is not asked at once again
+	r.entering = true
 }
 
 // barred tells whether an error is a writer's word that an operator removed this
