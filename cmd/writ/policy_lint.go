@@ -101,11 +101,28 @@ func (l *policyLinter) lint(file string) {
 		fmt.Fprintln(l.errs, "writ:", err)
 		return
 	}
+	var tooLong *policy.SizeError
+	if errors.As(policy.CheckSize(text, l.kind), &tooLong) {
+		l.add(file, policy.Finding{
+			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: policy.Position{Line: 1, Column: 1},
+			Message: fmt.Sprintf("%v; without white space it has %d", tooLong, tooLong.Size),
+		})
+	}
 	var refused *policy.MalformedError
 	doc, err := policy.Parse(text)
-	if err != nil {
+	if errors.As(err, &refused) && tooLong == nil {
 		// Once more, for the message that this kind of policy gets.
 		_, err = policy.ParseValid(text, l.kind)
+	}
+	if tooLong != nil && err != nil {
+		return // what else is wrong can wait
+	}
+	if errors.As(err, &tooLong) {
+		l.add(file, policy.Finding{
+			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: policy.Position{Line: 1, Column: 1},
+			Message: fmt.Sprintf("no policy document has more than %d bytes, and this one has %d", tooLong.Limit, tooLong.Size),
+		})
+		return
 	}
 	if errors.As(err, &refused) {
 		message := refused.Message
@@ -120,13 +137,6 @@ func (l *policyLinter) lint(file string) {
 	}
 	for _, f := range policy.Lint(doc, l.kind, l.known) {
 		l.add(file, f)
-	}
-	if size := policy.Size(text); size > l.kind.Limit() {
-		err := &policy.SizeError{Kind: l.kind, Size: size, Limit: l.kind.Limit()}
-		l.add(file, policy.Finding{
-			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: doc.Position,
-			Message: fmt.Sprintf("%v; without white space it has %d", err, size),
-		})
 	}
 	if !l.chosen && hasPrincipals(doc) {
 		fmt.Fprintf(l.errs, "writ: %s names principals, which identity policies cannot; if it is a resource or trust policy, say --type resource or --type trust\n", file)

@@ -169,6 +169,13 @@ func (w *Witness) Find(l Lookup) (Target, bool) {
 	return t, ok
 }
 
+// Holds tells whether there is an account. Nothing relies on it: accounts do not go, and
+// of one that comes later it is as if the command had come before it.
+func (w *Witness) Holds(account AccountID) bool {
+	_, ok := w.state.Account(account)
+	return ok
+}
+
 // Reliances are what the witness was asked, with what it told.
 func (w *Witness) Reliances() (on []Reliance) {
 	for i := range w.told {

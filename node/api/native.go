@@ -11,25 +11,26 @@ import (
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // nativeService is the service name in signatures of the native API, and the
 // prefix of its permissions.
 const nativeService = "writ"
 
-// Permissions of the native API.
+// Permissions of the native API, in short.
 const (
-	actionAuthorize      = "writ:Authorize"
-	actionGetPropagation = "writ:GetPropagation"
-	actionGetCluster     = "writ:GetCluster"
-	actionWatch          = "writ:Watch"
-	actionDrainReplica   = "writ:DrainReplica"
-	actionResumeReplica  = "writ:ResumeReplica"
-	actionRemoveReplica  = "writ:RemoveReplica"
-	actionAdmitReplica   = "writ:AdmitReplica"
-	actionGetHead        = "writ:GetHead"
-	actionGetChain       = "writ:GetChain"
-	actionVerify         = "writ:Verify"
+	actionAuthorize      = policy.ActionAuthorize
+	actionGetPropagation = policy.ActionGetPropagation
+	actionGetCluster     = policy.ActionGetCluster
+	actionWatch          = policy.ActionWatch
+	actionDrainReplica   = policy.ActionDrainReplica
+	actionResumeReplica  = policy.ActionResumeReplica
+	actionRemoveReplica  = policy.ActionRemoveReplica
+	actionAdmitReplica   = policy.ActionAdmitReplica
+	actionGetHead        = policy.ActionGetHead
+	actionGetChain       = policy.ActionGetChain
+	actionVerify         = policy.ActionVerify
 )
 
 // nativeCall is a request of the native API; seen and principal are known once it

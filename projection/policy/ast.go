@@ -8,6 +8,11 @@ type Position struct {
 	Line, Column int
 }
 
+// before tells whether a place comes before another.
+func (p Position) before(other Position) bool {
+	return p.Line < other.Line || p.Line == other.Line && p.Column < other.Column
+}
+
 // Text is a string of a document and where it begins.
 type Text struct {
 	Value string
@@ -23,7 +28,12 @@ type Document struct {
 	// ID is the Id element, nil when missing.
 	ID         *Text
 	Statements []DocumentStatement
+	// single tells that Statement is one statement and no list.
+	single bool
 }
+
+// indented tells that there is white space before the document.
+func (d *Document) indented() bool { return d.Position != Position{1, 1} }
 
 // DocumentStatement is one statement of a Document. An element that is not
 // there is nil; a list that is there but empty is not.

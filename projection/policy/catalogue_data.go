@@ -47,8 +47,7 @@ var builtinActions = map[string]string{
 	AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot DecodeAuthorizationMessage GetAccessKeyInfo
 	GetCallerIdentity GetDelegatedAccessToken GetFederationToken GetServiceBearerToken GetSessionToken
 	GetWebIdentityToken SetContext SetSourceIdentity TagGetWebIdentityToken TagSession`,
-	"writ": `
-	Authorize GetCluster GetEvents GetPropagation`,
+	"writ": nativeNames(),
 }
 
 // builtinKeys are AWS's global condition keys and those of the services above.
@@ -57,8 +56,8 @@ var builtinActions = map[string]string{
 // address, a ARN; a plus means multivalued.
 var builtinKeys = map[byte]string{
 	's': `
-	aws:CalledViaFirst aws:CalledViaLast aws:Ec2InstanceSourceVpc aws:FederatedProvider aws:PrincipalAccount
-	aws:PrincipalOrgID aws:PrincipalOrgPaths+ aws:PrincipalServiceName aws:PrincipalServiceNamesList+
+	aws:CalledViaAWSMCP aws:CalledViaFirst aws:CalledViaLast aws:Ec2InstanceSourceVpc aws:FederatedProvider aws:PrincipalAccount
+	aws:PrincipalOrgID aws:PrincipalOrgMasterAccountId aws:PrincipalOrgPaths+ aws:PrincipalServiceName aws:PrincipalServiceNamesList+
 	aws:PrincipalTag/ aws:PrincipalType aws:RequestTag/ aws:RequestedRegion aws:ResourceAccount
 	aws:ResourceOrgID aws:ResourceOrgPaths+ aws:ResourceTag/ aws:SourceAccount aws:SourceIdentity
 	aws:SourceOrgID aws:SourceOrgPaths+ aws:SourceOwner aws:SourceVpc aws:SourceVpce aws:TagKeys+ aws:UserAgent
@@ -73,7 +72,8 @@ var builtinKeys = map[byte]string{
 	'd': `
 	aws:CurrentTime aws:EpochTime aws:TokenIssueTime`,
 	'b': `
-	aws:AssumedRoot aws:MultiFactorAuthPresent aws:PrincipalIsAWSService aws:SecureTransport aws:ViaAWSService`,
+	aws:AssumedRoot aws:IsMcpServiceAction aws:MultiFactorAuthPresent aws:PrincipalIsAWSService aws:SecureTransport aws:ViaAWSMCPService
+	aws:ViaAWSService`,
 	'i': `
 	aws:Ec2InstanceSourcePrivateIPv4 aws:SourceIp aws:VpcSourceIp`,
 	'a': `

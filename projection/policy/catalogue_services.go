@@ -14,12 +14,17 @@ type ActionNames struct {
 	names map[string]map[string]string
 	// services are the prefixes of AWS's services and Writ's own.
 	services map[string]bool
+	// principals are labels of service principals that are no prefixes.
+	principals map[string]bool
 }
 
 // BuiltinActionNames returns the actions of iam, sts, writ and s3, and the prefixes
 // of AWS's other services.
 func BuiltinActionNames() *ActionNames {
-	a := &ActionNames{names: map[string]map[string]string{}, services: map[string]bool{}}
+	a := &ActionNames{names: map[string]map[string]string{}, services: map[string]bool{}, principals: map[string]bool{}}
+	for label := range strings.FieldsSeq(servicePrincipals) {
+		a.principals[label] = true
+	}
 	for service := range strings.FieldsSeq(awsServices) {
 		a.services[service] = true
 	}
@@ -33,6 +38,27 @@ func BuiltinActionNames() *ActionNames {
 		}
 	}
 	return a
+}
+
+// principalSuffixes end the names of service principals.
+var principalSuffixes = []string{".amazonaws.com", ".amazonaws.com.cn", ".aws.internal", ".aws.com", ".api.aws"}
+
+// KnownPrincipal tells whether a service principal, such as "ec2.amazonaws.com", may be
+// one of AWS's: its name holds the prefix of a service, or a name that only principals
+// have, before the suffix that they all have.
+func (a *ActionNames) KnownPrincipal(name string) bool {
+	for _, suffix := range principalSuffixes {
+		labels, ok := strings.CutSuffix(name, suffix)
+		if !ok {
+			continue
+		}
+		for label := range strings.SplitSeq(labels, ".") {
+			if a.services[label] || a.principals[label] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Known tells whether there may be an action of the form service:Name, in any letter
@@ -167,3 +193,10 @@ const awsServices = `
 	verified-access verifiedpermissions voiceid vpc-lattice vpc-lattice-svcs vpce waf waf-regional wafv2 wam
 	wellarchitected wickr wisdom workdocs worklink workmail workmailmessageflow workspaces workspaces-instances
 	workspaces-web xray`
+
+// servicePrincipals are labels of the service principals in AWS's documentation that
+// are no prefix of a service.
+const servicePrincipals = `
+	airflow-env application-insights billingconsole billingreports channels cloudwatch-crossaccount config-conforms
+	config-multiaccountsetup costalerts ecs-tasks edgelambda eks-fargate eks-fargate-pods eks-nodegroup ipam lexv2 macie
+	migrationhub osis-pipelines spot spotfleet transitgateway vmie vpc-flow-logs`

@@ -20,6 +20,7 @@ func (p *parser) document() *Document {
 			doc.ID = p.textPointer("an id")
 		case "Statement":
 			statements = true
+			doc.single = !p.isPunct('[')
 			doc.Statements = p.statements()
 		default:
 			p.failUnknown(name)

@@ -118,10 +118,14 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("Maximum policy size of %d bytes exceeded", e.Limit)
 }
 
-// ParseValid parses a document, checks it as AWS does for the kind, and then
-// its size. The error is a *MalformedError or a *SizeError. Callers with
-// several inline policies add up Size themselves.
+// ParseValid checks the size of a document, parses it, and checks it as AWS does
+// for the kind. The error is a *SizeError or a *MalformedError: of what is too long
+// nobody needs to know what else is wrong. Callers with several inline policies add
+// up Size themselves.
 func ParseValid(text string, kind Kind) (*Document, error) {
+	if err := CheckSize(text, kind); err != nil {
+		return nil, err
+	}
 	doc, err := parse(text, kind)
 	if err != nil {
 		return nil, err
@@ -129,8 +133,47 @@ func ParseValid(text string, kind Kind) (*Document, error) {
 	if err := Validate(doc, kind); err != nil {
 		return nil, err
 	}
+	return doc, nil
+}
+
+// CheckSize returns a *SizeError for a document over the limit of its kind.
+func CheckSize(text string, kind Kind) error {
 	if size := Size(text); size > kind.Limit() {
-		return nil, &SizeError{Kind: kind, Size: size, Limit: kind.Limit()}
+		return &SizeError{Kind: kind, Size: size, Limit: kind.Limit()}
+	}
+	return nil
+}
+
+// ParsePrincipals parses and checks a policy with principals as what it most likely
+// is: a trust policy when it names no resources and no actions but those of STS, or
+// else the policy of a resource. It does not look at the size, apart from MaxDocument.
+func ParsePrincipals(text string) (*Document, error) {
+	doc, err := parse(text, KindResource)
+	kind := KindResource
+	if trust, e := parse(text, KindTrust); e == nil && trusts(trust) {
+		doc, kind, err = trust, KindTrust, nil
+	}
+	if err == nil {
+		err = Validate(doc, kind)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return doc, nil
+}
+
+// trusts tells that a document is most likely a trust policy.
+func trusts(doc *Document) bool {
+	for i := range doc.Statements {
+		s := &doc.Statements[i]
+		if s.Resource != nil || s.NotResource != nil {
+			return false
+		}
+		for _, action := range both(s.Action, s.NotAction) {
+			if compileAction(action.Value).Service != "sts" {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -71,7 +71,8 @@ type linter struct {
 	kind      Kind
 	catalogue *Catalogue
 	compiled  *Policy
-	statement int // being looked at
+	known     *ActionNames // see names
+	statement int          // being looked at
 	findings  []Finding
 }
 
@@ -249,6 +250,14 @@ func (l *linter) passRoleLimited(s *Statement) bool {
 	})
 }
 
+// names are the names of services, made when a policy needs them.
+func (l *linter) names() *ActionNames {
+	if l.known == nil {
+		l.known = BuiltinActionNames()
+	}
+	return l.known
+}
+
 func (l *linter) lintPrincipals(src *DocumentStatement, s *Statement) {
 	if !s.HasPrincipal {
 		return
@@ -257,6 +266,9 @@ func (l *linter) lintPrincipals(src *DocumentStatement, s *Statement) {
 		l.add(SecurityWarning, "ALLOW_WITH_NOT_PRINCIPAL", src.NotPrincipal.Position, "NotPrincipal with Allow lets in everybody who is not listed")
 	}
 	for _, p := range s.Principals {
+		if p.Type == PrincipalService && p.wellFormed() && l.catalogue != nil && !l.names().KnownPrincipal(p.Value) {
+			l.add(Warning, "UNKNOWN_SERVICE_PRINCIPAL", p.Position, "no service principal %s is known here; if it is none of AWS's, the statement lets in nobody", p.Value)
+		}
 		if strings.Contains(p.Value, "${") {
 			l.add(Error, "VARIABLE_UNSUPPORTED_IN_ELEMENT", p.Position, "variables are not replaced in principals")
 		}

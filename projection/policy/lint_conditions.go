@@ -46,7 +46,8 @@ func (l *linter) lintKey(c *Condition) {
 	info, found, known := l.catalogue.Key(c.Key)
 	switch {
 	case !known && prefix == "aws":
-		l.add(Error, "INVALID_GLOBAL_CONDITION_KEY", c.Position, "there is no global condition key %s", c.Name)
+		// AWS adds some every year, and a policy is no worse for a newer one.
+		l.add(Warning, "UNKNOWN_GLOBAL_CONDITION_KEY", c.Position, "no global condition key %s is known here; if AWS has it, it is newer than this release", c.Name)
 	case !known:
 		l.add(Error, "INVALID_SERVICE_CONDITION_KEY", c.Position, "there is no condition key %s", c.Name)
 	case !found:

@@ -46,18 +46,18 @@ const (
 // JSON, known elements at most once each, their types, a known version, one of
 // Action and NotAction and so on, known condition operators. The error is a
 // *MalformedError with the message for identity policies. Validate does the
-// rest; ParseValid does both with the messages for the kind.
+// rest; ParseValid does both with the messages for the kind. What is longer than
+// MaxDocument is not read: the error is a *SizeError.
 //
 // Beyond JSON: a repeated member is an error, as AWS has it, and the text must
 // be valid UTF-8 of at most MaxDocument bytes.
 func Parse(text string) (*Document, error) { return parse(text, KindManaged) }
 
 func parse(text string, kind Kind) (*Document, error) {
-	p := parser{scan: newScanner(text), kind: kind}
 	if len(text) > MaxDocument {
-		p.fail(p.scan.at, messageJSON, fmt.Sprintf("longer than %d bytes", MaxDocument))
-		return nil, p.err
+		return nil, &SizeError{Kind: kind, Size: len(text), Limit: MaxDocument}
 	}
+	p := parser{scan: newScanner(text), kind: kind}
 	p.advance()
 	if !p.isPunct('{') {
 		p.failJSON("want an object")

@@ -25,7 +25,10 @@ func Validate(doc *Document, kind Kind) error {
 	return err
 }
 
-const messageLegacy = "The policy failed legacy parsing"
+const (
+	messageLegacy  = "The policy failed legacy parsing"
+	messageLeading = "JSON strings must not have leading spaces"
+)
 
 // validateIdentity holds AWS's order of checks: each runs over the whole
 // document before the next one.
@@ -46,6 +49,9 @@ func validateIdentity(doc *Document, kind Kind) *MalformedError {
 			}
 		}
 	}
+	if err := legacyDocument(doc); err != nil {
+		return err
+	}
 	if err := legacyStatements(doc); err != nil {
 		return err
 	}
@@ -63,6 +69,18 @@ func validateIdentity(doc *Document, kind Kind) *MalformedError {
 		return resources
 	}
 	return eachAction(doc, validateVendor)
+}
+
+// legacyDocument finds what AWS's older parser cannot read of the document as a
+// whole: white space before it, and a single statement before the version.
+func legacyDocument(doc *Document) *MalformedError {
+	switch {
+	case doc.indented():
+		return malformed(Position{1, 1}, messageLegacy, "there is white space before the document")
+	case doc.single && doc.Version != nil && doc.Statements[0].before(doc.Version.Position):
+		return malformed(doc.Statements[0].Position, messageLegacy, "a Statement that is no list stands before Version")
+	}
+	return nil
 }
 
 // legacyStatements finds what AWS's older parser cannot read: an effect in

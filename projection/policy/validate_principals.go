@@ -9,6 +9,9 @@ import (
 // validatePrincipals checks trust policies and resource policies, after their
 // grammar.
 func validatePrincipals(doc *Document, kind Kind) *MalformedError {
+	if kind == KindTrust && doc.indented() {
+		return malformed(Position{1, 1}, messageLeading, "")
+	}
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
 		if err := validateStatementElements(s, kind); err != nil {
@@ -24,7 +27,7 @@ func validatePrincipals(doc *Document, kind Kind) *MalformedError {
 		}
 	}
 	for i := range doc.Statements {
-		if err := validateStatementPrincipals(&doc.Statements[i]); err != nil {
+		if err := validateStatementPrincipals(&doc.Statements[i], kind); err != nil {
 			return err
 		}
 	}
@@ -80,16 +83,23 @@ func validatePrincipalSids(doc *Document, kind Kind) *MalformedError {
 	return nil
 }
 
-// validateTrustAction wants actions of STS.
+// trustActions are what a trust policy may speak of (IAM User Guide: "Creating IAM
+// roles", session tags, source identity, trusted identity propagation).
+var trustActions = []string{
+	"sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:SetContext", "sts:SetSourceIdentity", "sts:TagSession",
+}
+
+// validateTrustAction wants actions of STS that have to do with assuming a role, or
+// patterns of some of them.
 func validateTrustAction(action Text) *MalformedError {
 	pattern := compileAction(action.Value)
-	if pattern.Service != "sts" {
+	if pattern.Service != "sts" || !slices.ContainsFunc(trustActions, pattern.Match) {
 		return malformed(action.Position, "AssumeRole policy may only specify STS AssumeRole actions.", "")
 	}
 	return nil
 }
 
-func validateStatementPrincipals(s *DocumentStatement) *MalformedError {
+func validateStatementPrincipals(s *DocumentStatement, kind Kind) *MalformedError {
 	e := s.Principal
 	if e == nil {
 		e = s.NotPrincipal
@@ -99,7 +109,7 @@ func validateStatementPrincipals(s *DocumentStatement) *MalformedError {
 		return malformed(e.Position, "The passed in policy has a statement with no principals!", "")
 	}
 	for i := range all {
-		if !all[i].wellFormed() {
+		if !all[i].wellFormed() && !(kind == KindResource && all[i].originAccess()) {
 			return InvalidPrincipal(all[i])
 		}
 	}
@@ -141,6 +151,19 @@ func (p *Principal) wellFormed() bool {
 		return p.Value != "" && alphanumeric(p.Value)
 	}
 	return false
+}
+
+// originAccess tells a CloudFront origin access identity, which only policies of
+// resources can name (CloudFront Developer Guide: "Restrict access to an Amazon S3
+// origin").
+func (p *Principal) originAccess() bool {
+	fields := strings.SplitN(p.Value, ":", arnColons+1)
+	if p.Type != PrincipalAWS || len(fields) <= arnColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
+		fields[2] != "iam" || fields[3] != "" || fields[4] != "cloudfront" {
+		return false
+	}
+	id, ok := strings.CutPrefix(fields[5], "user/CloudFront Origin Access Identity ")
+	return ok && id != "" && alphanumeric(id)
 }
 
 func isAccount(text string) bool { return len(text) == 12 && allDigits(text) }

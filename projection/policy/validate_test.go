@@ -45,8 +45,14 @@ const (
 func TestValidateManagedDocuments(t *testing.T) {
 	const statement = `"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}`
 	for _, c := range []struct{ text, want string }{
-		{`{` + statement + `,"Version":"2012-10-17"}`, ""},
-		{`{` + statement + `,"Version":"2012-10-17","Id":"x"}`, ""},
+		{`{"Version":"2012-10-17",` + statement + `}`, ""},
+		{`{"Id":"x",` + `"Version":"2012-10-17",` + statement + `}` + " \n", ""},
+		{`{"Statement":[{"Effect":"Allow","Action":"s3:Get","Resource":"*"}],"Version":"2012-10-17"}`, ""},
+		{`{` + statement + `,"Version":"2012-10-17"}`, messageLegacy},
+		{`{` + statement + `,"Id":"x","Version":"2012-10-17"}`, messageLegacy},
+		{` {"Version":"2012-10-17",` + statement + `}`, messageLegacy},
+		{"\n" + `{"Version":"2012-10-17",` + statement + `}`, messageLegacy},
+		{"\t\r\n" + `{"Version":"2012-10-17",` + statement + `}`, messageLegacy},
 		{`not json`, messageSyntax},
 		{``, messageSyntax},
 		{`[]`, messageSyntax},
@@ -265,6 +271,22 @@ func TestValidateTrust(t *testing.T) {
 		{policyText(`"Effect":"Allow",` + who), "Missing required field Action"},
 		{policyText(`"Effect":"Allow","Action":[],` + who), "Missing required field Action cannot be empty!"},
 		{policyText(`"Effect":"Allow","Action":"*",` + who), "AssumeRole policy may only specify STS AssumeRole actions."},
+		{policyText(`"Effect":"Allow","Action":"sts:AsumeRole",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":["sts:AssumeRole","sts:InvalidAction"],` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":"sts:TagSessions",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":"sts:GetCallerIdentity",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":"sts:Get*",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":"sts:",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":"s*:AssumeRole",` + who), notAssumeRole},
+		{policyText(`"Effect":"Deny","NotAction":"sts:AssumeRoles",` + who), notAssumeRole},
+		{policyText(`"Effect":"Allow","Action":["sts:AssumeRole","STS:assumerolewithsaml","sts:AssumeRoleWithWebIdentity","sts:TagSession","sts:SetSourceIdentity","sts:SetContext"],` + who), ""},
+		{policyText(`"Effect":"Allow","Action":["sts:*","sts:Assume*","sts:AssumeRol?"],` + who), ""},
+		{policyText(`"Effect":"Deny","NotAction":"sts:TagSession",` + who), ""},
+		{" " + policyText(good), "JSON strings must not have leading spaces"},
+		{"\n" + policyText(good), "JSON strings must not have leading spaces"},
+		{policyText(good) + "\n", ""},
+		{`{"Statement":{` + good + `},"Version":"2012-10-17"}`, ""},
+		{principal(`{"AWS":"` + originAccess + `"}`), invalid("AWS", originAccess)},
 		{policyText(`"Effect":"Deny","NotAction":"s3:Get",` + who), "AssumeRole policy may only specify STS AssumeRole actions."},
 		{policyText(`"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"`), "Allow with NotPrincipal is not allowed."},
 		{policyText(`"Effect":"Deny","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"`), "AssumeRole policy must not contain NotPrincipal field."},
@@ -297,6 +319,11 @@ func TestValidateTrust(t *testing.T) {
 	}
 }
 
+const (
+	notAssumeRole = "AssumeRole policy may only specify STS AssumeRole actions."
+	originAccess  = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1EXAMPLE2ABC"
+)
+
 func TestValidateResource(t *testing.T) {
 	const good = `"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":"*"`
 	for _, c := range []struct{ text, want string }{
@@ -308,6 +335,11 @@ func TestValidateResource(t *testing.T) {
 		{policyText(`"Effect":"Allow","Principal":"*","Action":"s3:Get","Resource":"*","NotResource":"*"`), "Statement/policy already has instance of Resource"},
 		{policyText(`"Effect":"Allow","Principal":"*","Resource":"*"`), "Missing required field Action"},
 		{`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"123456789012"}}`, "Syntax error at position (1,68)"},
+		{policyText(`"Effect":"Allow","Principal":{"AWS":["` + originAccess + `","arn:aws-cn:iam::cloudfront:user/CloudFront Origin Access Identity E1"]},"Action":"s3:Get","Resource":"*"`), ""},
+		{policyText(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity "},"Action":"s3:Get","Resource":"*"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity "`},
+		{policyText(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::cloudfront:user/alice"},"Action":"s3:Get","Resource":"*"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::cloudfront:user/alice"`},
 	} {
 		if got := message(t, c.text, KindResource); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
@@ -423,6 +455,54 @@ func TestSizeLimits(t *testing.T) {
 	}
 	if _, err := Parse(strings.Repeat(" ", MaxDocument+1)); err == nil {
 		t.Error("a text over MaxDocument was parsed")
+	}
+}
+
+// Of what is too long nothing else is told.
+func TestSizeComesFirst(t *testing.T) {
+	for k := range kinds {
+		kind := Kind(k)
+		var big *SizeError
+		if _, err := ParseValid(strings.Repeat("x", kind.Limit()+1), kind); !errors.As(err, &big) || big.Limit != kind.Limit() {
+			t.Errorf("%v: %v", kind, err)
+		}
+		if _, err := ParseValid("x"+strings.Repeat(" \n", kind.Limit()), kind); errors.As(err, &big) && big.Limit != MaxDocument {
+			t.Errorf("%v: white space counts: %v", kind, err)
+		}
+	}
+	var big *SizeError
+	if _, err := Parse(strings.Repeat(" ", MaxDocument+1)); !errors.As(err, &big) || big.Limit != MaxDocument || big.Size != MaxDocument+1 {
+		t.Errorf("beyond MaxDocument: %v", err)
+	}
+}
+
+// A policy with principals is told what is wrong with it as what it most likely is.
+func TestParsePrincipals(t *testing.T) {
+	const who = `"Effect":"Allow","Principal":{"AWS":"*"},`
+	for _, c := range []struct{ text, want string }{
+		{policyText(who + `"Action":"s3:GetObject","Resource":"*"`), ""},
+		{policyText(who + `"Action":"sts:AssumeRole"`), ""},
+		{policyText(who + `"Action":"sts:AssumeRole","Resource":"*"`), ""},
+		{policyText(who + `"Action":"s3:GetObject"`), "Missing required field Resource"},
+		{policyText(who+`"Action":"sts:AssumeRole"`, who+`"Action":"s3:GetObject"`), "Missing required field Resource"},
+		{policyText(who + `"Action":"sts:AsumeRole"`), notAssumeRole},
+		{policyText(`"Effect":"Allow","Principal":{"AWS":"alice"},"Action":"s3:GetObject","Resource":"*"`), `Invalid principal in policy: "AWS":"alice"`},
+		{policyText(`"Effect":"Allow","Principal":{"AWS":"alice"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"alice"`},
+		{policyText(`"Effect":"Allow","Action":"s3:GetObject","Resource":"*"`), "Missing required field Principal"},
+		{policyText(`"Effect":"allow","Principal":"*","Action":"sts:AssumeRole"`), "Invalid effect: allow"},
+		{policyText(`"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"s3:GetObject","Resource":"*"`), "Allow with NotPrincipal is not allowed."},
+		{" " + policyText(who+`"Action":"sts:AssumeRole"`), "JSON strings must not have leading spaces"},
+		{" " + policyText(who+`"Action":"s3:GetObject","Resource":"*"`), ""},
+		{`{`, messageJSON},
+	} {
+		_, err := ParsePrincipals(c.text)
+		got := ""
+		if bad := (*MalformedError)(nil); errors.As(err, &bad) {
+			got = bad.Message
+		}
+		if got != c.want || (err == nil) != (c.want == "") {
+			t.Errorf("%s\ngot  %v\nwant %q", c.text, err, c.want)
+		}
 	}
 }
 

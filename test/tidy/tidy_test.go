@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 const root = "../.."
@@ -57,6 +59,35 @@ func TestPlantedFolding(t *testing.T) {
 		violations := CheckFolding(scan(t, dir))
 		if len(violations) == 0 || !strings.Contains(violations[0], "log/identity.sameKey calls") {
 			t.Errorf("%s passes: %q", body, violations)
+		}
+	}
+}
+
+func TestPermissions(t *testing.T) {
+	violations, err := CheckPermissions(root, policy.NativeActions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, violations)
+}
+
+func TestPlantedPermissions(t *testing.T) {
+	for name, text := range map[string]string{
+		"README.md":             "Allow writ:GetEvents.",
+		"node/api/x.go":         "package api\nconst x = \"writ:Verify\"\n",
+		"node/api/openapi.json": "{}",
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		violations, err := CheckPermissions(dir, []string{"writ:Verify"})
+		if err != nil || len(violations) == 0 {
+			t.Errorf("%s passes: %q, %v", name, violations, err)
 		}
 	}
 }

@@ -96,6 +96,12 @@ func (c *Call) find(l identity.Lookup) (identity.Target, bool) {
 	return c.witness.Find(l)
 }
 
+// holds tells whether an account is one of the cluster's.
+func (c *Call) holds(account identity.AccountID) bool {
+	c.prepare()
+	return c.witness.Holds(account)
+}
+
 // Access is one thing that a caller must be allowed for a call to go ahead.
 type Access struct {
 	// Action is the permission, such as "iam:PassRole"; empty means the action

@@ -27,7 +27,7 @@ func wantError(t *testing.T, err error, want string) {
 // sized is an identity policy with so many characters that are not white space.
 func sized(n int) *string {
 	const head, tail = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::`, `"}}`
-	return aws.String("\n" + head + strings.Repeat("b", n-len(head)-len(tail)) + tail + " \t")
+	return aws.String("{\n" + head[1:] + strings.Repeat("b", n-len(head)-len(tail)) + tail + " \t")
 }
 
 func TestDocumentsHaveSizeLimits(t *testing.T) {
@@ -90,7 +90,7 @@ func TestTrustKeepsItsText(t *testing.T) {
 	must[*sdk.CreateUserOutput](w, &sdk.CreateUserInput{UserName: aws.String("ada")})
 	must[*sdk.CreateUserOutput](w, &sdk.CreateUserInput{UserName: aws.String("odd"), Path: aws.String(`/a"b\c<&>/`)})
 	ada := "arn:aws:iam::123456789012:user/ada"
-	text := strings.Replace(trustOf(ada, "*", `arn:aws:iam::123456789012:user/a\"b\\c<&>/odd`, "210987654321", ada), `"é\""`, `"S"`, 1)
+	text := strings.Replace(trustOf(ada, "*", `arn:aws:iam::123456789012:user/a\"b\\c<&>/odd`, "arn:aws:iam::210987654321:root", ada), `"é\""`, `"S"`, 1)
 	must[*sdk.CreateRoleOutput](w, &sdk.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: &text})
 	r, _ := w.state.Role(account, "r")
 	if strings.Count(r.Trust, ada) != 1 || strings.Count(r.Trust, "AIDA") != 3 {

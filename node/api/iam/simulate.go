@@ -82,24 +82,30 @@ func (c *Call) onSource(arn *string) Access {
 	return Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
 }
 
-// compiled checks and compiles a policy of a request, as a part of the call's work.
-// The kinds are tried in turn.
-func (c *Call) compiled(name string, source authz.SourceType, text string, kinds ...policy.Kind) (authz.Policy, error) {
+// compiled compiles a policy of a request, which parse reads and checks, as a part of
+// the call's work.
+func (c *Call) compiled(name string, source authz.SourceType, text string, parse func(string) (*policy.Document, error)) (authz.Policy, error) {
 	if !c.Work.Spend(policy.ParseCost(text)) {
 		return authz.Policy{}, c.Work.Err()
 	}
-	doc, err := policy.Parse(text)
-	if err == nil {
-		for _, kind := range kinds {
-			if err = policy.Validate(doc, kind); err == nil {
-				return authz.Policy{Name: name, Source: source, Document: policy.Compile(doc)}, nil
-			}
-		}
-	}
+	doc, err := parse(text)
 	if malformed := (*policy.MalformedError)(nil); errors.As(err, &malformed) {
 		return authz.Policy{}, fail(codeInvalidInput, "%s is malformed: %s", name, malformed.Message)
 	}
-	return authz.Policy{}, err
+	if err != nil {
+		return authz.Policy{}, err
+	}
+	return authz.Policy{Name: name, Source: source, Document: policy.Compile(doc)}, nil
+}
+
+// parseGiven checks an identity policy as an inline policy, but for its length: a
+// policy may be simulated before it is cut to size.
+func parseGiven(text string) (*policy.Document, error) {
+	doc, err := policy.Parse(text)
+	if err == nil {
+		err = policy.Validate(doc, policy.KindRole)
+	}
+	return doc, err
 }
 
 // given compiles the identity policies that a request brings. The length is not
@@ -107,7 +113,7 @@ func (c *Call) compiled(name string, source authz.SourceType, text string, kinds
 func (c *Call) given(list string, texts []string) ([]authz.Policy, error) {
 	var policies []authz.Policy
 	for i, text := range texts {
-		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, policy.KindRole)
+		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, parseGiven)
 		if err != nil {
 			return nil, err
 		}
@@ -299,7 +305,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		return nil, err
 	}
 	if in.resourcePolicy != nil {
-		p, err := c.compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.KindResource, policy.KindTrust)
+		p, err := c.compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.ParsePrincipals)
 		if err != nil {
 			return nil, err
 		}

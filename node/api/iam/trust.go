@@ -10,8 +10,9 @@ import (
 	"github.com/writ-iam/writ/projection/policy"
 )
 
-// A trust policy is stored as it was given, but for the users and roles among
-// its principals: their ARNs give way to their unique identifiers. So a user
+// A trust policy is stored as it was given, but for its principals: the number of an
+// account gives way to the ARN of its root, and the ARNs of users and roles of the
+// cluster give way to their unique identifiers. So a user
 // created again under an old name does not inherit the trust in the old one, and
 // a user that was renamed keeps it ("JSON policy elements: Principal" in the
 // IAM User Guide). Shown, identifiers turn into ARNs again, those of principals
@@ -37,10 +38,16 @@ func (c *Call) newTrust(text *string) (string, error) {
 	return stored, nil
 }
 
+// accountLength is how many digits the number of an account has.
+const accountLength = 12
+
 // principalID is what an AWS principal is stored as, if it exists. Accounts,
-// sessions and "*" have no identifier of their own; accounts may be those of
-// another cluster.
+// sessions and "*" have no identifier of their own. Who belongs to an account that
+// this cluster does not hold is taken as it stands.
 func (c *Call) principalID(principal string) (string, bool) {
+	if len(principal) == accountLength && strings.Trim(principal, "0123456789") == "" {
+		return identity.RootARN(identity.AccountID(principal)), true
+	}
 	if strings.HasPrefix(principal, identity.UserIDPrefix) || strings.HasPrefix(principal, identity.RoleIDPrefix) {
 		t, ok := c.find(identity.Lookup{By: identity.ByID, Text: principal})
 		return principal, ok && (t.Kind == identity.KindUser || t.Kind == identity.KindRole)
@@ -50,6 +57,9 @@ func (c *Call) principalID(principal string) (string, bool) {
 		return principal, true
 	}
 	account, path, _ := strings.Cut(rest, ":")
+	if !c.holds(identity.AccountID(account)) {
+		return principal, true
+	}
 	noun, _, _ := strings.Cut(path, "/")
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindRole} {
