@@ -99,6 +99,9 @@ func BenchmarkVouching(b *testing.B) {
 	})
 	b.Run("verify", func(b *testing.B) {
 		v := newVouchers(i.writer, time.Now)
+		if err := i.writer.signBatch(&s); err != nil {
+			b.Fatal(err)
+		}
 		for b.Loop() {
 			if err := v.vouched(&s); err != nil {
 				b.Fatal(err)

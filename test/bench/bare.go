@@ -34,7 +34,7 @@ const (
 type bare struct {
 	brokers   []*broker.Broker
 	conns     []*nats.Conn
-	consumers []jetstream.Consumer
+	consumers []*bareConsumer
 	publisher jetstream.JetStream
 	payload   []byte
 }
@@ -138,16 +138,30 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 		if err != nil {
 			return fmt.Errorf("use JetStream: %w", err)
 		}
-		c, err := js.CreateConsumer(ctx, bareStream, jetstream.ConsumerConfig{
-			Name: id, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-			InactiveThreshold: time.Hour, // it rests while Writ's round runs
-		})
-		if err != nil {
-			return fmt.Errorf("make a consumer: %w", err)
-		}
-		b.consumers = append(b.consumers, c)
+		b.consumers = append(b.consumers, &bareConsumer{js, id})
 	}
 	return nil
+}
+
+// bareConsumer makes one consumer after the other, under its connection's name. One
+// that rests may be sent what nobody hears: the broker of another writer cannot tell.
+type bareConsumer struct {
+	js jetstream.JetStream
+	id string
+}
+
+// renew makes a consumer of what comes from now on.
+func (c *bareConsumer) renew(ctx context.Context) (jetstream.Consumer, error) {
+	if err := c.js.DeleteConsumer(ctx, bareStream, c.id); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("remove a consumer: %w", err)
+	}
+	made, err := c.js.CreateConsumer(ctx, bareStream, jetstream.ConsumerConfig{
+		Name: c.id, DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a consumer: %w", err)
+	}
+	return made, nil
 }
 
 // createStream makes the stream, as soon as the brokers have found each other.
@@ -183,7 +197,11 @@ func (b *bare) round(ctx context.Context, rate int, length time.Duration) (round
 	n := int(length.Seconds() * float64(rate))
 	got := make([][]time.Time, len(b.consumers))
 	done := make(chan struct{}, len(b.consumers))
-	for i, c := range b.consumers {
+	for i, one := range b.consumers {
+		c, err := one.renew(ctx)
+		if err != nil {
+			return round{}, err
+		}
 		consuming, err := c.Consume(func(jetstream.Msg) {
 			if got[i] = append(got[i], time.Now()); len(got[i]) == n {
 				done <- struct{}{}
