@@ -1,17 +1,22 @@
 package node
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/writ-iam/writ/node/admission"
 )
@@ -234,5 +239,149 @@ func TestParseProxies(t *testing.T) {
 		if _, err := ParseProxies([]string{text}); !errors.Is(err, ErrConfig) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// pipeListener is a listener of pipes, for tests by the clock of a bubble.
+type pipeListener struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func newPipeListener() *pipeListener { return &pipeListener{conns: make(chan net.Conn)} }
+
+// dial connects to it.
+func (l *pipeListener) dial() net.Conn {
+	here, there := net.Pipe()
+	l.conns <- there
+	return here
+}
+
+// Accept, Close and Addr are those of net.Listener.
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.conns) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// endsAfter reads a connection to its end, and checks when that comes.
+func endsAfter(t *testing.T, what string, c net.Conn, want time.Duration) (text string) {
+	t.Helper()
+	begun := time.Now()
+	all, err := io.ReadAll(c)
+	if took := time.Since(begun).Truncate(time.Millisecond); err != nil || took != want {
+		t.Errorf("%s: ends after %v, %v", what, took, err)
+	}
+	return string(all)
+}
+
+// A client's connection has its times: for the first request, for a header that has
+// begun, for a whole request, and between two.
+func TestClientTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipeListener()
+		g := admission.NewGate(l, admission.Bounds{Total: 100})
+		s := clientServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/long" {
+				time.Sleep(time.Hour) // a wait; then it is answered
+			}
+			io.Copy(io.Discard, r.Body)
+		}), g, slog.New(slog.DiscardHandler))
+		done := make(chan struct{})
+		go func() { defer close(done); s.Serve(g) }()
+		defer time.Sleep(time.Second) // of the bubble's clock: the server lingers where it refused
+		defer func() { s.Close(); <-done }()
+
+		endsAfter(t, "nothing", l.dial(), readHeaderTimeout)
+		c := l.dial()
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost:")
+		endsAfter(t, "half a header", c, readHeaderTimeout)
+		c = l.dial()
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+		endsAfter(t, "no body", c, readTimeout)
+		c = l.dial()
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		endsAfter(t, "one request", c, idleTimeout)
+		c = l.dial()
+		io.WriteString(c, "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+		if text := endsAfter(t, "a long wait", c, time.Hour); !strings.HasPrefix(text, "HTTP/1.1 200") {
+			t.Errorf("a long wait: %q", text)
+		}
+		for size, want := range map[int]string{maxHeaderBytes - 1000: "HTTP/1.1 200", maxHeaderBytes + 8000: "HTTP/1.1 431"} {
+			c = l.dial()
+			go fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: %s\r\n\r\n", strings.Repeat("x", size))
+			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || !strings.HasPrefix("HTTP/1.1 "+answer.Status, want) {
+				t.Errorf("a header of %d bytes: %v, %v", size, answer, err)
+			}
+			c.Close()
+		}
+	})
+}
+
+// A handshake that is not finished ends in time, on both ends, and gives its place back.
+func TestHandshakesEnd(t *testing.T) {
+	dir, c, _ := initialized(t, someCluster(t, 1, 1))
+	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipeListener()
+		p, err := listenPeers(Machine{Listen: func(string) (net.Listener, error) { return l, nil }}, "", identity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		endsAfter(t, "a stranger", l.dial(), handshakeTimeout)
+		synctest.Wait()
+		if n := p.strangers.gate.Open(); n != 0 {
+			t.Errorf("%d places are taken", n)
+		}
+		silent, there := net.Pipe()
+		defer there.Close()
+		go io.Copy(io.Discard, there)
+		begun := time.Now()
+		_, err = dialPeer(t.Context(), Machine{Dial: func(context.Context, string) (net.Conn, error) { return silent, nil }}, "", peer{}, protocolHTTP, identity)
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took != handshakeTimeout {
+			t.Errorf("a silent writer: %v after %v", err, took)
+		}
+	})
+}
+
+// A verification, and scrubbing, take their share of a processor and no more, however
+// long their steps take.
+func TestShares(t *testing.T) {
+	for _, took := range []time.Duration{0, time.Millisecond, time.Second, time.Minute} {
+		for _, every := range []time.Duration{time.Millisecond, time.Second} {
+			rest := scrubRest(every, took)
+			if took+rest < every || scrubShare*took > took+rest {
+				t.Errorf("after %v of %v scrubbing rests for %v", took, every, rest)
+			}
+		}
+		if rest := scrubRest(time.Hour, took); took+rest != time.Hour {
+			t.Errorf("after %v it rests for %v: a part is due every hour", took, rest)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			p, begun := pacer{time.Now()}, time.Now()
+			for range 3 {
+				time.Sleep(took) // of the bubble's clock: the work
+				if err := p.rest(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			if all := time.Since(begun); all != verifyShare*3*took {
+				t.Errorf("work of %v took %v", 3*took, all)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			time.Sleep(took)
+			if err := p.rest(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("a verification that ended rests: %v", err)
+			}
+		})
 	}
 }

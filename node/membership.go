@@ -115,8 +115,10 @@ func (p *peerServer) admits(r *http.Request) error {
 // refuse answers a request that is not served. Whoever looks for the leader learns
 // that this writer's word is not the last one, unless it leads.
 func (p *peerServer) refuse(rw http.ResponseWriter, why error) {
-	if errors.Is(why, errReplaying) {
-		http.Error(rw, why.Error(), http.StatusServiceUnavailable)
+	if errors.Is(why, errReplaying) { // not for it to say: it does not lead, and another may
+		_, addr := p.w.log.Leader()
+		rw.Header().Set(headerLeader, addr)
+		http.Error(rw, why.Error(), http.StatusMisdirectedRequest)
 		return
 	}
 	for text, err := range standings {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -368,4 +369,17 @@ func TestStolenDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.becomes("replica-1", "leased")
+}
+
+// A writer that does not know yet who belongs sends others to the leader. What it
+// says reaches no client, who would take it for the cluster's answer.
+func TestAWriterThatDoesNotKnowYet(t *testing.T) {
+	m := newTeam(t, 1, 0)
+	m.startAll()
+	p := &peerServer{w: m.node("writer-1").part.(*writer)}
+	rec := httptest.NewRecorder()
+	p.refuse(rec, errReplaying)
+	if err, _ := refused(rec.Result()); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(headerLeader) == "" || err != nil {
+		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
 }

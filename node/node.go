@@ -217,11 +217,7 @@ func (n *Node) serveAPI() error {
 		}
 		serve = tls.NewListener(n.gate, n.apiCert.config())
 	}
-	n.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug),
-		ConnState: n.gate.State, ConnContext: n.gate.Context,
-	}
+	n.server = clientServer(handler, n.gate, n.logger)
 	n.server.RegisterOnShutdown(handler.EndStreams) // they would not end by themselves
 	n.wg.Go(func() {
 		if err := n.server.Serve(serve); !errors.Is(err, http.ErrServerClosed) {
@@ -229,6 +225,15 @@ func (n *Node) serveAPI() error {
 		}
 	})
 	return nil
+}
+
+// clientServer is the server of clients, behind a gate.
+func clientServer(handler http.Handler, gate *admission.Gate, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnState: gate.State, ConnContext: gate.Context,
+	}
 }
 
 // observeGate shows how many clients are connected, and how many had to go.

@@ -55,8 +55,14 @@ func (n *Node) scrub(lease time.Duration, alarm func()) {
 			n.scrubbed.Store(&done)
 			pass, begun = scrubbed{}, time.Now()
 		}
-		timer.Reset(max(every-took, (scrubShare-1)*took))
+		timer.Reset(scrubRest(every, took))
 	}
+}
+
+// scrubRest is how long scrubbing rests after a part that took so long, when one part
+// is due in every such time.
+func scrubRest(every, took time.Duration) time.Duration {
+	return max(every-took, (scrubShare-1)*took)
 }
 
 // digestDetail tells what is known of the state in memory.

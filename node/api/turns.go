@@ -44,6 +44,9 @@ func newTurns() *turns {
 // take enters the lanes of the targets, side by side with others or alone, and
 // returns how to leave them.
 func (t *turns) take(ctx context.Context, on []identity.Reliance, alone bool) (leave func(), err error) {
+	if len(on) == 0 {
+		return func() {}, nil
+	}
 	var list []int
 	for i := range on {
 		list = append(list, t.lane(on[i].Lookup))

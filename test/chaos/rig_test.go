@@ -13,21 +13,30 @@ import (
 // quick faults take seconds each.
 var quick = []string{
 	"kill-leader", "isolate-replica", "stop-follower", "cut-leader-follower", "kill-replica", "resets",
-	"broker-wiped", "hand-over", "new-certificate", "cut-replica-leader", "loss", "restart-replica", "replica-wiped",
+	"broker-wiped", "hand-over", "new-certificate", "cut-replica-leader", "loss", "restart-replica", "replica-wiped", "stolen-certificate",
 }
 
 // TestRig runs the process rig for a short while; `make chaos` runs it for long, with
 // every fault.
 func TestRig(t *testing.T) {
+	play(t, rig.Config{For: 40 * time.Second, Seed: 1, Faults: quick})
+}
+
+// TestRigOutsideNATS has the cluster use a NATS server on which anybody may do
+// anything, and somebody does.
+func TestRigOutsideNATS(t *testing.T) {
+	play(t, rig.Config{For: 20 * time.Second, Seed: 1, Faults: []string{"forged-batches", "stream-deleted"}, OutsideNATS: true})
+}
+
+func play(t *testing.T, cfg rig.Config) {
 	dir := t.TempDir()
 	binary, err := cluster.Build(t.Context(), "../..", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var story strings.Builder
-	report, err := rig.Run(t.Context(), rig.Config{
-		Root: "../..", Dir: filepath.Join(dir, "rig"), Binary: binary, For: 40 * time.Second, Seed: 1, Faults: quick, Isolate: true, Out: &story,
-	})
+	cfg.Root, cfg.Dir, cfg.Binary, cfg.Isolate, cfg.Out = "../..", filepath.Join(dir, "rig"), binary, true, &story
+	report, err := rig.Run(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, story.String())
 	}
@@ -40,7 +49,7 @@ func TestRig(t *testing.T) {
 	for _, f := range report.Faults {
 		struck += f.Times
 	}
-	if struck < len(quick)/2 || report.Waits == 0 || report.Answers["leased"] == 0 || report.Answers["strict"] == 0 || report.Writes["done"] == 0 {
+	if struck < len(cfg.Faults)/2 || report.Waits == 0 || report.Answers["leased"] == 0 || report.Answers["strict"] == 0 || report.Writes["done"] == 0 {
 		t.Errorf("too little happened: %+v", report)
 	}
 	for _, name := range report.Skipped {

@@ -57,6 +57,7 @@ type fault struct {
 	about string
 	on    target
 	needs needs
+	nats  natsKind // of a cluster that uses such a NATS
 	// min and max bound how long it is in force.
 	min, max time.Duration
 	// run does the harm, waits with hold, and undoes it, also when hold says that

@@ -34,7 +34,7 @@ const (
 func diskFaults() []*fault {
 	const s = time.Second
 	return []*fault{
-		{name: "broker-wiped", about: "the brokers' directories removed under their feet", on: onFabric, min: s, max: 4 * s, run: wipeBrokers},
+		{name: "broker-wiped", about: "the brokers' directories removed under their feet", on: onFabric, nats: embeddedNATS, min: s, max: 4 * s, run: wipeBrokers},
 		{name: "replica-wiped", about: "a replica loses its disk", on: onReplica, min: s / 10, max: 3 * s, run: wipe},
 		{name: "replica-rolled-back", about: "a replica's disk from earlier is put back", on: onReplica, min: 4 * s, max: 15 * s, run: rollBack},
 		{name: "writer-wiped", about: "a writer loses its disk and comes back under a new id", on: onWriter, min: s / 10, max: 3 * s, run: wipe},

@@ -30,7 +30,7 @@ func networkFaults() []*fault {
 		{name: "resets", about: "connections of a node to others are reset", on: onNode, min: s, max: 6 * s, run: withRules(resets)},
 		{name: "broker-unreachable", about: "no replica reaches NATS; the peer ports work", on: onFabric, min: 4 * s, max: 15 * s, run: withRules(noBroker)},
 		{name: "peers-unreachable", about: "a replica reaches NATS and no peer port", on: onReplica, min: 4 * s, max: 20 * s, run: withRules(noPeers)},
-		{name: "routes-cut", about: "brokers do not reach each other", on: onFabric, min: 4 * s, max: 15 * s, run: withRules(noRoutes)},
+		{name: "routes-cut", about: "brokers do not reach each other", on: onFabric, nats: embeddedNATS, min: 4 * s, max: 15 * s, run: withRules(noRoutes)},
 	}
 }
 

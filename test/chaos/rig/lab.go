@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
 )
@@ -51,6 +53,7 @@ type lab struct {
 	cluster             node.Cluster
 	root                node.RootKey
 	members             []*member
+	nats                *server.Server // outside; nil where writers embed theirs
 	watching            sync.WaitGroup // of processes
 	ending              atomic.Bool    // nothing is started any more
 
@@ -88,10 +91,14 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		if err != nil {
 			err = errors.Join(err, l.net.remove(ctx))
 			l.spawn.stop()
+			l.stopNATS()
 		}
 	}()
 	var c node.Cluster
 	c.Account = node.DefaultAccount
+	if c.NATS, err = l.startNATS(cfg.OutsideNATS); err != nil {
+		return nil, err
+	}
 	for i := range writers + replicas {
 		m := &member{name: fmt.Sprintf("w%d", i+1), writer: i < writers, number: 9 + i, lab: l}
 		if !m.writer {
@@ -197,6 +204,7 @@ func (l *lab) close(ctx context.Context) error {
 	}
 	l.watching.Wait()
 	l.spawn.stop()
+	l.stopNATS()
 	return l.net.remove(ctx)
 }
 

@@ -45,6 +45,9 @@ type Config struct {
 	// Isolate gives each node a network namespace and a disk of its own where the
 	// machine lets it; faults that need these are skipped otherwise.
 	Isolate bool
+	// OutsideNATS has the cluster use one NATS server that admits everybody, in place of
+	// its own brokers; faults of the one kind are left out with the other.
+	OutsideNATS bool
 	// Out gets the story of the run, line by line.
 	Out io.Writer
 }
@@ -65,7 +68,7 @@ func allFaults() []*fault {
 	for _, f := range network {
 		f.needs = needsIsolation
 	}
-	return slices.Concat(processFaults(), network, diskFaults(), clockFaults(), rosterFaults())
+	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults())
 }
 
 // Run runs the cluster, hurts it for as long as it is told, and returns what it saw.
@@ -85,6 +88,12 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.close(context.WithoutCancel(ctx))) }()
+	deck = slices.DeleteFunc(deck, func(f *fault) bool {
+		return f.nats == outsideNATS && !cfg.OutsideNATS || f.nats == embeddedNATS && cfg.OutsideNATS
+	})
+	if len(deck) == 0 {
+		return nil, fmt.Errorf("%w: none of these faults is of the cluster's NATS; see OutsideNATS", ErrConfig)
+	}
 	if !l.net.isolated {
 		deck, skipped = possible(deck)
 	}

@@ -26,6 +26,7 @@ func main() {
 	flag.DurationVar(&cfg.For, "for", time.Hour, "how long faults are dealt")
 	flag.Uint64Var(&cfg.Seed, "seed", 0, "chooses faults, victims and lengths; 0 for one of the clock")
 	flag.StringVar(&faults, "faults", "", "names of the faults to deal, separated by commas; empty for all")
+	flag.BoolVar(&cfg.OutsideNATS, "outside-nats", false, "let the cluster use a NATS server that admits everybody, and attack it there")
 	flag.BoolVar(&list, "list", false, "list the faults")
 	flag.Parse()
 	if list {
