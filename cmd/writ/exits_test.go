@@ -33,11 +33,10 @@ type exitCase struct {
 // exitWorld is a cluster of three writers and a replica, each run by `writ serve`,
 // and files for the commands to work on.
 type exitWorld struct {
-	t       *testing.T
-	dir     string
-	cluster node.Cluster
-	names   map[string]string // values of $NAME
-	nodes   map[string]*servedNode
+	t     *testing.T
+	dir   string
+	names map[string]string // values of $NAME
+	nodes map[string]*servedNode
 
 	mu      sync.Mutex
 	covered map[string][]int // codes seen, by command; guarded by mu

@@ -65,10 +65,7 @@ func (s *Server) fillBody(control *http.ResponseController, q *request, sig *sig
 		most = MaxBody
 	}
 	body := make([]byte, 0, min(most, freeBody))
-	for {
-		if declared && len(body) == most {
-			break
-		}
+	for !declared || len(body) < most {
 		if len(body) == cap(body) {
 			if len(body) == most { // is this the end?
 				switch n, err := io.ReadFull(q.Body, make([]byte, 1)); {

@@ -57,15 +57,14 @@ func (w *Work) Spend(n int) bool {
 // settle begins the next slices, as many as were spent.
 func (w *Work) settle() bool {
 	for w.err == nil && w.rest < 0 {
-		switch {
-		case w.left == 0:
+		if w.left == 0 {
 			w.err = ErrWork
-		default:
-			if w.look != nil {
-				w.err = w.look()
-			}
-			w.cut()
+			break
 		}
+		if w.look != nil {
+			w.err = w.look()
+		}
+		w.cut()
 	}
 	if w.err != nil {
 		w.rest = -1 // for good
