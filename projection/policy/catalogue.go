@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 )
@@ -26,7 +27,29 @@ const (
 	KeyBool
 	KeyAddress
 	KeyARN
+	KeyBinary
 )
+
+// Takes tells whether a text is a value of the type. Any text is one of a text, and
+// of what is compared as a text.
+func (t KeyType) Takes(text string) (ok bool) {
+	switch t {
+	case KeyNumber:
+		_, ok = parseDecimal(text)
+	case KeyDate:
+		_, ok = parseInstant(text)
+	case KeyBool:
+		_, ok = parseBool(text)
+	case KeyAddress:
+		_, ok = parseNetwork(text)
+	case KeyBinary:
+		_, err := base64.StdEncoding.DecodeString(text)
+		ok = err == nil
+	default:
+		ok = true
+	}
+	return ok
+}
 
 // CatalogueKey describes a condition key.
 type CatalogueKey struct {

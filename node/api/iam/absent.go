@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"cmp"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -31,12 +33,12 @@ var absentActions = []Action{
 		}),
 	read("ListInstanceProfiles", func(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
 		return []Access{c.absent("instance-profile/", nil)}
-	}, func(*Call, *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
-		return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, nil
+	}, func(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
+		return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
 	}),
 	read("ListMFADevices", func(c *Call, in *sdk.ListMFADevicesInput) []Access { return []Access{c.onSelf(in.UserName)} },
 		func(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
-			return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, c.checkUser(in.UserName)
+			return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 		}),
 	read("ListOpenIDConnectProviders", func(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access { return c.anything() },
 		func(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
@@ -48,33 +50,41 @@ var absentActions = []Action{
 		}),
 	read("ListSSHPublicKeys", func(c *Call, in *sdk.ListSSHPublicKeysInput) []Access { return []Access{c.onSelf(in.UserName)} },
 		func(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
-			return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, c.checkUser(in.UserName)
+			return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 		}),
 	read("ListServerCertificates", func(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
 		return []Access{c.absent("server-certificate/", nil)}
-	}, func(*Call, *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
-		return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, nil
+	}, func(_ *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
+		return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, noPage(in.Marker)
 	}),
 	read("ListServiceSpecificCredentials", func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
 		return []Access{c.onSelf(in.UserName)}
 	}, func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
-		return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, c.checkUser(in.UserName)
+		return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 	}),
 	read("ListSigningCertificates", func(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
 		return []Access{c.onSelf(in.UserName)}
 	}, func(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
-		return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, c.checkUser(in.UserName)
+		return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 	}),
 	read("ListVirtualMFADevices", func(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
 		return []Access{c.absent("mfa/", nil)}
-	}, func(*Call, *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
-		return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, nil
+	}, func(_ *Call, in *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
+		return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, noPage(in.Marker)
 	}),
 }
 
 // absent is the access to an entity of a noun that Writ does not have yet.
 func (c *Call) absent(noun string, name *string) Access {
 	return Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":" + noun + aws.ToString(name), Account: c.Caller.Account}
+}
+
+// noPage refuses a marker: a list that is empty has no second page.
+func noPage(marker *string) error {
+	if marker != nil {
+		return fail(codeValidationError, "Invalid Marker.")
+	}
+	return nil
 }
 
 // checkUser fails where a user is named that is not there.

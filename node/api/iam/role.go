@@ -154,5 +154,5 @@ func listInstanceProfilesForRole(c *Call, in *sdk.ListInstanceProfilesForRoleInp
 	if _, err := c.mustRole(in.RoleName); err != nil {
 		return nil, err
 	}
-	return &sdk.ListInstanceProfilesForRoleOutput{InstanceProfiles: []types.InstanceProfile{}}, nil
+	return &sdk.ListInstanceProfilesForRoleOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
 }

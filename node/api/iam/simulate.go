@@ -98,22 +98,23 @@ func (c *Call) compiled(name string, source authz.SourceType, text string, parse
 	return authz.Policy{Name: name, Source: source, Document: policy.Compile(doc)}, nil
 }
 
-// parseGiven checks an identity policy as an inline policy, but for its length: a
-// policy may be simulated before it is cut to size.
-func parseGiven(text string) (*policy.Document, error) {
-	doc, err := policy.Parse(text)
-	if err == nil {
-		err = policy.Validate(doc, policy.KindRole)
+// parseAs checks a policy as one of a kind, but for its length: a policy may be
+// simulated before it is cut to size.
+func parseAs(kind policy.Kind) func(text string) (*policy.Document, error) {
+	return func(text string) (*policy.Document, error) {
+		doc, err := policy.Parse(text)
+		if err == nil {
+			err = policy.Validate(doc, kind)
+		}
+		return doc, err
 	}
-	return doc, err
 }
 
-// given compiles the identity policies that a request brings. The length is not
-// checked: a policy may be simulated before it is cut to size.
+// given compiles the identity policies that a request brings.
 func (c *Call) given(list string, texts []string) ([]authz.Policy, error) {
 	var policies []authz.Policy
 	for i, text := range texts {
-		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, parseGiven)
+		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, parseAs(policy.KindRole))
 		if err != nil {
 			return nil, err
 		}
@@ -135,8 +136,9 @@ func (c *Call) stored(name, document string) (authz.Policy, error) {
 }
 
 // policiesOf are the identity policies of a user with its groups, of a group, or
-// of a role. Managed ones are named as they are, inline ones by their owner too.
-func (c *Call) policiesOf(e entity) ([]authz.Policy, error) {
+// of a role, but for those that are left out. Managed ones are named as they are,
+// inline ones by their owner too.
+func (c *Call) policiesOf(e entity, out exclusions) ([]authz.Policy, error) {
 	holders := []entity{e}
 	if u, ok := c.state().UserByID(e.id); ok {
 		for _, g := range c.groups(u) {
@@ -147,7 +149,7 @@ func (c *Call) policiesOf(e entity) ([]authz.Policy, error) {
 	for _, h := range holders {
 		for _, id := range h.attached {
 			m, ok := c.state().PolicyByID(id)
-			if !ok {
+			if !ok || out.managed(m) {
 				continue
 			}
 			p, err := c.stored(m.Name, m.Document())
@@ -157,6 +159,9 @@ func (c *Call) policiesOf(e entity) ([]authz.Policy, error) {
 			policies = append(policies, p)
 		}
 		for _, inline := range h.inline {
+			if out.inline(h, inline.Name) {
+				continue
+			}
 			p, err := c.stored(h.kind.Noun()+"_"+h.name+"_"+inline.Name, inline.Document)
 			if err != nil {
 				return nil, err
@@ -172,6 +177,7 @@ type simulation struct {
 	call      *Call
 	prepared  *authz.Prepared
 	bounded   bool
+	organized bool // service control policies take part
 	principal authz.Principal
 	named     bool           // the principal is somebody, not just anybody's policies
 	context   []policy.Entry // of the request
@@ -190,8 +196,10 @@ type simulationInput struct {
 	caller             *string
 	entries            []types.ContextEntry
 	boundaries         []string
+	levels             []types.OrderedOrganizationPolicyType
 	resourcePolicy     *string
 	resourceOwner      *string
+	handling           *string
 	marker             *string
 	maxItems           *int32
 }
@@ -202,7 +210,8 @@ func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.Simu
 		return nil, err
 	}
 	p, err := c.simulate(policies, nil, simulationInput{"SimulateCustomPolicy", in.ActionNames, in.ResourceArns, in.CallerArn,
-		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceOwner, in.Marker, in.MaxItems})
+		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.OrderedOrganizationPolicyInputList,
+		in.ResourcePolicy, in.ResourceOwner, in.ResourceHandlingOption, in.Marker, in.MaxItems})
 	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
@@ -211,7 +220,11 @@ func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sd
 	if err != nil {
 		return nil, err
 	}
-	policies, err := c.policiesOf(e)
+	out := exclusions(in.PolicyExclusionList)
+	if err := out.check(); err != nil {
+		return nil, err
+	}
+	policies, err := c.policiesOf(e, out)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +233,7 @@ func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sd
 		return nil, err
 	}
 	var boundary []authz.Policy
-	if m, ok := c.state().PolicyByID(e.boundary); ok {
+	if m, ok := c.state().PolicyByID(e.boundary); ok && !out.boundary() {
 		p, err := c.stored(m.Name, m.Document())
 		if err != nil {
 			return nil, err
@@ -232,7 +245,8 @@ func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sd
 		caller = in.PolicySourceArn
 	}
 	p, err := c.simulate(append(policies, more...), boundary, simulationInput{"SimulatePrincipalPolicy", in.ActionNames, in.ResourceArns, caller,
-		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.ResourcePolicy, in.ResourceOwner, in.Marker, in.MaxItems})
+		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, nil,
+		in.ResourcePolicy, in.ResourceOwner, in.ResourceHandlingOption, in.Marker, in.MaxItems})
 	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
@@ -292,7 +306,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 	if len(s.resources) == 0 {
 		s.resources = []string{"*"}
 	}
-	if err := asked(in.actions, s.resources); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	if len(in.boundaries) > 0 {
@@ -300,6 +314,9 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		if boundary, err = c.given("PermissionsBoundaryPolicyInputList", in.boundaries); err != nil {
 			return nil, err
 		}
+	}
+	if err := in.checkCaller(); err != nil {
+		return nil, err
 	}
 	if err := s.setCaller(in.caller); err != nil {
 		return nil, err
@@ -311,36 +328,23 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		}
 		s.target = &authz.Target{Policy: authz.NewResourceSet(p)}
 	}
-	owner := strings.Split(aws.ToString(in.resourceOwner), ":")
-	s.owner = owner[min(4, len(owner)-1)] // of an ARN, or the number itself
+	var err error
+	if s.owner, err = in.owner(); err != nil {
+		return nil, err
+	}
+	if s.context, err = contextOf(in.entries); err != nil {
+		return nil, err
+	}
 	layers := authz.Layers{Identity: []*authz.Set{authz.NewSet(policies...)}}
+	if layers.SCPs, err = c.controls(in.levels); err != nil {
+		return nil, err
+	}
+	s.organized = len(layers.SCPs) > 0
 	if len(boundary) > 0 {
 		layers.Boundaries, s.bounded = []*authz.Set{authz.NewSet(boundary...)}, true
 	}
 	s.prepared = authz.Prepare(layers)
-	s.context = contextOf(in.entries)
 	return s, nil
-}
-
-// asked refuses what no simulation can be about: an action that is none, though a
-// decision about it could be computed, and a resource that is no ARN.
-func asked(actions, resources []string) error {
-	for _, action := range actions {
-		switch err := authz.CheckAction(action); {
-		case strings.ContainsAny(action, "*?"):
-			return fail(codeInvalidInput, "Invalid action: %s. This operation does not support using wildcards (*) in an action name.", action)
-		case !strings.Contains(action, ":"):
-			return fail(codeInvalidInput, "The action is invalid since it is missing names")
-		case err != nil:
-			return fail(codeInvalidInput, "Invalid action: %s is not of the form service:Action.", action)
-		}
-	}
-	for _, resource := range resources {
-		if authz.CheckResource(resource) != nil || resource == "*" && len(resources) > 1 {
-			return fail(codeInvalidInput, "ResourceNames are not in a valid ARN format: %s.", resource)
-		}
-	}
-	return nil
 }
 
 // setCaller finds out who is simulated to call. Without a caller, it is nobody
@@ -356,7 +360,7 @@ func (s *simulation) setCaller(arn *string) error {
 		s.principal = p.Principal
 	case errors.Is(err, projection.ErrNoPrincipal):
 		if s.principal, err = authz.ParsePrincipal(*arn); err != nil {
-			return fail(codeInvalidInput, "Invalid Entity Arn: %s does not clearly define entity type and name.", *arn)
+			s.principal = authz.Principal{Type: authz.User, ARN: *arn, Account: strings.Split(*arn, ":")[4]} // a group
 		}
 	default:
 		return err
@@ -365,27 +369,13 @@ func (s *simulation) setCaller(arn *string) error {
 	return nil
 }
 
-// contextOf are the context keys of a request. A key is multivalued when its
-// type says so or there is not one value.
-func contextOf(entries []types.ContextEntry) []policy.Entry {
-	var list []policy.Entry
-	for _, e := range entries {
-		key := policy.NewKey(aws.ToString(e.ContextKeyName))
-		if strings.HasSuffix(string(e.ContextKeyType), "List") || len(e.ContextKeyValues) != 1 {
-			list = append(list, policy.Multi(key, e.ContextKeyValues))
-		} else {
-			list = append(list, policy.Single(key, e.ContextKeyValues[0]))
-		}
-	}
-	return list
-}
-
 // evaluate decides an action for every resource. With resources in the request
 // there is a result for each, and the one for the action is the least of them.
 func (s *simulation) evaluate(action string, specific bool) (types.EvaluationResult, error) {
 	results := make([]types.ResourceSpecificResult, len(s.resources))
+	organizations := make([]*types.OrganizationsDecisionDetail, len(s.resources))
 	for i, resource := range s.resources {
-		results[i] = s.decide(action, resource)
+		results[i], organizations[i] = s.decide(action, resource)
 		if err := s.call.Work.Err(); err != nil {
 			return types.EvaluationResult{}, err
 		}
@@ -397,15 +387,15 @@ func (s *simulation) evaluate(action string, specific bool) (types.EvaluationRes
 			return types.EvaluationResult{}, errLong
 		}
 	}
-	first := results[0]
-	for _, r := range results {
+	first, organization := results[0], organizations[0]
+	for i, r := range results {
 		if severity(r.EvalResourceDecision) > severity(first.EvalResourceDecision) {
-			first = r
+			first, organization = r, organizations[i]
 		}
 	}
 	out := types.EvaluationResult{EvalActionName: aws.String(action), EvalResourceName: aws.String("*"), EvalDecision: first.EvalResourceDecision,
 		MatchedStatements: first.MatchedStatements, MissingContextValues: first.MissingContextValues,
-		PermissionsBoundaryDecisionDetail: first.PermissionsBoundaryDecisionDetail}
+		PermissionsBoundaryDecisionDetail: first.PermissionsBoundaryDecisionDetail, OrganizationsDecisionDetail: organization}
 	if specific {
 		out.EvalDecisionDetails, out.ResourceSpecificResults = first.EvalDecisionDetails, results
 	}
@@ -436,7 +426,9 @@ func shownOutcome(o authz.Outcome) types.PolicyEvaluationDecisionType {
 	return types.PolicyEvaluationDecisionTypeImplicitDeny
 }
 
-func (s *simulation) decide(action, resource string) types.ResourceSpecificResult {
+// decide decides an action for a resource. Where the organization denies it, the
+// simulation ends ("EvalDecisionDetails" in the IAM API Reference).
+func (s *simulation) decide(action, resource string) (types.ResourceSpecificResult, *types.OrganizationsDecisionDetail) {
 	r := authz.Request{Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.owner, Target: s.targetOf(resource), Context: s.context, Work: s.call.Work}
 	if account := strings.SplitN(resource, ":", 6); s.owner != "" && len(account) == 6 && account[4] != "" {
 		r.ResourceAccount = account[4]
@@ -447,12 +439,20 @@ func (s *simulation) decide(action, resource string) types.ResourceSpecificResul
 	x := s.prepared.Explain(&r)
 	out := types.ResourceSpecificResult{EvalResourceName: aws.String(resource), EvalResourceDecision: shownOutcome(x.Outcome),
 		MatchedStatements: matched(&x), MissingContextValues: s.missing(&x), EvalDecisionDetails: map[string]types.PolicyEvaluationDecisionType{}}
+	organization := &types.OrganizationsDecisionDetail{AllowedByOrganizations: true}
 	for _, l := range x.Layers {
-		if s.bounded && l.Layer == authz.LayerBoundary {
-			out.PermissionsBoundaryDecisionDetail = &types.PermissionsBoundaryDecisionDetail{AllowedByPermissionsBoundary: l.Allows && !l.Denies}
+		allows := l.Allows && !l.Denies
+		switch {
+		case s.bounded && l.Layer == authz.LayerBoundary:
+			out.PermissionsBoundaryDecisionDetail = &types.PermissionsBoundaryDecisionDetail{AllowedByPermissionsBoundary: allows}
+		case l.Layer == authz.LayerSCP && !allows:
+			organization.AllowedByOrganizations, out.EvalDecisionDetails = false, nil
 		}
 	}
-	return out
+	if !s.organized {
+		return out, nil
+	}
+	return out, organization
 }
 
 // targetOf is the policy of a resource: that of the request, or the trust policy
@@ -533,7 +533,7 @@ func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipa
 	if err != nil {
 		return nil, err
 	}
-	policies, err := c.policiesOf(e)
+	policies, err := c.policiesOf(e, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,9 @@ import (
 )
 
 // The service models, without documentation. They come with the SDK whose types
-// the actions use; TestModelsFitSDK of package query says where the two differ.
+// the actions use; TestModelsFitSDK of package query says where the two differ. What
+// the simulators take beyond them (OrderedOrganizationPolicyInputList,
+// PolicyExclusionList) is added by the API Reference and the SDK.
 var (
 	//go:embed iam-2010-05-08.json
 	iamJSON []byte
@@ -46,7 +48,7 @@ type (
 		Min, Max           *int64
 		Pattern            string
 		Enum               []string
-		Sensitive          bool
+		Sensitive, Union   bool
 		Exception          bool
 		Error              *struct {
 			Code   string
@@ -150,7 +152,7 @@ func (l *loader) shape(name string) *Shape {
 	}
 	s := &Shape{
 		Name: name, Kind: kind, Min: from.Min, Max: from.Max,
-		Pattern: from.Pattern, Enum: from.Enum, Sensitive: from.Sensitive,
+		Pattern: from.Pattern, Enum: from.Enum, Sensitive: from.Sensitive, Union: from.Union,
 	}
 	l.done[name] = s // before its members: shapes may refer to themselves
 	if s.Pattern != "" {

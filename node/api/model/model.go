@@ -78,6 +78,8 @@ type Shape struct {
 	Pattern   string // as the model has it; empty is none
 	Enum      []string
 	Sensitive bool // must not show in messages
+	// Union tells that one member of a structure is there, and no other.
+	Union bool
 
 	pattern *pattern
 }

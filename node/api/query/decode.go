@@ -84,10 +84,12 @@ func (d *decoder) value(c *codec, text string, given bool, below level, v reflec
 		return d.scalar(c, text, v)
 	}
 	v = c.target(v)
-	switch c.shape.Kind {
-	case model.List:
+	switch {
+	case c.shape.Union:
+		return d.union(c, below, v)
+	case c.shape.Kind == model.List:
 		return d.list(c, below, v)
-	case model.Map:
+	case c.shape.Kind == model.Map:
 		return d.mapping(c, below, v)
 	default:
 		base := len(d.path)
@@ -192,6 +194,37 @@ func (d *decoder) mapping(c *codec, l level, v reflect.Value) error {
 		v.SetMapIndex(key, value)
 	}
 	d.path = d.path[:base]
+	return nil
+}
+
+// union decodes a value of which one member must be there, and no other.
+func (d *decoder) union(c *codec, l level, v reflect.Value) error {
+	base := len(d.path)
+	defer func() { d.path = d.path[:base] }()
+	var names []string
+	for i := range c.variants {
+		names = append(names, c.variants[i].member.Name)
+	}
+	for i := range c.variants {
+		variant := &c.variants[i]
+		value, given := l.get(variant.member.Name)
+		below := l.sub(variant.member.Name)
+		if !given && len(below.pairs) == 0 {
+			continue
+		}
+		if !v.IsNil() {
+			return &Error{"InvalidInput", http.StatusBadRequest, "Only one of " + strings.Join(names, ", ") + " may be specified at '" + string(d.path[:base]) + "'"}
+		}
+		d.path = append(append(d.path[:base], '.'), variant.member.Path...)
+		found := reflect.New(variant.goType)
+		if err := d.value(variant.value, value, given, below, found.Elem().FieldByName("Value")); err != nil {
+			return err
+		}
+		v.Set(found)
+	}
+	if v.IsNil() {
+		return &Error{"InvalidInput", http.StatusBadRequest, "One of " + strings.Join(names, ", ") + " must be specified at '" + string(d.path[:base]) + "'"}
+	}
 	return nil
 }
 

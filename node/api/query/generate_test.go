@@ -20,6 +20,13 @@ type generator struct {
 
 func (g *generator) fill(c *codec, v reflect.Value) {
 	v = c.target(v)
+	if c.shape.Union {
+		variant := c.variants[g.rng.IntN(len(c.variants))]
+		value := reflect.New(variant.goType)
+		g.fill(variant.value, value.Elem().FieldByName("Value"))
+		v.Set(value)
+		return
+	}
 	switch c.shape.Kind {
 	case model.Structure:
 		set := 0
@@ -145,6 +152,13 @@ func plain(c *codec, v reflect.Value) any {
 			return nil
 		}
 		v = v.Elem()
+	}
+	if c.shape.Union {
+		for i := range c.variants {
+			if variant := &c.variants[i]; v.Elem().Type() == reflect.PointerTo(variant.goType) {
+				return map[string]any{variant.member.Name: plain(variant.value, v.Elem().Elem().FieldByName("Value"))}
+			}
+		}
 	}
 	switch c.shape.Kind {
 	case model.Structure:

@@ -3,8 +3,11 @@ package query
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
+
+	iam "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/writ-iam/writ/node/api/model"
 )
@@ -13,11 +16,30 @@ import (
 // is made once for each pair and then only read.
 type codec struct {
 	shape   *model.Shape
-	pointer bool         // the Go type is a pointer to the value
-	elem    *codec       // of a list; the value of a map
-	key     *codec       // of a map
-	fields  []field      // of a structure
-	goType  reflect.Type // without the pointer
+	pointer bool    // the Go type is a pointer to the value
+	elem    *codec  // of a list; the value of a map
+	key     *codec  // of a map
+	fields  []field // of a structure
+	// variants are the members of a union, whose goType is an interface.
+	variants []variant
+	goType   reflect.Type // without the pointer
+}
+
+// variant is a member of a union: the SDK has a type for each, with one field.
+type variant struct {
+	member *model.Member
+	goType reflect.Type // a struct, behind a pointer in the interface
+	value  *codec       // of its field Value
+}
+
+// unions are the SDK's types of the members of its unions, each of which is named
+// for the interface and the member ("PolicyIdentifierMemberPolicyArn").
+var unions = map[reflect.Type][]reflect.Type{
+	reflect.TypeFor[iam.PolicyIdentifier](): {
+		reflect.TypeFor[iam.PolicyIdentifierMemberInlinePolicyIdentifier](),
+		reflect.TypeFor[iam.PolicyIdentifierMemberPolicyArn](),
+		reflect.TypeFor[iam.PolicyIdentifierMemberPolicyType](),
+	},
 }
 
 type field struct {
@@ -62,6 +84,10 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 	if t.Kind() == reflect.Pointer {
 		c.pointer, c.goType = true, t.Elem()
 	}
+	if shape.Union {
+		c.buildVariants(depth)
+		return c
+	}
 	if want := goKinds[shape.Kind]; c.goType.Kind() != want {
 		panic(fmt.Sprintf("shape %s does not fit Go type %s", shape.Name, t))
 	}
@@ -77,6 +103,20 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 		}
 	}
 	return c
+}
+
+// buildVariants finds the SDK's type for each member of a union.
+func (c *codec) buildVariants(depth int) {
+	for i := range c.shape.Members {
+		member := &c.shape.Members[i]
+		at := slices.IndexFunc(unions[c.goType], func(t reflect.Type) bool { return t.Name() == c.goType.Name()+"Member"+member.Name })
+		if at < 0 {
+			panic(fmt.Sprintf("no Go type of %s for member %s", c.goType, member.Name))
+		}
+		t := unions[c.goType][at]
+		value, _ := t.FieldByName("Value")
+		c.variants = append(c.variants, variant{member, t, build(member.Shape, value.Type, depth+1)})
+	}
 }
 
 // goKinds are the kinds of the SDK's types, pointers removed. A timestamp is a
