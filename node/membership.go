@@ -11,6 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/replication"
 )
 
 // Who is served on the ports between nodes. A certificate of the cluster's authority
@@ -114,12 +115,21 @@ func (p *peerServer) admits(r *http.Request) error {
 
 // refuse answers a request that is not served. Whoever looks for the leader learns
 // that this writer's word is not the last one, unless it leads.
-func (p *peerServer) refuse(rw http.ResponseWriter, why error) {
+func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) {
 	if errors.Is(why, errReplaying) { // not for it to say: it does not lead, and another may
 		_, addr := p.w.log.Leader()
 		rw.Header().Set(headerLeader, addr)
-		http.Error(rw, why.Error(), http.StatusMisdirectedRequest)
+		status := http.StatusMisdirectedRequest
+		if path := r.URL.Path; path == replication.EventsPath || path == replication.SnapshotPath {
+			status = http.StatusServiceUnavailable // every writer has these: busy, and nothing against the reader's state
+		}
+		http.Error(rw, why.Error(), status)
 		return
+	}
+	if c := bearerIn(r); errors.Is(why, errBarred) {
+		if _, told := p.knocked.LoadOrStore(c.name, true); !told {
+			p.w.node.logger.Warn("a removed replica's certificate was shown, and refused", "replica", c.name, "from", r.RemoteAddr)
+		}
 	}
 	for text, err := range standings {
 		if errors.Is(why, err) {

@@ -378,8 +378,15 @@ func TestAWriterThatDoesNotKnowYet(t *testing.T) {
 	m.startAll()
 	p := &peerServer{w: m.node("writer-1").part.(*writer)}
 	rec := httptest.NewRecorder()
-	p.refuse(rec, errReplaying)
+	p.refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), errReplaying)
 	if err, _ := refused(rec.Result()); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(headerLeader) == "" || err != nil {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
+	}
+	for _, path := range []string{replication.EventsPath, replication.SnapshotPath} { // whose readers must not doubt their state
+		rec := httptest.NewRecorder()
+		p.refuse(rec, httptest.NewRequest(http.MethodGet, path, nil), errReplaying)
+		if rec.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d", path, rec.Code)
+		}
 	}
 }

@@ -46,7 +46,10 @@ type peerServer struct {
 	server *http.Server
 	api    atomic.Pointer[api.Server] // answers requests that other nodes hand on
 	guests guests
-	wg     sync.WaitGroup
+	// knocked are the names of removed replicas that have shown a certificate since
+	// the start; each was told once.
+	knocked sync.Map
+	wg      sync.WaitGroup
 }
 
 func servePeers(w *writer) *peerServer {
@@ -76,7 +79,7 @@ func servePeers(w *writer) *peerServer {
 		ConnState: p.guests.note,
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
-				p.refuse(rw, why)
+				p.refuse(rw, r, why)
 				return
 			}
 			if api.IsForwarded(r) {
@@ -195,7 +198,7 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 	case err == nil, errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists:
 		reply(rw, struct{}{})
 	case refusal != nil && refusal.Code == identity.Barred: // in this moment
-		p.refuse(rw, errBarred)
+		p.refuse(rw, r, errBarred)
 	default:
 		p.fail(rw, err)
 	}

@@ -1,12 +1,15 @@
 package replication
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,8 +19,11 @@ import (
 // Waits of a link.
 const (
 	reconnectWait = 250 * time.Millisecond
-	dialTimeout   = 2 * time.Second
-	pingInterval  = 5 * time.Second // two unanswered pings end a connection
+	// maxReconnectWait bounds the wait between two attempts, which doubles: NATS may not
+	// let this node in, for as long as an operator wants it so.
+	maxReconnectWait = 2500 * time.Millisecond
+	dialTimeout      = 2 * time.Second
+	pingInterval     = 5 * time.Second // two unanswered pings end a connection
 	// requestTimeout bounds one request of JetStream's API.
 	requestTimeout = 3 * time.Second
 )
@@ -99,8 +105,8 @@ func (cfg *LinkConfig) options(id string) nats.Options {
 	}
 	o.RetryOnFailedConnect = true
 	o.MaxReconnect = -1
-	o.ReconnectWait = reconnectWait
-	o.ReconnectJitter = reconnectWait
+	o.CustomReconnectDelayCB = waitAfter
+	var refused atomic.Bool // the latest attempt was, and that was said
 	o.Timeout = dialTimeout
 	o.PingInterval = pingInterval
 	o.FlusherTimeout = writeTimeout
@@ -108,7 +114,11 @@ func (cfg *LinkConfig) options(id string) nats.Options {
 	// What cannot be sent now is sent again by whoever checks what became of it.
 	o.ReconnectBufSize = -1
 	o.AsyncErrorCB = func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		logger.Warn("NATS reports an error", "link", cfg.Name, "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, nats.ErrAuthorization) && refused.Swap(true) {
+			level = slog.LevelDebug
+		}
+		logger.Log(context.Background(), level, "NATS reports an error", "link", cfg.Name, "error", err)
 	}
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
 		if err != nil {
@@ -116,9 +126,16 @@ func (cfg *LinkConfig) options(id string) nats.Options {
 		}
 	}
 	o.ReconnectedCB = func(c *nats.Conn) {
+		refused.Store(false)
 		logger.Info("the connection to NATS is back", "link", cfg.Name, "server", c.ConnectedServerName())
 	}
 	return o
+}
+
+// waitAfter is how long to wait after so many attempts in a row at all servers.
+func waitAfter(attempts int) time.Duration {
+	wait := min(reconnectWait<<min(max(attempts-1, 0), 10), maxReconnectWait)
+	return wait + mathrand.N(wait)
 }
 
 // Connected says whether there is a connection at the moment.
