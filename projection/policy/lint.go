@@ -71,8 +71,9 @@ type linter struct {
 	kind      Kind
 	catalogue *Catalogue
 	compiled  *Policy
-	known     *ActionNames // see names
-	statement int          // being looked at
+	known     *ActionNames        // see names
+	resources map[string]*pattern // see resource
+	statement int                 // being looked at
 	findings  []Finding
 }
 

@@ -128,8 +128,7 @@ func (l *linter) coversResource(a, b string) bool {
 	if a == b {
 		return true
 	}
-	syn := syntax{variables: l.doc.Variables(), wildcards: true, arn: true, resource: true}
-	p, q := compilePattern(a, syn), compilePattern(b, syn)
+	p, q := l.resource(a), l.resource(b)
 	switch {
 	case p.shape == shapeAny:
 		return true
@@ -141,6 +140,20 @@ func (l *linter) coversResource(a, b string) bool {
 		return strings.HasPrefix(q.literal(), p.head)
 	}
 	return false
+}
+
+// resource compiles a resource, each once: it is compared with all others.
+func (l *linter) resource(text string) *pattern {
+	p, ok := l.resources[text]
+	if !ok {
+		compiled := compilePattern(text, syntax{variables: l.doc.Variables(), wildcards: true, arn: true, resource: true})
+		p = &compiled
+		if l.resources == nil {
+			l.resources = map[string]*pattern{}
+		}
+		l.resources[text] = p
+	}
+	return p
 }
 
 // literal is the text that every match of the pattern begins with.
