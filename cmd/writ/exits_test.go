@@ -84,6 +84,8 @@ func TestExitCodes(t *testing.T) {
 		{"writ replica resume r1", exitError, "not draining"},
 		{"writ replica resume", exitUsage, ""},
 		{"writ replica remove", exitUsage, ""},
+		{"writ replica admit", exitUsage, ""},
+		{"writ replica admit nobody", exitError, ""},
 		{"writ replica remove nobody", exitError, "not registered"},
 		{"writ head --authority $CA", 0, ""},
 		{"writ head --authority $OTHERCA", exitUnhealthy, ""},
@@ -285,6 +287,7 @@ func (w *exitWorld) until(what string, done func() bool) {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("%s: not within %v", what, readyTimeout)
 		}
+		rest(w.t.Context(), temporaryPause)
 	}
 }
 
