@@ -152,7 +152,7 @@ func (x *thief) nats(w Writer) (net.Conn, string, error) {
 		}
 	}
 	conn := tls.Client(plain, x.tls.config(peer{role: RoleWriter}))
-	if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":true,\"name\":\"x\",\"protocol\":1}\r\nPING\r\n"); err != nil {
+	if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":true,\"name\":%q,\"protocol\":1}\r\nPING\r\n", replication.ConnectionID(x.tls.cert.Load().Leaf.Subject.CommonName)); err != nil {
 		return nil, "", err
 	}
 	in := bufio.NewReader(conn)
