@@ -165,14 +165,14 @@ func TestStoppedReaderTells(t *testing.T) {
 		}
 		before := a.count()
 		s.Restore(someState(t, "i", 4)) // the follower ends later
-		r.once(t.Context())             // as the loop may be about to
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		cancel()
+		<-done
+		r.once(t.Context()) // as the loop may have been about to
 		if a.count() != before || r.snapshot.Load().Valid(r.clocks()) {
 			t.Errorf("%d requests after it stopped", a.count()-before)
 		}
-		cancel()
-		<-done
 	})
 }
 
