@@ -96,9 +96,13 @@ func TestManyConnections(t *testing.T) {
 type farListener struct {
 	net.Listener
 	addr atomic.Pointer[string]
+	// asked has an element for each time that the next connection was asked for: what
+	// was to be done with those before is done.
+	asked chan struct{}
 }
 
 func (l *farListener) Accept() (net.Conn, error) {
+	l.asked <- struct{}{}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -125,7 +129,7 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	far := &farListener{}
+	far := &farListener{asked: make(chan struct{}, 1000)}
 	m := Machine{}.complete()
 	listen := m.Listen
 	m.Listen = func(addr string) (l net.Listener, err error) { far.Listener, err = listen(addr); return far, err }
@@ -135,9 +139,11 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	}
 	defer p.Close()
 	addr := far.Listener.Addr().String()
+	<-far.asked
 	// connect comes from an address, and shows a certificate.
 	connect := func(from string) error {
 		far.addr.Store(&from)
+		defer func() { <-far.asked }()
 		conn, err := dialPeer(t.Context(), m, addr, peer{}, protocolHTTP, identity)
 		if err != nil {
 			return err
@@ -152,6 +158,7 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	if err := connect("192.0.2.1:1"); err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	// 200 strangers leave theirs unfinished; each is accepted before the next.
 	for i := range 200 {
 		from := fmt.Sprintf("198.51.100.%d:1", i)
@@ -161,8 +168,13 @@ func TestUnfinishedHandshakes(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		want := min(i+1, maxHandshakes)
-		waitFor(t, func() bool { return p.strangers.gate.Open() == want })
+		<-far.asked
+		if n := p.strangers.gate.Open(); n > maxHandshakes {
+			t.Fatalf("%d handshakes are under way", n)
+		}
+	}
+	if p.strangers.gate.Gone(admission.Evicted) == 0 && time.Since(begun) < handshakeTimeout {
+		t.Error("none gave way")
 	}
 	if n := p.peers.gate.Open(); n != 0 {
 		t.Errorf("strangers take %d places of nodes", n)
@@ -179,18 +191,6 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	if err := connect("192.0.2.1:3"); err != nil {
 		t.Error(err)
 	}
-}
-
-// waitFor looks again until it is so.
-func waitFor(t *testing.T, so func() bool) {
-	t.Helper()
-	m := &team{t: t}
-	m.until("it is so", func(context.Context) error {
-		if so() {
-			return nil
-		}
-		return errors.New("not yet")
-	})
 }
 
 // The memory of addresses is bounded.
