@@ -113,11 +113,11 @@ func TestNoQuestionsWithoutTheRight(t *testing.T) {
 		var w *world
 		w = newWorld(t, func(c *api.Config) {
 			c.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
-				time.Sleep(wait)
+				time.Sleep(wait + 600*time.Millisecond) // the replica is due to be asked again before the wait looks again
 				return propagation.Status{State: propagation.StatePartial, VisibleOn: []string{"r1"}}, nil
 			}
 			c.Node.Decide = func(context.Context, string, event.Position, []byte) (api.Decided, error) {
-				if asked.Add(1) == 3 {
+				if asked.Add(1) == 2 {
 					w.must(&identity.DeleteAccessKey{Account: account, User: "app", ID: "AKIAUSERUSERAPP"})
 				}
 				return api.Decided{}, errors.New("not yet")
@@ -128,7 +128,7 @@ func TestNoQuestionsWithoutTheRight(t *testing.T) {
 		begun := time.Now()
 		w.problem("an effect", w.native(app, "POST", "/v1/propagation/effect",
 			`{"principal":"arn:aws:iam::123456789012:user/app","action":"writ:Verify","expect":"allow","timeout":"5m"}`), 403, "InvalidClientTokenId")
-		if took := time.Since(begun); asked.Load() != 3 || took > 5*time.Second {
+		if took := time.Since(begun); asked.Load() != 2 || took > 5*time.Second {
 			t.Errorf("replicas were asked %d times; it took %v", asked.Load(), took)
 		}
 	})

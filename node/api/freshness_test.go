@@ -284,10 +284,14 @@ func TestStrict(t *testing.T) {
 	})
 }
 
-// A writer has no lease: what asks for one is read strictly there.
+// A writer has no lease: what asks for one is read strictly there, and so is all that
+// is not admitted without.
 func TestFreshnessAtAWriter(t *testing.T) {
 	w := newWorld(t)
 	w.user("alice", allow("s3:Get"))
+	if rec := w.accepted("a read", w.iam(w.root, "GetUser", "UserName", "alice", "@X-Writ-Consistency", "any")); rec.Header().Get("X-Writ-Freshness") != "strict" {
+		t.Errorf("a read is %s", rec.Header().Get("X-Writ-Freshness"))
+	}
 	token := w.projection.View().Token().String()
 	for _, c := range []struct{ headers, freshness, decision string }{
 		{"", "strict", "allow"},
