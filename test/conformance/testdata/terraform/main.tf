@@ -98,11 +98,11 @@ resource "aws_iam_policy" "heredoc" {
   policy      = <<-EOT
     {
       "Version": "2012-10-17",
-      "Statement": {
+      "Statement": [{
         "Effect": "Deny",
         "Action": "ec2:Terminate*",
         "Resource": "*"
-      }
+      }]
     }
   EOT
 }
