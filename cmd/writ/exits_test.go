@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -241,12 +240,11 @@ func newExitWorld(t *testing.T) *exitWorld {
 
 // serve runs a node of the cluster until the test ends or stopNode is called.
 func (w *exitWorld) serve(name string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addrs, err := node.FreeAddrs(1)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := addrs[0]
 	ctx, stop := context.WithCancel(context.Background())
 	n := &servedNode{api: "http://" + addr, stop: stop, done: make(chan int, 1)}
 	w.nodes[name] = n
@@ -326,14 +324,10 @@ func (w *exitWorld) files() {
 		Writers: []node.Writer{{Name: "w", Peer: "127.0.0.1:1", Broker: "127.0.0.1:2", Routes: "127.0.0.1:3"}}}, node.RootKey{}, time.Now()); err != nil {
 		w.t.Fatal(err)
 	}
-	nobody, err := node.FreeAddrs(1)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.names = map[string]string{
 		"DIR": filepath.Join(w.dir, "c"), "CA": filepath.Join(w.dir, "c", "ca.crt"), "OTHERCA": filepath.Join(w.dir, "stranger", "ca.crt"),
 		"ROOT": "arn:aws:iam::123456789012:root", "USER": "arn:aws:iam::123456789012:user/alice",
-		"NOBODY": "http://" + nobody[0], "REPLICA": w.nodes["r1"].api, "WRITER": w.nodes["w1"].api, "BROKEN": broken,
+		"NOBODY": "http://127.0.0.1:1", "REPLICA": w.nodes["r1"].api, "WRITER": w.nodes["w1"].api, "BROKEN": broken,
 		"GOOD": write("good.json", policy(`"s3:GetObject"`)), "MORE": write("more.json", policy(`["s3:GetObject","s3:PutObject"]`)),
 		"BAD":    write("bad.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}`),
 		"PASSES": write("passes.jsonl", testCase("allow")), "FAILS": write("fails.jsonl", testCase("explicitDeny")),
