@@ -17,6 +17,9 @@
 // trust policy, and resource control policies) come with the request, as its
 // Target.
 //
+// Where strangers bring the policies, the context or the questions, give the Request
+// a policy.Work, and ask its Err after each answer: it bounds what they may take.
+//
 // # Context
 //
 // Request.Context holds condition keys. By itself it is a closed world;

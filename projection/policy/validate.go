@@ -222,6 +222,16 @@ func alphanumeric(text string) bool {
 	return true
 }
 
+// isVendor tells the prefixes of services.
+func isVendor(text string) bool {
+	for i := range len(text) {
+		if text[i] != '-' && text[i] != '.' && !alphanumeric(text[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
 // repeatedSid returns the first statement id that an earlier statement has
 // too. Empty ones do not count.
 func repeatedSid(doc *Document) *Text {
@@ -288,7 +298,7 @@ func validateVendor(action Text) *MalformedError {
 			"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", "")
 	case strings.Contains(name, ":"):
 		return malformed(action.Position, "Actions/Condition can contain only one colon.", "")
-	case vendor != "*" && !alphanumeric(strings.NewReplacer("-", "", ".", "").Replace(vendor)):
+	case vendor != "*" && !isVendor(vendor):
 		return malformed(action.Position, fmt.Sprintf("Vendor %s is not valid", vendor), "")
 	}
 	return nil

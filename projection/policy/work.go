@@ -92,8 +92,8 @@ func (w *Work) Spent() int64 {
 // ParseCost is how much work it is to parse, check and compile a document.
 func ParseCost(text string) int { return parseCost * len(text) }
 
-// parseCost is that of one byte.
-const parseCost = 32
+// parseCost is that of one byte: of a condition or a variable, which cost most.
+const parseCost = 100
 
 // cost is how much work it is at most to match a value of n bytes.
 func (p *pattern) cost(n int) int {
