@@ -14,6 +14,7 @@ import (
 var quick = []string{
 	"kill-leader", "isolate-replica", "stop-follower", "cut-leader-follower", "kill-replica", "resets",
 	"broker-wiped", "hand-over", "new-certificate", "cut-replica-leader", "loss", "restart-replica", "replica-wiped", "stolen-certificate",
+	"namesake-of-cut-off",
 }
 
 // TestRig runs the process rig for a short while; `make chaos` runs it for long, with

@@ -37,7 +37,11 @@ type caller struct {
 }
 
 func newCaller(id, secret string) *caller {
-	return &caller{&sigv4.Signer{AccessKeyID: id, SecretAccessKey: secret, Region: "us-east-1", Service: "writ"}}
+	return callerOf(id, secret, "writ")
+}
+
+func callerOf(id, secret, service string) *caller {
+	return &caller{&sigv4.Signer{AccessKeyID: id, SecretAccessKey: secret, Region: "us-east-1", Service: service}}
 }
 
 // answer is what came back.

@@ -34,6 +34,7 @@ const (
 	onFollower
 	onWriter
 	onReplica
+	onLeaderAndReplica
 	onNode           // any
 	onClockedWriter  // the one whose clocks can be set
 	onClockedReplica // likewise
@@ -229,6 +230,9 @@ func (r *rig) choose(on target, leader *member) ([]*member, bool) {
 	switch on {
 	case onLeader:
 		return []*member{leader}, true
+	case onLeaderAndReplica:
+		list, ok := one(freeReplicas, any)
+		return append(list, leader), ok
 	case onFollower:
 		return one(freeWriters, func(m *member) bool { return m != leader })
 	case onClockedWriter:

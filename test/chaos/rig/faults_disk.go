@@ -64,11 +64,13 @@ func wipeBrokers(ctx context.Context, s *strike) error {
 }
 
 // end stops the victim, by kill -9 or as an operator does.
-func (s *strike) end(ctx context.Context) error {
+func (s *strike) end(ctx context.Context) error { return s.endOf(ctx, s.victim()) }
+
+func (s *strike) endOf(ctx context.Context, m *member) error {
 	if s.rng.IntN(2) == 0 {
-		return s.victim().kill()
+		return m.kill()
 	}
-	return s.victim().stop(ctx)
+	return m.stop(ctx)
 }
 
 // othersHold waits until the writers that are left have committed by themselves

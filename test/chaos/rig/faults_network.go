@@ -41,16 +41,21 @@ func withRules(make func(s *strike) ([]rule, error)) func(context.Context, *stri
 		if err != nil {
 			return err
 		}
-		tag := " -m comment --comment f" + strconv.Itoa(s.id)
-		for i := range rules {
-			rules[i].text += tag
-		}
-		if err := s.lab.net.block(ctx, rules); err != nil {
-			return errors.Join(err, s.lab.net.unblock(ctx, rules))
-		}
-		s.hold(ctx)
-		return s.lab.net.unblock(ctx, rules)
+		return s.under(ctx, rules, func() error { s.hold(ctx); return nil })
 	}
+}
+
+// under does something while rules are in force.
+func (s *strike) under(ctx context.Context, rules []rule, do func() error) error {
+	tag := " -m comment --comment f" + strconv.Itoa(s.id)
+	for i := range rules {
+		rules[i].text += tag
+	}
+	err := s.lab.net.block(ctx, rules)
+	if err == nil {
+		err = do()
+	}
+	return errors.Join(err, s.lab.net.unblock(ctx, rules))
 }
 
 // drops is a rule at b that drops what comes from a.
@@ -91,19 +96,25 @@ func toWriters(s *strike) (rules []rule, _ error) {
 	return rules, nil
 }
 
-func isolated(s *strike) (rules []rule, _ error) {
-	for _, m := range s.lab.members {
-		if m != s.victim() {
-			rules = append(rules, parts(s.victim(), m)...)
+func isolated(s *strike) ([]rule, error) {
+	return s.apartFromAll(s.victim()), nil
+}
+
+// apartFromAll cuts a node off from all others.
+func (s *strike) apartFromAll(m *member) (rules []rule) {
+	for _, other := range s.lab.places() {
+		if other != m {
+			rules = append(rules, parts(m, other)...)
 		}
 	}
-	return rules, nil
+	return rules
 }
 
 // between cuts every pair of nodes that are on different sides.
 func (s *strike) between(side func(*member) int) (rules []rule) {
-	for i, a := range s.lab.members {
-		for _, b := range s.lab.members[i+1:] {
+	all := s.lab.places()
+	for i, a := range all {
+		for _, b := range all[i+1:] {
 			if side(a) != side(b) {
 				rules = append(rules, parts(a, b)...)
 			}
@@ -125,7 +136,7 @@ func leaderAndReplica(s *strike) ([]rule, error) {
 
 func split(s *strike) ([]rule, error) {
 	sides := map[*member]int{s.victim(): 1}
-	for _, m := range s.lab.some(false) {
+	for _, m := range s.lab.followers() {
 		sides[m] = s.rng.IntN(2)
 	}
 	return s.between(func(m *member) int { return sides[m] }), nil
@@ -136,7 +147,7 @@ func apart(s *strike) ([]rule, error) {
 	for i, m := range s.lab.some(true) {
 		sides[m] = i
 	}
-	for _, m := range s.lab.some(false) {
+	for _, m := range s.lab.followers() {
 		sides[m] = s.rng.IntN(writers)
 	}
 	return s.between(func(m *member) int { return sides[m] }), nil
@@ -144,13 +155,13 @@ func apart(s *strike) ([]rule, error) {
 
 // lost is a rule that loses a share of what other nodes send to m.
 func lost(s *strike, m *member, share string) rule {
-	return rule{m.name, "INPUT -s " + s.lab.net.subnet + ".8/29 -m statistic --mode random --probability " + share + " -j DROP"}
+	return rule{m.name, "INPUT -s " + s.lab.net.host(firstNumber) + "/28 -m statistic --mode random --probability " + share + " -j DROP"}
 }
 
 func loss(s *strike) ([]rule, error) { return []rule{lost(s, s.victim(), "0.2")}, nil }
 
 func lossEverywhere(s *strike) (rules []rule, _ error) {
-	for _, m := range s.lab.members {
+	for _, m := range s.lab.places() {
 		rules = append(rules, lost(s, m, "0.05"))
 	}
 	return rules, nil
@@ -172,7 +183,7 @@ func noPort(m *member, port int) []rule {
 }
 
 func noBroker(s *strike) (rules []rule, _ error) {
-	for _, m := range s.lab.some(false) {
+	for _, m := range s.lab.followers() {
 		rules = append(rules, noPort(m, portBroker)...)
 	}
 	return rules, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/projection"
+	histories "github.com/writ-iam/writ/test/simulation/judge"
 )
 
 // Sizes of what is read of an event store at once.
@@ -34,6 +35,8 @@ type history struct {
 	byID     map[identity.ID]string   // user name
 	policies map[identity.ID]bool     // the toggled one
 	by       map[event.Position]doing
+	denied   *histories.Denied
+	wrong    []string // that denied says
 }
 
 // switches are positions at which something was turned on and off, in turn.
@@ -63,7 +66,7 @@ type doing struct {
 
 // readHistory reads a writer's event store from genesis to head, checks every hash
 // and link, and folds it once by the product's projection and once by the rig.
-func readHistory(ctx context.Context, dir string) (h *history, err error) {
+func readHistory(ctx context.Context, dir, outsider string) (h *history, err error) {
 	s, err := store.Open(filepath.Join(dir, "log", log.EventsFile), store.Options{ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("open the event store in %s: %w", dir, err)
@@ -71,7 +74,7 @@ func readHistory(ctx context.Context, dir string) (h *history, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	h = &history{
 		attached: map[identity.ID]switches{}, keys: map[string]switches{}, users: map[string][]creation{},
-		byID: map[identity.ID]string{}, policies: map[identity.ID]bool{}, by: map[event.Position]doing{},
+		byID: map[identity.ID]string{}, policies: map[identity.ID]bool{}, by: map[event.Position]doing{}, denied: histories.NewDenied(outsider),
 	}
 	if h.head, err = s.Verify(ctx, nil); err != nil {
 		return nil, fmt.Errorf("verify the event store in %s: %w", dir, err)
@@ -101,6 +104,7 @@ func readHistory(ctx context.Context, dir string) (h *history, err error) {
 // take folds a batch.
 func (h *history) take(b *event.Batch) {
 	h.batches++
+	h.wrong = append(h.wrong, h.denied.Take(b)...)
 	p := b.Position
 	d := doing{}
 	for _, e := range b.Events {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ import (
 const (
 	writers  = 3
 	replicas = 3
+	// firstNumber is the last number of the first node's address; all nodes are in the
+	// sixteen from it on.
+	firstNumber = 16
 	// diskSize of a node, in MiB: room for an hour's log, and little enough for a
 	// machine's memory.
 	diskSize = 2048
@@ -52,7 +56,8 @@ type lab struct {
 	judge               *judge
 	cluster             node.Cluster
 	root                node.RootKey
-	members             []*member
+	members             []*member      // the cluster's
+	namesakes           []*member      // places for second processes of the replicas, in their order
 	nats                *server.Server // outside; nil where writers embed theirs
 	watching            sync.WaitGroup // of processes
 	ending              atomic.Bool    // nothing is started any more
@@ -100,14 +105,16 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		return nil, err
 	}
 	for i := range writers + replicas {
-		m := &member{name: fmt.Sprintf("w%d", i+1), writer: i < writers, number: 9 + i, lab: l}
+		m := l.place(fmt.Sprintf("w%d", i+1), i)
+		m.writer = i < writers
 		if !m.writer {
-			m.name = fmt.Sprintf("r%d", i-writers+1)
+			name := fmt.Sprintf("r%d", i-writers+1)
+			m = l.place(name, i)
+			second := l.place(name+"b", i+replicas)
+			second.as = name
+			l.namesakes = append(l.namesakes, second)
 		}
 		m.clocked = m.name == clockedWriter || m.name == clockedReplica
-		m.addr = l.net.host(m.number)
-		m.url = fmt.Sprintf("http://%s:%d", m.addr, portAPI)
-		m.dir, m.logFile = filepath.Join(cfg.Dir, "data", m.name), filepath.Join(cfg.Dir, m.name+".log")
 		l.members = append(l.members, m)
 		if !m.writer {
 			c.Replicas = append(c.Replicas, node.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
@@ -122,7 +129,7 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 	if l.cluster, l.root, err = node.Init(l.layout, c, node.RootKey{}, time.Now()); err != nil {
 		return nil, err
 	}
-	for _, m := range l.members {
+	for _, m := range l.places() {
 		if err := errors.Join(l.net.join(ctx, m.name, m.number), l.net.disk(ctx, m.name, m.dir, diskSize)); err != nil {
 			return nil, err
 		}
@@ -136,9 +143,31 @@ const (
 	clockedReplica = "r3"
 )
 
-// member returns the node of that name.
+// place makes a place for a process, whose address is the i-th of those of the nodes.
+func (l *lab) place(name string, i int) *member {
+	m := &member{name: name, as: name, number: firstNumber + i, lab: l}
+	m.addr = l.net.host(m.number)
+	m.url = fmt.Sprintf("http://%s:%d", m.addr, portAPI)
+	m.dir, m.logFile = filepath.Join(l.dir, "data", name), filepath.Join(l.dir, name+".log")
+	return m
+}
+
+// places are all that a process may run in: the cluster's nodes, and their namesakes.
+func (l *lab) places() []*member { return slices.Concat(l.members, l.namesakes) }
+
+// namesake is the place for a second process of a replica.
+func (l *lab) namesake(of *member) *member {
+	for _, m := range l.namesakes {
+		if m.as == of.name {
+			return m
+		}
+	}
+	return nil
+}
+
+// member returns the node of that name, or the namesake in the place of that name.
 func (l *lab) member(name string) *member {
-	for _, m := range l.members {
+	for _, m := range l.places() {
 		if m.name == name {
 			return m
 		}
@@ -155,6 +184,9 @@ func (l *lab) some(writer bool) (list []*member) {
 	}
 	return list
 }
+
+// followers are all places of replicas' processes.
+func (l *lab) followers() []*member { return slices.Concat(l.some(false), l.namesakes) }
 
 // start starts every node and waits until all are ready.
 func (l *lab) start(ctx context.Context) error {
@@ -179,8 +211,9 @@ func (l *lab) start(ctx context.Context) error {
 func (l *lab) stop(ctx context.Context) error {
 	l.ending.Store(true)
 	var wg sync.WaitGroup
-	errs := make([]error, len(l.members))
-	for i, m := range l.members {
+	all := l.places()
+	errs := make([]error, len(all))
+	for i, m := range all {
 		wg.Go(func() { errs[i] = m.stop(ctx) })
 	}
 	wg.Wait()
@@ -199,7 +232,7 @@ func (l *lab) keep(ctx context.Context) error {
 // close ends what is left and takes the network down.
 func (l *lab) close(ctx context.Context) error {
 	l.ending.Store(true)
-	for _, m := range l.members {
+	for _, m := range l.places() {
 		_ = m.kill() // it has none, mostly
 	}
 	l.watching.Wait()
@@ -233,7 +266,7 @@ func (m *member) readyz(ctx context.Context) (string, bool) {
 // watch polls every node until ctx ends: who leads, and what each holds.
 func (l *lab) watch(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, m := range l.members {
+	for _, m := range l.places() {
 		wg.Go(func() {
 			for pause(ctx, pollEvery) {
 				l.poll(ctx, m)

@@ -25,10 +25,11 @@ const (
 	tailSize = 16 << 10
 )
 
-// member is a node of the cluster: its place in the network, its directory, and the
-// process that runs, if one does.
+// member is a node of the cluster, or a place for a second process of one: its place
+// in the network, its directory, and the process that runs, if one does.
 type member struct {
-	name    string
+	name    string // of the place
+	as      string // the name that its processes have in the cluster
 	writer  bool
 	clocked bool // its clocks can be set
 	number  int  // the last of its address
@@ -92,7 +93,7 @@ func (m *member) command(out io.Writer) *exec.Cmd {
 		words = append(words, "nsenter", "--net=/var/run/netns/"+l.net.namespace(m.name))
 	}
 	words = append(words, m.prepend...)
-	common := []string{"--cluster", filepath.Join(l.layout, "cluster.yaml"), "--name", m.name, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
+	common := []string{"--cluster", filepath.Join(l.layout, "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
 	if m.clocked {
 		words = append(words, l.clockBinary, "--clock", m.clockFile())
 	} else {

@@ -67,6 +67,9 @@ func (w *workload) read(ctx context.Context, m *member, mode string, rng *rand.R
 		mean = strictRest
 	}
 	for rest(ctx, rng, mean) {
+		if m.running() == nil {
+			continue
+		}
 		t, ok := w.someToken(rng)
 		if mode == modeAtLeast && !ok {
 			continue
@@ -98,7 +101,8 @@ func (w *workload) switchKey(ctx context.Context) {
 		if !w.everywhere(ctx, token{position: off.position, text: w.tokenAt(off.position), acked: off.got}, rng) {
 			continue
 		}
-		for _, m := range w.lab.some(false) {
+		for _, m := range w.lab.followers() {
+			w.misread(ctx, m, off)
 			q := question{node: m.name, mode: "leased", principal: 0}
 			sent := w.judge.now()
 			if d, _ := w.ask(ctx, c, q, token{}); d != nil && d.Freshness == "leased" {

@@ -68,7 +68,7 @@ func allFaults() []*fault {
 	for _, f := range network {
 		f.needs = needsIsolation
 	}
-	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults())
+	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults(), namesakeFaults())
 }
 
 // Run runs the cluster, hurts it for as long as it is told, and returns what it saw.
@@ -230,7 +230,7 @@ func (r *rig) judgeEnd(ctx context.Context) error {
 	histories := map[string]*history{}
 	var names []string
 	for _, m := range r.lab.some(true) {
-		h, err := readHistory(ctx, m.dir)
+		h, err := readHistory(ctx, m.dir, r.work.outsider)
 		if err != nil {
 			r.judge.violate("I2 a broken log", "%s: %v", m.name, err)
 			return nil
@@ -241,6 +241,9 @@ func (r *rig) judgeEnd(ctx context.Context) error {
 	h := histories[names[0]]
 	r.judge.judgeHead(h, names, histories)
 	r.judge.judgeWrites(h, r.work.writes)
+	for _, wrong := range h.wrong {
+		r.judge.violate("deny: a write that was forbidden where it was decided", "%s", wrong)
+	}
 	r.judge.judgeReads(h, r.work.principals)
 	return r.judge.judgeSecrets(r.lab.dir, r.work.secret)
 }

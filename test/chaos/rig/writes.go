@@ -156,6 +156,8 @@ type workload struct {
 	policy     string   // ARN that is attached and detached
 	principals []string // user names of the toggles
 	keys       keyPair  // of the credential that is switched on and off
+	outsider   string   // access key of who is denied what is set apart
+	outside    *iam.Client
 
 	mu     sync.Mutex // guards all below
 	writes []write
@@ -185,7 +187,7 @@ func newWorkload(l *lab, j *judge, seed uint64) *workload {
 
 // prepare makes the principals, the policy and the access key.
 func (w *workload) prepare(ctx context.Context) error {
-	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","iam:CreateUser","writ:*"],"Resource":"*"}]}`
+	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","iam:CreateUser","iam:ListUsers","writ:*"],"Resource":"*"}]}`
 	made, err := w.api.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("toggled"), PolicyDocument: aws.String(document)})
 	if err != nil {
 		return fmt.Errorf("make the policy: %w", err)
@@ -211,7 +213,7 @@ func (w *workload) prepare(ctx context.Context) error {
 	}
 	w.keys.id, w.keys.secret = aws.ToString(key.AccessKey.AccessKeyId), aws.ToString(key.AccessKey.SecretAccessKey)
 	w.secret = append(w.secret, w.keys.secret)
-	return nil
+	return w.prepareDuels(ctx)
 }
 
 // run runs all clients until ctx ends, and returns when their last requests have.
@@ -226,7 +228,9 @@ func (w *workload) run(ctx context.Context) {
 		wg.Go(func() { w.makeUsers(ctx, i, rng) })
 	}
 	wg.Go(func() { w.switchKey(ctx) })
-	for _, m := range w.lab.members {
+	duelling := w.rng()
+	wg.Go(func() { w.duels(ctx, duelling) })
+	for _, m := range w.lab.places() {
 		for _, mode := range []string{"leased", "any", "at_least", "strict"} {
 			rng := w.rng()
 			wg.Go(func() { w.read(ctx, m, mode, rng) })

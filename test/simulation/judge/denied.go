@@ -1,8 +1,10 @@
 package judge
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 )
 
@@ -21,39 +23,62 @@ type target struct {
 
 func (t target) apart() bool { return strings.HasPrefix(t.path, ApartPath) || t.guard == ApartValue }
 
-// denied judges that no write took effect that was forbidden in the state in which
+// Denied judges that no write took effect that was forbidden in the state in which
 // it was decided: not one of the outsider's is about what was set apart from it at
 // the position before.
-func denied(h *History, l *ledger) (found []Violation) {
-	targets := map[identity.ID]target{}
-	for _, b := range l.batches {
-		if h.Outsider != "" && b.Cause.By.Credential == h.Outsider {
-			for _, e := range b.Events {
-				if id := about(e); targets[id].apart() {
-					found = append(found, violation("deny", "position %d has %s by the outsider, of %s, which was set apart from it: %+v", b.Position, b.Cause.Action, id, targets[id]))
-				}
+type Denied struct {
+	outsider string // its access key; empty for nobody
+	targets  map[identity.ID]target
+}
+
+// NewDenied returns a judge of what the bearer of an access key does, from an empty
+// history on.
+func NewDenied(outsider string) *Denied {
+	return &Denied{outsider, map[identity.ID]target{}}
+}
+
+// Take folds the next batch and says what is wrong with it.
+func (d *Denied) Take(b *event.Batch) (wrong []string) {
+	if d.outsider != "" && b.Cause.By.Credential == d.outsider {
+		for _, e := range b.Events {
+			if id := about(e); d.targets[id].apart() {
+				wrong = append(wrong, fmt.Sprintf("position %d has %s by the outsider, of %s, which was set apart from it: %+v", b.Position, b.Cause.Action, id, d.targets[id]))
 			}
 		}
-		for _, e := range b.Events {
-			change := func(id identity.ID, f func(*target)) {
-				t := targets[id]
-				f(&t)
-				targets[id] = t
-			}
-			switch e := e.(type) {
-			case *identity.UserCreated:
-				change(e.ID, func(t *target) { t.path = e.Path; t.tag(e.Tags) })
-			case *identity.GroupCreated:
-				change(e.ID, func(t *target) { t.path = e.Path })
-			case *identity.UserUpdated:
-				change(e.ID, func(t *target) { t.path = e.Path })
-			case *identity.EntityTagged:
-				change(e.ID, func(t *target) { t.tag(e.Tags) })
-			case *identity.EntityUntagged:
-				change(e.ID, func(t *target) { t.untag(e.Keys) })
-			case *identity.UserDeleted:
-				delete(targets, e.ID)
-			}
+	}
+	for _, e := range b.Events {
+		d.fold(e)
+	}
+	return wrong
+}
+
+func (d *Denied) fold(e identity.Event) {
+	change := func(id identity.ID, f func(*target)) {
+		t := d.targets[id]
+		f(&t)
+		d.targets[id] = t
+	}
+	switch e := e.(type) {
+	case *identity.UserCreated:
+		change(e.ID, func(t *target) { t.path = e.Path; t.tag(e.Tags) })
+	case *identity.GroupCreated:
+		change(e.ID, func(t *target) { t.path = e.Path })
+	case *identity.UserUpdated:
+		change(e.ID, func(t *target) { t.path = e.Path })
+	case *identity.EntityTagged:
+		change(e.ID, func(t *target) { t.tag(e.Tags) })
+	case *identity.EntityUntagged:
+		change(e.ID, func(t *target) { t.untag(e.Keys) })
+	case *identity.UserDeleted:
+		delete(d.targets, e.ID)
+	}
+}
+
+func denied(h *History, l *ledger) (found []Violation) {
+	d := NewDenied(h.Outsider)
+	for _, b := range l.batches {
+		for _, wrong := range d.Take(b) {
+			found = append(found, violation("deny", "%s", wrong))
 		}
 	}
 	return found
