@@ -62,6 +62,14 @@ const (
 	MinKeys = 1 << 12
 	// MaxKeys is how many keys are remembered at most; the oldest go first.
 	MaxKeys = 1 << 20
+	// AheadTime is how far, in milliseconds, a signature may be ahead of the clock of the
+	// leader at which it arrives before it counts as signed ahead.
+	AheadTime Time = 60 * 1000
+	// MaxAhead is how many attempts that were signed ahead are remembered at most; more
+	// are refused. They are not forgotten while their signatures are good: what bounds
+	// the signatures that were forgotten would lie ahead of everybody's clock, and
+	// nobody's writes would be told from replays.
+	MaxAhead = MaxKeys / 4
 	// TwinTime is how far apart, in milliseconds of command time, two requests with one
 	// signature may arrive and both take effect. The time in a signature has whole
 	// seconds, and most SDKs do not sign what tells their calls apart, so that two
@@ -121,6 +129,11 @@ func (a *Attempt) expired(now Time) bool {
 	return max(a.Time+KeyLifetime, a.Signature.Until) < now
 }
 
+// ahead tells whether the attempt was signed ahead.
+func (a *Attempt) ahead() bool { return a.Signature.ahead(a.Arrived) }
+
+func (g *Signature) ahead(of Time) bool { return g.Signed > of+AheadTime }
+
 // Forgotten bounds the signatures that were forgotten while they might be good: none
 // of them names a later time than Signed, and none is good after Until.
 type Forgotten struct {
@@ -130,14 +143,17 @@ type Forgotten struct {
 
 // attempts remembers the keys of recent commands. Every node forgets the same
 // ones at the same position, since what goes depends on nothing but the keys,
-// their positions and the state's time. Two keys with one handle cannot be
-// remembered at once: the later one stays.
+// their positions, their signatures and the state's time. Two keys with one handle
+// cannot be remembered at once: Decide refuses the second, for whoever calls chooses
+// what keys are made of.
 type attempts struct {
 	byKey table[string, *Attempt]
 	gone  Forgotten
 	// The rest is derived: the keys from the oldest on, and the positions by signature.
 	order  btree.Map[Position, handle]
 	signed *btree.BTreeG[edge]
+	ahead  int      // of them were signed ahead
+	passed Position // all that are remembered from before it were signed ahead
 }
 
 func newAttempts() attempts {
@@ -145,7 +161,7 @@ func newAttempts() attempts {
 }
 
 func (a *attempts) snapshot() attempts {
-	return attempts{byKey: a.byKey.snapshot(), gone: a.gone, order: *a.order.Copy(), signed: a.signed.Copy()}
+	return attempts{byKey: a.byKey.snapshot(), gone: a.gone, order: *a.order.Copy(), signed: a.signed.Copy(), ahead: a.ahead, passed: a.passed}
 }
 
 func (id *SignatureID) handle() handle {
@@ -160,6 +176,14 @@ func (a *attempts) remember(r *Attempt) {
 	a.order.Set(r.At, r.handle())
 	if r.Signature != (Signature{}) {
 		a.signed.Set(r.signed())
+	}
+	a.count(r, 1)
+}
+
+// count counts an attempt that comes or goes, if it was signed ahead.
+func (a *attempts) count(r *Attempt, by int) {
+	if r.ahead() {
+		a.ahead += by
 	}
 }
 
@@ -186,10 +210,24 @@ func (a *attempts) bySignature(id SignatureID) (first *Attempt) {
 func (a *attempts) forget(r *Attempt) {
 	a.order.Delete(r.At)
 	a.byKey.delete(r)
+	a.count(r, -1)
 	if r.Signature != (Signature{}) {
 		a.signed.Delete(r.signed())
 		a.gone = Forgotten{max(a.gone.Signed, r.Signature.Signed), max(a.gone.Until, r.Signature.Until)}
 	}
+}
+
+// timely returns the oldest attempt that was not signed ahead.
+func (a *attempts) timely() (oldest *Attempt) {
+	a.order.Ascend(a.passed, func(at Position, h handle) bool {
+		a.passed = at
+		r, _ := a.byKey.rows.Get(h)
+		if !r.ahead() {
+			oldest = r
+		}
+		return oldest == nil
+	})
+	return oldest
 }
 
 // expire forgets a few keys, the oldest first, that are too old or too many; never
@@ -201,8 +239,11 @@ func (a *attempts) expire(now Time) {
 		}
 		_, h, _ := a.order.Min()
 		r, _ := a.byKey.rows.Get(h)
-		if !r.expired(now) && a.order.Len() < MaxKeys {
-			return
+		if !r.expired(now) {
+			if a.order.Len() < MaxKeys {
+				return
+			}
+			r = a.timely() // there is one, see MaxAhead
 		}
 		a.forget(r)
 	}
@@ -235,9 +276,16 @@ func (s *State) Repeats(m Meta) (Position, bool) {
 	return first.At, true
 }
 
-// recall refuses a signature that may be one of those that were forgotten: it could
-// be a replay of what took effect.
-func (s *State) recall(g Signature) *Refusal {
+// recall refuses what could not be told from a replay, or would keep others' commands
+// from being told from replays.
+func (s *State) recall(m Meta) *Refusal {
+	if old, ok := s.attempts.byKey.rows.Get(m.Key.handle()); ok && old.Key != m.Key && m.Key != (Key{}) {
+		return refuse(InvalidInput, "The request's invocation id cannot be told from that of an earlier request; send it with another.")
+	}
+	g := m.Signature
+	if g.ahead(m.Time) && s.attempts.ahead >= MaxAhead {
+		return refuse(RequestExpired, "The request is signed %d seconds ahead of the cluster's clock, like more others than the cluster remembers; set the clock right and sign it again.", (g.Signed-m.Time)/1000)
+	}
 	if g == (Signature{}) || g.Signed > s.attempts.gone.Signed || g.Until > s.attempts.gone.Until {
 		return nil
 	}

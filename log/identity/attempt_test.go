@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 )
 
@@ -99,20 +100,79 @@ func TestTimeNeverDecreases(t *testing.T) {
 	}
 }
 
-// Two keys with one handle: the later one stays, and nothing else breaks.
+// Two keys with one handle: whoever calls can look for such a pair. The second is
+// refused, and the first stays what it was.
 func TestAttemptsWithOneHandle(t *testing.T) {
 	s := NewState()
 	first, second := keyOf(1), keyOf(1)
 	second[15]++
-	Evolve(s, 1, Meta{Time: now, Key: first}, nil)
-	Evolve(s, 2, Meta{Time: now, Key: second}, nil)
-	verify(t, s)
-	_, one := s.Attempt(first)
-	if at, two := s.Attempt(second); one || !two || at != 2 {
-		t.Errorf("the first is remembered: %v, the second %v", one, two)
+	Evolve(s, 1, Meta{Time: now, Key: first, Signature: signatureOf(1, now+14*60_000)}, nil)
+	var refused *Refusal
+	if _, err := Decide(s, Meta{Time: now, Key: second, Signature: signatureOf(2, now)}, &CreateAccount{ID: "999999999999"}); !errors.As(err, &refused) || refused.Code != InvalidInput {
+		t.Errorf("the second: %v", err)
 	}
-	if s.attempts.order.Len() != 1 || s.attempts.byKey.rows.Len() != 1 {
-		t.Error("the first has left something")
+	if _, err := Decide(s, Meta{Time: now, Key: keyOf(2), Signature: signatureOf(3, now)}, &CreateAccount{ID: "999999999999"}); err != nil {
+		t.Errorf("another caller's: %v", err)
+	}
+	if at, ok := s.Attempt(first); !ok || at != 1 {
+		t.Errorf("the first is remembered at %d, %v", at, ok)
+	}
+}
+
+// Whoever signs ahead of the clock, as often as there is room, keeps nobody else from
+// writing: what is signed now can be told from all that was forgotten.
+func TestSignedAhead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million attempts")
+	}
+	ahead := func(n uint64) Meta {
+		return Meta{Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime+1)}
+	}
+	timely := func(n uint64) Meta {
+		return Meta{Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime)}
+	}
+	l := NewLoader() // as when all had taken effect, one after the other
+	h := NewState().header()
+	l.Add(&h)
+	for at := Position(1); at <= MaxKeys-1; at++ {
+		m := timely(uint64(at))
+		if at < MaxAhead {
+			m = ahead(uint64(at))
+		}
+		l.Add(&Attempt{Key: m.Key, At: at, Time: now, Arrived: now, Signature: m.Signature})
+	}
+	s, err := l.State(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.recall(ahead(MaxKeys)); r != nil {
+		t.Fatalf("the last that there is room for: %v", r)
+	}
+	Evolve(s, MaxKeys, ahead(MaxKeys), nil)
+	if r := s.recall(ahead(MaxKeys + 1)); r == nil || r.Code != RequestExpired {
+		t.Errorf("one more: %v", r)
+	}
+	for at := Position(MaxKeys + 1); at <= MaxKeys+100; at++ {
+		Evolve(s, at, timely(uint64(at)), nil)
+	}
+	if got := s.attempts.order.Len(); got != MaxKeys {
+		t.Errorf("%d attempts", got)
+	}
+	for at, want := range map[Position]bool{1: true, MaxAhead - 1: true, MaxAhead: false, MaxAhead + 99: false, MaxAhead + 100: true, MaxKeys: true} {
+		if _, ok := s.Attempt(keyOf(uint64(at))); ok != want {
+			t.Errorf("attempt %d is remembered: %v", at, ok)
+		}
+	}
+	if r := s.recall(Meta{Time: now + AheadTime + 1, Key: keyOf(1 << 41), Signature: signatureOf(1<<41, now+AheadTime+1)}); r != nil {
+		t.Errorf("somebody else's: %v", r)
+	}
+	// Room comes back when their signatures are good no longer.
+	for at := Position(MaxKeys + 101); at <= MaxKeys+110; at++ {
+		Evolve(s, at, Meta{Time: now + 20*60_000}, nil)
+	}
+	later := now + 20*60_000
+	if r := s.recall(Meta{Time: later, Key: keyOf(1 << 42), Signature: signatureOf(1<<42, later+AheadTime+1)}); r != nil {
+		t.Errorf("with %d signed ahead: %v", s.attempts.ahead, r)
 	}
 }
 

@@ -44,7 +44,7 @@ func Decide(s *State, m Meta, c Command, on ...Reliance) ([]Event, error) {
 	if r := s.uphold(on); r != nil {
 		return nil, r
 	}
-	if r := s.recall(m.Signature); r != nil {
+	if r := s.recall(m); r != nil {
 		return nil, r
 	}
 	events, err := c.decide(s, m)

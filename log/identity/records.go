@@ -155,6 +155,7 @@ func (l *Loader) Add(r Record) {
 		if r.Signature != (Signature{}) {
 			l.signed = append(l.signed, r.signed())
 		}
+		l.state.attempts.count(r, 1)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}

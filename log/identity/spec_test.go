@@ -222,13 +222,16 @@ func verify(t failing, s *State) {
 // verifySignatures checks that the first attempt under each signature is found by it.
 func verifySignatures(t failing, s *State) {
 	t.Helper()
-	first, signed := make(map[SignatureID]Position), 0
+	first, signed, ahead := make(map[SignatureID]Position), 0, 0
 	s.attempts.order.Scan(func(at Position, h handle) bool {
 		a, _ := s.attempts.byKey.rows.Get(h)
 		if a.Signature == (Signature{}) {
 			return true
 		}
 		signed++
+		if a.ahead() {
+			ahead++
+		}
 		if _, later := first[a.Signature.ID]; !later {
 			first[a.Signature.ID] = at
 		}
@@ -241,6 +244,9 @@ func verifySignatures(t failing, s *State) {
 	}
 	if n := s.attempts.signed.Len(); n != signed {
 		t.Fatalf("%d attempts with a signature are found, of %d", n, signed)
+	}
+	if s.attempts.ahead != ahead {
+		t.Fatalf("%d attempts count as signed ahead, of %d", s.attempts.ahead, ahead)
 	}
 }
 
