@@ -11,7 +11,6 @@ import (
 
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
-	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -32,7 +31,6 @@ const questionHint = `Send {"principal": ARN, "action": "service:Action", "resou
 type inquiry struct {
 	authz.Request
 	globals authz.Globals
-	own     policy.Work // of finding out whether the caller may
 }
 
 // authorize answers POST /v1/authorize: may this principal do this?
@@ -44,8 +42,6 @@ func (s *Server) authorize(c *nativeCall) error {
 	if err := decode(c.body, questionHint, func(r *reader) error { return r.question(&q) }); err != nil {
 		return err
 	}
-	s.begin(&c.job, c.Context(), c.principal.ID)
-	defer c.job.end()
 	body, err := s.decide(c, make([]byte, 0, answerSize), &q)
 	if err != nil {
 		return err
@@ -66,8 +62,6 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 	if len(questions) == 0 {
 		return badRequest(hint, "The batch has no questions.")
 	}
-	s.begin(&c.job, c.Context(), c.principal.ID)
-	defer c.job.end()
 	body := append(make([]byte, 0, answerSize*len(questions)), `{"answers":[`...)
 	for i := range questions {
 		if i > 0 {
@@ -108,8 +102,11 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if q.explain && !c.seen.reads {
 		return nil, s.notCurrent(propagation.ErrNotLeased)
 	}
-	if err := s.may(c, actionAuthorize, q.principal); err != nil {
-		return nil, err
+	if q.principal != c.about { // the questions of a batch are often about one
+		if err := s.may(c, actionAuthorize, q.principal); err != nil {
+			return nil, err
+		}
+		c.about = q.principal
 	}
 	a, err := c.asked.answer(c.seen.view, q, c.now, &c.job)
 	if errors.Is(err, projection.ErrNoPrincipal) {

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // call is one request of the Query protocol on its way through the edge.
@@ -30,6 +31,7 @@ type call struct {
 	action *iam.Action // nil where the operation is not built
 	form   *query.Form
 	sig    *sigv4.Signature
+	job    job // the work of answering it
 }
 
 // query serves the AWS Query protocol.
@@ -37,6 +39,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	c := &call{request: newRequest(r, s.cfg.Now()), server: s}
 	rec := &recorder{ResponseWriter: w}
 	defer s.release(&c.request)
+	defer c.job.end()
 	failure := c.serve(rec)
 	if failure != nil && rec.status == 0 {
 		refused := c.refusal(failure)
@@ -74,13 +77,10 @@ func (c *call) serve(w *recorder) error {
 	if err != nil {
 		return err
 	}
-	var j job
-	s.begin(&j, c.Context(), string(call.Caller.ID))
-	defer j.end()
-	call.Work = &j.Work
+	call.Work = &c.job.Work
 	out, err := c.action.Answer(call, in)
 	if err != nil {
-		return cmp.Or(j.tooMuchWork(), err)
+		return cmp.Or(c.job.tooMuchWork(), err)
 	}
 	return query.WriteResponse(w, c.op, out, c.id)
 }
@@ -132,9 +132,10 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	if err := query.Decode(c.op, c.form, in); err != nil {
 		return nil, nil, err
 	}
+	c.server.begin(&c.job, c.Context(), string(principal.ID))
 	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
 	for _, a := range c.action.Access(call, in) {
-		if err := c.server.permit(new(inquiry), &c.request, c.sig, principal, a); err != nil {
+		if err := c.server.permit(new(inquiry), &c.job, &c.request, c.sig, principal, a); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -147,23 +148,26 @@ const (
 	outcomeUnknown = "OutcomeUnknown"
 )
 
-// permit asks the engine whether the caller may do one thing. The refusal says
-// why in AWS's words. i is room for the question.
-func (s *Server) permit(i *inquiry, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
+// permit asks the engine whether the caller may do one thing, as a part of a job: the
+// caller's policies and the request's headers are of the caller's making, too. The
+// refusal says why in AWS's words. i is room for the question.
+func (s *Server) permit(i *inquiry, j *job, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
 	*i = inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, ResourceAccount: string(a.Account), Context: a.Context},
+		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, ResourceAccount: string(a.Account), Context: a.Context, Work: &j.Work},
 		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure},
 	}
 	i.FillGlobals(&i.globals)
-	i.own.Begin(maxOwnWork, nil)
-	i.Work = &i.own
+	defer j.rest()
 	if p.Decide(&i.Request).Allowed() {
 		return nil
 	}
 	message := p.Explain(&i.Request).Message
-	if i.own.Err() != nil {
+	switch err := j.Err(); {
+	case errors.Is(err, policy.ErrWork):
 		message = "User: " + p.ARN + " is not authorized to perform: " + a.Action +
 			" because finding out takes more work than it may. Give the user shorter policies with fewer wildcards."
+	case err != nil:
+		return err
 	}
 	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: message}
 }

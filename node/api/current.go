@@ -82,8 +82,12 @@ func (r *right) in(v *projection.View) error {
 	if err != nil {
 		return err
 	}
+	var j job
+	r.server.begin(&j, q.Context(), principal.ID)
+	j.free = freeAgain
+	defer j.end()
 	for _, a := range r.needs {
-		if err := r.server.permit(new(inquiry), &q, r.sig, principal, a); err != nil {
+		if err := r.server.permit(new(inquiry), &j, &q, r.sig, principal, a); err != nil {
 			return err
 		}
 	}

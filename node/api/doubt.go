@@ -112,7 +112,7 @@ func (s *Server) likely(c *nativeCall, v *projection.View, arn string) string {
 // exists: has the permission to get it.
 func (s *Server) sees(c *nativeCall, get, arn string) bool {
 	for _, action := range [...]string{actionAuthorize, get} {
-		if s.permit(&c.own, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: arn}) != nil {
+		if s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: arn}) != nil {
 			return false
 		}
 	}

@@ -78,7 +78,7 @@ func (s *Server) chain(c *nativeCall) error {
 	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
-	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
+	if err := s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
 	headers, err := s.cfg.Node.Chain(event.Position(after), limit)

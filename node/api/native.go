@@ -44,6 +44,7 @@ type nativeCall struct {
 	own       inquiry               // whether the caller may ask
 	asked     inquiry               // what the caller asks
 	job       job                   // the work of answering it
+	about     string                // the principal that the caller may ask about
 	values    [5]string             // of the answer's headers
 }
 
@@ -55,6 +56,7 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: recorder{ResponseWriter: w}}
 		rec := &c.w
 		defer s.release(&c.request)
+		defer c.job.end()
 		err := c.parse(s)
 		if err == nil {
 			err = serve(c)
@@ -85,14 +87,17 @@ func (s *Server) verify(c *nativeCall, u use) (err error) {
 	if c.seen, err = s.view(&c.request, c.sig, u); err != nil {
 		return err
 	}
-	_, c.principal, err = s.authenticate(&c.request, c.sig, c.seen.view)
-	return err
+	if _, c.principal, err = s.authenticate(&c.request, c.sig, c.seen.view); err != nil {
+		return err
+	}
+	s.begin(&c.job, c.Context(), c.principal.ID)
+	return nil
 }
 
 // may asks the engine whether the caller has a permission of the native API. The
 // resource is its own account's, if it is an ARN, or else the caller's.
 func (s *Server) may(c *nativeCall, action, resource string) error {
-	return s.permit(&c.own, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
+	return s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
 }
 
 // ofCluster is what a request needs that is about the whole cluster, which belongs

@@ -58,7 +58,8 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 			if err != nil {
 				return cmd, err
 			}
-			if err := s.permit(&c.own, &c.request, c.sig, principal, s.ofCluster(action)); err != nil {
+			s.begin(&c.job, c.Context(), principal.ID)
+			if err := s.permit(&c.own, &c.job, &c.request, c.sig, principal, s.ofCluster(action)); err != nil {
 				return cmd, err
 			}
 			// The roster is the resource "*", of which an authorization sees nothing that changes.

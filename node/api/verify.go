@@ -77,7 +77,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
-	if err := s.permit(&c.own, &c.request, c.sig, c.principal, s.ofCluster(actionVerify)); err != nil {
+	if err := s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, s.ofCluster(actionVerify)); err != nil {
 		return err
 	}
 	if head := c.seen.view.Head.Position; from > head {

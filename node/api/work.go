@@ -13,15 +13,16 @@ import (
 
 // Bounds of the work of one request, in units of policy.Work.
 const (
-	// maxWork is what evaluating a request's own policies, contexts and questions may
-	// take: an action on a thousand resources, with as many policies of the greatest
-	// length as a user may have. A simulation of more actions comes in more pages.
+	// maxWork is what finding out may take whether the caller may, and evaluating a
+	// request's own policies, contexts and questions: an action on a thousand resources,
+	// with as many policies of the greatest length as a user may have. A simulation of
+	// more actions comes in more pages.
 	maxWork = 100_000_000
-	// maxOwnWork is what finding out may take whether a caller has a permission.
-	maxOwnWork = 10_000_000
 	// freeWork is what a request does before it needs a shift: nearly all requests
-	// never do.
-	freeWork = 2_000_000
+	// never do. freeAgain is that of finding a right anew, which one request does again
+	// and again.
+	freeWork  = 2_000_000
+	freeAgain = 100_000
 	// shiftWork is how much it does in one shift, while others wait for theirs.
 	shiftWork = 4_000_000
 	// maxAnswer bounds an answer, in bytes.
@@ -35,14 +36,17 @@ type job struct {
 	server *Server
 	ctx    context.Context
 	who    string // the caller
+	free   int64  // work that needs no shift
 	seen   int64  // of the work, at the start of its shift
 	holds  bool   // a shift
 }
 
-// begin makes the job ready for a caller. Its owner ends it.
+// begin makes the job ready for a caller, unless it is. Its owner ends it.
 func (s *Server) begin(j *job, ctx context.Context, who string) {
-	*j = job{server: s, ctx: ctx, who: who}
-	j.Work.Begin(maxWork, j.look)
+	if j.server == nil {
+		*j = job{server: s, ctx: ctx, who: who, free: freeWork}
+		j.Work.Begin(maxWork, j.look)
+	}
 }
 
 func (j *job) look() error {
@@ -52,7 +56,7 @@ func (j *job) look() error {
 	runtime.Gosched() // on one processor, others are not to wait for the scheduler
 	spent := j.Spent()
 	switch {
-	case !j.holds && spent < freeWork:
+	case !j.holds && spent < j.free:
 		return nil
 	case j.holds && (spent-j.seen < shiftWork || !j.server.shifts.wanted()):
 		return nil
@@ -66,7 +70,7 @@ func (j *job) look() error {
 	return nil
 }
 
-// rest gives back the job's shift.
+// rest gives back the job's shift: nobody has one while waiting for something else.
 func (j *job) rest() {
 	if j.holds {
 		j.server.shifts.end(j.who)
@@ -74,8 +78,11 @@ func (j *job) rest() {
 	}
 }
 
-// end ends the job.
+// end ends the job, if it was begun.
 func (j *job) end() {
+	if j.server == nil {
+		return
+	}
 	j.rest()
 	j.server.cfg.Metrics.worked(j.Spent())
 }

@@ -189,3 +189,58 @@ func TestWorkStops(t *testing.T) {
 		t.Errorf("status %d after %d units of work for nobody", rec.Code, spent)
 	}
 }
+
+// What it takes to find out whether a caller may is work of the caller's making, too:
+// its policies, and what its request says of itself. It is counted with the rest, and
+// stops with the caller.
+func TestWorkOfPermissions(t *testing.T) {
+	w := newWorld(t)
+	var dear []string
+	for i := range 20 {
+		dear = append(dear, fmt.Sprintf(`"%sb%d"`, strings.Repeat("*?a", 20), i))
+	}
+	caller := w.user("caller", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringLike":{"aws:UserAgent":[`+strings.Join(dear, ",")+`]}}}]}`)
+	w.user("alice", allow("app:Do"))
+	w.user("bob", allow("app:Do"))
+	question := func(name string) string {
+		return `{"principal":"` + userARN(name) + `","action":"app:Do","resource":"*"}`
+	}
+	agent := strings.Repeat("a", 2000)
+	spent := func(body string, gone bool) (int64, *httptest.ResponseRecorder) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if gone {
+			cancel()
+		}
+		r := httptest.NewRequest("POST", "http://writ.test/v1/authorize/batch", strings.NewReader(body))
+		r.Header.Set("User-Agent", agent)
+		before := w.work()
+		rec := w.serve(w.sign(r, caller, "writ", []byte(body)).WithContext(ctx))
+		return w.work() - before, rec
+	}
+	pair := question("alice") + "," + question("bob")
+	one, rec := spent(`{"questions":[`+question("alice")+`]}`, false)
+	w.accepted("one question", rec)
+	if one < int64(len(agent)*len(dear)) {
+		t.Errorf("a question by an expensive caller counts as %d units", one)
+	}
+	// Of one principal it is found out once.
+	if same, rec := spent(`{"questions":[`+strings.Repeat(question("alice")+",", 999)+question("alice")+`]}`, false); rec.Code != 200 || same > 2*one+1000*lookEvery/64 {
+		t.Errorf("a thousand questions about one principal take %d units, one %d; status %d", same, one, rec.Code)
+	}
+	all, rec := spent(`{"questions":[`+strings.Repeat(pair+",", 499)+pair+`]}`, false)
+	if all > maxWork || rec.Code == 200 {
+		t.Errorf("status %d after %d units", rec.Code, all)
+	}
+	if all, rec := spent(`{"questions":[`+strings.Repeat(pair+",", 499)+pair+`]}`, true); all > 2*lookEvery || rec.Code != 503 {
+		t.Errorf("status %d after %d units of work for nobody", rec.Code, all)
+	}
+	// A write is admitted as a part of its own job.
+	r, text := form(iamVersion, "TagUser", "UserName", "alice", "Tags.member.1.Key", "k", "Tags.member.1.Value", "v", "@User-Agent", agent)
+	before := w.work()
+	w.accepted("a write", w.serve(w.sign(r, caller, "iam", text)))
+	if n := w.work() - before; n < int64(len(agent)*len(dear)) {
+		t.Errorf("a write by an expensive caller counts as %d units", n)
+	}
+}
