@@ -51,6 +51,12 @@ func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	return hex.AppendEncode(b, in.bodyHash[:])
 }
 
+// asSent takes the query for canonical, and tells whether that is another form.
+func (in *canonicalInput) asSent() bool {
+	in.queryAsSent = in.query != "" && !in.presigned && in.query != string(appendCanonicalQuery(nil, in.query, false))
+	return in.queryAsSent
+}
+
 // wirePath returns the path of a received request as it was sent. net/url keeps
 // it in RawPath where it is not the default encoding of Path.
 func wirePath(r *http.Request) string {

@@ -26,7 +26,7 @@ func (s *Signature) Claim(bodyHash [sha256.Size]byte) Claim {
 		c.Canonical = append(c.Canonical, sum[:])
 	}
 	add()
-	if in.queryAsSent = in.query != "" && !s.Presigned; in.queryAsSent {
+	if in.asSent() {
 		add()
 	}
 	return c

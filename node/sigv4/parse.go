@@ -3,6 +3,7 @@ package sigv4
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -232,6 +233,9 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 	if strings.Count(p.signedHeaders, ";") >= MaxSignedHeaders {
 		return nil, incomplete("Too many 'SignedHeaders'.")
 	}
+	if repeats(p.signedHeaders) {
+		return nil, incomplete("'SignedHeaders' must name each header once.")
+	}
 	if err := s.setTime(date); err != nil {
 		return nil, err
 	}
@@ -250,6 +254,26 @@ func (s *Signature) fill(p parts, date string, life time.Duration, now time.Time
 	}
 	s.Until = s.Time.Add(life)
 	return s, nil
+}
+
+// repeats tells whether a list like SignedHeaders, of MaxSignedHeaders at most, has a
+// name twice. The value of such a header would be hashed as often, and a signature is
+// found to be wrong only after that.
+func repeats(list string) bool {
+	var space [MaxSignedHeaders]string
+	names := space[:0]
+	sorted := true
+	for list != "" {
+		var name string
+		name, list, _ = strings.Cut(list, ";")
+		sorted = sorted && (len(names) == 0 || names[len(names)-1] < name)
+		names = append(names, name)
+	}
+	if sorted { // as signers do it
+		return false
+	}
+	slices.Sort(names)
+	return len(slices.Compact(names)) < len(names)
 }
 
 // checkCredential checks every part of the credential, so that what is remembered of

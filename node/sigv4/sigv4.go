@@ -93,7 +93,7 @@ func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 	if s.matches(key, in) {
 		return nil
 	}
-	if in.queryAsSent = in.query != "" && !s.Presigned; in.queryAsSent && s.matches(key, in) {
+	if in.asSent() && s.matches(key, in) {
 		return nil
 	}
 	return ErrSignatureDoesNotMatch

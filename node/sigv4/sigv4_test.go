@@ -5,7 +5,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +75,9 @@ func TestRefusals(t *testing.T) {
 		{"presigned, expired by default", presigned(q), noon.Add(15*time.Minute + time.Second), "SignatureDoesNotMatch", 403, "Signature expired"},
 		{"presigned, not yet current", presigned(q + "&X-Amz-Expires=604800"), noon.Add(-16 * time.Minute), "SignatureDoesNotMatch", 403, "Signature not yet current"},
 		{"too many pairs", presigned(q + strings.Repeat("&a=b", MaxQueryPairs)), noon, "IncompleteSignature", 400, "Too many query-string parameters."},
+		{"a header twice", request(date, strings.Replace(auth, "=host", "=host;x-amz-date;x-amz-date", 1)), noon, "IncompleteSignature", 400, "'SignedHeaders' must name each header once."},
+		{"a header twice, apart", request(date, strings.Replace(auth, "=host", "=x-amz-date;host;x-amz-date", 1)), noon, "IncompleteSignature", 400, "'SignedHeaders' must name each header once."},
+		{"out of order, wrong signature", request(date, strings.Replace(auth, "=host", "=x-amz-date;host", 1)), noon, "SignatureDoesNotMatch", 403, "The request signature we calculated"},
 		{"too many headers", request(date, strings.Replace(auth, "=host", "=host"+strings.Repeat(";a", MaxSignedHeaders), 1)), noon, "IncompleteSignature", 400, "Too many 'SignedHeaders'."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -87,6 +93,40 @@ func TestRefusals(t *testing.T) {
 				t.Error("the message repeats the header")
 			}
 		})
+	}
+}
+
+// Finding a signature wrong takes memory in proportion to the request, whatever it
+// says is signed.
+func TestWrongSignaturesAreCheap(t *testing.T) {
+	const size = 30_000
+	names := []string{"host", "x-amz-date", "x-big"}
+	for i := range MaxSignedHeaders - len(names) {
+		names = append(names, fmt.Sprintf("x-big-%d", i))
+	}
+	for name, signed := range map[string][]string{"many": names, "one again and again": append(slices.Clone(names[:2]), slices.Repeat(names[2:3], MaxSignedHeaders-2)...)} {
+		raw := request("X-Amz-Date: 20260701T120000Z", "X-Big: "+strings.Repeat("b", size),
+			"Authorization: AWS4-HMAC-SHA256 Credential=AKID/20260701/us-east-1/iam/aws4_request, SignedHeaders="+strings.Join(signed, ";")+", Signature="+goodSignature)
+		var before, after runtime.MemStats
+		const times = 20
+		var r [times]*http.Request
+		for i := range r {
+			r[i] = readRequest(t, raw)
+		}
+		runtime.ReadMemStats(&before)
+		for i := range r {
+			sig, err := Parse(r[i], noon)
+			if err == nil {
+				err = sig.Verify(DeriveKey([]byte("secret"), Scope{Date: "20260701", Region: "us-east-1", Service: "iam"}), [32]byte{})
+			}
+			if err == nil {
+				t.Fatalf("%s: the signature is right", name)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if used := (after.TotalAlloc - before.TotalAlloc) / times; used > 8*size {
+			t.Errorf("%s: a wrong signature of %d bytes takes %d", name, len(raw), used)
+		}
 	}
 }
 
