@@ -104,6 +104,34 @@ func (v *View) PrincipalByARN(arn string) (*Principal, error) {
 	return p, nil
 }
 
+// sessionPrefix begins the ARNs of sessions.
+const sessionPrefix = "arn:aws:sts::"
+
+// Issuer returns the ARN of the role that the ARN of a session is of; empty for what is
+// no session of a role of the state.
+func (v *View) Issuer(arn string) string {
+	if !strings.HasPrefix(arn, sessionPrefix) {
+		return ""
+	}
+	if r, _ := v.sessionRole(arn); r != nil {
+		return r.ARN()
+	}
+	return ""
+}
+
+// sessionRole is the role that the ARN of a session names, and the session's name; nil
+// without one.
+func (v *View) sessionRole(arn string) (role *identity.Role, session string) {
+	rest, _ := strings.CutPrefix(arn, sessionPrefix)
+	account, resource, _ := strings.Cut(rest, ":assumed-role/")
+	name, session, _ := strings.Cut(resource, "/")
+	r, ok := v.State.Role(identity.AccountID(account), name)
+	if !ok || session == "" || rest == arn || r.Name != name {
+		return nil, ""
+	}
+	return r, session
+}
+
 // named makes the principal that an ARN names behind its head; nil without one.
 func (v *View) named(rest string) *Principal {
 	account, resource, _ := strings.Cut(rest, ":")
@@ -130,11 +158,8 @@ func noPrincipal(name string) error { return fmt.Errorf("%w: %s", ErrNoPrincipal
 
 // session returns a role's principal as one of its sessions.
 func (v *View) session(arn string) (*Principal, error) {
-	rest, _ := strings.CutPrefix(arn, "arn:aws:sts::")
-	account, resource, _ := strings.Cut(rest, ":assumed-role/")
-	name, session, _ := strings.Cut(resource, "/")
-	r, ok := v.State.Role(identity.AccountID(account), name)
-	if !ok || session == "" || rest == arn || r.Name != name {
+	r, session := v.sessionRole(arn)
+	if r == nil {
 		return nil, noPrincipal(arn)
 	}
 	role, err := v.Principal(r.ID)

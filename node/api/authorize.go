@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -103,7 +105,7 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 		return nil, s.notCurrent(propagation.ErrNotLeased)
 	}
 	if q.principal != c.about { // the questions of a batch are often about one
-		if err := s.may(c, actionAuthorize, q.principal); err != nil {
+		if err := s.mayAsk(&c.own, &c.job, &c.request, c.sig, c.principal, c.seen.view, q.principal); err != nil {
 			return nil, err
 		}
 		c.about = q.principal
@@ -118,6 +120,19 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	a.doubt(s.known, q)
 	b = s.appendAnswer(b, c, a)
 	return b, checkAnswer(len(b))
+}
+
+// mayAsk finds out as permit does whether the caller may ask about a principal in a
+// view: has the permission for it and, if it is a session, for the role whose policies
+// decide.
+func (s *Server) mayAsk(i *inquiry, j *job, q *request, sig *sigv4.Signature, caller *projection.Principal, v *projection.View, principal string) error {
+	if err := s.permit(i, j, q, sig, caller, iam.Access{Action: actionAuthorize, Resource: principal}); err != nil {
+		return err
+	}
+	if role := v.Issuer(principal); role != "" {
+		return s.permit(i, j, q, sig, caller, iam.Access{Action: actionAuthorize, Resource: role, Named: principal})
+	}
+	return nil
 }
 
 // answer decides a question in a view, as a part of a job. i is room for the inquiry.

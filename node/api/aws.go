@@ -53,7 +53,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	if c.op != nil {
 		name = c.op.Name
 	}
-	took := s.cfg.Now().Sub(c.now)
+	took := s.cfg.Now().Sub(c.began)
 	s.cfg.Metrics.observe(&c.request, name, rec.status, took)
 	s.log(&c.request, name, rec, took, failure)
 }
@@ -135,7 +135,11 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	c.server.begin(&c.job, c.Context(), string(principal.ID))
 	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
 	for _, a := range c.action.Access(call, in) {
-		if err := c.server.permit(new(inquiry), &c.job, &c.request, c.sig, principal, a); err != nil {
+		err := c.server.permit(new(inquiry), &c.job, &c.request, c.sig, principal, a)
+		switch {
+		case err == nil && a.Extra:
+			call.Show(a.Resource)
+		case err != nil && !(a.Extra && isDenial(err)):
 			return nil, nil, err
 		}
 	}
@@ -153,7 +157,7 @@ const (
 // refusal says why in AWS's words. i is room for the question.
 func (s *Server) permit(i *inquiry, j *job, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
 	*i = inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, ResourceAccount: string(a.Account), Context: a.Context, Work: &j.Work},
+		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, Named: a.Named, ResourceAccount: string(a.Account), Context: a.Context, Work: &j.Work},
 		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure},
 	}
 	i.FillGlobals(&i.globals)
@@ -170,6 +174,12 @@ func (s *Server) permit(i *inquiry, j *job, q *request, sig *sigv4.Signature, p 
 		return err
 	}
 	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: message}
+}
+
+// isDenial tells whether permit said no, and not that it could not find out.
+func isDenial(err error) bool {
+	var denied *query.Error
+	return errors.As(err, &denied) && denied.Code == accessDenied
 }
 
 // write carries out a call that changes something, at the leader.

@@ -44,6 +44,10 @@ type heldBody struct {
 // yet but the access key that it claims, if sig is not nil: what is held of it beyond
 // freeBody counts against that key, or among those of strangers, as it comes. release
 // gives it back.
+//
+// A request has arrived when its body has: it is then that its signature must be good,
+// and by that time that the log tells a replay from a twin. Whoever repeats a request
+// could hold the rest of the body back.
 func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signature) error {
 	if q.ContentLength > MaxBody {
 		return errTooLarge
@@ -51,6 +55,12 @@ func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signatur
 	if q.ContentLength != 0 {
 		if err := s.fillBody(http.NewResponseController(w), q, sig); err != nil {
 			return err
+		}
+		q.now = s.cfg.Now()
+		if sig != nil {
+			if err := sig.CheckLife(q.now, sig.Until.Sub(sig.Time)); err != nil {
+				return err
+			}
 		}
 	}
 	q.bodyHash = sha256.Sum256(q.body)

@@ -75,7 +75,7 @@ func (s *Server) cluster(c *nativeCall) error {
 	}
 	status := s.cfg.Node.Status(c.Context())
 	status.WithoutLease = s.cfg.WithoutLease
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetCluster, Resource: "*"}}}
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetCluster, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), status.Position); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
@@ -119,8 +118,7 @@ func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.caus
 // did so before this view, or never will: what it has yet to decide is stale, unless
 // what was taken away is given back first.
 func (q *request) settled(v *projection.View, err error) error {
-	var denied *query.Error
-	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || errors.As(err, &denied) && denied.Code == accessDenied {
+	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || isDenial(err) {
 		if at, ok := v.State.Repeats(q.meta()); ok {
 			return &tookEffect{at, err}
 		}

@@ -72,6 +72,7 @@ type right struct {
 	q      *request // is not changed
 	sig    *sigv4.Signature
 	needs  []iam.Access
+	about  string // the principal that the answer is about; empty for nobody
 }
 
 // in finds out whether a caller has a right in a view, as of now.
@@ -90,6 +91,9 @@ func (r *right) in(v *projection.View) error {
 		if err := r.server.permit(new(inquiry), &j, &q, r.sig, principal, a); err != nil {
 			return err
 		}
+	}
+	if r.about != "" {
+		return r.server.mayAsk(new(inquiry), &j, &q, r.sig, principal, v, r.about)
 	}
 	return nil
 }

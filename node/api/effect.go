@@ -68,10 +68,8 @@ func (s *Server) effect(c *nativeCall) error {
 	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
-	if err := s.may(c, actionGetPropagation, "*"); err != nil {
-		return err
-	}
-	if err := s.may(c, actionAuthorize, ask.principal); err != nil {
+	right := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetPropagation, Resource: "*"}}, ask.principal}
+	if err := right.in(c.seen.view); err != nil {
 		return err
 	}
 	free, err := s.take(&s.places.effects, &c.request)
@@ -86,8 +84,7 @@ func (s *Server) effect(c *nativeCall) error {
 			return tokenProblem(err)
 		}
 	}
-	e := &effectWait{s: s, ask: ask, who: c.principal.ID, body: ask.body(), right: right{s, &c.request, c.sig,
-		[]iam.Access{{Action: actionGetPropagation, Resource: "*"}, {Action: actionAuthorize, Resource: ask.principal}}}}
+	e := &effectWait{s: s, ask: ask, who: c.principal.ID, body: ask.body(), right: right}
 	effect, err := e.run(c.Context())
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return s.noSuchPrincipal(c, e.view, ask.principal)

@@ -39,7 +39,7 @@ func (s *Server) head(c *nativeCall) error {
 	case err != nil:
 		return &unavailable{"The head of the history could not be signed.", err}
 	}
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}}
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), h.Position); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 		if err != nil && rec.status == 0 {
 			writeProblem(rec, c.id, nativeProblem(err))
 		}
-		took := s.cfg.Now().Sub(c.now)
+		took := s.cfg.Now().Sub(c.began)
 		s.cfg.Metrics.observe(&c.request, action, rec.status, took)
 		s.log(&c.request, action, rec, took, err)
 	}

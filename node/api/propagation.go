@@ -85,7 +85,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return s.propagationError(c, wait, err)
 	}
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetPropagation, Resource: "*"}}}
+	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetPropagation, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), max(status.Roster, status.Floor)); err != nil {
 		return err
 	}

@@ -130,16 +130,85 @@ func TestPaths(t *testing.T) {
 func TestAccessDenied(t *testing.T) {
 	w := newWorld(t)
 	alice := w.user("alice", "")
+	carol := w.user("carol", "")
 	bob := w.user("bob", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"iam:*","Resource":"*"}}`)
 	const arn = "arn:aws:iam::123456789012:user/new"
 	w.refused("nothing allows", w.iam(alice, "CreateUser", "UserName", "new"), http.StatusForbidden, "AccessDenied",
 		"User: "+userARN("alice")+" is not authorized to perform: iam:CreateUser on resource: "+arn+" because no identity-based policy allows the iam:CreateUser action")
 	w.refused("a denial", w.iam(bob, "CreateUser", "UserName", "new"), http.StatusForbidden, "AccessDenied",
 		"User: "+userARN("bob")+" is not authorized to perform: iam:CreateUser on resource: "+arn+" with an explicit deny in an identity-based policy")
+	// A refusal calls what is there what the caller called it, as AWS does: nobody finds
+	// out by asking what exists, nor where.
+	w.must(&identity.CreateUser{Account: account, ID: "AIDACEO", Name: "Ceo", Path: "/board/"},
+		&identity.CreateGroup{Account: account, ID: "AGPABOARD", Name: "Board", Path: "/board/"})
+	for _, c := range []struct{ action, member, name, called string }{
+		{"GetUser", "UserName", "ceo", "user ceo"},
+		{"GetUser", "UserName", "nobody", "user nobody"},
+		{"CreateAccessKey", "UserName", "CEO", "user CEO"},
+		{"GetGroup", "GroupName", "board", "group board"},
+		{"GetRole", "RoleName", "none", "role none"},
+		{"GetPolicy", "PolicyArn", "arn:aws:iam::123456789012:policy/p", "policy arn:aws:iam::123456789012:policy/p"},
+		{"GetAccessKeyLastUsed", "AccessKeyId", carol.id, "access key " + carol.id},
+		{"GetAccessKeyLastUsed", "AccessKeyId", "AKIANOBODYNOBODYNOBO", "access key AKIANOBODYNOBODYNOBO"},
+	} {
+		w.refused(c.action+" of "+c.name, w.iam(alice, c.action, c.member, c.name), http.StatusForbidden, "AccessDenied",
+			"User: "+userARN("alice")+" is not authorized to perform: iam:"+c.action+" on resource: "+c.called+" because no identity-based policy allows the iam:"+c.action+" action")
+	}
 	if got := w.log.authors(alice); len(got) != 0 {
 		t.Errorf("alice wrote at %v", got)
 	}
 }
+
+// A simulation shows nothing to whoever may not see it otherwise: no tags of the
+// principal that is simulated to call, no trust policy of a role.
+func TestSimulationsShowNothingElse(t *testing.T) {
+	w := newWorld(t)
+	simulator := w.user("simulator", allow("iam:Simulate*"))
+	reader := w.user("reader", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["iam:Simulate*","iam:GetUser","iam:GetRole"],"Resource":"*"}}`)
+	w.must(&identity.CreateUser{Account: account, ID: "AIDAVIP", Name: "vip", Path: "/", Tags: []identity.Tag{{Key: "project", Value: "secret"}}},
+		&identity.CreateRole{Account: account, ID: "AROAOPEN", Name: "open", Path: "/", MaxSession: 3600,
+			Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + userARN("vip") + `"},"Action":"sts:AssumeRole"}}`})
+	const tagged = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringLike":{"aws:PrincipalTag/project":"s*"}}}}`
+	const role = "arn:aws:iam::123456789012:role/open"
+	for _, c := range []struct {
+		name  string
+		as    credential
+		pairs []string
+		sees  bool
+	}{
+		{"tags, unseen", simulator, []string{"PolicyInputList.member.1", tagged, "ActionNames.member.1", "s3:GetObject"}, false},
+		{"tags", reader, []string{"PolicyInputList.member.1", tagged, "ActionNames.member.1", "s3:GetObject"}, true},
+		{"trust, unseen", simulator, []string{"PolicyInputList.member.1", allow("sts:AssumeRole"), "ActionNames.member.1", "sts:AssumeRole", "ResourceArns.member.1", role}, false},
+		{"trust", reader, []string{"PolicyInputList.member.1", allow("sts:AssumeRole"), "ActionNames.member.1", "sts:AssumeRole", "ResourceArns.member.1", role}, true},
+	} {
+		rec := w.accepted(c.name, w.iam(c.as, "SimulateCustomPolicy", append(c.pairs, "CallerArn", userARN("vip"))...))
+		if got := strings.Contains(rec.Body.String(), "<EvalDecision>allowed<"); got != c.sees {
+			t.Errorf("%s: allowed %v: %s", c.name, got, rec.Body)
+		}
+	}
+}
+
+// Who may not ask about a role may not ask about its sessions.
+func TestSessionsAreAskedAboutAsTheirRole(t *testing.T) {
+	w := newWorld(t)
+	asker := w.user("asker", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"writ:Authorize","Resource":"*"},
+		{"Effect":"Deny","Action":"writ:Authorize","Resource":"arn:aws:iam::*:role/prod/*"}]}`)
+	for _, r := range []struct{ id, name, path string }{{"AROAPROD", "deployer", "/prod/"}, {"AROATEST", "tester", "/test/"}} {
+		w.must(&identity.CreateRole{Account: account, ID: identity.ID(r.id), Name: r.name, Path: r.path, MaxSession: 3600, Trust: trust})
+	}
+	ask := func(role string) *httptest.ResponseRecorder {
+		return w.native(asker, "POST", "/v1/authorize", `{"principal":"arn:aws:sts::123456789012:assumed-role/`+role+`/session","action":"s3:GetObject","resource":"*"}`)
+	}
+	if detail := w.problem("a denied role's", ask("deployer"), http.StatusForbidden, "AccessDenied"); strings.Contains(detail, "prod") {
+		t.Errorf("it shows the path: %s", detail)
+	}
+	w.accepted("another role's", ask("tester"))
+	w.problem("an effect for it", w.native(asker, "POST", "/v1/propagation/effect",
+		`{"principal":"arn:aws:sts::123456789012:assumed-role/deployer/session","action":"s3:GetObject","expect":"allow"}`), http.StatusForbidden, "AccessDenied")
+}
+
+// trust is a trust policy that trusts a service.
+const trust = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`
 
 // Conditions see where a caller comes from, in the form that policies have it in.
 func TestRequestContext(t *testing.T) {

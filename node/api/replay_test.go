@@ -21,18 +21,27 @@ type captured struct {
 	method, url string
 	header      http.Header
 	body        []byte
+	held        func() // if set, what happens before the body comes
+}
+
+// Read lets happen what does before the body comes, of which it is the beginning.
+func (g *captured) Read([]byte) (int, error) {
+	if g.held != nil {
+		g.held()
+	}
+	return 0, io.EOF
 }
 
 // capture signs a request that makes a key, and keeps a copy of it.
 func (w *world) capture(c credential) captured {
 	r, body := form(iamVersion, "CreateAccessKey", "UserName", "alice")
 	w.sign(r, c, "iam", body)
-	return captured{r.Method, r.URL.String(), r.Header.Clone(), body}
+	return captured{method: r.Method, url: r.URL.String(), header: r.Header.Clone(), body: body}
 }
 
 // send sends it, with headers that its signature does not cover.
 func (g captured) send(n *node, unsigned ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(g.method, g.url, io.NopCloser(bytes.NewReader(g.body)))
+	r := httptest.NewRequest(g.method, g.url, io.NopCloser(io.MultiReader(&g, bytes.NewReader(g.body))))
 	r.Header, r.ContentLength = g.header.Clone(), int64(len(g.body))
 	for i := 0; i < len(unsigned); i += 2 {
 		r.Header.Set(unsigned[i], unsigned[i+1])
@@ -86,6 +95,18 @@ func TestReplaysTakeEffectOnce(t *testing.T) {
 	if w.log.position() != before+1 {
 		t.Error("an equal call of the same second did not take effect")
 	}
+
+	// A replay arrives with the end of its body, however early it began.
+	w, g, _ = setUp()
+	before = w.log.position()
+	at(w, time.Duration(bound))
+	g.held = func() { at(w, time.Duration(bound)+time.Millisecond) }
+	w.accepted("a replay whose body is held back", g.send(w.node, invocation, "two"))
+	if w.log.position() != before {
+		t.Error("a replay whose body came late took effect")
+	}
+	g.held = func() { at(w, 20*time.Minute) }
+	w.refused("a body that comes when the signature is good no longer", g.send(w.node, invocation, "two"), http.StatusForbidden, "SignatureDoesNotMatch", "")
 
 	// A replay that is refused now is not told merely that.
 	w, g, _ = setUp()

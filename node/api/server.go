@@ -310,8 +310,9 @@ type request struct {
 	source    string             // address of the caller
 	secure    bool               // the caller came over TLS
 	forwarded bool
-	via       string // the node that handed it on
-	now       time.Time
+	via       string    // the node that handed it on
+	began     time.Time // to come
+	now       time.Time // when all of it was here
 	body      []byte
 	bodyHash  [sha256.Size]byte
 	verified  []byte      // the sealed secret that its signature was found to be by
@@ -320,7 +321,7 @@ type request struct {
 }
 
 func newRequest(r *http.Request, now time.Time) request {
-	q := request{Request: r, now: now}
+	q := request{Request: r, began: now, now: now}
 	q.id = r.Header.Get(headerForwardedID)
 	if q.id != "" {
 		q.forwarded = true

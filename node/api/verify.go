@@ -92,7 +92,7 @@ func (s *Server) verification(c *nativeCall) error {
 	case err != nil:
 		return &unavailable{"The nodes could not be compared.", err}
 	}
-	r := right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionVerify)}}
+	r := right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionVerify)}, ""}
 	head, err := s.strictHead(c.Context(), true) // no sound node was beyond it
 	if err != nil {
 		return &unavailable{"The head of the log could not be read.", err}

@@ -142,7 +142,7 @@ func (s *Server) events(c *nativeCall) error {
 	if err := s.verify(c, forRead); err != nil {
 		return err
 	}
-	w.right = right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionWatch)}}
+	w.right = right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionWatch)}, ""}
 	if err := w.right.in(c.seen.view); err != nil {
 		return err
 	}

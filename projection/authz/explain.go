@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -282,8 +283,8 @@ func Message(r *Request, d Decision) string {
 	}
 	var b strings.Builder
 	b.WriteString("User: " + who + " is not authorized to perform: " + r.Action)
-	if r.Resource != "" {
-		b.WriteString(" on resource: " + r.Resource)
+	if named := cmp.Or(r.Named, r.Resource); named != "" {
+		b.WriteString(" on resource: " + named)
 	}
 	b.WriteString(" " + Because(r, d))
 	return b.String()

@@ -17,6 +17,8 @@ type Request struct {
 	Action string
 	// Resource is an ARN, or "*" for actions without resource types.
 	Resource string
+	// Named is what a message calls the resource; empty for Resource.
+	Named string
 	// ResourceAccount is the account of the resource. When empty it is the
 	// account in the ARN, and where that has none the principal's own.
 	ResourceAccount string

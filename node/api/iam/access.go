@@ -42,9 +42,12 @@ func (c *Call) anything() []Access {
 func (c *Call) on(kind identity.Kind, name *string) Access {
 	e, ok := c.target(kind, name)
 	if !ok {
-		return c.toBe(kind, nil, name)
+		a := c.toBe(kind, nil, name)
+		a.Named = kind.Noun() + " " + aws.ToString(name)
+		return a
 	}
 	a := Access{Resource: e.ARN(), Account: e.Account}
+	a.Named = kind.Noun() + " " + aws.ToString(name)
 	for _, t := range e.Tags {
 		a.Context = append(a.Context,
 			policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value),
@@ -85,7 +88,7 @@ func (c *Call) onSelf(name *string) Access {
 
 // onPolicy is the access to a managed policy.
 func (c *Call) onPolicy(arn *string) Access {
-	a := Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
+	a := Access{Resource: aws.ToString(arn), Named: "policy " + aws.ToString(arn), Account: c.Caller.Account}
 	p, ok := c.policyTarget(arn)
 	if !ok || p.Account != c.Caller.Account {
 		return a

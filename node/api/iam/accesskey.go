@@ -21,9 +21,11 @@ var accessKeyActions = []Action{
 	read("GetAccessKeyLastUsed", func(c *Call, in *sdk.GetAccessKeyLastUsedInput) []Access {
 		owner, ok := c.find(identity.Lookup{By: identity.ByKey, Text: aws.ToString(in.AccessKeyId)})
 		if ok && owner.Account == c.Caller.Account {
-			return []Access{c.on(identity.KindUser, &owner.Name)}
+			a := c.on(identity.KindUser, &owner.Name)
+			a.Named = "access key " + aws.ToString(in.AccessKeyId)
+			return []Access{a}
 		}
-		return c.anything()
+		return []Access{{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}}
 	}, getAccessKeyLastUsed),
 	read("ListAccessKeys", func(c *Call, in *sdk.ListAccessKeysInput) []Access { return []Access{c.onSelf(in.UserName)} }, listAccessKeys),
 	write("UpdateAccessKey", func(c *Call, in *sdk.UpdateAccessKeyInput) []Access {

@@ -60,10 +60,20 @@ type Call struct {
 	// Work bounds what a read may take; nil sets no bound. A read that has ended it
 	// fails.
 	Work *policy.Work
+	// Shown are the resources of extra accesses that the caller has.
+	Shown map[string]bool
 	// Seal encrypts secrets before they enter the log and opens them again.
 	Seal *seal.Key
 
 	witness *identity.Witness // of View, from the first Access or Command on
+}
+
+// Show notes that the caller has an extra access.
+func (c *Call) Show(resource string) {
+	if c.Shown == nil {
+		c.Shown = map[string]bool{}
+	}
+	c.Shown[resource] = true
 }
 
 // Reliances are what Access and Command have looked up for this call, and what they
@@ -111,12 +121,18 @@ type Access struct {
 	// about to be made the path that it is to have. It is "*", or for ListPolicies
 	// what AWS calls its resource, where the action knows no resources.
 	Resource string
+	// Named is what a refusal calls the resource: what the caller called it, which shows
+	// nothing of it. Empty for Resource, where that is of the request alone.
+	Named string
 	// Account owns the resource; for AWS's policies, which nobody else guards, it
 	// is the caller's.
 	Account identity.AccountID
 	// Context are the condition keys that this access has besides the global
 	// ones of the principal and the request.
 	Context []policy.Entry
+	// Extra is for what the call shows besides, to those alone who have the permission:
+	// the call goes ahead without; see Call.Shown.
+	Extra bool
 }
 
 // Action is one operation of an API.

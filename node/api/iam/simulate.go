@@ -24,9 +24,11 @@ var simulateActions = []Action{
 	read("GetContextKeysForPrincipalPolicy", func(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) []Access {
 		return []Access{c.onSource(in.PolicySourceArn)}
 	}, getContextKeysForPrincipalPolicy),
-	read("SimulateCustomPolicy", func(c *Call, _ *sdk.SimulateCustomPolicyInput) []Access { return c.anything() }, simulateCustomPolicy),
+	read("SimulateCustomPolicy", func(c *Call, in *sdk.SimulateCustomPolicyInput) []Access {
+		return append(c.anything(), c.shownBy(in.CallerArn, in.ResourceArns)...)
+	}, simulateCustomPolicy),
 	read("SimulatePrincipalPolicy", func(c *Call, in *sdk.SimulatePrincipalPolicyInput) []Access {
-		return []Access{c.onSource(in.PolicySourceArn)}
+		return append([]Access{c.onSource(in.PolicySourceArn)}, c.shownBy(in.CallerArn, in.ResourceArns)...)
 	}, simulatePrincipalPolicy),
 }
 
@@ -58,6 +60,24 @@ func (c *Call) sourceOf(arn *string) (kind identity.Kind, name string, ok bool) 
 		}
 	}
 	return 0, "", false
+}
+
+// shownBy are the accesses to what a simulation shows besides policies: the tags of the
+// principal that is simulated to call, and who may assume the roles that are named as
+// resources. Without them they take no part in it.
+func (c *Call) shownBy(caller *string, resources []string) (list []Access) {
+	add := func(arn, action string, of identity.Kind) {
+		if kind, name, ok := c.sourceOf(&arn); ok && kind == of {
+			a := c.on(kind, &name).as(action)
+			a.Extra = true
+			list = append(list, a)
+		}
+	}
+	add(aws.ToString(caller), "iam:GetUser", identity.KindUser)
+	for _, arn := range resources {
+		add(arn, "iam:GetRole", identity.KindRole)
+	}
+	return list
 }
 
 // source finds the user, group or role that an ARN names.
@@ -194,6 +214,7 @@ type simulationInput struct {
 	list               string
 	actions, resources []string
 	caller             *string
+	source             bool // the caller is the one whose policies are simulated
 	entries            []types.ContextEntry
 	boundaries         []string
 	levels             []types.OrderedOrganizationPolicyType
@@ -209,7 +230,7 @@ func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.Simu
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.simulate(policies, nil, simulationInput{"SimulateCustomPolicy", in.ActionNames, in.ResourceArns, in.CallerArn,
+	p, err := c.simulate(policies, nil, simulationInput{"SimulateCustomPolicy", in.ActionNames, in.ResourceArns, in.CallerArn, false,
 		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, in.OrderedOrganizationPolicyInputList,
 		in.ResourcePolicy, in.ResourceOwner, in.ResourceHandlingOption, in.Marker, in.MaxItems})
 	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
@@ -241,10 +262,11 @@ func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sd
 		boundary = []authz.Policy{p}
 	}
 	caller := in.CallerArn
+	source := aws.ToString(caller) == aws.ToString(in.PolicySourceArn)
 	if caller == nil && e.kind != identity.KindGroup {
-		caller = in.PolicySourceArn
+		caller, source = in.PolicySourceArn, true
 	}
-	p, err := c.simulate(append(policies, more...), boundary, simulationInput{"SimulatePrincipalPolicy", in.ActionNames, in.ResourceArns, caller,
+	p, err := c.simulate(append(policies, more...), boundary, simulationInput{"SimulatePrincipalPolicy", in.ActionNames, in.ResourceArns, caller, source,
 		in.ContextEntries, in.PermissionsBoundaryPolicyInputList, nil,
 		in.ResourcePolicy, in.ResourceOwner, in.ResourceHandlingOption, in.Marker, in.MaxItems})
 	return &sdk.SimulatePrincipalPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
@@ -318,7 +340,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 	if err := in.checkCaller(); err != nil {
 		return nil, err
 	}
-	if err := s.setCaller(in.caller); err != nil {
+	if err := s.setCaller(in.caller, in.source); err != nil {
 		return nil, err
 	}
 	if in.resourcePolicy != nil {
@@ -348,17 +370,18 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 }
 
 // setCaller finds out who is simulated to call. Without a caller, it is nobody
-// in particular of the account, and only the request's context keys are there.
-func (s *simulation) setCaller(arn *string) error {
+// in particular of the account, and only the request's context keys are there. The tags
+// of somebody in particular take part if they are shown to the real caller.
+func (s *simulation) setCaller(arn *string, shown bool) error {
 	s.principal = authz.Principal{Type: authz.User, Account: string(s.call.Caller.Account)}
 	if arn == nil {
 		return nil
 	}
 	p, err := s.call.View.PrincipalByARN(*arn)
 	switch {
-	case err == nil:
+	case err == nil && (shown || s.call.Shown[*arn] || *arn == s.call.Caller.ARN):
 		s.principal = p.Principal
-	case errors.Is(err, projection.ErrNoPrincipal):
+	case err == nil, errors.Is(err, projection.ErrNoPrincipal):
 		if s.principal, err = authz.ParsePrincipal(*arn); err != nil {
 			s.principal = authz.Principal{Type: authz.User, ARN: *arn, Account: strings.Split(*arn, ":")[4]} // a group
 		}
@@ -456,9 +479,9 @@ func (s *simulation) decide(action, resource string) (types.ResourceSpecificResu
 }
 
 // targetOf is the policy of a resource: that of the request, or the trust policy
-// of a role of the cluster, which alone says who may assume it.
+// of a role that is shown to the caller, which alone says who may assume it.
 func (s *simulation) targetOf(resource string) *authz.Target {
-	if s.target != nil || !strings.Contains(resource, ":role/") {
+	if s.target != nil || !s.call.Shown[resource] {
 		return s.target
 	}
 	if target, ok := s.roles[resource]; ok {

@@ -93,13 +93,17 @@ func (w *world) do(in any) (any, error) {
 	if !ok {
 		w.t.Fatalf("no action %s", name)
 	}
+	call := w.call()
 	for _, a := range action.Access(w.call(), in) {
 		if a.Action == "" || a.Resource == "" || a.Account == "" {
 			w.t.Fatalf("%s: access %+v is not whole", name, a)
 		}
+		if a.Extra { // the caller may everything
+			call.Show(a.Resource)
+		}
 	}
 	if !action.Write {
-		return action.Answer(w.call(), in)
+		return action.Answer(call, in)
 	}
 	command, err := action.Command(w.call(), in)
 	if err != nil {
