@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ func blocked(_ http.ResponseWriter, r *http.Request, _ api.Forwarded) error {
 
 // placeTests make a request that takes places of one limit.
 var placeTests = map[string]struct {
+	limit   string // its name, where that is not the test's
 	limits  api.Limits
 	replica bool
 	// make makes a request; body is what is sent of it at once.
@@ -110,6 +112,9 @@ var placeTests = map[string]struct {
 		return n.sign(r, c, "iam", body)
 	}},
 	"held": {limits: api.Limits{Held: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
+	}},
+	"held at the leader": {limit: "held", limits: api.Limits{Held: 8}, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
 	}},
 	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
@@ -209,7 +214,7 @@ func testPlaces(t *testing.T, name string) {
 	if c.stranger || name == "bodies" || name == "signatures" { // before anybody has signed
 		caller = "stranger"
 	}
-	if got := n.metric(`writ_refused_total{caller="` + caller + `",limit="` + name + `"}`); got != 2 {
+	if got := n.metric(`writ_refused_total{caller="` + caller + `",limit="` + cmp.Or(c.limit, name) + `"}`); got != 2 {
 		t.Errorf("%v refusals are counted", got)
 	}
 	all[0].end()

@@ -81,7 +81,14 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
+	free := func() {}
+	if wait > 0 && !c.forwarded { // else the node that handed it on holds a place for it
+		if free, err = s.take(&s.places.held, &c.request); err != nil {
+			return err
+		}
+	}
 	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
+	free()
 	if err != nil {
 		return s.propagationError(c, wait, err)
 	}
