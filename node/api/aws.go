@@ -82,6 +82,7 @@ func (c *call) serve(w *recorder) error {
 	if err != nil {
 		return cmp.Or(c.job.tooMuchWork(), err)
 	}
+	c.job.rest() // the caller may read slowly
 	return query.WriteResponse(w, c.op, out, c.id)
 }
 

@@ -109,6 +109,7 @@ func (s *Server) ofCluster(action string) iam.Access {
 
 // answer writes a JSON body with the position that it was computed at.
 func (c *nativeCall) answer(body []byte) error {
+	c.job.rest() // the caller may read slowly
 	c.values = [...]string{c.id, "application/json", strconv.Itoa(len(body)), c.seen.position(), c.seen.mode}
 	h := c.w.Header()
 	for i, name := range [...]string{headerRequestID, "Content-Type", "Content-Length", HeaderPosition, HeaderFreshness} {

@@ -3,8 +3,11 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -13,6 +16,7 @@ import (
 // Bounds of the work of a request; see work.go.
 const (
 	maxWork   = 100_000_000
+	freeWork  = 2_000_000
 	lookEvery = 1 << 16
 )
 
@@ -242,5 +246,59 @@ func TestWorkOfPermissions(t *testing.T) {
 	w.accepted("a write", w.serve(w.sign(r, caller, "iam", text)))
 	if n := w.work() - before; n < int64(len(agent)*len(dear)) {
 		t.Errorf("a write by an expensive caller counts as %d units", n)
+	}
+}
+
+// stuck is a caller who does not read its answer until the test lets it.
+type stuck struct {
+	*httptest.ResponseRecorder
+	writing chan struct{} // closed when the answer has begun to come
+	read    chan struct{}
+}
+
+// Write waits for the caller.
+func (s *stuck) Write(b []byte) (int, error) {
+	close(s.writing)
+	<-s.read
+	return s.ResponseRecorder.Write(b)
+}
+
+// Whoever takes much work and does not read the answer keeps nobody else from work.
+func TestSlowReadersHoldNoShift(t *testing.T) {
+	w := newWorld(t)
+	w.must(&identity.CreateUser{Account: account, ID: "AIDAHEAVY00000000000", Name: "heavy", Path: "/"},
+		&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "heavy"}, Name: "own", Document: like(strings.Repeat("*a", 900) + "b")})
+	question := `{"principal":"` + userARN("heavy") + `","action":"app:Do","context":{"app:key":"` + strings.Repeat("a", 900) + `"}}`
+	batch := `{"questions":[` + strings.Repeat(question+",", 999) + question + `]}`
+	for service, request := range map[string]func() (*http.Request, []byte){
+		"writ": func() (*http.Request, []byte) {
+			return httptest.NewRequest("POST", "http://writ.test/v1/authorize/batch", strings.NewReader(batch)), []byte(batch)
+		},
+		"iam": func() (*http.Request, []byte) {
+			return form(iamVersion, "SimulateCustomPolicy", simulation(like(strings.Repeat("*aab", 20)), strings.Repeat("a", 1000), 10, 400)...)
+		},
+	} {
+		r, body := request()
+		before := w.work()
+		w.accepted(service, w.serve(w.sign(r, w.root, service, body)))
+		if spent := w.work() - before; spent < 2*freeWork {
+			t.Errorf("%s: %d units take no shift", service, spent)
+		}
+		var callers []*stuck
+		var serving sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) { // more than there are shifts, but for one
+			r, body := request()
+			s := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+			serving.Go(func() { w.node.server.ServeHTTP(s, w.sign(r, w.root, service, body)) })
+			<-s.writing
+			if s.Code != http.StatusOK {
+				t.Errorf("%s: number %d of those who do not read gets status %d", service, len(callers)+1, s.Code)
+			}
+			callers = append(callers, s)
+		}
+		for _, s := range callers {
+			close(s.read)
+		}
+		serving.Wait()
 	}
 }
