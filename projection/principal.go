@@ -258,7 +258,7 @@ func (v *View) group(id identity.ID) *authz.Set {
 	}
 	set := authz.NewSet(v.policies(authz.SourceGroup, g.Name, g.Attached, g.Inline)...)
 	if !ok || cached.changed < changed {
-		v.engine.groups.put(id, groupSet{set, changed})
+		v.engine.groups.put(id, groupSet{set, changed}, 1)
 	}
 	return set
 }
@@ -273,7 +273,11 @@ type groupSet struct {
 const (
 	maxPrincipals = 1 << 17 // by ARN, and as many by identifier
 	maxGroups     = 1 << 14
-	maxDocuments  = 1 << 16
+	// maxDocuments is of bytes: of texts, of which a state may hold no trace any more,
+	// and of what they are compiled to, which can be 60 times as much.
+	maxDocuments = 512 << 20
+	// documentOverhead is what keeping one takes besides, in bytes.
+	documentOverhead = 512
 )
 
 // engine keeps what is costly to make from a view. What it keeps is named by
@@ -305,7 +309,7 @@ func (e *engine) compile(text string) *policy.Policy {
 		}
 	}
 	p := policy.Compile(doc)
-	e.documents.put(text, p)
+	e.documents.put(text, p, int64(len(text)+p.Size()+documentOverhead))
 	return p
 }
 
@@ -337,7 +341,7 @@ func keep(slot *atomic.Pointer[Principal], old, p *Principal) {
 // which costs the time to fill it again and nothing else.
 type cache[K comparable, V any] struct {
 	limit int64
-	count atomic.Int64
+	cost  atomic.Int64 // of what it holds
 	m     sync.Map
 }
 
@@ -349,13 +353,14 @@ func (c *cache[K, V]) get(key K) (v V, ok bool) {
 	return v, ok
 }
 
-func (c *cache[K, V]) put(key K, v V) {
+// put keeps a value, which costs what any of its key does.
+func (c *cache[K, V]) put(key K, v V, cost int64) {
 	if _, there := c.m.Swap(key, v); there {
 		return
 	}
-	if c.count.Add(1) > c.limit {
+	if c.cost.Add(cost) > c.limit {
 		c.m.Clear()
 		c.m.Store(key, v)
-		c.count.Store(1)
+		c.cost.Store(cost)
 	}
 }

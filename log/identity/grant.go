@@ -8,6 +8,11 @@ type InlinePolicy struct {
 	Document string
 }
 
+// MaxInlineText is how many bytes the inline policies of a user, group or role may have
+// together, white space included: as many as one of them may have in a request. AWS
+// names no such limit.
+const MaxInlineText = 131_072
+
 // Most characters, white space not counted, that the inline policies of one
 // entity may have together ("IAM and AWS STS quotas").
 const (
@@ -71,11 +76,14 @@ func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := inlineSize(c.Document)
+	size, text := inlineSize(c.Document), len(c.Document)
 	for _, p := range *h.inline {
 		if p.Name != c.Name {
-			size += inlineSize(p.Document)
+			size, text = size+inlineSize(p.Document), text+len(p.Document)
 		}
+	}
+	if text > MaxInlineText {
+		return nil, refuse(LimitExceeded, "The policies of %s %s would be longer than %d bytes, white space included; store them with less of it.", h.kind.Noun(), h.name, MaxInlineText)
 	}
 	if limit := inlineQuota(h.kind); size > limit {
 		return nil, refuse(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", limit, h.kind.Noun(), h.name)

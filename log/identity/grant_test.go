@@ -42,6 +42,8 @@ func inlineSpecs() []spec {
 			refused: "LimitExceeded: Maximum policy size of 5120 bytes exceeded for group Admins"},
 		{name: "role, too large", given: []Event{deploy}, when: &PutInlinePolicy{Owner: deployOwner, Name: "one", Document: long(10241)},
 			refused: "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role Deploy"},
+		{name: "mostly white space", given: []Event{alice, stored}, when: &PutInlinePolicy{Owner: aliceOwner, Name: "two", Document: strings.Repeat(" ", MaxInlineText-1)},
+			refused: "LimitExceeded: The policies of user Alice would be longer than 131072 bytes, white space included; store them with less of it."},
 		{name: "unknown", when: &PutInlinePolicy{Owner: deployOwner, Name: "one"}, refused: "NoSuchEntity: The role with name Deploy cannot be found."},
 		{name: "no owner", when: &PutInlinePolicy{Owner: Owner{Kind: KindPolicy, Account: acct, Name: "a"}},
 			refused: "InvalidInput: An entity of kind 4 cannot be the owner."},
