@@ -8,7 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/writ-iam/writ/node/api"
@@ -20,6 +20,9 @@ const (
 	headerLeader = "X-Writ-Leader"
 )
 
+// leaderPath is where the writer that leads says that it does.
+const leaderPath = "/peer/leader"
+
 // Limits of finding the leader.
 const (
 	// leaderPatience is how long a request waits for a leader: several elections.
@@ -29,6 +32,9 @@ const (
 	// leaderSilence is how long one writer may take to begin its answer: one that
 	// was stopped while it led must not hold a request for ever.
 	leaderSilence = 10 * time.Second
+	// searchSilence is how long one may take to say whether it leads, before it is asked
+	// again: perhaps over another connection.
+	searchSilence = 3 * time.Second
 	// maxSmallAnswer bounds what is read of an answer that is not passed on.
 	maxSmallAnswer = 1 << 20
 	// maxForwards bounds the connections on which a node hands clients' requests on to
@@ -40,16 +46,19 @@ const (
 // errNoLeader is returned when no writer that leads was found in time.
 var errNoLeader = errors.New("no writer that leads was found")
 
-// leaderFinder sends requests to the writer that leads, which it finds by asking:
-// a writer that does not lead answers 421 and names the one it follows.
+// leaderFinder sends requests to the writer that leads. While nobody knows which that
+// is, one search asks the writers, for all requests that wait: however many these are,
+// they do not keep the writers from electing one.
 type leaderFinder struct {
 	client   *http.Client // for what the node asks
 	forwards *http.Client // for what clients ask
 	writers  []Writer
-	// known is the peer address that answered last, or that raft names.
-	known atomic.Pointer[string]
 	// raft names the leader that a writer's own log follows; nil at a replica.
 	raft func() string
+
+	mu     sync.Mutex // guards all below, and what search says so of
+	known  string     // peer address that answered last as the leader's; empty: none is known
+	search *search    // nil: nobody waits
 }
 
 func newLeaderFinder(client, forwards *http.Client, writers []Writer) *leaderFinder {
@@ -62,98 +71,135 @@ func (f *leaderFinder) close() {
 	f.forwards.CloseIdleConnections()
 }
 
-// candidate is the address to try at the n-th attempt.
-func (f *leaderFinder) candidate(n int) string {
-	if k := f.known.Load(); k != nil && *k != "" {
-		return *k
+// learn remembers who leads, and lets those go on who wait for it.
+func (f *leaderFinder) learn(addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known = addr
+	if f.search != nil {
+		f.search.found = addr
+		f.end()
 	}
-	if f.raft != nil {
-		if k := f.raft(); k != "" && n%2 == 0 { // it may be as mistaken as any
-			return k
-		}
-	}
-	return f.writers[n%len(f.writers)].Peer
 }
-
-// learn remembers who leads; empty forgets it.
-func (f *leaderFinder) learn(addr string) { f.known.Store(&addr) }
 
 // forget drops what is known, if it is still that addr leads: another request may
 // have learned better meanwhile.
 func (f *leaderFinder) forget(addr string) {
-	if k := f.known.Load(); k != nil && *k == addr {
-		f.known.CompareAndSwap(k, nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known == addr {
+		f.known = ""
 	}
 }
 
+// find returns the address to try after that which failed: of the leader that is known,
+// or of the one that this writer's log follows, though it may be as mistaken as any. None
+// is tried twice running, unless it says meanwhile that it leads.
+func (f *leaderFinder) find(ctx context.Context, failed string) (string, error) {
+	f.mu.Lock()
+	if f.known != "" && f.known != failed {
+		defer f.mu.Unlock()
+		return f.known, nil
+	}
+	if f.raft != nil {
+		if addr := f.raft(); addr != "" && addr != failed {
+			defer f.mu.Unlock()
+			return addr, nil
+		}
+	}
+	s := f.join()
+	f.mu.Unlock()
+	return f.wait(ctx, s)
+}
+
 // do sends what the node itself asks.
-func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build requestTo) (*http.Response, error) {
 	return f.send(ctx, f.client, hold, build)
 }
+
+// requestTo makes a request for a writer's address.
+type requestTo func(ctx context.Context, addr string) (*http.Request, error)
 
 // send sends what build makes for an address until a leader takes it, and returns
 // its answer, whatever the status. A request may arrive more than once: it must
 // be harmless to repeat. hold is how long the leader may hold the answer back
 // because it was asked to.
-func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.Duration, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
-	deadline := time.Now().Add(leaderPatience)
-	pause, told := leaderPause, false
-	var last error
-	failed := "" // the address that gave no answer last: not to be asked twice running
-	for n := rand.IntN(len(f.writers)); ; n++ {
-		addr := f.candidate(n)
-		for range f.writers {
-			if addr != failed {
-				break
-			}
-			n++
-			addr = f.candidate(n)
+func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.Duration, build requestTo) (*http.Response, error) {
+	patient, cancel := context.WithTimeoutCause(ctx, leaderPatience, fmt.Errorf("it took longer than %v", leaderPatience))
+	defer cancel()
+	failed, last := "", error(nil)
+	for pause := leaderPause; ; pause = min(2*pause, maxLeaderPause) {
+		addr, err := f.find(patient, failed)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %w", errNoLeader, err), last)
 		}
-		failed = ""
-		answer, err := f.once(ctx, client, hold, addr, build)
-		standing, final := refused(answer)
-		switch {
-		case err != nil:
-			last, failed = err, addr
-			f.forget(addr)
-		case answer.StatusCode == http.StatusMisdirectedRequest || standing != nil && !final:
-			leader := answer.Header.Get(headerLeader)
-			discard(answer)
-			if last = standing; last == nil {
-				last = fmt.Errorf("%s does not lead", addr)
+		answer, tried, err := f.reach(ctx, client, leaderSilence+hold, addr, build)
+		if err == nil {
+			if answer.StatusCode < http.StatusInternalServerError { // which may be its last word as the leader
+				f.learn(tried)
 			}
-			f.learn(leader)
-			if leader != "" && leader != addr && !told {
-				told = true
-				continue // its word is good for one try at once
+			if standing, _ := refused(answer); standing != nil {
+				discard(answer)
+				return nil, standing
 			}
-			f.learn("")
-		case standing != nil:
-			discard(answer)
-			f.learn(addr)
-			return nil, standing
-		default:
-			f.learn(addr)
 			return answer, nil
 		}
-		told = false
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("%w within %v: %w", errNoLeader, leaderPatience, last)
-		}
-		select {
-		case <-time.After(pause/2 + rand.N(pause/2)):
-			pause = min(2*pause, maxLeaderPause)
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("%w: %w", errNoLeader, ctx.Err()), last)
+		f.forget(tried)
+		failed, last = tried, err
+		if err := pauseFor(patient, pause); err != nil {
+			return nil, errors.Join(fmt.Errorf("%w: %w", errNoLeader, err), last)
 		}
 	}
 }
 
+// pauseFor waits for half to all of a pause.
+func pauseFor(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause/2 + rand.N(pause/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reach sends a request to one writer and, if that names another as the leader, to
+// the other: its word is good for one try at once. It returns which was tried last, and
+// whose answer it is, or why that did not take the request.
+func (f *leaderFinder) reach(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, tried string, err error) {
+	answer, leader, err := f.try(ctx, client, silence, addr, build)
+	if err != nil && leader != "" && leader != addr {
+		addr = leader
+		answer, _, err = f.try(ctx, client, silence, addr, build)
+	}
+	return answer, addr, err
+}
+
+// try sends a request to one writer. Its error is why that did not take it; one that
+// does not lead may name the leader that it follows.
+func (f *leaderFinder) try(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, leader string, err error) {
+	answer, err = f.once(ctx, client, silence, addr, build)
+	if err != nil {
+		return nil, "", err
+	}
+	standing, final := refused(answer)
+	if answer.StatusCode != http.StatusMisdirectedRequest && (standing == nil || final) {
+		return answer, "", nil
+	}
+	f.forget(addr)
+	discard(answer)
+	if standing == nil {
+		standing = fmt.Errorf("%s does not lead", addr)
+	}
+	return nil, answer.Header.Get(headerLeader), standing
+}
+
 // once sends a request to one writer. Its answer must begin in time; the rest of
 // it may take as long as it takes.
-func (f *leaderFinder) once(ctx context.Context, client *http.Client, hold time.Duration, addr string, build func(ctx context.Context, addr string) (*http.Request, error)) (*http.Response, error) {
+func (f *leaderFinder) once(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(leaderSilence+hold, func() { cancel(fmt.Errorf("%s is silent", addr)) })
+	timer := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%s is silent", addr)) })
 	defer timer.Stop()
 	r, err := build(ctx, addr)
 	if err != nil {

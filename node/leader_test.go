@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,8 +93,8 @@ func TestFindingTheLeader(t *testing.T) {
 			}
 			discard(answer)
 			// what was learned is used at once
-			if !strings.Contains("a:1 b:1", f.candidate(2)) {
-				t.Errorf("%s: the next candidate is %s", name, f.candidate(2))
+			if next, err := f.find(t.Context(), ""); err != nil || next != "a:1" && next != "b:1" {
+				t.Errorf("%s: the next request goes to %s, %v", name, next, err)
 			}
 		})
 	}
@@ -107,12 +108,161 @@ func TestFindingTheLeaderEndsWithTheCaller(t *testing.T) {
 		if err := f.post(ctx, "/x", 1, nil); !errors.Is(err, errNoLeader) {
 			t.Errorf("it ends with %v", err)
 		}
-		f.raft = func() string { return "c:1" }
-		if got := f.candidate(0); got != "c:1" {
-			t.Errorf("the candidate is %s, not whom raft follows", got)
+	})
+}
+
+// A writer goes by what its own log says, once: it may be as mistaken as any.
+func TestFindingTheLeaderThatRaftNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		note := func(next func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+			return func(r *http.Request) (*http.Response, error) {
+				if r.URL.Path != leaderPath {
+					asked = append(asked, r.URL.Host)
+				}
+				return next(r)
+			}
 		}
-		if got := f.candidate(1); got != "b:1" {
-			t.Errorf("raft may be wrong: then %s", got)
+		f := newFinder(peers{"a:1": note(says(http.StatusMisdirectedRequest, "c:1", "")), "b:1": note(says(200, "", "ok")), "c:1": note(dead)})
+		f.raft = func() string { return "c:1" }
+		for range 2 {
+			if err := f.post(t.Context(), "/x", 1, nil); err != nil && !strings.Contains(err.Error(), "decode") {
+				t.Fatal(err)
+			}
+		}
+		if want := []string{"c:1", "b:1", "b:1"}; !slices.Equal(asked, want) {
+			t.Errorf("asked %v, not %v", asked, want)
+		}
+	})
+}
+
+// waiting are requests that wait for a leader at a team of writers of whom none leads
+// until elect is called.
+type waiting struct {
+	f       *leaderFinder
+	leads   atomic.Bool
+	asked   atomic.Int32 // requests that writers got
+	results chan error
+	cancels []context.CancelFunc
+}
+
+func wait(t *testing.T, n int) *waiting {
+	w := &waiting{results: make(chan error, n)}
+	writer := func(addr string) func(r *http.Request) (*http.Response, error) {
+		return func(r *http.Request) (*http.Response, error) {
+			w.asked.Add(1)
+			if !w.leads.Load() {
+				return says(http.StatusMisdirectedRequest, "", "")(r)
+			}
+			if addr != "b:1" {
+				return says(http.StatusMisdirectedRequest, "b:1", "")(r)
+			}
+			return says(http.StatusOK, "", "{}")(r)
+		}
+	}
+	w.f = newFinder(peers{"a:1": writer("a:1"), "b:1": writer("b:1"), "c:1": writer("c:1")})
+	for i := range n {
+		ctx, cancel := context.WithCancel(t.Context())
+		w.cancels = append(w.cancels, cancel)
+		go func() {
+			if i%2 == 0 {
+				w.results <- w.f.post(ctx, "/x", 1, nil)
+				return
+			}
+			r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(ctx)
+			w.results <- w.f.forward(httptest.NewRecorder(), r, api.Forwarded{RequestID: "id"})
+		}()
+	}
+	return w
+}
+
+// However many requests wait for a leader, of clients and of the node itself, the
+// writers are asked by one search. It lets all of them go on when one leads.
+func TestRequestsShareTheSearch(t *testing.T) {
+	const (
+		took = 5 * time.Second // the election
+		most = 60              // requests of one search in that time, at three writers
+	)
+	for _, n := range []int{1, 200, 2000} {
+		synctest.Test(t, func(t *testing.T) {
+			w := wait(t, n)
+			time.Sleep(took)
+			if asked := w.asked.Load(); asked < 3 || asked > most {
+				t.Errorf("while %d requests wait for a leader, writers get %d", n, asked)
+			}
+			w.leads.Store(true)
+			begun, before := time.Now(), w.asked.Load()
+			for range n {
+				if err := <-w.results; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if waited := time.Since(begun); waited > maxLeaderPause {
+				t.Errorf("%d requests are told of the leader after %v", n, waited)
+			}
+			if asked := int(w.asked.Load() - before); asked > n+6 {
+				t.Errorf("to release %d requests, writers get %d", n, asked)
+			}
+		})
+	}
+}
+
+// Whoever is cancelled leaves at once; the search ends with the last who waits.
+func TestTheSearchEndsWithWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3
+		w := wait(t, n)
+		for i, cancel := range w.cancels {
+			time.Sleep(time.Second)
+			before, begun := w.asked.Load(), time.Now()
+			cancel()
+			if err := <-w.results; !errors.Is(err, errNoLeader) || !errors.Is(err, context.Canceled) || time.Since(begun) > 0 {
+				t.Errorf("cancelled: %v after %v", err, time.Since(begun))
+			}
+			time.Sleep(time.Second)
+			if goes := w.asked.Load() > before; goes != (i < n-1) {
+				t.Errorf("with %d of %d cancelled, the search goes on: %v", i+1, n, goes)
+			}
+		}
+	})
+}
+
+// A request that waits in vain says what the writers said: also of its node's place in
+// the cluster.
+func TestWaitingInVainSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		barred := func(r *http.Request) (*http.Response, error) {
+			h := http.Header{headerStanding: {"barred"}, headerLeader: {""}}
+			return &http.Response{StatusCode: http.StatusForbidden, Header: h, Body: http.NoBody}, nil
+		}
+		f := newFinder(peers{"a:1": barred, "b:1": dead, "c:1": silent})
+		ctx, cancel := context.WithTimeout(t.Context(), renewTimeout+time.Second)
+		defer cancel()
+		err := f.post(ctx, "/x", 1, nil)
+		if !errors.Is(err, errNoLeader) || !errors.Is(err, errBarred) || !errors.Is(err, context.DeadlineExceeded) ||
+			!strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "c:1 is silent") {
+			t.Errorf("it says %v", err)
+		}
+	})
+}
+
+// A request that fails where the search leads it is neither lost nor sent again and
+// again: it rests in between, less and less often.
+func TestFailingWhereTheSearchLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		f := newFinder(peers{"a:1": dead, "c:1": dead, "b:1": func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == leaderPath {
+				return says(http.StatusNoContent, "", "")(r)
+			}
+			tries.Add(1)
+			return dead(r)
+		}})
+		if err := f.post(t.Context(), "/x", 1, nil); !errors.Is(err, errNoLeader) {
+			t.Error(err)
+		}
+		if n := tries.Load(); n < 10 || n > 100 {
+			t.Errorf("it was sent %d times in %v", n, leaderPatience)
 		}
 	})
 }
@@ -185,6 +335,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		r.Header.Set("Connection", "close")
 		r.Header.Set("Expect", "100-continue")
 		f := newLeaderFinder(leader.Client(), leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+		f.learn(leader.Listener.Addr().String())
 		rec := httptest.NewRecorder()
 		err := f.forward(rec, r, api.Forwarded{Body: body, RequestID: "id", Attempt: "attempt", Source: "203.0.113.7", Secure: true})
 		leader.Close()

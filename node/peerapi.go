@@ -68,6 +68,7 @@ func servePeers(w *writer) *peerServer {
 	mux.Handle(replication.SnapshotPath, transfers)
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+verifyPath, p.verify)
+	mux.HandleFunc("GET "+leaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
 	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
 	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))

@@ -87,6 +87,7 @@ func (a *answers) last() propagation.Renewal {
 
 func newRenewing(a *answers) (*renewing, sink) {
 	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
+	f.learn("a:1")
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, misplaced: func() bool { return false }, heard: func(uint64) {}, endpoint: func() string { return "" },

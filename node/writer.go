@@ -313,7 +313,7 @@ func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch,
 	case err == nil:
 		return o.Batch, nil
 	case errors.As(err, &notLeader):
-		w.node.finder.learn(notLeader.Address)
+		w.node.finder.forget(w.me.Peer)
 		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
 	case errors.Is(err, log.ErrOutcomeUnknown):
 		return nil, fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
