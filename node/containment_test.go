@@ -311,14 +311,16 @@ func (r *race) tell() {
 	}
 }
 
-// write creates users by way of one node after the other, the last time after the
-// removal's answer came.
+// write creates users by way of one node after the other until it has been refused
+// twice after the removal's answer came.
 func (r *race) write(who int) {
 	nodes := r.names()
-	for n, after := 0, false; !after; n++ {
+	for n, late := 0, 0; late < 2; n++ {
+		after := false
 		select {
 		case <-r.removed:
 			after = true
+			late++
 		default:
 		}
 		node := nodes[(who+n)%len(nodes)]
@@ -357,7 +359,7 @@ func (r *race) run(by string) (gone answer) {
 		wg.Go(func() { r.write(who) })
 		r.untilAcknowledged(who / 2) // no faster than the machine bears them
 	}
-	r.untilAcknowledged(r.writers)
+	r.untilAcknowledged(2 * r.writers)
 	r.begins.Store(true)
 	r.tell()
 	c, action := r.root, r.action(r.suspect)
