@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
 )
@@ -66,6 +67,9 @@ func TestExitCodes(t *testing.T) {
 		{"writ status -o yaml", exitUsage, "text or json"},
 		{"writ wait --head --timeout 60s", 0, ""},
 		{"writ wait --token nonsense", exitError, "token"},
+		{"writ wait --token $AHEAD --timeout 10m", exitError, "never committed"},
+		{"writ wait --token $AHEAD --timeout 10m --endpoint $REPLICA", exitError, "never committed"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --at-least $AHEAD --timeout 10m", exitError, "never committed"},
 		{"writ wait", exitUsage, "say what to wait for"},
 		{"writ can --as $ROOT --action s3:GetObject", 0, ""},
 		{"writ can --as $USER --action s3:GetObject", exitDenied, ""},
@@ -235,6 +239,16 @@ func newExitWorld(t *testing.T) *exitWorld {
 	if _, err := c.Query(t.Context(), "iam", "CreateUser", url.Values{"UserName": {"alice"}}); err != nil {
 		t.Fatal(err)
 	}
+	p, err := c.Propagation(t.Context(), client.Target{}, client.Scope{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, err := event.ParseToken(p.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead.Position += 1000
+	w.names["AHEAD"] = ahead.String()
 	return w
 }
 

@@ -24,7 +24,8 @@ shows it, or has lost its lease. The position is that of a write's token (the X-
 header of its answer), that of the write with a request id (the x-amzn-RequestId of its answer,
 which the AWS CLI shows with --debug and SDKs keep; remembered for five minutes), that of the
 latest change to what an ARN names and depends on, or the head of the log. On a terminal, a
-line tells how far it has come. To wait for what a change does, see writ can --wait.`,
+line tells how far it has come. A token of another history, or of a position that was never
+committed, is an error (exit 1) at once: nothing is to be waited for. To wait for what a change does, see writ can --wait.`,
 		Example: "  writ wait --head\n  writ wait --arn arn:aws:iam::123456789012:user/alice --timeout 30s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -78,10 +78,10 @@ func (s *Server) effect(c *nativeCall) error {
 	}
 	defer free()
 	if ask.atLeast != nil {
-		ctx, cancel := context.WithTimeout(c.Context(), min(DefaultWait, ask.timeout))
+		ctx, cancel := context.WithTimeout(c.Context(), ask.timeout)
 		defer cancel()
-		if _, err := s.cfg.Projection.WaitToken(ctx, *ask.atLeast); err != nil {
-			return tokenProblem(err)
+		if err := s.showing(ctx, &c.seen, *ask.atLeast); err != nil {
+			return err
 		}
 	}
 	e := &effectWait{s: s, ask: ask, who: c.principal.ID, body: ask.body(), right: right}

@@ -264,7 +264,7 @@ func TestEffectRefuses(t *testing.T) {
 		f.problem("too large", f.effect("s3:Get", "allow", `,"context":{"a":"`+strings.Repeat("x", 25<<10)+`"}`), 413, "RequestEntityTooLarge")
 		ahead := f.projection.View().Token()
 		ahead.Position += 9
-		f.problem("a token of the future", f.effect("s3:Get", "allow", `,"at_least":"`+ahead.String()+`"`), 503, "NotReached")
+		f.problem("a token of the future", f.effect("s3:Get", "allow", `,"at_least":"`+ahead.String()+`"`), 409, "WrongToken")
 		ahead.Cluster = "x"
 		f.problem("a token of another cluster", f.effect("s3:Get", "allow", `,"at_least":"`+ahead.String()+`"`), 409, "WrongToken")
 

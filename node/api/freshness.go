@@ -179,6 +179,43 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 	return nil
 }
 
+// committed returns never if a position is beyond the head of the log: then waiting
+// for it would be in vain, or for another history's. A node that lags may get there.
+func (s *Server) committed(ctx context.Context, in *seen, at event.Position, never problem) error {
+	if at <= max(in.view.Head.Position, in.knownHead) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	head, err := s.strictHead(ctx, true)
+	switch {
+	case err != nil:
+		return &unavailable{fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err}
+	case at > head.Position:
+		return never
+	}
+	return nil
+}
+
+// neverCommitted is what is wrong with a token that is ahead of its own history.
+func neverCommitted(t event.Token) problem {
+	return tokenProblem(fmt.Errorf("%w: position %d was never committed", projection.ErrTokenMismatch, t.Position))
+}
+
+// showing waits until the node shows a token's position, and compares the two, unless
+// the position was never committed.
+func (s *Server) showing(ctx context.Context, in *seen, t event.Token) error {
+	if err := s.committed(ctx, in, t.Position, neverCommitted(t)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if _, err := s.cfg.Projection.WaitToken(ctx, t); err != nil {
+		return tokenProblem(err)
+	}
+	return nil
+}
+
 // tokenProblem says what is wrong with a caller's token.
 func tokenProblem(err error) problem {
 	switch {

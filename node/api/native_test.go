@@ -304,9 +304,6 @@ func TestPropagation(t *testing.T) {
 		change(&k)
 		w.problem(name, w.native(w.root, "GET", "/v1/propagation/"+k.String(), ""), 409, "WrongToken")
 	}
-	ahead := token
-	ahead.Position = 99
-	w.accepted("a token of the future", w.native(w.root, "GET", "/v1/propagation/"+ahead.String(), ""))
 
 	status = propagation.Status{State: propagation.StatePartial, VisibleOn: []string{"a"}, Pending: []string{"b"}, Bounded: true, WorstCase: 1500*time.Millisecond + 1, Roster: 3, Floor: 5}
 	m := w.json(w.native(w.root, "GET", "/v1/propagation?head", ""))

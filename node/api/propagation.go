@@ -181,11 +181,8 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
 			return 0, tokenProblem(err)
 		}
-		if t.Position <= v.Head.Position {
-			_, err = s.cfg.Projection.WaitToken(c.Context(), t) // compares; there is nothing to wait for
-		}
-		if err != nil {
-			return 0, tokenProblem(err)
+		if err := s.showing(c.Context(), &c.seen, t); err != nil {
+			return 0, err
 		}
 		return t.Position, nil
 	case q.Has("request_id"):

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,7 +172,7 @@ func (w *watcher) begin() error {
 	}
 	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return w.committed(event.Position(at), problem{http.StatusConflict, "NotCommitted", fmt.Sprintf("Position %d was never committed.", at),
+		return w.server.committed(w.Context(), &w.seen, event.Position(at), problem{http.StatusConflict, "NotCommitted", fmt.Sprintf("Position %d was never committed.", at),
 			"Read the state anew, and watch from there; a token tells of which history it is."})
 	}
 	t, err := event.ParseToken(text)
@@ -189,25 +188,7 @@ func (w *watcher) begin() error {
 		return w.compare(t)
 	}
 	w.from = &t
-	return w.committed(t.Position, tokenProblem(fmt.Errorf("%w: position %d was never committed", projection.ErrTokenMismatch, t.Position)))
-}
-
-// committed returns never if a position is beyond the head of the log: then waiting
-// for it would be in vain, or for another history's. A node that lags may get there.
-func (w *watcher) committed(at event.Position, never problem) error {
-	if at <= max(w.seen.view.Head.Position, w.seen.knownHead) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(w.Context(), DefaultWait)
-	defer cancel()
-	head, err := w.server.strictHead(ctx, true)
-	switch {
-	case err != nil:
-		return &unavailable{fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err}
-	case at > head.Position:
-		return never
-	}
-	return nil
+	return w.server.committed(w.Context(), &w.seen, t.Position, neverCommitted(t))
 }
 
 // compare says whether a token's position has the same hash here, as far as heads are
