@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -17,12 +19,12 @@ import (
 )
 
 func newHealth() *cobra.Command {
-	var t target
+	t := target{limit: lookTimeout}
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a node whether it is ready; exits 5 if it is not",
-		Long: `Asks the node of --endpoint, or else every node of $WRIT_ENDPOINT, or else the one at
-` + localEndpoint + `, and prints its checks.`,
+		Long: `Asks the node of --endpoint, or else every node of $WRIT_ENDPOINT at once, or else the one at
+` + localEndpoint + `, and prints its checks. It ends within --timeout, whoever does not answer.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return health(cmd.Context(), cmd.OutOrStdout(), &t)
@@ -32,12 +34,16 @@ func newHealth() *cobra.Command {
 	return cmd
 }
 
+// How long commands that wait for nothing take at most, whoever does not answer, unless
+// --timeout says otherwise.
 const (
-	// askTimeout is how long a command that waits for nothing takes at most, whoever
-	// does not answer.
-	askTimeout = 30 * time.Second
-	// healthTimeout is how long a node may take to say how it is.
-	healthTimeout = 5 * time.Second
+	// lookTimeout is for those that tell how nodes are, also where none is well: longer
+	// than one looks for the leader before it tells what it knows itself.
+	lookTimeout = 5 * time.Second
+	// askTimeout is for questions: for an answer by the next node, where one is silent.
+	askTimeout = 15 * time.Second
+	// changeTimeout is for changes, which wait for an election.
+	changeTimeout = 30 * time.Second
 	// localEndpoint is where a node serves clients unless it is told otherwise.
 	localEndpoint = "http://127.0.0.1:8420"
 )
@@ -58,25 +64,30 @@ func health(ctx context.Context, out io.Writer, t *target) error {
 	if err != nil {
 		return err
 	}
-	var failed []error
-	for _, endpoint := range endpoints {
+	ctx, cancel := context.WithTimeout(ctx, t.limit)
+	defer cancel()
+	said, failed := make([]bytes.Buffer, len(endpoints)), make([]error, len(endpoints))
+	var asking sync.WaitGroup
+	for i, endpoint := range endpoints {
+		asking.Go(func() { failed[i] = healthOf(ctx, &said[i], hc, endpoint) })
+	}
+	asking.Wait()
+	for i, endpoint := range endpoints {
 		if len(endpoints) > 1 {
 			fmt.Fprintf(out, "%s\n", endpoint)
 		}
-		if err := healthOf(ctx, out, hc, endpoint); err != nil {
-			failed = append(failed, err)
+		if _, err := said[i].WriteTo(out); err != nil {
+			return fmt.Errorf("print the checks: %w", err)
 		}
 	}
-	if len(failed) > 0 {
-		return &exit{exitUnhealthy, errors.Join(failed...)}
+	if err := errors.Join(failed...); err != nil {
+		return &exit{exitUnhealthy, err}
 	}
 	return nil
 }
 
 // healthOf prints what one node says of itself; an error: it is not ready.
 func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint string) error {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(endpoint, "/")+"/readyz?verbose", nil)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", endpoint, err)
@@ -96,14 +107,15 @@ func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint stri
 }
 
 func newStatus() *cobra.Command {
-	var t target
+	t := target{limit: lookTimeout}
 	var o output
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show who leads, who lags, and where; exits 5 if a member is not in order",
 		Long: `Shows every member as the leader knows it. It exits 5 if no leader is known, and if a member
 is not in order: a writer that does not answer or has not joined, a replica that is quarantined
-or holds no lease. Draining and removed replicas are in order.`,
+or holds no lease. Draining and removed replicas are in order. All endpoints are asked at once;
+it ends within --timeout, and names those that did not answer if none has.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return status(cmd.Context(), cmd.OutOrStdout(), &t, &o)
@@ -118,15 +130,9 @@ func status(ctx context.Context, out io.Writer, t *target, o *output) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	c, err := t.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	s, err := c.Cluster(ctx)
+	s, err := cluster(ctx, t)
 	var p *client.Problem
-	if errors.As(err, &p) && p.Temporary() || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.As(err, &p) && p.Temporary() || errors.Is(err, context.DeadlineExceeded) {
 		return &exit{exitUnhealthy, fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
 	}
 	if err != nil {
@@ -141,6 +147,49 @@ func status(ctx context.Context, out io.Writer, t *target, o *output) error {
 		return err
 	}
 	return inOrder(s)
+}
+
+// cluster asks every endpoint how the cluster is, at once. What one says that knows the
+// leader counts, as soon as it comes; else what any says, when all have had their time.
+func cluster(ctx context.Context, t *target) (*client.Cluster, error) {
+	clients, err := t.each()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.limit)
+	defer cancel()
+	type told struct {
+		cluster *client.Cluster
+		err     error
+	}
+	answers := make(chan told, len(clients))
+	for _, c := range clients {
+		go func() {
+			s, err := c.Cluster(ctx)
+			answers <- told{s, err}
+		}()
+	}
+	var found *client.Cluster
+	for range clients {
+		a := <-answers
+		var p *client.Problem
+		switch {
+		case errors.As(a.err, &p) && !p.Temporary():
+			return nil, a.err
+		case a.err == nil && a.cluster.Leader != "":
+			return a.cluster, nil
+		case a.err == nil:
+			found = a.cluster
+		case err == nil:
+			err = a.err
+		default:
+			err = fmt.Errorf("%w; %w", err, a.err)
+		}
+	}
+	if found != nil {
+		return found, nil
+	}
+	return nil, err
 }
 
 // inOrder says what is not in order in a cluster.

@@ -62,7 +62,7 @@ no catalogue knows, is said on standard error.`,
 	f.BoolVar(&a.wait, "wait", false, "wait until it is as expected everywhere")
 	f.StringVar(&a.expect, "expect", "", "allow or deny, with --wait")
 	f.StringVar(&a.scopeText, "for", "all", "with --wait: all, region=NAME, count=N, or replicas by name, NAME,NAME...")
-	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait at most, with --wait")
+	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait at most; without --wait, how long it may take, 15s if not given")
 	a.github.flag(f)
 	return cmd
 }
@@ -157,7 +157,10 @@ func can(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+	if !cmd.Flags().Changed("timeout") {
+		a.timeout = askTimeout
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 	defer cancel()
 	d, err := c.Authorize(ctx, a.question, a.fresh)
 	if err != nil {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -194,6 +196,85 @@ func TestWaitWithoutAnswer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSilentNodes asks nodes that accept connections and never answer, as stopped
+// processes do: each command ends in its time, with its code, and names them. One that
+// answers is heard, though others are silent.
+func TestSilentNodes(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("WRIT_REPLICAS", "")
+	var silent []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts: the kernel does
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		silent = append(silent, l.Addr().String())
+	}
+	t.Setenv("WRIT_ENDPOINT", "http://"+strings.Join(silent, ",http://"))
+	for _, c := range []struct {
+		line string
+		code int
+		all  bool // all of them are named
+	}{
+		{"writ status", exitUnhealthy, true},
+		{"writ health", exitUnhealthy, true},
+		{"writ replica list", exitError, true},
+		{"writ replica drain r1", exitError, false},
+		{"writ replica resume r1", exitError, false},
+		{"writ replica remove r1", exitError, false},
+		{"writ replica admit r1", exitError, false},
+		{"writ head", exitError, false},
+		{"writ can --as arn:aws:iam::123456789012:root --action s3:GetObject", exitError, false},
+	} {
+		code, text := exitOf(run(t.Context(), append(strings.Fields(c.line)[1:], "--timeout", "10ms")))
+		if code != c.code {
+			t.Errorf("%s: exit %d, %s", c.line, code, text)
+		}
+		named := 0
+		for _, addr := range silent {
+			if strings.Contains(text, addr) {
+				named++
+			}
+		}
+		if named == 0 || c.all && named < len(silent) {
+			t.Errorf("%s names %d silent nodes: %s", c.line, named, text)
+		}
+	}
+
+	answers := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(rw, `{"leader":"w3","members":[{"name":"w3","role":"writer","state":"leading"}]}`)
+	}))
+	defer answers.Close()
+	t.Setenv("WRIT_ENDPOINT", os.Getenv("WRIT_ENDPOINT")+","+answers.URL)
+	for _, line := range []string{"status --timeout 10m", "replica list --timeout 10m"} { // more than the test has
+		if code, text := exitOf(run(t.Context(), strings.Fields(line))); code != 0 {
+			t.Errorf("%s, where one node answers: exit %d, %s", line, code, text)
+		}
+	}
+}
+
+// TestEveryCommandEnds looks at the bounds that commands have unless they are told
+// otherwise: no command that asks nodes is without one, but for the watch, which has no end.
+func TestEveryCommandEnds(t *testing.T) {
+	want := map[string]time.Duration{"writ status": lookTimeout, "writ health": lookTimeout, "writ replica list": lookTimeout, "writ head": askTimeout}
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if cmd.Flags().Lookup(endpointFlag) == nil || cmd.CommandPath() == "writ watch" {
+			return
+		}
+		limit, err := cmd.Flags().GetDuration("timeout")
+		if most := cmp.Or(want[cmd.CommandPath()], time.Minute); err != nil || limit <= 0 || limit > most {
+			t.Errorf("%s may take %v, %v", cmd.CommandPath(), limit, err)
+		}
+	}
+	walk(newRoot())
 }
 
 func newExitWorld(t *testing.T) *exitWorld {

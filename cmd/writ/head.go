@@ -44,7 +44,7 @@ func (t *trust) authority(caFile string) (*client.Authority, error) {
 }
 
 func newHead() *cobra.Command {
-	var t target
+	t := target{limit: askTimeout}
 	var o output
 	var by trust
 	cmd := &cobra.Command{
@@ -77,7 +77,7 @@ func head(ctx context.Context, out io.Writer, t *target, o *output, by *trust) e
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.limit)
 	defer cancel()
 	h, err := c.Head(ctx)
 	if err != nil {
@@ -198,7 +198,9 @@ func (r *headsReport) compare(ctx context.Context, t *target, a *client.Authorit
 	if err != nil {
 		return err
 	}
-	if r.Now, err = c.Head(ctx); err != nil {
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if r.Now, err = c.Head(asking); err != nil {
 		return err
 	}
 	if err := a.Check(r.Now); err != nil {

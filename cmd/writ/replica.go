@@ -48,11 +48,12 @@ A replica that runs answers as one that is cut off.`, "is removed",
 }
 
 func newReplicaList() *cobra.Command {
-	var t target
+	t := target{limit: lookTimeout}
 	var o output
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Show the replicas, and what the leader knows of them",
+		Long:  "Shows the replicas, and what the leader knows of them. All endpoints are asked at once; it ends within --timeout, whoever does not answer.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return listReplicas(cmd.Context(), cmd.OutOrStdout(), &t, &o)
@@ -67,13 +68,7 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) erro
 	if err := o.check(); err != nil {
 		return err
 	}
-	c, err := t.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	s, err := c.Cluster(ctx)
+	s, err := cluster(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -96,7 +91,7 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) erro
 
 // newReplicaChange is a command that changes the entry of one replica.
 func newReplicaChange(verb, short, long, done string, change func(*client.Client, context.Context, string) (*client.RosterChange, error)) *cobra.Command {
-	var t target
+	t := target{limit: changeTimeout}
 	var o output
 	cmd := &cobra.Command{
 		Use:   verb + " NAME",
@@ -111,7 +106,7 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			ctx, cancel := context.WithTimeout(cmd.Context(), t.limit)
 			defer cancel()
 			r, err := change(c, ctx, args[0])
 			if err != nil {

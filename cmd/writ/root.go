@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -138,12 +139,17 @@ type target struct {
 	secretFile string
 	// replicas lets the command prefer the replicas of a region.
 	replicas bool
+	// limit is how long the command may take; 0 where it says that itself.
+	limit time.Duration
 }
 
 func (t *target) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&t.endpoint, endpointFlag, "", "URL of the one node to ask (default: those of $WRIT_ENDPOINT and $WRIT_REPLICAS, and whom they tell of)")
 	flags.StringVar(&t.caFile, "ca-file", "", "certificates to trust at https endpoints, PEM")
 	flags.StringVar(&t.secretFile, "secret-access-key-file", "", "file with the secret access key (default: $AWS_SECRET_ACCESS_KEY)")
+	if t.limit > 0 {
+		flags.DurationVar(&t.limit, "timeout", t.limit, "how long it may take at most, whoever does not answer")
+	}
 	if t.replicas {
 		flags.StringVar(&t.near, "near", "", "region whose replicas are asked first")
 	}
@@ -176,7 +182,26 @@ func envEndpoints() (list []string) {
 }
 
 // client returns a client for the target, called as $AWS_ACCESS_KEY_ID.
-func (t *target) client() (*client.Client, error) {
+func (t *target) client() (*client.Client, error) { return t.clientOf(t.endpoint) }
+
+// each returns a client for each of the endpoints.
+func (t *target) each() (list []*client.Client, err error) {
+	endpoints := t.endpoints()
+	if t.endpoint != "" || len(endpoints) == 0 {
+		endpoints = []string{t.endpoint}
+	}
+	for _, endpoint := range endpoints {
+		c, err := t.clientOf(endpoint)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// clientOf is client for one endpoint, or for all where that is empty.
+func (t *target) clientOf(endpoint string) (*client.Client, error) {
 	secret := os.Getenv("AWS_SECRET_ACCESS_KEY")
 	if t.secretFile != "" {
 		text, err := os.ReadFile(t.secretFile)
@@ -190,7 +215,7 @@ func (t *target) client() (*client.Client, error) {
 		return nil, err
 	}
 	c, err := client.New(client.Config{
-		Endpoint: t.endpoint, Endpoints: t.endpoints(), Near: t.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		Endpoint: endpoint, Endpoints: t.endpoints(), Near: t.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {

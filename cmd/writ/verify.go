@@ -23,7 +23,8 @@ func newVerify() *cobra.Command {
 		Use:   "verify [--head FILE ... --authority ca.crt]",
 		Short: "Compare every node and the chain; exits 5 if one differs, 1 if one could not be asked",
 		Long: `Lets every writer walk its chain of batches and every node recount its state, and the
-leader compare what they found with its log. Needs the permission writ:Verify.
+leader compare what they found with its log. Needs the permission writ:Verify. It ends at most
+15s after --timeout, whoever does not answer.
 
 With --head, it believes no node instead: it checks the signatures of heads that
 ` + "`writ head --output json`" + ` printed, whether they contradict each other, and whether the

@@ -214,6 +214,9 @@ func (c *Client) send(ctx context.Context, q *call) (*answer, error) {
 				c.remember(a.header)
 				return a, nil
 			}
+			if last != nil && ctx.Err() != nil { // of which the time that was up is the lesser part
+				err = fmt.Errorf("%w; before that: %w", err, last)
+			}
 			last = err
 			if wait < 0 || ctx.Err() != nil {
 				return nil, last

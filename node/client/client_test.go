@@ -177,6 +177,21 @@ func TestRetries(t *testing.T) {
 		if _, err := c.Cluster(ctx); err == nil {
 			t.Error("no error after the end of the context")
 		}
+		// when the time is up, what was answered before counts, too
+		requests = 0
+		c = newClient(t, func(r *http.Request) (*http.Response, error) {
+			if requests++; requests == 1 {
+				return says(503, problem(503, "Unavailable"))
+			}
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var p *client.Problem
+		if _, err := c.Cluster(ctx); !errors.As(err, &p) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a node that fell silent: %v", err)
+		}
 	})
 }
 
