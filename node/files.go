@@ -13,9 +13,11 @@ import (
 const (
 	// maxConnections is how many clients are connected at once, if nothing is said.
 	maxConnections = 8192
-	// reservedFiles is how many are kept back from clients: for the log, raft, other
-	// nodes, handshakes and the broker.
+	// reservedFiles is how many are kept back from clients at least: for the log, raft,
+	// other nodes, handshakes and the broker. ownFiles of them are for the log, raft and
+	// handshakes; other nodes and the broker have parts of all files, see peerPart.
 	reservedFiles = 512
+	ownFiles      = 256
 	// filesPerClient is how many a client takes: its own connection, and one to the
 	// leader for what is handed on.
 	filesPerClient = 2
@@ -40,11 +42,12 @@ func raiseFiles() (int, error) {
 
 // within is what bounds clients when a process may open so many files.
 func (c Connections) within(files int) (admission.Bounds, error) {
-	most := (files - reservedFiles) / filesPerClient
+	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peerPart)
+	most := (files - reserved) / filesPerClient
 	switch {
 	case most < 1 || c.Total > most:
 		return admission.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
-			ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reservedFiles, files)
+			ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
 	case c.Total < 0 || c.PerAddress < 0:
 		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", ErrConfig)
 	case c.Total == 0:

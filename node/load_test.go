@@ -133,7 +133,7 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	m := Machine{}.complete()
 	listen := m.Listen
 	m.Listen = func(addr string) (l net.Listener, err error) { far.Listener, err = listen(addr); return far, err }
-	p, err := listenPeers(m, "127.0.0.1:0", writer)
+	p, err := listenPeers(m, "127.0.0.1:0", writer, 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestUnfinishedHandshakes(t *testing.T) {
 	if err := errors.Join(connect("192.0.2.1:2"), connect("192.0.2.2:1")); err != nil {
 		t.Error(err)
 	}
-	if !p.known.has(netip.MustParseAddr("192.0.2.2")) || p.known.has(netip.MustParseAddr("198.51.100.7")) {
+	if p.known.of(netip.MustParseAddr("192.0.2.2")) == nil || p.known.of(netip.MustParseAddr("198.51.100.7")) != nil {
 		t.Error("the wrong addresses are known")
 	}
 	// those who come faster than they may are turned away, and nodes are not
@@ -199,7 +199,7 @@ func TestKnownNetworks(t *testing.T) {
 	addr := netip.MustParseAddr("10.0.0.0")
 	for range 3 * maxPeerNetworks {
 		addr = addr.Next()
-		if k.add(addr); !k.has(addr) || len(k.list) > maxPeerNetworks {
+		if k.add(addr); k.of(addr) == nil || len(k.list) > maxPeerNetworks {
 			t.Fatalf("%d are known", len(k.list))
 		}
 	}
@@ -216,7 +216,7 @@ func TestConnectionsWithin(t *testing.T) {
 		{Connections{}, 1024, 256, ""},
 		{Connections{}, reservedFiles, 0, "the process may have 512: raise that limit (ulimit -n)"},
 		{Connections{Total: 10000}, 1 << 20, 10000, ""},
-		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 20512 open files, of which the process may have 4096"},
+		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 21280 open files, of which the process may have 4096"},
 		{Connections{Total: -1}, 4096, 0, "negative"},
 		{Connections{PerAddress: -1}, 4096, 0, "negative"},
 	} {
@@ -331,7 +331,7 @@ func TestHandshakesEnd(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
-		p, err := listenPeers(Machine{Listen: func(string) (net.Listener, error) { return l, nil }}, "", identity)
+		p, err := listenPeers(Machine{Listen: func(string) (net.Listener, error) { return l, nil }}, "", identity, 1<<16)
 		if err != nil {
 			t.Fatal(err)
 		}

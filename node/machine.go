@@ -24,6 +24,8 @@ type Machine struct {
 	Now func() time.Time
 	// Clocks reads the clocks of the lease protocol, all at one instant.
 	Clocks func() propagation.Clocks
+	// Files is how many files the process may open; 0: what the system says.
+	Files int
 }
 
 // dialTimeout bounds a connection attempt between nodes.

@@ -2,12 +2,9 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"net/http"
-	"sync"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
@@ -156,42 +153,6 @@ func refused(answer *http.Response) (err error, final bool) {
 	return err, !another
 }
 
-// guests are the open connections of other nodes to the peer port's HTTP server.
-type guests struct {
-	mu   sync.Mutex
-	open map[net.Conn]bearer // guarded by mu
-}
-
-// note is the server's ConnState.
-func (g *guests) note(conn net.Conn, state http.ConnState) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch state {
-	case http.StateNew:
-		if c, ok := conn.(*tls.Conn); ok {
-			g.open[conn] = bearerOf(c.ConnectionState().PeerCertificates[0]) // the port has shaken hands
-		}
-	case http.StateClosed, http.StateHijacked:
-		delete(g.open, conn)
-	}
-}
-
-// expel closes the connections of those who are barred, with all that is being
-// answered on them. They were let in before; what comes later is looked at as it comes.
-func (g *guests) expel(barred func(bearer) bool) {
-	g.mu.Lock()
-	var out []net.Conn
-	for conn, c := range g.open {
-		if barred(c) {
-			out = append(out, conn)
-		}
-	}
-	g.mu.Unlock()
-	for _, conn := range out {
-		conn.Close() // the server finds out, and forgets it
-	}
-}
-
 // guard shows the door to whom a change of the roster leaves no place, until the
 // node stops.
 func (w *writer) guard(ctx context.Context) {
@@ -212,7 +173,7 @@ func (w *writer) guard(ctx context.Context) {
 
 // expel closes what removed replicas have open at this writer.
 func (w *writer) expel() {
-	w.peers.guests.expel(func(c bearer) bool { return errors.Is(w.belongs(c), errBarred) })
+	w.port.guests.expel(func(c bearer) bool { return errors.Is(w.belongs(c), errBarred) })
 	if w.broker != nil {
 		w.broker.Expel()
 	}

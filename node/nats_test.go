@@ -8,10 +8,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -267,4 +269,76 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 	if strings.Contains(m.logs.String(), outsidePassword) {
 		t.Error("the password is in the log")
 	}
+}
+
+// squat takes all places for clients of a broker with connections that say nothing, and
+// takes them again whenever the broker closes them, until the test or stop ends it.
+func squat(t *testing.T, addr string, places int) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	full := make(chan struct{})
+	var once sync.Once
+	for range places + 8 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+				if err != nil {
+					continue
+				}
+				closed := context.AfterFunc(ctx, func() { conn.Close() })
+				said, _ := io.ReadAll(conn) // ends when the broker has had enough
+				if bytes.Contains(said, []byte("maximum connections exceeded")) {
+					once.Do(func() { close(full) })
+				}
+				closed()
+				conn.Close()
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	select {
+	case <-full:
+	case <-time.After(patience):
+		t.Fatal("there is room for all")
+	}
+	return func() { cancel(); wg.Wait() }
+}
+
+// Strangers hold all places for clients of the broker. Replicas follow over HTTP then:
+// one that comes meanwhile gets its lease and goes on renewing it, and changes become
+// visible. When the strangers are gone it follows the stream.
+func TestBrokerTakenByStrangers(t *testing.T) {
+	m := newTeam(t, 1, 2)
+	m.machine.Files = 1024
+	m.start("writer-1", "replica-1")
+	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "before"))
+	stop := squat(t, m.cluster.Writers[0].Broker, m.machine.Files/brokerPart)
+	m.start("replica-2")
+	m.ready("replica-2")
+	m.becomes("replica-2", "leased")
+	late := m.node("replica-2").part.(*replica)
+	for i := range 3 {
+		sent := late.renewing.sent.Load()
+		p := m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", fmt.Sprint("after-", i)))
+		if len(p.VisibleOn) != 2 || len(p.Fenced) != 0 {
+			t.Errorf("visible on %v, fenced are %v", p.VisibleOn, p.Fenced)
+		}
+		m.until("the lease is renewed", func(context.Context) error {
+			if s := late.renewing.snapshot.Load(); !s.Valid(late.renewing.clocks()) || late.renewing.sent.Load() <= sent {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+	if late.link.Connected() {
+		t.Log("the strangers were slow, and left it a place")
+	}
+	stop()
+	m.until("the replica follows the stream", func(context.Context) error {
+		if s := late.follower.Status(); s.Mode != replication.Streaming {
+			return fmt.Errorf("it is %+v", s)
+		}
+		return nil
+	})
 }

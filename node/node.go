@@ -132,8 +132,10 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.tls.writers = func(name string) bool { _, ok := c.Cluster.Writer(name); return ok }
-	if n.files, err = raiseFiles(); err != nil {
-		return err
+	if n.files = c.Machine.Files; n.files == 0 {
+		if n.files, err = raiseFiles(); err != nil {
+			return err
+		}
 	}
 	if _, err := c.Connections.within(n.files); err != nil {
 		return err

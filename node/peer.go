@@ -36,6 +36,12 @@ const (
 	// peerHandshakesPerSecond those with the latter: each costs a signature.
 	handshakesPerSecond     = 100
 	peerHandshakesPerSecond = 1000
+	// handshakeParts is how many addresses take all places and all of the rate of the
+	// latter: one whose certificate is in wrong hands takes a part.
+	handshakeParts = 4
+	// handshakeBurst is how many handshakes of one address may be begun at once: as many
+	// as a node that turns to another leader may have to hand on.
+	handshakeBurst = maxForwards
 	// maxPeerNetworks is how many addresses from which nodes have come are remembered.
 	maxPeerNetworks = 1024
 	// acceptPause is how long a port that cannot accept, say for want of file
@@ -55,12 +61,14 @@ type peerPort struct {
 	http             *protocolListener
 	strangers, peers handshakes
 	known            knownNetworks
+	guests           *guests
 	ctx              context.Context // of handshakes; ends with the port
 	cancel           context.CancelFunc
 	wg               sync.WaitGroup
 }
 
-func listenPeers(m Machine, addr string, identity *peerTLS) (*peerPort, error) {
+// listenPeers opens the peer port of a process that may open so many files.
+func listenPeers(m Machine, addr string, identity *peerTLS, files int) (*peerPort, error) {
 	l, err := m.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other nodes: %w", err)
@@ -70,8 +78,10 @@ func listenPeers(m Machine, addr string, identity *peerTLS) (*peerPort, error) {
 		tls:       identity.config(peer{}, protocolRaft, protocolHTTP),
 		raft:      newProtocolListener(l.Addr()),
 		http:      newProtocolListener(l.Addr()),
-		strangers: newHandshakes(maxHandshakes, handshakesPerSecond),
-		peers:     newHandshakes(maxPeerHandshakes, peerHandshakesPerSecond),
+		strangers: newHandshakes(admission.Bounds{Total: maxHandshakes, PerAddress: maxHandshakes}, handshakesPerSecond, 2*maxHandshakes),
+		peers: newHandshakes(admission.Bounds{Total: maxPeerHandshakes, PerAddress: maxPeerHandshakes / handshakeParts},
+			peerHandshakesPerSecond, handshakeParts*handshakeBurst),
+		guests: newGuests(files),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
@@ -92,14 +102,23 @@ func (p *peerPort) accept() {
 			}
 			continue
 		}
-		of := &p.strangers
-		if p.known.has(admission.Network(admission.Remote(conn))) {
-			of = &p.peers
-		}
-		if place := of.begin(conn); place != nil {
+		if place := p.begin(conn); place != nil {
 			p.wg.Go(func() { p.handshake(conn, place) })
 		}
 	}
+}
+
+// begin takes a place for a handshake, or closes the connection and returns nil.
+func (p *peerPort) begin(conn net.Conn) *admission.Conn {
+	own := p.known.of(admission.Network(admission.Remote(conn)))
+	if own == nil {
+		return p.strangers.begin(conn)
+	}
+	if !own.Allow() {
+		conn.Close()
+		return nil
+	}
+	return p.peers.begin(conn)
 }
 
 // handshakes are those under way with some addresses.
@@ -108,8 +127,8 @@ type handshakes struct {
 	rate *rate.Limiter
 }
 
-func newHandshakes(limit int, perSecond rate.Limit) handshakes {
-	return handshakes{admission.NewGate(nil, admission.Bounds{Total: limit, PerAddress: limit}), rate.NewLimiter(perSecond, 2*limit)}
+func newHandshakes(b admission.Bounds, perSecond rate.Limit, burst int) handshakes {
+	return handshakes{admission.NewGate(nil, b), rate.NewLimiter(perSecond, burst)}
 }
 
 // begin takes a place for a handshake, or closes the connection and returns nil.
@@ -125,10 +144,11 @@ func (h *handshakes) begin(conn net.Conn) *admission.Conn {
 // certificates: a few more than there are nodes.
 type knownNetworks struct {
 	mu   sync.Mutex
-	list map[netip.Addr]bool // guarded by mu
+	list map[netip.Addr]*rate.Limiter // of each one's handshakes; guarded by mu
 }
 
-func (k *knownNetworks) has(network netip.Addr) bool {
+// of is the rate of a network's handshakes; nil of one that is not known.
+func (k *knownNetworks) of(network netip.Addr) *rate.Limiter {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.list[network]
@@ -137,10 +157,13 @@ func (k *knownNetworks) has(network netip.Addr) bool {
 func (k *knownNetworks) add(network netip.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.list == nil || len(k.list) >= maxPeerNetworks {
-		k.list = make(map[netip.Addr]bool) // those who come again are learned again
+	if k.list[network] != nil {
+		return
 	}
-	k.list[network] = true
+	if k.list == nil || len(k.list) >= maxPeerNetworks {
+		k.list = make(map[netip.Addr]*rate.Limiter) // those who come again are learned again
+	}
+	k.list[network] = rate.NewLimiter(peerHandshakesPerSecond/handshakeParts, handshakeBurst)
 }
 
 // handshake finds out who calls and which protocol they speak.
@@ -161,9 +184,13 @@ func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
 			c.Close() // raft has no authentication of its own
 			return
 		}
-		to = p.raft
+		to = p.raft // its connections are the writers' alone, and are never refused
+	} else if !p.guests.admit(c) {
+		conn.Close()
+		return
 	}
 	if !to.give(ctx, c) {
+		p.guests.leave(c)
 		c.Close()
 	}
 }

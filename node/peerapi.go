@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -38,6 +39,9 @@ const (
 	askTimeout = time.Second
 	// peerDrain is how long requests of other nodes may take to finish.
 	peerDrain = 2 * time.Second
+	// peerReadTimeout is how long a request may take to come: other nodes have the whole
+	// of it before they send.
+	peerReadTimeout = 10 * time.Second
 )
 
 // peerServer is what a writer serves to the other nodes.
@@ -45,7 +49,6 @@ type peerServer struct {
 	w      *writer
 	server *http.Server
 	api    atomic.Pointer[api.Server] // answers requests that other nodes hand on
-	guests guests
 	// knocked are the names of removed replicas that have shown a certificate since
 	// the start; each was told once.
 	knocked sync.Map
@@ -53,9 +56,11 @@ type peerServer struct {
 }
 
 func servePeers(w *writer) *peerServer {
-	p := &peerServer{w: w, guests: guests{open: make(map[net.Conn]bearer)}}
+	p := &peerServer{w: w}
 	mux := http.NewServeMux()
-	transfers := replication.NewHandler(replication.HandlerConfig{
+	guests, refusals := w.port.guests, newRefusals(w.node.registry)
+	guests.observe(w.node.registry)
+	history := replication.NewHandler(replication.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
 		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
 			a := w.log.Applied()
@@ -64,8 +69,8 @@ func servePeers(w *writer) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, transfers)
-	mux.Handle(replication.SnapshotPath, transfers)
+	mux.Handle(replication.EventsPath, guests.transfer("tails", tailsOfName, history, refusals))
+	mux.Handle(replication.SnapshotPath, guests.transfer("snapshots", snapshotsOfName, history, refusals))
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+verifyPath, p.verify)
 	mux.HandleFunc("GET "+leaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
@@ -77,7 +82,13 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
 	p.server = &http.Server{
-		ConnState: p.guests.note,
+		ConnState: guests.note,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if place := guests.place(conn); place != nil {
+				return place.Context(ctx)
+			}
+			return ctx
+		},
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
 				p.refuse(rw, r, why)
@@ -89,7 +100,7 @@ func servePeers(w *writer) *peerServer {
 			}
 			mux.ServeHTTP(rw, r)
 		}),
-		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxPeerHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: peerReadTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxPeerHeaderBytes,
 		ErrorLog: slog.NewLogLogger(w.node.logger.Handler(), slog.LevelDebug),
 	}
 	p.wg.Go(func() {
@@ -248,12 +259,14 @@ func (p *peerServer) head(rw http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// read decodes a request's JSON, or answers that it cannot.
+// read decodes a request's JSON, or answers that it cannot. What was read whole is
+// not cut off in favour of other connections of its name.
 func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) bool {
 	if err := decode(http.MaxBytesReader(rw, r.Body, maxPeerBody), into); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return false
 	}
+	admission.Prove(r.Context())
 	return true
 }
 

@@ -405,7 +405,7 @@ func TestPeerCertificates(t *testing.T) {
 // nobody else.
 func TestPeerPort(t *testing.T) {
 	i, _ := newIdentities(t)
-	p, err := listenPeers(Machine{}.complete(), "127.0.0.1:0", i.writer)
+	p, err := listenPeers(Machine{}.complete(), "127.0.0.1:0", i.writer, 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.port, err = listenPeers(n.cfg.Machine, listenAddr(n.cfg.PeerListen, me.Peer), n.tls); err != nil {
+	if w.port, err = listenPeers(n.cfg.Machine, listenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
 		return nil, err
 	}
 	cfg := log.Config{

@@ -148,7 +148,7 @@ func NewGate(l net.Listener, b Bounds) *Gate {
 func (g *Gate) Accept() (net.Conn, error) {
 	for {
 		conn, err := g.Listener.Accept()
-		if errors.Is(err, syscall.EMFILE) && g.evict() {
+		if errors.Is(err, syscall.EMFILE) && g.Evict() {
 			continue
 		}
 		if err != nil {
@@ -233,8 +233,8 @@ func (g *Gate) victim(q *ranked) *Conn {
 	return fallback
 }
 
-// evict closes a connection, if any may be.
-func (g *Gate) evict() bool {
+// Evict closes the connection that is worth least, if any may be closed.
+func (g *Gate) Evict() bool {
 	g.mu.Lock()
 	c := g.victim(&g.all)
 	if c != nil {
@@ -366,10 +366,13 @@ func (c *Conn) prove() {
 // State is for http.Server.ConnState, and Context for its ConnContext: they tell the
 // gate what its connections do.
 func (g *Gate) State(conn net.Conn, state http.ConnState) {
-	c := inner(conn)
-	if c == nil {
-		return
+	if c := inner(conn); c != nil {
+		c.State(state)
 	}
+}
+
+// State is Gate.State for one connection.
+func (c *Conn) State(state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		c.busy()
@@ -384,9 +387,14 @@ type connKey struct{}
 // Context returns ctx with a connection; see State.
 func (g *Gate) Context(ctx context.Context, conn net.Conn) context.Context {
 	if c := inner(conn); c != nil {
-		return context.WithValue(ctx, connKey{}, c)
+		return c.Context(ctx)
 	}
 	return ctx
+}
+
+// Context is Gate.Context for one connection.
+func (c *Conn) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
 }
 
 // Prove says of the request with this context that its caller is known: what it waits

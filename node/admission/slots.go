@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// shares is how many parts of all places make a whole: one holder may take one.
+// shares is how many parts of all places make a whole: one holder may take one, if
+// nothing else is said.
 const shares = 4
 
 // Errors of Take.
@@ -19,7 +20,7 @@ var (
 )
 
 // Slots are places for what is under way at once, each of some size: requests, bytes.
-// One holder may take a quarter of them. Safe for concurrent use.
+// One holder may take a share of them. Safe for concurrent use.
 type Slots struct {
 	limit, share int
 
@@ -28,10 +29,12 @@ type Slots struct {
 	by    map[string]int // by holder, those with some; guarded by mu
 }
 
-// NewSlots returns limit free places, at least one.
-func NewSlots(limit int) *Slots {
-	limit = max(limit, 1)
-	return &Slots{limit: limit, share: max(limit/shares, 1), by: make(map[string]int)}
+// NewSlots returns limit free places, at least one. The share of a holder is a quarter.
+func NewSlots(limit int) *Slots { return NewShares(limit, limit/shares) }
+
+// NewShares is NewSlots with a share, of at least one place.
+func NewShares(limit, share int) *Slots {
+	return &Slots{limit: max(limit, 1), share: max(share, 1), by: make(map[string]int)}
 }
 
 // Limit is how many places there are.

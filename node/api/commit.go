@@ -88,6 +88,9 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 		}
 		defer leave()
 	}
+	if s.cfg.Now().Sub(q.now) > maxAuthorizationAge {
+		return nil, nil, &unavailable{"The request has been under way for too long.", nil}
+	}
 	batch, err := s.cfg.Node.Propose(q.Context(), cmd)
 	if err == nil {
 		// Whoever has the next turn is to see the change. Without it they go stale once

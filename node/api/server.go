@@ -52,6 +52,9 @@ const (
 	// maxAuthorizations is how often a write is authorized, when permissions or what it
 	// is about change each time before its decision.
 	maxAuthorizations = 5
+	// maxAuthorizationAge is how long after it came a write is put into the log at most:
+	// it is authorized by its own time (aws:CurrentTime), however often that is tried.
+	maxAuthorizationAge = 15 * time.Second
 )
 
 // Headers of the native API, on requests and answers of both dialects.

@@ -85,3 +85,37 @@ func TestTurnsThatDoNotCome(t *testing.T) {
 		w.wg.Wait()
 	})
 }
+
+// A write is authorized by the time when it came. When it did not get into the log for
+// so long that this tells nothing any more, it is refused: here it goes stale, and a
+// window of time that its caller has ends meanwhile.
+func TestWritesOfLongAgo(t *testing.T) {
+	for _, x := range []struct {
+		late time.Duration
+		ok   bool
+	}{{15 * time.Second, true}, {15*time.Second + time.Millisecond, false}} {
+		w := newWorld(t)
+		alice := w.user("alice", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},
+			{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":"`+noon.Add(time.Second).UTC().Format(time.RFC3339)+`"}}}]}`)
+		w.must(&identity.CreateUser{Account: account, ID: "AIDABOB", Name: "bob", Path: "/"})
+		proposed := 0
+		now := noon
+		w.now = func() time.Time { return now }
+		w.log.before = func(event.Command) {
+			if proposed++; proposed == 1 {
+				w.must(&identity.TagEntity{Kind: identity.KindUser, Account: account, Name: "bob", Tags: []identity.Tag{{Key: "k", Value: "v"}}})
+				now = noon.Add(x.late)
+			}
+		}
+		rec := w.iam(alice, "PutUserPolicy", "UserName", "bob", "PolicyName", "p", "PolicyDocument", allow("*"))
+		if x.ok {
+			w.accepted("a write in time", rec)
+		} else {
+			w.refused("a write of long ago", rec, 503, "ServiceUnavailable", "The request has been under way for too long. Try again.")
+		}
+		if want := map[bool]int{true: 2, false: 1}[x.ok]; proposed != want {
+			t.Errorf("%d proposals %v after the request, not %d", proposed, x.late, want)
+		}
+		w.refused("a write after the window", w.iam(alice, "CreateUser", "UserName", "carol"), 403, "AccessDenied", "")
+	}
+}

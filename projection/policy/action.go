@@ -87,7 +87,9 @@ func globFold(pattern, value string) bool {
 			return false
 		default:
 			if left -= off - from + 1; left < 0 {
-				return matchAtOnce(splitParts(pattern, syntax{wildcards: true}), nil, string(AppendFold(nil, value)), 0)
+				parts, _ := splitParts(pattern, syntax{wildcards: true})
+				matched, _ := matchAtOnce(parts, nil, string(AppendFold(nil, value)), 0)
+				return matched
 			}
 			from += runeLen(value, from)
 			i, off = star, from

@@ -135,7 +135,7 @@ func (d *Document) ContextKeys() []string {
 	}
 	addVariables := func(text string) {
 		for i := 0; d.Variables() && i < len(text); {
-			v, n := scanVariable(text[i:])
+			v, n, _ := scanVariable(text[i:])
 			if v.kind == partValue {
 				add(variableName(text[i:]))
 			}

@@ -11,7 +11,7 @@ import (
 // and goes on with an automaton.
 const effort = 8
 
-// steps is what the plain way may take for a pattern and a value of these lengths.
+// allowance is what the plain way may take for a pattern and a value of these lengths.
 func allowance(parts, value int) int { return effort * (parts + value + 16) }
 
 // textStep is how many bytes of a text are compared in about one step.
@@ -37,6 +37,8 @@ type automaton struct {
 	entries []entry
 	// rows are the states that go on with the characters met last.
 	rows [16]row
+	// steps is how many words and symbols were gone through, from the making on.
+	steps int
 }
 
 // entry is 64 states of those that go on with a character, and where more are.
@@ -71,34 +73,50 @@ type row struct {
 }
 
 // matchAtOnce is matchParts by an automaton.
-func matchAtOnce(parts []part, values []string, value string, free int) bool {
-	size := countSymbols(parts, values)
-	if size > utf8.RuneCountInString(value) {
-		return false
+func matchAtOnce(parts []part, values []string, value string, free int) (matched bool, steps int) {
+	most := utf8.RuneCountInString(value)
+	size, steps := countSymbols(parts, values, most)
+	if size > most {
+		return false, steps
 	}
-	return newAutomaton(parts, values, size).match(value, free)
+	a := newAutomaton(parts, values, size)
+	matched = a.match(value, free)
+	return matched, steps + a.steps
 }
 
-func countSymbols(parts []part, values []string) (n int) {
+// countSymbols counts the symbols of a pattern, or more than most of them: where there
+// are more than characters of the value, it looks no further. So texts that are longer
+// than the value, such as those of variables which are many times in a pattern, are
+// not counted at all.
+func countSymbols(parts []part, values []string, most int) (n, steps int) {
 	v := 0
 	for i := range parts {
+		text := parts[i].text
 		switch parts[i].kind {
-		case partText:
-			n += utf8.RuneCountInString(parts[i].text)
 		case partValue:
-			n += utf8.RuneCountInString(values[v])
+			text = values[v]
 			v++
 		case partOne:
 			n++
+			continue
+		case partMany, partField:
+			continue
+		}
+		if len(text) > utf8.UTFMax*most {
+			return most + 1, steps + i
+		}
+		steps += len(text) / textStep
+		if n += utf8.RuneCountInString(text); n > most {
+			return n, steps + i
 		}
 	}
-	return n
+	return n, steps + len(parts)
 }
 
 func newAutomaton(parts []part, values []string, size int) *automaton {
 	words := size/64 + 1
 	sets := make([]uint64, 3*words)
-	a := &automaton{size: size, one: sets[:words], entries: make([]entry, 1)}
+	a := &automaton{size: size, one: sets[:words], entries: make([]entry, 1), steps: len(sets) + size}
 	a.many.set, a.field.set = sets[words:2*words], sets[2*words:]
 	// From the end, so that the entries of a character come in order.
 	state, v := size, len(values)
@@ -168,6 +186,7 @@ func (a *automaton) row(r rune, confined bool) []uint64 {
 	if w.set == nil {
 		w.set = make([]uint64, len(a.one))
 	}
+	a.steps += len(w.set)
 	w.r, w.confined = r, confined
 	if confined {
 		clear(w.set)
@@ -193,6 +212,7 @@ func (a *automaton) match(value string, free int) bool {
 			stay = a.field.set
 		}
 		end := min(high+2, len(states))
+		a.steps += 1 + end - low
 		step(states[low:end], a.row(r, confined)[low:end], stay[low:end])
 		high = end - 1
 		for high >= low && states[high] == 0 {

@@ -4,7 +4,6 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 )
 
@@ -17,7 +16,7 @@ func onePattern(t *testing.T, text, value string, resource bool, ctx *Context) {
 	if p.shape == shapeNone {
 		return
 	}
-	parts := splitParts(text, syn)
+	parts, _ := splitParts(text, syn)
 	free := 0
 	if resource {
 		markFields(parts)
@@ -30,7 +29,7 @@ func onePattern(t *testing.T, text, value string, resource bool, ctx *Context) {
 		return
 	}
 	plain := p.match(value, ctx)
-	if atOnce := matchAtOnce(parts, values, value, free); atOnce != plain {
+	if atOnce, _ := matchAtOnce(parts, values, value, free); atOnce != plain {
 		t.Fatalf("%q against %q (resource %v): plain %v, at once %v", text, value, resource, plain, atOnce)
 	}
 	if !strings.Contains(text, "${") && utf8.RuneCountInString(value) <= 12 {
@@ -97,9 +96,10 @@ func TestActionsAtOnce(t *testing.T) {
 	pieces := []string{"a", "b", "a", "é", "*", "?", "*?"}
 	for range 100_000 {
 		pattern, value := randomOf(r, pieces, 10), randomOf(r, pieces[:4], 12)
-		parts := splitParts(pattern, syntax{wildcards: true})
+		parts, _ := splitParts(pattern, syntax{wildcards: true})
 		want := refGlob([]rune(pattern), []rune(value), "")
-		if got, atOnce := globFold(pattern, value), matchAtOnce(parts, nil, value, 0); got != want || atOnce != want {
+		atOnce, _ := matchAtOnce(parts, nil, value, 0)
+		if got := globFold(pattern, value); got != want || atOnce != want {
 			t.Fatalf("%q against %q: plain %v, at once %v, want %v", pattern, value, got, atOnce, want)
 		}
 	}
@@ -108,93 +108,130 @@ func TestActionsAtOnce(t *testing.T) {
 	}
 }
 
-// madeToBeSlow are patterns of thousands of parts and values of 60,000 letters of which
-// the plain way compares nearly all parts at nearly every letter.
+// madeToBeSlow are patterns of so many pieces and values of so many letters of which the
+// plain way compares nearly all parts at nearly every letter, and what k stands for.
 var madeToBeSlow = []struct {
-	name, pattern, value string
-	resource             bool
+	name           string
+	pattern, value func(n int) string
+	k              string
+	resource       bool
 }{
-	{"?a", "*" + strings.Repeat("?a", 2000) + "b", strings.Repeat("a", 60_000), false},
-	{"?a twice", strings.Repeat("*"+strings.Repeat("?a", 2000)+"b", 2), strings.Repeat("a", 60_000), false},
-	{"aa?", "*" + strings.Repeat("aa?", 2000) + "b*", strings.Repeat("a", 60_000), false},
-	{"variables", "*" + strings.Repeat("${k}?", 2000) + "b", strings.Repeat("a", 60_000), false},
-	{"beyond ASCII", "*" + strings.Repeat("?é", 2000) + "€", strings.Repeat("é", 60_000), false},
-	{"stars", strings.Repeat("*a", 2000) + "?b", strings.Repeat("a", 60_000), false},
-	{"fields", "arn:*" + strings.Repeat("a*?", 300) + ":*" + strings.Repeat("?a", 1000) + "b:c", "arn:" + strings.Repeat(strings.Repeat("a", 15_000)+":", 4) + "a", true},
-	{"colons", "a*:*" + strings.Repeat("?a", 500) + "b:c", strings.Repeat("a:a", 20_000), true},
+	{"?a", func(n int) string { return "*" + strings.Repeat("?a", n) + "b" }, letters("a"), "", false},
+	{"?a twice", func(n int) string { return strings.Repeat("*"+strings.Repeat("?a", n/2)+"b", 2) }, letters("a"), "", false},
+	{"aa?", func(n int) string { return "*" + strings.Repeat("aa?", n) + "b*" }, letters("a"), "", false},
+	{"variables", func(n int) string { return "*" + strings.Repeat("${k}?", n) + "b" }, letters("a"), "a", false},
+	{"long variables", func(n int) string { return "*" + strings.Repeat("${k}?", n) + "b" }, letters("a"), strings.Repeat("a", 5000), false},
+	{"nothing", func(n int) string { return "*" + strings.Repeat("${k}", n) + "b?" }, letters("a"), "", false},
+	{"nothing, then much", func(n int) string {
+		return "*" + strings.Repeat("${none}", n/2) + "b?" + strings.Repeat("${k}", n/2)
+	}, letters("a"), strings.Repeat("a", 100_000), false},
+	{"beyond ASCII", func(n int) string { return "*" + strings.Repeat("?é", n) + "€" }, letters("é"), "", false},
+	{"many characters", func(n int) string { return "*" + strings.Repeat("?aq", n) + "b" }, letters("aq"), "", false},
+	{"stars", func(n int) string { return strings.Repeat("*a", n) + "?b" }, letters("a"), "", false},
+	{"stars and ?", func(n int) string { return strings.Repeat("*?a", n) + "b" }, letters("a"), "", false},
+	{"fields", func(n int) string { return "arn:*" + strings.Repeat("a*?", n) + ":*" + strings.Repeat("?a", n) + "b:c" },
+		func(n int) string { return "arn:" + strings.Repeat(strings.Repeat("a", n/4)+":", 4) + "a" }, "", true},
+	{"colons", func(n int) string { return "a*:*" + strings.Repeat("?a", n) + "b:c" }, letters("a:a"), "", true},
 }
 
-// scan is as much work as looking at every letter once and comparing it.
-func scan(value string) (n int) {
-	for i, r := range value {
-		if r == ':' || i > len(value) {
-			n++
-		}
-	}
-	return n
+// letters makes values of n letters.
+func letters(piece string) func(n int) string {
+	return func(n int) string { return strings.Repeat(piece, n/len(piece)) }
 }
 
-// A match costs what the value costs, times the words that the parts fill. The measure
-// is the time that a look at each letter takes on the same machine at the same time: a
-// match takes some hundred of it, for up to 64 words, and some thousand under the race
-// detector; the plain way takes 250,000.
-func TestMatchingIsLinear(t *testing.T) {
-	const most = 50_000
+// Steps of a match: a few for each byte and part, and one or two for each byte and 64
+// symbols of the pattern. What is charged is at least half of that.
+const (
+	stepsPerByte = 2 * effort
+	stepsPerWord = 2
+	undercharged = 2
+)
+
+// stepsOf matches, and returns how many steps it took and how many units were charged.
+func stepsOf(p *pattern, value string, entries ...Entry) (taken, charged int) {
 	ctx := &Context{}
-	ctx.Add([]Entry{Single("k", "a")})
+	ctx.Add(entries)
+	_, taken = p.matchGeneral(value, ctx)
+	ctx.Work = NewWork(1<<40, nil)
+	p.match(value, ctx)
+	return taken, int(ctx.Work.Spent())
+}
+
+// A match costs what the value costs, times the words that the parts fill, and its
+// Work pays for that. The plain way alone would take up to the value times the parts.
+func TestMatchingIsLinear(t *testing.T) {
+	most, under := 0.0, 0.0
 	for _, c := range madeToBeSlow {
-		p := compilePattern(c.pattern, syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
-		match, look := time.Hour, time.Hour // the least of some tries
-		for range 20 {
-			match = min(match, timeOf(func() { p.match(c.value, ctx) }))
-			look = min(look, timeOf(func() { _ = scan(c.value) }))
-			if match < most*look {
-				break
+		for _, pieces := range []int{10, 100, 1000, 2000} {
+			p := compilePattern(c.pattern(pieces), syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
+			if p.shape != shapeGeneral {
+				t.Fatalf("%s: the shape is %d", c.name, p.shape)
+			}
+			for _, n := range []int{20, 1000, 20_000} {
+				value := c.value(n)
+				taken, charged := stepsOf(&p, value, Single("k", c.k), Single("none", ""))
+				// No state is beyond as many symbols as the value has.
+				words := min(p.symbols+p.variables*len(c.k), len(value))/64 + 1
+				limit := stepsPerByte*(len(value)+len(p.parts)+16) + stepsPerWord*words*len(value)
+				if most = max(most, float64(taken)/float64(limit)); taken > limit {
+					t.Errorf("%s: %d pieces against %d bytes take %d steps, more than %d", c.name, pieces, len(value), taken, limit)
+				}
+				if under = max(under, float64(taken)/float64(charged)); taken > undercharged*charged {
+					t.Errorf("%s: %d pieces against %d bytes take %d steps, and %d are charged", c.name, pieces, len(value), taken, charged)
+				}
 			}
 		}
-		t.Logf("%s: %d", c.name, match/look)
-		if match >= most*look {
-			t.Errorf("%s: a match takes %d times as long as a look at each letter", c.name, match/look)
+	}
+	t.Logf("at most %.2f of the steps that the design allows, and %.2f of what is charged", most, under)
+}
+
+// Whatever the pattern is, its Work pays for its steps.
+func TestMatchingIsCharged(t *testing.T) {
+	r := rand.New(rand.NewSource(6))
+	pieces := []string{"*", "*", "?", "*?", "${k}", "${ab}", "${none}", ":*", "*:", "a", "a", "b", "€", ":"}
+	most := 0.0
+	for range 30_000 {
+		size := 1 << (2 + r.Intn(8))
+		text, value := randomOf(r, pieces[r.Intn(7):], size), randomOf(r, []string{"a", "a", "b", ":", "€"}[:1+r.Intn(5)], 4*size)
+		arn := r.Intn(2) == 0
+		p := compilePattern(text, syntax{variables: true, wildcards: true, arn: arn, resource: arn})
+		if p.shape != shapeGeneral {
+			continue
+		}
+		k := strings.Repeat("a", r.Intn(2)*r.Intn(size))
+		taken, charged := stepsOf(&p, value, Single("k", k), Single("ab", "ab"), Single("none", ""))
+		if most = max(most, float64(taken)/float64(charged)); taken > undercharged*charged {
+			t.Fatalf("%q against %q takes %d steps, and %d are charged", text, value, taken, charged)
 		}
 	}
+	t.Logf("at most %.2f of what is charged", most)
 }
 
-func timeOf(f func()) time.Duration {
-	start := time.Now()
-	f()
-	return max(time.Since(start), 1)
-}
-
-// To compile a pattern takes time in proportion to its length, whatever it has of
+// To compile a pattern takes steps in proportion to its length, whatever it has of
 // beginnings of variables that are none.
 func TestCompilingIsLinear(t *testing.T) {
-	const most = 10_000 // looks at each letter
-	for _, piece := range []string{"${", "${a,", "${a,'", "$", "?*", "*?", "${a}", ":*", "${a,'b'  "} {
-		text := strings.Repeat(piece, MaxDocument/len(piece))
-		compile, look := time.Hour, time.Hour
-		for range 20 {
-			compile = min(compile, timeOf(func() {
-				compilePattern(text, syntax{variables: true, wildcards: true, arn: true, resource: true})
-			}))
-			look = min(look, timeOf(func() { _ = scan(text) }))
-			if compile < most*look {
-				break
+	const stepsPerByte = 3
+	for _, piece := range []string{
+		"${", "${a,", "${a,'", "${a,'b", "$", "?*", "*?", "${a}", ":*", "${a,'b'  ", "${a,'b' }", "${a,  ", "${*}", "${a ", "${a,''", "é",
+	} {
+		for _, tail := range []string{"", "'", "}", "' }"} {
+			text := strings.Repeat(piece, (MaxDocument-len(tail))/len(piece)) + tail
+			if _, steps := splitParts(text, syntax{variables: true, wildcards: true}); steps > stepsPerByte*len(text) {
+				t.Errorf("%q and %q: %d bytes are split in %d steps", piece, tail, len(text), steps)
 			}
-		}
-		if compile >= most*look {
-			t.Errorf("%q: to compile takes %d times as long as a look at each letter", piece, compile/look)
 		}
 	}
 }
 
 func BenchmarkMadeToBeSlow(b *testing.B) {
-	ctx := &Context{}
-	ctx.Add([]Entry{Single("k", "a")})
 	for _, c := range madeToBeSlow {
-		p := compilePattern(c.pattern, syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
+		ctx := &Context{}
+		ctx.Add([]Entry{Single("k", c.k), Single("none", "")})
+		p := compilePattern(c.pattern(2000), syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
+		value := c.value(60_000)
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				p.match(c.value, ctx)
+				p.match(value, ctx)
 			}
 		})
 	}

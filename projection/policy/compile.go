@@ -216,8 +216,9 @@ func compilePrincipals(e *PrincipalElement) []Principal {
 func appendResource(all []pattern, text string, variables bool) []pattern {
 	syn := syntax{variables: variables, wildcards: true, arn: true, resource: true}
 	all = append(all, compilePattern(text, syn))
+	parts, _ := splitParts(text, syn)
 	colons := 0
-	for _, part := range splitParts(text, syn) {
+	for _, part := range parts {
 		if part.kind == partText {
 			colons += strings.Count(part.text, ":")
 		}

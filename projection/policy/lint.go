@@ -150,7 +150,7 @@ func allOf(list *List) bool {
 }
 
 func (l *linter) lintARN(item Text) {
-	parts := splitParts(item.Value, syntax{variables: l.doc.Variables(), wildcards: true})
+	parts, _ := splitParts(item.Value, syntax{variables: l.doc.Variables(), wildcards: true})
 	if len(parts) == 0 || parts[0].kind != partText || !strings.HasPrefix(parts[0].text, "arn:") {
 		return // Validate has more to say
 	}
@@ -189,7 +189,7 @@ func (l *linter) lintVariables(item Text) {
 			return
 		}
 		text = text[i:]
-		_, n := scanVariable(text)
+		_, n, _ := scanVariable(text)
 		if n == 0 {
 			l.badVariable(item.Position, text)
 			n = 2

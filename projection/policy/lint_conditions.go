@@ -136,7 +136,7 @@ func (l *linter) lintValue(c *Condition, item Text, valid bool) {
 
 // hasWildcard tells whether a text holds a * or ? that is not escaped.
 func (l *linter) hasWildcard(text string) bool {
-	parts := splitParts(text, syntax{variables: l.doc.Variables(), wildcards: true})
+	parts, _ := splitParts(text, syntax{variables: l.doc.Variables(), wildcards: true})
 	return slices.ContainsFunc(parts, func(p part) bool { return p.kind == partOne || p.kind == partMany })
 }
 

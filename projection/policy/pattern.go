@@ -68,7 +68,8 @@ type syntax struct {
 
 // compilePattern compiles text.
 func compilePattern(text string, syn syntax) pattern {
-	p := pattern{parts: splitParts(text, syn)}
+	var p pattern
+	p.parts, _ = splitParts(text, syn)
 	if syn.resource {
 		markFields(p.parts)
 	}
@@ -129,10 +130,9 @@ func (p *pattern) setGlob() {
 
 func (p *part) many() bool { return p.kind == partMany || p.kind == partField }
 
-// splitParts cuts text at wildcards and variables. Adjacent text is one part
-// and a run of * is one wildcard.
-func splitParts(text string, syn syntax) []part {
-	var parts []part
+// splitParts cuts text at wildcards and variables, in steps of about a character.
+// Adjacent text is one part and a run of * is one wildcard.
+func splitParts(text string, syn syntax) (parts []part, steps int) {
 	var literal strings.Builder
 	flush := func() {
 		if literal.Len() > 0 {
@@ -142,8 +142,11 @@ func splitParts(text string, syn syntax) []part {
 	}
 	for i := 0; i < len(text); {
 		c := text[i]
+		steps++
 		if c == '$' && syn.variables {
-			if v, n := scanVariable(text[i:]); n > 0 {
+			v, n, looked := scanVariable(text[i:])
+			steps += looked
+			if n > 0 {
 				i += n
 				if v.kind == partText {
 					literal.WriteString(v.text)
@@ -169,50 +172,51 @@ func splitParts(text string, syn syntax) []part {
 		}
 	}
 	flush()
-	return parts
+	return parts, steps
 }
 
 // variableName is the name of the variable at the start of text, as written.
 func variableName(text string) string { return text[2:strings.IndexAny(text, "},")] }
 
 // scanVariable reads a variable at the start of text and returns its length,
-// or 0 when there is none: then the "$" is a character like others.
+// or 0 when there is none: then the "$" is a character like others. looked is how far
+// it looked for that.
 // "${*}", "${?}" and "${$}" are the text of that one character.
 // (AWS: "IAM policy elements: Variables and tags".)
-func scanVariable(text string) (part, int) {
+func scanVariable(text string) (v part, n, looked int) {
 	if !strings.HasPrefix(text, "${") {
-		return part{}, 0
+		return part{}, 0, min(len(text), 2)
 	}
 	if len(text) >= 4 && text[3] == '}' && strings.IndexByte("*?$", text[2]) >= 0 {
-		return part{kind: partText, text: text[2:3]}, 4
+		return part{kind: partText, text: text[2:3]}, 4, 4
 	}
 	// A name ends before anything that it cannot hold, so that the search for its end
 	// never passes the beginning of another.
 	end := strings.IndexAny(text[2:], "},*?${'\"")
 	if end < 0 {
-		return part{}, 0
+		return part{}, 0, len(text)
 	}
 	end += 2
 	name := text[2:end]
 	if name == "" || strings.TrimSpace(name) != name || text[end] != '}' && text[end] != ',' {
-		return part{}, 0
+		return part{}, 0, end
 	}
-	v := part{kind: partValue, key: NewKey(name)}
+	v = part{kind: partValue, key: NewKey(name)}
 	if text[end] == '}' {
-		return v, end + 1
+		return v, end + 1, end + 1
 	}
 	// A default: a comma, then text in single quotes.
 	rest := strings.TrimLeft(text[end+1:], " ")
 	if !strings.HasPrefix(rest, "'") {
-		return part{}, 0
+		return part{}, 0, len(text) - len(rest)
 	}
 	value, tail, ok := strings.Cut(rest[1:], "'")
 	tail = strings.TrimLeft(tail, " ")
-	if !ok || !strings.HasPrefix(tail, "}") {
-		return part{}, 0
+	if looked = len(text) - len(tail); !ok || !strings.HasPrefix(tail, "}") {
+		return part{}, 0, looked
 	}
 	v.text, v.hasDefault = value, true
-	return v, len(text) - len(tail) + 1
+	return v, looked + 1, looked + 1
 }
 
 // markFields turns each * that ends a field of an ARN into partField.
@@ -291,7 +295,8 @@ func (p *pattern) match(value string, ctx *Context) bool {
 	case shapeNone:
 		return false
 	}
-	return p.matchGeneral(value, ctx)
+	matched, _ := p.matchGeneral(value, ctx)
+	return matched
 }
 
 func (p *pattern) matchGlob(value string) bool {
@@ -321,8 +326,9 @@ func (p *pattern) matchFields(value string, ctx *Context) bool {
 }
 
 // matchGeneral first goes through the parts before the first *, which have one
-// place each.
-func (p *pattern) matchGeneral(value string, ctx *Context) bool {
+// place each. steps is how many parts, characters and words of sets it went through,
+// which is what Work has to pay for.
+func (p *pattern) matchGeneral(value string, ctx *Context) (matched bool, steps int) {
 	free := 0
 	if p.confined {
 		free = resourceField(value)
@@ -333,25 +339,29 @@ func (p *pattern) matchGeneral(value string, ctx *Context) bool {
 		if p.parts[i].kind == partValue {
 			var ok bool
 			if text, ok = p.parts[i].resolve(ctx); !ok {
-				return false
+				return false, i
 			}
 		}
 		n := p.parts[i].step(text, value, off, free)
 		if n < 0 {
-			return false
+			return false, i
 		}
 		off += n
 	}
 	rest := p.parts[i:]
 	switch {
 	case len(rest) == 0:
-		return off == len(value)
+		return off == len(value), i
 	case len(rest) == 1 && off >= free:
-		return true
+		return true, i
 	}
 	var array [maxVariables]string
 	values, ok := resolveAll(array[:0], rest, ctx)
-	return ok && matchParts(rest, values, value[off:], max(free-off, 0))
+	if !ok {
+		return false, len(p.parts)
+	}
+	matched, steps = matchParts(rest, values, value[off:], max(free-off, 0))
+	return matched, len(p.parts) + steps
 }
 
 // resolveAll appends the values of the variables in order.
@@ -389,17 +399,18 @@ type choice struct {
 // take a colon only at or after offset free of value. So the last * can be
 // stuck at a colon; then the last partField takes one more instead. values
 // holds the variables in order. When that takes many steps, an automaton goes on.
-func matchParts(parts []part, values []string, value string, free int) bool {
-	left := allowance(len(parts), len(value))
+func matchParts(parts []part, values []string, value string, free int) (matched bool, steps int) {
+	most := allowance(len(parts), len(value))
 	var last choice       // the last * of any kind
 	wide := choice{i: -1} // the last partField, if any
 	i, v, off := 0, 0, 0
 	for {
 		if i == len(parts) && off == len(value) {
-			return true
+			return true, steps
 		}
-		if left--; left < 0 {
-			return matchAtOnce(parts, values, value, free)
+		if steps++; steps > most {
+			matched, more := matchAtOnce(parts, values, value, free)
+			return matched, steps + more
 		}
 		if i < len(parts) && parts[i].many() {
 			last = choice{i, v, off}
@@ -414,7 +425,7 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 			if isValue {
 				text = values[v]
 			}
-			left -= len(text) / textStep
+			steps += len(text) / textStep
 			if n := parts[i].step(text, value, off, free); n >= 0 {
 				if isValue {
 					v++
@@ -424,11 +435,11 @@ func matchParts(parts []part, values []string, value string, free int) bool {
 			}
 		}
 		if last.off == len(value) {
-			return false
+			return false, steps
 		}
 		if last.off < free && value[last.off] == ':' {
 			if wide.i < 0 || wide.off == len(value) {
-				return false
+				return false, steps
 			}
 			last = wide
 		}

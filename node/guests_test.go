@@ -1,0 +1,318 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/replication"
+)
+
+// visitors come to a peer port from addresses of a test's choice, which answers /held
+// when the test ends and all else at once.
+type visitors struct {
+	t    *testing.T
+	port *peerPort
+	far  *farListener
+}
+
+// newVisitors opens the port of a process that may open so many files.
+func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
+	t.Helper()
+	v := &visitors{t: t, far: &farListener{asked: make(chan struct{}, 10_000)}}
+	m := Machine{}.complete()
+	listen := m.Listen
+	m.Listen = func(addr string) (l net.Listener, err error) { v.far.Listener, err = listen(addr); return v.far, err }
+	var err error
+	if v.port, err = listenPeers(m, "127.0.0.1:0", who, files); err != nil {
+		t.Fatal(err)
+	}
+	<-v.far.asked
+	end := make(chan struct{})
+	s := &http.Server{
+		ConnState: v.port.guests.note,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if place := v.port.guests.place(conn); place != nil {
+				return place.Context(ctx)
+			}
+			return ctx
+		},
+		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			admission.Prove(r.Context())
+			if r.URL.Path == "/held" {
+				rw.WriteHeader(http.StatusOK)
+				_ = http.NewResponseController(rw).Flush()
+				<-end
+			}
+		}),
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); s.Serve(v.port.http) }()
+	t.Cleanup(func() { close(end); s.Close(); v.port.Close(); <-done })
+	return v
+}
+
+// visit connects from an address, and asks for a path; the answer has begun when it
+// returns. The connection stays.
+func (v *visitors) visit(who *peerTLS, from, path string) (*tls.Conn, error) {
+	from += ":1"
+	v.far.addr.Store(&from)
+	conn, err := dialPeer(v.t.Context(), Machine{}.complete(), v.far.Listener.Addr().String(), peer{}, protocolHTTP, who)
+	<-v.far.asked
+	if err != nil {
+		return nil, err
+	}
+	v.t.Cleanup(func() { conn.Close() })
+	return conn.(*tls.Conn), v.ask(conn, path)
+}
+
+// ask asks for a path on a connection.
+func (v *visitors) ask(conn net.Conn, path string) error {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = errors.New(answer.Status)
+	}
+	return err // of an answer that has no body, or whose body is not waited for
+}
+
+// A name has so many connections, and from one address half of them. Those that rest
+// give way; whoever holds all that it may, at one address, keeps its own name out
+// there, and nobody else.
+func TestGuests(t *testing.T) {
+	const files = 40 * peerPart // 40 connections, 10 of a name, 5 from an address
+	i, _ := newIdentities(t)
+	v := newVisitors(t, i.writer, files)
+	g := v.port.guests
+	if g.total != 40 || g.ofName() != 10 || g.atAddress() != 5 {
+		t.Fatalf("%d, %d of a name, %d from an address", g.total, g.ofName(), g.atAddress())
+	}
+	first, err := v.visit(i.replica, "192.0.2.1", "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 * g.ofName() { // they rest, and give way
+		if _, err := v.visit(i.replica, "198.51.100.1", "/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused, evicted := g.gone(admission.Refused), g.gone(admission.Evicted); refused != 0 || evicted != uint64(4*g.ofName()-g.atAddress()) {
+		t.Errorf("%d were refused, %d gave way", refused, evicted)
+	}
+	for range g.atAddress() {
+		if _, err := v.visit(i.replica, "198.51.100.1", "/held"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := v.visit(i.replica, "198.51.100.1", "/"); err == nil {
+		t.Error("one more than an address may have was let in")
+	}
+	// the same name elsewhere, old and new
+	if err := v.ask(first, "/"); err != nil {
+		t.Error(err)
+	}
+	for n := 1; n < g.ofName()-g.atAddress(); n++ {
+		if _, err := v.visit(i.replica, "192.0.2.1", "/held"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := v.visit(i.replica, "192.0.2.2", "/held"); err != nil { // in place of the first
+		t.Error(err)
+	}
+	if _, err := v.visit(i.replica, "192.0.2.3", "/"); err == nil {
+		t.Error("one more than a name may have was let in")
+	}
+	// another name, from the same address
+	if _, err := v.visit(i.writer, "198.51.100.1", "/"); err != nil {
+		t.Error(err)
+	}
+	if refused := g.gone(admission.Refused); refused != 2 {
+		t.Errorf("%d were refused", refused)
+	}
+	// raft
+	raft, err := dialPeer(t.Context(), Machine{}.complete(), v.far.Listener.Addr().String(), peer{}, protocolRaft, i.writer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raft.Close()
+}
+
+// When all connections are taken, the name that has most gives one up; names that are
+// connected no more are forgotten.
+func TestGuestsOfManyNames(t *testing.T) {
+	i, _ := newIdentities(t)
+	v := newVisitors(t, i.writer, 8*peerPart)
+	g := v.port.guests
+	g.mu.Lock()
+	g.total = 2 // of two names, together
+	g.names[i.replica.cert.Load().Leaf.Subject.CommonName] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
+	g.mu.Unlock()
+	for range 3 {
+		if _, err := v.visit(i.replica, "192.0.2.1", "/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := v.visit(i.writer, "192.0.2.2", "/"); err != nil {
+		t.Fatal(err)
+	}
+	if evicted := g.gone(admission.Evicted); evicted != 2 {
+		t.Errorf("%d gave way", evicted)
+	}
+	g.mu.Lock()
+	conns := slices.Collect(maps.Keys(g.open))
+	g.mu.Unlock()
+	for _, conn := range conns {
+		g.leave(conn)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n, _ := g.taken(); n != 0 || len(g.names) != 0 {
+		t.Errorf("%d connections, %d names", n, len(g.names))
+	}
+}
+
+// What a node may need is not beyond the bounds.
+func TestBoundsOfGuests(t *testing.T) {
+	g := newGuests(1 << 20)
+	if g.atAddress() < maxForwards+maxAskedOne+256 || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
+		t.Errorf("%d of a name, %d from an address, %d at all", g.ofName(), g.atAddress(), g.total)
+	}
+	for _, files := range []int{0, 100, 1024, 4096} {
+		if g := newGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/peerPart, nameParts) {
+			t.Errorf("of %d files: %d of a name, %d from an address, %d at all", files, g.ofName(), g.atAddress(), g.total)
+		}
+	}
+}
+
+// Somebody has a replica's certificate and takes whatever a writer gives under that
+// name. Raft, the other replica and even the honest one, at the same address, go on.
+func TestFloodUnderAName(t *testing.T) {
+	m := newTeam(t, 3, 2)
+	m.machine.Files = 4096
+	m.startAll()
+	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "before"))
+	leader := m.leader("writer-1")
+	w := m.node(leader).part.(*writer)
+	term := w.log.Term()
+	x := m.thief("replica-1")
+	other := func() (conns []net.Conn) {
+		w.port.guests.mu.Lock()
+		defer w.port.guests.mu.Unlock()
+		for conn, c := range w.port.guests.open {
+			if c.name == "replica-2" {
+				conns = append(conns, conn)
+			}
+		}
+		return conns
+	}
+	before := other()
+	addr, _ := m.cluster.Writer(leader)
+	for range 200 { // connections that rest
+		conn, err := dialPeer(t.Context(), Machine{}.complete(), addr.Peer, peer{role: RoleWriter}, protocolHTTP, x.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	refused := 0
+	for range tailsOfName + 10 { // tails that wait
+		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", replication.EventsPath, m.head()+1000), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		switch answer.StatusCode {
+		case http.StatusOK:
+		case http.StatusServiceUnavailable:
+			refused++
+			if text, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(text), errCrowded.Error()) {
+				t.Errorf("refused by %q, %v", text, err)
+			}
+		default:
+			t.Errorf("a tail is answered %s", answer.Status)
+		}
+	}
+	if refused < 10 {
+		t.Errorf("%d tails were refused", refused)
+	}
+	p := m.everywhere(leader, m.must(leader, "CreateUser", "UserName", "after"))
+	if len(p.VisibleOn) != 2 || len(p.Fenced) != 0 {
+		t.Errorf("visible on %v, fenced are %v", p.VisibleOn, p.Fenced)
+	}
+	for _, name := range []string{"replica-1", "replica-2"} {
+		m.becomes(name, "leased")
+	}
+	if w.leading.Load() == nil || w.log.Term() != term {
+		t.Error("the leader was deposed")
+	}
+	w.port.guests.mu.Lock()
+	for _, conn := range before {
+		if _, ok := w.port.guests.open[conn]; !ok {
+			t.Error("a connection of the other replica had to go")
+		}
+	}
+	if open := w.port.guests.names["replica-1"].Open(); open > w.port.guests.atAddress() {
+		t.Errorf("%d connections are open under the name", open)
+	}
+	w.port.guests.mu.Unlock()
+	if n := m.metric(leader, `writ_peer_refused_total{limit="tails"}`); n < 10 {
+		t.Errorf("%v tails were refused", n)
+	}
+	if n := m.metric(leader, `writ_peer_connections_closed_total{fate="evicted"}`); n < 100 {
+		t.Errorf("%v connections gave way", n)
+	}
+	if n := m.metric(leader, "writ_peer_connections"); n > 512 {
+		t.Errorf("%v connections are open", n)
+	}
+}
+
+// Whoever shakes hands without end at an address of a node takes a part of what nodes
+// have, and nodes elsewhere shake hands as before.
+func TestHandshakesOfOneAddress(t *testing.T) {
+	i, _ := newIdentities(t)
+	v := newVisitors(t, i.writer, 1<<16)
+	const flooder, node = "198.51.100.1", "192.0.2.1"
+	for _, from := range []string{flooder, node} {
+		if _, err := v.visit(i.replica, from, "/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from := flooder + ":1"
+	v.far.addr.Store(&from)
+	for range maxPeerHandshakes/handshakeParts + 10 {
+		conn, err := net.Dial("tcp", v.far.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		<-v.far.asked
+		if n := v.port.peers.gate.Open(); n > maxPeerHandshakes/handshakeParts {
+			t.Fatalf("%d handshakes are under way with one address", n)
+		}
+	}
+	for begun := 0; v.port.known.of(netip.MustParseAddr(flooder)).Allow(); begun++ {
+		if begun == 2*handshakeBurst {
+			t.Fatal("one address has all handshakes")
+		}
+	}
+	if _, err := v.visit(i.replica, node, "/"); err != nil {
+		t.Error(err)
+	}
+}
