@@ -22,8 +22,15 @@ import (
 // loopback is a stream layer over TCP without any proof of who is there.
 type loopback struct{ net.Listener }
 
-func (loopback) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return net.DialTimeout("tcp", string(address), timeout)
+func (loopback) DialContext(ctx context.Context, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
+// Dial makes it a stream of Raft's own transport.
+func (l loopback) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return l.DialContext(ctx, string(address))
 }
 
 func listen(t testing.TB) loopback {

@@ -40,9 +40,6 @@ const (
 	lockTimeout      = 2 * time.Second  // to wait for another process to close the log
 )
 
-// Address is how Raft names the host:port of a writer, in Config.Stream.
-type Address = raft.ServerAddress
-
 // Backfill fetches the encoded batches from..to, in order, from another writer,
 // and gives each to yield; an error of yield ends it and is returned.
 type Backfill func(ctx context.Context, from, to event.Position, yield func([]byte) error) error
@@ -62,7 +59,7 @@ type Config struct {
 	// Stream makes the connections between writers. Raft's messages have no
 	// authentication of their own: it must prove both ends. Its address is
 	// replaced by Advertise.
-	Stream raft.StreamLayer
+	Stream Stream
 	// Transport, if set, is used instead of Stream.
 	Transport raft.Transport
 	// Backfill fetches what the event store lacks after a snapshot was installed.

@@ -36,6 +36,7 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 	if err := l.address(&cmd); err != nil {
 		return Outcome{}, err
 	}
+	cmd.Cause.Rules = identity.CurrentRules
 	entry, err := wire.EncodeCommand(&cmd)
 	if err != nil {
 		return Outcome{}, err

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -75,9 +76,16 @@ func (t transport) TimeoutNow(id raft.ServerID, at raft.ServerAddress, q *raft.T
 	return t.NetworkTransport.TimeoutNow(id, to(id, at), q, a)
 }
 
+// Stream makes connections between servers.
+type Stream interface {
+	net.Listener
+	// DialContext connects to the server at host:port, unless ctx ends first.
+	DialContext(ctx context.Context, address string) (net.Conn, error)
+}
+
 // stream connects to servers by id, under the name by which others reach this one.
 type stream struct {
-	raft.StreamLayer
+	Stream
 	id    string // of this server, a uuid
 	name  address
 	lines *lines
@@ -90,9 +98,11 @@ func (s stream) Addr() net.Addr { return s.name }
 func (s stream) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	id, address, _ := strings.Cut(string(at), "@")
 	begun := time.Now()
-	c, err := s.StreamLayer.Dial(raft.ServerAddress(address), timeout)
+	ctx, cancel := context.WithTimeout(s.lines.ctx, timeout)
+	defer cancel()
+	c, err := s.DialContext(ctx, address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connect to server %s: %w", id, err)
 	}
 	err = c.SetWriteDeadline(begun.Add(timeout))
 	if err == nil {
@@ -108,9 +118,13 @@ func (s stream) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, er
 }
 
 // lines are all connections of a server, to and from others. When they are hung up,
-// Raft's messages under way fail, and so does a snapshot that is being received: it
-// shuts down without waiting for a server that is silent.
+// Raft's messages under way fail, those for which it is still connecting among them,
+// and so does a snapshot that is being received: it shuts down without waiting for a
+// server that is silent.
 type lines struct {
+	ctx    context.Context // of connecting
+	cancel context.CancelFunc
+
 	mu   sync.Mutex
 	open map[*line]struct{} // guarded by mu; nil: hung up, and there will be no others
 }
@@ -120,7 +134,10 @@ type line struct {
 	among *lines
 }
 
-func newLines() *lines { return &lines{open: make(map[*line]struct{})} }
+func newLines() *lines {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &lines{ctx: ctx, cancel: cancel, open: make(map[*line]struct{})}
+}
 
 func (l *lines) add(c net.Conn) (net.Conn, error) {
 	l.mu.Lock()
@@ -134,6 +151,7 @@ func (l *lines) add(c net.Conn) (net.Conn, error) {
 }
 
 func (l *lines) hangUp() {
+	l.cancel()
 	l.mu.Lock()
 	open := l.open
 	l.open = nil
@@ -153,7 +171,7 @@ func (l *line) Close() error {
 
 // Accept returns the next connection; its first Read finds out whom it is meant for.
 func (s stream) Accept() (net.Conn, error) {
-	c, err := s.StreamLayer.Accept()
+	c, err := s.Stream.Accept()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package log
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -60,33 +61,48 @@ func TestConnectionsAreMeantForOneServer(t *testing.T) {
 	}
 }
 
-// silent is a stream layer to servers that take connections and never answer.
+// silent is a stream to servers that take connections and never answer; deaf ones do
+// not even prove who they are.
 type silent struct {
 	net.Listener
-	dialled chan net.Conn
+	dialled chan net.Conn // nil: deaf
+	dialing chan struct{}
 }
 
-func (s silent) Dial(raft.ServerAddress, time.Duration) (net.Conn, error) {
+func (s silent) DialContext(ctx context.Context, _ string) (net.Conn, error) {
+	if s.dialled == nil {
+		s.dialing <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	near, far := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, far) }()
 	s.dialled <- near
 	return near, nil
 }
 
-// A writer stops although another one is silent: what is under way is hung up.
+// A writer stops although another one is silent: what is under way is hung up, and
+// nothing else is begun.
 func TestStopsWhileAnotherIsSilent(t *testing.T) {
-	stream := silent{listen(t), make(chan net.Conn, 16)}
-	l, err := Open(Config{Dir: t.TempDir(), Advertise: "here:1", Cluster: testCluster, Stream: stream, MinFree: 1, Logger: slog.New(slog.DiscardHandler),
-		HeartbeatTimeout: 50 * time.Millisecond, ElectionTimeout: 50 * time.Millisecond, LeaderLeaseTimeout: 50 * time.Millisecond})
-	must(t, err)
-	must(t, l.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
-		{ID: raft.ServerID(l.ID()), Address: "here:1"}, {ID: "00000000-0000-4000-8000-000000000000", Address: "there:1"},
-	}}).Error())
-	<-stream.dialled // to ask for a vote, which does not come
-	begun := time.Now()
-	must(t, l.Close(t.Context()))
-	if took := time.Since(begun); took > shutdownTimeout/2 {
-		t.Errorf("it took %v", took)
+	for name, stream := range map[string]silent{
+		"silent": {listen(t), make(chan net.Conn, 16), nil},
+		"deaf":   {listen(t), nil, make(chan struct{}, 16)},
+	} {
+		l, err := Open(Config{Dir: t.TempDir(), Advertise: "here:1", Cluster: testCluster, Stream: stream, MinFree: 1, Logger: slog.New(slog.DiscardHandler),
+			HeartbeatTimeout: 50 * time.Millisecond, ElectionTimeout: 50 * time.Millisecond, LeaderLeaseTimeout: 50 * time.Millisecond})
+		must(t, err)
+		must(t, l.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
+			{ID: raft.ServerID(l.ID()), Address: "here:1"}, {ID: "00000000-0000-4000-8000-000000000000", Address: "there:1"},
+		}}).Error())
+		select { // to ask for a vote, which does not come
+		case <-stream.dialled:
+		case <-stream.dialing:
+		}
+		begun := time.Now()
+		must(t, l.Close(t.Context()))
+		if took := time.Since(begun); took > transportTimeout/2 {
+			t.Errorf("%s: it took %v", name, took)
+		}
 	}
 }
 
@@ -105,7 +121,7 @@ func TestHeartbeatsComeInTurn(t *testing.T) {
 	open := func(id string) (raft.Transport, string) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
-		c := Config{Advertise: l.Addr().String(), Stream: plain{l}, Logger: slog.New(slog.DiscardHandler)}
+		c := Config{Advertise: l.Addr().String(), Stream: loopback{l}, Logger: slog.New(slog.DiscardHandler)}
 		tr := c.transport(id)
 		t.Cleanup(func() { must(t, (&Log{transport: tr}).release()) })
 		return tr, c.Advertise
@@ -128,11 +144,4 @@ func TestHeartbeatsComeInTurn(t *testing.T) {
 	if err := from.AppendEntries(id, raft.ServerAddress(address), heartbeat, &answer); err != nil || !answer.Success {
 		t.Errorf("%+v %v", answer, err)
 	}
-}
-
-// plain connects without asking who is there.
-type plain struct{ net.Listener }
-
-func (plain) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return net.DialTimeout("tcp", string(at), timeout)
 }

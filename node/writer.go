@@ -416,9 +416,7 @@ type raftStream struct {
 	tls     *peerTLS
 }
 
-// Dial connects to a writer's log.
-func (s raftStream) Dial(addr log.Address, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return dialPeer(ctx, s.machine, string(addr), peer{role: RoleWriter}, protocolRaft, s.tls)
+// DialContext connects to a writer's log.
+func (s raftStream) DialContext(ctx context.Context, addr string) (net.Conn, error) {
+	return dialPeer(ctx, s.machine, addr, peer{role: RoleWriter}, protocolRaft, s.tls)
 }

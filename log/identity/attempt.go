@@ -143,9 +143,9 @@ type Forgotten struct {
 
 // attempts remembers the keys of recent commands. Every node forgets the same
 // ones at the same position, since what goes depends on nothing but the keys,
-// their positions, their signatures and the state's time. Two keys with one handle
-// cannot be remembered at once: Decide refuses the second, for whoever calls chooses
-// what keys are made of.
+// their positions, their signatures, the state's time and the rules. Two keys with one
+// handle cannot be remembered at once: Decide refuses the second, for whoever calls
+// chooses what keys are made of. By the first rules the later one stays.
 type attempts struct {
 	byKey table[string, *Attempt]
 	gone  Forgotten
@@ -217,7 +217,7 @@ func (a *attempts) forget(r *Attempt) {
 	}
 }
 
-// timely returns the oldest attempt that was not signed ahead.
+// timely returns the oldest attempt that was not signed ahead; nil if there is none.
 func (a *attempts) timely() (oldest *Attempt) {
 	a.order.Ascend(a.passed, func(at Position, h handle) bool {
 		a.passed = at
@@ -232,7 +232,7 @@ func (a *attempts) timely() (oldest *Attempt) {
 
 // expire forgets a few keys, the oldest first, that are too old or too many; never
 // one of the latest.
-func (a *attempts) expire(now Time) {
+func (a *attempts) expire(now Time, by Rules) {
 	for range expirePerCommand {
 		if a.order.Len() <= MinKeys {
 			return
@@ -243,7 +243,9 @@ func (a *attempts) expire(now Time) {
 			if a.order.Len() < MaxKeys {
 				return
 			}
-			r = a.timely() // there is one, see MaxAhead
+			if timely := a.timely(); timely != nil && by >= BoundedRules {
+				r = timely
+			}
 		}
 		a.forget(r)
 	}
@@ -279,11 +281,12 @@ func (s *State) Repeats(m Meta) (Position, bool) {
 // recall refuses what could not be told from a replay, or would keep others' commands
 // from being told from replays.
 func (s *State) recall(m Meta) *Refusal {
-	if old, ok := s.attempts.byKey.rows.Get(m.Key.handle()); ok && old.Key != m.Key && m.Key != (Key{}) {
+	bounded := m.Rules >= BoundedRules
+	if old, ok := s.attempts.byKey.rows.Get(m.Key.handle()); bounded && ok && old.Key != m.Key && m.Key != (Key{}) {
 		return refuse(InvalidInput, "The request's invocation id cannot be told from that of an earlier request; send it with another.")
 	}
 	g := m.Signature
-	if g.ahead(m.Time) && s.attempts.ahead >= MaxAhead {
+	if bounded && g.ahead(m.Time) && s.attempts.ahead >= MaxAhead {
 		return refuse(RequestExpired, "The request is signed %d seconds ahead of the cluster's clock, like more others than the cluster remembers; set the clock right and sign it again.", (g.Signed-m.Time)/1000)
 	}
 	if g == (Signature{}) || g.Signed > s.attempts.gone.Signed || g.Until > s.attempts.gone.Until {

@@ -106,16 +106,27 @@ func TestAttemptsWithOneHandle(t *testing.T) {
 	s := NewState()
 	first, second := keyOf(1), keyOf(1)
 	second[15]++
-	Evolve(s, 1, Meta{Time: now, Key: first, Signature: signatureOf(1, now+14*60_000)}, nil)
+	Evolve(s, 1, Meta{Rules: BoundedRules, Time: now, Key: first, Signature: signatureOf(1, now+14*60_000)}, nil)
 	var refused *Refusal
-	if _, err := Decide(s, Meta{Time: now, Key: second, Signature: signatureOf(2, now)}, &CreateAccount{ID: "999999999999"}); !errors.As(err, &refused) || refused.Code != InvalidInput {
+	if _, err := Decide(s, Meta{Rules: BoundedRules, Time: now, Key: second, Signature: signatureOf(2, now)}, &CreateAccount{ID: "999999999999"}); !errors.As(err, &refused) || refused.Code != InvalidInput {
 		t.Errorf("the second: %v", err)
 	}
-	if _, err := Decide(s, Meta{Time: now, Key: keyOf(2), Signature: signatureOf(3, now)}, &CreateAccount{ID: "999999999999"}); err != nil {
+	if _, err := Decide(s, Meta{Rules: BoundedRules, Time: now, Key: keyOf(2), Signature: signatureOf(3, now)}, &CreateAccount{ID: "999999999999"}); err != nil {
 		t.Errorf("another caller's: %v", err)
 	}
 	if at, ok := s.Attempt(first); !ok || at != 1 {
 		t.Errorf("the first is remembered at %d, %v", at, ok)
+	}
+	// What is in a log from before that rule comes out as it did.
+	old := Meta{Time: now, Key: second, Signature: signatureOf(2, now)}
+	if _, err := Decide(s, old, &CreateAccount{ID: "999999999999"}); err != nil {
+		t.Errorf("the second, by the first rules: %v", err)
+	}
+	Evolve(s, 2, old, nil)
+	verify(t, s)
+	_, one := s.Attempt(first)
+	if at, two := s.Attempt(second); one || !two || at != 2 || s.attempts.order.Len() != 1 {
+		t.Errorf("by the first rules the first is remembered: %v, the second %v", one, two)
 	}
 }
 
@@ -126,10 +137,10 @@ func TestSignedAhead(t *testing.T) {
 		t.Skip("a million attempts")
 	}
 	ahead := func(n uint64) Meta {
-		return Meta{Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime+1)}
+		return Meta{Rules: BoundedRules, Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime+1)}
 	}
 	timely := func(n uint64) Meta {
-		return Meta{Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime)}
+		return Meta{Rules: BoundedRules, Time: now, Key: keyOf(n), Signature: signatureOf(n, now+AheadTime)}
 	}
 	l := NewLoader() // as when all had taken effect, one after the other
 	h := NewState().header()
@@ -149,8 +160,12 @@ func TestSignedAhead(t *testing.T) {
 		t.Fatalf("the last that there is room for: %v", r)
 	}
 	Evolve(s, MaxKeys, ahead(MaxKeys), nil)
-	if r := s.recall(ahead(MaxKeys + 1)); r == nil || r.Code != RequestExpired {
+	more := ahead(MaxKeys + 1)
+	if r := s.recall(more); r == nil || r.Code != RequestExpired {
 		t.Errorf("one more: %v", r)
+	}
+	if more.Rules = FirstRules; s.recall(more) != nil {
+		t.Errorf("one more is refused by the first rules: %v", s.recall(more))
 	}
 	for at := Position(MaxKeys + 1); at <= MaxKeys+100; at++ {
 		Evolve(s, at, timely(uint64(at)), nil)
@@ -163,15 +178,15 @@ func TestSignedAhead(t *testing.T) {
 			t.Errorf("attempt %d is remembered: %v", at, ok)
 		}
 	}
-	if r := s.recall(Meta{Time: now + AheadTime + 1, Key: keyOf(1 << 41), Signature: signatureOf(1<<41, now+AheadTime+1)}); r != nil {
+	if r := s.recall(Meta{Rules: BoundedRules, Time: now + AheadTime + 1, Key: keyOf(1 << 41), Signature: signatureOf(1<<41, now+AheadTime+1)}); r != nil {
 		t.Errorf("somebody else's: %v", r)
 	}
 	// Room comes back when their signatures are good no longer.
 	for at := Position(MaxKeys + 101); at <= MaxKeys+110; at++ {
-		Evolve(s, at, Meta{Time: now + 20*60_000}, nil)
+		Evolve(s, at, Meta{Rules: BoundedRules, Time: now + 20*60_000}, nil)
 	}
 	later := now + 20*60_000
-	if r := s.recall(Meta{Time: later, Key: keyOf(1 << 42), Signature: signatureOf(1<<42, later+AheadTime+1)}); r != nil {
+	if r := s.recall(Meta{Rules: BoundedRules, Time: later, Key: keyOf(1 << 42), Signature: signatureOf(1<<42, later+AheadTime+1)}); r != nil {
 		t.Errorf("with %d signed ahead: %v", s.attempts.ahead, r)
 	}
 }
@@ -190,5 +205,29 @@ func TestAttemptsAreBounded(t *testing.T) {
 	_, oldest := s.Attempt(keyOf(100))
 	if _, kept := s.Attempt(keyOf(101)); oldest || !kept {
 		t.Errorf("attempt 100 is remembered: %v, attempt 101: %v", oldest, kept)
+	}
+}
+
+// A log from before signing ahead was bounded may hold nothing but such attempts: they
+// are forgotten from the oldest on, by whatever rules.
+func TestNothingButSignedAhead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million attempts")
+	}
+	for _, rules := range []Rules{FirstRules, BoundedRules} {
+		l := NewLoader()
+		h := NewState().header()
+		l.Add(&h)
+		for at := Position(1); at <= MaxKeys; at++ {
+			l.Add(&Attempt{Key: keyOf(uint64(at)), At: at, Time: now, Arrived: now, Signature: signatureOf(uint64(at), now+AheadTime+1)})
+		}
+		s, err := l.State(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Evolve(s, MaxKeys+1, Meta{Rules: rules, Time: now, Key: keyOf(MaxKeys + 1)}, nil)
+		if _, ok := s.Attempt(keyOf(1)); ok || s.attempts.order.Len() != MaxKeys {
+			t.Errorf("by rules %d there are %d, the oldest among them: %v", rules, s.attempts.order.Len(), ok)
+		}
 	}
 }

@@ -19,7 +19,24 @@ type Meta struct {
 	By  Authority
 	// Signature is that of the request; see Signature.
 	Signature Signature
+	Rules     Rules
 }
+
+// Rules are what Decide and Evolve go by. What is in a log is decided again whenever it
+// is read, and must come out as it did: a change of what commands and events that are
+// there already come to is a number more, and the rules before it stay.
+type Rules uint8
+
+// The rules there have been.
+const (
+	// FirstRules are those of whatever does not name any.
+	FirstRules Rules = 0
+	// BoundedRules refuse attempts that cannot be told apart, forget none that was signed
+	// ahead before its time, and bound the white space of inline policies.
+	BoundedRules Rules = 1
+	// CurrentRules are those that new commands are put into the log by.
+	CurrentRules = BoundedRules
+)
 
 // Command asks for a change. Each implementation is the noun's own, in the noun's file.
 type Command interface {

@@ -71,7 +71,7 @@ type InlinePolicyPut struct {
 	Document string
 }
 
-func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
+func (c *PutInlinePolicy) decide(s *State, m Meta) ([]Event, error) {
 	h, err := s.mustHold(c.Owner)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (c *PutInlinePolicy) decide(s *State, _ Meta) ([]Event, error) {
 			size, text = size+inlineSize(p.Document), text+len(p.Document)
 		}
 	}
-	if text > MaxInlineText {
+	if text > MaxInlineText && m.Rules >= BoundedRules {
 		return nil, refuse(LimitExceeded, "The policies of %s %s would be longer than %d bytes, white space included; store them with less of it.", h.kind.Noun(), h.name, MaxInlineText)
 	}
 	if limit := inlineQuota(h.kind); size > limit {

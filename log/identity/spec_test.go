@@ -20,6 +20,7 @@ type spec struct {
 	name    string
 	given   []Event // each at a position of its own, after those of base
 	by      Authority
+	first   bool // decided by the first rules
 	when    Command
 	then    []Event
 	refused string              // code and message
@@ -76,7 +77,10 @@ func run(t *testing.T, specs []spec) {
 func (c *spec) run(t *testing.T) {
 	s := given(c.given...)
 	before, sum := dump(s), s.Recount()
-	m := Meta{Time: now, By: c.by}
+	m := Meta{Time: now, By: c.by, Rules: CurrentRules}
+	if c.first {
+		m.Rules = FirstRules
+	}
 	events, err := Decide(s, m, c.when)
 	if diff := cmp.Diff(before, dump(s), compareContent); diff != "" || s.Recount() != sum {
 		t.Fatalf("the decision changed the state: %s", diff)

@@ -102,7 +102,7 @@ func (s *State) digest(tables ...Digest) Digest {
 func (s *State) begin(at Position, m Meta) {
 	s.position = at
 	s.time = max(s.time, m.Time)
-	s.attempts.expire(s.time)
+	s.attempts.expire(s.time, m.Rules)
 	if m.Key != (Key{}) {
 		r := &Attempt{Key: m.Key, At: at, Time: s.time, Signature: m.Signature}
 		if m.Signature != (Signature{}) {

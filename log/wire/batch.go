@@ -14,6 +14,7 @@ const (
 	formatUnsigned     uint8 = 1 // without the signature of the request; read, and written no more
 	formatBatch        uint8 = 2
 	formatRelayedBatch uint8 = 3 // of a command that came by way of another node; see event.Cause.Via
+	formatRuledBatch   uint8 = 4 // with the rules that its command was decided by, and with that node or none
 )
 
 // An encoded batch is three values: the head, its SHA-256, and the list of event
@@ -38,11 +39,14 @@ func (c *coder) entry(v *entry) {
 // fields codes the head except for its entries.
 func (c *coder) fields(b *event.Batch) {
 	format := formatBatch
-	if b.Cause.Via != "" {
+	switch {
+	case b.Cause.Rules > identity.FirstRules:
+		format = formatRuledBatch
+	case b.Cause.Via != "":
 		format = formatRelayedBatch
 	}
 	num(c, &format)
-	if c.err == nil && format != formatBatch && format != formatRelayedBatch && format != formatUnsigned {
+	if c.err == nil && (format < formatUnsigned || format > formatRuledBatch) {
 		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
 	}
 	atom(c, &b.Cluster)
@@ -54,8 +58,11 @@ func (c *coder) fields(b *event.Batch) {
 	if format != formatUnsigned {
 		c.signature(&b.Cause.Signature)
 	}
-	if format == formatRelayedBatch {
+	switch format {
+	case formatRelayedBatch:
 		c.relay(&b.Cause.Via)
+	case formatRuledBatch:
+		c.ruled(&b.Cause)
 	}
 	c.digest(&b.State)
 	c.fixed(b.Prev[:])

@@ -19,10 +19,11 @@ const (
 	formatMark         uint8 = 4
 	formatCommand      uint8 = 5
 	formatRelayed      uint8 = 6 // a command that came by way of another node; see event.Cause.Via
+	formatRuled        uint8 = 7 // a command with the rules to decide it by, and with that node or none
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
-// incarnation, cause, base, reliances, signature, handler number and version, the handler's
+// incarnation, cause, base, reliances, signature, relay and rules, handler number and version, the handler's
 // own fields, and the SHA-256 of all that. A command that exceeds MaxCommandSize
 // or identity.MaxReliances gives ErrTooLarge.
 func EncodeCommand(cmd *event.Command) ([]byte, error) {
@@ -33,7 +34,10 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	c := writer()
 	defer c.release()
 	format, number, version := formatCommand, k.number, k.version
-	if cmd.Cause.Via != "" {
+	switch {
+	case cmd.Cause.Rules > identity.FirstRules:
+		format = formatRuled
+	case cmd.Cause.Via != "":
 		format = formatRelayed
 	}
 	num(c, &format)
@@ -50,7 +54,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed)
+	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed, formatRuled)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
@@ -85,11 +89,14 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 	if format != formatBare {
 		c.reliances(&cmd.Relies)
 	}
-	if format == formatCommand || format == formatRelayed {
+	if format == formatCommand || format == formatRelayed || format == formatRuled {
 		c.signature(&cmd.Cause.Signature)
 	}
-	if format == formatRelayed {
+	switch format {
+	case formatRelayed:
 		c.relay(&cmd.Cause.Via)
+	case formatRuled:
+		c.ruled(&cmd.Cause)
 	}
 }
 
@@ -127,6 +134,20 @@ func (c *coder) cause(v *event.Cause) {
 func (c *coder) relay(via *string) {
 	if atom(c, via); c.err == nil && *via == "" {
 		c.fail(corrupt("relayed by nobody"))
+	}
+}
+
+// ruled codes the rules of a command or a batch, which some do not name, and
+// event.Cause.Via. A build knows the rules of its own time and of all before.
+func (c *coder) ruled(v *event.Cause) {
+	atom(c, &v.Via)
+	num(c, &v.Rules)
+	switch {
+	case c.err != nil:
+	case v.Rules == identity.FirstRules:
+		c.fail(corrupt("ruled by no rules"))
+	case v.Rules > identity.CurrentRules:
+		c.fail(&UnknownError{What: "rules", Number: uint64(v.Rules)})
 	}
 }
 

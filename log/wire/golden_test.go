@@ -73,6 +73,19 @@ func TestGolden(t *testing.T) {
 	b, err = EncodeBatch(batch)
 	line("batch", batch.Events[0], b, err)
 	file(relayedFile)
+
+	// So does what names its rules, whoever it came by.
+	for _, via := range []string{"", "replica-1"} {
+		cmd := counting().command(&identity.DeleteUser{})
+		cmd.Cause.Via, cmd.Cause.Rules = via, identity.BoundedRules
+		b, err := EncodeCommand(cmd)
+		line("command", cmd.Content, b, err)
+		batch := counting().batch(&identity.UserDeleted{})
+		batch.Cause.Via, batch.Cause.Rules = via, identity.BoundedRules
+		b, err = EncodeBatch(batch)
+		line("batch", batch.Events[0], b, err)
+	}
+	file(ruledFile)
 }
 
 // Commands as this release writes them, as they were before they carried reliances,
@@ -85,6 +98,7 @@ const (
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
 	relayedFile      = "relayed.txt"
+	ruledFile        = "ruled.txt"
 )
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.
@@ -132,7 +146,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile, relayedFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {

@@ -292,6 +292,45 @@ func TestRelayed(t *testing.T) {
 	}
 }
 
+// The rules that a command is decided by are in it, in its batch, and in the batch's
+// hash. What this build has no rules for is not decided.
+func TestRuled(t *testing.T) {
+	for _, via := range []string{"", "replica-1"} {
+		cmd := counting().command(&identity.DeleteUser{})
+		batch := counting().batch(&identity.UserDeleted{})
+		cmd.Cause.Via, batch.Cause.Via = via, via
+		if _, err := EncodeBatch(batch); err != nil {
+			t.Fatal(err)
+		}
+		without := batch.Hash
+		cmd.Cause.Rules, batch.Cause.Rules = identity.BoundedRules, identity.BoundedRules
+		b, err := EncodeCommand(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeCommand(b); err != nil || !cmp.Equal(got, cmd) {
+			t.Errorf("the command comes back as %+v, %v", got, err)
+		}
+		if b, err = EncodeBatch(batch); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeBatch(b); err != nil || !cmp.Equal(got, batch) || got.Hash == without {
+			t.Errorf("the batch comes back as %+v, %v", got, err)
+		}
+	}
+	cmd := counting().command(&identity.DeleteUser{})
+	cmd.Cause.Rules = identity.CurrentRules + 1
+	var unknown *UnknownError
+	if _, err := EncodeCommand(cmd); !errors.As(err, &unknown) {
+		t.Errorf("a command by rules of the future: %v", err)
+	}
+	c := writer()
+	defer c.release()
+	if c.envelope(formatRuled, &event.Command{}); c.err == nil {
+		t.Error("a command that names no rules is written as one that does")
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	big := strings.Repeat("x", MaxBatchSize)
 	relies := make([]identity.Reliance, identity.MaxReliances+1)
