@@ -80,7 +80,7 @@ func (s *Server) effect(c *nativeCall) error {
 	if ask.atLeast != nil {
 		ctx, cancel := context.WithTimeout(c.Context(), ask.timeout)
 		defer cancel()
-		if err := s.showing(ctx, &c.seen, *ask.atLeast); err != nil {
+		if err := s.showing(ctx, c, *ask.atLeast); err != nil {
 			return err
 		}
 	}

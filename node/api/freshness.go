@@ -204,9 +204,16 @@ func neverCommitted(t event.Token) problem {
 
 // showing waits until the node shows a token's position, and compares the two, unless
 // the position was never committed.
-func (s *Server) showing(ctx context.Context, in *seen, t event.Token) error {
-	if err := s.committed(ctx, in, t.Position, neverCommitted(t)); err != nil {
-		return err
+func (s *Server) showing(ctx context.Context, c *nativeCall, t event.Token) error {
+	if t.Position > c.seen.view.Head.Position {
+		if err := s.committed(ctx, &c.seen, t.Position, neverCommitted(t)); err != nil {
+			return err
+		}
+		free, err := s.take(&s.places.waiting, &c.request)
+		if err != nil {
+			return err
+		}
+		defer free()
 	}
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()

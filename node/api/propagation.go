@@ -181,7 +181,7 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
 			return 0, tokenProblem(err)
 		}
-		if err := s.showing(c.Context(), &c.seen, t); err != nil {
+		if err := s.showing(c.Context(), c, t); err != nil {
 			return 0, err
 		}
 		return t.Position, nil
