@@ -105,7 +105,7 @@ func appendCanonicalQuery(b []byte, query string, presigned bool) []byte {
 		var text string
 		text, query, _ = strings.Cut(query, "&")
 		name, value, _ := strings.Cut(text, "=")
-		if text == "" || presigned && name == querySignature {
+		if text == "" || presigned && parameterName(text) == querySignature {
 			continue
 		}
 		from := len(scratch)
@@ -131,23 +131,39 @@ func appendCanonicalQuery(b []byte, query string, presigned bool) []byte {
 	return b
 }
 
-// appendRecoded appends a piece of a query decoded and encoded again. A "%" that
-// begins no escape stands for itself.
+// appendRecoded appends a piece of a query decoded and encoded again.
 func appendRecoded(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '+':
-			c = ' '
-		case c == '%' && i+2 < len(s):
-			if high, low := unhex(s[i+1]), unhex(s[i+2]); high < 16 && low < 16 {
-				c = high<<4 | low
-				i += 2
-			}
-		}
+	for i := 0; i < len(s); {
+		c, n := decodedByte(s[i:])
 		b = appendEncodedByte(b, c)
+		i += n
 	}
 	return b
+}
+
+// decodeParameter is a piece of a query decoded.
+func decodeParameter(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); {
+		c, n := decodedByte(s[i:])
+		b = append(b, c)
+		i += n
+	}
+	return string(b)
+}
+
+// decodedByte is the first byte of a piece of a query, and how much of it that took. A
+// "%" that begins no escape stands for itself.
+func decodedByte(s string) (c byte, n int) {
+	switch {
+	case s[0] == '+':
+		return ' ', 1
+	case s[0] == '%' && len(s) > 2:
+		if high, low := unhex(s[1]), unhex(s[2]); high < 16 && low < 16 {
+			return high<<4 | low, 3
+		}
+	}
+	return s[0], 1
 }
 
 func appendEncoded(b []byte, s string) []byte {

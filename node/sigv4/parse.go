@@ -38,14 +38,42 @@ func Parse(r *http.Request, now time.Time) (*Signature, error) {
 	if strings.Count(r.URL.RawQuery, "&") >= MaxQueryPairs {
 		return nil, incomplete("Too many query-string parameters.")
 	}
+	presigned := carriesSignature(r.URL.RawQuery)
 	if values := r.Header[headerAuthorization]; len(values) > 0 {
+		if presigned {
+			// Signed are the other parameters of a presigned request as well, so that its
+			// signature would be good in the header, too, and without its own expiry.
+			return nil, incomplete("A signature is carried by the Authorization header or by query-string parameters, not by both.")
+		}
 		return parseHeader(r, values, now)
 	}
-	if strings.Contains(r.URL.RawQuery, querySignature+"=") ||
-		strings.Contains(r.URL.RawQuery, queryAlgorithm+"=") {
+	if presigned {
 		return parseQuery(r, now)
 	}
 	return nil, ErrMissingAuthenticationToken
+}
+
+// carriesSignature tells whether a query has a parameter of a presigned request.
+func carriesSignature(query string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		switch parameterName(pair) {
+		case queryAlgorithm, queryCredential, queryExpires, querySignedHeaders, querySignature:
+			return true
+		}
+	}
+	return false
+}
+
+// parameterName is the name in a pair of a query as it is signed: decoded. Whoever
+// repeats a request may encode it otherwise.
+func parameterName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	if !strings.ContainsAny(name, "%+") {
+		return name
+	}
+	return decodeParameter(name)
 }
 
 // parts are the pieces of a signature as they were sent; "" is missing.
@@ -148,7 +176,8 @@ func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
 	for query := r.URL.RawQuery; query != ""; {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		name, value, _ := strings.Cut(pair, "=")
+		_, value, _ := strings.Cut(pair, "=")
+		name := parameterName(pair)
 		var field *string
 		switch name {
 		case queryAlgorithm:
