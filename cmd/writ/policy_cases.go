@@ -152,15 +152,20 @@ func (t *caseTester) file(name string) {
 		return
 	}
 	defer f.Close()
+	lines := 0
 	err = eachLine(f, func(line int, text []byte, err error) {
+		lines++
 		t.batch = append(t.batch, caseLine{place: fmt.Sprintf("%s:%d", name, line), text: bytes.Clone(text), err: err})
 		if t.bytes += len(text); t.bytes >= maxCaseLine || len(t.batch) == maxBatch {
 			t.runBatch()
 		}
 	})
 	t.runBatch()
-	if err != nil {
+	switch {
+	case err != nil:
 		t.report(fmt.Errorf("read cases: %w", err))
+	case lines == 0: // whoever made them has failed
+		t.report(fmt.Errorf("read cases: %s has none", name))
 	}
 }
 
