@@ -39,6 +39,9 @@ type Limits struct {
 	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
 	// and StrangersBodies how many of strangers.
 	Bodies, StrangersBodies int
+	// Answers is how many bytes of answers are being written, of those that are longer
+	// than freeAnswer.
+	Answers int
 }
 
 // Defaults of Limits.
@@ -53,7 +56,12 @@ const (
 	maxSignatures      = 256
 	maxBodies          = 64 << 20
 	maxStrangersBodies = 8 << 20
+	maxAnswers         = 64 << 20 // a share is more than the longest answer, maxAnswer
 )
+
+// freeAnswer is how long an answer is, in bytes, that takes none of those which all share:
+// most are no longer. The limit of connections bounds them.
+const freeAnswer = 64 << 10
 
 // strangersFence is the least time between two fences of the log that strangers cause:
 // each serves all who asked before it.
@@ -69,6 +77,7 @@ func (l Limits) complete() Limits {
 	}{
 		{&l.Waiting, maxWaiting}, {&l.Strangers, maxStrangers}, {&l.StrangersPerSecond, strangersPerSecond}, {&l.Watchers, maxWatchers},
 		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Signatures, maxSignatures}, {&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
+		{&l.Answers, maxAnswers},
 	} {
 		if *f.field == 0 {
 			*f.field = f.def
@@ -79,7 +88,7 @@ func (l Limits) complete() Limits {
 
 // places are what the edge has of Limits.
 type places struct {
-	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies place
+	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies, answers place
 
 	rate *rate.Limiter // of strangers that are handed on
 	// Heads of the log, read for those that are known and for strangers.
@@ -99,6 +108,7 @@ func newPlaces(l Limits, n Node) *places {
 		signatures:      of(l.Signatures, "signatures", "signatures are being verified by the leader"),
 		bodies:          of(l.Bodies, "bodies", "bytes of requests are held"),
 		strangersBodies: of(l.StrangersBodies, "strangers_bodies", "bytes of requests by unknown access keys are held"),
+		answers:         of(l.Answers, "answers", "bytes of answers are being written"),
 		rate:            rate.NewLimiter(rate.Limit(l.StrangersPerSecond), l.Strangers),
 		heads:           headReader{strict: n.StrictHead, turn: make(chan struct{}, 1)},
 		strangersHeads:  headReader{strict: n.StrictHead, turn: make(chan struct{}, 1), every: strangersFence},
@@ -122,6 +132,18 @@ func (s *Server) take(p *place, q *request) (free func(), err error) {
 		return nil, err
 	}
 	return func() { p.Free(holder, 1) }, nil
+}
+
+// holdAnswer takes the bytes of an answer while it is written: the caller may read slowly.
+func (s *Server) holdAnswer(q *request, bytes int) (free func(), err error) {
+	if bytes <= freeAnswer {
+		return func() {}, nil
+	}
+	holder := q.holder()
+	if err := s.takeFor(&s.places.answers, q, holder, bytes); err != nil {
+		return nil, err
+	}
+	return func() { s.places.answers.Free(holder, bytes) }, nil
 }
 
 func (s *Server) takeFor(p *place, q *request, holder string, n int) error {
