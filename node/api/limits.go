@@ -37,7 +37,8 @@ type Limits struct {
 	// verify them.
 	Signatures int
 	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
-	// and StrangersBodies how many of strangers.
+	// and StrangersBodies how many of strangers: here of all whose access key has made no
+	// signature lately that came from their address and was verified.
 	Bodies, StrangersBodies int
 	// Answers is how many bytes of answers are being written, of those that are longer
 	// than freeAnswer.
@@ -164,10 +165,16 @@ func (q *request) holder() string {
 	if q.owner != "" {
 		return string(q.owner)
 	}
-	if addr, err := netip.ParseAddr(q.source); err == nil {
-		return admission.Network(addr).String()
+	if network := q.network(); network.IsValid() {
+		return network.String()
 	}
 	return q.source
+}
+
+// network stands for the address of the caller; invalid if nobody knows it.
+func (q *request) network() netip.Addr {
+	addr, _ := netip.ParseAddr(q.source) // invalid: those whose address is unknown are one
+	return admission.Network(addr)
 }
 
 // handing takes a place for a request on its way to the leader, which holds it back if

@@ -439,6 +439,99 @@ func TestBodies(t *testing.T) {
 	free.problem("undeclared too long", free.serve(r), 413, "RequestEntityTooLarge")
 }
 
+// Whoever knows the id of a key, but not its secret, holds bodies as a stranger does: the
+// owner's are read, from where it has proved who it is, and from elsewhere once it did.
+func TestStrangersHoldNothingOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const owners, fresh, first = 0, 1, 2 // addresses
+		w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
+		alice := w.user("alice", allow("*"))
+		big := func(addr int) *httptest.ResponseRecorder {
+			return w.nativeFrom(address(addr), alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
+		}
+		w.accepted("a small question", w.questionFrom(address(owners), alice))
+		guess := credential{alice.id, "a guess"}
+		var all []*held
+		hold := func(addr int) bool {
+			r := w.stalling(guess)
+			r.RemoteAddr = address(addr)
+			h := w.hold(r)
+			all = append(all, h)
+			return !h.answered()
+		}
+		for holder := range 4 {
+			for i := range 4 { // a quarter of 64 KiB
+				if !hold(first + holder) {
+					t.Fatalf("address %d holds %d bodies only", holder, i)
+				}
+			}
+			if holder < 3 && hold(first+holder) {
+				t.Error("an address has more than its share")
+			}
+		}
+		for addr := range 60 { // half of the key's share
+			if hold(first + 4 + addr) {
+				t.Error("strangers hold more than all of their bytes")
+			}
+		}
+		w.problem("the owner", big(owners), 400, "InvalidRequest")
+		handed := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
+		(&api.Forwarded{RequestID: "1", Source: "198.51.99.1"}).SetHeaders(handed)
+		rec := httptest.NewRecorder()
+		w.server.ServeForwarded(rec, handed, "replica-1")
+		w.problem("handed on by a node that has read it", rec, 400, "InvalidRequest")
+		w.problem("at an address that has proved nothing", big(fresh), 503, "Unavailable")
+		w.accepted("a small question", w.questionFrom(address(fresh), alice))
+		w.problem("that it has proved", big(fresh), 400, "InvalidRequest")
+		w.now = func() time.Time { return noon.Add(10 * time.Minute) }
+		w.problem("long after that", big(fresh), 503, "Unavailable")
+		for _, h := range all {
+			h.end()
+		}
+		w.problem("and with room", big(fresh), 503, "Unavailable") // more than an address's share
+		w.questionFrom(address(fresh), guess)
+		w.problem("a guess proves nothing", big(fresh), 503, "Unavailable")
+	})
+}
+
+// A body that was a stranger's counts as its key's when its signature was verified.
+func TestProvedBodiesAreNoStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n, _ := w.replica(func(c *api.Config) { c.Limits = api.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
+		alice := w.user("alice", allow("*"))
+		w.log.show(n.projection)
+		ahead := w.projection.View().Token()
+		ahead.Position++
+		wait := func() *held {
+			padded := question + strings.Repeat(" ", 8<<10-len(question))
+			r := n.signed(alice, "POST", "/v1/authorize", padded, "X-Writ-At-Least", ahead.String())
+			r.RemoteAddr = address(0)
+			return n.hold(r)
+		}
+		first, second := wait(), wait() // they fill an address's share, and then the key's
+		r := n.stalling(credential{alice.id, "a guess"})
+		r.RemoteAddr = address(1)
+		stranger := n.hold(r)
+		if first.answered() || second.answered() || stranger.answered() {
+			t.Fatalf("they do not wait: %s, %s, %s", first.rec.Body, second.rec.Body, stranger.rec.Body)
+		}
+		third := wait()
+		if !third.answered() || third.rec.Code != http.StatusServiceUnavailable {
+			t.Error("the key's share was full")
+		}
+		third.end()
+		first.end()
+		second.end()
+		stranger.end()
+		third = wait()
+		if third.answered() {
+			t.Errorf("all was given back: %s", third.rec.Body)
+		}
+		third.end()
+	})
+}
+
 // The bytes of an answer are taken while it is written, if it is not small. A write whose
 // answer finds no place has taken effect, and says so; its retry gets the answer.
 func TestAnswers(t *testing.T) {
