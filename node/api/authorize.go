@@ -48,7 +48,7 @@ func (s *Server) authorize(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 // authorizeBatch answers POST /v1/authorize/batch: many questions, one position.
@@ -74,7 +74,7 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 			return ofBatch(err, i)
 		}
 	}
-	return c.answer(append(body, "]}"...))
+	return s.answer(c, append(body, "]}"...))
 }
 
 // useOfQuestion is what a question wants of a view, as far as its text shows. An

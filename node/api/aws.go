@@ -83,7 +83,12 @@ func (c *call) serve(w *recorder) error {
 		return cmp.Or(c.job.tooMuchWork(), err)
 	}
 	c.job.rest() // the caller may read slowly
-	return query.WriteResponse(w, c.op, out, c.id)
+	return query.WriteResponse(w, c.op, out, c.id, c.room)
+}
+
+// room is for query.WriteResponse.
+func (c *call) room(bytes int) (free func(), err error) {
+	return c.server.holdAnswer(&c.request, bytes)
 }
 
 // parse reads what the request says before anybody is asked about it.
@@ -220,7 +225,11 @@ func (c *call) answerWrite(w *recorder, call *iam.Call, in any, batch *event.Bat
 		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)
 	}
 	setWritten(w.Header(), batch)
-	return query.WriteResponse(w, c.op, out, c.id)
+	err = query.WriteResponse(w, c.op, out, c.id, c.room)
+	if err != nil && w.status == 0 {
+		return &tookEffect{batch.Position, err}
+	}
+	return err
 }
 
 // errMisdirected answers a peer that took this node for the leader.

@@ -41,9 +41,9 @@ type heldBody struct {
 }
 
 // readBody reads the whole body, at most MaxBody bytes. Nothing is known of its caller
-// yet but the access key that it claims, if sig is not nil: what is held of it beyond
-// freeBody counts against that key, or among those of strangers, as it comes. release
-// gives it back.
+// yet but its address and the access key that it claims, if sig is not nil: what is held
+// of it beyond freeBody counts against that key where the two have been proved to belong
+// together, or else among those of strangers, as it comes. release gives it back.
 //
 // A request has arrived when its body has: it is then that its signature must be good,
 // and by that time that the log tells a replay from a twin. Whoever repeats a request
@@ -122,7 +122,7 @@ func readError(err error) error {
 func (s *Server) hold(q *request, sig *sigv4.Signature, n int) error {
 	if q.held.of == nil {
 		q.held.of, q.held.holder = &s.places.strangersBodies, q.holder()
-		if sig != nil {
+		if sig != nil && s.mayBe(q, sig.AccessKeyID) {
 			if cred, ok := s.cfg.Projection.View().State.AccessKey(sig.AccessKeyID); ok && cred.Active {
 				q.held.of, q.held.holder = &s.places.bodies, cred.ID
 			}
@@ -133,6 +133,23 @@ func (s *Server) hold(q *request, sig *sigv4.Signature, n int) error {
 	}
 	q.held.bytes += n
 	return nil
+}
+
+// mayBe tells whether a request, of which no signature was verified yet, is likely to be by
+// the key that it claims. One that another node hands on has been read there, and verified
+// if the key is known there.
+func (s *Server) mayBe(q *request, key string) bool {
+	return q.forwarded || s.proofs.have(key, q.network(), q.now)
+}
+
+// proved notes that a request is by an access key. What it holds no longer counts among
+// those of strangers, if the key has room for it.
+func (s *Server) proved(q *request, key string) {
+	s.proofs.note(key, q.network(), q.now)
+	if q.held.of == &s.places.strangersBodies && s.places.bodies.Take(key, q.held.bytes) == nil {
+		q.held.of.Free(q.held.holder, q.held.bytes)
+		q.held.of, q.held.holder = &s.places.bodies, key
+	}
 }
 
 // release gives back what a request's body held. The body is no longer used.

@@ -51,6 +51,7 @@ func (s *Server) verifySignature(q *request, sig *sigv4.Signature, cred *identit
 		return err
 	}
 	q.verified, q.owner = cred.Sealed, cred.Owner
+	s.proved(q, cred.ID)
 	admission.Prove(q.Context())
 	return nil
 }

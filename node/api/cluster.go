@@ -84,7 +84,7 @@ func (s *Server) cluster(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the cluster's status: %w", err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 //go:embed openapi.json

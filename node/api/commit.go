@@ -100,9 +100,9 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 	return batch, &cmd, err
 }
 
-// tookEffect refuses a write of whose key an earlier attempt took effect, before
-// the caller lost the right to write or to be told more: "you may not" alone would
-// say that nothing happened.
+// tookEffect refuses a write of whose key an attempt took effect, before the caller
+// lost the right to write or to be told more, or while there is no place for its answer:
+// the refusal alone would say that nothing happened.
 type tookEffect struct {
 	at    event.Position
 	cause error
@@ -110,7 +110,7 @@ type tookEffect struct {
 
 // Error says where.
 func (e *tookEffect) Error() string {
-	return fmt.Sprintf("An earlier attempt of this request took effect at position %d. Now it is refused: %v", e.at, e.cause)
+	return fmt.Sprintf("An attempt of this request took effect at position %d. Now it is refused: %v", e.at, e.cause)
 }
 
 // Unwrap gives the refusal, and that callers must not take it for the outcome.

@@ -104,7 +104,7 @@ func (s *Server) effect(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the effect at position %d: %w", e.view.Head.Position, err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 // Words for what is expected of a decision.

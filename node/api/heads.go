@@ -47,7 +47,7 @@ func (s *Server) head(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the signed head of position %d: %w", h.Position, err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 // chainAnswer is the body of an answer with a stretch of the chain.
@@ -97,5 +97,5 @@ func (s *Server) chain(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the chain behind position %d: %w", after, err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }

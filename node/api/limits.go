@@ -37,8 +37,12 @@ type Limits struct {
 	// verify them.
 	Signatures int
 	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
-	// and StrangersBodies how many of strangers.
+	// and StrangersBodies how many of strangers: here of all whose access key has made no
+	// signature lately that came from their address and was verified.
 	Bodies, StrangersBodies int
+	// Answers is how many bytes of answers are being written, of those that are longer
+	// than freeAnswer.
+	Answers int
 }
 
 // Defaults of Limits.
@@ -53,7 +57,12 @@ const (
 	maxSignatures      = 256
 	maxBodies          = 64 << 20
 	maxStrangersBodies = 8 << 20
+	maxAnswers         = 64 << 20 // a share is more than the longest answer, maxAnswer
 )
+
+// freeAnswer is how long an answer is, in bytes, that takes none of those which all share:
+// most are no longer. The limit of connections bounds them.
+const freeAnswer = 64 << 10
 
 // strangersFence is the least time between two fences of the log that strangers cause:
 // each serves all who asked before it.
@@ -69,6 +78,7 @@ func (l Limits) complete() Limits {
 	}{
 		{&l.Waiting, maxWaiting}, {&l.Strangers, maxStrangers}, {&l.StrangersPerSecond, strangersPerSecond}, {&l.Watchers, maxWatchers},
 		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Signatures, maxSignatures}, {&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
+		{&l.Answers, maxAnswers},
 	} {
 		if *f.field == 0 {
 			*f.field = f.def
@@ -79,7 +89,7 @@ func (l Limits) complete() Limits {
 
 // places are what the edge has of Limits.
 type places struct {
-	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies place
+	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies, answers place
 
 	rate *rate.Limiter // of strangers that are handed on
 	// Heads of the log, read for those that are known and for strangers.
@@ -99,6 +109,7 @@ func newPlaces(l Limits, n Node) *places {
 		signatures:      of(l.Signatures, "signatures", "signatures are being verified by the leader"),
 		bodies:          of(l.Bodies, "bodies", "bytes of requests are held"),
 		strangersBodies: of(l.StrangersBodies, "strangers_bodies", "bytes of requests by unknown access keys are held"),
+		answers:         of(l.Answers, "answers", "bytes of answers are being written"),
 		rate:            rate.NewLimiter(rate.Limit(l.StrangersPerSecond), l.Strangers),
 		heads:           headReader{strict: n.StrictHead, turn: make(chan struct{}, 1)},
 		strangersHeads:  headReader{strict: n.StrictHead, turn: make(chan struct{}, 1), every: strangersFence},
@@ -124,6 +135,18 @@ func (s *Server) take(p *place, q *request) (free func(), err error) {
 	return func() { p.Free(holder, 1) }, nil
 }
 
+// holdAnswer takes the bytes of an answer while it is written: the caller may read slowly.
+func (s *Server) holdAnswer(q *request, bytes int) (free func(), err error) {
+	if bytes <= freeAnswer {
+		return func() {}, nil
+	}
+	holder := q.holder()
+	if err := s.takeFor(&s.places.answers, q, holder, bytes); err != nil {
+		return nil, err
+	}
+	return func() { s.places.answers.Free(holder, bytes) }, nil
+}
+
 func (s *Server) takeFor(p *place, q *request, holder string, n int) error {
 	err := p.Take(holder, n)
 	if err == nil {
@@ -142,10 +165,16 @@ func (q *request) holder() string {
 	if q.owner != "" {
 		return string(q.owner)
 	}
-	if addr, err := netip.ParseAddr(q.source); err == nil {
-		return admission.Network(addr).String()
+	if network := q.network(); network.IsValid() {
+		return network.String()
 	}
 	return q.source
+}
+
+// network stands for the address of the caller; invalid if nobody knows it.
+func (q *request) network() netip.Addr {
+	addr, _ := netip.ParseAddr(q.source) // invalid: those whose address is unknown are one
+	return admission.Network(addr)
 }
 
 // handing takes a place for a request on its way to the leader, which holds it back if

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -46,17 +47,35 @@ type held struct {
 	cancel context.CancelFunc
 }
 
-// hold sends a request and waits until it is held, or was answered.
-func (n *node) hold(r *http.Request) *held {
+// lazyReader is a caller who reads nothing of an answer of success until the request ends.
+type lazyReader struct {
+	*httptest.ResponseRecorder
+	ctx context.Context
+}
+
+func (u *lazyReader) Write(b []byte) (int, error) {
+	if u.Code == http.StatusOK {
+		<-u.ctx.Done()
+	}
+	return u.ResponseRecorder.Write(b)
+}
+
+// hold sends a request and waits until it is held, or was answered. The caller reads
+// no answer if unread is wanted.
+func (n *node) hold(r *http.Request, wanted ...bool) *held {
 	ctx, cancel := context.WithCancel(r.Context())
 	h := &held{httptest.NewRecorder(), make(chan struct{}), cancel}
+	var rec http.ResponseWriter = h.rec
+	if len(wanted) > 0 && wanted[0] {
+		rec = &lazyReader{h.rec, ctx}
+	}
 	r = r.WithContext(ctx)
 	if s, ok := r.Body.(*stalledBody); ok {
 		s.ctx = ctx
 	}
 	go func() {
 		defer close(h.done)
-		n.server.ServeHTTP(h.rec, r)
+		n.server.ServeHTTP(rec, r)
 	}()
 	synctest.Wait()
 	return h
@@ -91,6 +110,8 @@ var placeTests = map[string]struct {
 	// make makes a request; body is what is sent of it at once.
 	make     func(n *node, c credential) *http.Request
 	stranger bool // the holders are addresses
+	proved   bool // the holders have proved who they are, from their addresses
+	unread   bool // the holders read no answer
 }{
 	"waiting": {limits: api.Limits{Waiting: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		ahead := n.world.projection.View().Token()
@@ -120,8 +141,15 @@ var placeTests = map[string]struct {
 	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/authorize", question)
 	}},
-	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, make: func(n *node, c credential) *http.Request {
+	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, proved: true, make: func(n *node, c credential) *http.Request {
 		return n.stalling(c)
+	}},
+	"answers": {limits: api.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
+		r, body := form(iamVersion, "GetRole", "RoleName", "long")
+		return n.sign(r, c, "iam", body)
+	}},
+	"answers of the native API": {limit: "answers", limits: api.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "POST", "/v1/authorize/batch", `{"questions":[`+strings.Repeat(question+",", 249)+question+`]}`)
 	}},
 	"strangers_bodies": {limits: api.Limits{StrangersBodies: 8 * 4 << 10}, stranger: true, make: func(n *node, c credential) *http.Request {
 		return n.stalling(c)
@@ -181,6 +209,7 @@ func testPlaces(t *testing.T, name string) {
 		holders = append(holders, user)
 	}
 	w.user("alice", allow("s3:*")) // of whom is asked
+	w.must(&identity.CreateRole{Account: account, ID: "AROALONG", Name: "long", Path: "/", Trust: strings.Repeat(" ", 32_000)})
 	if c.replica {
 		n, _ = w.replica(set)
 		w.log.show(n.projection)
@@ -189,7 +218,7 @@ func testPlaces(t *testing.T, name string) {
 	open := func(holder int) *held {
 		r := c.make(n, holders[holder])
 		r.RemoteAddr = address(holder)
-		h := n.hold(r)
+		h := n.hold(r, c.unread)
 		all = append(all, h)
 		return h
 	}
@@ -197,6 +226,11 @@ func testPlaces(t *testing.T, name string) {
 		t.Helper()
 		if !h.answered() || h.rec.Code != http.StatusServiceUnavailable || !strings.Contains(h.rec.Body.String(), text) || h.rec.Header().Get("Retry-After") == "" {
 			t.Errorf("not refused with %q: %d %s", text, h.rec.Code, h.rec.Body)
+		}
+	}
+	for holder, user := range holders {
+		if c.proved {
+			w.accepted("a small question", n.questionFrom(address(holder), user))
 		}
 	}
 	for holder := range 4 {
@@ -403,6 +437,139 @@ func TestBodies(t *testing.T) {
 	r.ContentLength = -1
 	free := newWorld(t)
 	free.problem("undeclared too long", free.serve(r), 413, "RequestEntityTooLarge")
+}
+
+// Whoever knows the id of a key, but not its secret, holds bodies as a stranger does: the
+// owner's are read, from where it has proved who it is, and from elsewhere once it did.
+func TestStrangersHoldNothingOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const owners, fresh, first = 0, 1, 2 // addresses
+		w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
+		alice := w.user("alice", allow("*"))
+		big := func(addr int) *httptest.ResponseRecorder {
+			return w.nativeFrom(address(addr), alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
+		}
+		w.accepted("a small question", w.questionFrom(address(owners), alice))
+		guess := credential{alice.id, "a guess"}
+		var all []*held
+		hold := func(addr int) bool {
+			r := w.stalling(guess)
+			r.RemoteAddr = address(addr)
+			h := w.hold(r)
+			all = append(all, h)
+			return !h.answered()
+		}
+		for holder := range 4 {
+			for i := range 4 { // a quarter of 64 KiB
+				if !hold(first + holder) {
+					t.Fatalf("address %d holds %d bodies only", holder, i)
+				}
+			}
+			if holder < 3 && hold(first+holder) {
+				t.Error("an address has more than its share")
+			}
+		}
+		for addr := range 60 { // half of the key's share
+			if hold(first + 4 + addr) {
+				t.Error("strangers hold more than all of their bytes")
+			}
+		}
+		w.problem("the owner", big(owners), 400, "InvalidRequest")
+		handed := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
+		(&api.Forwarded{RequestID: "1", Source: "198.51.99.1"}).SetHeaders(handed)
+		rec := httptest.NewRecorder()
+		w.server.ServeForwarded(rec, handed, "replica-1")
+		w.problem("handed on by a node that has read it", rec, 400, "InvalidRequest")
+		w.problem("at an address that has proved nothing", big(fresh), 503, "Unavailable")
+		w.accepted("a small question", w.questionFrom(address(fresh), alice))
+		w.problem("that it has proved", big(fresh), 400, "InvalidRequest")
+		w.now = func() time.Time { return noon.Add(10 * time.Minute) }
+		w.problem("long after that", big(fresh), 503, "Unavailable")
+		for _, h := range all {
+			h.end()
+		}
+		w.problem("and with room", big(fresh), 503, "Unavailable") // more than an address's share
+		w.questionFrom(address(fresh), guess)
+		w.problem("a guess proves nothing", big(fresh), 503, "Unavailable")
+	})
+}
+
+// A body that was a stranger's counts as its key's when its signature was verified.
+func TestProvedBodiesAreNoStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n, _ := w.replica(func(c *api.Config) { c.Limits = api.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
+		alice := w.user("alice", allow("*"))
+		w.log.show(n.projection)
+		ahead := w.projection.View().Token()
+		ahead.Position++
+		wait := func() *held {
+			padded := question + strings.Repeat(" ", 8<<10-len(question))
+			r := n.signed(alice, "POST", "/v1/authorize", padded, "X-Writ-At-Least", ahead.String())
+			r.RemoteAddr = address(0)
+			return n.hold(r)
+		}
+		first, second := wait(), wait() // they fill an address's share, and then the key's
+		r := n.stalling(credential{alice.id, "a guess"})
+		r.RemoteAddr = address(1)
+		stranger := n.hold(r)
+		if first.answered() || second.answered() || stranger.answered() {
+			t.Fatalf("they do not wait: %s, %s, %s", first.rec.Body, second.rec.Body, stranger.rec.Body)
+		}
+		third := wait()
+		if !third.answered() || third.rec.Code != http.StatusServiceUnavailable {
+			t.Error("the key's share was full")
+		}
+		third.end()
+		first.end()
+		second.end()
+		stranger.end()
+		third = wait()
+		if third.answered() {
+			t.Errorf("all was given back: %s", third.rec.Body)
+		}
+		third.end()
+	})
+}
+
+// The bytes of an answer are taken while it is written, if it is not small. A write whose
+// answer finds no place has taken effect, and says so; its retry gets the answer.
+func TestAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Answers: 4 * 150_000} })
+		alice := w.user("alice", allow("*"))
+		// percent-encoded, a blank is three bytes
+		trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}`
+		trust += strings.Repeat(" ", 40_000)
+		create := func(name string) (*http.Request, []byte) {
+			return form(iamVersion, "CreateRole", "RoleName", name, "AssumeRolePolicyDocument", trust, "@Amz-Sdk-Invocation-Id", "invocation of "+name)
+		}
+		w.accepted("a first small request", w.iam(alice, "GetUser"))
+		r, body := create("one")
+		first := w.hold(w.sign(r, alice, "iam", body), true)
+		if first.answered() {
+			t.Fatalf("it is answered %s", first.rec.Body)
+		}
+		small := func() { w.accepted("a small answer", w.iam(alice, "GetUser")) }
+		small()
+		w.refused("a long one", w.iam(alice, "GetRole", "RoleName", "one"), 503, "ServiceUnavailable", "150000 bytes of answers are being written already, as many as one caller may have. Try again.")
+		w.accepted("another's", w.iam(w.root, "GetRole", "RoleName", "one"))
+
+		before := w.log.position()
+		r, body = create("two")
+		refused := w.serve(w.sign(r, alice, "iam", body))
+		w.refused("a write", refused, 503, "OutcomeUnknown", "")
+		if text := fmt.Sprintf("took effect at position %d.", before+1); !strings.Contains(refused.Body.String(), text) || refused.Header().Get("Retry-After") == "" {
+			t.Errorf("it does not say that it %s: %v %s", text, refused.Header(), refused.Body)
+		}
+		first.end()
+		r, body = create("two")
+		again := w.accepted("its retry", w.serve(w.sign(r, alice, "iam", body)))
+		if got := w.log.position(); got != before+1 || len(again.Body.String()) < 120_000 {
+			t.Errorf("the retry is answered %d bytes, at position %d", again.Body.Len(), got)
+		}
+		small()
+	})
 }
 
 // The limits are the ones that the documentation names.

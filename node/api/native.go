@@ -108,15 +108,20 @@ func (s *Server) ofCluster(action string) iam.Access {
 }
 
 // answer writes a JSON body with the position that it was computed at.
-func (c *nativeCall) answer(body []byte) error {
+func (s *Server) answer(c *nativeCall, body []byte) error {
 	c.job.rest() // the caller may read slowly
+	free, err := s.holdAnswer(&c.request, len(body))
+	if err != nil {
+		return err
+	}
+	defer free()
 	c.values = [...]string{c.id, "application/json", strconv.Itoa(len(body)), c.seen.position(), c.seen.mode}
 	h := c.w.Header()
 	for i, name := range [...]string{headerRequestID, "Content-Type", "Content-Length", HeaderPosition, HeaderFreshness} {
 		h[name] = c.values[i : i+1 : i+1]
 	}
 	c.w.WriteHeader(http.StatusOK)
-	_, err := c.w.Write(body)
+	_, err = c.w.Write(body)
 	return err
 }
 

@@ -100,7 +100,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 // propagationError turns an error of Everywhere into an answer: the next leader's,

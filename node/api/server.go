@@ -175,6 +175,7 @@ type Server struct {
 	turns   *turns
 	shifts  *shifts
 	places  *places
+	proofs  proofs
 	ending  chan struct{} // closed when streams of events are to end
 	endOnce sync.Once
 	shared  sharedHead

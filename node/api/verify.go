@@ -104,7 +104,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the verification: %w", err)
 	}
-	return c.answer(body)
+	return s.answer(c, body)
 }
 
 // verifyQuery reads from where the chain is to be walked, and how long that may take.

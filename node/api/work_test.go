@@ -181,6 +181,22 @@ func TestLongAnswers(t *testing.T) {
 	w.problem("too long", w.native(w.root, "POST", "/v1/authorize", strings.Replace(one, "/alice", "/bob", 1)), 400, "AnswerTooLarge")
 }
 
+// The length of a simulation's answer is counted as XML holds it.
+func TestLongSimulations(t *testing.T) {
+	w := newWorld(t)
+	pairs := []string{"PolicyInputList.member.1", like("a*")}
+	for i := range 100 {
+		pairs = append(pairs, fmt.Sprintf("ResourceArns.member.%d", i+1), "arn:aws:s3:::"+strings.Repeat("&", 2000))
+	}
+	for i := range 20 {
+		pairs = append(pairs, fmt.Sprintf("ActionNames.member.%d", i+1), fmt.Sprintf("app:Action%d", i))
+	}
+	rec := w.accepted("a simulation", w.iam(w.root, "SimulateCustomPolicy", pairs...))
+	if n := rec.Body.Len(); n < 4<<20 || n > 9<<20 || !strings.Contains(rec.Body.String(), "<IsTruncated>true") {
+		t.Errorf("an answer of %d bytes", n)
+	}
+}
+
 // Work stops soon after its caller has gone.
 func TestWorkStops(t *testing.T) {
 	w := newWorld(t)

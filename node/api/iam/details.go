@@ -78,22 +78,35 @@ func (c *Call) details(filter []types.EntityType) walk[detail] {
 }
 
 func getAccountAuthorizationDetails(c *Call, in *sdk.GetAccountAuthorizationDetailsInput) (*sdk.GetAccountAuthorizationDetailsOutput, error) {
-	p, err := paginate("GetAccountAuthorizationDetails", in.Marker, in.MaxItems, c.details(in.Filter), detail.key, all[detail])
+	p, err := paginate("GetAccountAuthorizationDetails", in.Marker, in.MaxItems, c.details(in.Filter), detail.key, c.shownDetail)
 	out := &sdk.GetAccountAuthorizationDetailsOutput{UserDetailList: []types.UserDetail{}, GroupDetailList: []types.GroupDetail{},
 		RoleDetailList: []types.RoleDetail{}, Policies: []types.ManagedPolicyDetail{}, IsTruncated: p.truncated, Marker: p.marker}
 	for _, d := range p.items {
-		switch {
-		case d.user != nil:
-			out.UserDetailList = append(out.UserDetailList, c.userDetail(d.user))
-		case d.group != nil:
-			out.GroupDetailList = append(out.GroupDetailList, c.groupDetail(d.group))
-		case d.role != nil:
-			out.RoleDetailList = append(out.RoleDetailList, c.roleDetail(d.role))
-		default:
-			out.Policies = append(out.Policies, c.policyDetail(d.policy))
+		switch d := d.(type) {
+		case types.UserDetail:
+			out.UserDetailList = append(out.UserDetailList, d)
+		case types.GroupDetail:
+			out.GroupDetailList = append(out.GroupDetailList, d)
+		case types.RoleDetail:
+			out.RoleDetailList = append(out.RoleDetailList, d)
+		case types.ManagedPolicyDetail:
+			out.Policies = append(out.Policies, d)
 		}
 	}
 	return out, err
+}
+
+// shownDetail is a record as the answer has it.
+func (c *Call) shownDetail(d detail) (any, bool) {
+	switch {
+	case d.user != nil:
+		return c.userDetail(d.user), true
+	case d.group != nil:
+		return c.groupDetail(d.group), true
+	case d.role != nil:
+		return c.roleDetail(d.role), true
+	}
+	return c.policyDetail(d.policy), true
 }
 
 func (c *Call) userDetail(u *identity.User) types.UserDetail {

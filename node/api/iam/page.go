@@ -2,6 +2,7 @@ package iam
 
 import (
 	"encoding/base64"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -15,6 +16,12 @@ const (
 	// passes over more than these answers with fewer items than asked for, and a
 	// marker, as AWS's may.
 	maxScan = 10_000
+	// maxPage is about how many bytes the items of a page are written in before it ends:
+	// it has one item at least, and may be longer by its last one. Those of a thousand
+	// roles could be hundreds of megabytes.
+	maxPage = 1 << 20
+	// markupSize is about what the XML around a text takes.
+	markupSize = 32
 )
 
 // page is a part of a list.
@@ -43,19 +50,56 @@ func paginate[R, T any](list string, marker *string, maxItems *int32, records wa
 		limit = int(*maxItems)
 	}
 	p := page[T]{items: []T{}}
-	scanned, last := 0, after
+	scanned, size, last := 0, 0, after
 	records(after, func(r R) bool {
-		if len(p.items) == limit || scanned == maxScan {
+		if len(p.items) == limit || scanned == maxScan || size >= maxPage {
 			p.truncated, p.marker = true, aws.String(newMarker(list, last))
 			return false
 		}
 		scanned, last = scanned+1, key(r)
 		if item, ok := pick(r); ok {
 			p.items = append(p.items, item)
+			size += textSize(reflect.ValueOf(item))
 		}
 		return true
 	})
 	return p, nil
+}
+
+// textSize is about how many bytes the texts of a part of an answer are written in.
+// What an answer does not show, members that are not exported, has none.
+func textSize(v reflect.Value) (size int) {
+	switch v.Kind() {
+	case reflect.String:
+		return markupSize + escapedSize(v.String())
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return textSize(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			size += textSize(v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanInterface() {
+				size += textSize(f)
+			}
+		}
+	}
+	return size
+}
+
+// escapedSize is at most how many bytes XML holds a text in.
+func escapedSize(text string) int {
+	const escape = len("&amp;") // the longest, as that of a carriage return
+	size := len(text)
+	for i := range len(text) {
+		if c := text[i]; c == '&' || c == '<' || c == '>' || c < ' ' {
+			size += escape - 1
+		}
+	}
+	return size
 }
 
 // all picks every record as it is.

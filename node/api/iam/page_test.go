@@ -2,6 +2,7 @@ package iam_test
 
 import (
 	"encoding/base64"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"slices"
@@ -207,4 +208,72 @@ func TestMarkersAreShort(t *testing.T) {
 			t.Errorf("marker %q", aws.ToString(marker))
 		}
 	}
+}
+
+// longest is about how long a page is, in bytes, before it ends.
+const longest = 1 << 20
+
+// A page ends when it is long, whatever its items have of documents, lists and tags; each
+// item is there once, also one that is longer than a page.
+func TestLongPages(t *testing.T) {
+	w := newWorld(t)
+	decide := func(c identity.Command) {
+		t.Helper()
+		if _, err := w.decide(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const count = 12
+	blanks := strings.Repeat(" ", 100_000) // percent-encoded, 300,000 bytes each
+	tags := make([]identity.Tag, 50)
+	for i := range tags {
+		tags[i] = identity.Tag{Key: fmt.Sprintf("k%02d%s", i, strings.Repeat("&", 120)), Value: strings.Repeat("<", 256)}
+	}
+	for i := range count {
+		name := fmt.Sprintf("n%02d", i)
+		decide(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: "/", Tags: tags})
+		decide(&identity.CreateGroup{Account: account, ID: identity.ID("AGPA" + name), Name: name, Path: "/"})
+		decide(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindGroup, Account: account, Name: name}, Name: "p", Document: blanks})
+		decide(&identity.CreateRole{Account: account, ID: identity.ID("AROA" + name), Name: name, Path: "/", Trust: blanks})
+		decide(&identity.CreatePolicy{Account: account, ID: identity.ID("ANPA" + name), Name: name, Path: "/", Document: blanks})
+		for range 4 {
+			decide(&identity.CreatePolicyVersion{ARN: identity.ARN(identity.KindPolicy, account, "/", name), Document: blanks})
+		}
+	}
+	size := func(out any) (n int) {
+		var b strings.Builder
+		if err := xml.NewEncoder(&b).Encode(out); err != nil {
+			t.Fatal(err)
+		}
+		return b.Len()
+	}
+	check := func(sizes, want []int) {
+		t.Helper()
+		if !slices.Equal(sizes, want) {
+			t.Errorf("pages of %v items, not of %v", sizes, want)
+		}
+	}
+	details := func(kind types.EntityType, want []int, most int) {
+		t.Helper()
+		check(pages(t, w, func(m *string) any {
+			return &sdk.GetAccountAuthorizationDetailsInput{Filter: []types.EntityType{kind}, Marker: m, MaxItems: aws.Int32(1000)}
+		}, func(o *sdk.GetAccountAuthorizationDetailsOutput) (int, bool, *string) {
+			if n := size(o.UserDetailList) + size(o.GroupDetailList) + size(o.RoleDetailList) + size(o.Policies); n > most {
+				t.Errorf("a page of the details is %d bytes long", n)
+			}
+			return len(o.UserDetailList) + len(o.GroupDetailList) + len(o.RoleDetailList) + len(o.Policies), o.IsTruncated, o.Marker
+		}), want)
+	}
+	fours := slices.Repeat([]int{4}, count/4)
+	details(types.EntityTypeUser, []int{11, 1}, 2*longest)
+	details(types.EntityTypeGroup, fours, 2*longest)
+	details(types.EntityTypeRole, fours, 2*longest)
+	details(types.EntityTypeLocalManagedPolicy, slices.Repeat([]int{1}, count), 2*longest)
+	check(pages(t, w, func(m *string) any { return &sdk.ListRolesInput{Marker: m, MaxItems: aws.Int32(1000)} },
+		func(o *sdk.ListRolesOutput) (int, bool, *string) {
+			if n := size(o.Roles); n > 2*longest {
+				t.Errorf("a page of roles is %d bytes long", n)
+			}
+			return len(o.Roles), o.IsTruncated, o.Marker
+		}), fours)
 }

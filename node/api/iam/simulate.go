@@ -402,9 +402,9 @@ func (s *simulation) evaluate(action string, specific bool) (types.EvaluationRes
 		if err := s.call.Work.Err(); err != nil {
 			return types.EvaluationResult{}, err
 		}
-		s.size += resultSize + len(resource) + statementSize*len(results[i].MatchedStatements)
+		s.size += resultSize + escapedSize(resource) + statementSize*len(results[i].MatchedStatements)
 		for _, key := range results[i].MissingContextValues {
-			s.size += len(key)
+			s.size += escapedSize(key)
 		}
 		if s.size > maxSimulatedAnswer {
 			return types.EvaluationResult{}, errLong

@@ -24,25 +24,36 @@ const maxPooled = 64 << 10
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 // WriteResponse answers a request that was carried out. out is a pointer to the
-// SDK's output struct of the operation, or nil for one without members. The error
-// is that of the connection.
-func WriteResponse(w http.ResponseWriter, op *model.Operation, out any, requestID string) error {
-	return write(w, http.StatusOK, requestID, func(b []byte) []byte {
+// SDK's output struct of the operation, or nil for one without members. room, if it is
+// not nil, is asked for the bytes of the answer before anything is written, and given
+// them back. The error is that of room or of the connection.
+func WriteResponse(w http.ResponseWriter, op *model.Operation, out any, requestID string, room Room) error {
+	return write(w, http.StatusOK, requestID, room, func(b []byte) []byte {
 		return AppendResponse(b, op, out, requestID)
 	})
 }
 
+// Room makes room for an answer of so many bytes, until free is called, or refuses it.
+type Room func(bytes int) (free func(), err error)
+
 // WriteError answers a request that was refused or failed. op may be nil. The
 // error is that of the connection.
 func WriteError(w http.ResponseWriter, op *model.Operation, e *Error, requestID string) error {
-	return write(w, e.Status, requestID, func(b []byte) []byte {
+	return write(w, e.Status, requestID, nil, func(b []byte) []byte {
 		return AppendError(b, op, e, requestID)
 	})
 }
 
-func write(w http.ResponseWriter, status int, requestID string, text func([]byte) []byte) error {
+func write(w http.ResponseWriter, status int, requestID string, room Room, text func([]byte) []byte) error {
 	buffer := buffers.Get().(*[]byte)
 	b := text((*buffer)[:0])
+	if room != nil {
+		free, err := room(len(b))
+		if err != nil {
+			return err
+		}
+		defer free()
+	}
 	header := w.Header()
 	header["X-Amzn-Requestid"] = []string{requestID}
 	header["Content-Type"] = []string{"text/xml"}

@@ -327,7 +327,7 @@ func BenchmarkCreateUser(b *testing.B) {
 		b.ReportAllocs()
 		w := discard{header: http.Header{}}
 		for b.Loop() {
-			if err := WriteResponse(w, model.IAM().Operation("CreateUser"), out, requestID); err != nil {
+			if err := WriteResponse(w, model.IAM().Operation("CreateUser"), out, requestID, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

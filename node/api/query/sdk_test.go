@@ -123,7 +123,7 @@ func TestEveryOperationWithTheSDK(t *testing.T) {
 					if found != op {
 						t.Errorf("seed %d: taken for another operation", seed)
 					}
-					if err := WriteResponse(w, op, out.Interface(), requestID); err != nil {
+					if err := WriteResponse(w, op, out.Interface(), requestID, nil); err != nil {
 						t.Error(err)
 					}
 				}
