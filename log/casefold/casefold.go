@@ -25,10 +25,16 @@ import (
 // Key returns a key in the letter case in which equal keys are the same text: ASCII
 // letters in lower case. It allocates only when that is another text.
 func Key(text string) string {
+	upper := false
 	for i := range len(text) {
-		if c := text[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+		c := text[i]
+		if c >= utf8.RuneSelf {
 			return strings.Map(fold, text)
 		}
+		upper = upper || 'A' <= c && c <= 'Z'
+	}
+	if upper {
+		return strings.ToLower(text) // of ASCII, and faster
 	}
 	return text
 }

@@ -147,6 +147,9 @@ func (d *discarder) Header() http.Header         { return d.header }
 func (d *discarder) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discarder) WriteHeader(int)             {}
 
+// SetReadDeadline is what a connection has.
+func (d *discarder) SetReadDeadline(time.Time) error { return nil }
+
 // BenchmarkHandler is the edge alone, without connections.
 func BenchmarkHandler(b *testing.B) {
 	w, app := benchWorld(b)

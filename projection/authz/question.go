@@ -48,17 +48,18 @@ func CheckResource(resource string) error {
 		return nil
 	}
 	const form = `give an ARN, such as arn:aws:s3:::bucket/key, or "*" for an action without resources`
-	fields := strings.SplitN(resource, ":", 6)
+	fields, whole := fieldsOf(resource)
+	head := resource[:len(resource)-len(fields[5])]
 	switch {
 	case resource == "":
 		return fmt.Errorf("the resource is empty; %s", form)
 	case len(resource) > MaxARN:
 		return fmt.Errorf("the resource is longer than %d characters", MaxARN)
-	case len(fields) < 6 || fields[0] != "arn" || fields[1] == "" || fields[2] == "" || fields[5] == "":
+	case !whole || fields[0] != "arn" || fields[1] == "" || fields[2] == "" || fields[5] == "":
 		return fmt.Errorf("the resource %q is no ARN; %s", resource, form)
-	case strings.ContainsAny(strings.Join(fields[:5], ""), "*?"):
+	case strings.ContainsAny(head, "*?"):
 		return fmt.Errorf("the resource %q has a wildcard before its last field; ask about one resource", resource)
-	case !all(strings.Join(fields[:5], ""), visible) || strings.ContainsFunc(fields[5], unicode.IsControl) || strings.TrimSpace(fields[5]) != fields[5]:
+	case !all(head, visible) || strings.ContainsFunc(fields[5], unicode.IsControl) || strings.TrimSpace(fields[5]) != fields[5]:
 		return fmt.Errorf("the resource %q has characters that no ARN has; %s", resource, form)
 	}
 	return nil
@@ -89,9 +90,9 @@ func CheckPrincipal(arn string) error {
 		return fmt.Errorf("the principal is longer than %d characters", MaxARN)
 	}
 	p, err := ParsePrincipal(arn)
-	fields := strings.SplitN(arn, ":", 6)
+	fields, whole := fieldsOf(arn)
 	switch {
-	case len(fields) == 6 && fields[2] == "iam" && strings.HasPrefix(fields[5], "group/"):
+	case whole && fields[2] == "iam" && strings.HasPrefix(fields[5], "group/"):
 		return fmt.Errorf("the principal %q is a group, which can ask for nothing; ask about one of its users", arn)
 	case err != nil:
 		return fmt.Errorf("the principal %q is not the ARN of one; %s", arn, form)
@@ -103,6 +104,19 @@ func CheckPrincipal(arn string) error {
 		return fmt.Errorf("the principal %q has a name or path that no principal can have; %s", arn, form)
 	}
 	return nil
+}
+
+// fieldsOf cuts the fields of an ARN, without an allocation, and tells whether there
+// are all six.
+func fieldsOf(arn string) (fields [6]string, whole bool) {
+	rest := arn
+	for i := range fields[:5] {
+		if fields[i], rest, whole = strings.Cut(rest, ":"); !whole {
+			return fields, false
+		}
+	}
+	fields[5] = rest
+	return fields, true
 }
 
 // wellNamed tells whether the names and the path in the last field of an ARN are
@@ -120,19 +134,27 @@ func wellNamed(p *Principal, resource string) bool {
 // isName tells names of users, roles and sessions (IAM User Guide: "IAM
 // identifiers").
 func isName(s string) bool {
-	return s != "" && len(s) <= maxName && all(s, func(r rune) bool { return letterOrDigit(r) || strings.ContainsRune("+=,.@_-", r) })
+	return s != "" && len(s) <= maxName && all(s, nameLetter)
 }
 
-func all(s string, is func(rune) bool) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return !is(r) })
+// all tells whether a text is made of some ASCII characters alone.
+func all(s string, is func(byte) bool) bool {
+	for i := range len(s) {
+		if !is(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-func letterOrDigit(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+func letterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
+
+func nameLetter(c byte) bool { return letterOrDigit(c) || strings.IndexByte("+=,.@_-", c) >= 0 }
 
 // serviceLetter tells the letters of a service's prefix, as policies take them.
-func serviceLetter(r rune) bool { return letterOrDigit(r) || r == '-' || r == '.' }
+func serviceLetter(c byte) bool { return letterOrDigit(c) || c == '-' || c == '.' }
 
 // visible tells the printable ASCII characters but the space.
-func visible(r rune) bool { return '!' <= r && r <= '~' }
+func visible(c byte) bool { return '!' <= c && c <= '~' }

@@ -63,10 +63,31 @@ func lower(c byte) byte {
 	return c
 }
 
-// globFold matches value against a lower-case pattern with * and ?. Like matchParts
-// it goes on with an automaton when that takes many steps.
+// globFold matches value against a lower-case pattern with * and ?. The characters
+// before the first * have one place each.
 func globFold(pattern, value string) bool {
-	star, from := -1, 0
+	off := 0
+	for i := range len(pattern) {
+		switch c := pattern[i]; {
+		case c == '*':
+			return i+1 == len(pattern) || globFoldFrom(pattern[i:], value[off:])
+		case off == len(value):
+			return false
+		case c == lower(value[off]):
+			off++
+		case c == '?':
+			off += runeLen(value, off)
+		default:
+			return false
+		}
+	}
+	return off == len(value)
+}
+
+// globFoldFrom is globFold for patterns that begin with a *. Like matchParts it goes
+// on with an automaton when that takes many steps.
+func globFoldFrom(pattern, value string) bool {
+	star, from := 0, 0
 	i, off := 0, 0
 	left := allowance(len(pattern), len(value))
 	for off < len(value) {
@@ -83,8 +104,6 @@ func globFold(pattern, value string) bool {
 		case i < len(pattern) && pattern[i] == lower(value[off]):
 			i++
 			off++
-		case star < 0:
-			return false
 		default:
 			if left -= off - from + 1; left < 0 {
 				parts, _ := splitParts(pattern, syntax{wildcards: true})

@@ -20,6 +20,7 @@ var folding = []string{
 // unfolded are the functions that have to do with the case of something else.
 var unfolded = map[string]string{
 	"log/casefold.fold":                    "the one place",
+	"log/casefold.Key":                     "the one place",
 	"log/identity.title":                   "the noun in a message",
 	"log/identity.lower":                   "names of users, roles and so on, which are ASCII",
 	"log/identity.find":                    "names",
@@ -31,6 +32,7 @@ var unfolded = map[string]string{
 	"log/identity.oldTag":                  "tags in events, in which Decide has resolved all other spellings",
 	"projection/policy.AppendFold":         "actions",
 	"projection/policy.globFold":           "actions",
+	"projection/policy.globFoldFrom":       "actions",
 	"projection/policy.effectOf":           "Allow and Deny",
 	"projection/policy.parseBool":          "true and false",
 	"projection/policy.matchFold":          "values of StringEqualsIgnoreCase",
