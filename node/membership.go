@@ -176,5 +176,26 @@ func (w *writer) expel() {
 	w.port.guests.expel(func(c bearer) bool { return errors.Is(w.belongs(c), errBarred) })
 	if w.broker != nil {
 		w.broker.Expel()
+		select {
+		case w.expelled <- struct{}{}:
+		default: // sweep is behind, and will see this, too
+		}
+	}
+}
+
+// sweep removes the consumers that removed replicas left at the brokers, until the node
+// stops. It begins after their connections to this writer's broker are closed, so that
+// the last writer to do so finds all of them. What cannot be removed runs out.
+func (w *writer) sweep(ctx context.Context) {
+	for {
+		select {
+		case <-w.expelled:
+		case <-ctx.Done():
+			return
+		}
+		state := w.log.Applied().State
+		if err := w.link.DropConsumers(ctx, state.Cluster(), state.Barred); err != nil && ctx.Err() == nil {
+			w.node.logger.Debug("consumers of removed replicas are left to run out", "error", err)
+		}
 	}
 }

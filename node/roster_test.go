@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -191,4 +195,62 @@ func TestDrainingAReplica(t *testing.T) {
 	}
 	m.ready("replica-1")
 	m.becomes("replica-1", "leased")
+}
+
+// What a replica's certificate made at the brokers is gone with the replica.
+func TestConsumersOfARemovedReplica(t *testing.T) {
+	m := newTeam(t, 1, 2)
+	m.startAll()
+	for _, name := range []string{"replica-1", "replica-2"} {
+		m.becomes(name, "leased")
+	}
+	state := m.node("writer-1").projection.View().State.Cluster()
+	stream := fmt.Sprintf("writ-%s-%s-%d", state.ID, state.Incarnation, state.StreamGeneration)
+	broker := m.node("writer-1").part.(*writer).broker.ClientAddr()
+	connect := func(name string) *nats.Conn {
+		id := replication.ConnectionID(name)
+		conn, err := nats.Connect("tls://"+broker, nats.Secure(m.node(name).tls.config(peer{role: RoleWriter})), nats.Name(id), nats.CustomInboxPrefix(replication.Inbox(id)), nats.NoReconnect())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(conn.Close)
+		return conn
+	}
+	observer, hoarder := connect("replica-1"), connect("replica-2")
+	consumers := func(ctx context.Context) (int, error) {
+		answer, err := observer.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+stream, nil)
+		if err != nil {
+			return 0, err
+		}
+		var info struct {
+			State struct {
+				Consumers int `json:"consumer_count"`
+			}
+		}
+		return info.State.Consumers, json.Unmarshal(answer.Data, &info)
+	}
+	names := replication.ConsumerNames("replica-2")
+	for _, name := range names {
+		body := fmt.Appendf(nil, `{"stream_name":%q,"config":{"name":%q,"durable_name":%q,"deliver_policy":"by_start_sequence","opt_start_seq":1,`+
+			`"ack_policy":"explicit","inactive_threshold":3153600000000000000}}`, stream, name, name)
+		if _, err := hoarder.RequestWithContext(t.Context(), "$JS.API.CONSUMER.CREATE."+stream+"."+name, body); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if n, err := consumers(t.Context()); err != nil || n < len(names) || n > len(names)+1 {
+		t.Fatalf("there are %d consumers, %v", n, err)
+	}
+	if _, err := m.client("replica-1").Remove(t.Context(), "replica-2"); err != nil {
+		t.Fatal(err)
+	}
+	m.until("none of its consumers is left", func(ctx context.Context) error {
+		n, err := consumers(ctx)
+		if err == nil && n > 1 { // that of replica-1, which may be about to make another
+			err = fmt.Errorf("there are %d", n)
+		}
+		return err
+	})
+	if hoarder.IsConnected() {
+		t.Error("it is connected")
+	}
 }

@@ -37,6 +37,8 @@ type writer struct {
 
 	recent *changes // that watchers asked for
 
+	expelled chan struct{} // capacity 1: connections to the broker were closed, and their consumers may be left
+
 	// leading is this writer's leadership; nil while it does not lead.
 	leading atomic.Pointer[tracking]
 	roster  struct {
@@ -51,7 +53,7 @@ type writer struct {
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
-	w := &writer{node: n, me: me, recent: &changes{}}
+	w := &writer{node: n, me: me, recent: &changes{}, expelled: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			n.cancel()
@@ -80,6 +82,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(func() { w.guard(n.ctx) })
+	n.wg.Go(func() { w.sweep(n.ctx) })
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
 	n.wg.Go(func() { n.scrub(propagation.DefaultParams().Lease(""), w.unsound) })
@@ -121,6 +124,7 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
 			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: RoleReplica}), Logger: n.logger,
 			Admits:      func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
+			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/brokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
@@ -136,8 +140,10 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 		link.InProcess = w.broker
 		link.User, link.Password = w.broker.Credentials()
 	}
-	w.link, err = n.dialNATS(link)
-	return err
+	if w.link, err = n.dialNATS(link); err != nil || w.broker == nil {
+		return err
+	}
+	return w.link.ServeConsumers(broker.ConsumerRequests)
 }
 
 // adopt shows readers what the state machine has reached.

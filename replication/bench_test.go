@@ -97,9 +97,7 @@ func BenchmarkReplayStream(b *testing.B) {
 		await(b, "connected", l.Connected)
 		m := measure(b)
 		for b.Loop() {
-			consumer, err := l.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
-				Name: l.id, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-			})
+			consumer, err := l.js.CreateConsumer(b.Context(), cfg.Name, consumerConfig(consumerName(l.name, 0), 1))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -261,9 +259,7 @@ func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 			b.Fatal(err)
 		}
 		await(b, "connected", follower.Connected)
-		consumer, err := follower.js.CreateConsumer(b.Context(), cfg.Name, jetstream.ConsumerConfig{
-			Name: follower.id, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		})
+		consumer, err := follower.js.CreateConsumer(b.Context(), cfg.Name, consumerConfig(consumerName(follower.name, 0), 1))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -89,7 +89,7 @@ func startCluster(t testing.TB, a *authority, n int) (brokers []*broker.Broker, 
 		name := fmt.Sprintf("writer-%d", i)
 		cfg := broker.Config{
 			Name: name, Cluster: "test", Dir: filepath.Join(t.TempDir(), name), Logger: quiet,
-			ClientAddr: "127.0.0.1:0", ClientTLS: a.config(t, name), RouteAddr: routes[i], Routes: routes, RouteTLS: a.config(t, name),
+			ClientAddr: "127.0.0.1:0", Consumers: ConsumerNames, ClientTLS: a.config(t, name), RouteAddr: routes[i], Routes: routes, RouteTLS: a.config(t, name),
 		}
 		b, err := broker.Start(t.Context(), cfg)
 		if err != nil {
@@ -110,8 +110,7 @@ func TestClusterWithTLS(t *testing.T) {
 	a := newAuthority(t)
 	brokers, configs := startCluster(t, a, 3)
 	h := newHistory(t, "aa")
-	user, password := brokers[0].Credentials()
-	l := dial(t, LinkConfig{Name: "publisher", InProcess: brokers[0], User: user, Password: password})
+	l := publisherLink(t, brokers[0])
 	p := publisherOf(l, h)
 	p.cfg.Replicas = 3
 	run(t, p.Run)

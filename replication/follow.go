@@ -132,15 +132,23 @@ func (f *Follower) attach(ctx context.Context, at *place) (jetstream.Consumer, e
 	case state.FirstSeq > next:
 		return nil, fmt.Errorf("it begins at %d only", state.FirstSeq)
 	}
-	cfg := jetstream.ConsumerConfig{
-		Name: f.cfg.Link.id, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next,
-		AckPolicy:     jetstream.AckNonePolicy,
-		MemoryStorage: true, Replicas: 1, InactiveThreshold: consumerExpiry,
+	return f.newConsumer(ctx, s, next)
+}
+
+// newConsumer makes a consumer under a name of this reader that no other process of it
+// has, as far as there is one. Else the one that has it is removed: that one's process,
+// if there still is one, makes another.
+func (f *Follower) newConsumer(ctx context.Context, s jetstream.Stream, next uint64) (consumer jetstream.Consumer, err error) {
+	link, start := f.cfg.Link, rand.IntN(maxConsumers)
+	for n := range maxConsumers {
+		consumer, err = s.CreateConsumer(ctx, consumerConfig(consumerName(link.name, (start+n)%maxConsumers), next))
+		if !errors.Is(err, jetstream.ErrConsumerExists) {
+			break
+		}
 	}
-	consumer, err := s.CreateConsumer(ctx, cfg)
-	if errors.Is(err, jetstream.ErrConsumerExists) { // it was not removed in time
-		if err = s.DeleteConsumer(ctx, cfg.Name); err == nil {
-			consumer, err = s.CreateConsumer(ctx, cfg)
+	if name := consumerName(link.name, start); errors.Is(err, jetstream.ErrConsumerExists) {
+		if err = s.DeleteConsumer(ctx, name); err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
+			consumer, err = s.CreateConsumer(ctx, consumerConfig(name, next))
 		}
 	}
 	if err != nil {

@@ -64,7 +64,8 @@ func (h *history) commit(c identity.Command) error {
 	defer h.mu.Unlock()
 	h.seq++
 	m := identity.Meta{Time: identity.Time(1_700_000_000_000 + h.seq)}
-	binary.BigEndian.PutUint64(m.Key[:], h.seq)
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, h.seq))
+	copy(m.Key[:], sum[:]) // a key is a hash, and its first bits tell it from others
 	events, err := identity.Decide(h.state, m, c)
 	if err != nil {
 		return err
@@ -252,7 +253,7 @@ func (s *sink) wait(t testing.TB, h *history) {
 		s.mu.Lock()
 		head, changed := s.head, s.changed
 		s.mu.Unlock()
-		if head == want {
+		if want = h.Last(); head == want { // a publisher may have raised the generation meanwhile
 			break
 		}
 		if head.Position >= want.Position {
@@ -362,7 +363,7 @@ func run(t testing.TB, f func(context.Context) error) (stop func() error) {
 func startBroker(t testing.TB) *broker.Broker {
 	t.Helper()
 	b, err := broker.Start(t.Context(), broker.Config{
-		Name: "a", Dir: filepath.Join(t.TempDir(), "broker"), ClientAddr: "127.0.0.1:0", Logger: quiet,
+		Name: "a", Dir: filepath.Join(t.TempDir(), "broker"), ClientAddr: "127.0.0.1:0", Consumers: ConsumerNames, Logger: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -385,7 +386,11 @@ func dial(t testing.TB, cfg LinkConfig) *Link {
 // publisherLink is the link of the process that the broker lives in.
 func publisherLink(t testing.TB, b *broker.Broker) *Link {
 	user, password := b.Credentials()
-	return dial(t, LinkConfig{Name: "publisher", InProcess: b, User: user, Password: password})
+	l := dial(t, LinkConfig{Name: "publisher", InProcess: b, User: user, Password: password})
+	if err := l.ServeConsumers(broker.ConsumerRequests); err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // followerLink is the link of another process.

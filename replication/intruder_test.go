@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/writ-iam/writ/replication/broker"
 )
@@ -26,9 +25,8 @@ func TestAnswersReachNoStream(t *testing.T) {
 
 	l := followerLink(t, b)
 	await(t, "connected", l.Connected)
-	consumer, err := json.Marshal(map[string]any{"stream_name": stream, "action": "", "config": jetstream.ConsumerConfig{
-		Name: l.id, DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: consumerExpiry,
-	}})
+	name := consumerName("follower", 0)
+	consumer, err := json.Marshal(consumerRequest{Stream: stream, Config: consumerConfig(name, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,9 +45,9 @@ func TestAnswersReachNoStream(t *testing.T) {
 			data    []byte
 		}{
 			{"$JS.API.STREAM.INFO." + stream, nil},
-			{"$JS.API.CONSUMER.CREATE." + stream + "." + l.id, consumer},
-			{"$JS.API.CONSUMER.MSG.NEXT." + stream + "." + l.id, []byte(`{"batch":5,"no_wait":true}`)},
-			{"$JS.API.CONSUMER.DELETE." + stream + "." + l.id, nil},
+			{"$JS.API.CONSUMER.CREATE." + stream + "." + name, consumer},
+			{"$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, []byte(`{"batch":5,"no_wait":true}`)},
+			{"$JS.API.CONSUMER.DELETE." + stream + "." + name, nil},
 		} {
 			if err := l.conn.PublishRequest(request.subject, reply, request.data); err != nil {
 				t.Fatal(err)

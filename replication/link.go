@@ -51,7 +51,7 @@ type LinkConfig struct {
 type Link struct {
 	conn *nats.Conn
 	js   jetstream.JetStream
-	id   string // of this connection alone
+	name string // of the client
 }
 
 // Dial returns a link. That NATS is not there is not an error: the link connects
@@ -72,13 +72,13 @@ func Dial(cfg LinkConfig) (*Link, error) {
 		conn.Close()
 		return nil, fmt.Errorf("use JetStream: %w", err)
 	}
-	return &Link{conn: conn, js: js, id: id}, nil
+	return &Link{conn: conn, js: js, name: cfg.Name}, nil
 }
 
 // ConnectionID names one connection of a client: by the client's name, a hyphen and
-// what nobody can guess. It is the name under which the connection is made, that of
-// its consumer, and part of that of its inbox, which no other client may listen to
-// or, not knowing it, have answers sent to.
+// what nobody can guess. It is the name under which the connection is made, and part of
+// that of its inbox, which no other client may listen to or, not knowing it, have
+// answers sent to.
 func ConnectionID(client string) string { return token(client) + "-" + rand.Text() }
 
 // Inbox is the prefix of the inboxes of a connection.

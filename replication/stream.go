@@ -69,6 +69,8 @@ func streamConfig(c identity.Cluster, replicas int, first uint64) jetstream.Stre
 		MaxConsumers: streamConsumers,
 		DenyDelete:   true,
 		DenyPurge:    true,
+		// For an outside NATS, where readers make their consumers themselves.
+		ConsumerLimits: jetstream.StreamConsumerLimits{InactiveThreshold: consumerExpiry},
 	}
 }
 
@@ -85,6 +87,7 @@ func asWanted(got, want jetstream.StreamConfig) string {
 		{"discard policy", got.Discard == want.Discard && !got.DiscardNewPerSubject},
 		{"size limit", got.MaxBytes == want.MaxBytes && got.MaxMsgs == want.MaxMsgs && got.MaxMsgSize == want.MaxMsgSize},
 		{"age limit", got.MaxAge == want.MaxAge},
+		{"limits of consumers", got.MaxConsumers == want.MaxConsumers && got.ConsumerLimits == want.ConsumerLimits},
 		{"limit per subject", got.MaxMsgsPerSubject <= 0},
 		{"protection", got.DenyDelete && got.DenyPurge && !got.AllowRollup},
 		{"direct access", !got.AllowDirect && !got.MirrorDirect},

@@ -148,7 +148,7 @@ func TestDeletedStream(t *testing.T) {
 func TestWipedBroker(t *testing.T) {
 	h := newHistory(t, "aa")
 	dir := filepath.Join(t.TempDir(), "broker")
-	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: dir, ClientAddr: "127.0.0.1:0", Logger: quiet})
+	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: dir, ClientAddr: "127.0.0.1:0", Consumers: ConsumerNames, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestNATSGoesAndComesBack(t *testing.T) {
 	s.wait(t, h)
 	await(t, "tailing", func() bool { return f.Status().Mode == Tailing })
 
-	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: filepath.Join(t.TempDir(), "b"), ClientAddr: addr, Logger: quiet})
+	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: filepath.Join(t.TempDir(), "b"), ClientAddr: addr, Consumers: ConsumerNames, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,9 @@ of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.
 Where cluster.yaml names a NATS server that runs outside, --nats-... say how this node is
 known to it. Writers need to publish to writ.> and to create, look at, list, delete and
 read streams by $JS.API; replicas to look at streams and to create, delete and pull from
-consumers; all of them to subscribe to _INBOX.>. What such a server serves is believed
-only where a writer signed it; who else may publish there can slow replicas down.`,
+consumers; all of them to subscribe to _INBOX.>. It must be NATS 2.10 or later. What such
+a server serves is believed only where a writer signed it; who else may publish there can
+slow replicas down, as can a replica that makes consumers without end.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.config()

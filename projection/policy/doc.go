@@ -87,7 +87,8 @@
 //     was added first has it.
 //   - aws:TagKeys has the keys as its values, in the spelling of the request. As
 //     values they count as they are written (AWS: "Control access to AWS resources
-//     using tags"); StringEqualsIgnoreCase is for who wants it otherwise.
+//     using tags"); StringEqualsIgnoreCase is for who wants it otherwise. Lint warns
+//     where another spelling passes: TAG_KEYS_WITH_CASE.
 //
 // Of one condition at most 64 readings are tried. Where there are more, the
 // condition of an Allow does not hold and that of a Deny does.

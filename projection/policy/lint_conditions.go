@@ -28,6 +28,7 @@ func (l *linter) lintConditions(src *DocumentStatement, s *Statement) {
 			l.lintKey(c)
 			l.lintOperator(c, s)
 			l.lintValues(c, block.Keys[k].Values)
+			l.lintTagKeys(c, s, block.Keys[k].Values)
 		}
 	}
 	l.lintContradictions(s)
@@ -111,6 +112,31 @@ func (l *linter) lintValues(c *Condition, values List) {
 	}
 	if len(values.Items) > 1 && (f == familyNumeric || f == familyDate) && c.op.accept != equal {
 		l.add(Suggestion, "REDUNDANT_CONDITION_VALUE_NUM", values.Position, "%s needs only one of its values", c.Operator)
+	}
+}
+
+// lintTagKeys warns of keys of tags that another spelling passes: one that a Deny
+// does not name, or an Allow does not leave out. As values they count as written, but
+// the tag that is set is the one that conditions on aws:PrincipalTag, and the like, read
+// under any spelling. A Deny of all but the named keys, and an Allow of the named ones,
+// are only stricter for it.
+func (l *linter) lintTagKeys(c *Condition, s *Statement, values List) {
+	exact := c.op.family == familyString || c.op.family == familyLike
+	if c.Key != "aws:tagkeys" || !exact || c.op.negated != (s.Effect == Allow) {
+		return
+	}
+	for _, item := range values.Items {
+		if strings.ToLower(item.Value) == strings.ToUpper(item.Value) {
+			continue
+		}
+		operator := "StringEqualsIgnoreCase"
+		if c.op.negated {
+			operator = "StringNotEqualsIgnoreCase"
+		}
+		l.add(SecurityWarning, "TAG_KEYS_WITH_CASE", item.Position,
+			"%s compares keys of tags with their letter case, in which tags do not differ: another spelling of %q passes; use %s, which ignores case (and knows no wildcards)",
+			c.Operator, item.Value, operator)
+		return
 	}
 }
 

@@ -31,6 +31,9 @@ func TestLintStatements(t *testing.T) {
 	condition := func(c string) string {
 		return `"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::b/*","Condition":{` + c + `}`
 	}
+	denial := func(c string) string {
+		return `"Effect":"Deny","Action":"iam:TagUser","Resource":"*","Condition":{` + c + `}`
+	}
 	for _, c := range []struct {
 		statement string
 		want      string // codes with severities, separated by ", "
@@ -96,6 +99,17 @@ func TestLintStatements(t *testing.T) {
 			"security-warning FORALLVALUES_WITHOUT_NULL_CHECK, security-warning FORALLVALUES_WITH_SINGLE_VALUED_KEY"},
 		{condition(`"ForAllValues:StringLike":{"aws:TagKeys":"a"}`), "security-warning FORALLVALUES_WITHOUT_NULL_CHECK"},
 		{condition(`"ForAllValues:StringLike":{"aws:TagKeys":"a"},"Null":{"aws:TagKeys":"false"}`), ""},
+		{condition(`"ForAllValues:StringEquals":{"aws:TagKeys":["env","team"]},"Null":{"aws:TagKeys":"false"}`), ""}, // another spelling is not allowed
+		{condition(`"ForAnyValue:StringNotEquals":{"aws:TagKeys":"clearance"}`), "security-warning TAG_KEYS_WITH_CASE"},
+		{condition(`"ForAllValues:StringNotLike":{"AWS:tagkeys":["1","clear*"]},"Null":{"aws:TagKeys":"false"}`), "security-warning TAG_KEYS_WITH_CASE"},
+		{condition(`"ForAnyValue:StringNotEqualsIgnoreCase":{"aws:TagKeys":"clearance"}`), ""},
+		{denial(`"ForAnyValue:StringEquals":{"aws:TagKeys":"clearance"}`), "security-warning TAG_KEYS_WITH_CASE"},
+		{denial(`"ForAnyValue:StringEqualsIfExists":{"aws:TagKeys":["1","Clearance","team"]}`), "security-warning TAG_KEYS_WITH_CASE"},
+		{denial(`"ForAllValues:StringLike":{"aws:TagKeys":"${aws:PrincipalTag/own}"}`), "security-warning TAG_KEYS_WITH_CASE"},
+		{denial(`"ForAnyValue:StringLike":{"aws:TagKeys":["*","12-??"]}`), ""},
+		{denial(`"ForAnyValue:StringEqualsIgnoreCase":{"aws:TagKeys":"clearance"}`), ""},
+		{denial(`"ForAnyValue:StringNotEquals":{"aws:TagKeys":["env","team"]}`), ""}, // another spelling is denied
+		{denial(`"StringEquals":{"aws:RequestTag/clearance":"top"}`), ""},
 		{condition(`"NullIfExists":{"s3:prefix":"true"}`), "error NULL_WITH_IF_EXISTS"},
 		{condition(`"ForAnyValue:Null":{"s3:prefix":"true"}`), "suggestion NULL_WITH_QUALIFIER"},
 		{condition(`"IpAddress":{"aws:username":"10.0.0.1"}`), ""},

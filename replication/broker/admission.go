@@ -31,10 +31,20 @@ var publisherSubjects = []string{
 	"$JS.API.STREAM.DELETE.*",
 	"$JS.API.STREAM.NAMES",
 	"$JS.API.STREAM.MSG.GET.*",
+	"$JS.API.CONSUMER.NAMES.*",
+	requestCreate,
+	requestDelete,
 }
 
-// What followers may ask of JetStream, and how often it answers. In requestNext it
-// does so for as long as the request is open.
+// ConsumerRequests is where publishers hear that a follower asks for a consumer, with
+// the names of the stream and of the consumer in the last two places. No request of
+// a follower to make one reaches JetStream: what a consumer is like would then be the
+// follower's to say, and there are consumers that never run out, are not counted, or
+// get another name than was asked for.
+const ConsumerRequests = "writ-consumers.*.*"
+
+// What followers may ask, and how often there is an answer. In requestNext there is
+// one for as long as the request is open.
 const (
 	requestStream = "$JS.API.STREAM.INFO.*"
 	requestCreate = "$JS.API.CONSUMER.CREATE.*.*"
@@ -45,6 +55,9 @@ const (
 	nextThreshold = time.Minute
 )
 
+// answerTimeout is how long a publisher may take to answer a follower, once.
+const answerTimeout = 5 * time.Second
+
 // idLength is how long the random part of a connection's name is.
 const idLength = 26
 
@@ -52,6 +65,7 @@ const idLength = 26
 type admission struct {
 	password string
 	admits   func(*x509.Certificate) bool // nil: every certificate
+	consume  func(name string) []string   // the consumers that a follower may have
 	running  atomic.Pointer[opened]
 
 	mu      sync.Mutex
@@ -68,14 +82,20 @@ type opened struct {
 func (a *admission) open(s *server.Server) error {
 	streams := s.GlobalAccount()
 	account, _ := s.LookupOrRegisterAccount(followers)
-	for subject, answers := range map[string]server.ServiceRespType{
-		requestStream: server.Singleton, requestCreate: server.Singleton, requestDelete: server.Singleton, requestNext: server.Streamed,
+	for _, offer := range []struct {
+		asked, heard string
+		answers      server.ServiceRespType
+	}{
+		{requestStream, requestStream, server.Singleton},
+		{requestCreate, ConsumerRequests, server.Singleton},
+		{requestDelete, requestDelete, server.Singleton},
+		{requestNext, requestNext, server.Streamed},
 	} {
-		if err := streams.AddServiceExportWithResponse(subject, answers, []*server.Account{account}); err != nil {
-			return fmt.Errorf("offer %s to followers: %w", subject, err)
+		if err := streams.AddServiceExportWithResponse(offer.heard, offer.answers, []*server.Account{account}); err != nil {
+			return fmt.Errorf("offer %s to followers: %w", offer.heard, err)
 		}
-		if err := account.AddServiceImport(streams, subject, subject); err != nil {
-			return fmt.Errorf("give followers %s: %w", subject, err)
+		if err := account.AddServiceImport(streams, offer.asked, offer.heard); err != nil {
+			return fmt.Errorf("give followers %s: %w", offer.asked, err)
 		}
 	}
 	if err := streams.SetServiceExportResponseThreshold(requestNext, nextThreshold); err != nil {
@@ -92,7 +112,9 @@ func (a *admission) Check(c server.ClientAuthentication) bool {
 		if subtle.ConstantTimeCompare([]byte(given.Password), []byte(a.password)) != 1 {
 			return false
 		}
-		c.RegisterUser(user(publisherUser, given.Name, nil, publisherSubjects))
+		publisher := user(publisherUser, given.Name, nil, publisherSubjects, ConsumerRequests)
+		publisher.Permissions.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: answerTimeout}
+		c.RegisterUser(publisher)
 		return true
 	}
 	if given.Nkey != "" || given.JWT != "" || given.Token != "" {
@@ -103,16 +125,31 @@ func (a *admission) Check(c server.ClientAuthentication) bool {
 	if !ok || now == nil || now.connections(name) >= maxPerName {
 		return false
 	}
-	own := func(request string) string { return strings.TrimSuffix(request, "*") + given.Name }
-	c.RegisterUser(user(name, given.Name, now.followers, []string{requestStream, own(requestCreate), own(requestDelete), own(requestNext)}))
+	c.RegisterUser(user(name, given.Name, now.followers, a.requests(name)))
 	return true
 }
 
-// user may publish to subjects, and subscribe to the inboxes of its connection.
-func user(name, connection string, account *server.Account, subjects []string) *server.User {
+// requests are the subjects that a follower may publish to. The consumers that it may
+// have are named one by one, so that it has no more of them, however often it connects.
+func (a *admission) requests(name string) []string {
+	subjects := []string{requestStream}
+	if a.consume == nil {
+		return subjects
+	}
+	for _, consumer := range a.consume(name) {
+		for _, request := range []string{requestCreate, requestDelete, requestNext} {
+			subjects = append(subjects, strings.TrimSuffix(request, "*")+consumer)
+		}
+	}
+	return subjects
+}
+
+// user may publish to subjects, and subscribe to the inboxes of its connection and to
+// what else it hears.
+func user(name, connection string, account *server.Account, subjects []string, hears ...string) *server.User {
 	return &server.User{Username: name, Account: account, Permissions: &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: subjects},
-		Subscribe: &server.SubjectPermission{Allow: []string{inboxPrefix + connection + ".>"}},
+		Subscribe: &server.SubjectPermission{Allow: append(hears, inboxPrefix+connection+".>")},
 	}}
 }
 

@@ -11,8 +11,9 @@
 // Two kinds of clients may connect. The publisher is the process that the broker
 // lives in: it connects in process with a password minted at each start. Everybody
 // who comes over the network, with a certificate that Config.ClientTLS accepts, is a
-// follower: it may look at streams and consume them by a consumer of its own, and
-// nothing else. Streams are in the publisher's account; followers have another one,
+// follower: it may look at streams and consume them by consumers of its name, and
+// nothing else. How such a consumer is made is the publisher's to say, which hears who
+// wants one on ConsumerRequests. Streams are in the publisher's account; followers have another one,
 // into which JetStream answers by way of imported services. So whatever subject a
 // follower names for an answer, the answer arrives nowhere but in its own account,
 // and never on a stream; and there each connection hears its own inbox alone.
@@ -86,6 +87,9 @@ type Config struct {
 	// again about the connected ones by Expel. Nil admits every certificate that
 	// ClientTLS accepts.
 	Admits func(*x509.Certificate) bool
+	// Consumers names the consumers that a follower of that name may have, none of
+	// which may be another's. Nil lets nobody have one.
+	Consumers func(name string) []string
 
 	// RouteAddr is the host:port on which other brokers are served. Empty means
 	// standalone.
@@ -291,7 +295,7 @@ func (b *Broker) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	admission := &admission{password: b.password, admits: b.cfg.Admits, clients: make(map[uint64]*x509.Certificate)}
+	admission := &admission{password: b.password, admits: b.cfg.Admits, consume: b.cfg.Consumers, clients: make(map[uint64]*x509.Certificate)}
 	options, err := b.options(dir, admission)
 	if err != nil {
 		return err

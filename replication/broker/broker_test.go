@@ -40,6 +40,7 @@ func withDefaults(t *testing.T, cfg broker.Config) broker.Config {
 	if cfg.Dir == "" {
 		cfg.Dir = filepath.Join(t.TempDir(), "broker")
 	}
+	cfg.Consumers = func(name string) []string { return []string{name + "-0", name + "-1"} }
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	return cfg
 }
@@ -95,12 +96,29 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"publisher deletes a message", b.InProcessConn, user, password, "PUB $JS.API.STREAM.MSG.DELETE.x 0\r\n", false},
 		{"wrong password", b.InProcessConn, user, "x", "PUB writ.x 0\r\n", false},
 		{"follower looks", network, "", "", "PUB $JS.API.STREAM.INFO.x 0\r\n", true},
-		{"follower consumes", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x." + connection + " 0\r\n", true},
-		{"follower goes on", network, "", "", "PUB $JS.API.CONSUMER.MSG.NEXT.x." + connection + " 0\r\n", true},
-		{"follower ends", network, "", "", "PUB $JS.API.CONSUMER.DELETE.x." + connection + " 0\r\n", true},
-		{"follower filters", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x." + connection + ".y 0\r\n", false},
+		{"follower consumes", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.a-1 0\r\n", true},
+		{"follower goes on", network, "", "", "PUB $JS.API.CONSUMER.MSG.NEXT.x.a-1 0\r\n", true},
+		{"follower ends", network, "", "", "PUB $JS.API.CONSUMER.DELETE.x.a-1 0\r\n", true},
+		{"follower filters", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.a-1.y 0\r\n", false},
 		{"follower makes another's consumer", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.y 0\r\n", false},
-		{"follower makes a durable", network, "", "", "PUB $JS.API.CONSUMER.DURABLE.CREATE.x." + connection + " 0\r\n", false},
+		{"follower makes a durable", network, "", "", "PUB $JS.API.CONSUMER.DURABLE.CREATE.x.a-1 0\r\n", false},
+		{"follower makes a consumer too many", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x.a-2 0\r\n", false},
+		{"follower makes a consumer of its connection", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x." + connection + " 0\r\n", false},
+		{"follower makes a consumer without a name", network, "", "", "PUB $JS.API.CONSUMER.CREATE.x 0\r\n", false},
+		{"follower asks the publisher beside the request", network, "", "", "PUB writ-consumers.x.a-1 0\r\n", false},
+		{"follower hears others ask", network, "", "", "SUB writ-consumers.*.* 1", false},
+		{"follower pauses its consumer", network, "", "", "PUB $JS.API.CONSUMER.PAUSE.x.a-1 0\r\n", false},
+		{"follower resets its consumer", network, "", "", "PUB $JS.API.CONSUMER.RESET.x.a-1 0\r\n", false},
+		{"follower unpins its consumer", network, "", "", "PUB $JS.API.CONSUMER.UNPIN.x.a-1 0\r\n", false},
+		{"follower unseats its consumer's leader", network, "", "", "PUB $JS.API.CONSUMER.LEADER.STEPDOWN.x.a-1 0\r\n", false},
+		{"follower lists consumers", network, "", "", "PUB $JS.API.CONSUMER.NAMES.x 0\r\n", false},
+		{"follower gets a message directly", network, "", "", "PUB $JS.API.DIRECT.GET.x 0\r\n", false},
+		{"follower puts into a bucket", network, "", "", "PUB $KV.x.y 0\r\n", false},
+		{"follower controls a flow", network, "", "", "PUB $JS.FC.x.a-1.y 0\r\n", false},
+		{"follower asks the system", network, "", "", "PUB $SYS.REQ.SERVER.PING 0\r\n", false},
+		{"publisher hears who wants a consumer", b.InProcessConn, user, password, "SUB writ-consumers.*.* 1", true},
+		{"publisher makes a consumer", b.InProcessConn, user, password, "PUB $JS.API.CONSUMER.CREATE.x.y 0\r\n", true},
+		{"publisher answers whom it was not asked by", b.InProcessConn, user, password, "PUB _R_.x 0\r\n", false},
 		{"follower takes from another's consumer", network, "", "", "PUB $JS.API.CONSUMER.MSG.NEXT.x.y 0\r\n", false},
 		{"follower ends another's consumer", network, "", "", "PUB $JS.API.CONSUMER.DELETE.x.y 0\r\n", false},
 		{"follower reads messages", network, "", "", "PUB $JS.API.STREAM.MSG.GET.x 0\r\n", false},

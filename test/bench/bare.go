@@ -34,6 +34,7 @@ const (
 type bare struct {
 	brokers   []*broker.Broker
 	conns     []*nats.Conn
+	links     []*replication.Link // that make consumers
 	consumers []*bareConsumer
 	publisher jetstream.JetStream
 	payload   []byte
@@ -57,13 +58,24 @@ func startBare(ctx context.Context, w *writing, consumers int) (*bare, error) {
 	for i, addr := range addrs {
 		one, err := broker.Start(ctx, broker.Config{
 			Name: fmt.Sprintf("bare-%d", i), Cluster: "bare", Dir: filepath.Join(t.dir, "bare", fmt.Sprint(i)),
-			ClientAddr: "127.0.0.1:0", ClientTLS: secure, RouteAddr: addr, Routes: addrs, RouteTLS: secure,
+			ClientAddr: "127.0.0.1:0", ClientTLS: secure, Consumers: func(string) []string { return bareNames(consumers) }, RouteAddr: addr, Routes: addrs, RouteTLS: secure,
 			Logger: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			return b, err
 		}
 		b.brokers = append(b.brokers, one)
+		user, password := one.Credentials()
+		link, err := replication.Dial(replication.LinkConfig{
+			Name: fmt.Sprintf("bare-%d", i), InProcess: one, User: user, Password: password, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			return b, err
+		}
+		b.links = append(b.links, link)
+		if err := link.ServeConsumers(broker.ConsumerRequests); err != nil {
+			return b, err
+		}
 	}
 	return b, b.connect(ctx, secure, consumers)
 }
@@ -138,12 +150,20 @@ func (b *bare) connect(ctx context.Context, secure *tls.Config, consumers int) e
 		if err != nil {
 			return fmt.Errorf("use JetStream: %w", err)
 		}
-		b.consumers = append(b.consumers, &bareConsumer{js, id})
+		b.consumers = append(b.consumers, &bareConsumer{js, bareNames(consumers)[i]})
 	}
 	return nil
 }
 
-// bareConsumer makes one consumer after the other, under its connection's name. One
+// bareNames are the consumers of all connections, which are made under one name.
+func bareNames(consumers int) (names []string) {
+	for i := range consumers {
+		names = append(names, fmt.Sprintf("bare-%d", i))
+	}
+	return names
+}
+
+// bareConsumer makes one consumer after the other, under its own name. One
 // that rests may be sent what nobody hears: the broker of another writer cannot tell.
 type bareConsumer struct {
 	js jetstream.JetStream
@@ -155,8 +175,13 @@ func (c *bareConsumer) renew(ctx context.Context) (jetstream.Consumer, error) {
 	if err := c.js.DeleteConsumer(ctx, bareStream, c.id); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("remove a consumer: %w", err)
 	}
-	made, err := c.js.CreateConsumer(ctx, bareStream, jetstream.ConsumerConfig{
-		Name: c.id, DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+	s, err := c.js.Stream(ctx, bareStream)
+	if err != nil {
+		return nil, fmt.Errorf("look at the stream: %w", err)
+	}
+	made, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Name: c.id, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.CachedInfo().State.LastSeq + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a consumer: %w", err)
@@ -185,6 +210,9 @@ func (b *bare) createStream(ctx context.Context) error {
 func (b *bare) stop() error {
 	for _, c := range b.conns {
 		c.Close()
+	}
+	for _, l := range b.links {
+		l.Close()
 	}
 	for _, one := range b.brokers {
 		one.Stop()

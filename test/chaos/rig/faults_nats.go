@@ -297,12 +297,20 @@ func (s *strike) misuse(url string, pair tls.Certificate, incarnation string) (s
 		return 0
 	}
 	defer conn.Close()
+	own := replication.ConsumerNames(pair.Leaf.Subject.CommonName)[0]
 	for generation := range 16 {
 		stream := fmt.Sprintf("writ-%s-%s-%d", s.lab.cluster.ID, incarnation, generation)
 		subject := fmt.Sprintf("writ.%s.%s.%d", s.lab.cluster.ID, incarnation, generation)
 		for _, reply := range []string{subject, "_INBOX.x.y"} {
-			for _, request := range []string{"STREAM.INFO." + stream, "CONSUMER.CREATE." + stream + "." + id, "CONSUMER.MSG.NEXT." + stream + "." + id, "STREAM.DELETE." + stream} {
+			for _, request := range []string{"STREAM.INFO." + stream, "CONSUMER.CREATE." + stream + "." + own, "CONSUMER.MSG.NEXT." + stream + "." + own, "STREAM.DELETE." + stream} {
 				if conn.PublishRequest("$JS.API."+request, reply, nil) == nil {
+					sent++
+				}
+			}
+			for _, name := range []string{own, id} { // as a consumer that never runs out, and is not counted
+				hoard := fmt.Appendf(nil, `{"stream_name":%q,"config":{"name":%q,"deliver_policy":"by_start_sequence","opt_start_seq":1,"ack_policy":"none",`+
+					`"deliver_subject":"$JS.API.STREAM.DELETE.%s","direct":true,"sourcing":true}}`, stream, name, stream)
+				if conn.PublishRequest("$JS.API.CONSUMER.CREATE."+stream+"."+name, reply, hoard) == nil {
 					sent++
 				}
 			}
