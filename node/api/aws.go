@@ -110,6 +110,9 @@ func (c *call) parse(w *recorder) error {
 	if c.sig = sig; unsigned != nil {
 		return unsigned
 	}
+	if err := c.once(); err != nil {
+		return err
+	}
 	if c.op == nil && c.sig.Scope.Service == sts.Service {
 		return nil // an action that neither service has
 	}
