@@ -24,9 +24,9 @@ func newPolicyExplain() *cobra.Command {
 and statement, down to the conditions. A + marks what matched, a - what did not.
 
 The request comes from a case (see writ policy test), which is complete: nothing is added
-to its context. Or it comes from flags: then it is made now, over TLS, and the keys that
-follow from the principal's ARN (aws:PrincipalArn, aws:username, ...) are filled in where
---context does not give them.
+to its context. Or it comes from flags: then it is made now, and the keys that follow from
+the principal's ARN (aws:PrincipalArn, aws:username, ...) are filled in where --context does
+not give them. All else is missing, also aws:SecureTransport, as in a question of writ can.
 
 Exits 0 whatever the decision is.`,
 		Example: `  writ policy explain --case cases.jsonl --id bucket-17
@@ -213,7 +213,7 @@ func (q *policyQuestion) prepare(in *inputs) (*authz.Prepared, *authz.Request, e
 		Principal: principal, Action: q.action, Resource: q.resource, ResourceAccount: q.account,
 		Target: target, Context: context,
 	}
-	request.FillGlobals(&authz.Globals{Time: time.Now(), SecureTransport: true})
+	request.FillGlobals(&authz.Globals{Time: time.Now()})
 	return authz.Prepare(layers), request, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -117,7 +118,7 @@ func (s *Server) decide(c *nativeCall, b []byte, q *question) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.doubt(s.known, q)
+	a.doubt(s.known, q, c.seen.reads)
 	b = s.appendAnswer(b, c, a)
 	return b, checkAnswer(len(b))
 }
@@ -151,6 +152,7 @@ func (i *inquiry) answer(v *projection.View, q *question, now time.Time, j *job)
 	a.decision = p.Decide(r).Outcome.String()
 	if q.explain || a.decision != decisionAllow {
 		e := p.Explain(r)
+		a.hangsOn = slices.DeleteFunc(e.HangsOn(), func(key string) bool { return authz.CheckContextKey(key) != nil })
 		a.message, a.elsewhere = e.Message, q.resource == "*" && allowsElsewhere(&e)
 		if q.explain && j.Err() == nil {
 			if a.explanation, err = explained(&e); err != nil {
@@ -190,7 +192,10 @@ type answer struct {
 	// elsewhere tells that a question about "*" is denied although a statement allows
 	// the action for some resources.
 	elsewhere bool
-	warnings  []string
+	// hangsOn are the condition keys that the question lacks and that could change the
+	// decision. Of an allow that is not explained they are not looked for.
+	hangsOn  []string
+	warnings []string
 }
 
 // Decisions as they are told: indeterminate, or in the words of the engine.

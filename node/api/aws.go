@@ -110,6 +110,9 @@ func (c *call) parse(w *recorder) error {
 	if c.sig = sig; unsigned != nil {
 		return unsigned
 	}
+	if err := c.once(); err != nil {
+		return err
+	}
 	if c.op == nil && c.sig.Scope.Service == sts.Service {
 		return nil // an action that neither service has
 	}
@@ -164,7 +167,7 @@ const (
 func (s *Server) permit(i *inquiry, j *job, q *request, sig *sigv4.Signature, p *projection.Principal, a iam.Access) error {
 	*i = inquiry{
 		Request: authz.Request{Principal: &p.Principal, Action: a.Action, Resource: a.Resource, Named: a.Named, ResourceAccount: string(a.Account), Context: a.Context, Work: &j.Work},
-		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), SecureTransport: q.secure},
+		globals: authz.Globals{Time: q.now, SourceIP: q.source, Region: sig.Scope.Region, UserAgent: q.UserAgent(), Transport: authz.TransportOf(q.secure)},
 	}
 	i.FillGlobals(&i.globals)
 	defer j.rest()

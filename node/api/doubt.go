@@ -17,13 +17,21 @@ import (
 // What could make a caller misread an answer is said with it, as warnings; a
 // question about somebody who is not there has no answer.
 
-// doubt adds the warnings about a question to its answer.
-func (a *answer) doubt(known *policy.ActionNames, q *question) {
+// doubt adds the warnings about a question to its answer. named tells that they may
+// name what policies have: the caller was admitted to a read.
+func (a *answer) doubt(known *policy.ActionNames, q *question, named bool) {
 	if ok, like := known.Known(q.action); !ok {
 		a.warn("No catalogue knows the action %s: if nothing asks for a permission of that name, the answer means nothing.%s", q.action, mean(like))
 	}
 	if a.elsewhere {
 		a.warn(`%s is allowed for some resources, though not for "*": name the resource that is meant.`, q.action)
+	}
+	if len(a.hangsOn) > 0 {
+		keys := ", which only a node tells that can prove to be current"
+		if named {
+			keys = ": " + someOf(a.hangsOn)
+		}
+		a.warn("The answer may differ with condition keys that the question lacks%s. Give them in its context.", keys)
 	}
 	if q.resource != "*" && strings.ContainsAny(q.resource, "*?") {
 		a.warn("The resource %s is taken as it stands: a wildcard in a question is a character like others.", q.resource)
@@ -32,6 +40,17 @@ func (a *answer) doubt(known *policy.ActionNames, q *question) {
 
 func (a *answer) warn(format string, args ...any) {
 	a.warnings = append(a.warnings, fmt.Sprintf(format, args...))
+}
+
+// maxNamed is how many condition keys one warning names.
+const maxNamed = 10
+
+func someOf(keys []string) string {
+	text := strings.Join(keys[:min(len(keys), maxNamed)], ", ")
+	if more := len(keys) - maxNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func mean(like string) string {

@@ -82,6 +82,95 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// statement is one about all of S3.
+func statement(effect, condition string) string {
+	return `{"Effect":"` + effect + `","Action":"s3:*","Resource":"*","Condition":{` + condition + `}}`
+}
+
+func document(statements ...string) string {
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+const (
+	inClear = `"Bool":{"aws:SecureTransport":"false"}`
+	withMFA = `"Bool":{"aws:MultiFactorAuthPresent":"true"}`
+)
+
+// A question has no transport, no address and no second factor but those that it gives:
+// what would need them is not denied for want of them, and where it is, that is said.
+func TestConditionsThatAQuestionLacks(t *testing.T) {
+	w := newWorld(t)
+	w.user("alice", document(statement("Allow", ""), statement("Deny", inClear)))
+	w.user("bob", document(statement("Allow", withMFA+`,"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`)))
+	w.user("carol", document(statement("Allow", withMFA), `{"Effect":"Deny","Action":"s3:Delete*","Resource":"*"}`))
+	many := ""
+	for i := range 13 {
+		many += fmt.Sprintf(`,"key:%02d":"x"`, i)
+	}
+	w.user("dave", document(statement("Allow", `"StringEquals":{"`+strings.Repeat("k", 300)+`":"x"`+many+`}`)))
+	const differ = "The answer may differ with condition keys that the question lacks: "
+	for _, c := range []struct{ who, action, more, decision, want string }{
+		{"alice", "GetObject", "", "allow", ""},
+		{"alice", "GetObject", `,"context":{"aws:SecureTransport":"true"},"explain":true`, "allow", ""},
+		{"alice", "GetObject", `,"context":{"aws:SecureTransport":"false"}`, "explicitDeny", ""},
+		{"alice", "GetObject", `,"explain":true`, "allow", differ + "aws:SecureTransport. Give them in its context."},
+		{"bob", "GetObject", "", "implicitDeny", differ + "aws:MultiFactorAuthPresent, aws:SourceIp. Give them in its context."},
+		{"bob", "GetObject", `,"context":{"aws:sourceip":"10.1.1.1"}`, "implicitDeny", differ + "aws:MultiFactorAuthPresent. Give"},
+		{"bob", "GetObject", `,"context":{"aws:SourceIp":"192.0.2.1"}`, "implicitDeny", ""},
+		{"bob", "GetObject", `,"context":{"aws:SourceIp":"10.1.1.1","aws:MultiFactorAuthPresent":"true"}`, "allow", ""},
+		{"carol", "DeleteObject", "", "explicitDeny", ""},
+		{"dave", "GetObject", "", "implicitDeny", differ + "key:00, key:01, key:02, key:03, key:04, key:05, key:06, key:07, key:08, key:09 and 3 more. Give"},
+	} {
+		name := c.who + " " + c.action + c.more
+		q := `{"principal":"` + userARN(c.who) + `","action":"s3:` + c.action + `"` + c.more + `}`
+		m := w.json(w.accepted(name, w.native(w.root, "POST", "/v1/authorize", q)))
+		batch := w.json(w.accepted(name, w.native(w.root, "POST", "/v1/authorize/batch", `{"questions":[`+q+`]}`)))["answers"].([]any)[0].(map[string]any)
+		for _, m := range []map[string]any{m, batch} {
+			if got := fmt.Sprint(m["warnings"]); m["decision"] != c.decision || c.want == "" && m["warnings"] != nil || !strings.Contains(got, c.want) {
+				t.Errorf("%s: %v, warnings %s, not %s and %q", name, m["decision"], got, c.decision, c.want)
+			}
+		}
+	}
+}
+
+// Names in policies are told to those who are admitted to a read.
+func TestConditionsAtACutOffNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.user("alice", document(statement("Allow", withMFA)))
+		n, l := w.replica()
+		w.log.show(n.projection)
+		told := func(want string) {
+			t.Helper()
+			m := w.json(w.accepted("a question", n.question(w.root)))
+			if m["decision"] != "implicitDeny" || !strings.Contains(fmt.Sprint(m["warnings"]), want) {
+				t.Errorf("not %q: %v", want, m)
+			}
+		}
+		told("lacks, which only a node tells that can prove to be current. Give")
+		l.grant(w, n.projection, n.projection.Head())
+		told("lacks: aws:MultiFactorAuthPresent. Give")
+	})
+}
+
+func TestEffectThatHangsOnConditions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, "r1")
+		f.user("dora", document(statement("Allow", ""), statement("Deny", inClear)))
+		f.user("erin", document(statement("Allow", withMFA)))
+		ask := func(name, who, expect string) map[string]any {
+			return f.json(f.accepted(name, f.native(f.root, "POST", "/v1/propagation/effect",
+				`{"principal":"`+userARN(who)+`","action":"s3:Get","expect":"`+expect+`","timeout":"1s"}`)))
+		}
+		if m := ask("no transport", "dora", "deny"); m["effect"] != "absent" || m["decision"] != "allow" {
+			t.Errorf("a Deny without TLS: %v", m)
+		}
+		if m := ask("no factor", "erin", "deny"); !strings.Contains(fmt.Sprint(m["warnings"]), "lacks: aws:MultiFactorAuthPresent. Give") {
+			t.Errorf("an Allow with MFA: %v", m)
+		}
+	})
+}
+
 func TestEffectOfNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "r1")

@@ -96,7 +96,7 @@ func (s *Server) effect(c *nativeCall) error {
 		return err
 	}
 	c.seen.view = e.view
-	e.own.doubt(s.known, &ask.question)
+	e.own.doubt(s.known, &ask.question, true)
 	body, err := json.Marshal(effectAnswer{
 		propagationAnswer: s.describe(e.view.Head.Position, e.status), Expect: word(ask.allow), Effect: effect,
 		Decision: e.own.decision, Reason: e.own.message, Warnings: e.own.warnings, Replicas: e.replicas,

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -81,6 +84,32 @@ func notFresh(err error) string {
 
 // codeNotLeased is the code of answers that only a node with a lease would give.
 const codeNotLeased = "NotLeased"
+
+// single are the request headers of which a node reads one value.
+var single = [...]string{HeaderConsistency, HeaderAtLeast, HeaderMaxStaleness, headerLastEvent}
+
+// once refuses a request that gives one of those headers, or a parameter of its query,
+// more than once: whichever counted, the caller may have meant the other.
+func (q *request) once() error {
+	for _, name := range single {
+		if len(q.Header[name]) > 1 {
+			return badRequest("Give it once.", "The header %s is given %d times.", name, len(q.Header[name]))
+		}
+	}
+	if q.URL.RawQuery == "" {
+		return nil
+	}
+	parameters, err := url.ParseQuery(q.URL.RawQuery)
+	if err != nil {
+		return badRequest("Write it as ?name=value&name=value, percent-encoded.", "The query string is malformed.")
+	}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if n := len(parameters[name]); n > 1 {
+			return badRequest("Give it once.", "The query parameter %s is given %d times.", quoted(name), n)
+		}
+	}
+	return nil
+}
 
 // ask reads what a request for some use says about freshness.
 func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.Token, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -311,6 +312,44 @@ func TestFreshnessAtAWriter(t *testing.T) {
 		}
 		if m := w.json(w.question(w.root, headers...)); m["freshness"] != c.freshness || m["decision"] != c.decision {
 			t.Errorf("%q: %v", c.headers, m)
+		}
+	}
+}
+
+// What is given twice is refused at every route, whichever would have counted.
+func TestGivenTwice(t *testing.T) {
+	w := newWorld(t)
+	w.user("mallory", "")
+	token := w.projection.View().Token().String()
+	twice := map[string][2]string{"X-Writ-Consistency": {"any", "strict"}, "X-Writ-Max-Staleness": {"10h", "1ns"}, "X-Writ-At-Least": {token, token}}
+	for _, p := range probes(t, w.server, token) {
+		if p.open {
+			continue
+		}
+		for name, values := range twice {
+			p := p
+			p.header = p.header.Clone()
+			if p.header == nil {
+				p.header = http.Header{}
+			}
+			p.header[name] = values[:]
+			rec := w.send(w.root, p)
+			if want := "The header " + name + " is given 2 times."; rec.Code != 400 || !strings.Contains(rec.Body.String(), "InvalidRequest") || !strings.Contains(rec.Body.String(), want) {
+				t.Errorf("%s with %s twice: %d %s", p.name, name, rec.Code, rec.Body)
+			}
+		}
+		if p.service != "writ" {
+			continue // the Query protocol has its own parameters, and refuses these, too
+		}
+		path, query, _ := strings.Cut(p.target, "?")
+		for more, detail := range map[string]string{
+			"count=1&count=900": `The query parameter "count" is given 2 times.`, "x&x=": `The query parameter "x" is given 2 times.`, "count=%zz": "The query string is malformed.",
+		} {
+			p := p
+			p.target = path + "?" + strings.TrimPrefix(query+"&"+more, "&")
+			if got := w.problem(p.name+" "+more, w.send(w.root, p), 400, "InvalidRequest"); got != detail {
+				t.Errorf("%s with %s: %q", p.name, more, got)
+			}
 		}
 	}
 }

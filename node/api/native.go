@@ -79,6 +79,9 @@ func (c *nativeCall) parse(s *Server) error {
 	if c.sig = sig; unsigned != nil {
 		return unsigned
 	}
+	if err := c.once(); err != nil {
+		return err
+	}
 	return c.sig.CheckService(nativeService)
 }
 

@@ -67,6 +67,7 @@ const (
 	HeaderConsistency  = "X-Writ-Consistency"
 	headerRequestID    = "X-Amzn-Requestid"
 	headerInvocation   = "Amz-Sdk-Invocation-Id"
+	headerLastEvent    = "Last-Event-Id" // in the canonical form of net/http
 )
 
 // Errors with which the node around the edge answers Propose.

@@ -161,7 +161,7 @@ func (s *Server) events(c *nativeCall) error {
 // begin finds the position to begin after: the last one that the caller was told,
 // the one that it names, or this node's own.
 func (w *watcher) begin() error {
-	text, isID := w.Header.Get("Last-Event-ID"), true
+	text, isID := w.Header.Get(headerLastEvent), true
 	if text == "" {
 		text, isID = w.URL.Query().Get("after"), false
 	}

@@ -99,7 +99,7 @@ func benchRequests() []Request {
 func benchDecide(b *testing.B, principals, groups int) {
 	world := benchWorld(b, principals, groups)
 	requests := benchRequests()
-	globals := &Globals{SourceIP: "10.1.2.3", SecureTransport: true}
+	globals := &Globals{SourceIP: "10.1.2.3", Transport: TLSTransport}
 	for i := range requests {
 		requests[i].FillGlobals(globals)
 	}

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,6 +63,11 @@ type StatementResult struct {
 	// variables, and that the request does not have: as a condition writes
 	// them, else in lower case.
 	Missing []string
+
+	lacks []policy.KeyUse // the same, in order of key
+	// hangs are those of them that requests of the principal may have, if they may
+	// change whether the statement applies.
+	hangs []policy.KeyUse
 }
 
 // ConditionResult is how one condition of a statement came out.
@@ -80,6 +86,63 @@ func (x *Explanation) Decision() Decision {
 		d.By = x.By[0]
 	}
 	return d
+}
+
+// Missing returns the context keys that any of the statements reads and that the
+// request does not have, each once, sorted by name.
+func (x *Explanation) Missing() []string {
+	var uses []policy.KeyUse
+	for i := range x.Statements {
+		uses = append(uses, x.Statements[i].lacks...)
+	}
+	return KeyNames(uses)
+}
+
+// HangsOn returns the context keys that the request lacks and with which it might be
+// allowed, where it is denied, or denied, where it is allowed. They are the keys of
+// statements about its principal and resource that nothing which it has keeps from
+// applying. Each statement is looked at by itself: a key too many may be named, but
+// none too few.
+func (x *Explanation) HangsOn() []string {
+	var uses []policy.KeyUse
+	may := false // the answer may change
+	for i := range x.Statements {
+		s := &x.Statements[i]
+		turns := s.Applies == (s.Effect == policy.Allow) // and the request is less allowed
+		switch x.Outcome {
+		case Allow:
+			if !turns {
+				continue
+			}
+			may = true
+		case ExplicitDeny:
+			if s.Applies && s.Effect == policy.Deny && len(s.hangs) == 0 {
+				return nil // denied whatever else is given
+			}
+			may = true
+		case ImplicitDeny:
+			may = may || s.Effect == policy.Allow && !s.Applies && len(s.hangs) > 0
+		}
+		uses = append(uses, s.hangs...)
+	}
+	if !may {
+		return nil
+	}
+	return KeyNames(uses)
+}
+
+// KeyNames are the names of keys, each once, sorted: as a condition writes it, where
+// one does.
+func KeyNames(uses []policy.KeyUse) []string {
+	spelling := map[policy.Key]string{}
+	for _, use := range uses {
+		if name := spelling[use.Key]; name == "" || name == string(use.Key) {
+			spelling[use.Key] = use.Name
+		}
+	}
+	names := slices.AppendSeq(make([]string, 0, len(spelling)), maps.Values(spelling))
+	slices.Sort(names)
+	return names
 }
 
 // Work that a part of an explanation takes, for the memory that it takes.
@@ -199,7 +262,10 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 		Sid: st.Sid, Index: st.Index, Effect: st.Effect, Start: st.Start, End: st.End,
 		Principal: g != grantNone,
 		Resource:  st.MatchResource(e.request.Resource, &e.context),
-		Missing:   e.missing(st),
+		lacks:     e.missing(st),
+	}
+	for _, use := range out.lacks {
+		out.Missing = append(out.Missing, use.Name)
 	}
 	out.Applies = out.Principal && out.Resource
 	for i := range st.Conditions {
@@ -208,7 +274,32 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 		out.Conditions = append(out.Conditions, res)
 		out.Applies = out.Applies && res.Match
 	}
+	out.hangs = e.hangs(st, &out)
 	return g, out
+}
+
+// hangs returns what StatementResult.hangs tells.
+func (e *evaluation) hangs(st *policy.Statement, out *StatementResult) []policy.KeyUse {
+	if !out.Principal {
+		return nil
+	}
+	uses := slices.DeleteFunc(slices.Clone(out.lacks), func(use policy.KeyUse) bool { return e.request.Principal.settles(use.Key) })
+	if len(uses) == 0 {
+		return nil
+	}
+	lacks := func(key policy.Key) bool {
+		_, found := slices.BinarySearchFunc(uses, key, func(use policy.KeyUse, key policy.Key) int { return cmp.Compare(use.Key, key) })
+		return found
+	}
+	if !out.Resource && !st.ResourceReads(lacks) {
+		return nil
+	}
+	for i := range st.Conditions {
+		if !out.Conditions[i].Match && !st.Conditions[i].Reads(lacks) {
+			return nil // by what the request has
+		}
+	}
+	return uses
 }
 
 // values are those that the request has of a key, of all its spellings.
@@ -229,13 +320,11 @@ func (e *evaluation) values(key policy.Key) (list []string) {
 }
 
 // missing returns what StatementResult.Missing tells.
-func (e *evaluation) missing(s *policy.Statement) []string {
-	var list []string
+func (e *evaluation) missing(s *policy.Statement) (list []policy.KeyUse) {
 	for _, use := range s.Uses() {
-		if len(e.values(use.Key)) > 0 {
-			continue
+		if len(e.values(use.Key)) == 0 {
+			list = append(list, use)
 		}
-		list = append(list, use.Name)
 	}
 	return list
 }

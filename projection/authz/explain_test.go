@@ -286,3 +286,71 @@ func TestCaseDefaults(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An answer hangs on a key that the request lacks only if a statement that reads it
+// could turn it.
+func TestHangsOn(t *testing.T) {
+	const mfa, ip = `"Bool":{"aws:MultiFactorAuthPresent":"true"}`, `"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}`
+	st := func(effect, resource, condition string) string {
+		return `{"Effect":"` + effect + `","Action":"s3:*","Resource":"` + resource + `","Condition":{` + condition + `}}`
+	}
+	allow, inClear := st("Allow", "*", ""), st("Deny", "*", `"Bool":{"aws:SecureTransport":"false"}`)
+	for _, tt := range []struct {
+		statements string
+		outcome    Outcome
+		want       []string
+	}{
+		{allow, Allow, nil},
+		{allow + "," + inClear, Allow, []string{"aws:SecureTransport"}},
+		{allow + "," + st("Allow", "*", mfa), Allow, nil},
+		{st("Allow", "*", `"BoolIfExists":{"aws:MultiFactorAuthPresent":"true"}`), Allow, []string{"aws:MultiFactorAuthPresent"}},
+		{st("Allow", "*", mfa), ImplicitDeny, []string{"aws:MultiFactorAuthPresent"}},
+		{st("Allow", "*", mfa+","+ip), ImplicitDeny, []string{"aws:MultiFactorAuthPresent", "aws:SourceIp"}},
+		{st("Allow", "*", `"Bool":{"AWS:multifactorauthpresent":"true","aws:viaawsservice":"true"}`) + "," + st("Allow", "*", mfa), ImplicitDeny,
+			[]string{"AWS:multifactorauthpresent", "aws:viaawsservice"}},
+		{st("Allow", "*", mfa) + "," + inClear, ImplicitDeny, []string{"aws:MultiFactorAuthPresent", "aws:SecureTransport"}},
+		{inClear, ImplicitDeny, nil}, // no Allow could make it one
+		{st("Allow", "arn:aws:s3:::other/*", mfa), ImplicitDeny, nil},
+		{st("Allow", "*", mfa+`,"StringEquals":{"s3:prefix":"home"}`), ImplicitDeny, nil}, // the prefix is another
+		{st("Allow", "*", `"StringEquals":{"s3:prefix":"${aws:SourceIdentity}"}`), ImplicitDeny, []string{"aws:sourceidentity"}},
+		{st("Allow", "arn:aws:s3:::${aws:SourceIdentity}/*", ""), ImplicitDeny, []string{"aws:sourceidentity"}},
+		{st("Allow", "arn:aws:s3:::${aws:username}/*", mfa), ImplicitDeny, nil},
+		{st("Allow", "*", mfa+`,"StringEquals":{"aws:PrincipalTag/team":"red"}`), ImplicitDeny, nil}, // a user without that tag has none
+		{st("Allow", "*", mfa+`,"StringEquals":{"aws:PrincipalTag/role":"dev"}`), ImplicitDeny, []string{"aws:MultiFactorAuthPresent"}},
+		{allow + "," + st("Deny", "*", ""), ExplicitDeny, nil},
+		{allow + "," + st("Deny", "*", `"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}`), ExplicitDeny, []string{"aws:MultiFactorAuthPresent"}},
+		{allow + "," + st("Deny", "*", `"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}`) + "," + st("Deny", "*", ""), ExplicitDeny, nil},
+	} {
+		p := Prepare(Layers{Identity: []*Set{set(t, "own", `{"Version":"2012-10-17","Statement":[`+tt.statements+`]}`)}})
+		who := alice()
+		who.Tags = []Tag{{Key: "role", Value: "dev"}}
+		r := &Request{Principal: who, Action: "s3:ListBucket", Resource: "arn:aws:s3:::b/k", Context: []policy.Entry{policy.Single("s3:prefix", "tmp")}}
+		r.FillGlobals(&Globals{})
+		x := p.Explain(r)
+		if got := x.HangsOn(); x.Outcome != tt.outcome || !slices.Equal(got, tt.want) {
+			t.Errorf("%s\n%v hangs on %q, want %v on %q", tt.statements, x.Outcome, got, tt.outcome, tt.want)
+		}
+	}
+}
+
+// A session may have tags that the store does not know; a statement about somebody
+// else does not count.
+func TestHangsOnWhom(t *testing.T) {
+	team := set(t, "own", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}}`)
+	bucket := resourceSet(t, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:user/bob"},"Action":"s3:*","Resource":"*",
+		"Condition":{"Bool":{"aws:SecureTransport":"true"}}}}`)
+	session := &Principal{Type: RoleSession, ARN: "arn:aws:sts::111111111111:assumed-role/app/s1", Issuer: "arn:aws:iam::111111111111:role/app", Account: accountA, ID: "AROAAPP", Name: "s1"}
+	bob := &Principal{ARN: "arn:aws:iam::111111111111:user/bob", Account: accountA, ID: "AIDABOB", Name: "bob"}
+	p := Prepare(Layers{Identity: []*Set{team}})
+	for who, want := range map[*Principal][]string{alice(): nil, bob: {"aws:SecureTransport"}, session: {"aws:PrincipalTag/team"}} {
+		r := &Request{Principal: who, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", Target: &Target{Policy: bucket}}
+		r.FillGlobals(&Globals{})
+		x := p.Explain(r)
+		if got := x.HangsOn(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v hangs on %q, want %q", who.ARN, x.Outcome, got, want)
+		}
+		if got := x.Missing(); !slices.Equal(got, []string{"aws:PrincipalTag/team", "aws:SecureTransport"}) {
+			t.Errorf("%s: missing are %q", who.ARN, got)
+		}
+	}
+}

@@ -124,7 +124,7 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		Target:  &Target{Policy: NewResourceSet(Policy{Document: trust})},
 		Context: []policy.Entry{policy.Single("s3:max-keys", "9"), policy.Multi("aws:tagkeys", []string{"a", "b"})},
 	}
-	r.FillGlobals(&Globals{SourceIP: "10.1.1.1", SecureTransport: true})
+	r.FillGlobals(&Globals{SourceIP: "10.1.1.1", Transport: TLSTransport})
 	if d := p.Decide(r); !d.Allowed() {
 		t.Fatalf("%v by %v", d.Outcome, d.By)
 	}

@@ -55,16 +55,42 @@ type Target struct {
 	RCPs []*Set
 }
 
-// Globals are the facts of a request behind AWS's global condition keys. The
-// keys of a field that is empty are missing from the context.
+// Transport is how a request came, as far as that is known.
+type Transport uint8
+
+// The transports.
+const (
+	UnknownTransport Transport = iota // aws:SecureTransport is missing
+	PlainTransport                    // in the clear
+	TLSTransport
+)
+
+// TransportOf is that of a request that came over TLS or in the clear.
+func TransportOf(tls bool) Transport {
+	if tls {
+		return TLSTransport
+	}
+	return PlainTransport
+}
+
+// secure is the value of aws:SecureTransport.
+func (t Transport) secure() string {
+	if t == UnknownTransport {
+		return ""
+	}
+	return strconv.FormatBool(t == TLSTransport)
+}
+
+// Globals are the facts of a request behind AWS's global condition keys. The keys of
+// a field that is empty are missing from the context: a question, which is about a
+// request that nobody has made, knows few of them.
 type Globals struct {
 	// Time is when the request was made.
 	Time      time.Time
 	SourceIP  string
 	Region    string
 	UserAgent string
-	// SecureTransport tells that the request came over TLS.
-	SecureTransport bool
+	Transport Transport
 	// ResourceOrgID is the organization of the resource's account.
 	ResourceOrgID string
 }
@@ -172,7 +198,7 @@ func (r *Request) global(key policy.Key, n int) (policy.Entry, bool) {
 	case "aws:useragent":
 		value = g.UserAgent
 	case "aws:securetransport":
-		value = strconv.FormatBool(g.SecureTransport)
+		value = g.Transport.secure()
 	case "aws:requestedregion":
 		value = g.Region
 	case "aws:resourceaccount":
@@ -181,6 +207,13 @@ func (r *Request) global(key policy.Key, n int) (policy.Entry, bool) {
 		value = g.ResourceOrgID
 	}
 	return policy.Single(key, value), value != ""
+}
+
+// settles tells whether a request of the principal lacks a key for good if the
+// principal has it not. That is known of a principal that has an ID, and so comes from
+// a store: a session may have tags of its own, a user has none but the store's.
+func (p *Principal) settles(key policy.Key) bool {
+	return p.ID != "" && (key == "aws:username" || p.Type == User && strings.HasPrefix(string(key), principalTag))
 }
 
 // tag looks up tag n of those whose keys are equal to the name of a key: the letter

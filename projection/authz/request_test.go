@@ -30,7 +30,7 @@ func TestGlobals(t *testing.T) {
 	provider := Principal{Type: FederatedIdentity, ARN: "accounts.google.com"}
 	unknown := Principal{Type: RoleSession, Issuer: "arn:aws:iam::111111111111:role/app", Name: "s1"}
 	full := &Globals{
-		Time: now, SourceIP: "10.1.2.3", Region: "us-east-1", UserAgent: "curl", SecureTransport: true, ResourceOrgID: "o-2",
+		Time: now, SourceIP: "10.1.2.3", Region: "us-east-1", UserAgent: "curl", Transport: TLSTransport, ResourceOrgID: "o-2",
 	}
 	for _, tt := range []struct {
 		principal *Principal
@@ -91,7 +91,12 @@ func TestGlobals(t *testing.T) {
 		{&user, &Globals{}, "aws:sourceip", nil},
 		{&user, full, "aws:useragent", []string{"curl"}},
 		{&user, full, "aws:securetransport", []string{"true"}},
-		{&user, &Globals{}, "aws:securetransport", []string{"false"}},
+		{&user, &Globals{Transport: TransportOf(true)}, "aws:securetransport", []string{"true"}},
+		{&user, &Globals{Transport: TransportOf(false)}, "aws:securetransport", []string{"false"}},
+		{&user, &Globals{}, "aws:securetransport", nil},
+		{&user, &Globals{}, "aws:useragent", nil},
+		{&user, &Globals{}, "aws:requestedregion", nil},
+		{&user, &Globals{}, "aws:resourceorgid", nil},
 		{&user, full, "aws:requestedregion", []string{"us-east-1"}},
 		{&user, full, "aws:resourceaccount", []string{accountB}},
 		{&user, full, "aws:resourceorgid", []string{"o-2"}},

@@ -286,6 +286,22 @@ func (s *Statement) MatchConditions(ctx *Context) bool {
 // variables, sorted and without repetition. The caller must not change them.
 func (s *Statement) Uses() []KeyUse { return s.uses }
 
+// ResourceReads reports whether a variable in the statement's resources reads one of
+// some keys.
+func (s *Statement) ResourceReads(is func(Key) bool) bool {
+	return slices.ContainsFunc(s.resources, func(r pattern) bool { return r.reads(is) })
+}
+
+// Reads reports whether the condition reads one of some keys: its own, or in a
+// variable.
+func (c *Condition) Reads(is func(Key) bool) bool {
+	return is(c.Key) || slices.ContainsFunc(c.values, func(o operand) bool { return o.text.reads(is) })
+}
+
+func (p *pattern) reads(is func(Key) bool) bool {
+	return slices.ContainsFunc(p.parts, func(t part) bool { return t.kind == partValue && is(t.key) })
+}
+
 func (p *pattern) appendKeys(keys []Key) []Key {
 	for i := range p.parts {
 		if p.parts[i].kind == partValue {

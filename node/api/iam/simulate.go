@@ -3,7 +3,6 @@ package iam
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -461,7 +460,7 @@ func (s *simulation) decide(action, resource string) (types.ResourceSpecificResu
 	}
 	x := s.prepared.Explain(&r)
 	out := types.ResourceSpecificResult{EvalResourceName: aws.String(resource), EvalResourceDecision: shownOutcome(x.Outcome),
-		MatchedStatements: matched(&x), MissingContextValues: s.missing(&x), EvalDecisionDetails: map[string]types.PolicyEvaluationDecisionType{}}
+		MatchedStatements: matched(&x), MissingContextValues: x.Missing(), EvalDecisionDetails: map[string]types.PolicyEvaluationDecisionType{}}
 	organization := &types.OrganizationsDecisionDetail{AllowedByOrganizations: true}
 	for _, l := range x.Layers {
 		allows := l.Allows && !l.Denies
@@ -527,25 +526,6 @@ func shownPosition(p policy.Position) *types.Position {
 	return &types.Position{Line: int32(p.Line), Column: int32(p.Column)}
 }
 
-// missing are the context keys that statements about the action ask for and the
-// request does not have.
-func (s *simulation) missing(x *authz.Explanation) []string {
-	seen := map[string]bool{}
-	for _, st := range x.Statements {
-		for _, c := range st.Conditions {
-			if c.Values == nil {
-				seen[c.Key] = true
-			}
-		}
-	}
-	list := make([]string, 0, len(seen))
-	for key := range seen {
-		list = append(list, key)
-	}
-	slices.Sort(list)
-	return list
-}
-
 func getContextKeysForCustomPolicy(c *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
 	policies, err := c.given("PolicyInputList", in.PolicyInputList)
 	return &sdk.GetContextKeysForCustomPolicyOutput{ContextKeyNames: contextKeys(policies)}, err
@@ -564,23 +544,13 @@ func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipa
 	return &sdk.GetContextKeysForPrincipalPolicyOutput{ContextKeyNames: contextKeys(append(policies, more...))}, err
 }
 
-// contextKeys are the keys that policies read, in conditions and variables, each
-// once: as a condition writes it, where one does.
+// contextKeys are the keys that policies read, in conditions and variables.
 func contextKeys(policies []authz.Policy) []string {
-	spelling := map[policy.Key]string{}
+	var uses []policy.KeyUse
 	for _, p := range policies {
 		for i := range p.Document.Statements {
-			for _, use := range p.Document.Statements[i].Uses() {
-				if name := spelling[use.Key]; name == "" || name == string(use.Key) {
-					spelling[use.Key] = use.Name
-				}
-			}
+			uses = append(uses, p.Document.Statements[i].Uses()...)
 		}
 	}
-	names := []string{}
-	for _, name := range spelling {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, strings.Compare)
-	return names
+	return authz.KeyNames(uses)
 }

@@ -48,7 +48,7 @@ func newWrit(w *World) (Engine, error) {
 	for i, r := range w.Requests {
 		e.prepared = append(e.prepared, prepared[r.Principal])
 		e.requests[i] = authz.Request{Principal: principals[r.Principal], Action: r.Service + ":" + r.Name, Resource: r.Resource}
-		e.requests[i].FillGlobals(&authz.Globals{SourceIP: r.Address, SecureTransport: true})
+		e.requests[i].FillGlobals(&authz.Globals{SourceIP: r.Address, Transport: authz.TLSTransport})
 	}
 	return e, nil
 }
