@@ -32,7 +32,7 @@ func (r *replica) confirm(ctx context.Context, claim sigv4.Claim) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	var c confirmation
-	switch err := r.node.finder.post(ctx, signaturePath, claim, &c); {
+	switch err := r.node.finder.postOver(ctx, r.node.finder.forwards, 0, signaturePath, claim, &c); {
 	case err != nil:
 		return err
 	case c.Good:

@@ -24,14 +24,18 @@ const (
 	ownAsks = 512
 	// maxGuestsAtAddress is how many connections come under one name from one address,
 	// and maxGuestsOfName under one name at all: whoever opens as many as it can leaves
-	// half of them to processes of the name elsewhere.
+	// half of them to processes of the name elsewhere. Of both, what clients ask of the
+	// node has a part, and what the node asks for itself the other: clients that wait
+	// keep no lease from being renewed. minOwn is what the latter has at least, if that
+	// is no more than half.
 	maxGuestsAtAddress = maxForwards + ownAsks
 	maxGuestsOfName    = 2 * maxGuestsAtAddress
 	// nameParts is how many names take all connections, if the process has so many
 	// files: peerPart is which part of all files they may take.
 	nameParts = 4
 	maxGuests = nameParts * maxGuestsOfName
-	peerPart  = 8
+	peerPart  = 4
+	minOwn    = 32
 	// tailsOfName and snapshotsOfName are how many transfers one name has at once, and
 	// no more than half of its connections from one address: each of its processes
 	// follows one tail, and may fill a gap meanwhile. Of the few snapshots that are
@@ -54,9 +58,9 @@ type guests struct {
 	total int
 
 	mu    sync.Mutex
-	open  map[net.Conn]guest         // guarded by mu
-	names map[string]*admission.Gate // of those who are or were connected; guarded by mu
-	count map[admission.Fate]uint64  // of connections that had to go; guarded by mu
+	open  map[net.Conn]guest          // guarded by mu
+	names map[guestOf]*admission.Gate // of those who are or were connected; guarded by mu
+	count map[admission.Fate]uint64   // of connections that had to go; guarded by mu
 }
 
 // guest is one connection.
@@ -65,10 +69,16 @@ type guest struct {
 	place *admission.Conn
 }
 
+// guestOf says under which name connections come, and whether for clients of that node.
+type guestOf struct {
+	name     string
+	forwards bool
+}
+
 // newGuests returns the guests of a process that may open so many files.
 func newGuests(files int) *guests {
 	return &guests{
-		total: max(min(maxGuests, files/peerPart), nameParts), open: make(map[net.Conn]guest), names: make(map[string]*admission.Gate),
+		total: max(min(maxGuests, files/peerPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*admission.Gate),
 		count: make(map[admission.Fate]uint64),
 	}
 }
@@ -78,10 +88,22 @@ func newGuests(files int) *guests {
 func (g *guests) ofName() int    { return g.total / nameParts }
 func (g *guests) atAddress() int { return max(g.ofName()/2, 1) }
 
+// bounds are those of one name's connections for its clients, or for itself.
+func (g *guests) bounds(forwards bool) admission.Bounds {
+	all := g.atAddress()
+	n := max(all*ownAsks/maxGuestsAtAddress, min(all/2, minOwn), 1)
+	if forwards {
+		n = max(all-n, 1)
+	}
+	return admission.Bounds{Total: 2 * n, PerAddress: n}
+}
+
 // admit takes in a connection that has shown its certificate, unless there is no place
 // for it.
 func (g *guests) admit(conn *tls.Conn) bool {
-	who := bearerOf(conn.ConnectionState().PeerCertificates[0])
+	state := conn.ConnectionState()
+	who := bearerOf(state.PeerCertificates[0])
+	under := guestOf{who.name, state.ServerName == forClients}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if taken, fullest := g.taken(); taken >= g.total {
@@ -91,10 +113,10 @@ func (g *guests) admit(conn *tls.Conn) bool {
 		}
 		g.count[admission.Evicted]++
 	}
-	of := g.names[who.name]
+	of := g.names[under]
 	if of == nil {
-		of = admission.NewGate(nil, admission.Bounds{Total: g.ofName(), PerAddress: g.atAddress()})
-		g.names[who.name] = of
+		of = admission.NewGate(nil, g.bounds(under.forwards))
+		g.names[under] = of
 	}
 	before := of.Gone(admission.Evicted)
 	place := of.Admit(conn.NetConn())
@@ -111,10 +133,10 @@ func (g *guests) admit(conn *tls.Conn) bool {
 // none are forgotten. g.mu is held.
 func (g *guests) taken() (n int, fullest *admission.Gate) {
 	most := 0
-	for name, of := range g.names {
+	for under, of := range g.names {
 		switch open := of.Open(); {
 		case open == 0:
-			delete(g.names, name)
+			delete(g.names, under)
 		case open > most:
 			most, fullest = open, of
 			fallthrough
@@ -223,7 +245,7 @@ func (t *transfers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // transfer bounds the transfers of a kind.
 func (g *guests) transfer(limit string, ofName int, serve http.Handler, count *prometheus.CounterVec) *transfers {
-	return &transfers{limit, admission.NewShares(allTransfers, min(ofName, g.atAddress()/2)), serve, count.WithLabelValues(limit)}
+	return &transfers{limit, admission.NewShares(allTransfers, min(ofName, max(g.bounds(false).PerAddress/2, 1))), serve, count.WithLabelValues(limit)}
 }
 
 // newRefusals counts the requests of other nodes that found no place.

@@ -26,12 +26,13 @@ type visitors struct {
 	t    *testing.T
 	port *peerPort
 	far  *farListener
+	rest chan struct{} // has one for each time that a connection was at rest
 }
 
 // newVisitors opens the port of a process that may open so many files.
 func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
 	t.Helper()
-	v := &visitors{t: t, far: &farListener{asked: make(chan struct{}, 10_000)}}
+	v := &visitors{t: t, far: &farListener{asked: make(chan struct{}, 10_000)}, rest: make(chan struct{}, 10_000)}
 	m := Machine{}.complete()
 	listen := m.Listen
 	m.Listen = func(addr string) (l net.Listener, err error) { v.far.Listener, err = listen(addr); return v.far, err }
@@ -42,7 +43,12 @@ func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
 	<-v.far.asked
 	end := make(chan struct{})
 	s := &http.Server{
-		ConnState: v.port.guests.note,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			v.port.guests.note(conn, state)
+			if state == http.StateIdle {
+				v.rest <- struct{}{}
+			}
+		},
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if place := v.port.guests.place(conn); place != nil {
 				return place.Context(ctx)
@@ -64,18 +70,24 @@ func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
 	return v
 }
 
-// visit connects from an address, and asks for a path; the answer has begun when it
-// returns. The connection stays.
+// visit connects from an address, and asks for a path; the answer has begun, or was
+// given but for /held, when it returns. The connection stays.
 func (v *visitors) visit(who *peerTLS, from, path string) (*tls.Conn, error) {
+	return v.visitAs("", who, from, path)
+}
+
+func (v *visitors) visitAs(as string, who *peerTLS, from, path string) (*tls.Conn, error) {
 	from += ":1"
 	v.far.addr.Store(&from)
-	conn, err := dialPeer(v.t.Context(), Machine{}.complete(), v.far.Listener.Addr().String(), peer{}, protocolHTTP, who)
+	config := who.config(peer{}, protocolHTTP)
+	config.ServerName = as
+	conn, err := tls.Dial("tcp", v.far.Listener.Addr().String(), config)
 	<-v.far.asked
 	if err != nil {
 		return nil, err
 	}
 	v.t.Cleanup(func() { conn.Close() })
-	return conn.(*tls.Conn), v.ask(conn, path)
+	return conn, v.ask(conn, path)
 }
 
 // ask asks for a path on a connection.
@@ -90,6 +102,9 @@ func (v *visitors) ask(conn net.Conn, path string) error {
 	if err == nil && answer.StatusCode != http.StatusOK {
 		err = errors.New(answer.Status)
 	}
+	if err == nil && path != "/held" {
+		<-v.rest // the port knows, too
+	}
 	return err // of an answer that has no body, or whose body is not waited for
 }
 
@@ -97,26 +112,27 @@ func (v *visitors) ask(conn net.Conn, path string) error {
 // give way; whoever holds all that it may, at one address, keeps its own name out
 // there, and nobody else.
 func TestGuests(t *testing.T) {
-	const files = 40 * peerPart // 40 connections, 10 of a name, 5 from an address
+	const files = 80 * peerPart // 80 connections, 20 of a name; 10 of these for itself, 5 from an address
 	i, _ := newIdentities(t)
 	v := newVisitors(t, i.writer, files)
 	g := v.port.guests
-	if g.total != 40 || g.ofName() != 10 || g.atAddress() != 5 {
-		t.Fatalf("%d, %d of a name, %d from an address", g.total, g.ofName(), g.atAddress())
+	own := g.bounds(false)
+	if g.total != 80 || own.Total != 10 || own.PerAddress != 5 || g.bounds(true).PerAddress != 5 {
+		t.Fatalf("%d, of a name %+v for itself and %+v for clients", g.total, own, g.bounds(true))
 	}
 	first, err := v.visit(i.replica, "192.0.2.1", "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 4 * g.ofName() { // they rest, and give way
+	for range 4 * own.Total { // they rest, and give way
 		if _, err := v.visit(i.replica, "198.51.100.1", "/"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if refused, evicted := g.gone(admission.Refused), g.gone(admission.Evicted); refused != 0 || evicted != uint64(4*g.ofName()-g.atAddress()) {
+	if refused, evicted := g.gone(admission.Refused), g.gone(admission.Evicted); refused != 0 || evicted != uint64(4*own.Total-own.PerAddress) {
 		t.Errorf("%d were refused, %d gave way", refused, evicted)
 	}
-	for range g.atAddress() {
+	for range own.PerAddress {
 		if _, err := v.visit(i.replica, "198.51.100.1", "/held"); err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +144,7 @@ func TestGuests(t *testing.T) {
 	if err := v.ask(first, "/"); err != nil {
 		t.Error(err)
 	}
-	for n := 1; n < g.ofName()-g.atAddress(); n++ {
+	for n := 1; n < own.Total-own.PerAddress; n++ {
 		if _, err := v.visit(i.replica, "192.0.2.1", "/held"); err != nil {
 			t.Error(err)
 		}
@@ -139,11 +155,21 @@ func TestGuests(t *testing.T) {
 	if _, err := v.visit(i.replica, "192.0.2.3", "/"); err == nil {
 		t.Error("one more than a name may have was let in")
 	}
+	// what its clients ask, which has places of its own
+	forwards := g.bounds(true)
+	for range forwards.PerAddress {
+		if _, err := v.visitAs(forClients, i.replica, "198.51.100.1", "/held"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := v.visitAs(forClients, i.replica, "198.51.100.1", "/"); err == nil {
+		t.Error("one more for clients than an address may have was let in")
+	}
 	// another name, from the same address
 	if _, err := v.visit(i.writer, "198.51.100.1", "/"); err != nil {
 		t.Error(err)
 	}
-	if refused := g.gone(admission.Refused); refused != 2 {
+	if refused := g.gone(admission.Refused); refused != 3 {
 		t.Errorf("%d were refused", refused)
 	}
 	// raft
@@ -162,7 +188,7 @@ func TestGuestsOfManyNames(t *testing.T) {
 	g := v.port.guests
 	g.mu.Lock()
 	g.total = 2 // of two names, together
-	g.names[i.replica.cert.Load().Leaf.Subject.CommonName] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
+	g.names[guestOf{name: i.replica.cert.Load().Leaf.Subject.CommonName}] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
 	g.mu.Unlock()
 	for range 3 {
 		if _, err := v.visit(i.replica, "192.0.2.1", "/"); err != nil {
@@ -191,10 +217,13 @@ func TestGuestsOfManyNames(t *testing.T) {
 // What a node may need is not beyond the bounds.
 func TestBoundsOfGuests(t *testing.T) {
 	g := newGuests(1 << 20)
-	if g.atAddress() < maxForwards+maxAskedOne+256 || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
+	if g.bounds(true).PerAddress < maxForwards || g.bounds(false).PerAddress < maxAskedOne+256 || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
 		t.Errorf("%d of a name, %d from an address, %d at all", g.ofName(), g.atAddress(), g.total)
 	}
 	for _, files := range []int{0, 100, 1024, 4096} {
+		if b := newGuests(files).bounds(false); b.PerAddress < 1 || newGuests(files).bounds(true).PerAddress < 1 {
+			t.Errorf("of %d files: %+v", files, b)
+		}
 		if g := newGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/peerPart, nameParts) {
 			t.Errorf("of %d files: %d of a name, %d from an address, %d at all", files, g.ofName(), g.atAddress(), g.total)
 		}
@@ -248,11 +277,11 @@ func TestFloodUnderAName(t *testing.T) {
 		m.becomes(name, "leased")
 	}
 	w.port.guests.mu.Lock()
-	other := w.port.guests.names["replica-2"]
+	other := w.port.guests.names[guestOf{name: "replica-2"}]
 	if other != nil && other.Gone(admission.Evicted)+other.Gone(admission.Refused) > 0 {
 		t.Error("connections of the other replica had to go")
 	}
-	if open := w.port.guests.names["replica-1"].Open(); open > w.port.guests.atAddress() {
+	if open := w.port.guests.names[guestOf{name: "replica-1"}].Open(); open > w.port.guests.bounds(false).PerAddress {
 		t.Errorf("%d connections are open under the name", open)
 	}
 	w.port.guests.mu.Unlock()

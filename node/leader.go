@@ -112,11 +112,6 @@ func (f *leaderFinder) find(ctx context.Context, failed string) (string, error) 
 	return f.wait(ctx, s)
 }
 
-// do sends what the node itself asks.
-func (f *leaderFinder) do(ctx context.Context, hold time.Duration, build requestTo) (*http.Response, error) {
-	return f.send(ctx, f.client, hold, build)
-}
-
 // requestTo makes a request for a writer's address.
 type requestTo func(ctx context.Context, addr string) (*http.Request, error)
 

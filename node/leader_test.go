@@ -73,7 +73,7 @@ func TestFindingTheLeader(t *testing.T) {
 			f := newFinder(c.peers)
 			f.learn(c.known)
 			begun := time.Now()
-			answer, err := f.do(t.Context(), 0, func(ctx context.Context, addr string) (*http.Request, error) {
+			answer, err := f.send(t.Context(), f.client, 0, func(ctx context.Context, addr string) (*http.Request, error) {
 				return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr, nil)
 			})
 			if took := time.Since(begun); took > c.took {
@@ -366,7 +366,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 func TestForwardsLeaveRoom(t *testing.T) {
 	const limit = 2
 	m := Machine{}.complete()
-	if n := peerClient(m, &peerTLS{}, limit).Transport.(*http.Transport).MaxConnsPerHost; n != limit {
+	if n := peerClient(m, &peerTLS{}, forClients, limit).Transport.(*http.Transport).MaxConnsPerHost; n != limit {
 		t.Fatalf("a client for forwards has %d connections", n)
 	}
 	arrived, release := make(chan struct{}, 10), make(chan struct{})

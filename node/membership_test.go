@@ -39,7 +39,7 @@ func (m *team) thief(name string) *thief {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	c := peerClient(Machine{}.complete(), p, 0)
+	c := peerClient(Machine{}.complete(), p, "", 0)
 	m.t.Cleanup(c.CloseIdleConnections)
 	return &thief{m, p, c}
 }

@@ -162,7 +162,9 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls, 0), peerClient(c.Machine, n.tls, maxForwards), c.Cluster.Writers)
+	// A writer that may open as many files as this process takes as many connections.
+	forwards := min(maxForwards, newGuests(n.files).bounds(true).PerAddress)
+	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls, "", 0), peerClient(c.Machine, n.tls, forClients, forwards), c.Cluster.Writers)
 	return nil
 }
 

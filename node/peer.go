@@ -22,6 +22,11 @@ const (
 	protocolHTTP = "http/1.1"
 )
 
+// forClients is the TLS server name by which a node says that it connects for what its
+// clients ask: such connections take none from what it asks for itself. Otherwise
+// there is none, for nodes are known by their certificates.
+const forClients = "for-clients.writ"
+
 // Limits of connections between nodes.
 const (
 	handshakeTimeout = 5 * time.Second
@@ -276,11 +281,14 @@ func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol str
 	return c, nil
 }
 
-// peerClient returns an HTTP client for https://host:port of any writer. It has at
-// most limit connections to each; 0 is as many as it takes.
-func peerClient(m Machine, identity *peerTLS, limit int) *http.Client {
+// peerClient returns an HTTP client for https://host:port of any writer, for what the
+// node itself asks or, as forClients, for what its clients do. It has at most limit
+// connections to each; 0 is as many as it takes.
+func peerClient(m Machine, identity *peerTLS, as string, limit int) *http.Client {
+	config := identity.config(peer{role: RoleWriter}, protocolHTTP)
+	config.ServerName = as
 	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     identity.config(peer{role: RoleWriter}, protocolHTTP),
+		TLSClientConfig:     config,
 		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return m.Dial(ctx, addr) },
 		TLSHandshakeTimeout: handshakeTimeout,
 		MaxConnsPerHost:     limit,

@@ -297,7 +297,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 		m.leader("writer-1")
 	}
 	// a writer is asked nothing, and takes no questions for others
-	f := newLeaderFinder(peerClient(Machine{}.complete(), m.node("writer-1").tls, 0), nil, m.cluster.Writers)
+	f := newLeaderFinder(peerClient(Machine{}.complete(), m.node("writer-1").tls, "", 0), nil, m.cluster.Writers)
 	for _, path := range []string{questionsPath, answersPath} {
 		if err := f.post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {
 			t.Errorf("%s: %v", path, err)

@@ -411,11 +411,16 @@ func (f *leaderFinder) post(ctx context.Context, path string, question, answer a
 
 // postHeld is post for what the leader may hold back for a while.
 func (f *leaderFinder) postHeld(ctx context.Context, hold time.Duration, path string, question, answer any) error {
+	return f.postOver(ctx, f.client, hold, path, question, answer)
+}
+
+// postOver is postHeld over the connections of one of the clients.
+func (f *leaderFinder) postOver(ctx context.Context, client *http.Client, hold time.Duration, path string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return fmt.Errorf("encode a question to the leader: %w", err)
 	}
-	got, err := f.do(ctx, hold, func(ctx context.Context, addr string) (*http.Request, error) {
+	got, err := f.send(ctx, client, hold, func(ctx context.Context, addr string) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+path, bytes.NewReader(body))
 	})
 	if err != nil {
