@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // lintConditions checks the Condition of a statement.
@@ -126,7 +127,7 @@ func (l *linter) lintTagKeys(c *Condition, s *Statement, values List) {
 		return
 	}
 	for _, item := range values.Items {
-		if strings.ToLower(item.Value) == strings.ToUpper(item.Value) {
+		if !strings.ContainsFunc(item.Value, func(r rune) bool { return unicode.IsLower(r) || unicode.IsUpper(r) }) {
 			continue
 		}
 		operator := "StringEqualsIgnoreCase"
