@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -132,7 +133,7 @@ func status(ctx context.Context, out io.Writer, t *target, o *output) error {
 	}
 	s, err := cluster(ctx, t)
 	var p *client.Problem
-	if errors.As(err, &p) && p.Temporary() || errors.Is(err, context.DeadlineExceeded) {
+	if errors.As(err, &p) && p.Temporary() || errors.Is(err, context.DeadlineExceeded) || nobodyThere(err) {
 		return &exit{exitUnhealthy, fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
 	}
 	if err != nil {
@@ -147,6 +148,13 @@ func status(ctx context.Context, out io.Writer, t *target, o *output) error {
 		return err
 	}
 	return inOrder(s)
+}
+
+// nobodyThere tells whether a node was not reached because none runs there.
+func nobodyThere(err error) bool {
+	var dial *net.OpError
+	var name *net.DNSError
+	return errors.As(err, &dial) && dial.Op == "dial" && !(errors.As(err, &name) && name.IsNotFound)
 }
 
 // cluster asks every endpoint how the cluster is, at once. What one says that knows the

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -32,9 +34,41 @@ type scriptClusters struct {
 type scriptCluster struct {
 	writer   *node.Node
 	replicas map[string]*node.Node
+	lines    map[string]*line // of the replicas to the writer
 }
 
-const clusterUsage = "usage: cluster start DIR [REPLICAS], or cluster stop DIR [REPLICA]"
+// line is a replica's way to the writer, until it is cut: a replica is lost rather than
+// stopped, for one that stops tells the writer that it is not to be waited for.
+type line struct {
+	mu    sync.Mutex
+	cut   bool       // guarded by mu
+	conns []net.Conn // guarded by mu
+}
+
+func (l *line) dial(ctx context.Context, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return nil, errors.Join(errors.New("the line is cut"), conn.Close())
+	}
+	l.conns = append(l.conns, conn)
+	return conn, nil
+}
+
+func (l *line) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = true
+	for _, conn := range l.conns {
+		conn.Close()
+	}
+}
+
+const clusterUsage = "usage: cluster start DIR [REPLICAS], or cluster stop DIR [REPLICA], which is lost then"
 
 // cluster starts and stops a cluster. It points writ at the writer of the one
 // started last.
@@ -53,7 +87,7 @@ func (c *scriptClusters) cluster(ts *testscript.TestScript, neg bool, args []str
 			ts.Check(err)
 		}
 		ts.Defer(func() { c.stop(ts, dir) })
-		s := &scriptCluster{replicas: make(map[string]*node.Node)}
+		s := &scriptCluster{replicas: make(map[string]*node.Node), lines: make(map[string]*line)}
 		c.mu.Lock()
 		c.clusters[dir] = s
 		c.mu.Unlock()
@@ -65,6 +99,7 @@ func (c *scriptClusters) cluster(ts *testscript.TestScript, neg bool, args []str
 		c.mu.Lock()
 		s := c.clusters[dir]
 		c.mu.Unlock()
+		s.lines[args[2]].end()
 		ts.Check(s.replicas[args[2]].Stop())
 		delete(s.replicas, args[2])
 	case args[0] == "stop":
@@ -108,8 +143,10 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 	defer cancel()
 	var ready []*devNode
 	run := func(name string) *node.Node {
+		s.lines[name] = &line{}
 		n, err := node.Start(ctx, node.Config{
 			Cluster: cluster, Name: name, Data: filepath.Join(dir, "data", name), API: "127.0.0.1:0", Files: node.DefaultFiles(dir, name), Drain: time.Second,
+			Machine: node.Machine{Dial: s.lines[name].dial},
 		}, slog.New(slog.DiscardHandler))
 		ts.Check(err)
 		ready = append(ready, &devNode{name: name, api: n.API(), log: "nothing"})

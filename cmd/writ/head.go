@@ -241,9 +241,16 @@ func readHead(path string) (*client.SignedHead, error) {
 		return nil, fmt.Errorf("read a signed head: %w", err)
 	}
 	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHeadFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read a signed head: %w", err)
+	}
+	if len(text) > maxHeadFile {
+		return nil, fmt.Errorf("%s is longer than %d bytes, and no signed head", path, maxHeadFile)
+	}
 	var h client.SignedHead
-	if err := json.NewDecoder(io.LimitReader(f, maxHeadFile)).Decode(&h); err != nil {
-		return nil, fmt.Errorf("%s is not the JSON of a signed head: %w", path, err)
+	if err := json.Unmarshal(text, &h); err != nil { // what follows the head, another one say, as well
+		return nil, fmt.Errorf("%s is not the JSON of one signed head: %w", path, err)
 	}
 	return &h, nil
 }

@@ -48,6 +48,7 @@ func usage(format string, args ...any) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends what the first does not
 	err := run(ctx, os.Args[1:])
 	stop()
 	if err == nil {

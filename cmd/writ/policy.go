@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -48,8 +50,10 @@ type inputs struct {
 	used  bool // standard input was opened
 }
 
-// open opens a file, or standard input for "-".
+// open opens a file, or standard input for "-". Reading may wait for whoever writes,
+// which no context ends: the first signal ends the process from here on.
 func (in *inputs) open(name string) (io.ReadCloser, error) {
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
 	if name != "-" {
 		return os.Open(name)
 	}

@@ -88,6 +88,11 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 		}
 		defer leave()
 	}
+	// What the network held back may come when its caller has gone, has sent it again, and
+	// was told no: it is not to take effect after all.
+	if err := q.Context().Err(); err != nil {
+		return nil, nil, &unavailable{"The caller has gone.", err}
+	}
 	if s.cfg.Now().Sub(q.now) > maxAuthorizationAge {
 		return nil, nil, &unavailable{"The request has been under way for too long.", nil}
 	}

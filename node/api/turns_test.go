@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"context"
+	"net/http"
 	"strconv"
 	"sync"
 	"testing"
@@ -117,5 +119,19 @@ func TestWritesOfLongAgo(t *testing.T) {
 			t.Errorf("%d proposals %v after the request, not %d", proposed, x.late, want)
 		}
 		w.refused("a write after the window", w.iam(alice, "CreateUser", "UserName", "carol"), 403, "AccessDenied", "")
+	}
+}
+
+// A write that comes when its caller has gone does not take effect: the caller may have
+// sent it again meanwhile, and have been told no.
+func TestWritesOfCallersWhoHaveGone(t *testing.T) {
+	w := newWorld(t)
+	before := w.log.position()
+	ctx, gone := context.WithCancel(t.Context())
+	gone()
+	r, body := form(iamVersion, "CreateUser", "UserName", "late")
+	rec := w.serve(w.sign(r, w.root, "iam", body).WithContext(ctx))
+	if w.log.position() != before || rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("status %d, and it took effect at %d", rec.Code, w.log.position())
 	}
 }

@@ -37,6 +37,9 @@ const (
 	// writeLimit bounds a write with all its retries, attemptLimit one of them.
 	writeLimit   = 75 * time.Second
 	attemptLimit = 12 * time.Second
+	// lostLife is how long an attempt that got no answer may be under way: a node waits so
+	// long for a leader, and the network may hold back what it has sent.
+	lostLife = 40 * time.Second
 	// maxTokens is how many tokens of recent writes readers and waiters choose from.
 	maxTokens = 256
 )
@@ -67,6 +70,7 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	told := ""
 	if err != nil {
 		told = err.Error()
+		t.lose()
 	} else {
 		told = answer.Status + " " + answer.Header.Get("X-Amzn-RequestId")
 	}
@@ -77,8 +81,9 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 // trail is what became of each attempt at one write.
 type trail struct {
 	judge *judge
-	mu    sync.Mutex // guards lines
+	mu    sync.Mutex // guards the rest
 	lines []string
+	lost  bool // an attempt got no answer, and may yet arrive
 }
 
 type trailKey struct{}
@@ -87,6 +92,19 @@ func (t *trail) add(line string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lines = append(t.lines, line)
+}
+
+func (t *trail) lose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lost = true
+}
+
+// open tells whether an attempt may yet arrive. One that took effect takes no other.
+func (t *trail) open() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
 }
 
 // String is one line for each attempt.
@@ -395,8 +413,12 @@ func (w *workload) toggle(ctx context.Context, who int, rng *rand.Rand) {
 		on = !on
 		r := w.setAttached(ctx, name, on, sure)
 		// A refusal because of clocks, and an unknown outcome, leave it open what is
-		// there now; detaching what is not attached tells.
-		sure = r.outcome == outcomeDone || r.code == "NoSuchEntity"
+		// there now; detaching what is not attached tells, unless an attempt before it was
+		// lost, which the network may deliver later.
+		sure = r.outcome == outcomeDone || r.code == "NoSuchEntity" && !r.trail.open()
+		if r.outcome != outcomeDone && r.trail.open() {
+			pause(ctx, lostLife)
+		}
 		if !sure {
 			on = true // detach next: both outcomes of that tell
 		}
