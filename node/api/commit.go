@@ -215,9 +215,11 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 	}
 }
 
-// meta is what the log is told of a write's attempt, but for who authorized it.
+// meta is what the log is told of a write's attempt, but for who authorized it. Its time
+// is that at which it came to the cluster, by the leader's clock: two equal calls that
+// come together stay twins, though one of them has to wait for a leader.
 func (q *request) meta() identity.Meta {
-	return identity.Meta{Time: identity.Time(q.now.UnixMilli()), Key: q.key, Signature: q.signature}
+	return identity.Meta{Time: identity.Time(q.now.Add(-q.sought).UnixMilli()), Key: q.key, Signature: q.signature}
 }
 
 // identify derives the key of a write's attempt: the same credential, request and

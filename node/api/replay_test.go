@@ -41,12 +41,16 @@ func (w *world) capture(c credential) captured {
 
 // send sends it, with headers that its signature does not cover.
 func (g captured) send(n *node, unsigned ...string) *httptest.ResponseRecorder {
+	return n.serve(g.request(unsigned...))
+}
+
+func (g captured) request(unsigned ...string) *http.Request {
 	r := httptest.NewRequest(g.method, g.url, io.NopCloser(io.MultiReader(&g, bytes.NewReader(g.body))))
 	r.Header, r.ContentLength = g.header.Clone(), int64(len(g.body))
 	for i := 0; i < len(unsigned); i += 2 {
 		r.Header.Set(unsigned[i], unsigned[i+1])
 	}
-	return n.serve(r)
+	return r
 }
 
 // A captured write takes effect once, whatever is done to what its signature does not
@@ -94,6 +98,40 @@ func TestReplaysTakeEffectOnce(t *testing.T) {
 	w.accepted("a twin", g.send(w.node, invocation, "two"))
 	if w.log.position() != before+1 {
 		t.Error("an equal call of the same second did not take effect")
+	}
+
+	// A twin that had to wait for a leader, at the node that it came to, is one; for as long
+	// as a node waits, and by the word of a node alone.
+	const held = "X-Writ-Forwarded-Held"
+	for _, c := range []struct {
+		name   string
+		after  time.Duration
+		held   string
+		client bool
+		twin   bool
+	}{
+		{"looked for the leader", 12 * time.Second, "10500", false, true},
+		{"looked for longer than a node does", 18 * time.Second, "60000", false, false},
+		{"sent late, however it was held before", 12 * time.Second, "500", false, false},
+		{"a client says so", 12 * time.Second, "10500", true, false},
+		{"in the future", 12 * time.Second, "-99999", false, false},
+	} {
+		w, g, _ := setUp()
+		before := w.log.position()
+		at(w, c.after)
+		unsigned := []string{invocation, "two", held, c.held}
+		if c.client {
+			w.accepted(c.name, g.send(w.node, unsigned...))
+		} else {
+			r := g.request(unsigned...)
+			(&api.Forwarded{RequestID: "r", Attempt: "two", Source: "192.0.2.7"}).SetHeaders(r)
+			rec := httptest.NewRecorder()
+			w.server.ServeForwarded(rec, r, "replica-1")
+			w.accepted(c.name, rec)
+		}
+		if took := w.log.position() != before; took != c.twin {
+			t.Errorf("%s: it took effect %v", c.name, took)
+		}
 	}
 
 	// A replay arrives with the end of its body, however early it began.

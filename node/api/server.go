@@ -143,6 +143,8 @@ type Forwarded struct {
 	Secure    bool   // the caller came over TLS
 	// Hold is how long the leader may hold its answer back, as the caller asked.
 	Hold time.Duration
+	// came is when this node had all of it: it may look for the leader since.
+	came time.Time
 }
 
 // Config is what a Server is made of. All fields are required but Logger and Seal.
@@ -264,7 +266,7 @@ func (s *Server) Patterns() []string { return slices.Clone(s.mux.patterns) }
 // ServeHTTP answers a client. What only a peer may say about a request is
 // dropped from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for _, name := range [...]string{headerForwardedID, headerForwardedAttempt, headerForwardedSource, headerForwardedSecure, headerForwardedVia} {
+	for _, name := range [...]string{headerForwardedID, headerForwardedAttempt, headerForwardedSource, headerForwardedSecure, headerForwardedHeld, headerForwardedVia} {
 		delete(r.Header, name)
 	}
 	s.mux.ServeHTTP(w, r)
@@ -276,7 +278,8 @@ const (
 	headerForwardedAttempt = "X-Writ-Forwarded-Attempt"
 	headerForwardedSource  = "X-Writ-Forwarded-Source"
 	headerForwardedSecure  = "X-Writ-Forwarded-Secure"
-	headerForwardedVia     = "X-Writ-Forwarded-Via" // set by the leader, never by a peer
+	headerForwardedHeld    = "X-Writ-Forwarded-Held" // milliseconds, until it was sent to the leader
+	headerForwardedVia     = "X-Writ-Forwarded-Via"  // set by the leader, never by a peer
 )
 
 // SetHeaders puts on r what the leader is to know about a forwarded request.
@@ -285,7 +288,14 @@ func (f *Forwarded) SetHeaders(r *http.Request) {
 	r.Header.Set(headerForwardedAttempt, f.Attempt)
 	r.Header.Set(headerForwardedSource, f.Source)
 	r.Header.Set(headerForwardedSecure, strconv.FormatBool(f.Secure))
+	if !f.came.IsZero() {
+		r.Header.Set(headerForwardedHeld, strconv.FormatInt(time.Since(f.came).Milliseconds(), 10))
+	}
 }
+
+// maxForwardedHeld is how long before it reached the leader a request may have come to
+// the node that handed it on, at most: as long as that looks for the leader.
+const maxForwardedHeld = 15 * time.Second
 
 // IsForwarded tells whether a peer has marked r as a client's request. Only
 // connections between nodes may be asked.
@@ -315,9 +325,10 @@ type request struct {
 	source    string             // address of the caller
 	secure    bool               // the caller came over TLS
 	forwarded bool
-	via       string    // the node that handed it on
-	began     time.Time // to come
-	now       time.Time // when all of it was here
+	via       string        // the node that handed it on
+	began     time.Time     // to come
+	now       time.Time     // when all of it was here
+	sought    time.Duration // before, at the node that handed it on: it came to the cluster so much earlier
 	body      []byte
 	bodyHash  [sha256.Size]byte
 	verified  []byte      // the sealed secret that its signature was found to be by
@@ -334,6 +345,9 @@ func newRequest(r *http.Request, now time.Time) request {
 		q.source = r.Header.Get(headerForwardedSource)
 		q.secure = r.Header.Get(headerForwardedSecure) == "true"
 		q.via = r.Header.Get(headerForwardedVia)
+		if ms, err := strconv.Atoi(r.Header.Get(headerForwardedHeld)); err == nil && ms > 0 {
+			q.sought = min(time.Duration(ms)*time.Millisecond, maxForwardedHeld)
+		}
 		return q
 	}
 	q.id = newRequestID()
@@ -356,5 +370,5 @@ func newRequestID() string {
 }
 
 func (q *request) forward() Forwarded {
-	return Forwarded{Body: q.body, RequestID: q.id, Attempt: q.attempt, Source: q.source, Secure: q.secure}
+	return Forwarded{Body: q.body, RequestID: q.id, Attempt: q.attempt, Source: q.source, Secure: q.secure, came: time.Now()}
 }
