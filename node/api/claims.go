@@ -18,12 +18,15 @@ import (
 
 // confirm has the leader verify a signature.
 func (s *Server) confirm(q *request, sig *sigv4.Signature) error {
-	free, err := s.take(&s.places.signatures, q)
-	if err != nil {
+	of, holder := &s.places.strangersSigns, q.holder()
+	if s.mayBe(q, sig.AccessKeyID) {
+		of, holder = &s.places.signatures, sig.AccessKeyID
+	}
+	if err := s.takeFor(of, q, holder, 1); err != nil {
 		return err
 	}
-	defer free()
-	err = s.cfg.Node.Confirm(q.Context(), sig.Claim(q.bodyHash))
+	defer of.Free(holder, 1)
+	err := s.cfg.Node.Confirm(q.Context(), sig.Claim(q.bodyHash))
 	var refused *sigv4.Error
 	if err != nil && !errors.As(err, &refused) {
 		return &unavailable{"This node has no keys to verify signatures with, and the leader, which has, did not answer.", err}

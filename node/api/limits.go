@@ -34,11 +34,12 @@ type Limits struct {
 	// more that the leader was asked to hold back.
 	HandedOn, Held int
 	// Signatures is how many signatures the leader is asked about, by a node that cannot
-	// verify them.
-	Signatures int
+	// verify them, and StrangersSignatures how many of strangers: here, and of bodies, of
+	// all whose access key has made no signature lately that came from their address and
+	// was verified.
+	Signatures, StrangersSignatures int
 	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
-	// and StrangersBodies how many of strangers: here of all whose access key has made no
-	// signature lately that came from their address and was verified.
+	// and StrangersBodies how many of strangers.
 	Bodies, StrangersBodies int
 	// Answers is how many bytes of answers are being written, of those that are longer
 	// than freeAnswer.
@@ -54,7 +55,8 @@ const (
 	maxEffects         = 64
 	maxHandedOn        = 1024
 	maxHeld            = 1024
-	maxSignatures      = 256
+	maxSignatures      = 192
+	maxStrangersSigns  = 64
 	maxBodies          = 64 << 20
 	maxStrangersBodies = 8 << 20
 	maxAnswers         = 64 << 20 // a share is more than the longest answer, maxAnswer
@@ -77,7 +79,8 @@ func (l Limits) complete() Limits {
 		def   int
 	}{
 		{&l.Waiting, maxWaiting}, {&l.Strangers, maxStrangers}, {&l.StrangersPerSecond, strangersPerSecond}, {&l.Watchers, maxWatchers},
-		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Signatures, maxSignatures}, {&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
+		{&l.Effects, maxEffects}, {&l.HandedOn, maxHandedOn}, {&l.Held, maxHeld}, {&l.Signatures, maxSignatures}, {&l.StrangersSignatures, maxStrangersSigns},
+		{&l.Bodies, maxBodies}, {&l.StrangersBodies, maxStrangersBodies},
 		{&l.Answers, maxAnswers},
 	} {
 		if *f.field == 0 {
@@ -89,7 +92,7 @@ func (l Limits) complete() Limits {
 
 // places are what the edge has of Limits.
 type places struct {
-	waiting, strangers, watchers, effects, handedOn, held, signatures, bodies, strangersBodies, answers place
+	waiting, strangers, watchers, effects, handedOn, held, signatures, strangersSigns, bodies, strangersBodies, answers place
 
 	rate *rate.Limiter // of strangers that are handed on
 	// Heads of the log, read for those that are known and for strangers.
@@ -107,6 +110,7 @@ func newPlaces(l Limits, n Node) *places {
 		handedOn:        of(l.HandedOn, "handed_on", "requests are with the leader"),
 		held:            of(l.Held, "held", "requests wait at the leader"),
 		signatures:      of(l.Signatures, "signatures", "signatures are being verified by the leader"),
+		strangersSigns:  of(l.StrangersSignatures, "strangers_signatures", "signatures by unknown access keys are being verified by the leader"),
 		bodies:          of(l.Bodies, "bodies", "bytes of requests are held"),
 		strangersBodies: of(l.StrangersBodies, "strangers_bodies", "bytes of requests by unknown access keys are held"),
 		answers:         of(l.Answers, "answers", "bytes of answers are being written"),

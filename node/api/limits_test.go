@@ -138,7 +138,10 @@ var placeTests = map[string]struct {
 	"held at the leader": {limit: "held", limits: api.Limits{Held: 8}, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
 	}},
-	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+	"strangers_signatures": {limits: api.Limits{StrangersSignatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+		return n.signed(c, "POST", "/v1/authorize", question)
+	}},
+	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, proved: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/authorize", question)
 	}},
 	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, proved: true, make: func(n *node, c credential) *http.Request {
@@ -185,13 +188,19 @@ func TestPlaces(t *testing.T) {
 }
 
 func testPlaces(t *testing.T, name string) {
-	c := placeTests[name]
+	c, proving := placeTests[name], true // what proves the holders
 	set := func(cfg *api.Config) {
 		cfg.Limits = c.limits
 		cfg.Node.Forward = blocked
-		if name == "signatures" {
+		if strings.HasSuffix(name, "signatures") {
 			cfg.Seal = nil
-			cfg.Node.Confirm = func(ctx context.Context, _ sigv4.Claim) error { <-ctx.Done(); return ctx.Err() }
+			cfg.Node.Confirm = func(ctx context.Context, _ sigv4.Claim) error {
+				if proving {
+					return nil
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			}
 		}
 		cfg.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
 			<-ctx.Done()
@@ -233,6 +242,7 @@ func testPlaces(t *testing.T, name string) {
 			w.accepted("a small question", n.questionFrom(address(holder), user))
 		}
 	}
+	proving = false
 	for holder := range 4 {
 		for range 2 {
 			if h := open(holder); h.answered() {
@@ -245,7 +255,7 @@ func testPlaces(t *testing.T, name string) {
 	}
 	refused(open(4), " already.")
 	caller := "known"
-	if c.stranger || name == "bodies" || name == "signatures" { // before anybody has signed
+	if c.stranger || name == "bodies" || strings.HasSuffix(name, "signatures") { // before anybody has signed
 		caller = "stranger"
 	}
 	if got := n.metric(`writ_refused_total{caller="` + caller + `",limit="` + cmp.Or(c.limit, name) + `"}`); got != 2 {
