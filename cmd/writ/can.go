@@ -163,6 +163,9 @@ func can(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 	defer cancel()
 	d, err := c.Authorize(ctx, a.question, a.fresh)
+	if errors.Is(err, context.DeadlineExceeded) && t.endpoint == "" {
+		return fmt.Errorf("no node that can answer as fresh did so within %v: %w; one that is cut off answers, flagged, when it alone is asked: --endpoint URL", a.timeout, err)
+	}
 	if err != nil {
 		return err
 	}
