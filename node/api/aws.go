@@ -141,7 +141,7 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	if err := query.Decode(c.op, c.form, in); err != nil {
 		return nil, nil, err
 	}
-	c.server.begin(&c.job, c.Context(), string(principal.ID))
+	c.server.begin(&c.job, c.Context(), principal.ID)
 	call = &iam.Call{Caller: caller, View: v, Now: identity.Time(c.now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
 	for _, a := range c.action.Access(call, in) {
 		err := c.server.permit(new(inquiry), &c.job, &c.request, c.sig, principal, a)
