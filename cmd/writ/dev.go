@@ -63,7 +63,7 @@ root access key of a new cluster.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&d.writers, "writers", 1, "how many writers: 1, 3 or 5")
-	f.IntVar(&d.replicas, "replicas", 1, "how many replicas")
+	f.IntVar(&d.replicas, replicasFlag, 1, "how many replicas")
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", node.DefaultAccount, "number of the first account, twelve digits")

@@ -105,6 +105,9 @@ func fillFlags(flags *pflag.FlagSet) error {
 		}
 		name := "WRIT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, source := os.Getenv(name), name
+		if f.Name == replicasFlag { // the variable is of URLs
+			value = ""
+		}
 		if value == "" {
 			value, source = settings[f.Name], "the settings file"
 		}
@@ -140,6 +143,10 @@ func loadSettings() (map[string]string, error) {
 
 // endpointFlag takes part in a choice among several variables; see target.
 const endpointFlag = "endpoint"
+
+// replicasFlag is how many replicas `writ dev` has. The variable of that name tells
+// commands where the replicas are, as env.sh sets it.
+const replicasFlag = "replicas"
 
 // output is how a command prints what it found.
 type output struct{ format string }
