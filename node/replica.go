@@ -175,11 +175,17 @@ func (r *replica) checks() []api.Check {
 	if !snapshot.Valid(now) {
 		admits := r.node.cfg.WithoutLease
 		reason := "the leader does not answer, or the replica is behind"
-		if refused := r.renewing.refused.Load(); refused != nil {
+		out := r.renewing.removed() || r.renewing.draining()
+		switch refused := r.renewing.refused.Load(); {
+		case r.renewing.removed():
+			reason = "the replica was removed from the roster"
+		case r.renewing.draining():
+			reason = "the replica is draining"
+		case refused != nil:
 			reason = *refused
 		}
 		err := fmt.Errorf("no lease is in force: %s; %s", reason, admits.Describe())
-		if lease.Detail = err.Error(); admits == AdmitNothing || !r.renewing.held.Load() {
+		if lease.Detail = err.Error(); out || admits == AdmitNothing || !r.renewing.held.Load() {
 			lease.Err = err
 		}
 	}

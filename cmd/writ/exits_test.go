@@ -96,6 +96,8 @@ func TestExitCodes(t *testing.T) {
 		{"writ head --authority $CA", 0, ""},
 		{"writ head --authority $OTHERCA", exitUnhealthy, ""},
 		{"writ head --endpoint $NOBODY", exitError, "refused"},
+		{"writ wait --head --timeout 100ms --endpoint $NOBODY", exitNotYet, "refused"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 100ms --endpoint $NOBODY", exitNotYet, "refused"},
 		{"writ head --authority missing.crt", exitError, "missing.crt"},
 		{"writ head -o yaml", exitUsage, ""},
 		{"writ verify", 0, ""},

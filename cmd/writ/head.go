@@ -23,7 +23,7 @@ const maxHeadFile = 64 << 10
 type trust struct{ file string }
 
 func (t *trust) flag(flags *pflag.FlagSet) {
-	flags.StringVar(&t.file, "authority", "", "certificate of the cluster's authority, the ca.crt of `writ init` (default: --ca-file)")
+	flags.StringVar(&t.file, "authority", "", "certificate of the cluster's authority, the ca.crt that writ init made (default: --ca-file)")
 }
 
 // authority is nil where none is named.

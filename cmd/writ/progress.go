@@ -19,7 +19,7 @@ const (
 	watchedStep = time.Second
 	longestStep = 5 * time.Minute
 	// answerGrace is how long after the end of a wait an answer may still come.
-	answerGrace = time.Second
+	answerGrace = 750 * time.Millisecond
 	// temporaryPause is how long a wait rests after temporary trouble.
 	temporaryPause = 250 * time.Millisecond
 	// usualWidth is taken for the width of a terminal that does not tell it.
@@ -73,6 +73,7 @@ func (p *progress) wait(ctx context.Context, timeout time.Duration, ask func(ctx
 		left := max(0, time.Until(deadline))
 		done, line, err := ask(inTime, min(left, step))
 		var later interface{ Temporary() bool }
+		again := errors.As(err, &later) && later.Temporary() || nobodyThere(err) // a node that is being started anew, say
 		switch {
 		case err == nil && (done || left <= step):
 			return nil
@@ -80,9 +81,9 @@ func (p *progress) wait(ctx context.Context, timeout time.Duration, ask func(ctx
 			p.show(line)
 		case ctx.Err() != nil:
 			return err
-		case inTime.Err() != nil, errors.As(err, &later) && later.Temporary() && left == 0:
+		case inTime.Err() != nil, again && left == 0:
 			return fmt.Errorf("%w: %w", errNotInTime, err)
-		case !errors.As(err, &later) || !later.Temporary():
+		case !again:
 			return err
 		default:
 			p.show(err.Error())

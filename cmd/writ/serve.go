@@ -52,8 +52,8 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", node.DefaultAccount, "number of the first account, twelve digits")
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
-	f.StringArrayVar(&writers, "writer", nil, "a voter: NAME=HOST:PORT")
-	f.StringArrayVar(&replicas, "replica", nil, "a reader: NAME or NAME=REGION")
+	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
+	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
 }
 

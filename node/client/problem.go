@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,9 @@ func (p *Problem) Error() string {
 		text += ": " + p.Detail
 	}
 	if p.Hint != "" {
+		if !strings.HasSuffix(text, ".") {
+			text += "."
+		}
 		text += " " + p.Hint
 	}
 	return text
