@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +26,9 @@ func newInit() *cobra.Command {
 		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
 		Short: "Lay out a cluster: configuration, certificates, keys",
 		Long: `Makes a directory with cluster.yaml, the cluster's certificate authority, a certificate
-for every node, the key that seals secrets, and the first account's root access key. What
-is there already is kept: name one more node and run it again to add it.
+for every node, the key that seals secrets, and the first account's root access key. Run
+it again with one more node, and all that it was given before, to add that node: what is
+there already is kept, and a layout that would drop or change it is refused.
 
 A writer's address is that of its peer port; its broker and its broker's routes take the
 two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
@@ -58,6 +60,13 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 }
 
 func initCluster(out io.Writer, dir string, c node.Cluster) error {
+	if old, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
+		if err := keeps(&c, &old); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	c, root, err := node.Init(dir, c, rootFromEnv(), time.Now())
 	if err != nil {
 		return err
@@ -67,6 +76,29 @@ root access key %s (secret in %s)
 start each node with: writ serve --cluster %s --name NAME --data DIR
 `, c.ID, c.Account, dir, root.AccessKeyID, filepath.Join(dir, "root.json"), filepath.Join(dir, "cluster.yaml"))
 	return err
+}
+
+// keeps refuses a layout that lacks or changes what an earlier one has. Classes of
+// replicas, which are set in the file by hand, are taken over.
+func keeps(c, old *node.Cluster) error {
+	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
+	if c.Account != old.Account || c.NATS != old.NATS {
+		return fmt.Errorf("the cluster that is there has account %s and NATS %q, not %s and %q: %s", old.Account, old.NATS, c.Account, c.NATS, advice)
+	}
+	for _, w := range old.Writers {
+		i := slices.IndexFunc(c.Writers, func(n node.Writer) bool { return n.Name == w.Name })
+		if i < 0 || c.Writers[i] != w {
+			return fmt.Errorf("the cluster that is there has writer %s at %s,%s,%s: %s", w.Name, w.Peer, w.Broker, w.Routes, advice)
+		}
+	}
+	for _, r := range old.Replicas {
+		i := slices.IndexFunc(c.Replicas, func(n node.Replica) bool { return n.Name == r.Name })
+		if i < 0 || c.Replicas[i].Region != r.Region {
+			return fmt.Errorf("the cluster that is there has replica %s in region %q: %s", r.Name, r.Region, advice)
+		}
+		c.Replicas[i].Class = r.Class
+	}
+	return nil
 }
 
 // rootFromEnv is the root access key that the environment sets, if it does.
