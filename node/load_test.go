@@ -213,10 +213,10 @@ func TestConnectionsWithin(t *testing.T) {
 		text  string
 	}{
 		{Connections{}, 1 << 20, maxConnections, ""},
-		{Connections{}, 1024, 256, ""},
+		{Connections{}, 1024, 192, ""},
 		{Connections{}, reservedFiles, 0, "the process may have 512: raise that limit (ulimit -n)"},
 		{Connections{Total: 10000}, 1 << 20, 10000, ""},
-		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 21280 open files, of which the process may have 4096"},
+		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 21792 open files, of which the process may have 4096"},
 		{Connections{Total: -1}, 4096, 0, "negative"},
 		{Connections{PerAddress: -1}, 4096, 0, "negative"},
 	} {
