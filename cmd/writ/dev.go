@@ -103,6 +103,9 @@ func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := portsFree(nodes); err != nil {
+		return err
+	}
 	if err := writeEnv(dir, nodes, len(c.Writers), root); err != nil {
 		return err
 	}
@@ -110,6 +113,19 @@ func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 		n.withoutLease = d.withoutLease
 	}
 	return superviseDev(ctx, out, dir, nodes, len(c.Writers))
+}
+
+// portsFree refuses ports that somebody listens on. Another cluster there would answer in
+// place of the nodes that cannot start, and be taken for them.
+func portsFree(nodes []*devNode) error {
+	for _, n := range nodes {
+		l, err := net.Listen("tcp", n.api)
+		if err != nil {
+			return fmt.Errorf("%s is to serve on %s, which cannot be had; end what runs there, or choose other ports with --api: %w", n.name, n.api, err)
+		}
+		l.Close() // the node opens it next
+	}
+	return nil
 }
 
 // devCluster is the cluster that lies in dir, or a new one on free ports.
