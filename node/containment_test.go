@@ -81,7 +81,7 @@ type answer struct {
 
 // tookEffect is in the answer to a request that is refused now, and of which an
 // earlier try, perhaps one between nodes, was carried out.
-var tookEffect = regexp.MustCompile(`An earlier attempt of this request took effect at position (\d+)`)
+var tookEffect = regexp.MustCompile(`An attempt of this request took effect at position (\d+)`)
 
 // request is the body and the header of a call; pairs that begin with @ are of the header.
 func request(action string, pairs ...string) (body []byte, header http.Header) {
