@@ -32,12 +32,13 @@ type key struct{ id, secret string }
 // client is somebody outside the cluster, on a machine of their own. It repeats
 // nothing by itself: every request is in the history.
 type client struct {
-	world *world
-	name  string
-	rng   *rand.Rand
-	host  *network.Host
-	http  *http.Client
-	count int // of attempts that were given a name
+	world  *world
+	name   string
+	rng    *rand.Rand
+	host   *network.Host
+	http   *http.Client
+	count  int                  // of attempts that were given a name
+	signed identity.SignatureID // of the latest request
 }
 
 func (w *world) client(name string) *client {
@@ -73,6 +74,7 @@ func (c *client) send(to *judge.Request, as key, timeout time.Duration, service,
 	signer := sigv4.Signer{AccessKeyID: as.id, SecretAccessKey: as.secret, Region: "us-east-1", Service: service}
 	to.Sent = w.now()
 	signer.Sign(r, sha256.Sum256(body), time.Now())
+	c.signed = signatureOf(as, r)
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return nil, nil
@@ -107,6 +109,7 @@ func (c *client) write(node string, as key, attempt string, timeout time.Duratio
 		"Content-Type":          {"application/x-www-form-urlencoded"},
 		"Amz-Sdk-Invocation-Id": {attempt},
 	})
+	out.Signed = c.signed
 	if out.Answered() {
 		token, err := event.ParseToken(header.Get("X-Writ-Token"))
 		if err != nil {
@@ -118,6 +121,14 @@ func (c *client) write(node string, as key, attempt string, timeout time.Duratio
 	}
 	c.world.record(func(h *judge.History) { h.Writes = append(h.Writes, out) })
 	return out, text
+}
+
+// signatureOf is what the log knows the signature of a request by.
+func signatureOf(as key, r *http.Request) (id identity.SignatureID) {
+	_, signature, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
+	sum := sha256.Sum256([]byte(as.id + "/" + signature))
+	copy(id[:], sum[:])
+	return id
 }
 
 // idempotencyKey is the one that the API derives from a request.

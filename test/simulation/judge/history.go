@@ -53,6 +53,8 @@ type Write struct {
 	Value    string
 	Position event.Position
 	Token    event.Token
+	// Signed is the signature that it came under. Equal calls of one second have one.
+	Signed identity.SignatureID
 }
 
 // Refused says whether the write certainly had no effect by this request.

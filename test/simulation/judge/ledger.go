@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
@@ -145,11 +146,20 @@ func acknowledged(h *History, l *ledger) (found []Violation) {
 			found = append(found, violation("I16", "%s of %s was acknowledged at position %d, which is not in the log any more", w.Action, w.User, w.Position))
 		case [8]byte(b.Hash[:8]) != w.Token.Prefix || w.Token.Position != w.Position:
 			found = append(found, violation("I16", "%s of %s was acknowledged at position %d, where another batch is now", w.Action, w.User, w.Position))
+		case l.late(w):
 		case b.Cause.Key != w.Key || b.Cause.Action != "iam:"+w.Action || b.Cause.By.Credential != w.Credential:
 			found = append(found, violation("I16", "%s of %s was acknowledged at position %d, where %s by %s is", w.Action, w.User, w.Position, b.Cause.Action, b.Cause.By.Credential))
 		}
 	}
 	return found
+}
+
+// late says whether a call was answered as an equal one of the same second. It may be
+// taken for a replay when it comes more than two seconds after that, and so, since one
+// second is theirs, when it was under way for more than another.
+func (l *ledger) late(w *Write) bool {
+	b := l.at(w.Position)
+	return b != nil && b.Cause.Key != w.Key && b.Cause.Signature.ID == w.Signed && w.Got-w.Sent > Moment(time.Second)
 }
 
 // effects judges the second half of I15: a key takes effect at most once.

@@ -64,6 +64,8 @@ func operations(h *History, l *ledger) map[string][]porcupine.Operation {
 		c := call{first.Action, first.Value}
 		_, effective := l.keys[first.Key]
 		switch {
+		case last.Answered() && !effective && l.late(last):
+			continue // it did nothing
 		case last.Answered():
 			add(first.User, c, outcome{}, first.Sent, last.Got)
 			continue
