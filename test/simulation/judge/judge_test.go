@@ -162,7 +162,7 @@ func TestBadHistories(t *testing.T) {
 		"a write in another's place": {"I16", func(h *History) { h.Writes[4].Token.Prefix[0]++ }},
 		"an equal call's answer, too soon": {"I16", func(h *History) {
 			h.Writes[4].Key, h.Writes[4].Signed = identity.Key{77}, h.Ends[0].Batches[h.Writes[4].Position-1].Cause.Signature.ID
-			h.Writes[4].Got = h.Writes[4].Sent + Moment(time.Second)
+			h.Writes[4].Got = h.Writes[4].Sent + time.Second
 		}},
 		"a write that says something else":     {"I16", func(h *History) { h.Writes[4].Action = "DeleteUser" }},
 		"a key with two effects":               {"I15", func(h *History) { h.Ends[0].Batches[4].Cause.Key = h.Ends[0].Batches[2].Cause.Key }},

@@ -159,7 +159,7 @@ func acknowledged(h *History, l *ledger) (found []Violation) {
 // second is theirs, when it was under way for more than another.
 func (l *ledger) late(w *Write) bool {
 	b := l.at(w.Position)
-	return b != nil && b.Cause.Key != w.Key && b.Cause.Signature.ID == w.Signed && w.Got-w.Sent > Moment(time.Second)
+	return b != nil && b.Cause.Key != w.Key && b.Cause.Signature.ID == w.Signed && w.Got-w.Sent > time.Second
 }
 
 // effects judges the second half of I15: a key takes effect at most once.
