@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 
@@ -243,8 +244,8 @@ func (a *attempts) expire(now Time, by Rules) {
 			if a.order.Len() < MaxKeys {
 				return
 			}
-			if timely := a.timely(); timely != nil && by >= BoundedRules {
-				r = timely
+			if by >= BoundedRules {
+				r = cmp.Or(a.timely(), r)
 			}
 		}
 		a.forget(r)
