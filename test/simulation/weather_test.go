@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/writ-iam/writ/test/simulation/judge"
 	"github.com/writ-iam/writ/test/simulation/network"
 )
 
@@ -180,9 +181,13 @@ var kinds = map[string]func(*storm, *rand.Rand) bool{
 		most := pick(rng, []time.Duration{10 * time.Second, 10 * time.Minute, 2 * time.Hour})
 		name, by := pick(rng, s.world.names), within(rng, -most, most)
 		s.world.trace("the wall clock of %s is set by %v", name, by)
+		from := s.world.now()
 		s.world.machines[name].clocks.jump(by)
 		s.pause(some(rng))
 		s.world.machines[name].clocks.jump(-by) // somebody notices
+		if to := s.world.now(); slices.Contains(s.world.history.Writers, name) {
+			s.world.record(func(h *judge.History) { h.Astray = append(h.Astray, judge.Span{From: from, To: to}) })
+		}
 		return true
 	},
 }

@@ -150,7 +150,10 @@ type History struct {
 	Window time.Duration
 	// Outsider is the access key of who is denied what is set apart; empty for nobody.
 	Outsider string
-	Writes   []Write
+	// Astray is when a writer's wall clock was wrong. No promise of leases or freshness goes
+	// by wall clocks; whether equal calls of one second both take effect does.
+	Astray []Span
+	Writes []Write
 	// Roster are changes of the roster of replicas.
 	Roster []Write
 	Reads  []Read
@@ -161,6 +164,9 @@ type History struct {
 	// node that halted.
 	Notes []Violation
 }
+
+// Span is from one moment to another.
+type Span struct{ From, To Moment }
 
 // replica is the name in the roster of a node that was asked.
 func (h *History) replica(node string) string {

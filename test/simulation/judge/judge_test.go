@@ -236,3 +236,25 @@ func TestUnknownOutcomes(t *testing.T) {
 		t.Errorf("a write without an effect was shown: %v", found)
 	}
 }
+
+// By a wrong wall clock of a leader, an equal call of the same second is a replay.
+func TestEqualCallsUnderAWrongClock(t *testing.T) {
+	h := good()
+	b, twin := h.Ends[0].Batches[4], h.Writes[4]
+	b.Cause.Signature.ID[0] = 1
+	twin.Attempt, twin.Key, twin.Signed, twin.Sent, twin.Got = "again", identity.Key{77}, b.Cause.Signature.ID, at(6.1), at(6.2)
+	h.Writes = append(h.Writes, twin)
+	for name, c := range map[string]struct {
+		astray Span
+		good   bool
+	}{
+		"none":                   {Span{at(1), at(2)}, false},
+		"put right between them": {Span{at(3), at(6.05)}, true},
+		"set between them":       {Span{at(6.05), at(9)}, true},
+	} {
+		h.Astray = []Span{c.astray}
+		if found := Judge(h); (len(found) == 0) != c.good {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}

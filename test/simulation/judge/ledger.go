@@ -25,6 +25,8 @@ type ledger struct {
 	// changes of each user, and of whether each access key works, by position.
 	users map[string][]change[user]
 	creds map[string][]change[bool]
+	// astray is when writers' wall clocks were wrong.
+	astray []Span
 }
 
 type change[T any] struct {
@@ -44,7 +46,7 @@ func asOf[T any](changes []change[T], at event.Position) (is T) {
 }
 
 func newLedger(h *History) *ledger {
-	l := &ledger{keys: map[identity.Key][]event.Position{}, users: map[string][]change[user]{}, creds: map[string][]change[bool]{}}
+	l := &ledger{keys: map[identity.Key][]event.Position{}, users: map[string][]change[user]{}, creds: map[string][]change[bool]{}, astray: h.Astray}
 	for _, e := range h.Ends {
 		if len(e.Batches) > len(l.batches) {
 			l.batches = e.Batches
@@ -154,12 +156,17 @@ func acknowledged(h *History, l *ledger) (found []Violation) {
 	return found
 }
 
-// late says whether a call was answered as an equal one of the same second. It may be
-// taken for a replay when it comes more than two seconds after that, and so, since one
-// second is theirs, when it was under way for more than another.
+// late says whether a call was rightly answered as an equal one of the same second. By
+// leaders' wall clocks it is taken for a replay when it comes more than two seconds after
+// that: so, since one second is theirs, when it was under way for more than another, or
+// when a clock was wrong.
 func (l *ledger) late(w *Write) bool {
 	b := l.at(w.Position)
-	return b != nil && b.Cause.Key != w.Key && b.Cause.Signature.ID == w.Signed && w.Got-w.Sent > time.Second
+	if b == nil || b.Cause.Key == w.Key || b.Cause.Signature.ID != w.Signed {
+		return false
+	}
+	return w.Got-w.Sent > time.Second ||
+		slices.ContainsFunc(l.astray, func(s Span) bool { return s.From <= w.Got && s.To >= w.Sent-time.Second })
 }
 
 // effects judges the second half of I15: a key takes effect at most once.
