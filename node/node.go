@@ -295,7 +295,7 @@ func (n *Node) Stop() error {
 	defer cancel()
 	n.part.retire(ctx)
 	if err := n.server.Shutdown(ctx); err != nil {
-		n.server.Close() // who did not finish in time is cut off
+		n.server.Close() // requests that have not finished by then are closed
 	}
 	n.cancel()
 	err := n.part.stop()
