@@ -16,7 +16,7 @@ import (
 // that was committed before it.
 type Leadership struct {
 	Term    uint64
-	Context context.Context // ends when leadership is lost
+	Context context.Context // ends when leadership is lost, or the log has failed
 }
 
 // Leadership returns the channel on which each leadership of this writer comes,
@@ -28,14 +28,18 @@ func (l *Log) Leadership() <-chan Leadership { return l.leadership }
 const retryInterval = 100 * time.Millisecond
 
 // watch follows Raft's word on who leads until ctx ends. Raft waits for it, so it
-// only starts and stops lead.
+// only starts and stops lead. Raft may lead on with a log that has failed: its own
+// files may be sound, and nobody proposes any more.
 func (l *Log) watch(ctx context.Context, notify <-chan bool) {
 	lost, done := func() {}, make(chan struct{})
 	close(done)
+	failed := l.fail.done
 	for {
 		var leads bool
 		select {
 		case leads = <-notify:
+		case <-failed:
+			failed = nil
 		case <-ctx.Done():
 		}
 		lost()
@@ -43,7 +47,7 @@ func (l *Log) watch(ctx context.Context, notify <-chan bool) {
 		if ctx.Err() != nil {
 			return
 		}
-		if leads {
+		if leads && l.fail.latched() == nil {
 			var term context.Context
 			term, lost = context.WithCancel(ctx)
 			done = make(chan struct{})

@@ -286,6 +286,26 @@ func TestDiskErrorLatches(t *testing.T) {
 	})
 }
 
+// The event store is written beside Raft's files, which may be sound: the leader must
+// not go on as one that refuses everything.
+func TestErrorOfTheEventStoreEndsLeadership(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		leader := c.leader()
+		c.create(leader, "a", 5)
+		term := <-leader.Leadership()
+		leader.fail.latch(errors.New("write event store: no room")) // as store.Options.Failed does
+		select {
+		case <-term.Context.Done():
+		case <-time.After(patience):
+			t.Fatal("a leader whose log has failed leads on")
+		}
+		c.close(leader) // what its owner does
+		c.create(c.leader(), "b", 5)
+		c.agree()
+	})
+}
+
 func TestDiskErrorOfAFollowerLatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)

@@ -79,6 +79,7 @@ type strike struct {
 	victims []*member
 	length  time.Duration
 	outcome string
+	undone  bool // its victims have yet to get over it; guarded by rig.mu
 }
 
 // victim is whom a fault with one victim strikes.
@@ -263,6 +264,9 @@ func (r *rig) strike(ctx context.Context, s *strike) {
 	if err != nil && !errors.Is(err, errSkipped) {
 		r.judge.violate("the rig itself", "%s on %s: %v", s.fault.name, names(s.victims), err)
 	}
+	r.mu.Lock()
+	s.undone = true
+	r.mu.Unlock()
 	r.recovered(s, err)
 	switch {
 	case errors.Is(err, errSkipped):
@@ -313,7 +317,7 @@ func (r *rig) recovered(s *strike, cause error) {
 			return
 		}
 		now := r.judge.now()
-		if r.alone(s) {
+		if r.calm() {
 			left -= now - last
 		}
 		last = now
@@ -343,11 +347,17 @@ func failing(text string) string {
 	return strings.Join(bad, ", ")
 }
 
-// alone tells whether no other fault is in force.
-func (r *rig) alone(s *strike) bool {
+// calm tells whether no fault is in force: those that are undone keep nobody from
+// getting well, and two victims must not wait for each other.
+func (r *rig) calm() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.striking) == 1 && r.striking[s.id] == s
+	for _, s := range r.striking {
+		if !s.undone {
+			return false
+		}
+	}
+	return true
 }
 
 // needWhole waits until all writers vote and are near the head.
