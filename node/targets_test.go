@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 const (
@@ -339,7 +339,7 @@ func TestTheLargestCommands(t *testing.T) {
 	for i := 0; ; i++ {
 		name := fmt.Sprint(i)
 		next := append(principals, `"arn:aws:iam::`+DefaultAccount+`:user/`+name+`"`)
-		if len(largeTrust(next))-len(largeTrust(nil)) > policy.MaxTrust-100 {
+		if len(largeTrust(next))-len(largeTrust(nil)) > syntax.MaxTrust-100 {
 			break
 		}
 		principals = next

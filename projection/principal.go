@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // ErrNoPrincipal is returned when an ARN or ID names no principal in the view.
@@ -301,9 +302,9 @@ func (e *engine) compile(text string) *policy.Policy {
 	if p, ok := e.documents.get(text); ok {
 		return p
 	}
-	doc, err := policy.Parse(text)
+	doc, err := syntax.Parse(text)
 	if err != nil {
-		doc, err = policy.Parse(`{"Version":"2012-10-17","Statement":{"Sid":"Unreadable","Effect":"Deny","Action":"*","Resource":"*"}}`)
+		doc, err = syntax.Parse(`{"Version":"2012-10-17","Statement":{"Sid":"Unreadable","Effect":"Deny","Action":"*","Resource":"*"}}`)
 		if err != nil {
 			panic(err) // a constant
 		}

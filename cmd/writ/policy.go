@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // newPolicy declares the commands on policy documents.
@@ -72,7 +72,7 @@ func (in *inputs) text(name string) (string, error) {
 		return "", fmt.Errorf("read a policy: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, policy.MaxDocument+1))
+	text, err := io.ReadAll(io.LimitReader(f, syntax.MaxDocument+1))
 	if err != nil {
 		return "", fmt.Errorf("read a policy: %w", err)
 	}
@@ -80,12 +80,12 @@ func (in *inputs) text(name string) (string, error) {
 }
 
 // document reads and parses a policy. The error tells file, line and column.
-func (in *inputs) document(name string) (*policy.Document, error) {
+func (in *inputs) document(name string) (*syntax.Document, error) {
 	text, err := in.text(name)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := policy.Parse(text)
+	doc, err := syntax.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s:%w", name, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
 )
 
 func newPolicyExplain() *cobra.Command {
@@ -265,7 +266,7 @@ func principalOf(who string) (*authz.Principal, error) {
 // known to hold several. Spellings of a key that differ in letter case are entries of
 // their own, as the tags of a request may be.
 func contextOf(pairs []string) ([]policy.Entry, error) {
-	known := policy.BuiltinCatalogue()
+	known := catalogue.Builtin()
 	values := map[string][]string{}
 	var names []string
 	for _, pair := range pairs {

@@ -8,7 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
+	"github.com/writ-iam/writ/projection/policy/lint"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 func newPolicyLint() *cobra.Command {
@@ -57,12 +60,12 @@ const identityType = "identity"
 type policyLinter struct {
 	in     inputs
 	errs   io.Writer
-	kind   policy.Kind
+	kind   syntax.Kind
 	chosen bool // the kind was, by the user
-	known  *policy.Catalogue
+	known  *catalogue.Catalogue
 
 	findings []policyFinding
-	count    [policy.Suggestion + 1]int
+	count    [lint.Suggestion + 1]int
 	broken   error // of a file that could not be read
 }
 
@@ -79,17 +82,17 @@ type policyFinding struct {
 func newPolicyLinter(cmd *cobra.Command, kind string) (*policyLinter, error) {
 	l := &policyLinter{
 		in: inputs{stdin: cmd.InOrStdin()}, errs: cmd.ErrOrStderr(),
-		known: policy.BuiltinCatalogue(), findings: []policyFinding{},
+		known: catalogue.Builtin(), findings: []policyFinding{},
 	}
 	var ok bool
-	if l.kind, ok = policy.KindByName(kind); !ok && kind != identityType {
+	if l.kind, ok = syntax.KindByName(kind); !ok && kind != identityType {
 		return nil, usage("--type is %q; use identity, user, group, role, boundary, session, trust, resource, scp or rcp", kind)
 	}
 	l.chosen = cmd.Flags().Changed("type")
 	return l, nil
 }
 
-func (l *policyLinter) add(file string, f policy.Finding) {
+func (l *policyLinter) add(file string, f lint.Finding) {
 	l.count[f.Severity]++
 	l.findings = append(l.findings, policyFinding{file, f.Line, f.Column, f.Severity.String(), f.Code, f.Message})
 }
@@ -101,25 +104,25 @@ func (l *policyLinter) lint(file string) {
 		fmt.Fprintln(l.errs, "writ:", err)
 		return
 	}
-	var tooLong *policy.SizeError
-	if errors.As(policy.CheckSize(text, l.kind), &tooLong) {
-		l.add(file, policy.Finding{
-			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: policy.Position{Line: 1, Column: 1},
+	var tooLong *syntax.SizeError
+	if errors.As(syntax.CheckSize(text, l.kind), &tooLong) {
+		l.add(file, lint.Finding{
+			Severity: lint.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: syntax.Position{Line: 1, Column: 1},
 			Message: fmt.Sprintf("%v; without white space it has %d", tooLong, tooLong.Size),
 		})
 	}
-	var refused *policy.MalformedError
-	doc, err := policy.Parse(text)
+	var refused *syntax.MalformedError
+	doc, err := syntax.Parse(text)
 	if errors.As(err, &refused) && tooLong == nil {
 		// Once more, for the message that this kind of policy gets.
-		_, err = policy.ParseValid(text, l.kind)
+		_, err = valid.Parse(text, l.kind)
 	}
 	if tooLong != nil && err != nil {
 		return // what else is wrong can wait
 	}
 	if errors.As(err, &tooLong) {
-		l.add(file, policy.Finding{
-			Severity: policy.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: policy.Position{Line: 1, Column: 1},
+		l.add(file, lint.Finding{
+			Severity: lint.Error, Code: "POLICY_SIZE_EXCEEDS_QUOTA", Position: syntax.Position{Line: 1, Column: 1},
 			Message: fmt.Sprintf("no policy document has more than %d bytes, and this one has %d", tooLong.Limit, tooLong.Size),
 		})
 		return
@@ -129,13 +132,13 @@ func (l *policyLinter) lint(file string) {
 		if refused.Detail != "" {
 			message += " (" + refused.Detail + ")"
 		}
-		l.add(file, policy.Finding{
-			Severity: policy.Error, Code: "INVALID_POLICY", Message: message,
-			Position: policy.Position{Line: refused.Line, Column: refused.Column},
+		l.add(file, lint.Finding{
+			Severity: lint.Error, Code: "INVALID_POLICY", Message: message,
+			Position: syntax.Position{Line: refused.Line, Column: refused.Column},
 		})
 		return
 	}
-	for _, f := range policy.Lint(doc, l.kind, l.known) {
+	for _, f := range lint.Check(doc, l.kind, l.known) {
 		l.add(file, f)
 	}
 	if !l.chosen && hasPrincipals(doc) {
@@ -143,7 +146,7 @@ func (l *policyLinter) lint(file string) {
 	}
 }
 
-func hasPrincipals(doc *policy.Document) bool {
+func hasPrincipals(doc *syntax.Document) bool {
 	for i := range doc.Statements {
 		if s := &doc.Statements[i]; s.Principal != nil || s.NotPrincipal != nil {
 			return true
@@ -166,7 +169,7 @@ func (l *policyLinter) report(out io.Writer, o *output, files int) error {
 	switch {
 	case l.broken != nil:
 		return &exit{code: exitError}
-	case l.count[policy.Error] > 0:
+	case l.count[lint.Error] > 0:
 		return &exit{code: exitDenied}
 	}
 	return nil
@@ -178,8 +181,8 @@ func (l *policyLinter) print(out io.Writer, files int) error {
 		fmt.Fprintf(&b, "%s:%d:%d: %s %s: %s\n", f.File, f.Line, f.Column, f.Severity, f.Code, f.Message)
 	}
 	fmt.Fprintf(&b, "%s: %s, %s, %s, %s\n", counted(files, "file"),
-		counted(l.count[policy.Error], "error"), counted(l.count[policy.SecurityWarning], "security warning"),
-		counted(l.count[policy.Warning], "warning"), counted(l.count[policy.Suggestion], "suggestion"))
+		counted(l.count[lint.Error], "error"), counted(l.count[lint.SecurityWarning], "security warning"),
+		counted(l.count[lint.Warning], "warning"), counted(l.count[lint.Suggestion], "suggestion"))
 	_, err := io.WriteString(out, b.String())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // policyExplanation is a decision as `writ policy explain` shows it: layers,
@@ -111,9 +112,9 @@ func reason(x *authz.Explanation) string {
 		return "the action needs no permission"
 	}
 	applied, missing := []string(nil), map[string]bool{}
-	effect := policy.Allow
+	effect := syntax.Allow
 	if x.Outcome == authz.ExplicitDeny {
-		effect = policy.Deny
+		effect = syntax.Deny
 	}
 	lacking := ""
 	for i := range x.Statements {

@@ -11,7 +11,8 @@ import (
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // What could make a caller misread an answer is said with it, as warnings; a
@@ -19,7 +20,7 @@ import (
 
 // doubt adds the warnings about a question to its answer. named tells that they may
 // name what policies have: the caller was admitted to a read.
-func (a *answer) doubt(known *policy.ActionNames, q *question, named bool) {
+func (a *answer) doubt(known *catalogue.Names, q *question, named bool) {
 	if ok, like := known.Known(q.action); !ok {
 		a.warn("No catalogue knows the action %s: if nothing asks for a permission of that name, the answer means nothing.%s", q.action, mean(like))
 	}
@@ -65,7 +66,7 @@ func mean(like string) string {
 func allowsElsewhere(x *authz.Explanation) bool {
 	for i := range x.Statements {
 		s := &x.Statements[i]
-		if x.Outcome == authz.ImplicitDeny && s.Effect == policy.Allow && s.Principal && !s.Resource && (s.Layer == authz.LayerIdentity || s.Layer == authz.LayerResource) {
+		if x.Outcome == authz.ImplicitDeny && s.Effect == syntax.Allow && s.Principal && !s.Resource && (s.Layer == authz.LayerIdentity || s.Layer == authz.LayerResource) {
 			return true
 		}
 	}
@@ -156,7 +157,7 @@ func (k *candidates) add(name, arn string) bool {
 }
 
 func (k *candidates) nearest(name string) string {
-	if i := slices.Index(k.names, policy.Nearest(name, slices.Values(k.names))); i >= 0 {
+	if i := slices.Index(k.names, catalogue.Nearest(name, slices.Values(k.names))); i >= 0 {
 		return k.arns[i]
 	}
 	return ""

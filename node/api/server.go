@@ -29,7 +29,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -173,7 +173,7 @@ type Server struct {
 	cfg     Config
 	keys    *sigv4.KeyCache
 	actions map[string]*iam.Action // by version and name
-	known   *policy.ActionNames
+	known   *catalogue.Names
 	writes  *lastWrites
 	turns   *turns
 	shifts  *shifts
@@ -194,7 +194,7 @@ func New(cfg Config) *Server {
 		cfg:     cfg,
 		keys:    sigv4.NewKeyCache(signingKeys),
 		actions: make(map[string]*iam.Action),
-		known:   policy.BuiltinActionNames(),
+		known:   catalogue.BuiltinNames(),
 		writes:  newLastWrites(),
 		turns:   newTurns(),
 		shifts:  newShifts(),

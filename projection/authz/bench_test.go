@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 func compileText(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	doc, err := policy.Parse(text)
+	doc, err := syntax.Parse(text)
 	if err != nil {
 		t.Fatalf("%v in %.500s", err, text)
 	}

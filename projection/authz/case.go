@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // Case is a request with its policies and the decision that it should get: one
@@ -149,7 +150,7 @@ func (b *caseBuilder) levels(member string, levels [][]json.RawMessage, build fu
 func (b *caseBuilder) set(member string, texts []json.RawMessage, build func(...Policy) *Set) *Set {
 	var policies []Policy
 	for i, text := range texts {
-		doc, err := policy.Parse(string(text))
+		doc, err := syntax.Parse(string(text))
 		if err != nil {
 			if b.err == nil {
 				b.err = &CaseError{fmt.Sprintf("%s[%d]", member, i), err}

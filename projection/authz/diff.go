@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // Difference is something that one policy allows and another does not.
@@ -37,7 +38,7 @@ var ErrDiffTooLarge = errors.New("policies name too many actions or resources to
 // resources that the two name. Patterns stand for whatever they match: a
 // difference "s3:Get*" says that b allows every action that begins so, and a
 // does not. Conditions are compared as they are written, not by what they mean.
-func Diff(a, b *policy.Document) ([]Difference, error) {
+func Diff(a, b *syntax.Document) ([]Difference, error) {
 	d := differ{variables: map[policy.Key]rune{}}
 	before, after := d.statements(a), d.statements(b)
 	all := slices.Concat(before, after)
@@ -110,7 +111,7 @@ type diffStatement struct {
 	condition          string   // as text; empty for none
 }
 
-func (d *differ) statements(doc *policy.Document) []diffStatement {
+func (d *differ) statements(doc *syntax.Document) []diffStatement {
 	compiled := policy.Compile(doc)
 	var list []diffStatement
 	for i := range doc.Statements {
@@ -130,7 +131,7 @@ func (d *differ) statements(doc *policy.Document) []diffStatement {
 
 // conditionText returns a Condition in a form that does not depend on the order
 // of its operators, keys and values.
-func conditionText(c *policy.ConditionElement) string {
+func conditionText(c *syntax.ConditionElement) string {
 	if c == nil {
 		return ""
 	}
@@ -149,7 +150,7 @@ func conditionText(c *policy.ConditionElement) string {
 	return strings.Join(lines, "\n")
 }
 
-func items(lists ...*policy.List) (all []policy.Text) {
+func items(lists ...*syntax.List) (all []syntax.Text) {
 	for _, l := range lists {
 		if l != nil {
 			all = append(all, l.Items...)
@@ -198,9 +199,9 @@ func (d *differ) compare(older, newer []diffStatement, resource glob) (Differenc
 		for i := range list {
 			switch s := &list[i]; {
 			case !s.MatchResource(name, &ctx):
-			case s.Effect == policy.Deny:
+			case s.Effect == syntax.Deny:
 				denies = append(denies, s)
-			case s.Effect == policy.Allow:
+			case s.Effect == syntax.Allow:
 				allows = append(allows, s)
 			}
 		}

@@ -7,15 +7,16 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 func statement(effect, action, resource, more string) string {
 	return fmt.Sprintf(`{"Effect":%q,"Action":%s,"Resource":%s%s}`, effect, action, resource, more)
 }
 
-func parseStatements(t *testing.T, version string, statements ...string) *policy.Document {
+func parseStatements(t *testing.T, version string, statements ...string) *syntax.Document {
 	t.Helper()
-	doc, err := policy.Parse(`{"Version":"` + version + `","Statement":[` + strings.Join(statements, ",") + `]}`)
+	doc, err := syntax.Parse(`{"Version":"` + version + `","Statement":[` + strings.Join(statements, ",") + `]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestDiff(t *testing.T) {
 		{"a condition on a wider pattern", []string{allow(`"ec2:*"`, `"*"`, "")}, []string{allow(`"s3:*"`, `"*"`, mfa), allow(`"s3:Get*"`, `"*"`, "")},
 			[]string{"s3:* * +0", "s3:Get* * +0 +1"}},
 	} {
-		got, err := Diff(parseStatements(t, policy.Version2012, tt.a...), parseStatements(t, policy.Version2012, tt.b...))
+		got, err := Diff(parseStatements(t, syntax.Version2012, tt.a...), parseStatements(t, syntax.Version2012, tt.b...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,8 +104,8 @@ func TestDiff(t *testing.T) {
 
 // NotAction and NotResource allow what no policy names.
 func TestDiffOfWhatIsNotNamed(t *testing.T) {
-	a := parseStatements(t, policy.Version2008, `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${x}"}`)
-	b := parseStatements(t, policy.Version2008, `{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::secret"}`)
+	a := parseStatements(t, syntax.Version2008, `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${x}"}`)
+	b := parseStatements(t, syntax.Version2008, `{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::secret"}`)
 	got, err := Diff(a, b)
 	if err != nil || len(got) != 1 || show(got[0]) != "* * +0" {
 		t.Errorf("%v, %v", got, err)
@@ -117,12 +118,12 @@ func TestDiffTooLarge(t *testing.T) {
 		actions = append(actions, fmt.Sprintf(`"s3:Get%d"`, i))
 		resources = append(resources, fmt.Sprintf(`"arn:aws:s3:::b%d"`, i))
 	}
-	small := parseStatements(t, policy.Version2012, statement("Allow", `"s3:*"`, `"*"`, ""))
+	small := parseStatements(t, syntax.Version2012, statement("Allow", `"s3:*"`, `"*"`, ""))
 	for _, large := range []string{
 		statement("Allow", "["+strings.Join(actions, ",")+"]", `"*"`, ""),
 		statement("Allow", `"s3:*"`, "["+strings.Join(resources, ",")+"]", ""),
 	} {
-		if _, err := Diff(small, parseStatements(t, policy.Version2012, large)); !errors.Is(err, ErrDiffTooLarge) {
+		if _, err := Diff(small, parseStatements(t, syntax.Version2012, large)); !errors.Is(err, ErrDiffTooLarge) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -5,10 +5,11 @@ import (
 
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 func Example() {
-	doc, err := policy.Parse(`{"Version": "2012-10-17", "Statement": {
+	doc, err := syntax.Parse(`{"Version": "2012-10-17", "Statement": {
 		"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::reports/${aws:username}/*"}}`)
 	if err != nil {
 		panic(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // Explanation is a decision with everything that led to it.
@@ -51,8 +52,8 @@ type StatementResult struct {
 	Sid    string
 	// Index counts the statements of the document from 0.
 	Index      int
-	Effect     policy.Effect
-	Start, End policy.Position
+	Effect     syntax.Effect
+	Start, End syntax.Position
 	// Applies tells that the statement took part: its principal, resource and
 	// conditions all matched.
 	Applies bool
@@ -108,7 +109,7 @@ func (x *Explanation) HangsOn() []string {
 	may := false // the answer may change
 	for i := range x.Statements {
 		s := &x.Statements[i]
-		turns := s.Applies == (s.Effect == policy.Allow) // and the request is less allowed
+		turns := s.Applies == (s.Effect == syntax.Allow) // and the request is less allowed
 		switch x.Outcome {
 		case Allow:
 			if !turns {
@@ -116,12 +117,12 @@ func (x *Explanation) HangsOn() []string {
 			}
 			may = true
 		case ExplicitDeny:
-			if s.Applies && s.Effect == policy.Deny && len(s.hangs) == 0 {
+			if s.Applies && s.Effect == syntax.Deny && len(s.hangs) == 0 {
 				return nil // denied whatever else is given
 			}
 			may = true
 		case ImplicitDeny:
-			may = may || s.Effect == policy.Allow && !s.Applies && len(s.hangs) > 0
+			may = may || s.Effect == syntax.Allow && !s.Applies && len(s.hangs) > 0
 		}
 		uses = append(uses, s.hangs...)
 	}
@@ -240,9 +241,9 @@ func (e *evaluation) explainSet(s *Set, res *LayerResult, x *Explanation) grant 
 			x.Statements = append(x.Statements, out)
 			switch {
 			case !out.Applies:
-			case st.Effect == policy.Deny:
+			case st.Effect == syntax.Deny:
 				res.Denies = true
-			case st.Effect == policy.Allow:
+			case st.Effect == syntax.Allow:
 				res.Allows = true
 				best = max(best, g)
 			}
@@ -257,7 +258,7 @@ func (e *evaluation) explainStatement(s *Set, st *policy.Statement) (grant, Stat
 	if s.principals && e.context.Work.Spend(nameCost*len(st.Principals)) {
 		n = compileNames(st)
 	}
-	g := n.match(e.request.Principal, st.Effect == policy.Deny, e.bounded)
+	g := n.match(e.request.Principal, st.Effect == syntax.Deny, e.bounded)
 	out := StatementResult{
 		Sid: st.Sid, Index: st.Index, Effect: st.Effect, Start: st.Start, End: st.End,
 		Principal: g != grantNone,

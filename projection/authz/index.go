@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // index finds the statements that can apply to an action. It may find some that
@@ -182,7 +183,7 @@ type keyed struct {
 // add puts a statement under each of its patterns. A statement that is neither
 // Allow nor Deny, or has no action, never applies and is left out.
 func (b *indexBuilder) add(s *policy.Statement) {
-	if s.Effect != policy.Allow && s.Effect != policy.Deny {
+	if s.Effect != syntax.Allow && s.Effect != syntax.Deny {
 		return
 	}
 	if s.NotAction || slices.ContainsFunc(s.Actions, func(p policy.ActionPattern) bool { return p.Service == "" }) {
@@ -239,7 +240,7 @@ func (b *indexBuilder) index(principals bool) index {
 			r = &entries[len(entries)-1].run
 		}
 		r.end++
-		if k.statement.Effect == policy.Deny {
+		if k.statement.Effect == syntax.Deny {
 			r.allow++
 		}
 		x.statements = append(x.statements, k.statement)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // candidates returns the statements that the index finds for an action.
@@ -103,7 +104,7 @@ func TestIndexPutsDenyFirst(t *testing.T) {
 	x := NewSet(Policy{Document: doc}).index
 	for _, r := range []run{x.always, x.entries[x.services].run} {
 		if r.allow != r.first+1 || r.end != r.first+2 ||
-			x.statements[r.first].Effect != policy.Deny || x.statements[r.allow].Effect != policy.Allow {
+			x.statements[r.first].Effect != syntax.Deny || x.statements[r.allow].Effect != syntax.Allow {
 			t.Errorf("run %+v is not one Deny, one Allow", r)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // grant is how strongly a statement of a resource's policy names a principal.
@@ -64,13 +65,13 @@ func compileNames(s *policy.Statement) *names {
 			continue
 		}
 		switch p.Type {
-		case policy.PrincipalAll:
+		case syntax.PrincipalAll:
 			n.everybody = true
-		case policy.PrincipalAWS:
+		case syntax.PrincipalAWS:
 			n.addAWS(p.Value)
-		case policy.PrincipalService:
+		case syntax.PrincipalService:
 			n.entries = append(n.entries, name{kind: nameService, value: p.Value})
-		case policy.PrincipalFederated:
+		case syntax.PrincipalFederated:
 			n.entries = append(n.entries, name{kind: nameFederated, value: p.Value})
 		}
 	}

@@ -18,7 +18,8 @@ type ActionPattern struct {
 	Exact bool
 }
 
-func compileAction(text string) ActionPattern {
+// CompileAction makes the pattern of an entry of Action or NotAction.
+func CompileAction(text string) ActionPattern {
 	a := ActionPattern{Text: string(AppendFold(nil, text))}
 	head, _, wild := cutWildcard(a.Text)
 	a.Exact = !wild
@@ -51,12 +52,14 @@ func (a *ActionPattern) Match(action string) bool {
 // a key of an index.
 func AppendFold(dst []byte, action string) []byte {
 	for i := range len(action) {
-		dst = append(dst, lower(action[i]))
+		dst = append(dst, Lower(action[i]))
 	}
 	return dst
 }
 
-func lower(c byte) byte {
+// Lower is a byte of an action or a name in lower case, as far as it is a letter of
+// ASCII.
+func Lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + ('a' - 'A')
 	}
@@ -73,7 +76,7 @@ func globFold(pattern, value string) bool {
 			return i+1 == len(pattern) || globFoldFrom(pattern[i:], value[off:])
 		case off == len(value):
 			return false
-		case c == lower(value[off]):
+		case c == Lower(value[off]):
 			off++
 		case c == '?':
 			off += runeLen(value, off)
@@ -101,12 +104,12 @@ func globFoldFrom(pattern, value string) bool {
 		case i < len(pattern) && pattern[i] == '?':
 			i++
 			off += runeLen(value, off)
-		case i < len(pattern) && pattern[i] == lower(value[off]):
+		case i < len(pattern) && pattern[i] == Lower(value[off]):
 			i++
 			off++
 		default:
 			if left -= off - from + 1; left < 0 {
-				parts, _ := splitParts(pattern, syntax{wildcards: true})
+				parts, _ := splitParts(pattern, special{wildcards: true})
 				matched, _ := matchAtOnce(parts, nil, string(AppendFold(nil, value)), 0)
 				return matched
 			}

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // onePattern matches a pattern in all ways that there are, and reports an error when
 // they differ. resource tells that wildcards stay in the fields of an ARN.
 func onePattern(t *testing.T, text, value string, resource bool, ctx *Context) {
 	t.Helper()
-	syn := syntax{variables: true, wildcards: true, arn: resource, resource: resource}
+	syn := special{variables: true, wildcards: true, arn: resource, resource: resource}
 	p := compilePattern(text, syn)
 	if p.shape == shapeNone {
 		return
@@ -96,7 +98,7 @@ func TestActionsAtOnce(t *testing.T) {
 	pieces := []string{"a", "b", "a", "é", "*", "?", "*?"}
 	for range 100_000 {
 		pattern, value := randomOf(r, pieces, 10), randomOf(r, pieces[:4], 12)
-		parts, _ := splitParts(pattern, syntax{wildcards: true})
+		parts, _ := splitParts(pattern, special{wildcards: true})
 		want := refGlob([]rune(pattern), []rune(value), "")
 		atOnce, _ := matchAtOnce(parts, nil, value, 0)
 		if got := globFold(pattern, value); got != want || atOnce != want {
@@ -163,7 +165,7 @@ func TestMatchingIsLinear(t *testing.T) {
 	most, under := 0.0, 0.0
 	for _, c := range madeToBeSlow {
 		for _, pieces := range []int{10, 100, 1000, 2000} {
-			p := compilePattern(c.pattern(pieces), syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
+			p := compilePattern(c.pattern(pieces), special{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
 			if p.shape != shapeGeneral {
 				t.Fatalf("%s: the shape is %d", c.name, p.shape)
 			}
@@ -194,7 +196,7 @@ func TestMatchingIsCharged(t *testing.T) {
 		size := 1 << (2 + r.Intn(8))
 		text, value := randomOf(r, pieces[r.Intn(7):], size), randomOf(r, []string{"a", "a", "b", ":", "€"}[:1+r.Intn(5)], 4*size)
 		arn := r.Intn(2) == 0
-		p := compilePattern(text, syntax{variables: true, wildcards: true, arn: arn, resource: arn})
+		p := compilePattern(text, special{variables: true, wildcards: true, arn: arn, resource: arn})
 		if p.shape != shapeGeneral {
 			continue
 		}
@@ -215,8 +217,8 @@ func TestCompilingIsLinear(t *testing.T) {
 		"${", "${a,", "${a,'", "${a,'b", "$", "?*", "*?", "${a}", ":*", "${a,'b'  ", "${a,'b' }", "${a,  ", "${*}", "${a ", "${a,''", "é",
 	} {
 		for _, tail := range []string{"", "'", "}", "' }"} {
-			text := strings.Repeat(piece, (MaxDocument-len(tail))/len(piece)) + tail
-			if _, steps := splitParts(text, syntax{variables: true, wildcards: true}); steps > stepsPerByte*len(text) {
+			text := strings.Repeat(piece, (syntax.MaxDocument-len(tail))/len(piece)) + tail
+			if _, steps := splitParts(text, special{variables: true, wildcards: true}); steps > stepsPerByte*len(text) {
 				t.Errorf("%q and %q: %d bytes are split in %d steps", piece, tail, len(text), steps)
 			}
 		}
@@ -227,7 +229,7 @@ func BenchmarkMadeToBeSlow(b *testing.B) {
 	for _, c := range madeToBeSlow {
 		ctx := &Context{}
 		ctx.Add([]Entry{Single("k", c.k), Single("none", "")})
-		p := compilePattern(c.pattern(2000), syntax{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
+		p := compilePattern(c.pattern(2000), special{variables: true, wildcards: true, arn: c.resource, resource: c.resource})
 		value := c.value(60_000)
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {

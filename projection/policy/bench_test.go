@@ -1,10 +1,14 @@
 package policy
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
+)
 
 // benchmarkStatement is a statement as people write them.
 func benchmarkStatement(tb testing.TB) *Statement {
-	doc, err := Parse(policyText(`"Effect":"Allow",
+	doc, err := syntax.Parse(policyText(`"Effect":"Allow",
 		"Action":["iam:Get*","iam:List*","s3:GetObject*","s3:PutObject"],
 		"Resource":["arn:aws:s3:::other/*","arn:aws:s3:::team-*/data/*.json","arn:aws:s3:::home/${aws:username}/*"],
 		"Condition":{"StringEquals":{"aws:PrincipalTag/team":["blue","red"]},"IpAddress":{"aws:SourceIp":["10.0.0.0/8","192.0.2.0/24"]},
@@ -71,19 +75,5 @@ func BenchmarkMatch(b *testing.B) {
 				step.run(s, ctx)
 			}
 		})
-	}
-}
-
-func BenchmarkParseValid(b *testing.B) {
-	text := policyText(`"Sid":"One","Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"`,
-		`"Sid":"Two","Effect":"Deny","NotAction":"s3:*","Resource":["arn:aws:s3:::a/*","arn:aws:s3:::b/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}`)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		doc, err := ParseValid(text, KindManaged)
-		if err != nil {
-			b.Fatal(err)
-		}
-		Compile(doc)
 	}
 }

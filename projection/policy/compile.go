@@ -4,71 +4,10 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
-
-// Effect is what a statement does when it applies.
-type Effect byte
-
-// The effects. The zero Effect is none of them.
-const (
-	Allow Effect = iota + 1
-	Deny
-)
-
-// String returns "Allow" or "Deny".
-func (e Effect) String() string {
-	switch e {
-	case Allow:
-		return "Allow"
-	case Deny:
-		return "Deny"
-	}
-	return "none"
-}
-
-// effectOf reads an effect in any letter case, as AWS's syntax check does.
-func effectOf(text string) Effect {
-	switch {
-	case strings.EqualFold(text, "Allow"):
-		return Allow
-	case strings.EqualFold(text, "Deny"):
-		return Deny
-	}
-	return 0
-}
-
-// PrincipalType says how the value of a principal is to be read.
-type PrincipalType byte
-
-// The types of principals (AWS: "JSON policy elements: Principal").
-const (
-	// PrincipalUnknown is a type that AWS does not have; it matches nobody.
-	PrincipalUnknown PrincipalType = iota
-	// PrincipalAll is the plain "*".
-	PrincipalAll
-	// PrincipalAWS is an ARN, an account number, a unique id or "*".
-	PrincipalAWS
-	// PrincipalService is a service name such as "ec2.amazonaws.com".
-	PrincipalService
-	// PrincipalFederated is an identity provider.
-	PrincipalFederated
-	// PrincipalCanonicalUser is an S3 canonical user id.
-	PrincipalCanonicalUser
-)
-
-var principalTypes = map[string]PrincipalType{
-	"AWS":           PrincipalAWS,
-	"Service":       PrincipalService,
-	"Federated":     PrincipalFederated,
-	"CanonicalUser": PrincipalCanonicalUser,
-}
-
-// Principal is one entry of Principal or NotPrincipal, as written.
-type Principal struct {
-	Position
-	Type  PrincipalType
-	Value string
-}
 
 // Policy is a compiled document. It is immutable.
 type Policy struct {
@@ -79,8 +18,8 @@ type Policy struct {
 // Statement is a compiled statement. It is immutable.
 type Statement struct {
 	// Start is the opening brace, End the position after the closing one.
-	Start, End Position
-	Effect     Effect
+	Start, End syntax.Position
+	Effect     syntax.Effect
 	// Sid is empty when the statement has none.
 	Sid string
 	// Index counts the statements of the document from 0.
@@ -90,16 +29,17 @@ type Statement struct {
 	// Actions are the action patterns. Without either element there are none,
 	// and the statement matches no action.
 	Actions []ActionPattern
+	// NotResource tells that there is a NotResource element.
+	NotResource bool
 	// HasPrincipal tells that there is a Principal or NotPrincipal element,
 	// NotPrincipal which of them.
 	HasPrincipal, NotPrincipal bool
 	// Principals are the entries of Principal or NotPrincipal.
-	Principals []Principal
+	Principals []syntax.Principal
 	// Conditions must all hold.
 	Conditions []Condition
 
 	hasResource bool
-	notResource bool
 	resources   []pattern
 	uses        []KeyUse
 }
@@ -114,7 +54,7 @@ type KeyUse struct {
 
 // Compile turns a document into matchers. It works for every document that
 // Parse returns.
-func Compile(doc *Document) *Policy {
+func Compile(doc *syntax.Document) *Policy {
 	p := &Policy{Statements: make([]Statement, len(doc.Statements))}
 	for i := range doc.Statements {
 		p.Statements[i] = compileStatement(&doc.Statements[i], i, doc.Variables())
@@ -122,8 +62,8 @@ func Compile(doc *Document) *Policy {
 	return p
 }
 
-func compileStatement(src *DocumentStatement, index int, variables bool) Statement {
-	s := Statement{Start: src.Position, End: src.End, Effect: effectOf(src.Effect.Value), Index: index}
+func compileStatement(src *syntax.Statement, index int, variables bool) Statement {
+	s := Statement{Start: src.Position, End: src.End, Effect: syntax.EffectOf(src.Effect.Value), Index: index}
 	if src.Sid != nil {
 		s.Sid = src.Sid.Value
 	}
@@ -133,12 +73,12 @@ func compileStatement(src *DocumentStatement, index int, variables bool) Stateme
 	}
 	if actions != nil {
 		for _, item := range actions.Items {
-			s.Actions = append(s.Actions, compileAction(item.Value))
+			s.Actions = append(s.Actions, CompileAction(item.Value))
 		}
 	}
 	resources := src.Resource
 	if src.NotResource != nil {
-		resources, s.notResource = src.NotResource, true
+		resources, s.NotResource = src.NotResource, true
 	}
 	if resources != nil {
 		s.hasResource = true
@@ -152,7 +92,7 @@ func compileStatement(src *DocumentStatement, index int, variables bool) Stateme
 	}
 	if principals != nil {
 		s.HasPrincipal = true
-		s.Principals = compilePrincipals(principals)
+		s.Principals = principals.Principals()
 	}
 	if src.Condition != nil {
 		for b := range src.Condition.Blocks {
@@ -189,32 +129,11 @@ func (s *Statement) findUses() []KeyUse {
 	return uses
 }
 
-func compilePrincipals(e *PrincipalElement) []Principal {
-	if e.Bare != nil {
-		p := Principal{Position: e.Bare.Position, Value: e.Bare.Value}
-		if p.Value == "*" {
-			p.Type = PrincipalAll
-		}
-		return []Principal{p}
-	}
-	var all []Principal
-	for _, group := range e.Groups {
-		for _, item := range group.Values.Items {
-			all = append(all, Principal{
-				Position: item.Position,
-				Type:     principalTypes[group.Type.Value],
-				Value:    item.Value,
-			})
-		}
-	}
-	return all
-}
-
 // appendResource compiles a Resource entry. An ARN with fewer than six fields
 // is completed with a wildcard for each missing one. (AWS: "IAM JSON policy
 // elements: Resource", incomplete ARNs.)
 func appendResource(all []pattern, text string, variables bool) []pattern {
-	syn := syntax{variables: variables, wildcards: true, arn: true, resource: true}
+	syn := special{variables: variables, wildcards: true, arn: true, resource: true}
 	all = append(all, compilePattern(text, syn))
 	parts, _ := splitParts(text, syn)
 	colons := 0
@@ -223,7 +142,7 @@ func appendResource(all []pattern, text string, variables bool) []pattern {
 			colons += strings.Count(part.text, ":")
 		}
 	}
-	if colons < arnColons && strings.HasPrefix(text, "arn:") {
+	if colons < scalar.ARNColons && strings.HasPrefix(text, "arn:") {
 		all = append(all, compilePattern(text+":*", syn))
 	}
 	return all
@@ -257,7 +176,7 @@ func (s *Statement) MatchResource(resource string, ctx *Context) bool {
 	}
 	covers := s.covers(resource, ctx)
 	if ctx.several() {
-		return ctx.again(covers, s.Effect == Deny, func() bool { return s.covers(resource, ctx) })
+		return ctx.again(covers, s.Effect == syntax.Deny, func() bool { return s.covers(resource, ctx) })
 	}
 	return covers
 }
@@ -266,10 +185,10 @@ func (s *Statement) MatchResource(resource string, ctx *Context) bool {
 func (s *Statement) covers(resource string, ctx *Context) bool {
 	for i := range s.resources {
 		if s.resources[i].match(resource, ctx) {
-			return !s.notResource
+			return !s.NotResource
 		}
 	}
-	return s.notResource
+	return s.NotResource
 }
 
 // MatchConditions reports whether every condition holds.

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // statementOf compiles the only statement of a document.
 func statementOf(t *testing.T, members string) *Statement {
 	t.Helper()
-	doc, err := Parse(policyText(members))
+	doc, err := syntax.Parse(policyText(members))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func TestActionPatterns(t *testing.T) {
 		"*:Get":        {Text: "*:get"},
 		"nothing":      {Text: "nothing", Exact: true},
 	} {
-		if got := compileAction(text); got != want {
+		if got := CompileAction(text); got != want {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
 	}
@@ -137,7 +139,7 @@ func TestResources(t *testing.T) {
 }
 
 func TestOldVersionResource(t *testing.T) {
-	doc, err := Parse(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/${aws:username}"}}`)
+	doc, err := syntax.Parse(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/${aws:username}"}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func TestManyVariables(t *testing.T) {
 }
 
 func TestCompiledStatement(t *testing.T) {
-	doc, err := Parse(`{"Version": "2012-10-17", "Statement": [
+	doc, err := syntax.Parse(`{"Version": "2012-10-17", "Statement": [
   {"Effect": "deny", "Action": "s3:Get*", "Resource": "arn:aws:s3:::${aws:username}"},
   {"Sid": "Two", "Effect": "Allow", "NotPrincipal": {"AWS": ["1", "*"], "Service": "a.b", "Federated": "f", "CanonicalUser": "c", "Other": "o"},
    "Action": "*", "Condition": {"StringLike": {"aws:PrincipalTag/A": "${aws:PrincipalTag/b}", "S3:prefix": "x"}}},
@@ -170,22 +172,22 @@ func TestCompiledStatement(t *testing.T) {
 	}
 	p := Compile(doc)
 	one, two, three, four := &p.Statements[0], &p.Statements[1], &p.Statements[2], &p.Statements[3]
-	if one.Effect != Deny || two.Effect != Allow || one.Sid != "" || two.Sid != "Two" || one.Index != 0 || two.Index != 1 {
+	if one.Effect != syntax.Deny || two.Effect != syntax.Allow || one.Sid != "" || two.Sid != "Two" || one.Index != 0 || two.Index != 1 {
 		t.Errorf("effects, ids or indexes: %+v %+v", one, two)
 	}
-	if one.Start != (Position{2, 3}) || one.End != (Position{2, 86}) || two.Conditions[1].Position != (Position{4, 95}) {
+	if one.Start != (syntax.Position{Line: 2, Column: 3}) || one.End != (syntax.Position{Line: 2, Column: 86}) || two.Conditions[1].Position != (syntax.Position{Line: 4, Column: 95}) {
 		t.Errorf("positions: %v %v %v", one.Start, one.End, two.Conditions[1].Position)
 	}
-	var types []PrincipalType
+	var types []syntax.PrincipalType
 	for _, q := range two.Principals {
 		types = append(types, q.Type)
 	}
-	want := []PrincipalType{PrincipalAWS, PrincipalAWS, PrincipalService, PrincipalFederated, PrincipalCanonicalUser, PrincipalUnknown}
+	want := []syntax.PrincipalType{syntax.PrincipalAWS, syntax.PrincipalAWS, syntax.PrincipalService, syntax.PrincipalFederated, syntax.PrincipalCanonicalUser, syntax.PrincipalUnknown}
 	if !slices.Equal(types, want) || !two.HasPrincipal || !two.NotPrincipal || one.HasPrincipal {
 		t.Errorf("principals: %+v", two.Principals)
 	}
-	if three.NotPrincipal || len(three.Principals) != 1 || three.Principals[0].Type != PrincipalAll ||
-		four.Principals[0].Type != PrincipalUnknown || four.Principals[0].Value != "me" {
+	if three.NotPrincipal || len(three.Principals) != 1 || three.Principals[0].Type != syntax.PrincipalAll ||
+		four.Principals[0].Type != syntax.PrincipalUnknown || four.Principals[0].Value != "me" {
 		t.Errorf("bare principals: %+v %+v", three.Principals, four.Principals)
 	}
 	for i, want := range []string{"[{aws:username aws:username}]", "[{aws:principaltag/a aws:PrincipalTag/A} {aws:principaltag/b aws:principaltag/b} {s3:prefix S3:prefix}]"} {
@@ -193,7 +195,7 @@ func TestCompiledStatement(t *testing.T) {
 			t.Errorf("statement %d uses the keys %s, not %s", i, got, want)
 		}
 	}
-	if Allow.String() != "Allow" || Deny.String() != "Deny" || Effect(0).String() != "none" {
+	if syntax.Allow.String() != "Allow" || syntax.Deny.String() != "Deny" || syntax.Effect(0).String() != "none" {
 		t.Error("names of effects")
 	}
 }
@@ -221,20 +223,32 @@ func TestContextLookup(t *testing.T) {
 	}
 }
 
-func TestContextKeys(t *testing.T) {
+func TestUses(t *testing.T) {
 	const statements = `"Statement":[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::${aws:UserName}/${*}/${aws:userid, 'x'}","${broken"],
 		"Condition":{"StringLike":{"s3:Prefix":["${AWS:USERNAME}","${aws:PrincipalTag/Team}"]},"IpAddress":{"aws:SourceIp":"${aws:VpcSourceIp}"},
 		"Null":{"S3:prefix":"true"}}},{"Effect":"Deny","NotAction":"*","NotResource":"arn:aws:s3:::${aws:PrincipalArn}"}]}`
 	for version, want := range map[string][]string{
-		Version2012: {"aws:UserName", "aws:userid", "s3:Prefix", "aws:PrincipalTag/Team", "aws:SourceIp", "aws:PrincipalArn"},
-		Version2008: {"s3:Prefix", "aws:SourceIp"},
+		syntax.Version2012: {"aws:principaltag/team", "aws:SourceIp", "aws:userid", "aws:username", "s3:Prefix", "aws:principalarn"},
+		syntax.Version2008: {"aws:SourceIp", "s3:Prefix"},
 	} {
-		doc, err := Parse(`{"Version":"` + version + `",` + statements)
+		doc, err := syntax.Parse(`{"Version":"` + version + `",` + statements)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := doc.ContextKeys(); !slices.Equal(got, want) {
+		var got []string
+		for _, s := range Compile(doc).Statements {
+			for _, use := range s.Uses() {
+				got = append(got, use.Name)
+			}
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", version, got, want)
 		}
 	}
+}
+
+// policyText makes a document of version 2012-10-17 with the statements, given
+// as their members.
+func policyText(statements ...string) string {
+	return `{"Version":"2012-10-17","Statement":[{` + strings.Join(statements, `},{`) + `}]}`
 }

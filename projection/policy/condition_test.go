@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // conditionOf compiles the only condition of a document of a version.
@@ -15,7 +16,7 @@ func conditionOf(t *testing.T, version, operator, key string, values ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := Parse(fmt.Sprintf(`{"Version":%q,"Statement":{"Effect":"Allow","Action":"*","Resource":"*",`+
+	doc, err := syntax.Parse(fmt.Sprintf(`{"Version":%q,"Statement":{"Effect":"Allow","Action":"*","Resource":"*",`+
 		`"Condition":{%q:{%q:%s}}}}`, version, operator, key, list))
 	if err != nil {
 		t.Fatalf("%s %q: %v", operator, values, err)
@@ -146,7 +147,7 @@ func TestOperators(t *testing.T) {
 			Single("aws:arn", "arn:aws:iam::1:user/alice"), Single("aws:address", "10.0.0.1"),
 			Multi("aws:set", []string{"x"}), Multi("aws:emptyset", nil),
 		})
-		condition := conditionOf(t, Version2012, c.operator, "Aws:Value", strings.Fields(c.listed)...)
+		condition := conditionOf(t, syntax.Version2012, c.operator, "Aws:Value", strings.Fields(c.listed)...)
 		if got := condition.Match(&ctx); got != c.want {
 			t.Errorf("%s %q against %q: got %v, want %v", c.operator, c.listed, c.value, got, c.want)
 		}
@@ -154,8 +155,8 @@ func TestOperators(t *testing.T) {
 			continue
 		}
 		// One value is the same under both qualifiers and IfExists.
-		for _, form := range []string{prefixAll + c.operator, prefixAny + c.operator, c.operator + suffixIfExists} {
-			condition := conditionOf(t, Version2012, form, "aws:value", strings.Fields(c.listed)...)
+		for _, form := range []string{"ForAllValues:" + c.operator, "ForAnyValue:" + c.operator, c.operator + "IfExists"} {
+			condition := conditionOf(t, syntax.Version2012, form, "aws:value", strings.Fields(c.listed)...)
 			if got := condition.Match(&ctx); got != c.want {
 				t.Errorf("%s %q against %q: got %v, want %v", form, c.listed, c.value, got, c.want)
 			}
@@ -165,27 +166,27 @@ func TestOperators(t *testing.T) {
 
 // Without a key, and with a set that is empty.
 func TestMissingKey(t *testing.T) {
-	for name, op := range operators {
+	for name, op := range syntax.Operators {
 		for _, ctx := range []*Context{nil, {}, contextOf(Multi("aws:value", nil))} {
 			for _, c := range []struct {
 				operator string
 				want     bool
 			}{
-				{name, op.negated},
-				{name + suffixIfExists, true},
-				{prefixAll + name, true},
-				{prefixAny + name, false},
-				{prefixAll + name + suffixIfExists, true},
-				{prefixAny + name + suffixIfExists, true},
+				{name, op.Negated},
+				{name + "IfExists", true},
+				{"ForAllValues:" + name, true},
+				{"ForAnyValue:" + name, false},
+				{"ForAllValues:" + name + "IfExists", true},
+				{"ForAnyValue:" + name + "IfExists", true},
 			} {
-				if op.family == familyNull {
+				if op.Family == syntax.FamilyNull {
 					c.want = false // "x" is neither true nor false
 				}
-				if got := conditionOf(t, Version2012, c.operator, "aws:value", "x").Match(ctx); got != c.want {
+				if got := conditionOf(t, syntax.Version2012, c.operator, "aws:value", "x").Match(ctx); got != c.want {
 					t.Errorf("%s: got %v, want %v", c.operator, got, c.want)
 				}
 			}
-			if !conditionOf(t, Version2012, "Null", "aws:value", "true").Match(ctx) {
+			if !conditionOf(t, syntax.Version2012, "Null", "aws:value", "true").Match(ctx) {
 				t.Error("Null true does not hold without the key")
 			}
 		}
@@ -218,11 +219,11 @@ func TestSets(t *testing.T) {
 		{"StringNotEquals", "c d", true},
 	} {
 		ctx := contextOf(Multi("aws:tagkeys", strings.Fields(c.values)))
-		if got := conditionOf(t, Version2012, c.operator, "aws:TagKeys", "a", "b").Match(ctx); got != c.want {
+		if got := conditionOf(t, syntax.Version2012, c.operator, "aws:TagKeys", "a", "b").Match(ctx); got != c.want {
 			t.Errorf("%s against %s: got %v, want %v", c.operator, c.values, got, c.want)
 		}
 	}
-	none := conditionOf(t, Version2012, "StringEquals", "aws:username")
+	none := conditionOf(t, syntax.Version2012, "StringEquals", "aws:username")
 	if none.Match(contextOf(Single("aws:username", ""))) {
 		t.Error("an operator without values holds")
 	}
@@ -240,14 +241,14 @@ func TestOldVersionHasNoVariables(t *testing.T) {
 		{"StringLike", "${*}", "*", false},
 	} {
 		ctx := contextOf(Single("aws:value", c.value), Single("aws:username", "alice"))
-		if got := conditionOf(t, Version2008, c.operator, "aws:value", c.listed).Match(ctx); got != c.want {
+		if got := conditionOf(t, syntax.Version2008, c.operator, "aws:value", c.listed).Match(ctx); got != c.want {
 			t.Errorf("%s %s against %s: got %v, want %v", c.operator, c.listed, c.value, got, c.want)
 		}
 	}
 }
 
 func TestScalarValues(t *testing.T) {
-	doc, err := Parse(policyText(`"Effect":"Allow","Action":"*","Resource":"*","Condition":{` +
+	doc, err := syntax.Parse(policyText(`"Effect":"Allow","Action":"*","Resource":"*","Condition":{` +
 		`"Bool":{"aws:SecureTransport":true},"NumericEquals":{"s3:max-keys":[1.5,-2]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -255,84 +256,5 @@ func TestScalarValues(t *testing.T) {
 	ctx := contextOf(Single("aws:securetransport", "true"), Single("s3:max-keys", "-2.0"))
 	if !Compile(doc).Statements[0].MatchConditions(ctx) {
 		t.Error("booleans and numbers do not match their spelling")
-	}
-}
-
-func TestParseInstant(t *testing.T) {
-	for text, want := range map[string]instant{
-		"0":                              {},
-		"1714557600":                     {1714557600, 0},
-		"9223372036854775807":            {9223372036854775807, 0},
-		"1970":                           {0, 0}, // seconds
-		"1970-01":                        {},
-		"1970-01-02":                     {86400, 0},
-		"1970-01-01T":                    {},
-		"1970-01-01t01":                  {3600, 0},
-		"1970-01-01T01:02":               {3720, 0},
-		"1970-01-01T01:02Z":              {3720, 0},
-		"1970-01-01T01:02:03z":           {3723, 0},
-		"1970-01-01T00:00:00.000000001Z": {0, 1},
-		"1970-01-01T00:00:00.25-01:30":   {5400, 250_000_000},
-		"1970-01-01T05:00+05":            {},
-		"1970-01-01T05:00:00+0530":       {-1800, 0},
-		"-1-01-01":                       {-62198755200, 0},
-		"1969-12-31T23:59:59Z":           {-1, 0},
-	} {
-		got, ok := parseInstant(text)
-		if text == "1970" {
-			want = instant{1970, 0}
-		}
-		if !ok || got != want {
-			t.Errorf("%s: got %v, %v, want %v", text, got, ok, want)
-		}
-	}
-	for _, text := range []string{
-		"", "x", "-", "T", "1.5", "9223372036854775808", "12345678901234567890", "1970-", "1970-00", "1970-13", "1970-01-00",
-		"1970-01-32", "1970-01-01-01", "1970-01-01T24", "1970-01-01T00:60", "1970-01-01T00:00:60", "1970-01-01Tx",
-		"1970-01-01T00:00:00.", "1970-01-01T00:00:00.1234567890", "1970-01-01T00:00:00Zx", "1970-01-01T00:00:00+1",
-		"1970-01-01T00:00:00+24:00", "1970-01-01T00:00:00+01:60", "1970-01-01T00:00:00+01:5", "1970-01-01T00:00:00+01:500",
-		"-292275055-01-01", "292278994-01", "2024-13-01T00:00:00Z", "2024-00-01T00:00:00Z", "2024-01-32T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01T00:60:00Z", "2024-01-01T00:00:60Z", "2024-01-01T00:00:0xZ", "1970-01-01T00:00:00+ab",
-	} {
-		if got, ok := parseInstant(text); ok {
-			t.Errorf("%q: got %v", text, got)
-		}
-	}
-}
-
-// days agrees with package time over some centuries, at every end of a month.
-func TestDays(t *testing.T) {
-	for year := -801; year <= 2801; year++ {
-		for month := 1; month <= 12; month++ {
-			for _, day := range []int{1, 28, 29, 31} {
-				want := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix() / 86400
-				if got := days(year, month, day); got != want {
-					t.Fatalf("%d-%d-%d: got %d, want %d", year, month, day, got, want)
-				}
-			}
-		}
-	}
-}
-
-func TestParseDecimal(t *testing.T) {
-	for _, text := range []string{"", "+", "-", ".", "1.", "1e2", "0x1", " 1", "1 ", "1.2.3", "--1", "١"} {
-		if got, ok := parseDecimal(text); ok {
-			t.Errorf("%q: got %v", text, got)
-		}
-	}
-	ascending := []string{"-10", "-9.5", "-1", "-0.1", "0", "0.09", ".1", "+1", "1.000001", "9.5", "10", "100"}
-	for i, a := range ascending {
-		for j, b := range ascending {
-			x, ok1 := parseDecimal(a)
-			y, ok2 := parseDecimal(b)
-			want := 0
-			if i < j {
-				want = -1
-			} else if i > j {
-				want = 1
-			}
-			if got := x.compare(y); !ok1 || !ok2 || got != want {
-				t.Errorf("%s and %s: got %d, want %d", a, b, got, want)
-			}
-		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // decisionCase is one line of testdata/decisions.jsonl: identity policies of a
@@ -54,7 +56,7 @@ func TestDecisions(t *testing.T) {
 		ctx.Add(c.entries())
 		decision := "implicitDeny"
 		for _, text := range c.Policies {
-			doc, err := Parse(string(text))
+			doc, err := syntax.Parse(string(text))
 			if err != nil {
 				t.Fatalf("%s: %v", c.ID, err)
 			}
@@ -62,7 +64,7 @@ func TestDecisions(t *testing.T) {
 				if !s.MatchAction(c.Action) || !s.MatchResource(c.Resource, &ctx) || !s.MatchConditions(&ctx) {
 					continue
 				}
-				if s.Effect == Deny {
+				if s.Effect == syntax.Deny {
 					decision = "explicitDeny"
 				} else if decision == "implicitDeny" {
 					decision = "allow"

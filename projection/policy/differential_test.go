@@ -6,12 +6,14 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // operatorNames are all operators in their plain form, sorted.
 func operatorNames() []string {
 	var names []string
-	for name := range operators {
+	for name := range syntax.Operators {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -19,8 +21,8 @@ func operatorNames() []string {
 }
 
 var (
-	refPrefixes = []string{"", prefixAll, prefixAny}
-	refSuffixes = []string{"", suffixIfExists}
+	refPrefixes = []string{"", "ForAllValues:", "ForAnyValue:"}
+	refSuffixes = []string{"", "IfExists"}
 )
 
 // refInput tells that the reference can work with the texts: characters that
@@ -39,12 +41,12 @@ func refInput(texts ...string) bool {
 func checkCondition(t *testing.T, operator string, listed []string, req *refRequest, variables bool) {
 	t.Helper()
 	const key = "aws:PrincipalTag/Val"
-	var values List
+	var values syntax.List
 	for _, v := range listed {
-		values.Items = append(values.Items, Text{Value: v})
+		values.Items = append(values.Items, syntax.Text{Value: v})
 	}
-	c := compileCondition(&ConditionBlock{Operator: Text{Value: operator}},
-		&ConditionKey{Key: Text{Value: key}, Values: values}, Allow, variables)
+	c := compileCondition(&syntax.ConditionBlock{Operator: syntax.Text{Value: operator}},
+		&syntax.ConditionKey{Key: syntax.Text{Value: key}, Values: values}, syntax.Allow, variables)
 	got, want := c.Match(req.context()), refCondition(operator, key, listed, req, variables)
 	if got != want {
 		t.Errorf("%s %q, keys %q, multivalued %v, variables %v: got %v, want %v",

@@ -1,6 +1,10 @@
-// Package policy is the policy language of AWS IAM: it parses, validates,
-// prints, checks and compiles policy documents. It decides nothing about who
-// may do what; package authz combines many compiled policies into a decision.
+// Package policy is the policy language of AWS IAM, evaluated: it compiles policy
+// documents into matchers. It decides nothing about who may do what; package authz
+// combines many compiled policies into a decision.
+//
+// Below it are the packages of what surrounds evaluation: syntax (documents as text),
+// scalar (numbers, dates, addresses), valid (what AWS accepts), lint (what could be
+// better) and catalogue (which actions and keys there are).
 //
 // The package is pure: no I/O, no clock, no randomness. Everything that it
 // returns may be shared between goroutines once it is built; a Context belongs
@@ -8,13 +12,13 @@
 //
 // # From text to matchers
 //
-//	doc, err := policy.Parse(text)        // shape and positions; *MalformedError
-//	err = policy.Validate(doc, kind)      // AWS's checks for this kind of policy
+//	doc, err := syntax.Parse(text)        // shape and positions; *syntax.MalformedError
+//	err = valid.Check(doc, kind)          // AWS's checks for this kind of policy
 //	compiled := policy.Compile(doc)       // immutable; share it by document hash
 //
-//	doc, err := policy.ParseValid(text, kind) // Parse, Validate and size, with the messages of the kind
+//	doc, err := valid.Parse(text, kind)   // all of it and the size, with the messages of the kind
 //
-// Compile accepts every document that Parse returns, valid or not, because
+// Compile accepts every document that syntax.Parse returns, valid or not, because
 // stored and foreign documents must always be evaluable; what cannot be
 // understood (a date that is no date) matches nothing.
 //
@@ -87,15 +91,9 @@
 //     was added first has it.
 //   - aws:TagKeys has the keys as its values, in the spelling of the request. As
 //     values they count as they are written (AWS: "Control access to AWS resources
-//     using tags"); StringEqualsIgnoreCase is for who wants it otherwise. Lint warns
+//     using tags"); StringEqualsIgnoreCase is for who wants it otherwise. Package lint warns
 //     where another spelling passes: TAG_KEYS_WITH_CASE.
 //
 // Of one condition at most 64 readings are tried. Where there are more, the
 // condition of an Allow does not hold and that of a Deny does.
-//
-// # For people
-//
-//	text := policy.Print(doc)                            // canonical form; parses to the same document
-//	findings := policy.Lint(doc, kind, policy.BuiltinCatalogue())
-//	names := doc.ContextKeys()                           // as GetContextKeysForCustomPolicy has them
 package policy

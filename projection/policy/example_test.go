@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 func Example() {
@@ -16,7 +18,7 @@ func Example() {
     "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
   }
 }`
-	doc, err := policy.ParseValid(text, policy.KindManaged)
+	doc, err := valid.Parse(text, syntax.KindManaged)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -37,24 +39,4 @@ func Example() {
 	// true
 	// false
 	// true
-}
-
-func ExampleLint() {
-	const text = `{
-  "Version": "2012-10-17",
-  "Statement": [
-    {"Effect": "Allow", "Action": ["iam:PassRole", "iam:GetUsr"], "Resource": "*"}
-  ]
-}`
-	doc, err := policy.Parse(text)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, f := range policy.Lint(doc, policy.KindManaged, policy.BuiltinCatalogue()) {
-		fmt.Printf("%d:%d %v %s\n", f.Line, f.Column, f.Severity, f.Code)
-	}
-	// Output:
-	// 4:5 security-warning PASS_ROLE_WITH_STAR_IN_RESOURCE
-	// 4:52 error INVALID_ACTION
 }

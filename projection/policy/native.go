@@ -1,9 +1,7 @@
 package policy
 
-import "strings"
-
 // Permissions of Writ's own API. They are written here and nowhere else: the server
-// asks for them, Lint knows them, and test/tidy finds others in code and pages.
+// asks for them, package catalogue knows them, and test/tidy finds others in code and pages.
 const (
 	ActionAuthorize      = "writ:Authorize"
 	ActionGetPropagation = "writ:GetPropagation"
@@ -24,9 +22,4 @@ func NativeActions() []string {
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
 	}
-}
-
-// nativeNames are the names of NativeActions as the catalogue has those of a service.
-func nativeNames() string {
-	return strings.ReplaceAll(strings.Join(NativeActions(), " "), "writ:", "")
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/writ-iam/writ/projection/policy/scalar"
 )
 
 // partKind tells what a part of a pattern stands for.
@@ -58,8 +60,8 @@ type pattern struct {
 	confined bool
 }
 
-// syntax says what is special in a string of a policy.
-type syntax struct {
+// special says what is special in a string of a policy.
+type special struct {
 	variables bool // ${...}
 	wildcards bool // * and ?
 	arn       bool // wildcards stay inside a field of an ARN, but for the last
@@ -67,7 +69,7 @@ type syntax struct {
 }
 
 // compilePattern compiles text.
-func compilePattern(text string, syn syntax) pattern {
+func compilePattern(text string, syn special) pattern {
 	var p pattern
 	p.parts, _ = splitParts(text, syn)
 	if syn.resource {
@@ -94,10 +96,10 @@ func compilePattern(text string, syn syntax) pattern {
 		p.shape, p.head, p.parts = shapeExact, p.parts[0].text, nil
 	case !p.confined && !hasKind(p.parts, partOne):
 		p.setGlob()
-	case p.confined && !syn.resource && strings.Count(text, ":") >= arnColons:
+	case p.confined && !syn.resource && strings.Count(text, ":") >= scalar.ARNColons:
 		p.shape, p.parts = shapeFields, nil
-		for _, field := range strings.SplitN(text, ":", arnColons+1) {
-			p.fields = append(p.fields, compilePattern(field, syntax{variables: syn.variables, wildcards: true}))
+		for _, field := range strings.SplitN(text, ":", scalar.ARNColons+1) {
+			p.fields = append(p.fields, compilePattern(field, special{variables: syn.variables, wildcards: true}))
 		}
 	}
 	return p
@@ -132,7 +134,7 @@ func (p *part) many() bool { return p.kind == partMany || p.kind == partField }
 
 // splitParts cuts text at wildcards and variables, in steps of about a character.
 // Adjacent text is one part and a run of * is one wildcard.
-func splitParts(text string, syn syntax) (parts []part, steps int) {
+func splitParts(text string, syn special) (parts []part, steps int) {
 	var literal strings.Builder
 	flush := func() {
 		if literal.Len() > 0 {
@@ -174,9 +176,6 @@ func splitParts(text string, syn syntax) (parts []part, steps int) {
 	flush()
 	return parts, steps
 }
-
-// variableName is the name of the variable at the start of text, as written.
-func variableName(text string) string { return text[2:strings.IndexAny(text, "},")] }
 
 // scanVariable reads a variable at the start of text and returns its length,
 // or 0 when there is none: then the "$" is a character like others. looked is how far
@@ -231,10 +230,6 @@ func markFields(parts []part) {
 	}
 }
 
-// arnColons is how many colons separate the six fields of an ARN; the sixth,
-// the resource, may hold more of them.
-const arnColons = 5
-
 // hasConfined tells whether a wildcard stands before the resource field of an
 // ARN and must stay inside its field.
 func hasConfined(parts []part) bool {
@@ -244,7 +239,7 @@ func hasConfined(parts []part) bool {
 		case partText:
 			colons += strings.Count(parts[i].text, ":")
 		case partOne, partMany:
-			return colons < arnColons
+			return colons < scalar.ARNColons
 		}
 	}
 	return false
@@ -256,7 +251,7 @@ func earlyVariable(parts []part) bool {
 	colons := 0
 	for i := range parts {
 		if parts[i].kind == partValue {
-			return colons < arnColons
+			return colons < scalar.ARNColons
 		}
 		colons += strings.Count(parts[i].text, ":")
 	}
@@ -267,7 +262,7 @@ func earlyVariable(parts []part) bool {
 // of text that has fewer.
 func resourceField(arn string) int {
 	off := 0
-	for range arnColons {
+	for range scalar.ARNColons {
 		n := strings.IndexByte(arn[off:], ':')
 		if n < 0 {
 			return len(arn)
@@ -315,14 +310,14 @@ func (p *pattern) matchGlob(value string) bool {
 }
 
 func (p *pattern) matchFields(value string, ctx *Context) bool {
-	for i := range p.fields[:arnColons] {
+	for i := range p.fields[:scalar.ARNColons] {
 		end := strings.IndexByte(value, ':')
 		if end < 0 || !p.fields[i].match(value[:end], ctx) {
 			return false
 		}
 		value = value[end+1:]
 	}
-	return p.fields[arnColons].match(value, ctx)
+	return p.fields[scalar.ARNColons].match(value, ctx)
 }
 
 // matchGeneral first goes through the parts before the first *, which have one

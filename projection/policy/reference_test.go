@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/writ-iam/writ/projection/policy/scalar"
 )
 
 // A second evaluator of conditions and resources, for the differential tests:
@@ -235,8 +237,8 @@ func refInstant(text string) (time.Time, bool) {
 			return at, true
 		}
 	}
-	at, ok := parseInstant(text)
-	return time.Unix(at.seconds, at.nanos), ok
+	at, ok := scalar.ParseInstant(text)
+	return time.Unix(at.Seconds, at.Nanos), ok
 }
 
 func refNumber(text string) (*big.Rat, bool) {

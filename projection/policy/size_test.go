@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // What compiled policies are said to take, they take: whoever keeps them bounds their
@@ -36,7 +38,7 @@ func TestSize(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		for i := range many {
 			text := fmt.Sprintf(text, i)
-			doc, err := Parse(text)
+			doc, err := syntax.Parse(text)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

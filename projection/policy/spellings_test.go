@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // A request may have a tag in several spellings. Whatever the order, an Allow's
@@ -128,27 +130,27 @@ func TestSpellingsAreReadings(t *testing.T) {
 	names := operatorNames()
 	const key, user = Key("aws:requesttag/val"), Key("aws:username")
 	for range 50_000 {
-		effect := Allow + Effect(r.Intn(2))
-		listed := []Text{{Value: randomWord(r)}, {Value: randomWord(r)}, {Value: "${aws:username}"}}[r.Intn(2):]
-		c := compileCondition(&ConditionBlock{Operator: Text{Value: refPrefixes[r.Intn(3)] + names[r.Intn(len(names))] + refSuffixes[r.Intn(2)]}},
-			&ConditionKey{Key: Text{Value: string(key)}, Values: List{Items: listed}}, effect, true)
-		s := Statement{Effect: effect, hasResource: true, notResource: r.Intn(3) == 0}
+		effect := syntax.Allow + syntax.Effect(r.Intn(2))
+		listed := []syntax.Text{{Value: randomWord(r)}, {Value: randomWord(r)}, {Value: "${aws:username}"}}[r.Intn(2):]
+		c := compileCondition(&syntax.ConditionBlock{Operator: syntax.Text{Value: refPrefixes[r.Intn(3)] + names[r.Intn(len(names))] + refSuffixes[r.Intn(2)]}},
+			&syntax.ConditionKey{Key: syntax.Text{Value: string(key)}, Values: syntax.List{Items: listed}}, effect, true)
+		s := Statement{Effect: effect, hasResource: true, NotResource: r.Intn(3) == 0}
 		resource := "arn:aws:s3:::" + randomWord(r)
 		s.resources = appendResource(appendResource(nil, "arn:aws:s3:::"+randomWord(r), true), "arn:aws:s3:::${aws:requesttag/val}${aws:username}", true)
 		values, users := randomSpellings(r, key), randomSpellings(r, user)
 
 		var several Context
 		several.Add(slices.Concat(users, values))
-		condition, covered := effect == Allow, effect == Allow // of all; of any the other way
+		condition, covered := effect == syntax.Allow, effect == syntax.Allow // of all; of any the other way
 		for _, v := range choices(values) {
 			for _, u := range choices(users) {
 				var one Context
 				one.Add(slices.Concat(v, u))
 				if c.Match(&one) != condition {
-					condition = effect == Deny
+					condition = effect == syntax.Deny
 				}
 				if s.MatchResource(resource, &one) != covered {
-					covered = effect == Deny
+					covered = effect == syntax.Deny
 				}
 			}
 		}
@@ -187,9 +189,9 @@ func TestSpellingsAreBounded(t *testing.T) {
 	var ctx Context
 	ctx.Add(entries)
 	for _, operator := range []string{"StringEquals", "StringNotEquals", "StringLike"} {
-		for effect, want := range map[Effect]bool{Allow: false, Deny: true} {
-			c := compileCondition(&ConditionBlock{Operator: Text{Value: operator}},
-				&ConditionKey{Key: Text{Value: "aws:username"}, Values: List{Items: []Text{{Value: value}}}}, effect, true)
+		for effect, want := range map[syntax.Effect]bool{syntax.Allow: false, syntax.Deny: true} {
+			c := compileCondition(&syntax.ConditionBlock{Operator: syntax.Text{Value: operator}},
+				&syntax.ConditionKey{Key: syntax.Text{Value: "aws:username"}, Values: syntax.List{Items: []syntax.Text{{Value: value}}}}, effect, true)
 			if got := c.Match(&ctx); got != want {
 				t.Errorf("%v %s: %v, want %v", effect, operator, got, want)
 			}

@@ -5,7 +5,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 var accountActions = []Action{
@@ -70,9 +70,9 @@ func getAccountSummary(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.GetAccountS
 		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(a.Quotas.Roles, identity.DefaultRolesQuota),
 		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(a.Quotas.Policies, identity.DefaultPoliciesQuota),
 		"PolicyVersionsInUse": versions, "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
-		"PolicySizeQuota": policy.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
-		"UserPolicySizeQuota": policy.MaxUser, "GroupPolicySizeQuota": policy.MaxGroup, "RolePolicySizeQuota": policy.MaxRole,
-		"AssumeRolePolicySizeQuota":    policy.MaxTrust,
+		"PolicySizeQuota": syntax.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
+		"UserPolicySizeQuota": syntax.MaxUser, "GroupPolicySizeQuota": syntax.MaxGroup, "RolePolicySizeQuota": syntax.MaxRole,
+		"AssumeRolePolicySizeQuota":    syntax.MaxTrust,
 		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,

@@ -9,20 +9,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 // newDocument checks a policy document as AWS does for its kind.
-func newDocument(kind policy.Kind, text *string) (string, error) {
-	if _, err := policy.ParseValid(aws.ToString(text), kind); err != nil {
+func newDocument(kind syntax.Kind, text *string) (string, error) {
+	if _, err := valid.Parse(aws.ToString(text), kind); err != nil {
 		return "", badDocument(err)
 	}
 	return aws.ToString(text), nil
 }
 
 // inlineKinds are the kinds of inline policies by their owners.
-var inlineKinds = map[identity.Kind]policy.Kind{
-	identity.KindUser: policy.KindUser, identity.KindGroup: policy.KindGroup, identity.KindRole: policy.KindRole,
+var inlineKinds = map[identity.Kind]syntax.Kind{
+	identity.KindUser: syntax.KindUser, identity.KindGroup: syntax.KindGroup, identity.KindRole: syntax.KindRole,
 }
 
 // newInlineDocument is newDocument for an inline policy. That all inline
@@ -37,10 +38,10 @@ func newInlineDocument(owner identity.Owner, text *string) (string, error) {
 
 // badDocument is AWS's answer to what package policy refused.
 func badDocument(err error) error {
-	if malformed := (*policy.MalformedError)(nil); errors.As(err, &malformed) {
+	if malformed := (*syntax.MalformedError)(nil); errors.As(err, &malformed) {
 		return fail(codeMalformedPolicyDocument, "%s", malformed.Message)
 	}
-	if size := (*policy.SizeError)(nil); errors.As(err, &size) {
+	if size := (*syntax.SizeError)(nil); errors.As(err, &size) {
 		return fail(codeLimitExceeded, "%s", size.Error())
 	}
 	return err

@@ -13,7 +13,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/seal"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // wantError fails the test unless err is an error of that code and message.
@@ -134,15 +134,15 @@ func FuzzTrust(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		was, err := policy.Parse(text)
+		was, err := syntax.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		is, err := policy.Parse(shown)
+		is, err := syntax.Parse(shown)
 		if err != nil {
 			t.Fatalf("%q shows as %q: %v", text, shown, err)
 		}
-		if policy.Print(is) != policy.Print(was) {
+		if syntax.Print(is) != syntax.Print(was) {
 			t.Fatalf("%q shows as %q", text, shown)
 		}
 	})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 var policyActions = []Action{
@@ -51,7 +51,7 @@ func createPolicy(c *Call, in *sdk.CreatePolicyInput) (identity.Command, error) 
 	if err != nil {
 		return nil, err
 	}
-	document, err := newDocument(policy.KindManaged, in.PolicyDocument)
+	document, err := newDocument(syntax.KindManaged, in.PolicyDocument)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +270,7 @@ func createPolicyVersion(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Co
 	if err != nil {
 		return nil, err
 	}
-	document, err := newDocument(policy.KindManaged, in.PolicyDocument)
+	document, err := newDocument(syntax.KindManaged, in.PolicyDocument)
 	if err != nil {
 		return nil, err
 	}

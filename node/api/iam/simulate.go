@@ -15,6 +15,8 @@ import (
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 var simulateActions = []Action{
@@ -103,12 +105,12 @@ func (c *Call) onSource(arn *string) Access {
 
 // compiled compiles a policy of a request, which parse reads and checks, as a part of
 // the call's work.
-func (c *Call) compiled(name string, source authz.SourceType, text string, parse func(string) (*policy.Document, error)) (authz.Policy, error) {
+func (c *Call) compiled(name string, source authz.SourceType, text string, parse func(string) (*syntax.Document, error)) (authz.Policy, error) {
 	if !c.Work.Spend(policy.ParseCost(text)) {
 		return authz.Policy{}, c.Work.Err()
 	}
 	doc, err := parse(text)
-	if malformed := (*policy.MalformedError)(nil); errors.As(err, &malformed) {
+	if malformed := (*syntax.MalformedError)(nil); errors.As(err, &malformed) {
 		return authz.Policy{}, fail(codeInvalidInput, "%s is malformed: %s", name, malformed.Message)
 	}
 	if err != nil {
@@ -119,11 +121,11 @@ func (c *Call) compiled(name string, source authz.SourceType, text string, parse
 
 // parseAs checks a policy as one of a kind, but for its length: a policy may be
 // simulated before it is cut to size.
-func parseAs(kind policy.Kind) func(text string) (*policy.Document, error) {
-	return func(text string) (*policy.Document, error) {
-		doc, err := policy.Parse(text)
+func parseAs(kind syntax.Kind) func(text string) (*syntax.Document, error) {
+	return func(text string) (*syntax.Document, error) {
+		doc, err := syntax.Parse(text)
 		if err == nil {
-			err = policy.Validate(doc, kind)
+			err = valid.Check(doc, kind)
 		}
 		return doc, err
 	}
@@ -133,7 +135,7 @@ func parseAs(kind policy.Kind) func(text string) (*policy.Document, error) {
 func (c *Call) given(list string, texts []string) ([]authz.Policy, error) {
 	var policies []authz.Policy
 	for i, text := range texts {
-		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, parseAs(policy.KindRole))
+		p, err := c.compiled(fmt.Sprintf("%s.%d", list, i+1), authz.SourceNone, text, parseAs(syntax.KindRole))
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +149,7 @@ func (c *Call) stored(name, document string) (authz.Policy, error) {
 	if !c.Work.Spend(policy.ParseCost(document)) {
 		return authz.Policy{}, c.Work.Err()
 	}
-	doc, err := policy.Parse(document)
+	doc, err := syntax.Parse(document)
 	if err != nil {
 		return authz.Policy{}, fmt.Errorf("policy %s: %w", name, err)
 	}
@@ -343,7 +345,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		return nil, err
 	}
 	if in.resourcePolicy != nil {
-		p, err := c.compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, policy.ParsePrincipals)
+		p, err := c.compiled("ResourcePolicy", authz.SourceResource, *in.resourcePolicy, valid.ParsePrincipals)
 		if err != nil {
 			return nil, err
 		}
@@ -512,8 +514,8 @@ const shownPolicyType types.PolicySourceType = "IAM Policy"
 func matched(x *authz.Explanation) []types.Statement {
 	list := []types.Statement{}
 	for _, st := range x.Statements {
-		allows := x.Outcome == authz.Allow && st.Effect == policy.Allow && (st.Layer == authz.LayerIdentity || st.Layer == authz.LayerResource)
-		denies := x.Outcome == authz.ExplicitDeny && st.Effect == policy.Deny
+		allows := x.Outcome == authz.Allow && st.Effect == syntax.Allow && (st.Layer == authz.LayerIdentity || st.Layer == authz.LayerResource)
+		denies := x.Outcome == authz.ExplicitDeny && st.Effect == syntax.Deny
 		if st.Applies && (allows || denies) {
 			list = append(list, types.Statement{SourcePolicyId: aws.String(st.Policy.Name), SourcePolicyType: shownPolicyType,
 				StartPosition: shownPosition(st.Start), EndPosition: shownPosition(st.End)})
@@ -522,7 +524,7 @@ func matched(x *authz.Explanation) []types.Statement {
 	return list
 }
 
-func shownPosition(p policy.Position) *types.Position {
+func shownPosition(p syntax.Position) *types.Position {
 	return &types.Position{Line: int32(p.Line), Column: int32(p.Column)}
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // What a request to simulate brings besides its policies. Whatever would change the
@@ -127,13 +129,13 @@ func (in *simulationInput) owner() (string, error) {
 
 // valueForms are the types of context keys, with what AWS calls their values.
 var valueForms = map[types.ContextKeyTypeEnum]struct {
-	of   policy.KeyType
+	of   scalar.Type
 	name string
 }{
-	types.ContextKeyTypeEnumNumeric: {policy.KeyNumber, "numeric format"},
-	types.ContextKeyTypeEnumIp:      {policy.KeyAddress, "IP address"},
-	types.ContextKeyTypeEnumBinary:  {policy.KeyBinary, "base-64 encoded binary format"},
-	types.ContextKeyTypeEnumDate:    {policy.KeyDate, "DateTime format"},
+	types.ContextKeyTypeEnumNumeric: {scalar.Number, "numeric format"},
+	types.ContextKeyTypeEnumIp:      {scalar.Address, "IP address"},
+	types.ContextKeyTypeEnumBinary:  {scalar.Binary, "base-64 encoded binary format"},
+	types.ContextKeyTypeEnumDate:    {scalar.Date, "DateTime format"},
 }
 
 // contextOf are the context keys of a request. A key is multivalued when its type
@@ -180,7 +182,7 @@ func (c *Call) controls(levels []types.OrderedOrganizationPolicyType) ([]*authz.
 	for i, level := range levels {
 		var policies []authz.Policy
 		for j, text := range level.ServiceControlPolicyInputList {
-			p, err := c.compiled(fmt.Sprintf("OrderedOrganizationPolicyInputList.%d.%d", i+1, j+1), authz.SourceNone, text, parseAs(policy.KindSCP))
+			p, err := c.compiled(fmt.Sprintf("OrderedOrganizationPolicyInputList.%d.%d", i+1, j+1), authz.SourceNone, text, parseAs(syntax.KindSCP))
 			if err != nil {
 				return nil, err
 			}

@@ -7,7 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 // A trust policy is stored as it was given, but for its principals: the number of an
@@ -20,15 +21,15 @@ import (
 
 // newTrust checks a trust policy and returns it as it is stored.
 func (c *Call) newTrust(text *string) (string, error) {
-	doc, err := policy.ParseValid(aws.ToString(text), policy.KindTrust)
+	doc, err := valid.Parse(aws.ToString(text), syntax.KindTrust)
 	if err != nil {
 		return "", badDocument(err)
 	}
-	var unknown *policy.MalformedError
-	stored := replacePrincipals(aws.ToString(text), doc, func(p policy.Text) string {
+	var unknown *syntax.MalformedError
+	stored := replacePrincipals(aws.ToString(text), doc, func(p syntax.Text) string {
 		id, ok := c.principalID(p.Value)
 		if !ok && unknown == nil {
-			unknown = policy.InvalidPrincipal(policy.Principal{Type: policy.PrincipalAWS, Value: p.Value, Position: p.Position})
+			unknown = valid.InvalidPrincipal(syntax.Principal{Type: syntax.PrincipalAWS, Value: p.Value, Position: p.Position})
 		}
 		return id
 	})
@@ -90,11 +91,11 @@ func (c *Call) shownTrust(stored string) *string {
 	if !strings.Contains(stored, identity.UserIDPrefix) && !strings.Contains(stored, identity.RoleIDPrefix) {
 		return shownDocument(stored)
 	}
-	doc, err := policy.Parse(stored)
+	doc, err := syntax.Parse(stored)
 	if err != nil { // written under another grammar
 		return shownDocument(stored)
 	}
-	return shownDocument(replacePrincipals(stored, doc, func(p policy.Text) string {
+	return shownDocument(replacePrincipals(stored, doc, func(p syntax.Text) string {
 		arn, _ := c.principalARN(p.Value)
 		return arn
 	}))
@@ -102,9 +103,9 @@ func (c *Call) shownTrust(stored string) *string {
 
 // replacePrincipals is the text of a document with each of its AWS principals
 // replaced, and everything else as it was.
-func replacePrincipals(text string, doc *policy.Document, replace func(policy.Text) string) string {
+func replacePrincipals(text string, doc *syntax.Document, replace func(syntax.Text) string) string {
 	var out strings.Builder
-	rest, at := text, policy.Position{Line: 1, Column: 1}
+	rest, at := text, syntax.Position{Line: 1, Column: 1}
 	for _, p := range awsPrincipals(doc) {
 		to := replace(p)
 		if to == p.Value {
@@ -123,10 +124,10 @@ func replacePrincipals(text string, doc *policy.Document, replace func(policy.Te
 }
 
 // awsPrincipals lists the AWS principals in the order of the text.
-func awsPrincipals(doc *policy.Document) (list []policy.Text) {
+func awsPrincipals(doc *syntax.Document) (list []syntax.Text) {
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		for _, e := range [...]*policy.PrincipalElement{s.Principal, s.NotPrincipal} {
+		for _, e := range [...]*syntax.PrincipalElement{s.Principal, s.NotPrincipal} {
 			if e == nil {
 				continue
 			}
@@ -142,14 +143,14 @@ func awsPrincipals(doc *policy.Document) (list []policy.Text) {
 
 // untilPosition is how many bytes of text, which begins at the position from,
 // come before the position to.
-func untilPosition(text string, from, to policy.Position) int {
+func untilPosition(text string, from, to syntax.Position) int {
 	for i, r := range text {
 		if from == to {
 			return i
 		}
 		from.Column++
 		if r == '\n' {
-			from = policy.Position{Line: from.Line + 1, Column: 1}
+			from = syntax.Position{Line: from.Line + 1, Column: 1}
 		}
 	}
 	return len(text)

@@ -1,14 +1,16 @@
-package policy
+package catalogue
 
 import (
 	"maps"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
 )
 
-// ActionNames knows which actions there are, as far as anybody here does: for a
+// Names knows which actions there are, as far as anybody here does: for a
 // question about an action that does not exist is answered like any other, with no.
 // It is immutable.
-type ActionNames struct {
+type Names struct {
 	// names are the actions of the services that are listed, as they are written, by
 	// service and name in lower case.
 	names map[string]map[string]string
@@ -18,10 +20,10 @@ type ActionNames struct {
 	principals map[string]bool
 }
 
-// BuiltinActionNames returns the actions of iam, sts, writ and s3, and the prefixes
+// BuiltinNames returns the actions of iam, sts, writ and s3, and the prefixes
 // of AWS's other services.
-func BuiltinActionNames() *ActionNames {
-	a := &ActionNames{names: map[string]map[string]string{}, services: map[string]bool{}, principals: map[string]bool{}}
+func BuiltinNames() *Names {
+	a := &Names{names: map[string]map[string]string{}, services: map[string]bool{}, principals: map[string]bool{}}
 	for label := range strings.FieldsSeq(servicePrincipals) {
 		a.principals[label] = true
 	}
@@ -46,7 +48,7 @@ var principalSuffixes = []string{".amazonaws.com", ".amazonaws.com.cn", ".aws.in
 // KnownPrincipal tells whether a service principal, such as "ec2.amazonaws.com", may be
 // one of AWS's: its name holds the prefix of a service, or a name that only principals
 // have, before the suffix that they all have.
-func (a *ActionNames) KnownPrincipal(name string) bool {
+func (a *Names) KnownPrincipal(name string) bool {
 	for _, suffix := range principalSuffixes {
 		labels, ok := strings.CutSuffix(name, suffix)
 		if !ok {
@@ -64,9 +66,9 @@ func (a *ActionNames) KnownPrincipal(name string) bool {
 // Known tells whether there may be an action of the form service:Name, in any letter
 // case: it is listed, or its service is one of AWS's whose actions are not. If not,
 // like is what was most likely meant, or "".
-func (a *ActionNames) Known(action string) (known bool, like string) {
+func (a *Names) Known(action string) (known bool, like string) {
 	var room [128]byte
-	folded := AppendFold(room[:0], action)
+	folded := policy.AppendFold(room[:0], action)
 	colon := strings.IndexByte(action, ':')
 	names, listed := a.names[string(folded[:colon])]
 	if listed {

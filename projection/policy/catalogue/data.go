@@ -1,4 +1,10 @@
-package policy
+package catalogue
+
+import (
+	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
 
 // builtinActions are the actions of the services that Writ itself offers, as
 // in AWS's Service Authorization Reference.
@@ -52,7 +58,7 @@ var builtinActions = map[string]string{
 
 // builtinKeys are AWS's global condition keys and those of the services above.
 // A name that ends in a slash stands for every key that begins so. The letter
-// tells the type as in CatalogueKey: s text, n number, d date, b boolean, i
+// tells the type as in Key: s text, n number, d date, b boolean, i
 // address, a ARN; a plus means multivalued.
 var builtinKeys = map[byte]string{
 	's': `
@@ -80,4 +86,9 @@ var builtinKeys = map[byte]string{
 	aws:ChatbotSourceArn aws:PrincipalArn aws:SignInSessionArn aws:SourceArn aws:SourceVpcArn
 	iam:AssociatedResourceArn iam:PermissionsBoundary iam:PolicyARN iam:TemplateArn
 	sts:RequestContextProviders+ sts:TaskPolicyArn`,
+}
+
+// nativeNames are the names of NativeActions as the catalogue has those of a service.
+func nativeNames() string {
+	return strings.ReplaceAll(strings.Join(policy.NativeActions(), " "), "writ:", "")
 }

@@ -1,4 +1,4 @@
-package policy
+package syntax
 
 import "strings"
 
@@ -23,6 +23,13 @@ func Print(doc *Document) string {
 		p.close(']')
 	})
 	p.out.WriteByte('\n')
+	return p.out.String()
+}
+
+// PrintCondition writes the value of a Condition as Print does; nothing for nil.
+func PrintCondition(e *ConditionElement) string {
+	var p printer
+	p.condition(e)
 	return p.out.String()
 }
 
@@ -125,7 +132,7 @@ func (p *printer) list(name string, list *List) {
 	p.close(']')
 }
 
-func (p *printer) statement(s *DocumentStatement) {
+func (p *printer) statement(s *Statement) {
 	p.object(func() {
 		p.pointer("Sid", s.Sid)
 		p.pointer("Effect", &s.Effect)

@@ -1,10 +1,19 @@
-package policy
+// Package lint finds what is wrong, dangerous, without effect or needless in policies,
+// with the codes of IAM Access Analyzer where it has the same check. It reads documents
+// and what they compile to; no decision depends on it. It is pure.
+package lint
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
+	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
 // Severity grades a finding as IAM Access Analyzer does.
@@ -27,30 +36,30 @@ func (s Severity) String() string {
 	return [...]string{"error", "security-warning", "warning", "suggestion"}[s]
 }
 
-// Finding is something that Lint has to say.
+// Finding is something that Check has to say.
 type Finding struct {
 	Severity Severity
 	// Code names the check: that of IAM Access Analyzer where it has the check
 	// ("Access Analyzer policy check reference").
 	Code    string
 	Message string
-	Position
+	syntax.Position
 	// Statement is the index of the statement, or -1 for the document.
 	Statement int
 }
 
-// Lint looks for what is wrong, dangerous, without effect or needless in a
-// policy, beyond what Validate refuses; what that refuses is the first
+// Check looks for what is wrong, dangerous, without effect or needless in a
+// policy, beyond what package valid refuses; what that refuses is the first
 // finding, with the code INVALID_POLICY. catalogue may be nil. The findings are
 // in the order of their places.
-func Lint(doc *Document, kind Kind, catalogue *Catalogue) []Finding {
-	l := linter{doc: doc, kind: kind, catalogue: catalogue, compiled: Compile(doc), statement: -1}
-	var err *MalformedError
-	if errors.As(Validate(doc, kind), &err) {
-		l.add(Error, "INVALID_POLICY", Position{err.Line, err.Column}, "%s", err.Message)
+func Check(doc *syntax.Document, kind syntax.Kind, catalogue *catalogue.Catalogue) []Finding {
+	l := linter{doc: doc, kind: kind, catalogue: catalogue, compiled: policy.Compile(doc), statement: -1}
+	var err *syntax.MalformedError
+	if errors.As(valid.Check(doc, kind), &err) {
+		l.add(Error, "INVALID_POLICY", syntax.Position{Line: err.Line, Column: err.Column}, "%s", err.Message)
 	}
 	if doc.Version == nil {
-		l.add(Warning, "MISSING_VERSION", doc.Position, `without Version the policy is of version %s; add "Version": "%s"`, Version2008, Version2012)
+		l.add(Warning, "MISSING_VERSION", doc.Position, `without Version the policy is of version %s; add "Version": "%s"`, syntax.Version2008, syntax.Version2012)
 	}
 	for i := range doc.Statements {
 		l.statement = i
@@ -67,23 +76,23 @@ func Lint(doc *Document, kind Kind, catalogue *Catalogue) []Finding {
 }
 
 type linter struct {
-	doc       *Document
-	kind      Kind
-	catalogue *Catalogue
-	compiled  *Policy
-	known     *ActionNames        // see names
-	resources map[string]*pattern // see resource
-	statement int                 // being looked at
+	doc       *syntax.Document
+	kind      syntax.Kind
+	catalogue *catalogue.Catalogue
+	compiled  *policy.Policy
+	known     *catalogue.Names                   // see names
+	resources map[string]*policy.ResourcePattern // see resource
+	statement int                                // being looked at
 	findings  []Finding
 }
 
-func (l *linter) add(s Severity, code string, at Position, format string, args ...any) {
+func (l *linter) add(s Severity, code string, at syntax.Position, format string, args ...any) {
 	l.findings = append(l.findings, Finding{
 		Severity: s, Code: code, Message: fmt.Sprintf(format, args...), Position: at, Statement: l.statement,
 	})
 }
 
-func (l *linter) lintStatement(src *DocumentStatement, s *Statement) {
+func (l *linter) lintStatement(src *syntax.Statement, s *policy.Statement) {
 	if src.Sid != nil && src.Sid.Value == "" {
 		l.add(Suggestion, "EMPTY_SID_VALUE", src.Sid.Position, "the statement id is empty")
 	}
@@ -96,14 +105,14 @@ func (l *linter) lintStatement(src *DocumentStatement, s *Statement) {
 	}
 }
 
-func (l *linter) lintActions(src *DocumentStatement, s *Statement) {
-	if s.NotAction && s.Effect == Allow && l.grants() {
+func (l *linter) lintActions(src *syntax.Statement, s *policy.Statement) {
+	if s.NotAction && s.Effect == syntax.Allow && l.grants() {
 		l.add(SecurityWarning, "ALLOW_WITH_NOT_ACTION", src.NotAction.Position, "NotAction with Allow allows every action that is not listed, also future ones")
 	}
-	if s.NotAction && slices.ContainsFunc(s.Actions, func(a ActionPattern) bool { return a.Text == "*" }) {
+	if s.NotAction && slices.ContainsFunc(s.Actions, func(a policy.ActionPattern) bool { return a.Text == "*" }) {
 		l.never(src.NotAction.Position, `NotAction "*" leaves no action`)
 	}
-	for i, item := range both(src.Action, src.NotAction) {
+	for i, item := range src.Actions() {
 		if strings.Contains(item.Value, "${") {
 			l.add(Error, "VARIABLE_UNSUPPORTED_IN_ELEMENT", item.Position, "variables are not replaced in actions")
 		}
@@ -117,49 +126,49 @@ func (l *linter) lintActions(src *DocumentStatement, s *Statement) {
 
 // grants tells that an Allow gives something. Boundaries and control policies
 // only limit what others give.
-func (l *linter) grants() bool { return l.kind != KindBoundary && !l.kind.organization() }
+func (l *linter) grants() bool { return l.kind != syntax.KindBoundary && !l.kind.Organization() }
 
 // never reports a statement that cannot apply to any request.
-func (l *linter) never(at Position, why string) {
+func (l *linter) never(at syntax.Position, why string) {
 	l.add(Warning, "STATEMENT_NEVER_MATCHES", at, "the statement never applies: %s", why)
 }
 
-func (l *linter) lintResources(src *DocumentStatement, s *Statement) {
-	if s.notResource && s.Effect == Allow && l.grants() {
+func (l *linter) lintResources(src *syntax.Statement, s *policy.Statement) {
+	if s.NotResource && s.Effect == syntax.Allow && l.grants() {
 		l.add(SecurityWarning, "ALLOW_WITH_NOT_RESOURCE", src.NotResource.Position, "NotResource with Allow allows access to every resource that is not listed, also future ones")
 	}
-	for _, item := range src.NotResource.items() {
+	for _, item := range src.NotResource.Texts() {
 		if item.Value == "*" {
 			l.never(item.Position, `NotResource "*" leaves no resource`)
 		}
 	}
-	for _, item := range both(src.Resource, src.NotResource) {
+	for _, item := range src.Resources() {
 		l.lintVariables(item)
 		if item.Value != "*" {
 			l.lintARN(item)
 		}
 	}
-	if l.grants() && s.Effect == Allow && len(s.Conditions) == 0 && allOf(src.Action) && allOf(src.Resource) && !s.HasPrincipal {
+	if l.grants() && s.Effect == syntax.Allow && len(s.Conditions) == 0 && allOf(src.Action) && allOf(src.Resource) && !s.HasPrincipal {
 		l.add(SecurityWarning, "FULL_ADMINISTRATOR_ACCESS", src.Position, "the statement allows everything")
 	}
 }
 
 // allOf tells that a list contains "*".
-func allOf(list *List) bool {
-	return slices.ContainsFunc(list.items(), func(t Text) bool { return t.Value == "*" })
+func allOf(list *syntax.List) bool {
+	return slices.ContainsFunc(list.Texts(), func(t syntax.Text) bool { return t.Value == "*" })
 }
 
-func (l *linter) lintARN(item Text) {
-	parts, _ := splitParts(item.Value, syntax{variables: l.doc.Variables(), wildcards: true})
-	if len(parts) == 0 || parts[0].kind != partText || !strings.HasPrefix(parts[0].text, "arn:") {
-		return // Validate has more to say
+func (l *linter) lintARN(item syntax.Text) {
+	outline := policy.OutlineOf(item.Value, l.doc.Variables())
+	if !strings.HasPrefix(outline.Head(), "arn:") {
+		return // package valid has more to say
 	}
-	if earlyVariable(parts) {
+	if outline.EarlyVariable() {
 		l.add(Error, "VARIABLE_UNSUPPORTED_IN_ARN_FIELD", item.Position, "variables are replaced only after the fifth colon of an ARN; this resource matches nothing")
 		return
 	}
-	fields := strings.SplitN(item.Value, ":", arnColons+1)
-	if len(fields) <= arnColons {
+	fields := strings.SplitN(item.Value, ":", scalar.ARNColons+1)
+	if len(fields) <= scalar.ARNColons {
 		l.add(Warning, "MISSING_ARN_FIELD", item.Position, "the ARN has %d of 6 fields; the others count as \"*\"", len(fields))
 		return
 	}
@@ -167,20 +176,20 @@ func (l *linter) lintARN(item Text) {
 		l.add(Error, "INVALID_ARN_SERVICE_CASE", item.Position, "services in ARNs are written in lower case")
 	}
 	account := fields[4]
-	if account != "" && account != "aws" && !isAccount(account) && !strings.ContainsAny(account, "*?") {
+	if account != "" && account != "aws" && !valid.IsAccount(account) && !strings.ContainsAny(account, "*?") {
 		l.add(Error, "INVALID_ARN_ACCOUNT", item.Position, "%q is no account", account)
 	}
 }
 
 // lintVariables checks the variables of a string where version 2012-10-17
 // replaces them.
-func (l *linter) lintVariables(item Text) {
+func (l *linter) lintVariables(item syntax.Text) {
 	text := item.Value
 	if !strings.Contains(text, "${") {
 		return
 	}
 	if !l.doc.Variables() {
-		l.add(Error, "VARIABLE_UNSUPPORTED_IN_VERSION", item.Position, "variables need version %s; here they are plain text", Version2012)
+		l.add(Error, "VARIABLE_UNSUPPORTED_IN_VERSION", item.Position, "variables need version %s; here they are plain text", syntax.Version2012)
 		return
 	}
 	for {
@@ -189,7 +198,7 @@ func (l *linter) lintVariables(item Text) {
 			return
 		}
 		text = text[i:]
-		_, n, _ := scanVariable(text)
+		n := policy.VariableLen(text)
 		if n == 0 {
 			l.badVariable(item.Position, text)
 			n = 2
@@ -199,7 +208,7 @@ func (l *linter) lintVariables(item Text) {
 }
 
 // badVariable says why a text that begins like a variable is none.
-func (l *linter) badVariable(at Position, text string) {
+func (l *linter) badVariable(at syntax.Position, text string) {
 	body, _, closed := strings.Cut(text[2:], "}")
 	name, value, hasDefault := strings.Cut(body, ",")
 	switch {
@@ -218,9 +227,9 @@ func (l *linter) badVariable(at Position, text string) {
 
 // lintPassRole warns of statements that let their owner give any role to a
 // service.
-func (l *linter) lintPassRole(src *DocumentStatement, s *Statement) {
+func (l *linter) lintPassRole(src *syntax.Statement, s *policy.Statement) {
 	const action = "iam:PassRole"
-	if s.Effect != Allow || !l.grants() || s.HasPrincipal || !s.MatchAction(action) || l.passRoleLimited(s) {
+	if s.Effect != syntax.Allow || !l.grants() || s.HasPrincipal || !s.MatchAction(action) || l.passRoleLimited(s) {
 		return
 	}
 	code := "PASS_ROLE_WITH"
@@ -229,12 +238,12 @@ func (l *linter) lintPassRole(src *DocumentStatement, s *Statement) {
 	case s.NotAction:
 		code += "_NOT_ACTION_AND"
 		at = src.NotAction.Position
-	case !slices.ContainsFunc(s.Actions, func(a ActionPattern) bool { return a.Exact && a.Match(action) }):
+	case !slices.ContainsFunc(s.Actions, func(a policy.ActionPattern) bool { return a.Exact && a.Match(action) }):
 		code += "_STAR_IN_ACTION_AND"
 		at = src.Action.Position
 	}
 	switch {
-	case s.notResource:
+	case s.NotResource:
 		l.add(SecurityWarning, code+"_NOT_RESOURCE", at, "iam:PassRole is allowed for every role that is not listed")
 	case allOf(src.Resource) && strings.HasSuffix(code, "STAR_IN_ACTION_AND"):
 		l.add(SecurityWarning, code+"_RESOURCE", at, "iam:PassRole is allowed for every role; name the roles or add the condition iam:PassedToService")
@@ -245,36 +254,36 @@ func (l *linter) lintPassRole(src *DocumentStatement, s *Statement) {
 
 // passRoleLimited tells that conditions say to whom or for what a role may be
 // passed.
-func (l *linter) passRoleLimited(s *Statement) bool {
-	return slices.ContainsFunc(s.Conditions, func(c Condition) bool {
+func (l *linter) passRoleLimited(s *policy.Statement) bool {
+	return slices.ContainsFunc(s.Conditions, func(c policy.Condition) bool {
 		return c.Key == "iam:passedtoservice" || c.Key == "iam:associatedresourcearn"
 	})
 }
 
 // names are the names of services, made when a policy needs them.
-func (l *linter) names() *ActionNames {
+func (l *linter) names() *catalogue.Names {
 	if l.known == nil {
-		l.known = BuiltinActionNames()
+		l.known = catalogue.BuiltinNames()
 	}
 	return l.known
 }
 
-func (l *linter) lintPrincipals(src *DocumentStatement, s *Statement) {
+func (l *linter) lintPrincipals(src *syntax.Statement, s *policy.Statement) {
 	if !s.HasPrincipal {
 		return
 	}
-	if s.NotPrincipal && s.Effect == Allow {
+	if s.NotPrincipal && s.Effect == syntax.Allow {
 		l.add(SecurityWarning, "ALLOW_WITH_NOT_PRINCIPAL", src.NotPrincipal.Position, "NotPrincipal with Allow lets in everybody who is not listed")
 	}
 	for _, p := range s.Principals {
-		if p.Type == PrincipalService && p.wellFormed() && l.catalogue != nil && !l.names().KnownPrincipal(p.Value) {
+		if p.Type == syntax.PrincipalService && valid.WellFormed(p) && l.catalogue != nil && !l.names().KnownPrincipal(p.Value) {
 			l.add(Warning, "UNKNOWN_SERVICE_PRINCIPAL", p.Position, "no service principal %s is known here; if it is none of AWS's, the statement lets in nobody", p.Value)
 		}
 		if strings.Contains(p.Value, "${") {
 			l.add(Error, "VARIABLE_UNSUPPORTED_IN_ELEMENT", p.Position, "variables are not replaced in principals")
 		}
-		everybody := p.Value == "*" && (p.Type == PrincipalAll || p.Type == PrincipalAWS)
-		if everybody && !s.NotPrincipal && s.Effect == Allow && len(s.Conditions) == 0 && l.grants() {
+		everybody := p.Value == "*" && (p.Type == syntax.PrincipalAll || p.Type == syntax.PrincipalAWS)
+		if everybody && !s.NotPrincipal && s.Effect == syntax.Allow && len(s.Conditions) == 0 && l.grants() {
 			l.add(SecurityWarning, "ALLOW_WITH_STAR_IN_PRINCIPAL", p.Position, "the statement lets in everybody")
 		}
 	}

@@ -1,21 +1,32 @@
-package policy
+package lint
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/catalogue"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
+const originAccess = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1EXAMPLE2ABC"
+
+// policyText makes a document of version 2012-10-17 with the statements, given
+// as their members.
+func policyText(statements ...string) string {
+	return `{"Version":"2012-10-17","Statement":[{` + strings.Join(statements, `},{`) + `}]}`
+}
+
 // codes lints a document and returns the codes with their severities.
-func codes(t *testing.T, text string, kind Kind) []string {
+func codes(t *testing.T, text string, kind syntax.Kind) []string {
 	t.Helper()
-	doc, err := Parse(text)
+	doc, err := syntax.Parse(text)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
 	var all []string
-	for _, f := range Lint(doc, kind, BuiltinCatalogue()) {
+	for _, f := range Check(doc, kind, catalogue.Builtin()) {
 		if f.Line < 1 || f.Column < 1 || f.Message == "" {
 			t.Errorf("%s: incomplete finding %+v", text, f)
 		}
@@ -148,7 +159,7 @@ func TestLintStatements(t *testing.T) {
 		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::b/${aws:username}"]`, "suggestion REDUNDANT_RESOURCE"},
 		{`"Effect":"Allow",` + get + `"Resource":["arn:aws:s3:::b/*","arn:aws:s3:::a/*"]`, ""},
 	} {
-		got := strings.Join(codes(t, policyText(c.statement), KindManaged), ", ")
+		got := strings.Join(codes(t, policyText(c.statement), syntax.KindManaged), ", ")
 		if got != c.want {
 			t.Errorf("%s\ngot  %s\nwant %s", c.statement, got, c.want)
 		}
@@ -157,21 +168,21 @@ func TestLintStatements(t *testing.T) {
 
 func TestLintKinds(t *testing.T) {
 	for _, c := range []struct {
-		kind            Kind
+		kind            syntax.Kind
 		statement, want string
 	}{
-		{KindBoundary, `"Effect":"Allow","Action":"*","Resource":"*"`, ""},
-		{KindSCP, `"Effect":"Allow","NotAction":"s3:*","Resource":"*"`, ""},
-		{KindTrust, `"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"`, "security-warning ALLOW_WITH_STAR_IN_PRINCIPAL"},
-		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"`, ""},
-		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`, ""},
-		{KindTrust, `"Effect":"Allow","Principal":{"AWS":"${aws:username}"},"Action":"sts:AssumeRole"`,
+		{syntax.KindBoundary, `"Effect":"Allow","Action":"*","Resource":"*"`, ""},
+		{syntax.KindSCP, `"Effect":"Allow","NotAction":"s3:*","Resource":"*"`, ""},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"`, "security-warning ALLOW_WITH_STAR_IN_PRINCIPAL"},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"`, ""},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`, ""},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":{"AWS":"${aws:username}"},"Action":"sts:AssumeRole"`,
 			"error INVALID_POLICY, error VARIABLE_UNSUPPORTED_IN_ELEMENT"},
-		{KindTrust, `"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","ecs-tasks.amazonaws.com","lambda.us-east-1.amazonaws.com","s3.amazonaws.com.cn","member.org.stacksets.cloudformation.amazonaws.com"]},"Action":"sts:AssumeRole"`, ""},
-		{KindTrust, `"Effect":"Allow","Principal":{"Service":"lamda.amazonaws.com"},"Action":"sts:AssumeRole"`, "warning UNKNOWN_SERVICE_PRINCIPAL"},
-		{KindResource, `"Effect":"Allow","Principal":{"Service":"app.example.org"},"Action":"s3:Get*","Resource":"*"`, "warning UNKNOWN_SERVICE_PRINCIPAL"},
-		{KindResource, `"Effect":"Allow","Principal":{"AWS":"` + originAccess + `"},"Action":"s3:Get*","Resource":"*"`, ""},
-		{KindResource, `"Effect":"Allow","NotPrincipal":{"AWS":"123456789012"},"Action":"s3:Get*","Resource":"*"`,
+		{syntax.KindTrust, `"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","ecs-tasks.amazonaws.com","lambda.us-east-1.amazonaws.com","s3.amazonaws.com.cn","member.org.stacksets.cloudformation.amazonaws.com"]},"Action":"sts:AssumeRole"`, ""},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":{"Service":"lamda.amazonaws.com"},"Action":"sts:AssumeRole"`, "warning UNKNOWN_SERVICE_PRINCIPAL"},
+		{syntax.KindResource, `"Effect":"Allow","Principal":{"Service":"app.example.org"},"Action":"s3:Get*","Resource":"*"`, "warning UNKNOWN_SERVICE_PRINCIPAL"},
+		{syntax.KindResource, `"Effect":"Allow","Principal":{"AWS":"` + originAccess + `"},"Action":"s3:Get*","Resource":"*"`, ""},
+		{syntax.KindResource, `"Effect":"Allow","NotPrincipal":{"AWS":"123456789012"},"Action":"s3:Get*","Resource":"*"`,
 			"error INVALID_POLICY, security-warning ALLOW_WITH_NOT_PRINCIPAL"},
 	} {
 		got := strings.Join(codes(t, policyText(c.statement), c.kind), ", ")
@@ -204,7 +215,7 @@ func TestLintOverlappingStatements(t *testing.T) {
 		{[]string{`"Effect":"Deny",` + who + wide, `"Effect":"Deny",` + some + narrow}, "error INVALID_POLICY, suggestion REDUNDANT_STATEMENT"},
 		{[]string{`"Effect":"Deny",` + some + wide, `"Effect":"Deny",` + who + narrow}, "error INVALID_POLICY"},
 	} {
-		got := strings.Join(codes(t, policyText(c.statements...), KindManaged), ", ")
+		got := strings.Join(codes(t, policyText(c.statements...), syntax.KindManaged), ", ")
 		if got != c.want {
 			t.Errorf("%q\ngot  %s\nwant %s", c.statements, got, c.want)
 		}
@@ -214,14 +225,14 @@ func TestLintOverlappingStatements(t *testing.T) {
 func TestLintDocument(t *testing.T) {
 	const text = `{"Statement":{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::b/${aws:username}"}}`
 	want := []string{"error VARIABLE_UNSUPPORTED_IN_VERSION", "warning MISSING_VERSION"}
-	if got := codes(t, text, KindUser); !slices.Equal(got, want) {
+	if got := codes(t, text, syntax.KindUser); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	doc, err := Parse("{\"Statement\": [\n {\"Sid\": \"\", \"Effect\": \"Allow\", \"Action\": \"foo:Bar\", \"Resource\": \"*\",\n\"Condition\": {\"StringLike\": {\"aws:nothing\": \"x\"}, \"Bool\": {}}}]}")
+	doc, err := syntax.Parse("{\"Statement\": [\n {\"Sid\": \"\", \"Effect\": \"Allow\", \"Action\": \"foo:Bar\", \"Resource\": \"*\",\n\"Condition\": {\"StringLike\": {\"aws:nothing\": \"x\"}, \"Bool\": {}}}]}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	findings := Lint(doc, KindUser, nil)
+	findings := Check(doc, syntax.KindUser, nil)
 	var places []string
 	for _, f := range findings {
 		places = append(places, fmt.Sprintf("%d:%d %d %s", f.Line, f.Column, f.Statement, f.Code))
@@ -235,7 +246,7 @@ func TestLintDocument(t *testing.T) {
 // A document with more pairs of entries than maxOverlaps is still linted.
 func TestLintManyEntries(t *testing.T) {
 	actions := strings.Repeat(`"s3:Get*",`, 2500) + `"iam:Nothing"`
-	got := codes(t, policyText(`"Effect":"Allow","Resource":"*","Action":[`+actions+`]`), KindManaged)
+	got := codes(t, policyText(`"Effect":"Allow","Resource":"*","Action":[`+actions+`]`), syntax.KindManaged)
 	if want := []string{"error INVALID_ACTION"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

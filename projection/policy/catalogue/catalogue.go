@@ -1,75 +1,46 @@
-package policy
+// Package catalogue knows which actions, condition keys and services there are, as far
+// as anybody here does, and which name somebody meant who wrote one that is not among
+// them. Decisions never ask it: an action that it lacks is decided like any other. It is
+// pure.
+package catalogue
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/scalar"
 )
 
-// Catalogue knows actions and condition keys, so that Lint can find those that
+// Catalogue knows actions and condition keys, so that package lint can find those that
 // do not exist. It speaks only of services and key prefixes that it has:
 // nothing follows from the absence of a service. It is immutable once built.
 type Catalogue struct {
 	actions map[string][]string // by service, lower case
-	keys    map[Key]CatalogueKey
+	keys    map[policy.Key]Key
 	// prefixes are the services, and "aws", that have keys here.
 	prefixes map[string]bool
 }
 
-// KeyType is the type of a condition key's values.
-type KeyType byte
-
-// The types of keys.
-const (
-	KeyText KeyType = iota
-	KeyNumber
-	KeyDate
-	KeyBool
-	KeyAddress
-	KeyARN
-	KeyBinary
-)
-
-// Takes tells whether a text is a value of the type. Any text is one of a text, and
-// of what is compared as a text.
-func (t KeyType) Takes(text string) (ok bool) {
-	switch t {
-	case KeyNumber:
-		_, ok = parseDecimal(text)
-	case KeyDate:
-		_, ok = parseInstant(text)
-	case KeyBool:
-		_, ok = parseBool(text)
-	case KeyAddress:
-		_, ok = parseNetwork(text)
-	case KeyBinary:
-		_, err := base64.StdEncoding.DecodeString(text)
-		ok = err == nil
-	default:
-		ok = true
-	}
-	return ok
-}
-
-// CatalogueKey describes a condition key.
-type CatalogueKey struct {
+// Key describes a condition key.
+type Key struct {
 	// Name is the key in any letter case. With a final slash it stands for
 	// every key that begins so, such as "aws:PrincipalTag/".
 	Name        string
-	Type        KeyType
+	Type        scalar.Type
 	Multivalued bool
 }
 
-// NewCatalogue makes a catalogue of actions ("service:Name") and keys.
-func NewCatalogue(actions []string, keys []CatalogueKey) *Catalogue {
-	c := &Catalogue{actions: map[string][]string{}, keys: map[Key]CatalogueKey{}, prefixes: map[string]bool{}}
+// New makes a catalogue of actions ("service:Name") and keys.
+func New(actions []string, keys []Key) *Catalogue {
+	c := &Catalogue{actions: map[string][]string{}, keys: map[policy.Key]Key{}, prefixes: map[string]bool{}}
 	for _, action := range actions {
-		folded := string(AppendFold(nil, action))
+		folded := string(policy.AppendFold(nil, action))
 		service, _, _ := strings.Cut(folded, ":")
 		c.actions[service] = append(c.actions[service], folded)
 	}
 	for _, key := range keys {
-		name := NewKey(key.Name)
+		name := policy.NewKey(key.Name)
 		prefix, _, _ := strings.Cut(string(name), ":")
 		c.keys[name] = key
 		c.prefixes[prefix] = true
@@ -77,24 +48,24 @@ func NewCatalogue(actions []string, keys []CatalogueKey) *Catalogue {
 	return c
 }
 
-// BuiltinCatalogue returns AWS's global condition keys and what there is of
+// Builtin returns AWS's global condition keys and what there is of
 // iam, sts and writ.
-func BuiltinCatalogue() *Catalogue {
+func Builtin() *Catalogue {
 	var actions []string
 	for service, names := range builtinActions {
 		for _, name := range strings.Fields(names) {
 			actions = append(actions, service+":"+name)
 		}
 	}
-	var keys []CatalogueKey
+	var keys []Key
 	for letter, names := range builtinKeys {
 		for _, name := range strings.Fields(names) {
 			name, multivalued := strings.CutSuffix(name, "+")
-			t := KeyType(strings.IndexByte("sndbia", letter))
-			keys = append(keys, CatalogueKey{Name: name, Type: t, Multivalued: multivalued})
+			t := scalar.Type(strings.IndexByte("sndbia", letter))
+			keys = append(keys, Key{Name: name, Type: t, Multivalued: multivalued})
 		}
 	}
-	return NewCatalogue(actions, keys)
+	return New(actions, keys)
 }
 
 // HasService tells whether the catalogue knows the actions of a service, given
@@ -102,13 +73,13 @@ func BuiltinCatalogue() *Catalogue {
 func (c *Catalogue) HasService(service string) bool { return len(c.actions[service]) > 0 }
 
 // Matches tells whether a pattern matches an action that the catalogue has.
-func (c *Catalogue) Matches(pattern *ActionPattern) bool {
+func (c *Catalogue) Matches(pattern *policy.ActionPattern) bool {
 	return slices.ContainsFunc(c.actions[pattern.Service], pattern.Match)
 }
 
 // Key describes a condition key. known is false when the catalogue should have
 // the key, judging by its prefix, and does not.
-func (c *Catalogue) Key(key Key) (info CatalogueKey, found, known bool) {
+func (c *Catalogue) Key(key policy.Key) (info Key, found, known bool) {
 	name := key
 	if i := strings.IndexByte(string(key), '/'); i >= 0 {
 		name = key[:i+1]

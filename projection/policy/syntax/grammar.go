@@ -1,9 +1,9 @@
-package policy
+package syntax
 
 import "fmt"
 
 // The rules of the policy grammar (AWS: "Grammar of the IAM JSON policy
-// language"). What only Validate can tell is not here.
+// language"). What only package valid can tell is not here.
 
 func (p *parser) document() *Document {
 	doc := &Document{Position: p.tok.Position}
@@ -20,7 +20,7 @@ func (p *parser) document() *Document {
 			doc.ID = p.textPointer("an id")
 		case "Statement":
 			statements = true
-			doc.single = !p.isPunct('[')
+			doc.Single = !p.isPunct('[')
 			doc.Statements = p.statements()
 		default:
 			p.failUnknown(name)
@@ -35,12 +35,12 @@ func (p *parser) document() *Document {
 	return doc
 }
 
-func (p *parser) statements() []DocumentStatement {
+func (p *parser) statements() []Statement {
 	at := p.tok.Position
 	if !p.isPunct('[') {
-		return []DocumentStatement{p.statement()}
+		return []Statement{p.statement()}
 	}
-	var all []DocumentStatement
+	var all []Statement
 	p.array(func() { all = append(all, p.statement()) })
 	if len(all) == 0 {
 		p.fail(at, messageNoStatements, "no statement")
@@ -48,8 +48,8 @@ func (p *parser) statements() []DocumentStatement {
 	return all
 }
 
-func (p *parser) statement() DocumentStatement {
-	s := DocumentStatement{Position: p.tok.Position}
+func (p *parser) statement() Statement {
+	s := Statement{Position: p.tok.Position}
 	s.End = p.object(func(name Text) { p.element(&s, name) })
 	if p.err == nil {
 		p.missing(&s)
@@ -58,7 +58,7 @@ func (p *parser) statement() DocumentStatement {
 }
 
 // element reads one element of a statement.
-func (p *parser) element(s *DocumentStatement, name Text) {
+func (p *parser) element(s *Statement, name Text) {
 	switch name.Value {
 	case "Sid":
 		s.Sid = p.textPointer("a statement id")
@@ -100,7 +100,7 @@ func (p *parser) either(name Text, element string, there bool) {
 }
 
 // missing refuses a statement without an element that it needs.
-func (p *parser) missing(s *DocumentStatement) {
+func (p *parser) missing(s *Statement) {
 	if s.Effect.Value == "" {
 		p.fail(s.Position, "Missing required field Effect", "no Effect")
 	}
@@ -119,10 +119,10 @@ func (p *parser) missing(s *DocumentStatement) {
 }
 
 // effect reads an effect. For identity policies a wrong letter case is not an
-// error of syntax; Validate refuses it later.
+// error of syntax; package valid refuses it later.
 func (p *parser) effect() Text {
 	e := p.text("an effect")
-	if effectOf(e.Value) == 0 || p.principals() && e.Value != "Allow" && e.Value != "Deny" {
+	if EffectOf(e.Value) == 0 || p.principals() && e.Value != "Allow" && e.Value != "Deny" {
 		p.fail(e.Position, "Invalid effect: "+e.Value, fmt.Sprintf("unknown effect %q", e.Value))
 	}
 	return e
@@ -172,7 +172,7 @@ func (p *parser) condition() *ConditionElement {
 			block.Keys = append(block.Keys, ConditionKey{Key: key, Values: values})
 		})
 		// AWS lets an unknown operator pass as long as it has no keys.
-		if _, ok := parseOperator(name.Value); !ok && len(block.Keys) > 0 {
+		if _, ok := ParseOperator(name.Value); !ok && len(block.Keys) > 0 {
 			p.fail(name.Position, "Invalid Condition type : "+name.Value,
 				fmt.Sprintf("unknown condition operator %q", name.Value))
 		}

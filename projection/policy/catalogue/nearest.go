@@ -1,6 +1,10 @@
-package policy
+package catalogue
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/writ-iam/writ/projection/policy"
+)
 
 // maxSlips is how many letters a name may differ from what somebody meant.
 const maxSlips = 2
@@ -53,11 +57,11 @@ func distance(a, b string, limit int) int {
 // slip is one cell of the distance: of a up to i and b up to j.
 func slip(a, b string, i, j int, before, last, row []int) int {
 	change := 1
-	if lower(a[i]) == lower(b[j]) {
+	if policy.Lower(a[i]) == policy.Lower(b[j]) {
 		change = 0
 	}
 	n := min(last[j]+change, last[j+1]+1, row[j]+1)
-	if i > 0 && j > 0 && lower(a[i]) == lower(b[j-1]) && lower(a[i-1]) == lower(b[j]) {
+	if i > 0 && j > 0 && policy.Lower(a[i]) == policy.Lower(b[j-1]) && policy.Lower(a[i-1]) == policy.Lower(b[j]) {
 		n = min(n, before[j-1]+1)
 	}
 	return n

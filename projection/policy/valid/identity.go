@@ -1,20 +1,23 @@
-package policy
+package valid
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-// Validate checks a parsed document the way AWS does for policies of the kind
+// Check checks a parsed document the way AWS does for policies of the kind
 // and returns AWS's first complaint as a *MalformedError, or nil. It does not
 // look at the size, nor whether the principals exist.
-func Validate(doc *Document, kind Kind) error {
-	var err *MalformedError
+func Check(doc *syntax.Document, kind syntax.Kind) error {
+	var err *syntax.MalformedError
 	switch {
-	case kind.identity():
+	case kind.Identity():
 		err = validateIdentity(doc, kind)
-	case kind.organization():
+	case kind.Organization():
 		err = validateOrganization(doc, kind)
 	default:
 		err = validatePrincipals(doc, kind)
@@ -32,20 +35,20 @@ const (
 
 // validateIdentity holds AWS's order of checks: each runs over the whole
 // document before the next one.
-func validateIdentity(doc *Document, kind Kind) *MalformedError {
+func validateIdentity(doc *syntax.Document, kind syntax.Kind) *syntax.MalformedError {
 	// Inline policies may still be of version 2008-10-17, managed ones not.
-	if (kind == KindManaged || kind == KindBoundary) && !doc.Variables() {
+	if (kind == syntax.KindManaged || kind == syntax.KindBoundary) && !doc.Variables() {
 		at := doc.Position
 		if doc.Version != nil {
 			at = doc.Version.Position
 		}
-		return malformed(at, "Policy document must be version 2012-10-17 or greater.", "")
+		return syntax.Malformed(at, "Policy document must be version 2012-10-17 or greater.", "")
 	}
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		for _, e := range [...]*PrincipalElement{s.Principal, s.NotPrincipal} {
+		for _, e := range [...]*syntax.PrincipalElement{s.Principal, s.NotPrincipal} {
 			if e != nil {
-				return malformed(e.Position, "Policy document should not specify a principal.", "")
+				return syntax.Malformed(e.Position, "Policy document should not specify a principal.", "")
 			}
 		}
 	}
@@ -73,35 +76,35 @@ func validateIdentity(doc *Document, kind Kind) *MalformedError {
 
 // legacyDocument finds what AWS's older parser cannot read of the document as a
 // whole: white space before it, and a single statement before the version.
-func legacyDocument(doc *Document) *MalformedError {
+func legacyDocument(doc *syntax.Document) *syntax.MalformedError {
 	switch {
-	case doc.indented():
-		return malformed(Position{1, 1}, messageLegacy, "there is white space before the document")
-	case doc.single && doc.Version != nil && doc.Statements[0].before(doc.Version.Position):
-		return malformed(doc.Statements[0].Position, messageLegacy, "a Statement that is no list stands before Version")
+	case doc.Indented():
+		return syntax.Malformed(syntax.Position{Line: 1, Column: 1}, messageLegacy, "there is white space before the document")
+	case doc.Single && doc.Version != nil && doc.Statements[0].Before(doc.Version.Position):
+		return syntax.Malformed(doc.Statements[0].Position, messageLegacy, "a Statement that is no list stands before Version")
 	}
 	return nil
 }
 
 // legacyStatements finds what AWS's older parser cannot read: an effect in
 // another letter case and dates that are none.
-func legacyStatements(doc *Document) *MalformedError {
+func legacyStatements(doc *syntax.Document) *syntax.MalformedError {
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
 		if s.Effect.Value != "Allow" && s.Effect.Value != "Deny" {
-			return malformed(s.Effect.Position, messageLegacy, "effects are spelled Allow and Deny")
+			return syntax.Malformed(s.Effect.Position, messageLegacy, "effects are spelled Allow and Deny")
 		}
 		if s.Condition == nil {
 			continue
 		}
 		for _, block := range s.Condition.Blocks {
-			if op, _ := parseOperator(block.Operator.Value); op.family != familyDate {
+			if op, _ := syntax.ParseOperator(block.Operator.Value); op.Family != syntax.FamilyDate {
 				continue
 			}
 			for _, key := range block.Keys {
 				for _, value := range key.Values.Items {
-					if _, ok := parseInstant(value.Value); !ok {
-						return malformed(value.Position, messageLegacy, fmt.Sprintf("no date: %q", value.Value))
+					if _, ok := scalar.ParseInstant(value.Value); !ok {
+						return syntax.Malformed(value.Position, messageLegacy, fmt.Sprintf("no date: %q", value.Value))
 					}
 				}
 			}
@@ -113,10 +116,10 @@ func legacyStatements(doc *Document) *MalformedError {
 // legacyResources checks the resources. What is wrong with the form of a
 // resource is the second result's business only when the older parser cannot
 // read it; the first result AWS reports after other checks.
-func legacyResources(doc *Document) (form, legacy *MalformedError) {
+func legacyResources(doc *syntax.Document) (form, legacy *syntax.MalformedError) {
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		for _, list := range [...]*List{s.Resource, s.NotResource} {
+		for _, list := range [...]*syntax.List{s.Resource, s.NotResource} {
 			if list == nil {
 				continue
 			}
@@ -130,7 +133,7 @@ func legacyResources(doc *Document) (form, legacy *MalformedError) {
 			}
 			for _, r := range list.Items {
 				if !legacyResource(r.Value) {
-					return nil, malformed(r.Position, messageLegacy, fmt.Sprintf("no ARN: %q", r.Value))
+					return nil, syntax.Malformed(r.Position, messageLegacy, fmt.Sprintf("no ARN: %q", r.Value))
 				}
 			}
 		}
@@ -145,7 +148,7 @@ func legacyResource(r string) bool {
 		return true
 	}
 	fields := strings.Split(r, ":")
-	return fields[2] != "" && (len(fields) > arnColons || !strings.Contains(r, "::"))
+	return fields[2] != "" && (len(fields) > scalar.ARNColons || !strings.Contains(r, "::"))
 }
 
 // partitions are those that AWS knows, and "*" for any.
@@ -158,18 +161,18 @@ var iamPaths = []string{
 }
 
 // validateResource checks the form of a resource of an identity policy.
-func validateResource(r Text) *MalformedError {
+func validateResource(r syntax.Text) *syntax.MalformedError {
 	if r.Value == "*" {
 		return nil
 	}
-	fail := func(format string, args ...any) *MalformedError {
-		return malformed(r.Position, fmt.Sprintf(format, args...), "")
+	fail := func(format string, args ...any) *syntax.MalformedError {
+		return syntax.Malformed(r.Position, fmt.Sprintf(format, args...), "")
 	}
-	fields := strings.SplitN(r.Value, ":", arnColons+1)
+	fields := strings.SplitN(r.Value, ":", scalar.ARNColons+1)
 	if len(fields) == 1 {
 		return fail(`Resource %s must be in ARN format or "*".`, r.Value)
 	}
-	whole := append(slices.Clone(fields), "*", "*", "*", "*")[:arnColons+1]
+	whole := append(slices.Clone(fields), "*", "*", "*", "*")[:scalar.ARNColons+1]
 	if !slices.Contains(partitions, whole[1]) {
 		return fail(`Partition "%s" is not valid for resource "arn:%s".`, whole[1], strings.Join(whole[1:], ":"))
 	}
@@ -180,7 +183,7 @@ func validateResource(r Text) *MalformedError {
 	if len(fields) == 2 || strings.ContainsAny(service, "*?") {
 		return fail("Resource vendor must be fully qualified and cannot contain regexes.")
 	}
-	if len(fields) <= arnColons {
+	if len(fields) <= scalar.ARNColons {
 		return nil
 	}
 	region, account, resource := fields[3], fields[4], fields[5]
@@ -200,22 +203,22 @@ func hasAnyPrefix(text string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
 }
 
-func validateSids(doc *Document) *MalformedError {
+func validateSids(doc *syntax.Document) *syntax.MalformedError {
 	for i := range doc.Statements {
 		if sid := doc.Statements[i].Sid; sid != nil && !alphanumeric(sid.Value) {
-			return malformed(sid.Position, "Statement IDs (SID) must be alpha-numeric. "+
+			return syntax.Malformed(sid.Position, "Statement IDs (SID) must be alpha-numeric. "+
 				"Check that your input satisfies the regular expression [0-9A-Za-z]*", "")
 		}
 	}
 	if sid := repeatedSid(doc); sid != nil {
-		return malformed(sid.Position, "Statement IDs (SID) in a single policy must be unique.", "")
+		return syntax.Malformed(sid.Position, "Statement IDs (SID) in a single policy must be unique.", "")
 	}
 	return nil
 }
 
 func alphanumeric(text string) bool {
 	for i := range len(text) {
-		if c := lower(text[i]); (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
 			return false
 		}
 	}
@@ -234,7 +237,7 @@ func isVendor(text string) bool {
 
 // repeatedSid returns the first statement id that an earlier statement has
 // too. Empty ones do not count.
-func repeatedSid(doc *Document) *Text {
+func repeatedSid(doc *syntax.Document) *syntax.Text {
 	seen := make(map[string]bool)
 	for i := range doc.Statements {
 		sid := doc.Statements[i].Sid
@@ -249,17 +252,17 @@ func repeatedSid(doc *Document) *Text {
 	return nil
 }
 
-func validatePresent(doc *Document) *MalformedError {
+func validatePresent(doc *syntax.Document) *syntax.MalformedError {
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		if s.Action.empty() && s.NotAction.empty() {
-			return malformed(s.Position, "Policy statement must contain actions.", "")
+		if s.Action.Empty() && s.NotAction.Empty() {
+			return syntax.Malformed(s.Position, "Policy statement must contain actions.", "")
 		}
 	}
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		if s.Resource.empty() && s.NotResource.empty() {
-			return malformed(s.Position, "Policy statement must contain resources.", "")
+		if s.Resource.Empty() && s.NotResource.Empty() {
+			return syntax.Malformed(s.Position, "Policy statement must contain resources.", "")
 		}
 	}
 	return nil
@@ -267,7 +270,7 @@ func validatePresent(doc *Document) *MalformedError {
 
 // eachAction returns the first complaint about an action, those of Action
 // before those of NotAction.
-func eachAction(doc *Document, check func(Text) *MalformedError) *MalformedError {
+func eachAction(doc *syntax.Document, check func(syntax.Text) *syntax.MalformedError) *syntax.MalformedError {
 	for _, negated := range [...]bool{false, true} {
 		for i := range doc.Statements {
 			list := doc.Statements[i].Action
@@ -288,18 +291,18 @@ func eachAction(doc *Document, check func(Text) *MalformedError) *MalformedError
 }
 
 // validateVendor checks the form service:action.
-func validateVendor(action Text) *MalformedError {
+func validateVendor(action syntax.Text) *syntax.MalformedError {
 	vendor, name, colon := strings.Cut(action.Value, ":")
 	switch {
 	case action.Value == "*":
 		return nil
 	case !colon:
-		return malformed(action.Position,
+		return syntax.Malformed(action.Position,
 			"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", "")
 	case strings.Contains(name, ":"):
-		return malformed(action.Position, "Actions/Condition can contain only one colon.", "")
+		return syntax.Malformed(action.Position, "Actions/Condition can contain only one colon.", "")
 	case vendor != "*" && !isVendor(vendor):
-		return malformed(action.Position, fmt.Sprintf("Vendor %s is not valid", vendor), "")
+		return syntax.Malformed(action.Position, fmt.Sprintf("Vendor %s is not valid", vendor), "")
 	}
 	return nil
 }

@@ -1,14 +1,17 @@
-package policy
+package lint
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // lintConditions checks the Condition of a statement.
-func (l *linter) lintConditions(src *DocumentStatement, s *Statement) {
+func (l *linter) lintConditions(src *syntax.Statement, s *policy.Statement) {
 	if len(src.Condition.Blocks) == 0 {
 		l.add(Suggestion, "EMPTY_OBJECT_CONDITION", src.Condition.Position, "the condition is empty")
 	}
@@ -18,7 +21,7 @@ func (l *linter) lintConditions(src *DocumentStatement, s *Statement) {
 		if len(block.Keys) == 0 {
 			l.add(Suggestion, "EMPTY_OBJECT_CONDITION", block.Operator.Position, "%s has no keys", block.Operator.Value)
 		}
-		seen := make(map[Key]bool)
+		seen := make(map[policy.Key]bool)
 		for k := range block.Keys {
 			c := &s.Conditions[index]
 			index++
@@ -36,7 +39,7 @@ func (l *linter) lintConditions(src *DocumentStatement, s *Statement) {
 }
 
 // lintKey checks the name of a condition key.
-func (l *linter) lintKey(c *Condition) {
+func (l *linter) lintKey(c *policy.Condition) {
 	prefix, _, colon := strings.Cut(string(c.Key), ":")
 	if !colon {
 		l.add(Error, "INVALID_CONDITION_KEY_FORMAT", c.Position, "a condition key has the form service:key, unlike %q", c.Name)
@@ -53,46 +56,46 @@ func (l *linter) lintKey(c *Condition) {
 	case !known:
 		l.add(Error, "INVALID_SERVICE_CONDITION_KEY", c.Position, "there is no condition key %s", c.Name)
 	case !found:
-	case info.Multivalued && c.op.quantifier == quantifierNone && c.op.family != familyNull:
+	case info.Multivalued && c.Op.Quantifier == syntax.QuantifierNone && c.Op.Family != syntax.FamilyNull:
 		l.add(Error, "MISSING_QUALIFIER", c.Position, "%s has several values; say ForAllValues or ForAnyValue", c.Name)
-	case !info.Multivalued && c.op.quantifier == quantifierAll:
+	case !info.Multivalued && c.Op.Quantifier == syntax.QuantifierAll:
 		l.add(SecurityWarning, "FORALLVALUES_WITH_SINGLE_VALUED_KEY", c.Position, "%s has one value; ForAllValues also holds when it is missing", c.Name)
 	}
-	if found && !fits(info.Type, c.op.family) {
+	if found && !fits(info.Type, c.Op.Family) {
 		l.add(Error, "DATA_TYPE_MISMATCH", c.Position, "%s does not fit the values of %s", c.Operator, c.Name)
 	}
 }
 
 // fits tells whether an operator can work with the values of a key. Texts fit
 // all of them, and string operators work with everything.
-func fits(t KeyType, f family) bool {
+func fits(t scalar.Type, f syntax.Family) bool {
 	switch f {
-	case familyNumeric:
-		return t == KeyNumber || t == KeyDate || t == KeyText
-	case familyDate:
-		return t == KeyDate || t == KeyText
-	case familyBool:
-		return t == KeyBool || t == KeyText
-	case familyIP:
-		return t == KeyAddress || t == KeyText
-	case familyARN:
-		return t == KeyARN || t == KeyText
+	case syntax.FamilyNumeric:
+		return t == scalar.Number || t == scalar.Date || t == scalar.String
+	case syntax.FamilyDate:
+		return t == scalar.Date || t == scalar.String
+	case syntax.FamilyBool:
+		return t == scalar.Bool || t == scalar.String
+	case syntax.FamilyIP:
+		return t == scalar.Address || t == scalar.String
+	case syntax.FamilyARN:
+		return t == scalar.ARN || t == scalar.String
 	}
 	return true
 }
 
-func (l *linter) lintOperator(c *Condition, s *Statement) {
-	if c.op.family == familyNull && c.op.ifExists {
+func (l *linter) lintOperator(c *policy.Condition, s *policy.Statement) {
+	if c.Op.Family == syntax.FamilyNull && c.Op.IfExists {
 		l.add(Error, "NULL_WITH_IF_EXISTS", c.Position, "Null with IfExists makes no sense")
 	}
-	if c.op.family == familyNull && c.op.quantifier != quantifierNone {
+	if c.Op.Family == syntax.FamilyNull && c.Op.Quantifier != syntax.QuantifierNone {
 		l.add(Suggestion, "NULL_WITH_QUALIFIER", c.Position, "Null needs no qualifier")
 	}
-	if c.op.quantifier != quantifierAll || s.Effect != Allow {
+	if c.Op.Quantifier != syntax.QuantifierAll || s.Effect != syntax.Allow {
 		return
 	}
 	for i := range s.Conditions {
-		if other := &s.Conditions[i]; other.Key == c.Key && other.op.family == familyNull {
+		if other := &s.Conditions[i]; other.Key == c.Key && other.Op.Family == syntax.FamilyNull {
 			return
 		}
 	}
@@ -100,18 +103,18 @@ func (l *linter) lintOperator(c *Condition, s *Statement) {
 }
 
 // lintValues checks the values of a condition key.
-func (l *linter) lintValues(c *Condition, values List) {
-	f := c.op.family
+func (l *linter) lintValues(c *policy.Condition, values syntax.List) {
+	f := c.Op.Family
 	if len(values.Items) == 0 {
 		l.add(Suggestion, "EMPTY_ARRAY_CONDITION", values.Position, "%s has no values", c.Name)
 	}
-	if f == familyBool && len(values.Items) > 1 {
+	if f == syntax.FamilyBool && len(values.Items) > 1 {
 		l.add(Error, "INVALID_CONDITION_MULTIPLE_BOOLEAN", values.Position, "a boolean is either true or false")
 	}
 	for i, item := range values.Items {
-		l.lintValue(c, item, c.values[i].valid)
+		l.lintValue(c, item, c.Valid(i))
 	}
-	if len(values.Items) > 1 && (f == familyNumeric || f == familyDate) && c.op.accept != equal {
+	if len(values.Items) > 1 && (f == syntax.FamilyNumeric || f == syntax.FamilyDate) && c.Op.Accept != syntax.Equal {
 		l.add(Suggestion, "REDUNDANT_CONDITION_VALUE_NUM", values.Position, "%s needs only one of its values", c.Operator)
 	}
 }
@@ -121,9 +124,9 @@ func (l *linter) lintValues(c *Condition, values List) {
 // the tag that is set is the one that conditions on aws:PrincipalTag, and the like, read
 // under any spelling. A Deny of all but the named keys, and an Allow of the named ones,
 // are only stricter for it.
-func (l *linter) lintTagKeys(c *Condition, s *Statement, values List) {
-	exact := c.op.family == familyString || c.op.family == familyLike
-	if c.Key != "aws:tagkeys" || !exact || c.op.negated != (s.Effect == Allow) {
+func (l *linter) lintTagKeys(c *policy.Condition, s *policy.Statement, values syntax.List) {
+	exact := c.Op.Family == syntax.FamilyString || c.Op.Family == syntax.FamilyLike
+	if c.Key != "aws:tagkeys" || !exact || c.Op.Negated != (s.Effect == syntax.Allow) {
 		return
 	}
 	for _, item := range values.Items {
@@ -131,7 +134,7 @@ func (l *linter) lintTagKeys(c *Condition, s *Statement, values List) {
 			continue
 		}
 		operator := "StringEqualsIgnoreCase"
-		if c.op.negated {
+		if c.Op.Negated {
 			operator = "StringNotEqualsIgnoreCase"
 		}
 		l.add(SecurityWarning, "TAG_KEYS_WITH_CASE", item.Position,
@@ -141,33 +144,32 @@ func (l *linter) lintTagKeys(c *Condition, s *Statement, values List) {
 	}
 }
 
-func (l *linter) lintValue(c *Condition, item Text, valid bool) {
-	f := c.op.family
-	if f.variables() {
+func (l *linter) lintValue(c *policy.Condition, item syntax.Text, valid bool) {
+	f := c.Op.Family
+	if f.Variables() {
 		l.lintVariables(item)
 	} else if strings.Contains(item.Value, "${") {
 		l.add(Error, "INVALID_VARIABLE_FOR_OPERATOR", item.Position, "%s does not replace variables", c.Operator)
 		return
 	}
 	switch {
-	case (f == familyString || f == familyFold) && l.hasWildcard(item.Value):
+	case (f == syntax.FamilyString || f == syntax.FamilyFold) && l.hasWildcard(item.Value):
 		l.add(Warning, "WILDCARD_WITHOUT_LIKE_OPERATOR", item.Position, "%s has no wildcards: this is plain text", c.Operator)
-	case f == familyARN && !strings.Contains(item.Value, "${") && strings.Count(item.Value, ":") < arnColons:
+	case f == syntax.FamilyARN && !strings.Contains(item.Value, "${") && strings.Count(item.Value, ":") < scalar.ARNColons:
 		l.add(Error, "DATA_TYPE_MISMATCH", item.Position, "%q is no ARN", item.Value)
 	case !valid:
 		l.add(Error, "DATA_TYPE_MISMATCH", item.Position, "%s does not understand %q", c.Operator, item.Value)
-	case f == familyIP:
+	case f == syntax.FamilyIP:
 		l.lintNetwork(item)
 	}
 }
 
 // hasWildcard tells whether a text holds a * or ? that is not escaped.
 func (l *linter) hasWildcard(text string) bool {
-	parts, _ := splitParts(text, syntax{variables: l.doc.Variables(), wildcards: true})
-	return slices.ContainsFunc(parts, func(p part) bool { return p.kind == partOne || p.kind == partMany })
+	return policy.OutlineOf(text, l.doc.Variables()).Wildcards()
 }
 
-func (l *linter) lintNetwork(item Text) {
+func (l *linter) lintNetwork(item syntax.Text) {
 	network, err := netip.ParsePrefix(item.Value)
 	if err == nil && network.Masked() != network {
 		l.add(Suggestion, "IMPROVE_IP_RANGE", item.Position, "write the range as %s", network.Masked())
@@ -176,10 +178,10 @@ func (l *linter) lintNetwork(item Text) {
 
 // lintContradictions finds conditions of one statement that cannot hold
 // together, or never.
-func (l *linter) lintContradictions(s *Statement) {
+func (l *linter) lintContradictions(s *policy.Statement) {
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
-		if c.impossible() {
+		if c.Impossible() {
 			l.never(c.Position, "no value of "+c.Name+" satisfies "+c.Operator)
 			continue
 		}
@@ -188,57 +190,12 @@ func (l *linter) lintContradictions(s *Statement) {
 			if other.Key != c.Key {
 				continue
 			}
-			if c.excludes(other) || other.excludes(c) {
+			if c.Excludes(other) || other.Excludes(c) {
 				l.never(c.Position, c.Operator+" and "+other.Operator+" cannot both hold for "+c.Name)
 			}
-			if c.outside(other) || other.outside(c) {
+			if c.Outside(other) || other.Outside(c) {
 				l.add(Warning, "INVALID_DATE_RANGE", c.Position, "the statement never applies: the range of %s is empty", c.Name)
 			}
 		}
 	}
-}
-
-// impossible tells that no request satisfies the condition: it needs a listed
-// value and none can match.
-func (c *Condition) impossible() bool {
-	if c.op.negated || c.op.ifExists || c.op.quantifier == quantifierAll {
-		return false
-	}
-	for i := range c.values {
-		if c.values[i].valid {
-			return false
-		}
-	}
-	return true
-}
-
-// needs tells that the condition fails without the key.
-func (c *Condition) needs() bool { return c.op.family != familyNull && !c.missing() }
-
-// excludes tells that c wants the key missing and other wants it there.
-func (c *Condition) excludes(other *Condition) bool {
-	return c.op.family == familyNull && c.matchNull(true) && !c.matchNull(false) && other.needs()
-}
-
-// outside tells that c wants dates or numbers above those that other allows.
-func (c *Condition) outside(other *Condition) bool {
-	f := c.op.family
-	if f != other.op.family || f != familyDate && f != familyNumeric || !c.needs() || !other.needs() ||
-		c.op.accept&less != 0 || c.op.accept&greater == 0 || other.op.accept&greater != 0 || other.op.accept&less == 0 {
-		return false
-	}
-	inclusive := c.op.accept&other.op.accept&equal != 0
-	for i := range c.values {
-		for j := range other.values {
-			low, high := &c.values[i], &other.values[j]
-			order := low.instant.compare(high.instant)
-			if f == familyNumeric {
-				order = low.decimal.compare(high.decimal)
-			}
-			if low.valid && high.valid && (order < 0 || order == 0 && inclusive) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -1,26 +1,29 @@
-package policy
+package scalar
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
-// decimal is a number of a policy or a context: exact, however many digits it
+// Decimal is a number of a policy or a context: exact, however many digits it
 // has, and made without an allocation. The zero value is 0.
-type decimal struct {
+type Decimal struct {
 	negative bool
 	whole    string // without leading zeros
 	fraction string // without trailing zeros
 }
 
-// parseDecimal reads an optional sign, digits, and digits after a point. It
+// ParseDecimal reads an optional sign, digits, and digits after a point. It
 // takes no exponent: AWS speaks of integers and decimals.
-func parseDecimal(text string) (decimal, bool) {
-	var d decimal
+func ParseDecimal(text string) (Decimal, bool) {
+	var d Decimal
 	if text != "" && (text[0] == '-' || text[0] == '+') {
 		d.negative = text[0] == '-'
 		text = text[1:]
 	}
 	whole, fraction, point := strings.Cut(text, ".")
-	if whole == "" && fraction == "" || point && fraction == "" || !allDigits(whole) || !allDigits(fraction) {
-		return decimal{}, false
+	if whole == "" && fraction == "" || point && fraction == "" || !Digits(whole) || !Digits(fraction) {
+		return Decimal{}, false
 	}
 	d.whole = strings.TrimLeft(whole, "0")
 	d.fraction = strings.TrimRight(fraction, "0")
@@ -30,7 +33,8 @@ func parseDecimal(text string) (decimal, bool) {
 	return d, true
 }
 
-func allDigits(text string) bool {
+// Digits tells that a text has nothing but digits of ASCII.
+func Digits(text string) bool {
 	for i := range len(text) {
 		if text[i] < '0' || text[i] > '9' {
 			return false
@@ -39,8 +43,8 @@ func allDigits(text string) bool {
 	return true
 }
 
-// compare returns -1, 0 or 1 as d is less than, equal to or greater than e.
-func (d decimal) compare(e decimal) int {
+// Compare returns -1, 0 or 1 as d is less than, equal to or greater than e.
+func (d Decimal) Compare(e Decimal) int {
 	switch {
 	case d.negative && !e.negative:
 		return -1
@@ -53,7 +57,7 @@ func (d decimal) compare(e decimal) int {
 }
 
 // magnitude compares without the signs.
-func (d decimal) magnitude(e decimal) int {
+func (d Decimal) magnitude(e Decimal) int {
 	switch {
 	case len(d.whole) < len(e.whole):
 		return -1
@@ -65,16 +69,16 @@ func (d decimal) magnitude(e decimal) int {
 	return strings.Compare(d.fraction, e.fraction)
 }
 
-// instant is a point in time, in the order of its fields.
-type instant struct {
-	seconds int64 // since 1970-01-01T00:00:00Z
-	nanos   int64
+// Instant is a point in time, in the order of its fields.
+type Instant struct {
+	Seconds int64 // since 1970-01-01T00:00:00Z
+	Nanos   int64
 }
 
-// compare returns -1, 0 or 1 as a is before, at or after b.
-func (a instant) compare(b instant) int {
+// Compare returns -1, 0 or 1 as a is before, at or after b.
+func (a Instant) Compare(b Instant) int {
 	switch {
-	case a.seconds < b.seconds || a.seconds == b.seconds && a.nanos < b.nanos:
+	case a.Seconds < b.Seconds || a.Seconds == b.Seconds && a.Nanos < b.Nanos:
 		return -1
 	case a == b:
 		return 0
@@ -88,17 +92,17 @@ const (
 	maxYear = 292278993
 )
 
-// parseInstant reads what AWS takes as a date: seconds of the epoch, or ISO
+// ParseInstant reads what AWS takes as a date: seconds of the epoch, or ISO
 // 8601 in the profile of the W3C with any prefix of year, month, day, hours,
 // minutes, seconds and fraction, the letters T and Z in either case, and a
 // zone of hours or hours and minutes. Without a zone it is UTC.
-func parseInstant(text string) (instant, bool) {
+func ParseInstant(text string) (Instant, bool) {
 	if at, ok := parseUTC(text); ok {
 		return at, true
 	}
 	if !strings.ContainsAny(text, "-tT") {
 		n, ok := number(text, 19)
-		return instant{seconds: n}, ok
+		return Instant{Seconds: n}, ok
 	}
 	day, clock, hasClock := text, "", false
 	if i := strings.IndexAny(text, "tT"); i >= 0 {
@@ -106,37 +110,37 @@ func parseInstant(text string) (instant, bool) {
 	}
 	year, month, date, ok := parseDay(day)
 	if !ok {
-		return instant{}, false
+		return Instant{}, false
 	}
-	var at instant
+	var at Instant
 	if hasClock && clock != "" {
 		if at, ok = parseClock(clock); !ok {
-			return instant{}, false
+			return Instant{}, false
 		}
 	}
-	at.seconds += days(year, month, date) * 86400
+	at.Seconds += days(year, month, date) * 86400
 	return at, true
 }
 
 // parseUTC reads the form in which clients and the service itself write a
 // time, 2006-01-02T15:04:05Z, and nothing else: what parseInstant does, faster.
-func parseUTC(text string) (instant, bool) {
+func parseUTC(text string) (Instant, bool) {
 	const form = "0000-00-00T00:00:00Z"
 	if len(text) != len(form) {
-		return instant{}, false
+		return Instant{}, false
 	}
 	for i := range len(form) {
 		if c := text[i]; form[i] == '0' && (c < '0' || c > '9') || form[i] != '0' && c != form[i] {
-			return instant{}, false
+			return Instant{}, false
 		}
 	}
 	two := func(i int) int { return int(text[i]-'0')*10 + int(text[i+1]-'0') }
 	month, day, hour, minute, second := two(5), two(8), two(11), two(14), two(17)
 	if month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 59 {
-		return instant{}, false
+		return Instant{}, false
 	}
 	n := days(two(0)*100+two(2), month, day)
-	return instant{seconds: n*86400 + int64(hour*3600+minute*60+second)}, true
+	return Instant{Seconds: n*86400 + int64(hour*3600+minute*60+second)}, true
 }
 
 // days counts the days from 1970-01-01 to a day of the Gregorian calendar. A
@@ -159,7 +163,7 @@ func days(year, month, day int) int64 {
 // number reads an unsigned decimal integer of at most max digits that fits an
 // int64.
 func number(text string, max int) (int64, bool) {
-	if text == "" || len(text) > max || !allDigits(text) {
+	if text == "" || len(text) > max || !Digits(text) {
 		return 0, false
 	}
 	var n int64
@@ -203,38 +207,38 @@ func parseDay(text string) (year, month, day int, ok bool) {
 }
 
 // parseClock reads the part after the T as an offset from midnight UTC.
-func parseClock(text string) (instant, bool) {
+func parseClock(text string) (Instant, bool) {
 	clock, zone, ok := cutZone(text)
 	if !ok {
-		return instant{}, false
+		return Instant{}, false
 	}
 	h, rest, hasMinutes := strings.Cut(clock, ":")
 	m, s, hasSeconds := strings.Cut(rest, ":")
 	hours, ok := field(h, 0, 23)
 	if !ok {
-		return instant{}, false
+		return Instant{}, false
 	}
 	minutes, seconds, nanos := 0, 0, int64(0)
 	if hasMinutes {
 		if minutes, ok = field(m, 0, 59); !ok {
-			return instant{}, false
+			return Instant{}, false
 		}
 	}
 	if hasSeconds {
 		whole, fraction, point := strings.Cut(s, ".")
 		if seconds, ok = field(whole, 0, 59); !ok {
-			return instant{}, false
+			return Instant{}, false
 		}
 		if point {
 			if nanos, ok = number(fraction, 9); !ok {
-				return instant{}, false
+				return Instant{}, false
 			}
 			for range 9 - len(fraction) {
 				nanos *= 10
 			}
 		}
 	}
-	return instant{seconds: int64(hours*3600+minutes*60+seconds) - zone, nanos: nanos}, true
+	return Instant{Seconds: int64(hours*3600+minutes*60+seconds) - zone, Nanos: nanos}, true
 }
 
 // cutZone takes the zone from the end of a time of day and returns it in
@@ -266,4 +270,39 @@ func cutZone(text string) (clock string, zone int64, ok bool) {
 		zone = -zone
 	}
 	return clock, zone, true
+}
+
+// ParseBool reads true or false, in any letter case.
+func ParseBool(text string) (value, ok bool) {
+	switch {
+	case strings.EqualFold(text, "true"):
+		return true, true
+	case strings.EqualFold(text, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+// ParseNetwork reads an address or a range in CIDR notation. Bits behind the
+// prefix do not matter, and an IPv4 address may be written as one of IPv6.
+func ParseNetwork(text string) (netip.Prefix, bool) {
+	if strings.IndexByte(text, '/') < 0 {
+		addr, ok := ParseAddress(text)
+		return netip.PrefixFrom(addr, addr.BitLen()), ok
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if addr := network.Addr(); addr.Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(addr.Unmap(), network.Bits()-96)
+	}
+	return network.Masked(), true
+}
+
+// ParseAddress reads an address without a zone. One of IPv4 may be written as one of
+// IPv6.
+func ParseAddress(text string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(text)
+	return addr.Unmap(), err == nil && addr.Zone() == ""
 }

@@ -1,4 +1,11 @@
-package policy
+// Package syntax is the text of policy documents: what they are made of, how they are
+// read and how they are written. It knows the grammar and the kinds of policies, the
+// names of elements, principals and condition operators, and nothing of what a policy
+// means: package policy compiles a Document, package valid tells whether AWS would
+// accept it.
+//
+// The package is pure, and what it returns may be shared between goroutines.
+package syntax
 
 import "slices"
 
@@ -8,8 +15,8 @@ type Position struct {
 	Line, Column int
 }
 
-// before tells whether a place comes before another.
-func (p Position) before(other Position) bool {
+// Before tells whether a place comes before another.
+func (p Position) Before(other Position) bool {
 	return p.Line < other.Line || p.Line == other.Line && p.Column < other.Column
 }
 
@@ -27,17 +34,17 @@ type Document struct {
 	Version *Text
 	// ID is the Id element, nil when missing.
 	ID         *Text
-	Statements []DocumentStatement
-	// single tells that Statement is one statement and no list.
-	single bool
+	Statements []Statement
+	// Single tells that Statement is one statement and no list.
+	Single bool
 }
 
-// indented tells that there is white space before the document.
-func (d *Document) indented() bool { return d.Position != Position{1, 1} }
+// Indented tells that there is white space before the document.
+func (d *Document) Indented() bool { return d.Position != Position{1, 1} }
 
-// DocumentStatement is one statement of a Document. An element that is not
+// Statement is one statement of a Document. An element that is not
 // there is nil; a list that is there but empty is not.
-type DocumentStatement struct {
+type Statement struct {
 	Position
 	// End is the position after the closing brace.
 	End          Position
@@ -59,19 +66,26 @@ type List struct {
 	Items []Text
 }
 
-// items returns the entries of a list that may be missing.
-func (l *List) items() []Text {
+// Texts returns the entries of a list that may be missing.
+func (l *List) Texts() []Text {
 	if l == nil {
 		return nil
 	}
 	return l.Items
 }
 
-func (l *List) empty() bool { return len(l.items()) == 0 }
+// Empty tells that a list is missing or has no entries.
+func (l *List) Empty() bool { return len(l.Texts()) == 0 }
 
-// both returns the list of an element or of its negation.
-func both(plain, negated *List) []Text {
-	return append(slices.Clone(plain.items()), negated.items()...)
+// Actions returns the entries of Action or NotAction.
+func (s *Statement) Actions() []Text { return either(s.Action, s.NotAction) }
+
+// Resources returns the entries of Resource or NotResource.
+func (s *Statement) Resources() []Text { return either(s.Resource, s.NotResource) }
+
+// either returns the entries of an element or of its negation.
+func either(plain, negated *List) []Text {
+	return append(slices.Clone(plain.Texts()), negated.Texts()...)
 }
 
 // PrincipalElement is the value of Principal or NotPrincipal.
@@ -119,48 +133,4 @@ const (
 // 2012-10-17. A missing Version means 2008-10-17.
 func (d *Document) Variables() bool {
 	return d.Version != nil && d.Version.Value == Version2012
-}
-
-// ContextKeys returns the names of the condition keys that a policy reads, in
-// conditions and variables, as they are written first and in that order. Letter
-// case does not tell keys apart. (AWS: GetContextKeysForCustomPolicy.)
-func (d *Document) ContextKeys() []string {
-	var names []string
-	seen := make(map[Key]bool)
-	add := func(name string) {
-		if key := NewKey(name); !seen[key] {
-			seen[key] = true
-			names = append(names, name)
-		}
-	}
-	addVariables := func(text string) {
-		for i := 0; d.Variables() && i < len(text); {
-			v, n, _ := scanVariable(text[i:])
-			if v.kind == partValue {
-				add(variableName(text[i:]))
-			}
-			i += max(n, 1)
-		}
-	}
-	for i := range d.Statements {
-		s := &d.Statements[i]
-		for _, item := range both(s.Resource, s.NotResource) {
-			addVariables(item.Value)
-		}
-		if s.Condition == nil {
-			continue
-		}
-		for _, block := range s.Condition.Blocks {
-			op, _ := parseOperator(block.Operator.Value)
-			for _, key := range block.Keys {
-				add(key.Key.Value)
-				for _, item := range key.Values.Items {
-					if op.family.variables() {
-						addVariables(item.Value)
-					}
-				}
-			}
-		}
-	}
-	return names
 }

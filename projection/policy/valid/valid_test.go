@@ -1,10 +1,12 @@
-package policy
+package valid
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // policyText makes a document of version 2012-10-17 with the statements, given
@@ -13,14 +15,14 @@ func policyText(statements ...string) string {
 	return `{"Version":"2012-10-17","Statement":[{` + strings.Join(statements, `},{`) + `}]}`
 }
 
-// message returns what ParseValid complains of, or "".
-func message(t *testing.T, text string, kind Kind) string {
+// message returns what Parse complains of, or "".
+func message(t *testing.T, text string, kind syntax.Kind) string {
 	t.Helper()
-	_, err := ParseValid(text, kind)
+	_, err := Parse(text, kind)
 	if err == nil {
 		return ""
 	}
-	var bad *MalformedError
+	var bad *syntax.MalformedError
 	if !errors.As(err, &bad) {
 		t.Fatalf("%s: error of type %T: %v", text, err, err)
 	}
@@ -30,7 +32,13 @@ func message(t *testing.T, text string, kind Kind) string {
 	return bad.Message
 }
 
+// AWS's answers.
 const (
+	syntaxErrors     = "Syntax errors in policy."
+	invalidJSON      = "This policy contains invalid Json"
+	needValidVersion = "The policy must contain a valid version string"
+	emptyStatement   = "Could not parse the policy: Statement is empty!"
+
 	needVersion   = "Policy document must be version 2012-10-17 or greater."
 	needActions   = "Policy statement must contain actions."
 	needResources = "Policy statement must contain resources."
@@ -53,28 +61,28 @@ func TestValidateManagedDocuments(t *testing.T) {
 		{` {"Version":"2012-10-17",` + statement + `}`, messageLegacy},
 		{"\n" + `{"Version":"2012-10-17",` + statement + `}`, messageLegacy},
 		{"\t\r\n" + `{"Version":"2012-10-17",` + statement + `}`, messageLegacy},
-		{`not json`, messageSyntax},
-		{``, messageSyntax},
-		{`[]`, messageSyntax},
-		{`null`, messageSyntax},
-		{`{}`, messageSyntax},
+		{`not json`, syntaxErrors},
+		{``, syntaxErrors},
+		{`[]`, syntaxErrors},
+		{`null`, syntaxErrors},
+		{`{}`, syntaxErrors},
 		{`{` + statement + `}`, needVersion},
 		{`{"Version":"2008-10-17",` + statement + `}`, needVersion},
-		{`{"Version":"2013-10-17",` + statement + `}`, messageSyntax},
-		{`{"Version":2012,` + statement + `}`, messageSyntax},
-		{`{"Version":"2012-10-17"}`, messageSyntax},
-		{`{"Version":"2012-10-17","Statement":["x"]}`, messageSyntax},
-		{`{"Version":"2012-10-17","Statement":[]}`, messageSyntax},
-		{`{"Version":"2012-10-17",` + statement + `,"More":1}`, messageSyntax},
-		{`{"Version":"2012-10-17",` + statement + `,"Id":[]}`, messageSyntax},
-		{`{"Version":"2012-10-17",` + statement + `,"Id":{}}`, messageSyntax},
-		{`{"Version":"2012-10-17",` + statement + `} {}`, messageSyntax},
-		{`{"Version":"2012-10-17","Version":"2012-10-17",` + statement + `}`, messageSyntax},
+		{`{"Version":"2013-10-17",` + statement + `}`, syntaxErrors},
+		{`{"Version":2012,` + statement + `}`, syntaxErrors},
+		{`{"Version":"2012-10-17"}`, syntaxErrors},
+		{`{"Version":"2012-10-17","Statement":["x"]}`, syntaxErrors},
+		{`{"Version":"2012-10-17","Statement":[]}`, syntaxErrors},
+		{`{"Version":"2012-10-17",` + statement + `,"More":1}`, syntaxErrors},
+		{`{"Version":"2012-10-17",` + statement + `,"Id":[]}`, syntaxErrors},
+		{`{"Version":"2012-10-17",` + statement + `,"Id":{}}`, syntaxErrors},
+		{`{"Version":"2012-10-17",` + statement + `} {}`, syntaxErrors},
+		{`{"Version":"2012-10-17","Version":"2012-10-17",` + statement + `}`, syntaxErrors},
 		{`{"Statement":[{"Sid":"a","Effect":"Allow"},{"Sid":"a","Effect":"Allow"}]}`, needVersion},
 		{`{"Statement":{"Effect":"denY","Action":"s3:Get","Resource":"*"}}`, needVersion},
 		{`{"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*","Condition":{"DateEquals":{"a":"x"}}}}`, needVersion},
 	} {
-		if got := message(t, c.text, KindManaged); got != c.want {
+		if got := message(t, c.text, syntax.KindManaged); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
 		}
 	}
@@ -93,31 +101,31 @@ func TestValidateManagedStatements(t *testing.T) {
 	for _, c := range []struct{ statement, want string }{
 		// Syntax.
 		{good, ""},
-		{good + `,"More":"x"`, messageSyntax},
-		{good + `,"Effect":"Allow"`, messageSyntax},
-		{rest, messageSyntax},
-		{`"Effect":"Maybe",` + rest, messageSyntax},
-		{`"Effect":1,` + rest, messageSyntax},
-		{good + `,"Sid":{}`, messageSyntax},
-		{good + `,"Sid":[]`, messageSyntax},
-		{good + `,"NotAction":[]`, messageSyntax},
-		{good + `,"NotResource":"*"`, messageSyntax},
-		{`"NotAction":"s3:x","Effect":"Allow",` + rest, messageSyntax},
-		{`"NotResource":"*","Effect":"Allow",` + rest, messageSyntax},
-		{`"Effect":"Allow","Action":{},"Resource":"*"`, messageSyntax},
-		{`"Effect":"Allow","Action":[[]],"Resource":"*"`, messageSyntax},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":{"a":"*"}`, messageSyntax},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":["*",{}]`, messageSyntax},
-		{condition(`[]`), messageSyntax},
-		{condition(`"a"`), messageSyntax},
-		{condition(`{"a":"b"}`), messageSyntax},
-		{condition(`{"DateEquals":"b"}`), messageSyntax},
-		{condition(`{"DateEquals":[]}`), messageSyntax},
-		{condition(`{"DateEquals":{"a":{}}}`), messageSyntax},
-		{condition(`{"StringEquals":{"a":null}}`), messageSyntax},
-		{condition(`{"x":{"a":"1"}}`), messageSyntax},
-		{condition(`{"ForAnyValue::StringEquals":{"a":"1"}}`), messageSyntax},
-		{condition(`[{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}]`), messageSyntax},
+		{good + `,"More":"x"`, syntaxErrors},
+		{good + `,"Effect":"Allow"`, syntaxErrors},
+		{rest, syntaxErrors},
+		{`"Effect":"Maybe",` + rest, syntaxErrors},
+		{`"Effect":1,` + rest, syntaxErrors},
+		{good + `,"Sid":{}`, syntaxErrors},
+		{good + `,"Sid":[]`, syntaxErrors},
+		{good + `,"NotAction":[]`, syntaxErrors},
+		{good + `,"NotResource":"*"`, syntaxErrors},
+		{`"NotAction":"s3:x","Effect":"Allow",` + rest, syntaxErrors},
+		{`"NotResource":"*","Effect":"Allow",` + rest, syntaxErrors},
+		{`"Effect":"Allow","Action":{},"Resource":"*"`, syntaxErrors},
+		{`"Effect":"Allow","Action":[[]],"Resource":"*"`, syntaxErrors},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":{"a":"*"}`, syntaxErrors},
+		{`"Effect":"Allow","Action":"s3:Get","Resource":["*",{}]`, syntaxErrors},
+		{condition(`[]`), syntaxErrors},
+		{condition(`"a"`), syntaxErrors},
+		{condition(`{"a":"b"}`), syntaxErrors},
+		{condition(`{"DateEquals":"b"}`), syntaxErrors},
+		{condition(`{"DateEquals":[]}`), syntaxErrors},
+		{condition(`{"DateEquals":{"a":{}}}`), syntaxErrors},
+		{condition(`{"StringEquals":{"a":null}}`), syntaxErrors},
+		{condition(`{"x":{"a":"1"}}`), syntaxErrors},
+		{condition(`{"ForAnyValue::StringEquals":{"a":"1"}}`), syntaxErrors},
+		{condition(`[{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}]`), syntaxErrors},
 		{condition(`{}`), ""},
 		{condition(`{"x":{},"y":{}}`), ""},
 		{condition(`{"DateEquals":{}}`), ""},
@@ -188,7 +196,7 @@ func TestValidateManagedStatements(t *testing.T) {
 		{action("iam: asdf safdsf af "), ""},
 		{action("s3-s.x:Get"), ""},
 	} {
-		if got := message(t, policyText(c.statement), KindManaged); got != c.want {
+		if got := message(t, policyText(c.statement), syntax.KindManaged); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.statement, got, c.want)
 		}
 	}
@@ -209,7 +217,7 @@ func TestValidateSeveralStatements(t *testing.T) {
 		{[]string{`"Effect":"Deny"`, good}, needActions},
 		{[]string{good, `"Effect":"Allow","Action":"s:3s:Get","Resource":"*"`}, oneColon},
 	} {
-		if got := message(t, policyText(c.statements...), KindManaged); got != c.want {
+		if got := message(t, policyText(c.statements...), syntax.KindManaged); got != c.want {
 			t.Errorf("%q\ngot  %q\nwant %q", c.statements, got, c.want)
 		}
 	}
@@ -218,10 +226,10 @@ func TestValidateSeveralStatements(t *testing.T) {
 // Inline and session policies are held to the same rules, but for the version.
 func TestValidateVersionByKind(t *testing.T) {
 	const text = `{"Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}}`
-	for kind, want := range map[Kind]string{
-		KindManaged: needVersion, KindBoundary: needVersion,
-		KindUser: "", KindGroup: "", KindRole: "", KindSession: "",
-		KindSCP: messageOrganization, KindRCP: messageOrganization,
+	for kind, want := range map[syntax.Kind]string{
+		syntax.KindManaged: needVersion, syntax.KindBoundary: needVersion,
+		syntax.KindUser: "", syntax.KindGroup: "", syntax.KindRole: "", syntax.KindSession: "",
+		syntax.KindSCP: syntax.MessageOrganization, syntax.KindRCP: syntax.MessageOrganization,
 	} {
 		if got := message(t, text, kind); got != want {
 			t.Errorf("%v: got %q, want %q", kind, got, want)
@@ -242,15 +250,15 @@ func TestValidateTrust(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{policyText(good), ""},
 		{`{"Statement":{` + good + `}}`, ""},
-		{``, messageJSON},
-		{`[]`, messageJSON},
-		{`{"Version":"2012-10-17","Statement":[{` + good + `,}]}`, messageJSON},
-		{`{"Version":"2012-10-17" "Statement":[]}`, messageJSON},
-		{policyText(good) + `x`, messageJSON},
+		{``, invalidJSON},
+		{`[]`, invalidJSON},
+		{`{"Version":"2012-10-17","Statement":[{` + good + `,}]}`, invalidJSON},
+		{`{"Version":"2012-10-17" "Statement":[]}`, invalidJSON},
+		{policyText(good) + `x`, invalidJSON},
 		{`{}`, "Syntax error at position (1,3)"},
 		{`{"Version":"2012-10-17"}`, "Missing required field Statement"},
-		{`{"Version":"2020-10-17","Statement":{` + good + `}}`, messageVersion},
-		{`{"Version":"2012-10-17","Statement":[]}`, messageNoStatements},
+		{`{"Version":"2020-10-17","Statement":{` + good + `}}`, needValidVersion},
+		{`{"Version":"2012-10-17","Statement":[]}`, emptyStatement},
 		{`{"Version":"2012-10-17","Statement":[1]}`, "Syntax error at position (1,39)"},
 		{`{"Version":"2012-10-17","Statement":[{}]}`, "Missing required field Effect"},
 		{`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"aws":"arn:aws:iam::123456789012:root"}}]}`,
@@ -313,7 +321,7 @@ func TestValidateTrust(t *testing.T) {
 		{principal(`{"CanonicalUser":"79a59df900b949e5"}`), ""},
 		{principal(`{"CanonicalUser":""}`), invalid("CANONICALUSER", "")},
 	} {
-		if got := message(t, c.text, KindTrust); got != c.want {
+		if got := message(t, c.text, syntax.KindTrust); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
 		}
 	}
@@ -341,7 +349,7 @@ func TestValidateResource(t *testing.T) {
 		{policyText(`"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::cloudfront:user/alice"},"Action":"s3:Get","Resource":"*"`),
 			`Invalid principal in policy: "AWS":"arn:aws:iam::cloudfront:user/alice"`},
 	} {
-		if got := message(t, c.text, KindResource); got != c.want {
+		if got := message(t, c.text, syntax.KindResource); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.text, got, c.want)
 		}
 	}
@@ -350,22 +358,22 @@ func TestValidateResource(t *testing.T) {
 // A document that comes from Parse is held to the same rules.
 func TestValidateAfterParse(t *testing.T) {
 	for _, c := range []struct {
-		kind            Kind
+		kind            syntax.Kind
 		statement, want string
 	}{
-		{KindTrust, `"Effect":"allow"`, "Invalid effect: allow"},
-		{KindTrust, `"Effect":"Allow","Resource":"*"`, "Has prohibited field Resource"},
-		{KindTrust, `"Effect":"Allow","Action":"sts:AssumeRole"`, "Missing required field Principal"},
-		{KindTrust, `"Effect":"Allow","Principal":"*"`, "Missing required field Action"},
-		{KindResource, `"Effect":"Allow","Principal":"*","Action":"s3:Get"`, "Missing required field Resource"},
-		{KindResource, `"Effect":"Allow","Principal":"me","Action":"s3:Get","Resource":"*"`, `Invalid principal in policy: "STAR":"me"`},
+		{syntax.KindTrust, `"Effect":"allow"`, "Invalid effect: allow"},
+		{syntax.KindTrust, `"Effect":"Allow","Resource":"*"`, "Has prohibited field Resource"},
+		{syntax.KindTrust, `"Effect":"Allow","Action":"sts:AssumeRole"`, "Missing required field Principal"},
+		{syntax.KindTrust, `"Effect":"Allow","Principal":"*"`, "Missing required field Action"},
+		{syntax.KindResource, `"Effect":"Allow","Principal":"*","Action":"s3:Get"`, "Missing required field Resource"},
+		{syntax.KindResource, `"Effect":"Allow","Principal":"me","Action":"s3:Get","Resource":"*"`, `Invalid principal in policy: "STAR":"me"`},
 	} {
-		doc, err := Parse(policyText(c.statement))
+		doc, err := syntax.Parse(policyText(c.statement))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var bad *MalformedError
-		if err := Validate(doc, c.kind); !errors.As(err, &bad) || bad.Message != c.want {
+		var bad *syntax.MalformedError
+		if err := Check(doc, c.kind); !errors.As(err, &bad) || bad.Message != c.want {
 			t.Errorf("%s: got %v, want %q", c.statement, err, c.want)
 		}
 	}
@@ -373,32 +381,32 @@ func TestValidateAfterParse(t *testing.T) {
 
 func TestValidateOrganization(t *testing.T) {
 	for _, c := range []struct {
-		kind      Kind
+		kind      syntax.Kind
 		statement string
 		valid     bool
 	}{
-		{KindSCP, `"Effect":"Allow","Action":"*","Resource":"*"`, true},
-		{KindSCP, `"Effect":"Deny","NotAction":"s3:*","NotResource":"arn:aws:s3:::b"`, true},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Principal":"*"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","NotPrincipal":"*"`, false},
-		{KindSCP, `"Effect":"Deny","Resource":"*"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*"`, false},
-		{KindSCP, `"Effect":"deny","Action":"s3:*","Resource":"*"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3","Resource":"*"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"b"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3::b"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Sid":"a b"`, false},
-		{KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","More":1`, false},
-		{KindRCP, `"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"`, true},
-		{KindRCP, `"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"*"`, true},
-		{KindRCP, `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`, true},
-		{KindRCP, `"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"`, false},
-		{KindRCP, `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"`, false},
-		{KindRCP, `"Effect":"Deny","Principal":{"AWS":"123456789012"},"Action":"s3:*","Resource":"*"`, false},
-		{KindRCP, `"Effect":"Deny","Action":"s3:*","Resource":"*"`, false},
-		{KindRCP, `"Effect":"Deny","Principal":"*","NotAction":"s3:*","Resource":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Allow","Action":"*","Resource":"*"`, true},
+		{syntax.KindSCP, `"Effect":"Deny","NotAction":"s3:*","NotResource":"arn:aws:s3:::b"`, true},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Principal":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","NotPrincipal":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Resource":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*"`, false},
+		{syntax.KindSCP, `"Effect":"deny","Action":"s3:*","Resource":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3","Resource":"*"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"b"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3::b"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","Sid":"a b"`, false},
+		{syntax.KindSCP, `"Effect":"Deny","Action":"s3:*","Resource":"*","More":1`, false},
+		{syntax.KindRCP, `"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"`, true},
+		{syntax.KindRCP, `"Effect":"Deny","Principal":{"AWS":"*"},"Action":"s3:*","Resource":"*"`, true},
+		{syntax.KindRCP, `"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`, true},
+		{syntax.KindRCP, `"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"`, false},
+		{syntax.KindRCP, `"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"`, false},
+		{syntax.KindRCP, `"Effect":"Deny","Principal":{"AWS":"123456789012"},"Action":"s3:*","Resource":"*"`, false},
+		{syntax.KindRCP, `"Effect":"Deny","Action":"s3:*","Resource":"*"`, false},
+		{syntax.KindRCP, `"Effect":"Deny","Principal":"*","NotAction":"s3:*","Resource":"*"`, false},
 	} {
-		want := messageOrganization
+		want := syntax.MessageOrganization
 		if c.valid {
 			want = ""
 		}
@@ -410,16 +418,16 @@ func TestValidateOrganization(t *testing.T) {
 
 func TestErrorPosition(t *testing.T) {
 	text := "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": [{\"Effect\": \"Allow\", \"Action\": [\"s3:Get\",\n    \"äöü:x\", \"nope\"], \"Resource\": \"*\"}]\n}"
-	_, err := ParseValid(text, KindManaged)
+	_, err := Parse(text, syntax.KindManaged)
 	if got, want := fmt.Sprint(err), "4:5: Vendor äöü is not valid"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	text = strings.Replace(text, "äöü:x", "s3:x", 1)
-	_, err = ParseValid(text, KindManaged)
+	_, err = Parse(text, syntax.KindManaged)
 	if got, want := fmt.Sprint(err), "4:13: "+needVendor; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	_, err = Parse(strings.Replace(text, `"Effect"`, `"effect"`, 1))
+	_, err = syntax.Parse(strings.Replace(text, `"Effect"`, `"effect"`, 1))
 	if got, want := fmt.Sprint(err), `3:18: Syntax errors in policy. (unknown element "effect")`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -430,48 +438,48 @@ func TestSizeLimits(t *testing.T) {
 		frame := len(policyText(`"Effect":"Allow","Action":"s3:","Resource":"*"`))
 		return policyText(`"Effect":"Allow", "Action":"s3:` + strings.Repeat("x", n-frame) + `","Resource":"*"`)
 	}
-	for _, kind := range []Kind{KindManaged, KindUser, KindGroup, KindRole, KindBoundary, KindSession, KindSCP} {
+	for _, kind := range []syntax.Kind{syntax.KindManaged, syntax.KindUser, syntax.KindGroup, syntax.KindRole, syntax.KindBoundary, syntax.KindSession, syntax.KindSCP} {
 		limit := kind.Limit()
-		if got := Size(filler(limit)); got != limit {
+		if got := syntax.Size(filler(limit)); got != limit {
 			t.Fatalf("size %d, want %d", got, limit)
 		}
-		if _, err := ParseValid(filler(limit), kind); err != nil {
+		if _, err := Parse(filler(limit), kind); err != nil {
 			t.Errorf("%v: %v at the limit", kind, err)
 		}
-		_, err := ParseValid(filler(limit+1), kind)
-		var big *SizeError
+		_, err := Parse(filler(limit+1), kind)
+		var big *syntax.SizeError
 		if !errors.As(err, &big) || big.Size != limit+1 || big.Limit != limit {
 			t.Errorf("%v: %v over the limit", kind, err)
 		}
 	}
-	for kind, want := range map[Kind]string{
-		KindManaged: "Cannot exceed quota for PolicySize: 6144",
-		KindTrust:   "Cannot exceed quota for ACLSizePerRole: 2048",
-		KindUser:    "Maximum policy size of 2048 bytes exceeded",
+	for kind, want := range map[syntax.Kind]string{
+		syntax.KindManaged: "Cannot exceed quota for PolicySize: 6144",
+		syntax.KindTrust:   "Cannot exceed quota for ACLSizePerRole: 2048",
+		syntax.KindUser:    "Maximum policy size of 2048 bytes exceeded",
 	} {
-		if got := (&SizeError{Kind: kind, Limit: kind.Limit()}).Error(); got != want {
+		if got := (&syntax.SizeError{Kind: kind, Limit: kind.Limit()}).Error(); got != want {
 			t.Errorf("%v: %q, want %q", kind, got, want)
 		}
 	}
-	if _, err := Parse(strings.Repeat(" ", MaxDocument+1)); err == nil {
+	if _, err := syntax.Parse(strings.Repeat(" ", syntax.MaxDocument+1)); err == nil {
 		t.Error("a text over MaxDocument was parsed")
 	}
 }
 
 // Of what is too long nothing else is told.
 func TestSizeComesFirst(t *testing.T) {
-	for k := range kinds {
-		kind := Kind(k)
-		var big *SizeError
-		if _, err := ParseValid(strings.Repeat("x", kind.Limit()+1), kind); !errors.As(err, &big) || big.Limit != kind.Limit() {
+	for k := range syntax.KindRCP + 1 {
+		kind := k
+		var big *syntax.SizeError
+		if _, err := Parse(strings.Repeat("x", kind.Limit()+1), kind); !errors.As(err, &big) || big.Limit != kind.Limit() {
 			t.Errorf("%v: %v", kind, err)
 		}
-		if _, err := ParseValid("x"+strings.Repeat(" \n", kind.Limit()), kind); errors.As(err, &big) && big.Limit != MaxDocument {
+		if _, err := Parse("x"+strings.Repeat(" \n", kind.Limit()), kind); errors.As(err, &big) && big.Limit != syntax.MaxDocument {
 			t.Errorf("%v: white space counts: %v", kind, err)
 		}
 	}
-	var big *SizeError
-	if _, err := Parse(strings.Repeat(" ", MaxDocument+1)); !errors.As(err, &big) || big.Limit != MaxDocument || big.Size != MaxDocument+1 {
+	var big *syntax.SizeError
+	if _, err := syntax.Parse(strings.Repeat(" ", syntax.MaxDocument+1)); !errors.As(err, &big) || big.Limit != syntax.MaxDocument || big.Size != syntax.MaxDocument+1 {
 		t.Errorf("beyond MaxDocument: %v", err)
 	}
 }
@@ -493,26 +501,15 @@ func TestParsePrincipals(t *testing.T) {
 		{policyText(`"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"s3:GetObject","Resource":"*"`), "Allow with NotPrincipal is not allowed."},
 		{" " + policyText(who+`"Action":"sts:AssumeRole"`), "JSON strings must not have leading spaces"},
 		{" " + policyText(who+`"Action":"s3:GetObject","Resource":"*"`), ""},
-		{`{`, messageJSON},
+		{`{`, invalidJSON},
 	} {
 		_, err := ParsePrincipals(c.text)
 		got := ""
-		if bad := (*MalformedError)(nil); errors.As(err, &bad) {
+		if bad := (*syntax.MalformedError)(nil); errors.As(err, &bad) {
 			got = bad.Message
 		}
 		if got != c.want || (err == nil) != (c.want == "") {
 			t.Errorf("%s\ngot  %v\nwant %q", c.text, err, c.want)
 		}
-	}
-}
-
-func TestKindByName(t *testing.T) {
-	for k := range kinds {
-		if got, ok := KindByName(Kind(k).String()); !ok || got != Kind(k) {
-			t.Errorf("%v: %v, %v", Kind(k), got, ok)
-		}
-	}
-	if _, ok := KindByName("other"); ok {
-		t.Error("a kind of no such name")
 	}
 }

@@ -1,14 +1,14 @@
-package policy_test
+package catalogue_test
 
 import (
 	"slices"
 	"testing"
 
-	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/catalogue"
 )
 
 func TestActionNames(t *testing.T) {
-	names := policy.BuiltinActionNames()
+	names := catalogue.BuiltinNames()
 	for _, c := range []struct {
 		action string
 		known  bool
@@ -42,7 +42,7 @@ func TestNearest(t *testing.T) {
 		"alice": "alice", "ALICE": "alice", "alcie": "alice", "alic": "alice", "aalicee": "alice", "alice-1": "alice", "alice-12": "",
 		"b0b": "bob", "rob1": "", "deploy-prodution": "deploy-production", "": "", "x": "",
 	} {
-		if got := policy.Nearest(word, slices.Values(names)); got != want {
+		if got := catalogue.Nearest(word, slices.Values(names)); got != want {
 			t.Errorf("%q is taken for %q, not %q", word, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package policy
+package syntax
 
 import "fmt"
 
@@ -27,7 +27,8 @@ func (e *MalformedError) Error() string {
 	return fmt.Sprintf("%d:%d: %s (%s)", e.Line, e.Column, e.Message, e.Detail)
 }
 
-func malformed(at Position, message, detail string) *MalformedError {
+// Malformed makes the error of a place.
+func Malformed(at Position, message, detail string) *MalformedError {
 	return &MalformedError{Message: message, Detail: detail, Line: at.Line, Column: at.Column}
 }
 
@@ -39,21 +40,23 @@ const (
 	messageJSON         = "This policy contains invalid Json"
 	messageVersion      = "The policy must contain a valid version string"
 	messageNoStatements = "Could not parse the policy: Statement is empty!"
-	messageOrganization = "The provided policy document does not meet the requirements of the specified policy type."
+	MessageOrganization = "The provided policy document does not meet the requirements of the specified policy type."
 )
 
 // Parse reads a policy document of any kind. It checks what AWS calls syntax:
 // JSON, known elements at most once each, their types, a known version, one of
 // Action and NotAction and so on, known condition operators. The error is a
-// *MalformedError with the message for identity policies. Validate does the
-// rest; ParseValid does both with the messages for the kind. What is longer than
+// *MalformedError with the message for identity policies. Package valid
+// does the rest, and both with the messages for the kind. What is longer than
 // MaxDocument is not read: the error is a *SizeError.
 //
 // Beyond JSON: a repeated member is an error, as AWS has it, and the text must
 // be valid UTF-8 of at most MaxDocument bytes.
-func Parse(text string) (*Document, error) { return parse(text, KindManaged) }
+func Parse(text string) (*Document, error) { return ParseAs(text, KindManaged) }
 
-func parse(text string, kind Kind) (*Document, error) {
+// ParseAs is Parse for one kind of policy: with its messages, and with what only the
+// grammar of the kind refuses.
+func ParseAs(text string, kind Kind) (*Document, error) {
 	if len(text) > MaxDocument {
 		return nil, &SizeError{Kind: kind, Size: len(text), Limit: MaxDocument}
 	}
@@ -101,12 +104,12 @@ func (p *parser) fail(at Position, message, detail string) {
 		return
 	}
 	switch {
-	case p.kind.organization():
-		message = messageOrganization
+	case p.kind.Organization():
+		message = MessageOrganization
 	case !p.principals():
 		message = messageSyntax
 	}
-	p.err = malformed(at, message, detail)
+	p.err = Malformed(at, message, detail)
 	p.tok = token{kind: tokenInvalid, Position: at}
 }
 

@@ -1,16 +1,21 @@
-package policy
+package valid
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/scalar"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // validatePrincipals checks trust policies and resource policies, after their
 // grammar.
-func validatePrincipals(doc *Document, kind Kind) *MalformedError {
-	if kind == KindTrust && doc.indented() {
-		return malformed(Position{1, 1}, messageLeading, "")
+func validatePrincipals(doc *syntax.Document, kind syntax.Kind) *syntax.MalformedError {
+	if kind == syntax.KindTrust && doc.Indented() {
+		return syntax.Malformed(syntax.Position{Line: 1, Column: 1}, messageLeading, "")
 	}
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
@@ -21,7 +26,7 @@ func validatePrincipals(doc *Document, kind Kind) *MalformedError {
 	if err := validatePrincipalSids(doc, kind); err != nil {
 		return err
 	}
-	if kind == KindTrust {
+	if kind == syntax.KindTrust {
 		if err := eachAction(doc, validateTrustAction); err != nil {
 			return err
 		}
@@ -34,39 +39,39 @@ func validatePrincipals(doc *Document, kind Kind) *MalformedError {
 	return nil
 }
 
-// validateStatementElements repeats what ParseValid finds while parsing, for
+// validateStatementElements repeats what Parse finds while parsing, for
 // documents that come from Parse, and goes on to the elements that the grammar
 // allows and the kind does not.
-func validateStatementElements(s *DocumentStatement, kind Kind) *MalformedError {
+func validateStatementElements(s *syntax.Statement, kind syntax.Kind) *syntax.MalformedError {
 	switch {
 	case s.Effect.Value != "Allow" && s.Effect.Value != "Deny":
-		return malformed(s.Effect.Position, "Invalid effect: "+s.Effect.Value, "")
-	case kind == KindTrust && s.Resource != nil:
-		return malformed(s.Resource.Position, "Has prohibited field Resource", "")
+		return syntax.Malformed(s.Effect.Position, "Invalid effect: "+s.Effect.Value, "")
+	case kind == syntax.KindTrust && s.Resource != nil:
+		return syntax.Malformed(s.Resource.Position, "Has prohibited field Resource", "")
 	case s.Principal == nil && s.NotPrincipal == nil:
-		return malformed(s.Position, "Missing required field Principal", "")
+		return syntax.Malformed(s.Position, "Missing required field Principal", "")
 	case s.Action == nil && s.NotAction == nil:
-		return malformed(s.Position, "Missing required field Action", "")
-	case kind == KindResource && s.Resource == nil && s.NotResource == nil:
-		return malformed(s.Position, "Missing required field Resource", "")
+		return syntax.Malformed(s.Position, "Missing required field Action", "")
+	case kind == syntax.KindResource && s.Resource == nil && s.NotResource == nil:
+		return syntax.Malformed(s.Position, "Missing required field Resource", "")
 	case s.NotPrincipal != nil && s.Effect.Value == "Allow":
-		return malformed(s.NotPrincipal.Position, "Allow with NotPrincipal is not allowed.", "")
-	case kind == KindTrust && s.NotPrincipal != nil:
-		return malformed(s.NotPrincipal.Position, "AssumeRole policy must not contain NotPrincipal field.", "")
-	case kind == KindTrust && s.NotResource != nil:
-		return malformed(s.NotResource.Position, "AssumeRole policy must not contain resources.", "")
+		return syntax.Malformed(s.NotPrincipal.Position, "Allow with NotPrincipal is not allowed.", "")
+	case kind == syntax.KindTrust && s.NotPrincipal != nil:
+		return syntax.Malformed(s.NotPrincipal.Position, "AssumeRole policy must not contain NotPrincipal field.", "")
+	case kind == syntax.KindTrust && s.NotResource != nil:
+		return syntax.Malformed(s.NotResource.Position, "AssumeRole policy must not contain resources.", "")
 	}
 	return nil
 }
 
 // validatePrincipalSids checks the statement ids. Only trust policies are held
 // to letters and digits: the examples of other services have spaces.
-func validatePrincipalSids(doc *Document, kind Kind) *MalformedError {
+func validatePrincipalSids(doc *syntax.Document, kind syntax.Kind) *syntax.MalformedError {
 	var invalid []string
-	var at Position
+	var at syntax.Position
 	for i := range doc.Statements {
 		sid := doc.Statements[i].Sid
-		if kind != KindTrust || sid == nil || alphanumeric(sid.Value) {
+		if kind != syntax.KindTrust || sid == nil || alphanumeric(sid.Value) {
 			continue
 		}
 		if len(invalid) == 0 {
@@ -75,10 +80,10 @@ func validatePrincipalSids(doc *Document, kind Kind) *MalformedError {
 		invalid = append(invalid, sid.Value)
 	}
 	if len(invalid) > 0 {
-		return malformed(at, "The following Statement Ids are invalid: "+strings.Join(invalid, ", "), "")
+		return syntax.Malformed(at, "The following Statement Ids are invalid: "+strings.Join(invalid, ", "), "")
 	}
 	if sid := repeatedSid(doc); sid != nil {
-		return malformed(sid.Position, "The Statement Ids in the policy are not unique", "")
+		return syntax.Malformed(sid.Position, "The Statement Ids in the policy are not unique", "")
 	}
 	return nil
 }
@@ -91,25 +96,25 @@ var trustActions = []string{
 
 // validateTrustAction wants actions of STS that have to do with assuming a role, or
 // patterns of some of them.
-func validateTrustAction(action Text) *MalformedError {
-	pattern := compileAction(action.Value)
+func validateTrustAction(action syntax.Text) *syntax.MalformedError {
+	pattern := policy.CompileAction(action.Value)
 	if pattern.Service != "sts" || !slices.ContainsFunc(trustActions, pattern.Match) {
-		return malformed(action.Position, "AssumeRole policy may only specify STS AssumeRole actions.", "")
+		return syntax.Malformed(action.Position, "AssumeRole policy may only specify STS AssumeRole actions.", "")
 	}
 	return nil
 }
 
-func validateStatementPrincipals(s *DocumentStatement, kind Kind) *MalformedError {
+func validateStatementPrincipals(s *syntax.Statement, kind syntax.Kind) *syntax.MalformedError {
 	e := s.Principal
 	if e == nil {
 		e = s.NotPrincipal
 	}
-	all := compilePrincipals(e)
+	all := e.Principals()
 	if len(all) == 0 {
-		return malformed(e.Position, "The passed in policy has a statement with no principals!", "")
+		return syntax.Malformed(e.Position, "The passed in policy has a statement with no principals!", "")
 	}
 	for i := range all {
-		if !all[i].wellFormed() && !(kind == KindResource && all[i].originAccess()) {
+		if !WellFormed(all[i]) && !(kind == syntax.KindResource && isOriginAccess(all[i])) {
 			return InvalidPrincipal(all[i])
 		}
 	}
@@ -118,14 +123,9 @@ func validateStatementPrincipals(s *DocumentStatement, kind Kind) *MalformedErro
 
 // InvalidPrincipal is AWS's complaint about a principal that is no principal
 // or does not exist. Only the caller can know the latter.
-func InvalidPrincipal(p Principal) *MalformedError {
-	name := "STAR"
-	for key, t := range principalTypes {
-		if t == p.Type {
-			name = strings.ToUpper(key)
-		}
-	}
-	return malformed(p.Position, fmt.Sprintf(`Invalid principal in policy: "%s":"%s"`, name, p.Value), "")
+func InvalidPrincipal(p syntax.Principal) *syntax.MalformedError {
+	name := cmp.Or(strings.ToUpper(p.Type.Name()), "STAR")
+	return syntax.Malformed(p.Position, fmt.Sprintf(`Invalid principal in policy: "%s":"%s"`, name, p.Value), "")
 }
 
 // webIdentityProviders need no provider in the account (AWS: "JSON policy
@@ -134,31 +134,31 @@ var webIdentityProviders = []string{
 	"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com",
 }
 
-// wellFormed reports whether the value can name a principal of its type.
-func (p *Principal) wellFormed() bool {
+// WellFormed reports whether the value of a principal can name one of its type.
+func WellFormed(p syntax.Principal) bool {
 	switch p.Type {
-	case PrincipalAll:
+	case syntax.PrincipalAll:
 		return true
-	case PrincipalAWS:
-		return p.Value == "*" || isAccount(p.Value) || isUniqueID(p.Value) || isPrincipalARN(p.Value)
-	case PrincipalService:
+	case syntax.PrincipalAWS:
+		return p.Value == "*" || IsAccount(p.Value) || isUniqueID(p.Value) || isPrincipalARN(p.Value)
+	case syntax.PrincipalService:
 		return isHost(p.Value)
-	case PrincipalFederated:
+	case syntax.PrincipalFederated:
 		path := iamPath(p.Value)
 		return slices.Contains(webIdentityProviders, p.Value) ||
 			hasAnyPrefix(path, []string{"saml-provider/", "oidc-provider/"}) && !strings.ContainsAny(path, "*?")
-	case PrincipalCanonicalUser:
+	case syntax.PrincipalCanonicalUser:
 		return p.Value != "" && alphanumeric(p.Value)
 	}
 	return false
 }
 
-// originAccess tells a CloudFront origin access identity, which only policies of
+// isOriginAccess tells a CloudFront origin access identity, which only policies of
 // resources can name (CloudFront Developer Guide: "Restrict access to an Amazon S3
 // origin").
-func (p *Principal) originAccess() bool {
-	fields := strings.SplitN(p.Value, ":", arnColons+1)
-	if p.Type != PrincipalAWS || len(fields) <= arnColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
+func isOriginAccess(p syntax.Principal) bool {
+	fields := strings.SplitN(p.Value, ":", scalar.ARNColons+1)
+	if p.Type != syntax.PrincipalAWS || len(fields) <= scalar.ARNColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
 		fields[2] != "iam" || fields[3] != "" || fields[4] != "cloudfront" {
 		return false
 	}
@@ -166,7 +166,8 @@ func (p *Principal) originAccess() bool {
 	return ok && id != "" && alphanumeric(id)
 }
 
-func isAccount(text string) bool { return len(text) == 12 && allDigits(text) }
+// IsAccount tells that text has the form of an account: twelve digits.
+func IsAccount(text string) bool { return len(text) == 12 && scalar.Digits(text) }
 
 // isUniqueID tells that text has the form of AIDA... and its like.
 func isUniqueID(text string) bool {
@@ -177,9 +178,9 @@ func isUniqueID(text string) bool {
 func iamPath(arn string) string { return accountPath(arn, "iam") }
 
 func accountPath(arn, service string) string {
-	fields := strings.SplitN(arn, ":", arnColons+1)
-	if len(fields) <= arnColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
-		fields[2] != service || fields[3] != "" || !isAccount(fields[4]) {
+	fields := strings.SplitN(arn, ":", scalar.ARNColons+1)
+	if len(fields) <= scalar.ARNColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
+		fields[2] != service || fields[3] != "" || !IsAccount(fields[4]) {
 		return ""
 	}
 	return fields[5]
@@ -219,8 +220,10 @@ func isHost(text string) bool {
 // validateOrganization checks service control policies, which have no
 // principals, and resource control policies, which deny everybody something.
 // Organizations answers with one message, whatever is wrong.
-func validateOrganization(doc *Document, kind Kind) *MalformedError {
-	fail := func(at Position, detail string) *MalformedError { return malformed(at, messageOrganization, detail) }
+func validateOrganization(doc *syntax.Document, kind syntax.Kind) *syntax.MalformedError {
+	fail := func(at syntax.Position, detail string) *syntax.MalformedError {
+		return syntax.Malformed(at, syntax.MessageOrganization, detail)
+	}
 	if !doc.Variables() {
 		return fail(doc.Position, "the version must be 2012-10-17")
 	}
@@ -231,7 +234,7 @@ func validateOrganization(doc *Document, kind Kind) *MalformedError {
 		}
 	}
 	if err := legacyStatements(doc); err != nil {
-		return fail(Position{err.Line, err.Column}, err.Detail)
+		return fail(syntax.Position{Line: err.Line, Column: err.Column}, err.Detail)
 	}
 	form, err := legacyResources(doc)
 	if err == nil {
@@ -244,25 +247,25 @@ func validateOrganization(doc *Document, kind Kind) *MalformedError {
 		err = eachAction(doc, validateVendor)
 	}
 	if err != nil {
-		return fail(Position{err.Line, err.Column}, err.Message)
+		return fail(syntax.Position{Line: err.Line, Column: err.Column}, err.Message)
 	}
 	return nil
 }
 
 // organizationFault says what a statement has that the kind does not allow.
-func organizationFault(s *DocumentStatement, kind Kind) string {
+func organizationFault(s *syntax.Statement, kind syntax.Kind) string {
 	switch {
-	case s.Action.empty() && s.NotAction.empty():
+	case s.Action.Empty() && s.NotAction.Empty():
 		return "no actions"
-	case s.Resource.empty() && s.NotResource.empty():
+	case s.Resource.Empty() && s.NotResource.Empty():
 		return "no resources"
 	case s.NotPrincipal != nil:
 		return "NotPrincipal is not supported"
-	case kind == KindSCP && s.Principal != nil:
+	case kind == syntax.KindSCP && s.Principal != nil:
 		return "Principal is not supported"
-	case kind == KindSCP:
+	case kind == syntax.KindSCP:
 		return ""
-	case !s.Principal.everybody():
+	case !everybody(s.Principal):
 		return `Principal must be "*"`
 	case s.NotAction != nil:
 		return "NotAction is not supported"
@@ -270,24 +273,24 @@ func organizationFault(s *DocumentStatement, kind Kind) string {
 		return ""
 	case s.Effect.Value != "Deny":
 		return "Effect must be Deny"
-	case slices.ContainsFunc(s.Action.Items, func(t Text) bool { return t.Value == "*" }):
+	case slices.ContainsFunc(s.Action.Items, func(t syntax.Text) bool { return t.Value == "*" }):
 		return "Action must name a service"
 	}
 	return ""
 }
 
 // everybody tells that the element is "*" and nothing else.
-func (e *PrincipalElement) everybody() bool {
+func everybody(e *syntax.PrincipalElement) bool {
 	if e == nil {
 		return false
 	}
-	all := compilePrincipals(e)
-	return len(all) == 1 && all[0].Value == "*" && (all[0].Type == PrincipalAll || all[0].Type == PrincipalAWS)
+	all := e.Principals()
+	return len(all) == 1 && all[0].Value == "*" && (all[0].Type == syntax.PrincipalAll || all[0].Type == syntax.PrincipalAWS)
 }
 
 // fullAccess tells that a statement is that of RCPFullAWSAccess, the one that
 // allows.
-func fullAccess(s *DocumentStatement) bool {
-	one := func(l *List) bool { return !l.empty() && len(l.Items) == 1 && l.Items[0].Value == "*" }
+func fullAccess(s *syntax.Statement) bool {
+	one := func(l *syntax.List) bool { return !l.Empty() && len(l.Items) == 1 && l.Items[0].Value == "*" }
 	return s.Effect.Value == "Allow" && one(s.Action) && one(s.Resource) && s.Condition == nil
 }

@@ -1,4 +1,4 @@
-package policy
+package syntax
 
 import "fmt"
 
@@ -79,12 +79,12 @@ func KindByName(name string) (Kind, bool) {
 	return 0, false
 }
 
-// identity tells that the policy speaks for a principal given elsewhere.
-func (k Kind) identity() bool { return k <= KindSession }
+// Identity tells that the policy speaks for a principal given elsewhere.
+func (k Kind) Identity() bool { return k <= KindSession }
 
-// organization tells that the policy belongs to an organization, which has
+// Organization tells that the policy belongs to an organization, which has
 // one message for everything that is wrong.
-func (k Kind) organization() bool { return k == KindSCP || k == KindRCP }
+func (k Kind) Organization() bool { return k == KindSCP || k == KindRCP }
 
 // Size counts the characters of a document that are not white space, as AWS
 // counts for its limits.
@@ -118,62 +118,10 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("Maximum policy size of %d bytes exceeded", e.Limit)
 }
 
-// ParseValid checks the size of a document, parses it, and checks it as AWS does
-// for the kind. The error is a *SizeError or a *MalformedError: of what is too long
-// nobody needs to know what else is wrong. Callers with several inline policies add
-// up Size themselves.
-func ParseValid(text string, kind Kind) (*Document, error) {
-	if err := CheckSize(text, kind); err != nil {
-		return nil, err
-	}
-	doc, err := parse(text, kind)
-	if err != nil {
-		return nil, err
-	}
-	if err := Validate(doc, kind); err != nil {
-		return nil, err
-	}
-	return doc, nil
-}
-
 // CheckSize returns a *SizeError for a document over the limit of its kind.
 func CheckSize(text string, kind Kind) error {
 	if size := Size(text); size > kind.Limit() {
 		return &SizeError{Kind: kind, Size: size, Limit: kind.Limit()}
 	}
 	return nil
-}
-
-// ParsePrincipals parses and checks a policy with principals as what it most likely
-// is: a trust policy when it names no resources and no actions but those of STS, or
-// else the policy of a resource. It does not look at the size, apart from MaxDocument.
-func ParsePrincipals(text string) (*Document, error) {
-	doc, err := parse(text, KindResource)
-	kind := KindResource
-	if trust, e := parse(text, KindTrust); e == nil && trusts(trust) {
-		doc, kind, err = trust, KindTrust, nil
-	}
-	if err == nil {
-		err = Validate(doc, kind)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return doc, nil
-}
-
-// trusts tells that a document is most likely a trust policy.
-func trusts(doc *Document) bool {
-	for i := range doc.Statements {
-		s := &doc.Statements[i]
-		if s.Resource != nil || s.NotResource != nil {
-			return false
-		}
-		for _, action := range both(s.Action, s.NotAction) {
-			if compileAction(action.Value).Service != "sts" {
-				return false
-			}
-		}
-	}
-	return true
 }
