@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // How a cluster begins. The first writer of the configuration makes itself the
@@ -113,7 +114,7 @@ func (w *writer) tryJoin(first bool) error {
 }
 
 // ask asks another writer for its status.
-func (w *writer) ask(ctx context.Context, other Writer) (s peerStatus, err error) {
+func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other.Peer+statusPath, nil)
@@ -135,7 +136,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	if w.log.Applied().State.Cluster().ID != "" {
 		return nil
 	}
-	root, err := loadRoot(n.cfg.Files.Root)
+	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	if err != nil {
 		return err
 	}

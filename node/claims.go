@@ -9,10 +9,6 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// NoSealKey as a replica's Files.SealKey lets it run without the keys that open
-// secrets: the leader verifies signatures for it.
-const NoSealKey = "none"
-
 // signaturePath is where the leader verifies signatures for replicas without keys.
 const signaturePath = "/peer/signature"
 

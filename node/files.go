@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Limits of files, of which connections are most.
@@ -47,9 +48,9 @@ func (c Connections) within(files int) (admission.Bounds, error) {
 	switch {
 	case most < 1 || c.Total > most:
 		return admission.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
-			ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
+			setup.ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
 	case c.Total < 0 || c.PerAddress < 0:
-		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", ErrConfig)
+		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", setup.ErrConfig)
 	case c.Total == 0:
 		c.Total = min(maxConnections, most)
 	}
@@ -64,7 +65,7 @@ func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
 			p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", ErrConfig, text)
+			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", setup.ErrConfig, text)
 		}
 		proxies = append(proxies, p.Masked())
 	}

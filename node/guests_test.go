@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
 
@@ -242,7 +243,7 @@ func TestFloodUnderAName(t *testing.T) {
 	x := m.thief("replica-1")
 	addr, _ := m.cluster.Writer(leader)
 	for range 200 { // connections that rest
-		conn, err := dialPeer(t.Context(), Machine{}.complete(), addr.Peer, peer{role: RoleWriter}, protocolHTTP, x.tls)
+		conn, err := dialPeer(t.Context(), Machine{}.complete(), addr.Peer, peer{role: setup.RoleWriter}, protocolHTTP, x.tls)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Headers between nodes.
@@ -52,7 +53,7 @@ var errNoLeader = errors.New("no writer that leads was found")
 type leaderFinder struct {
 	client   *http.Client // for what the node asks
 	forwards *http.Client // for what clients ask
-	writers  []Writer
+	writers  []setup.Writer
 	// raft names the leader that a writer's own log follows; nil at a replica.
 	raft func() string
 
@@ -61,7 +62,7 @@ type leaderFinder struct {
 	search *search    // nil: nobody waits
 }
 
-func newLeaderFinder(client, forwards *http.Client, writers []Writer) *leaderFinder {
+func newLeaderFinder(client, forwards *http.Client, writers []setup.Writer) *leaderFinder {
 	return &leaderFinder{client: client, forwards: forwards, writers: writers}
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -49,7 +50,7 @@ func silent(r *http.Request) (*http.Response, error) {
 }
 
 func newFinder(p peers) *leaderFinder {
-	return newLeaderFinder(&http.Client{Transport: p}, &http.Client{Transport: p}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+	return newLeaderFinder(&http.Client{Transport: p}, &http.Client{Transport: p}, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
 }
 
 func TestFindingTheLeader(t *testing.T) {
@@ -334,7 +335,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		signer.Sign(r, bodyHash, now)
 		r.Header.Set("Connection", "close")
 		r.Header.Set("Expect", "100-continue")
-		f := newLeaderFinder(leader.Client(), leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+		f := newLeaderFinder(leader.Client(), leader.Client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
 		f.learn(leader.Listener.Addr().String())
 		rec := httptest.NewRecorder()
 		err := f.forward(rec, r, api.Forwarded{Body: body, RequestID: "id", Attempt: "attempt", Source: "203.0.113.7", Secure: true})
@@ -382,7 +383,7 @@ func TestForwardsLeaveRoom(t *testing.T) {
 		transport.MaxConnsPerHost = limit
 		return &http.Client{Transport: transport}
 	}
-	f := newLeaderFinder(client(), client(), []Writer{{Peer: leader.Listener.Addr().String()}})
+	f := newLeaderFinder(client(), client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
 	defer f.close()
 	var forwards sync.WaitGroup
 	for range 5 {

@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // lockedRecord is the record of a directory whose lock this process takes.
 func lockedRecord(t *testing.T, dir string) (r *lifeRecord, unlock func()) {
 	t.Helper()
-	lock, err := lockDir(dir)
+	lock, err := setup.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +46,10 @@ func TestRecordedLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if info, err := os.Stat(first.path); err != nil || info.Mode().Perm() != secretMode {
+	if info, err := os.Stat(first.path); err != nil || info.Mode().Perm() != setup.SecretMode {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := lockDir(dir); err == nil {
+	if _, err := setup.Lock(dir); err == nil {
 		t.Fatal("a second process has the directory")
 	}
 
@@ -90,14 +91,14 @@ func TestRecordedLife(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(fourth.path, text, secretMode); err != nil {
+		if err := os.WriteFile(fourth.path, text, setup.SecretMode); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := fourth.over(); err != nil || len(got) > 0 {
 			t.Errorf("%s: over are %v, %v", what, got, err)
 		}
 	}
-	if err := os.WriteFile(fourth.path, []byte("{"), secretMode); err != nil {
+	if err := os.WriteFile(fourth.path, []byte("{"), setup.SecretMode); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := fourth.over(); err == nil || len(got) > 0 {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // metric reads one line of a node's metrics.
@@ -120,12 +122,12 @@ func (c *farConn) RemoteAddr() net.Addr { return c.addr }
 // Handshakes that strangers leave unfinished keep no node from connecting: neither
 // one that has been there, nor one that comes for the first time.
 func TestUnfinishedHandshakes(t *testing.T) {
-	dir, c, _ := initialized(t, someCluster(t, 1, 1))
-	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "replica-1"))
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+	identity, err := loadPeerTLS(c.ID, setup.DefaultFiles(dir, "replica-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	writer, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
+	writer, err := loadPeerTLS(c.ID, setup.DefaultFiles(dir, "writer-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +223,7 @@ func TestConnectionsWithin(t *testing.T) {
 		{Connections{PerAddress: -1}, 4096, 0, "negative"},
 	} {
 		b, err := c.given.within(c.files)
-		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.text)) {
+		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), c.text)) {
 			t.Errorf("%+v of %d files: %+v, %v", c.given, c.files, b, err)
 		}
 	}
@@ -236,7 +238,7 @@ func TestParseProxies(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
-		if _, err := ParseProxies([]string{text}); !errors.Is(err, ErrConfig) {
+		if _, err := ParseProxies([]string{text}); !errors.Is(err, setup.ErrConfig) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -324,8 +326,8 @@ func TestClientTimeouts(t *testing.T) {
 
 // A handshake that is not finished ends in time, on both ends, and gives its place back.
 func TestHandshakesEnd(t *testing.T) {
-	dir, c, _ := initialized(t, someCluster(t, 1, 1))
-	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+	identity, err := loadPeerTLS(c.ID, setup.DefaultFiles(dir, "writer-1"))
 	if err != nil {
 		t.Fatal(err)
 	}

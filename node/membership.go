@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
 
@@ -37,7 +38,7 @@ var standings = map[string]error{"barred": errBarred, "unregistered": errUnregis
 // bearer is whom a verified certificate names.
 type bearer struct {
 	name string
-	role Role
+	role setup.Role
 }
 
 func bearerOf(cert *x509.Certificate) bearer { return bearer{cert.Subject.CommonName, roleOf(cert)} }
@@ -49,9 +50,9 @@ func bearerIn(r *http.Request) bearer { return bearerOf(r.TLS.PeerCertificates[0
 // if it is one.
 func (w *writer) belongs(c bearer) error {
 	switch c.role {
-	case RoleWriter:
+	case setup.RoleWriter:
 		return nil // of the configuration, or it could not have connected
-	case RoleReplica:
+	case setup.RoleReplica:
 		state := w.log.Applied().State
 		_, registered := state.Replica(c.name)
 		switch {
@@ -77,8 +78,8 @@ type access struct {
 // everybody is the access to what is not listed: members of both roles.
 var everybody = access{writers: true, replicas: true}
 
-func (a access) to(role Role) bool {
-	return role == RoleWriter && a.writers || role == RoleReplica && a.replicas
+func (a access) to(role setup.Role) bool {
+	return role == setup.RoleWriter && a.writers || role == setup.RoleReplica && a.replicas
 }
 
 // accesses are those of the paths that not every member may call.

@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication"
 )
@@ -35,7 +36,7 @@ type thief struct {
 
 func (m *team) thief(name string) *thief {
 	m.t.Helper()
-	p, err := loadPeerTLS(m.cluster.ID, DefaultFiles(m.dir, name))
+	p, err := loadPeerTLS(m.cluster.ID, setup.DefaultFiles(m.dir, name))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func (m *team) thief(name string) *thief {
 }
 
 // ask sends a request to a writer's peer port.
-func (x *thief) ask(w Writer, method, target string, body []byte, change func(*http.Request)) (*http.Response, error) {
+func (x *thief) ask(w setup.Writer, method, target string, body []byte, change func(*http.Request)) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(x.m.t.Context(), method, "https://"+w.Peer+target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (x *thief) forward(r *http.Request) {
 }
 
 // refusedEverywhere checks that nothing of the peer port is served.
-func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
+func (x *thief) refusedEverywhere(w setup.Writer, standing string, except ...string) {
 	x.m.t.Helper()
 	for _, q := range x.targets() {
 		if slices.Contains(except, q.name) {
@@ -125,7 +126,7 @@ func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
 			x.m.t.Errorf("%s at %s: %d, standing %q: %.80s", q.name, w.Name, answer.StatusCode, got, text)
 		}
 	}
-	if conn, err := dialPeer(x.m.t.Context(), Machine{}.complete(), w.Peer, peer{role: RoleWriter}, protocolRaft, x.tls); err == nil {
+	if conn, err := dialPeer(x.m.t.Context(), Machine{}.complete(), w.Peer, peer{role: setup.RoleWriter}, protocolRaft, x.tls); err == nil {
 		if _, err := conn.Read(make([]byte, 1)); err == nil {
 			x.m.t.Error("it speaks raft")
 		}
@@ -140,7 +141,7 @@ func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
 }
 
 // nats connects to a writer's broker and returns what it says to that.
-func (x *thief) nats(w Writer) (net.Conn, string, error) {
+func (x *thief) nats(w setup.Writer) (net.Conn, string, error) {
 	plain, err := net.Dial("tcp", w.Broker)
 	if err != nil {
 		return nil, "", err
@@ -151,7 +152,7 @@ func (x *thief) nats(w Writer) (net.Conn, string, error) {
 			return nil, "", err
 		}
 	}
-	conn := tls.Client(plain, x.tls.config(peer{role: RoleWriter}))
+	conn := tls.Client(plain, x.tls.config(peer{role: setup.RoleWriter}))
 	if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":true,\"name\":%q,\"protocol\":1}\r\nPING\r\n", replication.ConnectionID(x.tls.cert.Load().Leaf.Subject.CommonName)); err != nil {
 		return nil, "", err
 	}
@@ -351,7 +352,7 @@ func TestStolenDirectory(t *testing.T) {
 		}
 		return err
 	})
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	question := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":root", Action: "s3:Get"}
 	if d, err := m.client("replica-1").Authorize(t.Context(), question, client.Freshness{Consistency: "leased"}); err == nil {
 		t.Errorf("it answers as fresh: %+v", d)
 	}

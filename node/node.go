@@ -9,19 +9,18 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -121,9 +120,9 @@ func (n *Node) prepare() (err error) {
 	_, writer := c.Cluster.Writer(c.Name)
 	_, replica := c.Cluster.Replica(c.Name)
 	if !writer && !replica {
-		return fmt.Errorf("%w: the cluster has no node %q", ErrConfig, c.Name)
+		return fmt.Errorf("%w: the cluster has no node %q", setup.ErrConfig, c.Name)
 	}
-	if urls, err := natsURLs(c.Cluster.NATS); err != nil {
+	if urls, err := setup.NATSURLs(c.Cluster.NATS); err != nil {
 		return err
 	} else if _, err := c.NATS.link(urls); err != nil { // before anything is begun
 		return err
@@ -140,25 +139,25 @@ func (n *Node) prepare() (err error) {
 	if _, err := c.Connections.within(n.files); err != nil {
 		return err
 	}
-	role := RoleReplica
+	role := setup.RoleReplica
 	if writer {
-		role = RoleWriter
+		role = setup.RoleWriter
 	}
 	if leaf := n.tls.cert.Load().Leaf; leaf.Subject.CommonName != c.Name || roleOf(leaf) != role {
-		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", ErrConfig, c.Files.Cert, roleOf(leaf), leaf.Subject.CommonName, role, c.Name)
+		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, roleOf(leaf), leaf.Subject.CommonName, role, c.Name)
 	}
 	switch {
-	case c.Files.SealKey != NoSealKey:
+	case c.Files.SealKey != setup.NoSealKey:
 		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
 			return err
 		}
 	case writer:
-		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", ErrConfig)
+		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
 	}
-	if err := durable.MkdirAll(c.Data, dirMode); err != nil {
+	if err := durable.MkdirAll(c.Data, setup.DirMode); err != nil {
 		return fmt.Errorf("make the node's directory: %w", err)
 	}
-	if n.lock, err = lockDir(c.Data); err != nil {
+	if n.lock, err = setup.Lock(c.Data); err != nil {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -166,22 +165,6 @@ func (n *Node) prepare() (err error) {
 	forwards := min(maxForwards, newGuests(n.files).bounds(true).PerAddress)
 	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls, "", 0), peerClient(c.Machine, n.tls, forClients, forwards), c.Cluster.Writers)
 	return nil
-}
-
-// ErrInUse is returned when another process has a node's directory.
-var ErrInUse = errors.New("another process has the node's directory")
-
-// lockDir makes sure that one process at a time uses a directory.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, secretMode)
-	if err != nil {
-		return nil, fmt.Errorf("lock the node's directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%w %s: %w", ErrInUse, dir, err)
-	}
-	return f, nil
 }
 
 func (n *Node) unlock() {

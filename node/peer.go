@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Protocols that share a writer's peer port, told apart by ALPN.
@@ -185,7 +186,7 @@ func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
 	place.Leave()
 	to := p.http
 	if state := c.ConnectionState(); state.NegotiatedProtocol == protocolRaft {
-		if roleOf(state.PeerCertificates[0]) != RoleWriter {
+		if roleOf(state.PeerCertificates[0]) != setup.RoleWriter {
 			c.Close() // raft has no authentication of its own
 			return
 		}
@@ -285,7 +286,7 @@ func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol str
 // node itself asks or, as forClients, for what its clients do. It has at most limit
 // connections to each; 0 is as many as it takes.
 func peerClient(m Machine, identity *peerTLS, as string, limit int) *http.Client {
-	config := identity.config(peer{role: RoleWriter}, protocolHTTP)
+	config := identity.config(peer{role: setup.RoleWriter}, protocolHTTP)
 	config.ServerName = as
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:     config,

@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -183,7 +184,7 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 
 // registration asks the leader to enter a replica into the roster.
 type registration struct {
-	Replica
+	setup.Replica
 	// Attempt is the same for all tries of one registration: they enter the replica once
 	// at most. One that was delayed undoes no removal: the name is barred then.
 	Attempt string `json:"attempt"`
@@ -329,7 +330,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 	var wg sync.WaitGroup
 	for i, other := range w.node.cfg.Cluster.Writers {
 		wg.Go(func() {
-			m := api.Member{Name: other.Name, Role: string(RoleWriter)}
+			m := api.Member{Name: other.Name, Role: string(setup.RoleWriter)}
 			s, err := w.self(), error(nil)
 			if other.Name != w.node.cfg.Name {
 				s, err = w.ask(ctx, other)
@@ -371,7 +372,7 @@ func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
 		state = "fenced"
 	}
 	return api.Member{
-		Name: m.Name, Role: string(RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
+		Name: m.Name, Role: string(setup.RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
 		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
 	}
 }

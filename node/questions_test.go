@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -78,7 +79,7 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 	t.Helper()
 	s := identity.NewState()
 	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{
-		Cluster: "c", Incarnation: "i", Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
+		Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +92,7 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 
 // answeringBy runs a replica's side; stop ends it.
 func answeringBy(t *testing.T, p *projection.Projection, transport http.RoundTripper) (a *answering, stop func()) {
-	f := newLeaderFinder(&http.Client{Transport: transport}, nil, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
+	f := newLeaderFinder(&http.Client{Transport: transport}, nil, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
 	f.learn("a:1")
 	a = &answering{finder: f, projection: p, kinds: answerers(p), logger: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -265,7 +266,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 	m := newTeam(t, 1, 2)
 	m.startAll()
 	m.must("writer-1", "CreateUser", "UserName", "alice")
-	alice := "arn:aws:iam::" + DefaultAccount + ":user/alice"
+	alice := "arn:aws:iam::" + setup.DefaultAccount + ":user/alice"
 	for _, c := range []struct{ policy, decision string }{
 		{"Allow", "allow"}, {"Deny", "explicitDeny"},
 	} {

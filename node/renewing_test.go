@@ -15,6 +15,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -101,7 +102,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 func someState(t testing.TB, incarnation string, at event.Position) (*identity.State, event.Head) {
 	t.Helper()
 	s := identity.NewState()
-	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
+	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
 	if err != nil {
 		t.Fatal(err)
 	}

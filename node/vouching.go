@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // signStatement signs what begins with a domain of its own by the key of the node's
@@ -17,7 +18,7 @@ func (p *peerTLS) signStatement(statement []byte) (signature, certificate []byte
 	cert := p.cert.Load()
 	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", ErrConfig, p.files.Key)
+		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", setup.ErrConfig, p.files.Key)
 	}
 	sum := sha256.Sum256(statement)
 	if signature, err = ecdsa.SignASN1(rand.Reader, key, sum[:]); err != nil {
@@ -34,7 +35,7 @@ func (p *peerTLS) signBatch(b *event.SignedBatch) (err error) {
 
 // maxVouchers is how many writers' certificates are kept verified: every writer's,
 // and those that were renewed lately.
-const maxVouchers = 4 * maxWriters
+const maxVouchers = 4 * setup.MaxWriters
 
 // vouchers tells whether writers of the cluster signed batches. A certificate must
 // be good now, not when it signed: nothing tells a reader when that was. One that was
@@ -73,7 +74,7 @@ func (v *vouchers) writer(der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: read the signer's certificate: %w", ErrNotAPeer, err)
 	}
-	if err := v.tls.verifyAt([]*x509.Certificate{cert}, peer{role: RoleWriter}, now); err != nil {
+	if err := v.tls.verifyAt([]*x509.Certificate{cert}, peer{role: setup.RoleWriter}, now); err != nil {
 		return nil, err
 	}
 	if len(v.known) >= maxVouchers {

@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -28,7 +29,7 @@ const aloneTimeout = 100 * time.Millisecond
 // writer is the part of a node that votes in the log.
 type writer struct {
 	node   *Node
-	me     Writer
+	me     setup.Writer
 	log    *log.Log
 	port   *peerPort
 	peers  *peerServer
@@ -115,21 +116,21 @@ func (w *writer) fresh() propagation.Freshness {
 // the link by which this writer publishes.
 func (w *writer) startBroker(ctx context.Context) (err error) {
 	n := w.node
-	if n.cfg.Cluster.NATS == NoNATS {
+	if n.cfg.Cluster.NATS == setup.NoNATS {
 		return nil
 	}
 	link := replication.LinkConfig{}
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
-			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: RoleReplica}), Logger: n.logger,
+			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: setup.RoleReplica}), Logger: n.logger,
 			Admits:      func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/brokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
 			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
-			cfg.RouteTLS = n.tls.config(peer{role: RoleWriter})
+			cfg.RouteTLS = n.tls.config(peer{role: setup.RoleWriter})
 			for _, other := range n.cfg.Cluster.Writers {
 				cfg.Routes = append(cfg.Routes, other.Routes)
 			}
@@ -424,5 +425,5 @@ type raftStream struct {
 
 // DialContext connects to a writer's log.
 func (s raftStream) DialContext(ctx context.Context, addr string) (net.Conn, error) {
-	return dialPeer(ctx, s.machine, addr, peer{role: RoleWriter}, protocolRaft, s.tls)
+	return dialPeer(ctx, s.machine, addr, peer{role: setup.RoleWriter}, protocolRaft, s.tls)
 }
