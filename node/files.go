@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -16,7 +17,7 @@ const (
 	maxConnections = 8192
 	// reservedFiles is how many are kept back from clients at least: for the log, raft,
 	// other nodes, handshakes and the broker. ownFiles of them are for the log, raft and
-	// handshakes; other nodes and the broker have parts of all files, see peerPart.
+	// handshakes; other nodes and the broker have parts of all files, see FilesPart.
 	reservedFiles = 512
 	ownFiles      = 256
 	// filesPerClient is how many a client takes: its own connection, and one to the
@@ -43,7 +44,7 @@ func raiseFiles() (int, error) {
 
 // within is what bounds clients when a process may open so many files.
 func (c Connections) within(files int) (admission.Bounds, error) {
-	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peerPart)
+	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peer.FilesPart)
 	most := (files - reserved) / filesPerClient
 	switch {
 	case most < 1 || c.Total > most:

@@ -115,7 +115,7 @@ func (r *renewing) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var a propagation.Answer
-	err := r.finder.post(ctx, leasePath, renewal{Renewal: last}, &a)
+	err := r.finder.Post(ctx, leasePath, renewal{Renewal: last}, &a)
 	if err == nil && a.Kind != propagation.KindEnded {
 		err = fmt.Errorf("the leader answers %s", a.Kind)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -25,17 +26,13 @@ type Machine struct {
 	Files int
 }
 
-// dialTimeout bounds a connection attempt between nodes.
-const dialTimeout = 2 * time.Second
-
 // complete returns m with the machine's own functions where m has none.
 func (m Machine) complete() Machine {
 	if m.Listen == nil {
-		m.Listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+		m.Listen = peer.TCP{}.Listen
 	}
 	if m.Dial == nil {
-		d := &net.Dialer{Timeout: dialTimeout}
-		m.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+		m.Dial = peer.TCP{}.Dial
 	}
 	if m.Now == nil {
 		m.Now = time.Now
@@ -60,4 +57,17 @@ func readClocks(start time.Time) func() propagation.Clocks {
 		}
 		return read
 	}
+}
+
+// network is the machine's network.
+type network struct{ Machine }
+
+var _ peer.Network = network{}
+
+// Listen opens a listener.
+func (n network) Listen(addr string) (net.Listener, error) { return n.Machine.Listen(addr) }
+
+// Dial connects.
+func (n network) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	return n.Machine.Dial(ctx, addr)
 }

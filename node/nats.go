@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
@@ -145,7 +146,7 @@ func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
 		for _, w := range n.cfg.Cluster.Writers {
 			cfg.URLs = append(cfg.URLs, "tls://"+w.Broker)
 		}
-		cfg.TLS = n.tls.config(peer{role: setup.RoleWriter})
+		cfg.TLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 	}
 	cfg.Name, cfg.Logger = n.cfg.Name, n.logger
 	return replication.Dial(cfg)

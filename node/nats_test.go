@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/test/layout"
@@ -228,7 +229,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice"))
 	m.until("the replica follows the stream", streaming)
 
-	identities := map[string]*peerTLS{"nobody": nil, "a replica": n.tls}
+	identities := map[string]*peer.Identity{"nobody": nil, "a replica": n.tls}
 	for name, signer := range identities {
 		batch := allowEverything(t, n, "alice")
 		state := n.projection.View().State.Cluster()
@@ -239,7 +240,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 				t.Fatal(err)
 			}
 			signed := &event.SignedBatch{Cluster: b.Cluster, Incarnation: b.Incarnation, Head: b.Head()}
-			if err := signer.signBatch(signed); err != nil {
+			if err := signBatch(signer, signed); err != nil {
 				t.Fatal(err)
 			}
 			message.Header = nats.Header{

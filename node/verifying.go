@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 )
@@ -160,7 +161,7 @@ func (r *replica) recount(ctx context.Context, _ question) (event.Head, any, err
 
 // verify tells the leader what this writer has checked.
 func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
-	if roleOf(r.TLS.PeerCertificates[0]) != setup.RoleWriter {
+	if peer.Caller(r).Role != setup.RoleWriter {
 		http.Error(rw, "writers alone verify each other", http.StatusForbidden)
 		return
 	}
@@ -177,7 +178,7 @@ func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, err)
 		return
 	}
-	reply(rw, e)
+	peer.Reply(rw, e)
 }
 
 // askEvidence asks another writer what it has checked.
@@ -190,12 +191,12 @@ func (w *writer) askEvidence(ctx context.Context, other setup.Writer, q verifyRe
 	if err != nil {
 		return e, fmt.Errorf("ask %s for evidence: %w", other.Name, err)
 	}
-	answer, err := w.node.finder.client.Do(r)
+	answer, err := w.node.finder.Client().Do(r)
 	if err != nil {
 		return e, fmt.Errorf("ask %s for evidence: %w", other.Name, err)
 	}
-	defer discard(answer)
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxSmallAnswer))
+	defer peer.Discard(answer)
+	text, err := io.ReadAll(io.LimitReader(answer.Body, peer.MaxAnswer))
 	if err != nil {
 		return e, fmt.Errorf("read the evidence of %s: %w", other.Name, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/layout"
 )
@@ -216,5 +217,24 @@ func TestSettings(t *testing.T) {
 		if _, err := setup.HTTPClient(file); err == nil {
 			t.Errorf("%s was trusted", file)
 		}
+	}
+}
+
+// An init that was interrupted before the certificates goes on with the same id.
+func TestInitGoesOn(t *testing.T) {
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	for _, name := range []string{"ca.crt", "ca.key", "seal.key", "root.json", "nodes/writer-1.crt", "nodes/writer-1.key"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh := c
+	fresh.ID = ""
+	again, _, err := setup.Init(dir, fresh, setup.RootKey{}, time.Now())
+	if err != nil || again.ID != c.ID {
+		t.Fatalf("%s, %v", again.ID, err)
+	}
+	if _, err := peer.LoadIdentity(c, setup.DefaultFiles(dir, "writer-1")); err != nil {
+		t.Error(err)
 	}
 }

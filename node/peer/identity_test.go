@@ -1,15 +1,16 @@
-package node
+package peer
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/layout"
@@ -17,16 +18,16 @@ import (
 
 // identities are certificates of one cluster, and of others.
 type identities struct {
-	writer, replica, sameAuthority, otherAuthority, expired, former *peerTLS
+	writer, replica, sameAuthority, otherAuthority, expired, former *Identity
 
-	renewed func() *peerTLS // the writer's, another each time
+	renewed func() *Identity // the writer's, another each time
 }
 
 func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 	t.Helper()
 	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
-	load := func(dir, id, name string) *peerTLS {
-		p, err := loadPeerTLS(id, setup.DefaultFiles(dir, name))
+	load := func(dir, id, name string) *Identity {
+		p, err := LoadIdentity(setup.Cluster{ID: id}, setup.DefaultFiles(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +40,7 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forge := func(cluster, name string, now time.Time) *peerTLS {
+	forge := func(cluster, name string, now time.Time) *Identity {
 		cert, key, err := a.Issue(cluster, name, setup.RoleWriter, now)
 		if err != nil {
 			t.Fatal(err)
@@ -48,57 +49,57 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &peerTLS{cluster: c.ID, roots: i.writer.roots}
+		p := &Identity{cluster: c.ID, roots: i.writer.roots}
 		p.cert.Store(&pair)
 		return p
 	}
 	i.sameAuthority = forge("another cluster", "writer-1", time.Now())
 	i.expired = forge(c.ID, "writer-1", time.Now().AddDate(-3, 0, 0))
 	i.former = forge(c.ID, "writer-9", time.Now())
-	i.writer.writers = func(name string) bool { _, ok := c.Writer(name); return ok }
+	i.writer.writers = c.Writers
 	i.replica.writers = i.writer.writers
-	i.renewed = func() *peerTLS { return forge(c.ID, "writer-1", time.Now()) }
+	i.renewed = func() *Identity { return forge(c.ID, "writer-1", time.Now()) }
 	return i, c
 }
 
 func TestPeerCertificates(t *testing.T) {
 	i, c := newIdentities(t)
-	chain := func(p *peerTLS) []*x509.Certificate { return []*x509.Certificate{p.cert.Load().Leaf} }
+	chain := func(p *Identity) []*x509.Certificate { return []*x509.Certificate{p.cert.Load().Leaf} }
 	for name, x := range map[string]struct {
 		chain []*x509.Certificate
-		to    peer
+		to    ID
 		want  string
 	}{
-		"a writer":          {chain(i.writer), peer{role: setup.RoleWriter}, ""},
-		"by name":           {chain(i.writer), peer{name: "writer-1"}, ""},
-		"another name":      {chain(i.writer), peer{name: "writer-2"}, "reached writer-1 instead of writer-2"},
-		"another role":      {chain(i.replica), peer{role: setup.RoleWriter}, "replica-1 is no writer"},
-		"anyone":            {chain(i.replica), peer{}, ""},
-		"nobody":            {nil, peer{}, "no certificate"},
-		"a former writer":   {chain(i.former), peer{}, "the configuration has no writer writer-9"},
-		"another cluster":   {chain(i.sameAuthority), peer{}, "is for cluster [another cluster], this is " + c.ID},
-		"another authority": {chain(i.otherAuthority), peer{}, "certificate signed by unknown authority"},
-		"expired":           {chain(i.expired), peer{}, "expired"},
+		"a writer":          {chain(i.writer), ID{Role: setup.RoleWriter}, ""},
+		"by name":           {chain(i.writer), ID{Name: "writer-1"}, ""},
+		"another name":      {chain(i.writer), ID{Name: "writer-2"}, "reached writer-1 instead of writer-2"},
+		"another role":      {chain(i.replica), ID{Role: setup.RoleWriter}, "replica-1 is no writer"},
+		"anyone":            {chain(i.replica), ID{}, ""},
+		"nobody":            {nil, ID{}, "no certificate"},
+		"a former writer":   {chain(i.former), ID{}, "the configuration has no writer writer-9"},
+		"another cluster":   {chain(i.sameAuthority), ID{}, "is for cluster [another cluster], this is " + c.ID},
+		"another authority": {chain(i.otherAuthority), ID{}, "certificate signed by unknown authority"},
+		"expired":           {chain(i.expired), ID{}, "expired"},
 	} {
 		err := i.writer.verify(x.chain, x.to)
-		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, ErrNotAPeer) || !strings.Contains(err.Error(), x.want)) {
+		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, ErrStranger) || !strings.Contains(err.Error(), x.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	dir, _, _ := layout.Init(t, layout.Cluster(t, 1, 0))
-	if _, err := loadPeerTLS(c.ID, setup.DefaultFiles(dir, "writer-1")); !errors.Is(err, ErrNotAPeer) {
+	if _, err := LoadIdentity(c, setup.DefaultFiles(dir, "writer-1")); !errors.Is(err, ErrStranger) {
 		t.Errorf("a certificate of another cluster: %v", err)
 	}
 	mixed := setup.DefaultFiles(dir, "writer-1")
 	mixed.CA = i.writer.files.CA
-	if _, err := loadPeerTLS(c.ID, mixed); !errors.Is(err, setup.ErrConfig) {
+	if _, err := LoadIdentity(c, mixed); !errors.Is(err, setup.ErrConfig) {
 		t.Errorf("a certificate of another authority: %v", err)
 	}
 	mixed.CA = mixed.SealKey
-	if _, err := loadPeerTLS(c.ID, mixed); err == nil {
+	if _, err := LoadIdentity(c, mixed); err == nil {
 		t.Error("no certificate at all was taken")
 	}
-	if err := i.writer.reload(); err != nil {
+	if err := i.writer.Reload(); err != nil {
 		t.Error(err)
 	}
 }
@@ -107,15 +108,15 @@ func TestPeerCertificates(t *testing.T) {
 // nobody else.
 func TestPeerPort(t *testing.T) {
 	i, _ := newIdentities(t)
-	p, err := listenPeers(Machine{}.complete(), "127.0.0.1:0", i.writer, 1<<16)
+	p, err := Listen(TCP{}, "127.0.0.1:0", i.writer, 1<<16)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := p.listener.Addr().String()
-	dial := func(who *peerTLS, protocol string) (net.Conn, error) {
-		return dialPeer(t.Context(), Machine{}.complete(), addr, peer{role: setup.RoleWriter}, protocol, who)
+	dial := func(who *Identity, protocol string) (net.Conn, error) {
+		return Dial(t.Context(), TCP{}, addr, ID{Role: setup.RoleWriter}, protocol, who)
 	}
-	expect := func(l net.Listener, who *peerTLS, protocol string) {
+	expect := func(l net.Listener, who *Identity, protocol string) {
 		t.Helper()
 		conn, err := dial(who, protocol)
 		if err != nil {
@@ -131,17 +132,17 @@ func TestPeerPort(t *testing.T) {
 			t.Errorf("%s came as %s", who.cert.Load().Leaf.Subject.CommonName, name)
 		}
 	}
-	expect(p.raft, i.writer, protocolRaft)
-	expect(p.http, i.writer, protocolHTTP)
-	expect(p.http, i.replica, protocolHTTP)
+	expect(p.raft, i.writer, ProtocolRaft)
+	expect(p.http, i.writer, ProtocolHTTP)
+	expect(p.http, i.replica, ProtocolHTTP)
 	// TLS 1.3 tells a client that it was refused with its first read.
 	for name, x := range map[string]struct {
-		who      *peerTLS
+		who      *Identity
 		protocol string
 	}{
-		"raft as a replica": {i.replica, protocolRaft}, "another cluster": {i.sameAuthority, protocolHTTP},
-		"another authority": {i.otherAuthority, protocolHTTP}, "expired": {i.expired, protocolRaft},
-		"raft as a writer that is none of the configuration": {i.former, protocolRaft}, "such a writer": {i.former, protocolHTTP},
+		"raft as a replica": {i.replica, ProtocolRaft}, "another cluster": {i.sameAuthority, ProtocolHTTP},
+		"another authority": {i.otherAuthority, ProtocolHTTP}, "expired": {i.expired, ProtocolRaft},
+		"raft as a writer that is none of the configuration": {i.former, ProtocolRaft}, "such a writer": {i.former, ProtocolHTTP},
 	} {
 		conn, err := dial(x.who, x.protocol)
 		if err != nil {
@@ -152,7 +153,7 @@ func TestPeerPort(t *testing.T) {
 		}
 		conn.Close()
 	}
-	anonymous, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocolHTTP}})
+	anonymous, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{ProtocolHTTP}})
 	if err == nil {
 		if _, err = anonymous.Read(make([]byte, 1)); err == nil {
 			t.Error("without a certificate: let in")
@@ -167,7 +168,7 @@ func TestPeerPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer idle.Close()
-	waiting, err := dial(i.writer, protocolHTTP) // never accepted
+	waiting, err := dial(i.writer, ProtocolHTTP) // never accepted
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,21 +187,4 @@ func TestPeerPort(t *testing.T) {
 	}
 }
 
-// An init that was interrupted before the certificates goes on with the same id.
-func TestInitGoesOn(t *testing.T) {
-	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 0))
-	for _, name := range []string{"ca.crt", "ca.key", "seal.key", "root.json", "nodes/writer-1.crt", "nodes/writer-1.key"} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fresh := c
-	fresh.ID = ""
-	again, _, err := setup.Init(dir, fresh, setup.RootKey{}, time.Now())
-	if err != nil || again.ID != c.ID {
-		t.Fatalf("%s, %v", again.ID, err)
-	}
-	if _, err := loadPeerTLS(c.ID, setup.DefaultFiles(dir, "writer-1")); err != nil {
-		t.Error(err)
-	}
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
