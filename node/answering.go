@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -37,7 +38,7 @@ type answerer func(context.Context, question) (event.Head, any, error)
 // answering fetches the questions that the leader has for this replica, and
 // answers them.
 type answering struct {
-	finder     *leaderFinder
+	finder     *peer.Finder
 	projection *projection.Projection
 	process    string // tells this process from others of its name
 	// kinds is who answers which kind of question. It does not change.
@@ -64,7 +65,7 @@ func (a *answering) run(ctx context.Context) {
 		if err != nil {
 			a.logger.Debug("no questions were fetched", "error", err)
 			wait := pollPause
-			if errors.Is(err, errBarred) {
+			if errors.Is(err, peer.ErrBarred) {
 				wait = rest()
 			}
 			select {
@@ -97,7 +98,7 @@ func (a *answering) poll(ctx context.Context) ([]question, error) {
 	a.giveUp = cancel
 	a.mu.Unlock()
 	var list questionList
-	err := a.finder.postHeld(held, questionHold, questionsPath, p, &list)
+	err := a.finder.PostHeld(held, questionHold, questionsPath, p, &list)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if held.Err() != nil && a.term != term {
@@ -153,7 +154,7 @@ func (a *answering) serve(ctx context.Context, q question) {
 			r.Problem = &questionError{problemFailed, fmt.Sprintf("%.1024v", err)}
 		}
 	}
-	if err := a.finder.post(ctx, answersPath, r, nil); err != nil && ctx.Err() == nil {
+	if err := a.finder.Post(ctx, answersPath, r, nil); err != nil && ctx.Err() == nil {
 		a.logger.Debug("an answer did not reach the leader", "kind", q.Kind, "error", err)
 	}
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // How a cluster begins. The first writer of the configuration makes itself the
@@ -102,7 +104,7 @@ func (w *writer) tryJoin(first bool) error {
 	case exists || !first:
 		ctx, cancel := context.WithTimeout(n.ctx, joinTimeout)
 		defer cancel()
-		return n.finder.post(ctx, joinPath, joinRequest{ID: w.log.ID(), Peer: w.me.Peer, Seal: n.seal.Fingerprint()}, nil)
+		return n.finder.Post(ctx, joinPath, joinRequest{ID: w.log.ID(), Peer: w.me.Peer, Seal: n.seal.Fingerprint()}, nil)
 	case silent > 0:
 		return fmt.Errorf("%d other writers do not answer; the log begins when all say that they have none", silent)
 	}
@@ -113,19 +115,19 @@ func (w *writer) tryJoin(first bool) error {
 }
 
 // ask asks another writer for its status.
-func (w *writer) ask(ctx context.Context, other Writer) (s peerStatus, err error) {
+func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other.Peer+statusPath, nil)
 	if err != nil {
 		return s, fmt.Errorf("ask %s: %w", other.Name, err)
 	}
-	answer, err := w.node.finder.client.Do(r)
+	answer, err := w.node.finder.Client().Do(r)
 	if err != nil {
 		return s, err
 	}
-	defer discard(answer)
-	return s, decode(io.LimitReader(answer.Body, maxSmallAnswer), &s)
+	defer peer.Discard(answer)
+	return s, peer.Decode(io.LimitReader(answer.Body, peer.MaxAnswer), &s)
 }
 
 // bootstrap begins the cluster's history, if it has none: its identity, its first
@@ -135,7 +137,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	if w.log.Applied().State.Cluster().ID != "" {
 		return nil
 	}
-	root, err := loadRoot(n.cfg.Files.Root)
+	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/sigv4"
 )
-
-// NoSealKey as a replica's Files.SealKey lets it run without the keys that open
-// secrets: the leader verifies signatures for it.
-const NoSealKey = "none"
 
 // signaturePath is where the leader verifies signatures for replicas without keys.
 const signaturePath = "/peer/signature"
@@ -32,7 +29,7 @@ func (r *replica) confirm(ctx context.Context, claim sigv4.Claim) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	var c confirmation
-	switch err := r.node.finder.postOver(ctx, r.node.finder.forwards, 0, signaturePath, claim, &c); {
+	switch err := r.node.finder.PostForClient(ctx, signaturePath, claim, &c); {
 	case err != nil:
 		return err
 	case c.Good:
@@ -57,11 +54,11 @@ func (p *peerServer) signature(rw http.ResponseWriter, r *http.Request) {
 	var refused *sigv4.Error
 	switch err := edge.Confirms(&claim); {
 	case err == nil:
-		reply(rw, confirmation{Good: true})
+		peer.Reply(rw, confirmation{Good: true})
 	case errors.As(err, &refused):
-		reply(rw, confirmation{Unknown: errors.Is(err, sigv4.ErrInvalidClientTokenID)})
+		peer.Reply(rw, confirmation{Unknown: errors.Is(err, sigv4.ErrInvalidClientTokenID)})
 	default:
-		p.w.node.logger.Error("a signature could not be verified for a replica", "replica", bearerIn(r).name, "error", err)
+		p.w.node.logger.Error("a signature could not be verified for a replica", "replica", peer.Caller(r).Name, "error", err)
 		http.Error(rw, "the signature could not be verified", http.StatusServiceUnavailable)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // A replica that has nothing of the cluster but its certificate decides and hands on,
@@ -19,8 +20,8 @@ func TestReplicaWithoutKeys(t *testing.T) {
 	m.start("writer-1")
 	m.ready("writer-1")
 	cfg := m.config("replica-1")
-	own := DefaultFiles(filepath.Join(t.TempDir(), "own"), "replica-1")
-	if err := os.MkdirAll(filepath.Dir(own.Cert), dirMode); err != nil {
+	own := setup.DefaultFiles(filepath.Join(t.TempDir(), "own"), "replica-1")
+	if err := os.MkdirAll(filepath.Dir(own.Cert), setup.DirMode); err != nil {
 		t.Fatal(err)
 	}
 	for from, to := range map[string]string{cfg.Files.CA: own.CA, cfg.Files.Cert: own.Cert, cfg.Files.Key: own.Key} {
@@ -28,7 +29,7 @@ func TestReplicaWithoutKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(to, text, secretMode); err != nil {
+		if err := os.WriteFile(to, text, setup.SecretMode); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +38,7 @@ func TestReplicaWithoutKeys(t *testing.T) {
 		n.Stop()
 		t.Fatal("it starts without keys although nobody said that it should")
 	}
-	cfg.Files.SealKey = NoSealKey
+	cfg.Files.SealKey = setup.NoSealKey
 	n, err := m.try(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestReplicaWithoutKeys(t *testing.T) {
 	}
 	m.must("replica-1", "CreateUser", "UserName", "alice")
 	m.must("replica-1", "GetUser", "UserName", "alice")
-	root := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	root := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":root", Action: "s3:Get"}
 	if d, err := m.client("replica-1").Authorize(t.Context(), root, client.Freshness{Consistency: "leased"}); err != nil || !d.Allowed() || d.Node != "replica-1" {
 		t.Errorf("decision %+v, %v", d, err)
 	}

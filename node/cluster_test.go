@@ -21,8 +21,10 @@ import (
 
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // patience bounds the waits of these tests, which end as soon as they can.
@@ -32,8 +34,8 @@ const patience = 90 * time.Second
 type team struct {
 	t       *testing.T
 	dir     string
-	cluster Cluster
-	root    RootKey
+	cluster setup.Cluster
+	root    setup.RootKey
 	machine Machine // of nodes started from now on
 	nats    func(name string) OutsideNATS
 	mu      sync.Mutex
@@ -60,12 +62,12 @@ func (l *logBuffer) String() string {
 
 func newTeam(t *testing.T, writers, replicas int) *team {
 	t.Helper()
-	dir, c, root := initialized(t, someCluster(t, writers, replicas))
+	dir, c, root := layout.Init(t, layout.Cluster(t, writers, replicas))
 	return teamIn(t, dir, c, root)
 }
 
 // teamIn is a cluster that is laid out in dir.
-func teamIn(t *testing.T, dir string, c Cluster, root RootKey) *team {
+func teamIn(t *testing.T, dir string, c setup.Cluster, root setup.RootKey) *team {
 	t.Helper()
 	m := &team{t: t, dir: dir, cluster: c, root: root, nodes: map[string]*Node{}}
 	t.Cleanup(func() {
@@ -81,7 +83,7 @@ func teamIn(t *testing.T, dir string, c Cluster, root RootKey) *team {
 
 func (m *team) config(name string) Config {
 	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
-		Files: DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
+		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
 	if m.nats != nil {
 		cfg.NATS = m.nats(name)
 	}
@@ -256,7 +258,7 @@ func (m *team) leader(asked string) (name string) {
 func TestOneWriterAndAReplica(t *testing.T) {
 	m := newTeam(t, 1, 1)
 	m.startAll()
-	alice := "arn:aws:iam::" + DefaultAccount + ":user/alice"
+	alice := "arn:aws:iam::" + setup.DefaultAccount + ":user/alice"
 
 	// a write by way of the replica, and a read of it there
 	m.must("replica-1", "CreateUser", "UserName", "alice")
@@ -318,10 +320,10 @@ func TestOneWriterAndAReplica(t *testing.T) {
 // Without NATS replicas follow the writers' tails. Nodes reach each other, and
 // tell the time, by what their configuration gives them for the machine.
 func TestWithoutNATSOnAnotherMachine(t *testing.T) {
-	c := someCluster(t, 1, 1)
-	c.NATS = NoNATS
+	c := layout.Cluster(t, 1, 1)
+	c.NATS = setup.NoNATS
 	c.Writers[0].Broker, c.Writers[0].Routes = "", ""
-	dir, c, root := initialized(t, c)
+	dir, c, root := layout.Init(t, c)
 	m := teamIn(t, dir, c, root)
 	var dials, reads atomic.Int64
 	late := 10 * time.Minute // signatures allow for fifteen
@@ -453,23 +455,23 @@ func TestStartRefuses(t *testing.T) {
 		want   error
 		text   string
 	}{
-		"a directory in use": {func(*Config) {}, ErrInUse, "data/writer-1"},
-		"no such node":       {func(c *Config) { c.Name = "writer-9" }, ErrConfig, `no node "writer-9"`},
+		"a directory in use": {func(*Config) {}, setup.ErrInUse, "data/writer-1"},
+		"no such node":       {func(c *Config) { c.Name = "writer-9" }, setup.ErrConfig, `no node "writer-9"`},
 		"another node's certificate": {func(c *Config) {
-			c.Files = DefaultFiles(m.dir, "replica-1")
-			c.Files.SealKey = DefaultFiles(m.dir, "").SealKey
-		}, ErrConfig, "is for the replica replica-1, not for the writer writer-1"},
-		"another cluster's certificate": {func(c *Config) { c.Files = DefaultFiles(other.dir, "writer-1") }, ErrConfig, other.cluster.ID},
+			c.Files = setup.DefaultFiles(m.dir, "replica-1")
+			c.Files.SealKey = setup.DefaultFiles(m.dir, "").SealKey
+		}, setup.ErrConfig, "is for the replica replica-1, not for the writer writer-1"},
+		"another cluster's certificate": {func(c *Config) { c.Files = setup.DefaultFiles(other.dir, "writer-1") }, setup.ErrConfig, other.cluster.ID},
 		"no certificate":                {func(c *Config) { c.Files.Cert = "/nowhere" }, os.ErrNotExist, "/nowhere"},
 		"no seal key":                   {func(c *Config) { c.Files.SealKey = "/nowhere" }, os.ErrNotExist, "/nowhere"},
-		"a writer without keys":         {func(c *Config) { c.Files.SealKey = NoSealKey }, ErrConfig, "a writer needs the keys"},
-		"a bad cluster":                 {func(c *Config) { c.Cluster.Account = "x" }, ErrConfig, "twelve digits"},
+		"a writer without keys":         {func(c *Config) { c.Files.SealKey = setup.NoSealKey }, setup.ErrConfig, "a writer needs the keys"},
+		"a bad cluster":                 {func(c *Config) { c.Cluster.Account = "x" }, setup.ErrConfig, "twelve digits"},
 		"a port in use":                 {func(c *Config) { c.Data += "-2" }, nil, "listen for other nodes"},
 		"an API port in use": {func(c *Config) {
-			c.Name, c.Data, c.Files, c.API = "replica-1", c.Data+"-3", DefaultFiles(m.dir, "replica-1"), m.node("writer-1").API()
+			c.Name, c.Data, c.Files, c.API = "replica-1", c.Data+"-3", setup.DefaultFiles(m.dir, "replica-1"), m.node("writer-1").API()
 		}, nil, "listen for clients"},
 		"no certificate for clients": {func(c *Config) {
-			c.Name, c.Data, c.Files = "replica-1", c.Data+"-4", DefaultFiles(m.dir, "replica-1")
+			c.Name, c.Data, c.Files = "replica-1", c.Data+"-4", setup.DefaultFiles(m.dir, "replica-1")
 			c.Files.APICert, c.Files.APIKey = "/nowhere", "/nowhere"
 		}, os.ErrNotExist, "certificate for clients"},
 	} {

@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -217,7 +218,7 @@ func (m *team) handOver() {
 }
 
 const (
-	managed = "arn:aws:iam::" + DefaultAccount + ":policy/writer"
+	managed = "arn:aws:iam::" + setup.DefaultAccount + ":policy/writer"
 	grants  = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}`
 )
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // cable is a node's way to the others, which can be cut.
@@ -50,7 +52,7 @@ func (c *cable) set(cut bool) {
 // effect waits for what alice may do, by way of a node, and checks that it comes.
 func (m *team) effect(name, expect string) *client.Effect {
 	m.t.Helper()
-	q := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
+	q := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
 	e, err := m.client(name).Effect(m.t.Context(), client.Expectation{Question: q, Expect: expect}, client.Scope{}, patience)
 	if err != nil || !e.Present() || !e.Everywhere() {
 		m.t.Errorf("%s by way of %s: %+v, %v", expect, name, e, err)
@@ -61,12 +63,12 @@ func (m *team) effect(name, expect string) *client.Effect {
 // A grant and a revocation are waited for at every replica, over a change of
 // leaders and with one replica cut off.
 func TestEffectEverywhere(t *testing.T) {
-	c := someCluster(t, 3, 2)
-	c.NATS = NoNATS
+	c := layout.Cluster(t, 3, 2)
+	c.NATS = setup.NoNATS
 	for i := range c.Writers {
 		c.Writers[i].Broker, c.Writers[i].Routes = "", ""
 	}
-	dir, c, root := initialized(t, c)
+	dir, c, root := layout.Init(t, c)
 	m := teamIn(t, dir, c, root)
 	var way cable
 	m.machine = Machine{Dial: way.dial}
@@ -121,7 +123,7 @@ func TestEffectEverywhere(t *testing.T) {
 	if len(e.VisibleOn) != 1 || len(e.Fenced) != 1 || e.Fenced[0] != "replica-2" {
 		t.Errorf("cut off: %+v", e)
 	}
-	d, err := m.client("replica-2").Authorize(t.Context(), client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get"}, client.Freshness{})
+	d, err := m.client("replica-2").Authorize(t.Context(), client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get"}, client.Freshness{})
 	if err != nil || d.Decision != "indeterminate" || d.Freshness != "unleased" {
 		t.Errorf("the replica that was cut off answers %+v, %v", d, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Limits of files, of which connections are most.
@@ -15,7 +17,7 @@ const (
 	maxConnections = 8192
 	// reservedFiles is how many are kept back from clients at least: for the log, raft,
 	// other nodes, handshakes and the broker. ownFiles of them are for the log, raft and
-	// handshakes; other nodes and the broker have parts of all files, see peerPart.
+	// handshakes; other nodes and the broker have parts of all files, see FilesPart.
 	reservedFiles = 512
 	ownFiles      = 256
 	// filesPerClient is how many a client takes: its own connection, and one to the
@@ -42,14 +44,14 @@ func raiseFiles() (int, error) {
 
 // within is what bounds clients when a process may open so many files.
 func (c Connections) within(files int) (admission.Bounds, error) {
-	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peerPart)
+	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peer.FilesPart)
 	most := (files - reserved) / filesPerClient
 	switch {
 	case most < 1 || c.Total > most:
 		return admission.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
-			ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
+			setup.ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
 	case c.Total < 0 || c.PerAddress < 0:
-		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", ErrConfig)
+		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", setup.ErrConfig)
 	case c.Total == 0:
 		c.Total = min(maxConnections, most)
 	}
@@ -64,7 +66,7 @@ func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
 			p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", ErrConfig, text)
+			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", setup.ErrConfig, text)
 		}
 		proxies = append(proxies, p.Masked())
 	}

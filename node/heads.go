@@ -36,12 +36,12 @@ func (w *writer) signHead(ctx context.Context) (*event.SignedHead, error) {
 		Cluster: c.ID, Incarnation: c.Incarnation, Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest(),
 		Time: identity.Time(w.node.cfg.Machine.Now().UnixMilli()), Node: w.node.cfg.Name,
 	}
-	return h, w.node.tls.sign(h)
+	return h, signHead(w.node.tls, h)
 }
 
-// sign puts the node's signature and certificate on a head.
-func (p *peerTLS) sign(h *event.SignedHead) (err error) {
-	h.Signature, h.Certificate, err = p.signStatement(h.Statement())
+// signHead puts a node's signature and certificate on a head.
+func signHead(by signer, h *event.SignedHead) (err error) {
+	h.Signature, h.Certificate, err = by.Sign(h.Statement())
 	return err
 }
 

@@ -80,7 +80,7 @@ func TestAReplicaSignsNoHeads(t *testing.T) {
 	forged := *m.signedHead("writer-1")
 	forged.Position++
 	forged.Node = "replica-1"
-	if err := m.node("replica-1").tls.sign(&forged); err != nil {
+	if err := signHead(m.node("replica-1").tls, &forged); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.authority().Check(&forged); !errors.Is(err, client.ErrSignature) {

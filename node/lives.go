@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/log/durable"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -92,7 +93,7 @@ func (r *lifeRecord) begin(nonce string) error {
 	r.last = nonce // tried; a nonce that is not recorded is waited for, that is all
 	text, err := json.Marshal(recordedLife{nonce, r.place})
 	if err == nil {
-		err = durable.Write(r.path, secretMode, text)
+		err = durable.Write(r.path, setup.SecretMode, text)
 	}
 	if err != nil {
 		return fmt.Errorf("record the nonce of this process: %w", err)
@@ -114,7 +115,7 @@ func (r *renewing) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var a propagation.Answer
-	err := r.finder.post(ctx, leasePath, renewal{Renewal: last}, &a)
+	err := r.finder.Post(ctx, leasePath, renewal{Renewal: last}, &a)
 	if err == nil && a.Kind != propagation.KindEnded {
 		err = fmt.Errorf("the leader answers %s", a.Kind)
 	}

@@ -14,13 +14,15 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/roundtrip"
 )
 
 // lockedRecord is the record of a directory whose lock this process takes.
 func lockedRecord(t *testing.T, dir string) (r *lifeRecord, unlock func()) {
 	t.Helper()
-	lock, err := lockDir(dir)
+	lock, err := setup.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +47,10 @@ func TestRecordedLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if info, err := os.Stat(first.path); err != nil || info.Mode().Perm() != secretMode {
+	if info, err := os.Stat(first.path); err != nil || info.Mode().Perm() != setup.SecretMode {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := lockDir(dir); err == nil {
+	if _, err := setup.Lock(dir); err == nil {
 		t.Fatal("a second process has the directory")
 	}
 
@@ -90,14 +92,14 @@ func TestRecordedLife(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(fourth.path, text, secretMode); err != nil {
+		if err := os.WriteFile(fourth.path, text, setup.SecretMode); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := fourth.over(); err != nil || len(got) > 0 {
 			t.Errorf("%s: over are %v, %v", what, got, err)
 		}
 	}
-	if err := os.WriteFile(fourth.path, []byte("{"), secretMode); err != nil {
+	if err := os.WriteFile(fourth.path, []byte("{"), setup.SecretMode); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := fourth.over(); err == nil || len(got) > 0 {
@@ -183,9 +185,9 @@ func TestStopGivesUp(t *testing.T) {
 		r, s := newRenewing(a)
 		s.Restore(someState(t, "i", 5))
 		r.once(t.Context())
-		r.finder = newFinder(peers{"a:1": silent, "b:1": silent, "c:1": silent})
+		r.finder = finderAmong(roundtrip.ByHost{"a:1": roundtrip.Silent, "b:1": roundtrip.Silent, "c:1": roundtrip.Silent})
 		begun := time.Now()
-		if r.stop(); time.Since(begun) > stopTimeout+leaderPause {
+		if r.stop(); time.Since(begun) > stopTimeout+50*time.Millisecond {
 			t.Errorf("it took %v", time.Since(begun))
 		}
 	})

@@ -9,16 +9,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/pipe"
 )
 
 // metric reads one line of a node's metrics.
@@ -92,119 +91,6 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// farListener gives the connections that it accepts addresses of a test's choice.
-type farListener struct {
-	net.Listener
-	addr atomic.Pointer[string]
-	// asked has an element for each time that the next connection was asked for: what
-	// was to be done with those before is done.
-	asked chan struct{}
-}
-
-func (l *farListener) Accept() (net.Conn, error) {
-	l.asked <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &farConn{c, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(*l.addr.Load()))}, nil
-}
-
-type farConn struct {
-	net.Conn
-	addr net.Addr
-}
-
-func (c *farConn) RemoteAddr() net.Addr { return c.addr }
-
-// Handshakes that strangers leave unfinished keep no node from connecting: neither
-// one that has been there, nor one that comes for the first time.
-func TestUnfinishedHandshakes(t *testing.T) {
-	dir, c, _ := initialized(t, someCluster(t, 1, 1))
-	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "replica-1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	writer, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	far := &farListener{asked: make(chan struct{}, 1000)}
-	m := Machine{}.complete()
-	listen := m.Listen
-	m.Listen = func(addr string) (l net.Listener, err error) { far.Listener, err = listen(addr); return far, err }
-	p, err := listenPeers(m, "127.0.0.1:0", writer, 1<<16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	addr := far.Listener.Addr().String()
-	<-far.asked
-	// connect comes from an address, and shows a certificate.
-	connect := func(from string) error {
-		far.addr.Store(&from)
-		defer func() { <-far.asked }()
-		conn, err := dialPeer(t.Context(), m, addr, peer{}, protocolHTTP, identity)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		there, err := p.http.Accept()
-		if err != nil {
-			return err
-		}
-		return there.Close()
-	}
-	if err := connect("192.0.2.1:1"); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	// 200 strangers leave theirs unfinished; each is accepted before the next.
-	for i := range 200 {
-		from := fmt.Sprintf("198.51.100.%d:1", i)
-		far.addr.Store(&from)
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		<-far.asked
-		if n := p.strangers.gate.Open(); n > maxHandshakes {
-			t.Fatalf("%d handshakes are under way", n)
-		}
-	}
-	if p.strangers.gate.Gone(admission.Evicted) == 0 && time.Since(begun) < handshakeTimeout {
-		t.Error("none gave way")
-	}
-	if n := p.peers.gate.Open(); n != 0 {
-		t.Errorf("strangers take %d places of nodes", n)
-	}
-	if err := errors.Join(connect("192.0.2.1:2"), connect("192.0.2.2:1")); err != nil {
-		t.Error(err)
-	}
-	if p.known.of(netip.MustParseAddr("192.0.2.2")) == nil || p.known.of(netip.MustParseAddr("198.51.100.7")) != nil {
-		t.Error("the wrong addresses are known")
-	}
-	// those who come faster than they may are turned away, and nodes are not
-	for p.strangers.rate.Allow() {
-	}
-	if err := connect("192.0.2.1:3"); err != nil {
-		t.Error(err)
-	}
-}
-
-// The memory of addresses is bounded.
-func TestKnownNetworks(t *testing.T) {
-	var k knownNetworks
-	addr := netip.MustParseAddr("10.0.0.0")
-	for range 3 * maxPeerNetworks {
-		addr = addr.Next()
-		if k.add(addr); k.of(addr) == nil || len(k.list) > maxPeerNetworks {
-			t.Fatalf("%d are known", len(k.list))
-		}
-	}
-}
-
 func TestConnectionsWithin(t *testing.T) {
 	for _, c := range []struct {
 		given Connections
@@ -221,7 +107,7 @@ func TestConnectionsWithin(t *testing.T) {
 		{Connections{PerAddress: -1}, 4096, 0, "negative"},
 	} {
 		b, err := c.given.within(c.files)
-		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.text)) {
+		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), c.text)) {
 			t.Errorf("%+v of %d files: %+v, %v", c.given, c.files, b, err)
 		}
 	}
@@ -236,53 +122,17 @@ func TestParseProxies(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
-		if _, err := ParseProxies([]string{text}); !errors.Is(err, ErrConfig) {
+		if _, err := ParseProxies([]string{text}); !errors.Is(err, setup.ErrConfig) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-}
-
-// pipeListener is a listener of pipes, for tests by the clock of a bubble.
-type pipeListener struct {
-	conns chan net.Conn
-	once  sync.Once
-}
-
-func newPipeListener() *pipeListener { return &pipeListener{conns: make(chan net.Conn)} }
-
-// dial connects to it.
-func (l *pipeListener) dial() net.Conn {
-	here, there := net.Pipe()
-	l.conns <- there
-	return here
-}
-
-// Accept, Close and Addr are those of net.Listener.
-func (l *pipeListener) Accept() (net.Conn, error) {
-	if c, ok := <-l.conns; ok {
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.conns) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// endsAfter reads a connection to its end, and checks when that comes.
-func endsAfter(t *testing.T, what string, c net.Conn, want time.Duration) (text string) {
-	t.Helper()
-	begun := time.Now()
-	all, err := io.ReadAll(c)
-	if took := time.Since(begun).Truncate(time.Millisecond); err != nil || took != want {
-		t.Errorf("%s: ends after %v, %v", what, took, err)
-	}
-	return string(all)
 }
 
 // A client's connection has its times: for the first request, for a header that has
 // begun, for a whole request, and between two.
 func TestClientTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newPipeListener()
+		l := pipe.NewListener()
 		g := admission.NewGate(l, admission.Bounds{Total: 100})
 		s := clientServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/long" {
@@ -295,59 +145,29 @@ func TestClientTimeouts(t *testing.T) {
 		defer time.Sleep(time.Second) // of the bubble's clock: the server lingers where it refused
 		defer func() { s.Close(); <-done }()
 
-		endsAfter(t, "nothing", l.dial(), readHeaderTimeout)
-		c := l.dial()
+		pipe.EndsAfter(t, "nothing", l.Dial(), readHeaderTimeout)
+		c := l.Dial()
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost:")
-		endsAfter(t, "half a header", c, readHeaderTimeout)
-		c = l.dial()
+		pipe.EndsAfter(t, "half a header", c, readHeaderTimeout)
+		c = l.Dial()
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
-		endsAfter(t, "no body", c, readTimeout)
-		c = l.dial()
+		pipe.EndsAfter(t, "no body", c, readTimeout)
+		c = l.Dial()
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-		endsAfter(t, "one request", c, idleTimeout)
-		c = l.dial()
+		pipe.EndsAfter(t, "one request", c, idleTimeout)
+		c = l.Dial()
 		io.WriteString(c, "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-		if text := endsAfter(t, "a long wait", c, time.Hour); !strings.HasPrefix(text, "HTTP/1.1 200") {
+		if text := pipe.EndsAfter(t, "a long wait", c, time.Hour); !strings.HasPrefix(text, "HTTP/1.1 200") {
 			t.Errorf("a long wait: %q", text)
 		}
 		for size, want := range map[int]string{maxHeaderBytes - 1000: "HTTP/1.1 200", maxHeaderBytes + 8000: "HTTP/1.1 431"} {
-			c = l.dial()
+			c = l.Dial()
 			go fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX: %s\r\n\r\n", strings.Repeat("x", size))
 			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil || !strings.HasPrefix("HTTP/1.1 "+answer.Status, want) {
 				t.Errorf("a header of %d bytes: %v, %v", size, answer, err)
 			}
 			c.Close()
-		}
-	})
-}
-
-// A handshake that is not finished ends in time, on both ends, and gives its place back.
-func TestHandshakesEnd(t *testing.T) {
-	dir, c, _ := initialized(t, someCluster(t, 1, 1))
-	identity, err := loadPeerTLS(c.ID, DefaultFiles(dir, "writer-1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		l := newPipeListener()
-		p, err := listenPeers(Machine{Listen: func(string) (net.Listener, error) { return l, nil }}, "", identity, 1<<16)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		endsAfter(t, "a stranger", l.dial(), handshakeTimeout)
-		synctest.Wait()
-		if n := p.strangers.gate.Open(); n != 0 {
-			t.Errorf("%d places are taken", n)
-		}
-		silent, there := net.Pipe()
-		defer there.Close()
-		go io.Copy(io.Discard, there)
-		begun := time.Now()
-		_, err = dialPeer(t.Context(), Machine{Dial: func(context.Context, string) (net.Conn, error) { return silent, nil }}, "", peer{}, protocolHTTP, identity)
-		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || took != handshakeTimeout {
-			t.Errorf("a silent writer: %v after %v", err, took)
 		}
 	})
 }

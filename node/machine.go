@@ -2,14 +2,12 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -28,17 +26,13 @@ type Machine struct {
 	Files int
 }
 
-// dialTimeout bounds a connection attempt between nodes.
-const dialTimeout = 2 * time.Second
-
 // complete returns m with the machine's own functions where m has none.
 func (m Machine) complete() Machine {
 	if m.Listen == nil {
-		m.Listen = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+		m.Listen = peer.TCP{}.Listen
 	}
 	if m.Dial == nil {
-		d := &net.Dialer{Timeout: dialTimeout}
-		m.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+		m.Dial = peer.TCP{}.Dial
 	}
 	if m.Now == nil {
 		m.Now = time.Now
@@ -65,29 +59,15 @@ func readClocks(start time.Time) func() propagation.Clocks {
 	}
 }
 
-// Ports of FreeAddrs, and how often it tries for each address.
-const (
-	firstFree, lastFree = 20000, 32000
-	maxPortTries        = 1000
-)
+// network is the machine's network.
+type network struct{ Machine }
 
-// FreeAddrs returns addresses on loopback that nobody listens on, with ports below
-// those that systems take for outgoing connections: a node that is stopped finds its
-// own free when it starts again.
-func FreeAddrs(n int) (addrs []string, err error) {
-	for range n {
-		var l net.Listener
-		for range maxPortTries {
-			addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstFree+rand.IntN(lastFree-firstFree)))
-			if l, err = net.Listen("tcp", addr); err == nil {
-				break
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close() // all at the end, so that they differ
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
+var _ peer.Network = network{}
+
+// Listen opens a listener.
+func (n network) Listen(addr string) (net.Listener, error) { return n.Machine.Listen(addr) }
+
+// Dial connects.
+func (n network) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	return n.Machine.Dial(ctx, addr)
 }

@@ -2,12 +2,13 @@ package node
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
 
@@ -18,49 +19,28 @@ import (
 
 // Why a node is not served.
 var (
-	// errBarred is returned when a replica was removed by command.
-	errBarred = errors.New("removed from the roster by command: `writ replica admit` with its name, at a writer, lets it in again")
-	// errUnregistered is returned when a replica is not in the roster.
-	errUnregistered = errors.New("not in the roster of replicas; one that has not been removed registers by itself")
 	// errNoRole is returned for a certificate whose role has no business there.
 	errNoRole = errors.New("not for nodes of this role")
 	// errReplaying is returned by a writer that does not know yet who belongs.
 	errReplaying = errors.New("this writer has not read its own log to the end")
 )
 
-// headerStanding names, in an answer of 403, why a node is not served.
-const headerStanding = "X-Writ-Standing"
-
-// standings are what headerStanding says; they travel.
-var standings = map[string]error{"barred": errBarred, "unregistered": errUnregistered}
-
-// bearer is whom a verified certificate names.
-type bearer struct {
-	name string
-	role Role
-}
-
-func bearerOf(cert *x509.Certificate) bearer { return bearer{cert.Subject.CommonName, roleOf(cert)} }
-
-// bearerIn is who made a request to the peer port.
-func bearerIn(r *http.Request) bearer { return bearerOf(r.TLS.PeerCertificates[0]) }
-
 // belongs says why a node is no member of the cluster as this writer knows it; nil
 // if it is one.
-func (w *writer) belongs(c bearer) error {
-	switch c.role {
-	case RoleWriter:
+func (w *writer) belongs(c peer.ID) error {
+	switch c.Role {
+	case setup.RoleWriter:
 		return nil // of the configuration, or it could not have connected
-	case RoleReplica:
+	case setup.RoleReplica:
 		state := w.log.Applied().State
-		_, registered := state.Replica(c.name)
+		_, registered := state.Replica(c.Name)
 		switch {
-		case state.Barred(c.name):
-			return errBarred
+		case state.Barred(c.Name):
+			return peer.ErrBarred
 		case !w.log.CaughtUp(): // a removal may be in what it has not read
 			return errReplaying
 		case !registered:
-			return errUnregistered
+			return peer.ErrUnregistered
 		}
 		return nil
 	}
@@ -77,8 +57,8 @@ type access struct {
 // everybody is the access to what is not listed: members of both roles.
 var everybody = access{writers: true, replicas: true}
 
-func (a access) to(role Role) bool {
-	return role == RoleWriter && a.writers || role == RoleReplica && a.replicas
+func (a access) to(role setup.Role) bool {
+	return role == setup.RoleWriter && a.writers || role == setup.RoleReplica && a.replicas
 }
 
 // accesses are those of the paths that not every member may call.
@@ -99,12 +79,12 @@ func (p *peerServer) admits(r *http.Request) error {
 	if a, ok := accesses[r.URL.Path]; ok && !api.IsForwarded(r) {
 		may = a
 	}
-	c := bearerIn(r)
-	if !may.to(c.role) {
+	c := peer.Caller(r)
+	if !may.to(c.Role) {
 		return errNoRole
 	}
 	err := p.w.belongs(c)
-	if may.newcomers && errors.Is(err, errUnregistered) {
+	if may.newcomers && errors.Is(err, peer.ErrUnregistered) {
 		return nil
 	}
 	return err
@@ -115,7 +95,7 @@ func (p *peerServer) admits(r *http.Request) error {
 func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) {
 	if errors.Is(why, errReplaying) { // not for it to say: it does not lead, and another may
 		_, addr := p.w.log.Leader()
-		rw.Header().Set(headerLeader, addr)
+		rw.Header().Set(peer.HeaderLeader, addr)
 		status := http.StatusMisdirectedRequest
 		if path := r.URL.Path; path == replication.EventsPath || path == replication.SnapshotPath {
 			status = http.StatusServiceUnavailable // every writer has these: busy, and nothing against the reader's state
@@ -123,34 +103,17 @@ func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) 
 		http.Error(rw, why.Error(), status)
 		return
 	}
-	if c := bearerIn(r); errors.Is(why, errBarred) {
-		if _, told := p.knocked.LoadOrStore(c.name, true); !told {
-			p.w.node.logger.Warn("a removed replica's certificate was shown, and refused", "replica", c.name, "from", r.RemoteAddr)
+	if c := peer.Caller(r); errors.Is(why, peer.ErrBarred) {
+		if _, told := p.knocked.LoadOrStore(c.Name, true); !told {
+			p.w.node.logger.Warn("a removed replica's certificate was shown, and refused", "replica", c.Name, "from", r.RemoteAddr)
 		}
 	}
-	for text, err := range standings {
-		if errors.Is(why, err) {
-			rw.Header().Set(headerStanding, text)
-		}
-	}
+	peer.Explain(rw.Header(), why)
 	if p.w.leading.Load() == nil {
 		_, addr := p.w.log.Leader()
-		rw.Header().Set(headerLeader, addr)
+		rw.Header().Set(peer.HeaderLeader, addr)
 	}
 	http.Error(rw, why.Error(), http.StatusForbidden)
-}
-
-// refused is what an answer of 403 says of this node's place in the cluster; nil if
-// it says nothing of it. final: the leader itself says so.
-func refused(answer *http.Response) (err error, final bool) {
-	if answer == nil || answer.StatusCode != http.StatusForbidden {
-		return nil, false
-	}
-	if err = standings[answer.Header.Get(headerStanding)]; err == nil {
-		return nil, false
-	}
-	_, another := answer.Header[headerLeader]
-	return err, !another
 }
 
 // guard shows the door to whom a change of the roster leaves no place, until the
@@ -173,7 +136,7 @@ func (w *writer) guard(ctx context.Context) {
 
 // expel closes what removed replicas have open at this writer.
 func (w *writer) expel() {
-	w.port.guests.expel(func(c bearer) bool { return errors.Is(w.belongs(c), errBarred) })
+	w.port.Guests().Expel(func(c peer.ID) bool { return errors.Is(w.belongs(c), peer.ErrBarred) })
 	if w.broker != nil {
 		w.broker.Expel()
 		select {

@@ -22,6 +22,8 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication"
 )
@@ -29,23 +31,23 @@ import (
 // thief has a node's certificate and key, and nothing else of it.
 type thief struct {
 	m    *team
-	tls  *peerTLS
+	tls  *peer.Identity
 	http *http.Client
 }
 
 func (m *team) thief(name string) *thief {
 	m.t.Helper()
-	p, err := loadPeerTLS(m.cluster.ID, DefaultFiles(m.dir, name))
+	p, err := peer.LoadIdentity(m.cluster, setup.DefaultFiles(m.dir, name))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	c := peerClient(Machine{}.complete(), p, "", 0)
+	c := peer.NewClient(peer.TCP{}, p)
 	m.t.Cleanup(c.CloseIdleConnections)
 	return &thief{m, p, c}
 }
 
 // ask sends a request to a writer's peer port.
-func (x *thief) ask(w Writer, method, target string, body []byte, change func(*http.Request)) (*http.Response, error) {
+func (x *thief) ask(w setup.Writer, method, target string, body []byte, change func(*http.Request)) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(x.m.t.Context(), method, "https://"+w.Peer+target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -104,7 +106,7 @@ func (x *thief) forward(r *http.Request) {
 }
 
 // refusedEverywhere checks that nothing of the peer port is served.
-func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
+func (x *thief) refusedEverywhere(w setup.Writer, standing string, except ...string) {
 	x.m.t.Helper()
 	for _, q := range x.targets() {
 		if slices.Contains(except, q.name) {
@@ -121,11 +123,11 @@ func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
 		text, _ := io.ReadAll(answer.Body)
 		answer.Body.Close()
 		// who has no business at a path is told so first, whatever their standing
-		if got := answer.Header.Get(headerStanding); answer.StatusCode != http.StatusForbidden || got != standing && !strings.Contains(string(text), errNoRole.Error()) {
+		if got := answer.Header.Get(peer.HeaderStanding); answer.StatusCode != http.StatusForbidden || got != standing && !strings.Contains(string(text), errNoRole.Error()) {
 			x.m.t.Errorf("%s at %s: %d, standing %q: %.80s", q.name, w.Name, answer.StatusCode, got, text)
 		}
 	}
-	if conn, err := dialPeer(x.m.t.Context(), Machine{}.complete(), w.Peer, peer{role: RoleWriter}, protocolRaft, x.tls); err == nil {
+	if conn, err := peer.Dial(x.m.t.Context(), peer.TCP{}, w.Peer, peer.ID{Role: setup.RoleWriter}, peer.ProtocolRaft, x.tls); err == nil {
 		if _, err := conn.Read(make([]byte, 1)); err == nil {
 			x.m.t.Error("it speaks raft")
 		}
@@ -140,7 +142,7 @@ func (x *thief) refusedEverywhere(w Writer, standing string, except ...string) {
 }
 
 // nats connects to a writer's broker and returns what it says to that.
-func (x *thief) nats(w Writer) (net.Conn, string, error) {
+func (x *thief) nats(w setup.Writer) (net.Conn, string, error) {
 	plain, err := net.Dial("tcp", w.Broker)
 	if err != nil {
 		return nil, "", err
@@ -151,8 +153,8 @@ func (x *thief) nats(w Writer) (net.Conn, string, error) {
 			return nil, "", err
 		}
 	}
-	conn := tls.Client(plain, x.tls.config(peer{role: RoleWriter}))
-	if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":true,\"name\":%q,\"protocol\":1}\r\nPING\r\n", replication.ConnectionID(x.tls.cert.Load().Leaf.Subject.CommonName)); err != nil {
+	conn := tls.Client(plain, x.tls.TLS(peer.ID{Role: setup.RoleWriter}))
+	if _, err := fmt.Fprintf(conn, "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":true,\"name\":%q,\"protocol\":1}\r\nPING\r\n", replication.ConnectionID(x.tls.Leaf().Subject.CommonName)); err != nil {
 		return nil, "", err
 	}
 	in := bufio.NewReader(conn)
@@ -191,7 +193,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 		answer, err := x.ask(w, "POST", questionsPath, []byte(`{}`), nil)
 		if err == nil {
 			answer.Body.Close()
-			err = fmt.Errorf("%d %s", answer.StatusCode, answer.Header.Get(headerStanding))
+			err = fmt.Errorf("%d %s", answer.StatusCode, answer.Header.Get(peer.HeaderStanding))
 		}
 		asked <- err
 	}()
@@ -351,7 +353,7 @@ func TestStolenDirectory(t *testing.T) {
 		}
 		return err
 	})
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	question := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":root", Action: "s3:Get"}
 	if d, err := m.client("replica-1").Authorize(t.Context(), question, client.Freshness{Consistency: "leased"}); err == nil {
 		t.Errorf("it answers as fresh: %+v", d)
 	}
@@ -379,7 +381,7 @@ func TestAWriterThatDoesNotKnowYet(t *testing.T) {
 	p := &peerServer{w: m.node("writer-1").part.(*writer)}
 	rec := httptest.NewRecorder()
 	p.refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), errReplaying)
-	if err, _ := refused(rec.Result()); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(headerLeader) == "" || err != nil {
+	if err, _ := peer.Standing(rec.Result()); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(peer.HeaderLeader) == "" || err != nil {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
 	}
 	for _, path := range []string{replication.EventsPath, replication.SnapshotPath} { // whose readers must not doubt their state

@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
 
@@ -27,36 +28,6 @@ type OutsideNATS struct {
 	Insecure bool
 }
 
-// The schemes of NATS URLs.
-const (
-	natsPlain = "nats"
-	natsTLS   = "tls"
-)
-
-// maxNATS bounds the URLs of NATS servers.
-const maxNATS = 16
-
-// natsURLs parses the comma-separated URLs of NATS servers.
-func natsURLs(text string) (urls []*url.URL, err error) {
-	if text == "" || text == NoNATS {
-		return nil, nil
-	}
-	for one := range strings.SplitSeq(text, ",") {
-		u, err := url.Parse(strings.TrimSpace(one))
-		switch {
-		case err != nil, u.Host == "", u.Scheme != natsPlain && u.Scheme != natsTLS, u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
-			return nil, fmt.Errorf("%w: a URL of NATS is not nats://HOST:PORT or tls://HOST:PORT, nor %q", ErrConfig, NoNATS)
-		case u.User != nil:
-			return nil, fmt.Errorf("%w: a URL of NATS carries a user; every reader of the file would know: use --nats-user and --nats-password-file, or --nats-credentials-file", ErrConfig)
-		}
-		urls = append(urls, u)
-	}
-	if len(urls) > maxNATS {
-		return nil, fmt.Errorf("%w: %d URLs of NATS, at most %d", ErrConfig, len(urls), maxNATS)
-	}
-	return urls, nil
-}
-
 // link returns how to connect to the servers at urls, or says what is wrong, as an
 // ErrConfig. All files are read.
 func (o *OutsideNATS) link(urls []*url.URL) (cfg replication.LinkConfig, err error) {
@@ -70,22 +41,22 @@ func (o *OutsideNATS) link(urls []*url.URL) (cfg replication.LinkConfig, err err
 		return cfg, err
 	}
 	if o.User != "" {
-		password, err := readConfig(o.PasswordFile)
+		password, err := setup.ReadFile(o.PasswordFile)
 		if err != nil {
-			return cfg, fmt.Errorf("%w: read the password for NATS: %w", ErrConfig, err)
+			return cfg, fmt.Errorf("%w: read the password for NATS: %w", setup.ErrConfig, err)
 		}
 		cfg.User, cfg.Password = o.User, string(bytes.TrimRight(password, "\r\n"))
 		if cfg.Password == "" {
-			return cfg, fmt.Errorf("%w: the password file for NATS, %s, is empty", ErrConfig, o.PasswordFile)
+			return cfg, fmt.Errorf("%w: the password file for NATS, %s, is empty", setup.ErrConfig, o.PasswordFile)
 		}
 	}
 	if o.Credentials != "" {
-		text, err := readConfig(o.Credentials)
+		text, err := setup.ReadFile(o.Credentials)
 		if err != nil {
-			return cfg, fmt.Errorf("%w: read the credentials for NATS: %w", ErrConfig, err)
+			return cfg, fmt.Errorf("%w: read the credentials for NATS: %w", setup.ErrConfig, err)
 		}
 		if !bytes.Contains(text, []byte("BEGIN NATS USER JWT")) || !bytes.Contains(text, []byte("BEGIN USER NKEY SEED")) {
-			return cfg, fmt.Errorf("%w: %s is no credentials file of NATS, with a user's JWT and seed", ErrConfig, o.Credentials)
+			return cfg, fmt.Errorf("%w: %s is no credentials file of NATS, with a user's JWT and seed", setup.ErrConfig, o.Credentials)
 		}
 		cfg.CredentialsFile = o.Credentials
 	}
@@ -95,7 +66,7 @@ func (o *OutsideNATS) link(urls []*url.URL) (cfg replication.LinkConfig, err err
 // validate says which settings do not go together.
 func (o *OutsideNATS) validate(urls []*url.URL) error {
 	wrong := func(text string, args ...any) error {
-		return fmt.Errorf("%w: "+text, append([]any{ErrConfig}, args...)...)
+		return fmt.Errorf("%w: "+text, append([]any{setup.ErrConfig}, args...)...)
 	}
 	switch {
 	case len(urls) == 0 && *o != OutsideNATS{}:
@@ -121,7 +92,7 @@ func (o *OutsideNATS) validate(urls []*url.URL) error {
 // asks for that.
 func (o *OutsideNATS) secure(urls []*url.URL) bool {
 	for _, u := range urls {
-		if u.Scheme == natsTLS {
+		if u.Scheme == setup.SchemeTLS {
 			return true
 		}
 	}
@@ -135,12 +106,12 @@ func (o *OutsideNATS) tls(urls []*url.URL) (*tls.Config, error) {
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
-		text, err := readConfig(o.CA)
+		text, err := setup.ReadFile(o.CA)
 		if err != nil {
-			return nil, fmt.Errorf("%w: read the certificates to trust for NATS: %w", ErrConfig, err)
+			return nil, fmt.Errorf("%w: read the certificates to trust for NATS: %w", setup.ErrConfig, err)
 		}
 		if cfg.RootCAs = x509.NewCertPool(); !cfg.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%w: no certificate in %s", ErrConfig, o.CA)
+			return nil, fmt.Errorf("%w: no certificate in %s", setup.ErrConfig, o.CA)
 		}
 	}
 	if o.Cert == "" {
@@ -154,7 +125,7 @@ func (o *OutsideNATS) tls(urls []*url.URL) (*tls.Config, error) {
 		return &pair, nil
 	}
 	if _, err := load(); err != nil {
-		return nil, errors.Join(ErrConfig, err)
+		return nil, errors.Join(setup.ErrConfig, err)
 	}
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	return cfg, nil
@@ -163,8 +134,8 @@ func (o *OutsideNATS) tls(urls []*url.URL) (*tls.Config, error) {
 // dialNATS connects to the outside NATS, or to the writers' brokers. Without NATS
 // there is no link, and no error.
 func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
-	urls, err := natsURLs(n.cfg.Cluster.NATS)
-	if err != nil || n.cfg.Cluster.NATS == NoNATS {
+	urls, err := setup.NATSURLs(n.cfg.Cluster.NATS)
+	if err != nil || n.cfg.Cluster.NATS == setup.NoNATS {
 		return nil, err
 	}
 	if len(urls) > 0 {
@@ -175,7 +146,7 @@ func (n *Node) dialNATS(cfg replication.LinkConfig) (*replication.Link, error) {
 		for _, w := range n.cfg.Cluster.Writers {
 			cfg.URLs = append(cfg.URLs, "tls://"+w.Broker)
 		}
-		cfg.TLS = n.tls.config(peer{role: RoleWriter})
+		cfg.TLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 	}
 	cfg.Name, cfg.Logger = n.cfg.Name, n.logger
 	return replication.Dial(cfg)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -24,12 +23,15 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 func TestOutsideNATSSettings(t *testing.T) {
-	dir, _, _ := initialized(t, someCluster(t, 1, 0))
-	files := DefaultFiles(dir, "writer-1")
+	dir, _, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	files := setup.DefaultFiles(dir, "writer-1")
 	put := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -45,7 +47,7 @@ func TestOutsideNATSSettings(t *testing.T) {
 		want string
 	}{
 		"nothing":                   {"", OutsideNATS{}, ""},
-		"none":                      {NoNATS, OutsideNATS{}, ""},
+		"none":                      {setup.NoNATS, OutsideNATS{}, ""},
 		"plain":                     {"nats://h:1", OutsideNATS{}, ""},
 		"several":                   {"tls://h:1, tls://i:2", OutsideNATS{}, ""},
 		"the system's roots":        {"tls://h:1", OutsideNATS{User: "u", PasswordFile: password}, ""},
@@ -58,13 +60,13 @@ func TestOutsideNATSSettings(t *testing.T) {
 		"credentials in plain":      {"nats://h:1", OutsideNATS{Credentials: creds}, "in plain text"},
 		"a name like loopback":      {"nats://localhost.example:1", OutsideNATS{User: "u", PasswordFile: password}, "in plain text"},
 		"settings for nothing":      {"", OutsideNATS{CA: files.CA}, "names none"},
-		"settings for none":         {NoNATS, OutsideNATS{Insecure: true}, "names none"},
+		"settings for none":         {setup.NoNATS, OutsideNATS{Insecure: true}, "names none"},
 		"a secret in a URL":         {"tls://u:secret@h:1", OutsideNATS{}, "carries a user"},
 		"a token in a URL":          {"tls://secret@h:1", OutsideNATS{}, "carries a user"},
 		"another scheme":            {"http://h:1", OutsideNATS{}, "is not nats://"},
 		"no scheme":                 {"h:1", OutsideNATS{}, "is not nats://"},
 		"an empty one":              {"tls://h:1,", OutsideNATS{}, "is not nats://"},
-		"too many":                  {strings.Repeat("tls://h:1,", maxNATS) + "tls://h:1", OutsideNATS{}, "at most 16"},
+		"too many":                  {strings.Repeat("tls://h:1,", 16) + "tls://h:1", OutsideNATS{}, "at most 16"},
 		"a key alone":               {"tls://h:1", OutsideNATS{Key: files.Key}, "needs its key"},
 		"a certificate alone":       {"tls://h:1", OutsideNATS{Cert: files.Cert}, "needs its key"},
 		"another's key":             {"tls://h:1", OutsideNATS{Cert: files.Cert, Key: filepath.Join(dir, "ca.key")}, "read the certificate for NATS"},
@@ -78,12 +80,12 @@ func TestOutsideNATSSettings(t *testing.T) {
 		"a CA that is none":         {"tls://h:1", OutsideNATS{CA: password}, "no certificate in"},
 		"a CA that is not there":    {"tls://h:1", OutsideNATS{CA: "/nowhere"}, "to trust for NATS"},
 	} {
-		urls, err := natsURLs(x.urls)
+		urls, err := setup.NATSURLs(x.urls)
 		var cfg replication.LinkConfig
 		if err == nil {
 			cfg, err = x.o.link(urls)
 		}
-		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), x.want)) {
+		if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), x.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
@@ -110,11 +112,11 @@ const outsidePassword = "of-nobody's-business"
 func startOutside(t *testing.T) *outside {
 	t.Helper()
 	dir := t.TempDir()
-	a, err := newAuthority("an operator", time.Now())
+	a, err := setup.NewAuthority("an operator", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key, err := a.issue("an operator", "localhost", RoleWriter, time.Now())
+	cert, key, err := a.Issue("an operator", "localhost", setup.RoleWriter, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,11 @@ func startOutside(t *testing.T) *outside {
 		t.Fatal(err)
 	}
 	o := &outside{ca: filepath.Join(dir, "nats-ca.crt")}
-	if err := os.WriteFile(o.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+	own, _, err := a.PEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.ca, own, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	may := func(subjects ...string) *server.Permissions {
@@ -184,7 +190,7 @@ func allowEverything(t *testing.T, n *Node, user string) []byte {
 	}
 	cause := event.Cause{Meta: identity.Meta{Time: identity.Time(time.Now().UnixMilli()), Key: randomKey()}, Request: "r", Action: "iam:PutUserPolicy"}
 	events, err := identity.Decide(s, cause.Meta, &identity.PutInlinePolicy{
-		Owner: identity.Owner{Kind: identity.KindUser, Account: DefaultAccount, Name: user}, Name: "mallory",
+		Owner: identity.Owner{Kind: identity.KindUser, Account: setup.DefaultAccount, Name: user}, Name: "mallory",
 		Document: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`,
 	})
 	if err != nil {
@@ -206,9 +212,9 @@ func allowEverything(t *testing.T, n *Node, user string) []byte {
 // what no writer committed, nor quarantine itself; the replica goes on.
 func TestOutsideNATSUnderAttack(t *testing.T) {
 	o := startOutside(t)
-	c := someCluster(t, 1, 1)
+	c := layout.Cluster(t, 1, 1)
 	c.NATS = o.url
-	dir, c, root := initialized(t, c)
+	dir, c, root := layout.Init(t, c)
 	m := teamIn(t, dir, c, root)
 	m.nats = func(name string) OutsideNATS { return o.user(m, name) }
 	m.startAll()
@@ -223,7 +229,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice"))
 	m.until("the replica follows the stream", streaming)
 
-	identities := map[string]*peerTLS{"nobody": nil, "a replica": n.tls}
+	identities := map[string]*peer.Identity{"nobody": nil, "a replica": n.tls}
 	for name, signer := range identities {
 		batch := allowEverything(t, n, "alice")
 		state := n.projection.View().State.Cluster()
@@ -234,7 +240,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 				t.Fatal(err)
 			}
 			signed := &event.SignedBatch{Cluster: b.Cluster, Incarnation: b.Incarnation, Head: b.Head()}
-			if err := signer.signBatch(signed); err != nil {
+			if err := signBatch(signer, signed); err != nil {
 				t.Fatal(err)
 			}
 			message.Header = nats.Header{
@@ -247,7 +253,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 			t.Fatalf("mallory was answered %s, %v", stored.Data, err)
 		}
 		m.until("the batch signed by "+name+" is refused", func(ctx context.Context) error {
-			d, err := m.client("replica-1").Authorize(ctx, client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:DeleteBucket"}, client.Freshness{})
+			d, err := m.client("replica-1").Authorize(ctx, client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:DeleteBucket"}, client.Freshness{})
 			if err == nil && d.Allowed() {
 				t.Fatalf("the replica says %+v", d)
 			}

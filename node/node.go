@@ -9,19 +9,19 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -53,12 +53,12 @@ type part interface {
 type Node struct {
 	cfg        Config
 	logger     *slog.Logger
-	tls        *peerTLS
+	tls        *peer.Identity
 	lock       *os.File
 	clocks     func() propagation.Clocks
 	projection *projection.Projection
 	registry   *prometheus.Registry
-	finder     *leaderFinder
+	finder     *peer.Finder
 	seal       *seal.Key
 	scrubbed   atomic.Pointer[scrubbed] // the latest pass; nil before the first
 
@@ -121,17 +121,16 @@ func (n *Node) prepare() (err error) {
 	_, writer := c.Cluster.Writer(c.Name)
 	_, replica := c.Cluster.Replica(c.Name)
 	if !writer && !replica {
-		return fmt.Errorf("%w: the cluster has no node %q", ErrConfig, c.Name)
+		return fmt.Errorf("%w: the cluster has no node %q", setup.ErrConfig, c.Name)
 	}
-	if urls, err := natsURLs(c.Cluster.NATS); err != nil {
+	if urls, err := setup.NATSURLs(c.Cluster.NATS); err != nil {
 		return err
 	} else if _, err := c.NATS.link(urls); err != nil { // before anything is begun
 		return err
 	}
-	if n.tls, err = loadPeerTLS(c.Cluster.ID, c.Files); err != nil {
+	if n.tls, err = peer.LoadIdentity(c.Cluster, c.Files); err != nil {
 		return err
 	}
-	n.tls.writers = func(name string) bool { _, ok := c.Cluster.Writer(name); return ok }
 	if n.files = c.Machine.Files; n.files == 0 {
 		if n.files, err = raiseFiles(); err != nil {
 			return err
@@ -140,48 +139,30 @@ func (n *Node) prepare() (err error) {
 	if _, err := c.Connections.within(n.files); err != nil {
 		return err
 	}
-	role := RoleReplica
+	role := setup.RoleReplica
 	if writer {
-		role = RoleWriter
+		role = setup.RoleWriter
 	}
-	if leaf := n.tls.cert.Load().Leaf; leaf.Subject.CommonName != c.Name || roleOf(leaf) != role {
-		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", ErrConfig, c.Files.Cert, roleOf(leaf), leaf.Subject.CommonName, role, c.Name)
+	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
+		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
 	switch {
-	case c.Files.SealKey != NoSealKey:
+	case c.Files.SealKey != setup.NoSealKey:
 		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
 			return err
 		}
 	case writer:
-		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", ErrConfig)
+		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
 	}
-	if err := durable.MkdirAll(c.Data, dirMode); err != nil {
+	if err := durable.MkdirAll(c.Data, setup.DirMode); err != nil {
 		return fmt.Errorf("make the node's directory: %w", err)
 	}
-	if n.lock, err = lockDir(c.Data); err != nil {
+	if n.lock, err = setup.Lock(c.Data); err != nil {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	// A writer that may open as many files as this process takes as many connections.
-	forwards := min(maxForwards, newGuests(n.files).bounds(true).PerAddress)
-	n.finder = newLeaderFinder(peerClient(c.Machine, n.tls, "", 0), peerClient(c.Machine, n.tls, forClients, forwards), c.Cluster.Writers)
+	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files, c.Cluster.Writers)
 	return nil
-}
-
-// ErrInUse is returned when another process has a node's directory.
-var ErrInUse = errors.New("another process has the node's directory")
-
-// lockDir makes sure that one process at a time uses a directory.
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, secretMode)
-	if err != nil {
-		return nil, fmt.Errorf("lock the node's directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%w %s: %w", ErrInUse, dir, err)
-	}
-	return f, nil
 }
 
 func (n *Node) unlock() {
@@ -194,7 +175,7 @@ func (n *Node) unlock() {
 func (n *Node) serveAPI() error {
 	edge := n.part.edge()
 	edge.Name = n.cfg.Name
-	edge.Forward = n.finder.forward
+	edge.Forward = n.forward
 	handler := api.New(api.Config{
 		Node: edge, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites,
@@ -230,6 +211,15 @@ func (n *Node) serveAPI() error {
 	})
 	return nil
 }
+
+// forward hands a client's request on to the leader.
+func (n *Node) forward(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+	return n.finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: &f})
+}
+
+// The finder has a connection for each request that the API hands on at once, or this
+// does not compile.
+var _ = [1]struct{}{}[api.MaxHandedOn-peer.MaxForwards]
 
 // clientServer is the server of clients, behind a gate.
 func clientServer(handler http.Handler, gate *admission.Gate, logger *slog.Logger) *http.Server {
@@ -278,7 +268,7 @@ func (n *Node) fail(err error) {
 
 // Reload reads the node's certificates again.
 func (n *Node) Reload() error {
-	if err := n.tls.reload(); err != nil {
+	if err := n.tls.Reload(); err != nil {
 		return err
 	}
 	if n.apiCert != nil {
@@ -300,7 +290,7 @@ func (n *Node) Stop() error {
 	n.cancel()
 	err := n.part.stop()
 	n.wg.Wait()
-	n.finder.close()
+	n.finder.Close()
 	n.unlock()
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -120,7 +121,7 @@ func (n *namesakes) pass(d time.Duration) { n.forward.Add(int64(d)) }
 // with a lease, and one more process of that name runs. It returns the token.
 func (n *namesakes) revoked(first, second string) string {
 	n.t.Helper()
-	alice := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
+	alice := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
 	n.must("writer-1", "CreateUser", "UserName", "alice")
 	granted := n.must("writer-1", "PutUserPolicy", "UserName", "alice", "PolicyName", "p",
 		"PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}}`)

@@ -3,12 +3,9 @@ package node
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,6 +19,8 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -42,6 +41,14 @@ const (
 	// peerReadTimeout is how long a request may take to come: other nodes have the whole
 	// of it before they send.
 	peerReadTimeout = 10 * time.Second
+	// tailsOfName and snapshotsOfName are how many transfers one name has at once: each
+	// of its processes follows one tail, and may fill a gap meanwhile. Of the few
+	// snapshots that are written at once it leaves half to others.
+	tailsOfName     = 2 * propagation.MaxLives
+	snapshotsOfName = 2
+	// allTransfers bounds those of all names; replication has its own bounds, which
+	// are no larger.
+	allTransfers = 2 * identity.MaxReplicas
 )
 
 // peerServer is what a writer serves to the other nodes.
@@ -58,8 +65,8 @@ type peerServer struct {
 func servePeers(w *writer) *peerServer {
 	p := &peerServer{w: w}
 	mux := http.NewServeMux()
-	guests, refusals := w.port.guests, newRefusals(w.node.registry)
-	guests.observe(w.node.registry)
+	guests, refusals := w.port.Guests(), peer.NewRefusals(w.node.registry)
+	guests.Observe(w.node.registry)
 	history := replication.NewHandler(replication.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
 		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
@@ -69,11 +76,11 @@ func servePeers(w *writer) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, guests.transfer("tails", tailsOfName, history, refusals))
-	mux.Handle(replication.SnapshotPath, guests.transfer("snapshots", snapshotsOfName, history, refusals))
+	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history, refusals))
+	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history, refusals))
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+verifyPath, p.verify)
-	mux.HandleFunc("GET "+leaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
+	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
 	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
 	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
@@ -82,13 +89,6 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
 	p.server = &http.Server{
-		ConnState: guests.note,
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			if place := guests.place(conn); place != nil {
-				return place.Context(ctx)
-			}
-			return ctx
-		},
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
 				p.refuse(rw, r, why)
@@ -100,11 +100,12 @@ func servePeers(w *writer) *peerServer {
 			}
 			mux.ServeHTTP(rw, r)
 		}),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: peerReadTimeout, IdleTimeout: peerIdle, MaxHeaderBytes: maxPeerHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: peerReadTimeout, IdleTimeout: peer.IdleTimeout, MaxHeaderBytes: maxPeerHeaderBytes,
 		ErrorLog: slog.NewLogLogger(w.node.logger.Handler(), slog.LevelDebug),
 	}
+	guests.Attend(p.server)
 	p.wg.Go(func() {
-		if err := p.server.Serve(w.port.http); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.server.Serve(w.port.HTTP()); !errors.Is(err, http.ErrServerClosed) {
 			w.node.fail(fmt.Errorf("serve other nodes: %w", err))
 		}
 	})
@@ -127,7 +128,7 @@ func (p *peerServer) leader(serve http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		if p.w.leading.Load() == nil {
 			_, addr := p.w.log.Leader()
-			rw.Header().Set(headerLeader, addr)
+			rw.Header().Set(peer.HeaderLeader, addr)
 			http.Error(rw, "this writer does not lead", http.StatusMisdirectedRequest)
 			return
 		}
@@ -142,11 +143,11 @@ func (p *peerServer) forwarded(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "this writer is starting", http.StatusMisdirectedRequest)
 		return
 	}
-	edge.ServeForwarded(rw, r, bearerIn(r).name)
+	edge.ServeForwarded(rw, r, peer.Caller(r).Name)
 }
 
 // status tells other nodes how this writer fares.
-func (p *peerServer) status(rw http.ResponseWriter, _ *http.Request) { reply(rw, p.w.self()) }
+func (p *peerServer) status(rw http.ResponseWriter, _ *http.Request) { peer.Reply(rw, p.w.self()) }
 
 func (w *writer) self() peerStatus {
 	a := w.log.Applied()
@@ -164,7 +165,7 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	name := bearerIn(r).name
+	name := peer.Caller(r).Name
 	w, ok := p.w.node.cfg.Cluster.Writer(name)
 	switch {
 	case !ok || w.Peer != q.Peer:
@@ -178,12 +179,12 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, err)
 		return
 	}
-	reply(rw, struct{}{})
+	peer.Reply(rw, struct{}{})
 }
 
 // registration asks the leader to enter a replica into the roster.
 type registration struct {
-	Replica
+	setup.Replica
 	// Attempt is the same for all tries of one registration: they enter the replica once
 	// at most. One that was delayed undoes no removal: the name is barred then.
 	Attempt string `json:"attempt"`
@@ -195,12 +196,12 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	if bearerIn(r).name != q.Name {
+	if peer.Caller(r).Name != q.Name {
 		http.Error(rw, "a replica registers itself alone", http.StatusForbidden)
 		return
 	}
 	if e, ok := p.w.log.Applied().State.Replica(q.Name); ok && e.Region == q.Region && e.Class == q.Class {
-		reply(rw, struct{}{}) // as it is; if it drains, that is for an operator to end
+		peer.Reply(rw, struct{}{}) // as it is; if it drains, that is for an operator to end
 		return
 	}
 	attempt := sha256.Sum256([]byte("register " + q.Name + " " + q.Attempt))
@@ -208,9 +209,9 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 	var refusal *identity.Refusal
 	switch {
 	case err == nil, errors.As(err, &refusal) && refusal.Code == identity.EntityAlreadyExists:
-		reply(rw, struct{}{})
+		peer.Reply(rw, struct{}{})
 	case refusal != nil && refusal.Code == identity.Barred: // in this moment
-		p.refuse(rw, r, errBarred)
+		p.refuse(rw, r, peer.ErrBarred)
 	default:
 		p.fail(rw, err)
 	}
@@ -222,7 +223,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	if bearerIn(r).name != q.Replica {
+	if peer.Caller(r).Name != q.Replica {
 		http.Error(rw, "a replica renews its own lease alone", http.StatusForbidden)
 		return
 	}
@@ -239,7 +240,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, err)
 		return
 	}
-	reply(rw, a)
+	peer.Reply(rw, a)
 }
 
 // head answers with a head that was current after the question came.
@@ -254,7 +255,7 @@ func (p *peerServer) head(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := p.w.log.Applied().State.Cluster()
-	reply(rw, propagation.Answer{
+	peer.Reply(rw, propagation.Answer{
 		Kind: propagation.KindHead, Cluster: c.ID, Incarnation: c.Incarnation, Term: p.w.log.Term(), Nonce: q.Nonce, Seq: q.Seq, Head: head,
 	})
 }
@@ -262,7 +263,7 @@ func (p *peerServer) head(rw http.ResponseWriter, r *http.Request) {
 // read decodes a request's JSON, or answers that it cannot. What was read whole is
 // not cut off in favour of other connections of its name.
 func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) bool {
-	if err := decode(http.MaxBytesReader(rw, r.Body, maxPeerBody), into); err != nil {
+	if err := peer.Decode(http.MaxBytesReader(rw, r.Body, maxPeerBody), into); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return false
 	}
@@ -277,25 +278,9 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) {
 		status = http.StatusMisdirectedRequest
 		_, addr := p.w.log.Leader()
-		rw.Header().Set(headerLeader, addr)
+		rw.Header().Set(peer.HeaderLeader, addr)
 	}
 	http.Error(rw, err.Error(), status)
-}
-
-func reply(rw http.ResponseWriter, v any) {
-	body, err := json.Marshal(v)
-	if err != nil { // of our own types
-		panic(err)
-	}
-	rw.Header().Set("Content-Type", "application/json")
-	rw.Write(body) // an error here means that the caller has gone
-}
-
-func decode(r io.Reader, into any) error {
-	if err := json.NewDecoder(r).Decode(into); err != nil {
-		return fmt.Errorf("decode JSON: %w", err)
-	}
-	return nil
 }
 
 // status tells who leads, who lags, and where.
@@ -329,7 +314,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 	var wg sync.WaitGroup
 	for i, other := range w.node.cfg.Cluster.Writers {
 		wg.Go(func() {
-			m := api.Member{Name: other.Name, Role: string(RoleWriter)}
+			m := api.Member{Name: other.Name, Role: string(setup.RoleWriter)}
 			s, err := w.self(), error(nil)
 			if other.Name != w.node.cfg.Name {
 				s, err = w.ask(ctx, other)
@@ -371,7 +356,7 @@ func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
 		state = "fenced"
 	}
 	return api.Member{
-		Name: m.Name, Role: string(RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
+		Name: m.Name, Role: string(setup.RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
 		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -33,7 +34,7 @@ const (
 	maxAskedOne = 64
 	maxAsked    = 1024
 	// maxHandedOver bounds what one answer to a replica hands over: so many bodies
-	// fit into maxSmallAnswer.
+	// fit into MaxAnswer.
 	maxHandedOver = 16
 )
 
@@ -332,7 +333,7 @@ func (p *peerServer) questions(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, err)
 		return
 	}
-	reply(rw, questionList{list})
+	peer.Reply(rw, questionList{list})
 }
 
 // answers takes a replica's answer.
@@ -343,7 +344,7 @@ func (p *peerServer) answers(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	t.asking.answered(name, a)
-	reply(rw, struct{}{})
+	peer.Reply(rw, struct{}{})
 }
 
 // replicaCalls reads the request of a replica to the leader: the term it falls
@@ -357,5 +358,5 @@ func (p *peerServer) replicaCalls(rw http.ResponseWriter, r *http.Request, into 
 		p.fail(rw, api.ErrNotLeader)
 		return nil, "", false
 	}
-	return t, bearerIn(r).name, true
+	return t, peer.Caller(r).Name, true
 }

@@ -17,7 +17,10 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/test/roundtrip"
 )
 
 // office is a leader as replicas reach it, without a network.
@@ -34,7 +37,7 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.URL.Path {
 	case questionsPath:
 		var p questionPoll
-		if err := decode(r.Body, &p); err != nil {
+		if err := peer.Decode(r.Body, &p); err != nil {
 			return nil, err
 		}
 		list, err := o.poll(r.Context(), replica, p.Process, p.Holds, questionHold)
@@ -50,7 +53,7 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 		answer = questionList{list}
 	case answersPath:
 		var a replicaAnswer
-		if err := decode(r.Body, &a); err != nil {
+		if err := peer.Decode(r.Body, &a); err != nil {
 			return nil, err
 		}
 		o.answered(replica, a)
@@ -78,7 +81,7 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 	t.Helper()
 	s := identity.NewState()
 	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{
-		Cluster: "c", Incarnation: "i", Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
+		Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,8 +94,8 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 
 // answeringBy runs a replica's side; stop ends it.
 func answeringBy(t *testing.T, p *projection.Projection, transport http.RoundTripper) (a *answering, stop func()) {
-	f := newLeaderFinder(&http.Client{Transport: transport}, nil, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
-	f.learn("a:1")
+	f := peer.NewFinderOver(&http.Client{Transport: transport}, nil, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
+	f.Learn("a:1")
 	a = &answering{finder: f, projection: p, kinds: answerers(p), logger: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -248,14 +251,14 @@ func TestQuestionsOfTheNextLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := begun(t)
 		o := &office{asking: newAsking(8, "i")}
-		a, stop := answeringBy(t, p, peers{"a:1": silent, "b:1": o.RoundTrip})
+		a, stop := answeringBy(t, p, roundtrip.ByHost{"a:1": roundtrip.Silent, "b:1": o.RoundTrip})
 		defer stop()
 		synctest.Wait() // it hangs
-		a.finder.learn("b:1")
+		a.finder.Learn("b:1")
 		a.heard(8)
 		a.heard(7)
 		begun := time.Now()
-		if _, err := o.ask(t.Context(), "r1", "echo", 1, nil); err != nil || time.Since(begun) > leaderSilence {
+		if _, err := o.ask(t.Context(), "r1", "echo", 1, nil); err != nil || time.Since(begun) > 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
 	})
@@ -265,7 +268,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 	m := newTeam(t, 1, 2)
 	m.startAll()
 	m.must("writer-1", "CreateUser", "UserName", "alice")
-	alice := "arn:aws:iam::" + DefaultAccount + ":user/alice"
+	alice := "arn:aws:iam::" + setup.DefaultAccount + ":user/alice"
 	for _, c := range []struct{ policy, decision string }{
 		{"Allow", "allow"}, {"Deny", "explicitDeny"},
 	} {
@@ -297,11 +300,11 @@ func TestQuestionsToReplicas(t *testing.T) {
 		m.leader("writer-1")
 	}
 	// a writer is asked nothing, and takes no questions for others
-	f := newLeaderFinder(peerClient(Machine{}.complete(), m.node("writer-1").tls, "", 0), nil, m.cluster.Writers)
+	f := peer.NewFinder(peer.TCP{}, m.node("writer-1").tls, 1<<10, m.cluster.Writers)
 	for _, path := range []string{questionsPath, answersPath} {
-		if err := f.post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {
+		if err := f.Post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	f.client.CloseIdleConnections()
+	f.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // readCallers is how many callers write and read at once.
@@ -92,7 +93,7 @@ func TestReadAtLeastATokenAtAnyNode(t *testing.T) {
 	// decisions as well
 	root := m.as("", "")
 	root.must("writer-1", "CreateUser", "UserName", "alice")
-	q := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
+	q := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get", Resource: "*"}
 	for i := range 60 {
 		action, want := "PutUserPolicy", "allow"
 		pairs := []string{"UserName", "alice", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:Get","Resource":"*"}}`}

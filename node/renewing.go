@@ -1,24 +1,21 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -49,7 +46,7 @@ type renewal struct {
 // applied, and takes in what the leader grants.
 type renewing struct {
 	clocks     func() propagation.Clocks
-	finder     *leaderFinder
+	finder     *peer.Finder
 	projection *projection.Projection
 	// register enters this reader into the roster, if it is not barred.
 	register func(context.Context) error
@@ -257,7 +254,7 @@ func (r *renewing) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.post(ctx, leasePath, renewal{q, r.endpoint()}, &a); err != nil {
+	if err := r.finder.Post(ctx, leasePath, renewal{q, r.endpoint()}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return
@@ -344,7 +341,7 @@ func (r *renewing) enter(ctx context.Context) {
 // barred tells whether an error is a writer's word that an operator removed this
 // reader. Then it has no lease any more, and stays out until it is admitted again.
 func (r *renewing) barred(err error) bool {
-	if !errors.Is(err, errBarred) {
+	if !errors.Is(err, peer.ErrBarred) {
 		return false
 	}
 	r.change((*propagation.Lease).Withdraw)
@@ -394,7 +391,7 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	var q propagation.Read
 	r.change(func(l *propagation.Lease) { q = l.Read(r.clocks()) })
 	var a propagation.Answer
-	if err := r.finder.post(ctx, headPath, q, &a); err != nil {
+	if err := r.finder.Post(ctx, headPath, q, &a); err != nil {
 		return event.Head{}, err
 	}
 	if a.Kind != propagation.KindHead || a.Cluster != q.Cluster || a.Incarnation != q.Incarnation {
@@ -402,43 +399,4 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	return a.Head, nil
-}
-
-// post sends JSON to the leader and decodes the JSON that it answers.
-func (f *leaderFinder) post(ctx context.Context, path string, question, answer any) error {
-	return f.postHeld(ctx, 0, path, question, answer)
-}
-
-// postHeld is post for what the leader may hold back for a while.
-func (f *leaderFinder) postHeld(ctx context.Context, hold time.Duration, path string, question, answer any) error {
-	return f.postOver(ctx, f.client, hold, path, question, answer)
-}
-
-// postOver is postHeld over the connections of one of the clients.
-func (f *leaderFinder) postOver(ctx context.Context, client *http.Client, hold time.Duration, path string, question, answer any) error {
-	body, err := json.Marshal(question)
-	if err != nil {
-		return fmt.Errorf("encode a question to the leader: %w", err)
-	}
-	got, err := f.send(ctx, client, hold, func(ctx context.Context, addr string) (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+path, bytes.NewReader(body))
-	})
-	if err != nil {
-		return err
-	}
-	defer discard(got)
-	text, err := io.ReadAll(io.LimitReader(got.Body, maxSmallAnswer))
-	if err != nil {
-		return fmt.Errorf("read the leader's answer: %w", err)
-	}
-	if got.StatusCode != http.StatusOK {
-		return fmt.Errorf("the leader answers %s: %.256s", got.Status, text)
-	}
-	if answer == nil {
-		return nil
-	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("decode the leader's answer: %w", err)
-	}
-	return nil
 }

@@ -15,8 +15,11 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/roundtrip"
 )
 
 // answers answers what readers ask a leader; the first of each kind opens a session.
@@ -46,7 +49,7 @@ func (a *answers) serve(r *http.Request) (*http.Response, error) {
 	}
 	if a.standing != "" {
 		a.refused++
-		return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{headerStanding: {a.standing}}, Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{peer.HeaderStanding: {a.standing}}, Body: http.NoBody}, nil
 	}
 	switch r.URL.Path {
 	case leasePath:
@@ -85,13 +88,19 @@ func (a *answers) last() propagation.Renewal {
 	return a.renewals[len(a.renewals)-1]
 }
 
+// finderAmong finds the leader among three writers that answer without a network.
+func finderAmong(writers http.RoundTripper) *peer.Finder {
+	c := &http.Client{Transport: writers}
+	return peer.NewFinderOver(c, c, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+}
+
 func newRenewing(a *answers) (*renewing, sink) {
-	f := newFinder(peers{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
-	f.learn("a:1")
+	f := finderAmong(roundtrip.ByHost{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
+	f.Learn("a:1")
 	p := projection.New()
 	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
 	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, misplaced: func() bool { return false }, heard: func(uint64) {}, endpoint: func() string { return "" },
-		register: func(ctx context.Context) error { return f.post(ctx, registerPath, 1, nil) }}
+		register: func(ctx context.Context) error { return f.Post(ctx, registerPath, 1, nil) }}
 	r.snapshot.Store(lease.Snapshot())
 	r.verdict.Store(&verdict{next: make(chan struct{})})
 	return r, sink{p, r, &changes{}}
@@ -101,7 +110,7 @@ func newRenewing(a *answers) (*renewing, sink) {
 func someState(t testing.TB, incarnation string, at event.Position) (*identity.State, event.Head) {
 	t.Helper()
 	s := identity.NewState()
-	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
+	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (n *Node) startReplica() (*replica, error) {
 	r := &replica{node: n, recent: &changes{}, renewing: &renewing{
 		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises, record: record,
 		register: func(ctx context.Context) error {
-			return n.finder.post(ctx, registerPath, registration{Replica: me, Attempt: nonce()}, nil)
+			return n.finder.Post(ctx, registerPath, registration{Replica: me, Attempt: nonce()}, nil)
 		},
 		misplaced: func() bool {
 			entry, ok := n.projection.View().State.Replica(me.Name)
@@ -122,7 +122,7 @@ func (n *Node) source() *replication.Source {
 			bases = append(bases, "https://"+w.Peer)
 		}
 	}
-	return replication.NewSource(n.finder.client, func() []string { return bases })
+	return replication.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }

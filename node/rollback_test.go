@@ -11,19 +11,21 @@ import (
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // tailingTeam has replicas that follow the writers' tails, without NATS: these tests
 // stop writers again and again.
 func tailingTeam(t *testing.T, writers, replicas int) *team {
 	t.Helper()
-	c := someCluster(t, writers, replicas)
-	c.NATS = NoNATS
+	c := layout.Cluster(t, writers, replicas)
+	c.NATS = setup.NoNATS
 	for i := range c.Writers {
 		c.Writers[i].Broker, c.Writers[i].Routes = "", ""
 	}
-	dir, c, root := initialized(t, c)
+	dir, c, root := layout.Init(t, c)
 	return teamIn(t, dir, c, root)
 }
 
@@ -79,7 +81,7 @@ func TestARolledBackReplicaCatchesUp(t *testing.T) {
 // neverLeased asks a forked replica in every way.
 func (m *team) neverLeased(name string) {
 	m.t.Helper()
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/carol", Action: "s3:Get"}
+	question := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/carol", Action: "s3:Get"}
 	for _, f := range []client.Freshness{{}, {Consistency: "any"}, {Consistency: "leased"}, {MaxStaleness: time.Hour}} {
 		var p *client.Problem
 		ctx, cancel := context.WithTimeout(m.t.Context(), 500*time.Millisecond) // the client would try again

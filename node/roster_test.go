@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -109,7 +111,7 @@ func TestRemovingAReplica(t *testing.T) {
 		}
 		return err
 	})
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":root", Action: "s3:Get"}
+	question := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":root", Action: "s3:Get"}
 	if d, err := m.client("replica-2").Authorize(ctx, question, client.Freshness{Consistency: "any"}); err != nil || d.Freshness != "unleased" {
 		t.Errorf("a removed replica answers %+v, %v", d, err)
 	}
@@ -209,7 +211,7 @@ func TestConsumersOfARemovedReplica(t *testing.T) {
 	broker := m.node("writer-1").part.(*writer).broker.ClientAddr()
 	connect := func(name string) *nats.Conn {
 		id := replication.ConnectionID(name)
-		conn, err := nats.Connect("tls://"+broker, nats.Secure(m.node(name).tls.config(peer{role: RoleWriter})), nats.Name(id), nats.CustomInboxPrefix(replication.Inbox(id)), nats.NoReconnect())
+		conn, err := nats.Connect("tls://"+broker, nats.Secure(m.node(name).tls.TLS(peer.ID{Role: setup.RoleWriter})), nats.Name(id), nats.CustomInboxPrefix(replication.Inbox(id)), nats.NoReconnect())
 		if err != nil {
 			t.Fatal(err)
 		}

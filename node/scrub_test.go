@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -24,7 +25,7 @@ func manyUsers(t testing.TB, n int) *identity.State {
 	s, _ := someState(t, "i", 1)
 	for i := range n {
 		id := fmt.Sprintf("AIDA%017d", i)
-		events, err := identity.Decide(s, identity.Meta{}, &identity.CreateUser{Account: DefaultAccount, ID: identity.ID(id), Name: id, Path: "/"})
+		events, err := identity.Decide(s, identity.Meta{}, &identity.CreateUser{Account: setup.DefaultAccount, ID: identity.ID(id), Name: id, Path: "/"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func BenchmarkScrub(b *testing.B) {
 //
 //go:norace
 func alter(n *Node, user string) error {
-	u, ok := n.projection.View().State.User(DefaultAccount, user)
+	u, ok := n.projection.View().State.User(setup.DefaultAccount, user)
 	if !ok {
 		return errors.New("no such user")
 	}
@@ -131,7 +132,7 @@ func TestAnAlteredReplicaIsQuarantined(t *testing.T) {
 	m := newTeam(t, 1, 2)
 	m.startAll()
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice"))
-	question := client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get"}
+	question := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get"}
 	if _, err := m.client("replica-1").Authorize(t.Context(), question, client.Freshness{}); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +211,7 @@ func TestAnAlteredLeaderEnds(t *testing.T) {
 	}
 	// before it has ended, it answers nothing
 	var p *client.Problem
-	if d, err := m.client(old).Authorize(t.Context(), client.Question{Principal: "arn:aws:iam::" + DefaultAccount + ":user/alice", Action: "s3:Get"}, client.Freshness{}); !errors.As(err, &p) || p.Code != "Quarantined" {
+	if d, err := m.client(old).Authorize(t.Context(), client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":user/alice", Action: "s3:Get"}, client.Freshness{}); !errors.As(err, &p) || p.Code != "Quarantined" {
 		t.Errorf("it answers %+v, %v", d, err)
 	}
 	m.stop(old)

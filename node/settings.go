@@ -1,25 +1,13 @@
 package node
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"os"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/writ-iam/writ/log/durable"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 )
-
-// DefaultAccount is the first account of a cluster that does not name one.
-const DefaultAccount = "123456789012"
 
 // WithoutLease is what a node admits while nothing proves that it is current.
 type WithoutLease = api.WithoutLease
@@ -30,46 +18,6 @@ const (
 	AdmitQuestions = api.AdmitQuestions
 	AdmitReads     = api.AdmitReads
 )
-
-// AccountID is an account's number.
-type AccountID = identity.AccountID
-
-// LoadSettings reads a YAML file of flag names and their values.
-func LoadSettings(path string) (map[string]string, error) {
-	text, err := readConfig(path)
-	if err != nil {
-		return nil, err
-	}
-	settings := make(map[string]string)
-	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&settings); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
-	}
-	return settings, nil
-}
-
-// HTTPClient returns a client for nodes' APIs that trusts the certificates in
-// caFile, or the system's where it is empty. It gives up soon on a node that cannot
-// be reached: there may be others.
-func HTTPClient(caFile string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	if caFile == "" {
-		return &http.Client{Transport: transport}, nil
-	}
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificates to trust: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%w: no certificate in %s", ErrConfig, caFile)
-	}
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
-	return &http.Client{Transport: transport}, nil
-}
-
-// WriteSecret writes a file that its owner alone can read.
-func WriteSecret(path string, content []byte) error { return durable.Write(path, secretMode, content) }
 
 // PrintConfig writes a node's configuration as YAML: paths of secrets, never what
 // is in them.

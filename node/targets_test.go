@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 const (
-	fence = "arn:aws:iam::" + DefaultAccount + ":policy/fence"
+	fence = "arn:aws:iam::" + setup.DefaultAccount + ":policy/fence"
 	// outsider may do everything but to what administrators have set apart: by path,
 	// by tag, or by a permissions boundary.
 	outsider = `{"Version":"2012-10-17","Statement":[
@@ -97,7 +98,7 @@ var ambushes = []ambush{
 		}},
 	{name: "a version of a policy made with a tag",
 		attack: func(n string) []string {
-			return []string{"CreatePolicyVersion", "PolicyArn", "arn:aws:iam::" + DefaultAccount + ":policy/" + n, "PolicyDocument", grants, "SetAsDefault", "true"}
+			return []string{"CreatePolicyVersion", "PolicyArn", "arn:aws:iam::" + setup.DefaultAccount + ":policy/" + n, "PolicyDocument", grants, "SetAsDefault", "true"}
 		},
 		apart: func(n string) [][]string {
 			return one(made("Policy", n, append(guarded, "PolicyDocument", grants)...)...)
@@ -111,7 +112,7 @@ func (m *team) outsider(root *caller) *caller {
 	root.must("writer-1", "CreatePolicy", "PolicyName", "fence", "PolicyDocument", grants)
 	root.must("writer-1", "CreatePolicy", "PolicyName", "outsider", "PolicyDocument", outsider)
 	root.must("writer-1", "CreateUser", "UserName", "outsider")
-	root.must("writer-1", "AttachUserPolicy", "UserName", "outsider", "PolicyArn", "arn:aws:iam::"+DefaultAccount+":policy/outsider")
+	root.must("writer-1", "AttachUserPolicy", "UserName", "outsider", "PolicyArn", "arn:aws:iam::"+setup.DefaultAccount+":policy/outsider")
 	key := []byte(root.must("writer-1", "CreateAccessKey", "UserName", "outsider").body)
 	return m.as(element(key, "AccessKeyId"), element(key, "SecretAccessKey"))
 }
@@ -338,7 +339,7 @@ func TestTheLargestCommands(t *testing.T) {
 	var principals []string
 	for i := 0; ; i++ {
 		name := fmt.Sprint(i)
-		next := append(principals, `"arn:aws:iam::`+DefaultAccount+`:user/`+name+`"`)
+		next := append(principals, `"arn:aws:iam::`+setup.DefaultAccount+`:user/`+name+`"`)
 		if len(largeTrust(next))-len(largeTrust(nil)) > syntax.MaxTrust-100 {
 			break
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -164,14 +165,14 @@ func TestRosterOf(t *testing.T) {
 		}
 		identity.Evolve(s, at, identity.Meta{}, events)
 	}
-	fold(1, &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
+	fold(1, &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
 	none := rosterOf(s, nil)
 	fold(2, &identity.RegisterReplica{Name: "r1", Region: "eu", Class: "tight"})
 	one := rosterOf(s, none)
 	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Member{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
 		t.Errorf("rosters %+v, %+v", none, one)
 	}
-	fold(3, &identity.CreateUser{Account: DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})
+	fold(3, &identity.CreateUser{Account: setup.DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})
 	if rosterOf(s, one) != one {
 		t.Error("a roster was made anew for nothing")
 	}

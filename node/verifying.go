@@ -17,6 +17,8 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -159,7 +161,7 @@ func (r *replica) recount(ctx context.Context, _ question) (event.Head, any, err
 
 // verify tells the leader what this writer has checked.
 func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
-	if roleOf(r.TLS.PeerCertificates[0]) != RoleWriter {
+	if peer.Caller(r).Role != setup.RoleWriter {
 		http.Error(rw, "writers alone verify each other", http.StatusForbidden)
 		return
 	}
@@ -176,11 +178,11 @@ func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, err)
 		return
 	}
-	reply(rw, e)
+	peer.Reply(rw, e)
 }
 
 // askEvidence asks another writer what it has checked.
-func (w *writer) askEvidence(ctx context.Context, other Writer, q verifyRequest) (e evidence, err error) {
+func (w *writer) askEvidence(ctx context.Context, other setup.Writer, q verifyRequest) (e evidence, err error) {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return e, fmt.Errorf("encode a request for evidence: %w", err)
@@ -189,12 +191,12 @@ func (w *writer) askEvidence(ctx context.Context, other Writer, q verifyRequest)
 	if err != nil {
 		return e, fmt.Errorf("ask %s for evidence: %w", other.Name, err)
 	}
-	answer, err := w.node.finder.client.Do(r)
+	answer, err := w.node.finder.Client().Do(r)
 	if err != nil {
 		return e, fmt.Errorf("ask %s for evidence: %w", other.Name, err)
 	}
-	defer discard(answer)
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxSmallAnswer))
+	defer peer.Discard(answer)
+	text, err := io.ReadAll(io.LimitReader(answer.Body, peer.MaxAnswer))
 	if err != nil {
 		return e, fmt.Errorf("read the evidence of %s: %w", other.Name, err)
 	}
@@ -227,7 +229,7 @@ func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout tim
 	var wg sync.WaitGroup
 	for i, other := range writers {
 		wg.Go(func() {
-			v.Nodes[i] = w.judge(ctx, other.Name, RoleWriter, func() (evidence, error) {
+			v.Nodes[i] = w.judge(ctx, other.Name, setup.RoleWriter, func() (evidence, error) {
 				if other.Name != w.node.cfg.Name {
 					return w.askEvidence(ctx, other, request)
 				}
@@ -237,7 +239,7 @@ func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout tim
 	}
 	for i, r := range replicas {
 		wg.Go(func() {
-			v.Nodes[len(writers)+i] = w.judge(ctx, r.Name, RoleReplica, func() (e evidence, err error) {
+			v.Nodes[len(writers)+i] = w.judge(ctx, r.Name, setup.RoleReplica, func() (e evidence, err error) {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
 				a, err := t.asking.ask(ctx, r.Name, kindRecount, 1, nil)
@@ -257,7 +259,7 @@ func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout tim
 }
 
 // judge gets a node's evidence and holds it against the log.
-func (w *writer) judge(ctx context.Context, name string, role Role, get func() (evidence, error)) api.Verified {
+func (w *writer) judge(ctx context.Context, name string, role setup.Role, get func() (evidence, error)) api.Verified {
 	n := api.Verified{Name: name, Role: string(role)}
 	e, err := get()
 	if err != nil {

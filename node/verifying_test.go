@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // verdicts asks for a comparison, by way of a node, and returns what was found.
@@ -100,7 +101,7 @@ func TestVerifyEveryNode(t *testing.T) {
 	if err != nil || e.Unfinished == "" || e.Broken != "" || e.Position == 0 {
 		t.Errorf("no time: %+v, %v", e, err)
 	}
-	n := w.judge(t.Context(), leader, RoleWriter, func() (evidence, error) { return e, nil })
+	n := w.judge(t.Context(), leader, setup.RoleWriter, func() (evidence, error) { return e, nil })
 	if n.Verdict != api.VerdictUnfinished {
 		t.Errorf("no time: %+v", n)
 	}
@@ -134,7 +135,7 @@ func TestJudge(t *testing.T) {
 		"an older release":   {func(*evidence) error { return &questionError{problemUnknownKind, "recount"} }, api.VerdictUnreachable, "UnknownKind"},
 		"one wrong, one not": {func(e *evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, api.VerdictDiffers, "hash"},
 	} {
-		n := w.judge(t.Context(), "x", RoleReplica, func() (evidence, error) {
+		n := w.judge(t.Context(), "x", setup.RoleReplica, func() (evidence, error) {
 			e := good
 			err := c.change(&e)
 			return e, err

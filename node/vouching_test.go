@@ -1,22 +1,85 @@
 package node
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/layout"
 )
+
+// holder signs as who holds a certificate and its key.
+type holder struct{ tls.Certificate }
+
+// Sign is that of signer.
+func (h holder) Sign(statement []byte) (signature, certificate []byte, err error) {
+	sum := sha256.Sum256(statement)
+	signature, err = ecdsa.SignASN1(rand.Reader, h.PrivateKey.(*ecdsa.PrivateKey), sum[:])
+	return signature, h.Leaf.Raw, err
+}
+
+// signers hold certificates of one cluster, and of others.
+type signers struct {
+	reader *peer.Identity // of the cluster, who believes them or not
+
+	writer, replica, sameAuthority, otherAuthority, expired, former signer
+
+	renewed func() signer // the writer, with another certificate each time
+}
+
+func newSigners(t testing.TB) (s signers, c setup.Cluster) {
+	t.Helper()
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+	load := func(dir string, c setup.Cluster, name string) *peer.Identity {
+		p, err := peer.LoadIdentity(c, setup.DefaultFiles(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	s.reader = load(dir, c, "replica-1")
+	s.writer, s.replica = load(dir, c, "writer-1"), s.reader
+	other, oc, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	s.otherAuthority = load(other, oc, "writer-1")
+	a, err := setup.LoadAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forge := func(cluster, name string, now time.Time) signer {
+		cert, key, err := a.Issue(cluster, name, setup.RoleWriter, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return holder{pair}
+	}
+	s.sameAuthority = forge("another cluster", "writer-1", time.Now())
+	s.expired = forge(c.ID, "writer-1", time.Now().AddDate(-3, 0, 0))
+	s.former = forge(c.ID, "writer-9", time.Now())
+	s.renewed = func() signer { return forge(c.ID, "writer-1", time.Now()) }
+	return s, c
+}
 
 // A batch is vouched for by a writer of this cluster, by a certificate that is good
 // now, over just this batch, and by nothing else.
 func TestVouchers(t *testing.T) {
-	i, c := newIdentities(t)
+	i, c := newSigners(t)
 	base := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: 7, Hash: event.Hash{1}}}
-	by := func(p *peerTLS) event.SignedBatch {
+	by := func(p signer) event.SignedBatch {
 		b := base
-		if err := p.signBatch(&b); err != nil {
+		if err := signBatch(p, &b); err != nil {
 			t.Fatal(err)
 		}
 		return b
@@ -27,11 +90,11 @@ func TestVouchers(t *testing.T) {
 		return b
 	}
 	head := event.SignedHead{Cluster: c.ID, Incarnation: "i", Position: 7, Hash: event.Hash{1}}
-	if err := i.writer.sign(&head); err != nil {
+	if err := signHead(i.writer, &head); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	v := newVouchers(i.writer, func() time.Time { return now })
+	v := newVouchers(i.reader, func() time.Time { return now })
 	for name, x := range map[string]struct {
 		b    event.SignedBatch
 		want string
@@ -53,7 +116,7 @@ func TestVouchers(t *testing.T) {
 	} {
 		for range 2 { // verified anew, and remembered
 			err := v.vouched(&x.b)
-			if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, ErrNotAPeer) || !strings.Contains(err.Error(), x.want)) {
+			if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, peer.ErrStranger) || !strings.Contains(err.Error(), x.want)) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -62,20 +125,20 @@ func TestVouchers(t *testing.T) {
 		t.Errorf("%d certificates are remembered", len(v.known))
 	}
 	b := by(i.writer)
-	now = now.Add(nodeLife + clockSlack)
-	if err := v.vouched(&b); !errors.Is(err, ErrNotAPeer) || !strings.Contains(err.Error(), "expired") {
+	now = i.writer.(*peer.Identity).Leaf().NotAfter.Add(time.Second)
+	if err := v.vouched(&b); !errors.Is(err, peer.ErrStranger) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("after it expired: %v", err)
 	}
 }
 
 // Writers renew their certificates; no number of them is remembered without bound.
 func TestVouchersAreBounded(t *testing.T) {
-	i, c := newIdentities(t)
-	v := newVouchers(i.writer, time.Now)
+	i, c := newSigners(t)
+	v := newVouchers(i.reader, time.Now)
 	for n := range 2*maxVouchers + 1 {
 		b := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: event.Position(n)}}
 		renewed := i.renewed()
-		if err := renewed.signBatch(&b); err != nil {
+		if err := signBatch(renewed, &b); err != nil {
 			t.Fatal(err)
 		}
 		if err := v.vouched(&b); err != nil {
@@ -88,18 +151,18 @@ func TestVouchersAreBounded(t *testing.T) {
 }
 
 func BenchmarkVouching(b *testing.B) {
-	i, c := newIdentities(b)
+	i, c := newSigners(b)
 	s := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: 7, Hash: event.Hash{1}}}
 	b.Run("sign", func(b *testing.B) {
 		for b.Loop() {
-			if err := i.writer.signBatch(&s); err != nil {
+			if err := signBatch(i.writer, &s); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("verify", func(b *testing.B) {
-		v := newVouchers(i.writer, time.Now)
-		if err := i.writer.signBatch(&s); err != nil {
+		v := newVouchers(i.reader, time.Now)
+		if err := signBatch(i.writer, &s); err != nil {
 			b.Fatal(err)
 		}
 		for b.Loop() {

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,8 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -28,9 +29,9 @@ const aloneTimeout = 100 * time.Millisecond
 // writer is the part of a node that votes in the log.
 type writer struct {
 	node   *Node
-	me     Writer
+	me     setup.Writer
 	log    *log.Log
-	port   *peerPort
+	port   *peer.Port
 	peers  *peerServer
 	broker *broker.Broker    // nil where NATS runs outside, or not at all
 	link   *replication.Link // of the publisher; nil without NATS
@@ -60,12 +61,12 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.port, err = listenPeers(n.cfg.Machine, listenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
+	if w.port, err = peer.Listen(network{n.cfg.Machine}, listenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
 		return nil, err
 	}
 	cfg := log.Config{
 		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
-		Stream: raftStream{w.port.raft, n.cfg.Machine, n.tls}, Backfill: n.backfill, Logger: n.logger,
+		Stream: w.port.Raft(), Backfill: n.backfill, Logger: n.logger,
 		SnapshotInterval: n.cfg.Snapshots.Interval, SnapshotThreshold: n.cfg.Snapshots.Every, TrailingLogs: n.cfg.Snapshots.Keep,
 	}
 	if len(n.cfg.Cluster.Writers) == 1 {
@@ -74,7 +75,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if w.log, err = log.Open(cfg); err != nil {
 		return nil, err
 	}
-	n.finder.raft = func() string { _, addr := w.log.Leader(); return addr }
+	n.finder.Follow(w.log)
 	w.adopt()
 	n.wg.Go(w.follow)
 	w.peers = servePeers(w)
@@ -115,21 +116,21 @@ func (w *writer) fresh() propagation.Freshness {
 // the link by which this writer publishes.
 func (w *writer) startBroker(ctx context.Context) (err error) {
 	n := w.node
-	if n.cfg.Cluster.NATS == NoNATS {
+	if n.cfg.Cluster.NATS == setup.NoNATS {
 		return nil
 	}
 	link := replication.LinkConfig{}
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
-			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.config(peer{role: RoleReplica}), Logger: n.logger,
-			Admits:      func(cert *x509.Certificate) bool { return w.belongs(bearerOf(cert)) == nil },
+			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
+			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil },
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/brokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
 			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
-			cfg.RouteTLS = n.tls.config(peer{role: RoleWriter})
+			cfg.RouteTLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 			for _, other := range n.cfg.Cluster.Writers {
 				cfg.Routes = append(cfg.Routes, other.Routes)
 			}
@@ -206,7 +207,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
 	w.leading.Store(t)
-	n.finder.learn(w.me.Peer)
+	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)
 	<-ctx.Done()
 	w.leading.Store(nil)
@@ -238,12 +239,15 @@ func (w *writer) publish(ctx context.Context) {
 	p := replication.NewPublisher(replication.PublisherConfig{
 		Link: w.link, Events: w.log.Events(), Changed: w.log.Changed,
 		Cluster:         func() identity.Cluster { return w.log.Applied().State.Cluster() },
-		RaiseGeneration: w.raiseGeneration, Sign: w.node.tls.signBatch, Replicas: replicas, Logger: w.node.logger,
+		RaiseGeneration: w.raiseGeneration, Sign: w.signBatch, Replicas: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
 		w.node.logger.Error("the publisher ended; readers follow over HTTP", "error", err)
 	}
 }
+
+// signBatch vouches for a batch that is committed.
+func (w *writer) signBatch(b *event.SignedBatch) error { return signBatch(w.node.tls, b) }
 
 func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
 	return w.propose(ctx, randomKey(), &identity.RaiseStreamGeneration{From: from})
@@ -319,7 +323,7 @@ func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch,
 	case err == nil:
 		return o.Batch, nil
 	case errors.As(err, &notLeader):
-		w.node.finder.forget(w.me.Peer)
+		w.node.finder.Forget(w.me.Peer)
 		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
 	case errors.Is(err, log.ErrOutcomeUnknown):
 		return nil, fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
@@ -347,7 +351,7 @@ func (w *writer) strictHead(ctx context.Context) (event.Head, error) {
 		}
 	}
 	var a propagation.Answer
-	if err := w.node.finder.post(ctx, headPath, propagation.Read{}, &a); err != nil {
+	if err := w.node.finder.Post(ctx, headPath, propagation.Read{}, &a); err != nil {
 		return event.Head{}, err
 	}
 	if a.Kind != propagation.KindHead || a.Cluster != w.node.cfg.Cluster.ID {
@@ -412,17 +416,4 @@ func (n *Node) backfill(ctx context.Context, from, to event.Position, yield func
 		}
 	}
 	return nil
-}
-
-// raftStream is how writers' logs reach each other: over the peer port, between
-// certificates of writers.
-type raftStream struct {
-	net.Listener
-	machine Machine
-	tls     *peerTLS
-}
-
-// DialContext connects to a writer's log.
-func (s raftStream) DialContext(ctx context.Context, addr string) (net.Conn, error) {
-	return dialPeer(ctx, s.machine, addr, peer{role: RoleWriter}, protocolRaft, s.tls)
 }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 func newHealth() *cobra.Command {
@@ -61,7 +61,7 @@ func health(ctx context.Context, out io.Writer, t *target) error {
 			return usage("the endpoint %q is no http or https URL; set --endpoint or WRIT_ENDPOINT", text)
 		}
 	}
-	hc, err := node.HTTPClient(t.caFile)
+	hc, err := setup.HTTPClient(t.caFile)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -127,17 +128,17 @@ func (c *scriptClusters) stop(ts *testscript.TestScript, dir string) {
 
 // start starts the cluster that lies in dir, or a new one, and returns when it is
 // ready.
-func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas int) node.RootKey {
-	cluster, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml"))
+func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas int) setup.RootKey {
+	cluster, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err != nil {
-		ports, err := node.FreeAddrs(3)
+		ports, err := setup.FreeAddrs(3)
 		ts.Check(err)
-		cluster = node.Cluster{Account: node.DefaultAccount, Writers: []node.Writer{{Name: "w1", Peer: ports[0], Broker: ports[1], Routes: ports[2]}}}
+		cluster = setup.Cluster{Account: setup.DefaultAccount, Writers: []setup.Writer{{Name: "w1", Peer: ports[0], Broker: ports[1], Routes: ports[2]}}}
 		for i := range replicas {
-			cluster.Replicas = append(cluster.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu"})
+			cluster.Replicas = append(cluster.Replicas, setup.Replica{Name: fmt.Sprintf("r%d", i+1), Region: "eu"})
 		}
 	}
-	cluster, root, err := node.Init(dir, cluster, node.RootKey{}, time.Now())
+	cluster, root, err := setup.Init(dir, cluster, setup.RootKey{}, time.Now())
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
@@ -145,7 +146,7 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 	run := func(name string) *node.Node {
 		s.lines[name] = &line{}
 		n, err := node.Start(ctx, node.Config{
-			Cluster: cluster, Name: name, Data: filepath.Join(dir, "data", name), API: "127.0.0.1:0", Files: node.DefaultFiles(dir, name), Drain: time.Second,
+			Cluster: cluster, Name: name, Data: filepath.Join(dir, "data", name), API: "127.0.0.1:0", Files: setup.DefaultFiles(dir, name), Drain: time.Second,
 			Machine: node.Machine{Dial: s.lines[name].dial},
 		}, slog.New(slog.DiscardHandler))
 		ts.Check(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Limits of a cluster on loopback.
@@ -66,7 +67,7 @@ root access key of a new cluster.`,
 	f.IntVar(&d.replicas, replicasFlag, 1, "how many replicas")
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
-	f.StringVar(&d.account, "account", node.DefaultAccount, "number of the first account, twelve digits")
+	f.StringVar(&d.account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	withoutLeaseFlag(f, &d.withoutLease)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 	return cmd
@@ -95,7 +96,7 @@ func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 	if err != nil {
 		return err
 	}
-	c, root, err := node.Init(dir, c, rootFromEnv(), time.Now())
+	c, root, err := setup.Init(dir, c, rootFromEnv(), time.Now())
 	if err != nil {
 		return err
 	}
@@ -129,8 +130,8 @@ func portsFree(nodes []*devNode) error {
 }
 
 // devCluster is the cluster that lies in dir, or a new one on free ports.
-func devCluster(dir string, d *devFlags) (node.Cluster, error) {
-	old, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml"))
+func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
+	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
 		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
 			return old, usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
@@ -140,22 +141,22 @@ func devCluster(dir string, d *devFlags) (node.Cluster, error) {
 		return old, err
 	}
 	c := old
-	c.Account, c.NATS = node.AccountID(d.account), d.nats
+	c.Account, c.NATS = setup.AccountID(d.account), d.nats
 	for i := len(c.Writers); i < d.writers; i++ {
-		ports, err := node.FreeAddrs(3)
+		ports, err := setup.FreeAddrs(3)
 		if err != nil {
 			return c, err
 		}
-		c.Writers = append(c.Writers, node.Writer{Name: "writer-" + strconv.Itoa(i+1), Peer: ports[0], Broker: ports[1], Routes: ports[2]})
+		c.Writers = append(c.Writers, setup.Writer{Name: "writer-" + strconv.Itoa(i+1), Peer: ports[0], Broker: ports[1], Routes: ports[2]})
 	}
 	for i := len(c.Replicas); i < d.replicas; i++ {
-		c.Replicas = append(c.Replicas, node.Replica{Name: "replica-" + strconv.Itoa(i+1)})
+		c.Replicas = append(c.Replicas, setup.Replica{Name: "replica-" + strconv.Itoa(i+1)})
 	}
 	return c, nil
 }
 
 // devNodes lists the processes: writers first, then replicas.
-func devNodes(dir, api string, c node.Cluster) ([]*devNode, error) {
+func devNodes(dir, api string, c setup.Cluster) ([]*devNode, error) {
 	host, portText, err := net.SplitHostPort(api)
 	if err != nil {
 		return nil, usage("--api is %q; use host:port", api)
@@ -168,7 +169,7 @@ func devNodes(dir, api string, c node.Cluster) ([]*devNode, error) {
 	add := func(name string, offset int) error {
 		n := &devNode{name: name, api: net.JoinHostPort(host, strconv.Itoa(port+offset)), data: filepath.Join(dir, "data", name), log: filepath.Join(dir, name+".log")}
 		if port == 0 {
-			free, err := node.FreeAddrs(1)
+			free, err := setup.FreeAddrs(1)
 			if err != nil {
 				return err
 			}
@@ -195,7 +196,7 @@ func devNodes(dir, api string, c node.Cluster) ([]*devNode, error) {
 }
 
 // writeEnv writes env.sh, which points AWS clients and writ at the cluster.
-func writeEnv(dir string, nodes []*devNode, writers int, root node.RootKey) error {
+func writeEnv(dir string, nodes []*devNode, writers int, root setup.RootKey) error {
 	var replicas []string
 	for _, n := range nodes[writers:] {
 		replicas = append(replicas, n.name+"="+n.url())
@@ -212,7 +213,7 @@ func writeEnv(dir string, nodes []*devNode, writers int, root node.RootKey) erro
 	} {
 		fmt.Fprintf(&text, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}
-	return node.WriteSecret(filepath.Join(dir, "env.sh"), []byte(text.String()))
+	return setup.WriteSecret(filepath.Join(dir, "env.sh"), []byte(text.String()))
 }
 
 // superviseDev runs the nodes until ctx ends, and stops them all.

@@ -21,8 +21,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // exitCase is a command line and how it must end.
@@ -287,7 +287,7 @@ func newExitWorld(t *testing.T) *exitWorld {
 	}
 	t.Setenv("XDG_CONFIG_HOME", w.dir)
 	t.Chdir(w.dir)
-	ports, err := node.FreeAddrs(9)
+	ports, err := setup.FreeAddrs(9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func newExitWorld(t *testing.T) *exitWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var root node.RootKey
+	var root setup.RootKey
 	if err := json.Unmarshal(text, &root); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func newExitWorld(t *testing.T) *exitWorld {
 
 // serve runs a node of the cluster until the test ends or stopNode is called.
 func (w *exitWorld) serve(name string) {
-	addrs, err := node.FreeAddrs(1)
+	addrs, err := setup.FreeAddrs(1)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -418,8 +418,8 @@ func (w *exitWorld) files() {
 	}
 	write("broken/log/events.db", strings.Repeat("no event store", 1000))
 	write("broken/log/batches.db", strings.Repeat("no event store", 1000))
-	if _, _, err := node.Init(filepath.Join(w.dir, "stranger"), node.Cluster{Account: node.DefaultAccount,
-		Writers: []node.Writer{{Name: "w", Peer: "127.0.0.1:1", Broker: "127.0.0.1:2", Routes: "127.0.0.1:3"}}}, node.RootKey{}, time.Now()); err != nil {
+	if _, _, err := setup.Init(filepath.Join(w.dir, "stranger"), setup.Cluster{Account: setup.DefaultAccount,
+		Writers: []setup.Writer{{Name: "w", Peer: "127.0.0.1:1", Broker: "127.0.0.1:2", Routes: "127.0.0.1:3"}}}, setup.RootKey{}, time.Now()); err != nil {
 		w.t.Fatal(err)
 	}
 	w.names = map[string]string{

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // newRoot declares the whole command line.
@@ -131,7 +131,7 @@ func loadSettings() (map[string]string, error) {
 		}
 		path, named = filepath.Join(dir, "writ", "writ.yaml"), false
 	}
-	settings, err := node.LoadSettings(path)
+	settings, err := setup.LoadSettings(path)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return nil, nil
 	}
@@ -253,7 +253,7 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 		}
 		secret = strings.TrimSpace(string(text))
 	}
-	http, err := node.HTTPClient(t.caFile)
+	http, err := setup.HTTPClient(t.caFile)
 	if err != nil {
 		return nil, err
 	}

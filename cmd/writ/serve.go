@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 func newInit() *cobra.Command {
@@ -35,9 +36,9 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := node.Cluster{Account: node.AccountID(account), NATS: nats}
+			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats}
 			for _, text := range writers {
-				w, err := node.ParseWriter(text)
+				w, err := setup.ParseWriter(text)
 				if err != nil {
 					return usage("--writer %s: %w", text, err)
 				}
@@ -45,29 +46,29 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 			}
 			for _, text := range replicas {
 				name, region, _ := strings.Cut(text, "=")
-				c.Replicas = append(c.Replicas, node.Replica{Name: name, Region: region})
+				c.Replicas = append(c.Replicas, setup.Replica{Name: name, Region: region})
 			}
 			return initCluster(cmd.OutOrStdout(), dir, c)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
-	f.StringVar(&account, "account", node.DefaultAccount, "number of the first account, twelve digits")
+	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
 }
 
-func initCluster(out io.Writer, dir string, c node.Cluster) error {
-	if old, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
+func initCluster(out io.Writer, dir string, c setup.Cluster) error {
+	if old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
 		if err := keeps(&c, &old); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	c, root, err := node.Init(dir, c, rootFromEnv(), time.Now())
+	c, root, err := setup.Init(dir, c, rootFromEnv(), time.Now())
 	if err != nil {
 		return err
 	}
@@ -80,19 +81,19 @@ start each node with: writ serve --cluster %s --name NAME --data DIR
 
 // keeps refuses a layout that lacks or changes what an earlier one has. Classes of
 // replicas, which are set in the file by hand, are taken over.
-func keeps(c, old *node.Cluster) error {
+func keeps(c, old *setup.Cluster) error {
 	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
 	if c.Account != old.Account || c.NATS != old.NATS {
 		return fmt.Errorf("the cluster that is there has account %s and NATS %q, not %s and %q: %s", old.Account, old.NATS, c.Account, c.NATS, advice)
 	}
 	for _, w := range old.Writers {
-		i := slices.IndexFunc(c.Writers, func(n node.Writer) bool { return n.Name == w.Name })
+		i := slices.IndexFunc(c.Writers, func(n setup.Writer) bool { return n.Name == w.Name })
 		if i < 0 || c.Writers[i] != w {
 			return fmt.Errorf("the cluster that is there has writer %s at %s,%s,%s: %s", w.Name, w.Peer, w.Broker, w.Routes, advice)
 		}
 	}
 	for _, r := range old.Replicas {
-		i := slices.IndexFunc(c.Replicas, func(n node.Replica) bool { return n.Name == r.Name })
+		i := slices.IndexFunc(c.Replicas, func(n setup.Replica) bool { return n.Name == r.Name })
 		if i < 0 || c.Replicas[i].Region != r.Region {
 			return fmt.Errorf("the cluster that is there has replica %s in region %q: %s", r.Name, r.Region, advice)
 		}
@@ -102,8 +103,8 @@ func keeps(c, old *node.Cluster) error {
 }
 
 // rootFromEnv is the root access key that the environment sets, if it does.
-func rootFromEnv() node.RootKey {
-	return node.RootKey{AccessKeyID: os.Getenv("WRIT_ROOT_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("WRIT_ROOT_SECRET_ACCESS_KEY")}
+func rootFromEnv() setup.RootKey {
+	return setup.RootKey{AccessKeyID: os.Getenv("WRIT_ROOT_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("WRIT_ROOT_SECRET_ACCESS_KEY")}
 }
 
 func newServe() *cobra.Command {
@@ -188,7 +189,7 @@ func (s *serving) config() (node.Config, error) {
 	if s.cluster == "" || s.cfg.Name == "" || s.cfg.Data == "" {
 		return node.Config{}, usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
 	}
-	c, err := node.LoadCluster(s.cluster)
+	c, err := setup.LoadCluster(s.cluster)
 	if err != nil {
 		return node.Config{}, err
 	}
@@ -197,7 +198,7 @@ func (s *serving) config() (node.Config, error) {
 	if cfg.Connections.Proxies, err = node.ParseProxies(s.proxies); err != nil {
 		return node.Config{}, usage("--proxies: %v", err)
 	}
-	def := node.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
+	def := setup.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
 	for _, f := range []struct{ given, def *string }{
 		{&cfg.Files.CA, &def.CA},
 		{&cfg.Files.Cert, &def.Cert},

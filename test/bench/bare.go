@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
 )
@@ -51,7 +51,7 @@ func startBare(ctx context.Context, w *writing, consumers int) (*bare, error) {
 	if b.payload, err = someBatch(ctx, w, secure); err != nil {
 		return b, err
 	}
-	addrs, err := node.FreeAddrs(len(t.layout.Writers))
+	addrs, err := setup.FreeAddrs(len(t.layout.Writers))
 	if err != nil {
 		return b, err
 	}
@@ -82,7 +82,7 @@ func startBare(ctx context.Context, w *writing, consumers int) (*bare, error) {
 
 // nodeTLS is what a node's connections use.
 func nodeTLS(t *team, name string) (*tls.Config, error) {
-	files := node.DefaultFiles(t.dir, name)
+	files := setup.DefaultFiles(t.dir, name)
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return nil, fmt.Errorf("read a certificate: %w", err)

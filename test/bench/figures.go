@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/test/cluster"
 )
@@ -76,7 +76,7 @@ func measureDecide(ctx context.Context, o options) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	bare, err := node.FreeAddrs(1)
+	bare, err := setup.FreeAddrs(1)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // The limits are processes of this program: limit-raft is one of three servers of
@@ -129,7 +129,7 @@ func child(ctx context.Context, args ...string) error {
 
 // raftLimit starts three limit-raft processes and returns the leader's API.
 func raftLimit(ctx context.Context, dir string) (string, error) {
-	all, err := node.FreeAddrs(6)
+	all, err := setup.FreeAddrs(6)
 	if err != nil {
 		return "", err
 	}

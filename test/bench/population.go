@@ -17,14 +17,14 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // What every user of a population has: an access key, and a group of so many.
 const (
 	groupSize = 1000
 	sealedLen = 77 // bytes of a sealed secret
-	account   = node.DefaultAccount
+	account   = setup.DefaultAccount
 )
 
 const groupPolicy = `{"Version":"2012-10-17","Statement":[` +
@@ -37,7 +37,7 @@ func userName(i int) string { return fmt.Sprintf("user-%07d", i) }
 // has begun and does not run. It decides, folds, chains and stores every command as
 // the state machine behind Raft does, and leaves a Raft snapshot at the end: the
 // writer starts as if it had taken them one by one.
-func populate(dir string, w node.Writer, users int) error {
+func populate(dir string, w setup.Writer, users int) error {
 	p, err := openGrowth(filepath.Join(dir, "data", w.Name, "log"))
 	if err != nil {
 		return err
@@ -170,7 +170,7 @@ func commands(users int, yield func(identity.Command) error) error {
 }
 
 // snapshot leaves the state where Raft looks for it.
-func (p *growth) snapshot(w node.Writer) error {
+func (p *growth) snapshot(w setup.Writer) error {
 	id, err := os.ReadFile(filepath.Join(p.dir, "id"))
 	if err != nil {
 		return fmt.Errorf("read the writer's id: %w", err)

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/cluster"
 )
 
@@ -155,7 +155,7 @@ func populatedIn(ctx context.Context, binary, dir string, users int) error {
 	if err := c.Stop(); err != nil {
 		return err
 	}
-	layout, err := node.LoadCluster(filepath.Join(dir, "cluster.yaml"))
+	layout, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // team is a cluster whose nodes all run in this process, so that what becomes
@@ -19,8 +20,8 @@ import (
 // TLS, as they do anywhere.
 type team struct {
 	dir    string
-	layout node.Cluster
-	root   node.RootKey
+	layout setup.Cluster
+	root   setup.RootKey
 	nodes  map[string]*node.Node
 }
 
@@ -32,24 +33,24 @@ func startTeam(ctx context.Context, writers, replicas int) (*team, error) {
 	if t.dir, err = os.MkdirTemp("", "writ-bench-"); err != nil {
 		return t, fmt.Errorf("make a directory: %w", err)
 	}
-	addrs, err := node.FreeAddrs(3 * writers)
+	addrs, err := setup.FreeAddrs(3 * writers)
 	if err != nil {
 		return t, err
 	}
-	layout := node.Cluster{Account: account}
+	layout := setup.Cluster{Account: account}
 	for i := range writers {
-		layout.Writers = append(layout.Writers, node.Writer{Name: fmt.Sprintf("writer-%d", i+1), Peer: addrs[3*i], Broker: addrs[3*i+1], Routes: addrs[3*i+2]})
+		layout.Writers = append(layout.Writers, setup.Writer{Name: fmt.Sprintf("writer-%d", i+1), Peer: addrs[3*i], Broker: addrs[3*i+1], Routes: addrs[3*i+2]})
 	}
 	for i := range replicas {
-		layout.Replicas = append(layout.Replicas, node.Replica{Name: fmt.Sprintf("replica-%d", i+1)})
+		layout.Replicas = append(layout.Replicas, setup.Replica{Name: fmt.Sprintf("replica-%d", i+1)})
 	}
-	if t.layout, t.root, err = node.Init(t.dir, layout, node.RootKey{}, time.Now()); err != nil {
+	if t.layout, t.root, err = setup.Init(t.dir, layout, setup.RootKey{}, time.Now()); err != nil {
 		return t, err
 	}
 	for _, name := range t.names() {
 		cfg := node.Config{
 			Cluster: t.layout, Name: name, Data: filepath.Join(t.dir, "data", name), API: "127.0.0.1:0",
-			Files: node.DefaultFiles(t.dir, name), Drain: 5 * time.Second,
+			Files: setup.DefaultFiles(t.dir, name), Drain: 5 * time.Second,
 		}
 		if t.nodes[name], err = node.Start(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
 			delete(t.nodes, name)

@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/cluster"
 )
 
@@ -69,7 +69,7 @@ func compose(t *testing.T) *composed {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	addrs, err := node.FreeAddrs(1)
+	addrs, err := setup.FreeAddrs(1)
 	if err != nil {
 		t.Fatal(err)
 	}

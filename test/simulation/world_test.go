@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/test/simulation/judge"
 	"github.com/writ-iam/writ/test/simulation/network"
@@ -29,25 +30,25 @@ import (
 // and serve many histories, each with data directories of its own.
 type layout struct {
 	dir     string
-	cluster node.Cluster
-	root    node.RootKey
+	cluster setup.Cluster
+	root    setup.RootKey
 }
 
 // bubbleBegins is what the clock of every bubble shows at first.
 var bubbleBegins = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func layOut(dir string, writers int) (*layout, error) {
-	c := node.Cluster{Account: "000000000001", NATS: node.NoNATS}
+	c := setup.Cluster{Account: "000000000001", NATS: setup.NoNATS}
 	for i := range writers {
 		name := fmt.Sprintf("w%d", i+1)
-		c.Writers = append(c.Writers, node.Writer{Name: name, Peer: name + ":7400"})
+		c.Writers = append(c.Writers, setup.Writer{Name: name, Peer: name + ":7400"})
 	}
 	for i, class := range []string{"", "", propagation.ClassTight} {
-		c.Replicas = append(c.Replicas, node.Replica{Name: fmt.Sprintf("r%d", i+1), Region: []string{"east", "west", "west"}[i], Class: class})
+		c.Replicas = append(c.Replicas, setup.Replica{Name: fmt.Sprintf("r%d", i+1), Region: []string{"east", "west", "west"}[i], Class: class})
 	}
 	l := &layout{dir: dir}
 	var err error
-	l.cluster, l.root, err = node.Init(dir, c, node.RootKey{}, bubbleBegins)
+	l.cluster, l.root, err = setup.Init(dir, c, setup.RootKey{}, bubbleBegins)
 	return l, err
 }
 
@@ -200,7 +201,7 @@ func (m *machine) start() {
 	m.host = w.net.Attach(m.name)
 	m.clocks.change(func(now time.Time, each [3]*clock) { each[0].set(now, 0, each[0].drift) })
 	cfg := node.Config{
-		Cluster: w.layout.cluster, Name: m.as, Data: m.data, API: apiAddr(m.name), Files: node.DefaultFiles(w.layout.dir, m.as),
+		Cluster: w.layout.cluster, Name: m.as, Data: m.data, API: apiAddr(m.name), Files: setup.DefaultFiles(w.layout.dir, m.as),
 		WithoutLease: w.plan.withoutLease, Drain: drain, Snapshots: w.plan.snapshots,
 		Machine: node.Machine{Listen: m.host.Listen, Dial: m.host.Dial, Now: m.clocks.now, Clocks: m.clocks.read},
 	}

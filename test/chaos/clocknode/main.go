@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -47,11 +48,11 @@ func run(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	c, err := node.LoadCluster(cluster)
+	c, err := setup.LoadCluster(cluster)
 	if err != nil {
 		return err
 	}
-	cfg.Cluster, cfg.Files = c, node.DefaultFiles(filepath.Dir(cluster), cfg.Name)
+	cfg.Cluster, cfg.Files = c, setup.DefaultFiles(filepath.Dir(cluster), cfg.Name)
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	clocks := newClocks()
 	var wg sync.WaitGroup

@@ -21,7 +21,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 )
 
@@ -226,7 +226,7 @@ func (s *strike) signedByReplica(b *event.Batch) (nats.Header, error) {
 }
 
 func (s *strike) replicaCertificate() (tls.Certificate, error) {
-	files := node.DefaultFiles(s.lab.layout, s.lab.some(false)[0].name)
+	files := setup.DefaultFiles(s.lab.layout, s.lab.some(false)[0].name)
 	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
 		return pair, fmt.Errorf("read a replica's certificate: %w", err)

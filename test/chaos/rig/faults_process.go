@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // processFaults kill, stop, starve and restart processes.
@@ -183,13 +183,13 @@ func newCertificate(ctx context.Context, s *strike) error {
 	m := s.victim()
 	certificates.Lock()
 	defer certificates.Unlock()
-	files := node.DefaultFiles(s.lab.layout, m.name)
+	files := setup.DefaultFiles(s.lab.layout, m.name)
 	for _, f := range []string{files.Cert, files.Key} {
 		if err := os.Remove(f); err != nil {
 			return fmt.Errorf("remove %s: %w", filepath.Base(f), err)
 		}
 	}
-	if _, _, err := node.Init(s.lab.layout, s.lab.cluster, s.lab.root, time.Now()); err != nil {
+	if _, _, err := setup.Init(s.lab.layout, s.lab.cluster, s.lab.root, time.Now()); err != nil {
 		return err
 	}
 	if err := m.signal(syscall.SIGHUP); err != nil {

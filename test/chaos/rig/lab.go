@@ -16,8 +16,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // The cluster that is put to the test.
@@ -54,8 +54,8 @@ type lab struct {
 	net                 *network
 	spawn               *spawner
 	judge               *judge
-	cluster             node.Cluster
-	root                node.RootKey
+	cluster             setup.Cluster
+	root                setup.RootKey
 	members             []*member      // the cluster's
 	namesakes           []*member      // places for second processes of the replicas, in their order
 	nats                *server.Server // outside; nil where writers embed theirs
@@ -99,8 +99,8 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 			l.stopNATS()
 		}
 	}()
-	var c node.Cluster
-	c.Account = node.DefaultAccount
+	var c setup.Cluster
+	c.Account = setup.DefaultAccount
 	if c.NATS, err = l.startNATS(cfg.OutsideNATS); err != nil {
 		return nil, err
 	}
@@ -117,16 +117,16 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		m.clocked = m.name == clockedWriter || m.name == clockedReplica
 		l.members = append(l.members, m)
 		if !m.writer {
-			c.Replicas = append(c.Replicas, node.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
+			c.Replicas = append(c.Replicas, setup.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
 			continue
 		}
-		w, err := node.ParseWriter(fmt.Sprintf("%s=%s:%d", m.name, m.addr, portPeer))
+		w, err := setup.ParseWriter(fmt.Sprintf("%s=%s:%d", m.name, m.addr, portPeer))
 		if err != nil {
 			return nil, err
 		}
 		c.Writers = append(c.Writers, w)
 	}
-	if l.cluster, l.root, err = node.Init(l.layout, c, node.RootKey{}, time.Now()); err != nil {
+	if l.cluster, l.root, err = setup.Init(l.layout, c, setup.RootKey{}, time.Now()); err != nil {
 		return nil, err
 	}
 	for _, m := range l.places() {

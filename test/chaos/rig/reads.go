@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // The clients that ask.
@@ -17,7 +17,7 @@ const (
 	readRest       = 200 * time.Millisecond
 	strictRest     = 500 * time.Millisecond
 	readLimit      = 10 * time.Second
-	principalARN   = "arn:aws:iam::" + node.DefaultAccount + ":user/"
+	principalARN   = "arn:aws:iam::" + setup.DefaultAccount + ":user/"
 	askedAction    = "s3:GetObject"
 	askedResource  = "arn:aws:s3:::bucket/key"
 	modeAtLeast    = "at_least"

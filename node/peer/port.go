@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"context"
@@ -14,12 +14,15 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/setup"
 )
 
 // Protocols that share a writer's peer port, told apart by ALPN.
 const (
-	protocolRaft = "writ-raft/2"
-	protocolHTTP = "http/1.1"
+	// ProtocolRaft is that of the writers' logs.
+	ProtocolRaft = "writ-raft/2"
+	// ProtocolHTTP is for what nodes ask each other.
+	ProtocolHTTP = "http/1.1"
 )
 
 // forClients is the TLS server name by which a node says that it connects for what its
@@ -33,68 +36,96 @@ const (
 	// acceptBacklog is how many accepted connections may wait for their protocol.
 	acceptBacklog = 64
 	// maxHandshakes bounds the handshakes under way with addresses from which no node
-	// has come yet; the oldest gives way. maxPeerHandshakes is for those from which one
+	// has come yet; the oldest gives way. maxKnownHandshakes is for those from which one
 	// has: strangers take none of them.
-	maxHandshakes     = 128
-	maxPeerHandshakes = 1024
+	maxHandshakes      = 128
+	maxKnownHandshakes = 1024
 	// handshakesPerSecond bounds the handshakes that are begun with the former, and
-	// peerHandshakesPerSecond those with the latter: each costs a signature.
-	handshakesPerSecond     = 100
-	peerHandshakesPerSecond = 1000
+	// knownHandshakesPerSecond those with the latter: each costs a signature.
+	handshakesPerSecond      = 100
+	knownHandshakesPerSecond = 1000
 	// handshakeParts is how many addresses take all places and all of the rate of the
 	// latter: one whose certificate is in wrong hands takes a part.
 	handshakeParts = 4
 	// handshakeBurst is how many handshakes of one address may be begun at once: as many
 	// as a node that turns to another leader may have to hand on.
-	handshakeBurst = maxForwards
-	// maxPeerNetworks is how many addresses from which nodes have come are remembered.
-	maxPeerNetworks = 1024
+	handshakeBurst = MaxForwards
+	// maxKnownNetworks is how many addresses from which nodes have come are remembered.
+	maxKnownNetworks = 1024
 	// acceptPause is how long a port that cannot accept, say for want of file
 	// descriptors, leaves it.
 	acceptPause = 10 * time.Millisecond
-	peerIdle    = 2 * time.Minute
+	// IdleTimeout is how long a connection between nodes is kept that nothing uses.
+	IdleTimeout = 2 * time.Minute
 	// maxIdlePeers is how many connections to one writer are kept for the next request.
 	maxIdlePeers = 256
 )
 
-// peerPort accepts TLS connections from other nodes and hands each to the
+// Port accepts TLS connections from other nodes and hands each to the
 // protocol that it asked for.
-type peerPort struct {
+type Port struct {
 	listener         net.Listener
+	network          Network
+	identity         *Identity
 	tls              *tls.Config
 	raft             *protocolListener
 	http             *protocolListener
 	strangers, peers handshakes
 	known            knownNetworks
-	guests           *guests
+	guests           *Guests
 	ctx              context.Context // of handshakes; ends with the port
 	cancel           context.CancelFunc
 	wg               sync.WaitGroup
 }
 
-// listenPeers opens the peer port of a process that may open so many files.
-func listenPeers(m Machine, addr string, identity *peerTLS, files int) (*peerPort, error) {
-	l, err := m.Listen(addr)
+// Listen opens the peer port of a process that may open so many files.
+func Listen(n Network, addr string, identity *Identity, files int) (*Port, error) {
+	l, err := n.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for other nodes: %w", err)
 	}
-	p := &peerPort{
+	p := &Port{
 		listener:  l,
-		tls:       identity.config(peer{}, protocolRaft, protocolHTTP),
+		network:   n,
+		identity:  identity,
+		tls:       identity.TLS(ID{}, ProtocolRaft, ProtocolHTTP),
 		raft:      newProtocolListener(l.Addr()),
 		http:      newProtocolListener(l.Addr()),
 		strangers: newHandshakes(admission.Bounds{Total: maxHandshakes, PerAddress: maxHandshakes}, handshakesPerSecond, 2*maxHandshakes),
-		peers: newHandshakes(admission.Bounds{Total: maxPeerHandshakes, PerAddress: maxPeerHandshakes / handshakeParts},
-			peerHandshakesPerSecond, handshakeParts*handshakeBurst),
-		guests: newGuests(files),
+		peers: newHandshakes(admission.Bounds{Total: maxKnownHandshakes, PerAddress: maxKnownHandshakes / handshakeParts},
+			knownHandshakesPerSecond, handshakeParts*handshakeBurst),
+		guests: NewGuests(files),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
 	return p, nil
 }
 
+// HTTP accepts the connections for what nodes ask each other. Its server is one that
+// Guests.Attend was called for.
+func (p *Port) HTTP() net.Listener { return p.http }
+
+// Raft is the stream of the writers' logs: what it accepts and dials is between
+// certificates of writers.
+func (p *Port) Raft() Stream { return Stream{p.raft, p.network, p.identity} }
+
+// Guests are the connections that HTTP accepted.
+func (p *Port) Guests() *Guests { return p.guests }
+
+// Stream is how writers' logs reach each other: over the peer port.
+type Stream struct {
+	net.Listener
+	network  Network
+	identity *Identity
+}
+
+// DialContext connects to a writer's log.
+func (s Stream) DialContext(ctx context.Context, addr string) (net.Conn, error) {
+	return Dial(ctx, s.network, addr, ID{Role: setup.RoleWriter}, ProtocolRaft, s.identity)
+}
+
 // accept runs until the port is closed.
-func (p *peerPort) accept() {
+func (p *Port) accept() {
 	for {
 		conn, err := p.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -114,7 +145,7 @@ func (p *peerPort) accept() {
 }
 
 // begin takes a place for a handshake, or closes the connection and returns nil.
-func (p *peerPort) begin(conn net.Conn) *admission.Conn {
+func (p *Port) begin(conn net.Conn) *admission.Conn {
 	own := p.known.of(admission.Network(admission.Remote(conn)))
 	if own == nil {
 		return p.strangers.begin(conn)
@@ -165,14 +196,14 @@ func (k *knownNetworks) add(network netip.Addr) {
 	if k.list[network] != nil {
 		return
 	}
-	if k.list == nil || len(k.list) >= maxPeerNetworks {
+	if k.list == nil || len(k.list) >= maxKnownNetworks {
 		k.list = make(map[netip.Addr]*rate.Limiter) // those who come again are learned again
 	}
-	k.list[network] = rate.NewLimiter(peerHandshakesPerSecond/handshakeParts, handshakeBurst)
+	k.list[network] = rate.NewLimiter(knownHandshakesPerSecond/handshakeParts, handshakeBurst)
 }
 
 // handshake finds out who calls and which protocol they speak.
-func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
+func (p *Port) handshake(conn net.Conn, place *admission.Conn) {
 	defer place.Leave()
 	ctx, cancel := context.WithTimeout(p.ctx, handshakeTimeout)
 	defer cancel()
@@ -184,8 +215,8 @@ func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
 	p.known.add(admission.Network(admission.Remote(conn)))
 	place.Leave()
 	to := p.http
-	if state := c.ConnectionState(); state.NegotiatedProtocol == protocolRaft {
-		if roleOf(state.PeerCertificates[0]) != RoleWriter {
+	if state := c.ConnectionState(); state.NegotiatedProtocol == ProtocolRaft {
+		if roleOf(state.PeerCertificates[0]) != setup.RoleWriter {
 			c.Close() // raft has no authentication of its own
 			return
 		}
@@ -201,7 +232,7 @@ func (p *peerPort) handshake(conn net.Conn, place *admission.Conn) {
 }
 
 // Close stops accepting; connections that were handed on live on.
-func (p *peerPort) Close() error {
+func (p *Port) Close() error {
 	p.raft.Close()
 	p.http.Close()
 	err := p.listener.Close()
@@ -265,15 +296,15 @@ func (l *protocolListener) drain() {
 // Addr is the port's address.
 func (l *protocolListener) Addr() net.Addr { return l.addr }
 
-// dialPeer connects to the writer at addr for a protocol.
-func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol string, identity *peerTLS) (net.Conn, error) {
-	conn, err := m.Dial(ctx, addr)
+// Dial connects to the writer at addr for a protocol.
+func Dial(ctx context.Context, n Network, addr string, to ID, protocol string, identity *Identity) (net.Conn, error) {
+	conn, err := n.Dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	c := tls.Client(conn, identity.config(to, protocol))
+	c := tls.Client(conn, identity.TLS(to, protocol))
 	if err := c.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
@@ -281,18 +312,22 @@ func dialPeer(ctx context.Context, m Machine, addr string, to peer, protocol str
 	return c, nil
 }
 
-// peerClient returns an HTTP client for https://host:port of any writer, for what the
-// node itself asks or, as forClients, for what its clients do. It has at most limit
-// connections to each; 0 is as many as it takes.
-func peerClient(m Machine, identity *peerTLS, as string, limit int) *http.Client {
-	config := identity.config(peer{role: RoleWriter}, protocolHTTP)
+// NewClient returns an HTTP client for https://host:port of any writer, for what the
+// node itself asks.
+func NewClient(n Network, identity *Identity) *http.Client { return clientFor(n, identity, "", 0) }
+
+// clientFor returns a client for what the node itself asks or, as forClients, for what
+// its clients do. It has at most limit connections to each writer; 0 is as many as it
+// takes.
+func clientFor(n Network, identity *Identity, as string, limit int) *http.Client {
+	config := identity.TLS(ID{Role: setup.RoleWriter}, ProtocolHTTP)
 	config.ServerName = as
 	return &http.Client{Transport: &http.Transport{
 		TLSClientConfig:     config,
-		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return m.Dial(ctx, addr) },
+		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return n.Dial(ctx, addr) },
 		TLSHandshakeTimeout: handshakeTimeout,
 		MaxConnsPerHost:     limit,
 		MaxIdleConnsPerHost: maxIdlePeers,
-		IdleConnTimeout:     peerIdle,
+		IdleConnTimeout:     IdleTimeout,
 	}}
 }

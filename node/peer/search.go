@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 type search struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing of it runs any more
-	// The rest is guarded by leaderFinder.mu.
+	// The rest is guarded by Finder.mu.
 	waiting int
 	found   string  // address of the leader; empty: none was found
 	said    []error // by each writer, why it is not the one
 }
 
 // join makes a request wait for the search, which it begins if need be. The lock is held.
-func (f *leaderFinder) join() *search {
+func (f *Finder) join() *search {
 	if f.search == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &search{cancel: cancel, done: make(chan struct{}), said: make([]error, len(f.writers))}
@@ -38,13 +38,13 @@ func (f *leaderFinder) join() *search {
 }
 
 // end ends the search. The lock is held.
-func (f *leaderFinder) end() {
+func (f *Finder) end() {
 	f.search.cancel()
 	f.search = nil
 }
 
 // wait waits for what a search finds. Its error says what the writers said.
-func (f *leaderFinder) wait(ctx context.Context, s *search) (string, error) {
+func (f *Finder) wait(ctx context.Context, s *search) (string, error) {
 	select {
 	case <-s.done:
 		return s.found, nil
@@ -65,14 +65,14 @@ func (f *leaderFinder) wait(ctx context.Context, s *search) (string, error) {
 }
 
 // ask asks one writer whether it leads, and whom it names instead, until the search ends.
-func (f *leaderFinder) ask(ctx context.Context, s *search, i int, addr string) {
+func (f *Finder) ask(ctx context.Context, s *search, i int, addr string) {
 	for pause := leaderPause; ; pause = min(2*pause, maxLeaderPause) {
 		answer, leader, err := f.reach(ctx, f.client, searchSilence, addr, func(ctx context.Context, addr string) (*http.Request, error) {
-			return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+leaderPath, nil)
+			return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+LeaderPath, nil)
 		})
 		if err == nil {
-			discard(answer)
-			f.learn(leader) // which ends the search
+			Discard(answer)
+			f.Learn(leader) // which ends the search
 			return
 		}
 		if ctx.Err() != nil {

@@ -1,6 +1,7 @@
-package node
+package peer
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,9 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Limits of what one name holds of a writer's peer port, whose certificate may be in
@@ -28,33 +27,24 @@ const (
 	// node has a part, and what the node asks for itself the other: clients that wait
 	// keep no lease from being renewed. minOwn is what the latter has at least, if that
 	// is no more than half.
-	maxGuestsAtAddress = maxForwards + ownAsks
+	maxGuestsAtAddress = MaxForwards + ownAsks
 	maxGuestsOfName    = 2 * maxGuestsAtAddress
 	// nameParts is how many names take all connections, if the process has so many
-	// files: peerPart is which part of all files they may take.
+	// files: FilesPart is which part of all files they may take.
 	nameParts = 4
 	maxGuests = nameParts * maxGuestsOfName
-	peerPart  = 4
+	FilesPart = 4
 	minOwn    = 32
-	// tailsOfName and snapshotsOfName are how many transfers one name has at once, and
-	// no more than half of its connections from one address: each of its processes
-	// follows one tail, and may fill a gap meanwhile. Of the few snapshots that are
-	// written at once it leaves half to others.
-	tailsOfName     = 2 * propagation.MaxLives
-	snapshotsOfName = 2
-	// allTransfers bounds those of all names; replication has its own bounds, which
-	// are no larger.
-	allTransfers = 2 * identity.MaxReplicas
 )
 
-// errCrowded is returned when a name has as many transfers under way as it may.
-var errCrowded = errors.New("as many at once as one name may have")
+// ErrCrowded is returned when a name has as many transfers under way as it may.
+var ErrCrowded = errors.New("as many at once as one name may have")
 
-// guests are the open connections of other nodes to the peer port's HTTP server. Each
+// Guests are the open connections of other nodes to the peer port's HTTP server. Each
 // name has a gate of its own, in which those that do nothing give way to new ones; only
 // when nothing of a name gives way, a new connection under it is refused. When all names
 // together have too many, the one that has most gives one up.
-type guests struct {
+type Guests struct {
 	total int
 
 	mu    sync.Mutex
@@ -65,7 +55,7 @@ type guests struct {
 
 // guest is one connection.
 type guest struct {
-	bearer
+	ID
 	place *admission.Conn
 }
 
@@ -75,21 +65,29 @@ type guestOf struct {
 	forwards bool
 }
 
-// newGuests returns the guests of a process that may open so many files.
-func newGuests(files int) *guests {
-	return &guests{
-		total: max(min(maxGuests, files/peerPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*admission.Gate),
+// NewGuests returns the guests of a process that may open so many files.
+func NewGuests(files int) *Guests {
+	return &Guests{
+		total: max(min(maxGuests, files/FilesPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*admission.Gate),
 		count: make(map[admission.Fate]uint64),
 	}
 }
 
 // ofName and atAddress are how many connections come under one name, and of these from
 // one address.
-func (g *guests) ofName() int    { return g.total / nameParts }
-func (g *guests) atAddress() int { return max(g.ofName()/2, 1) }
+func (g *Guests) ofName() int    { return g.total / nameParts }
+func (g *Guests) atAddress() int { return max(g.ofName()/2, 1) }
 
-// bounds are those of one name's connections for its clients, or for itself.
-func (g *guests) bounds(forwards bool) admission.Bounds {
+// Gate is that of the connections of a name's own, without those for its clients; nil if
+// it had none lately.
+func (g *Guests) Gate(name string) *admission.Gate {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.names[guestOf{name: name}]
+}
+
+// Bounds are those of one name's connections for its clients, or for itself.
+func (g *Guests) Bounds(forwards bool) admission.Bounds {
 	all := g.atAddress()
 	n := max(all*ownAsks/maxGuestsAtAddress, min(all/2, minOwn), 1)
 	if forwards {
@@ -100,10 +98,10 @@ func (g *guests) bounds(forwards bool) admission.Bounds {
 
 // admit takes in a connection that has shown its certificate, unless there is no place
 // for it.
-func (g *guests) admit(conn *tls.Conn) bool {
+func (g *Guests) admit(conn *tls.Conn) bool {
 	state := conn.ConnectionState()
-	who := bearerOf(state.PeerCertificates[0])
-	under := guestOf{who.name, state.ServerName == forClients}
+	who := Of(state.PeerCertificates[0])
+	under := guestOf{who.Name, state.ServerName == forClients}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if taken, fullest := g.taken(); taken >= g.total {
@@ -115,7 +113,7 @@ func (g *guests) admit(conn *tls.Conn) bool {
 	}
 	of := g.names[under]
 	if of == nil {
-		of = admission.NewGate(nil, g.bounds(under.forwards))
+		of = admission.NewGate(nil, g.Bounds(under.forwards))
 		g.names[under] = of
 	}
 	before := of.Gone(admission.Evicted)
@@ -131,7 +129,7 @@ func (g *guests) admit(conn *tls.Conn) bool {
 
 // taken is how many connections there are, and of which name most. Names that have
 // none are forgotten. g.mu is held.
-func (g *guests) taken() (n int, fullest *admission.Gate) {
+func (g *Guests) taken() (n int, fullest *admission.Gate) {
 	most := 0
 	for under, of := range g.names {
 		switch open := of.Open(); {
@@ -148,7 +146,7 @@ func (g *guests) taken() (n int, fullest *admission.Gate) {
 }
 
 // note is the server's ConnState.
-func (g *guests) note(conn net.Conn, state http.ConnState) {
+func (g *Guests) note(conn net.Conn, state http.ConnState) {
 	if state == http.StateClosed || state == http.StateHijacked {
 		g.leave(conn)
 		return
@@ -162,7 +160,7 @@ func (g *guests) note(conn net.Conn, state http.ConnState) {
 }
 
 // leave forgets a connection.
-func (g *guests) leave(conn net.Conn) {
+func (g *Guests) leave(conn net.Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c, ok := g.open[conn]; ok {
@@ -171,20 +169,32 @@ func (g *guests) leave(conn net.Conn) {
 	}
 }
 
+// Attend makes a server of HTTP tell how its connections fare, so that those that do
+// nothing give way, and prove to its handlers' contexts what was proved on them.
+func (g *Guests) Attend(s *http.Server) {
+	s.ConnState = g.note
+	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		if place := g.place(conn); place != nil {
+			return place.Context(ctx)
+		}
+		return ctx
+	}
+}
+
 // place is what a connection has of its name's gate; nil if it has gone.
-func (g *guests) place(conn net.Conn) *admission.Conn {
+func (g *Guests) place(conn net.Conn) *admission.Conn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.open[conn].place
 }
 
-// expel closes the connections of those who are barred, with all that is being
+// Expel closes the connections of those who are barred, with all that is being
 // answered on them. They were let in before; what comes later is looked at as it comes.
-func (g *guests) expel(barred func(bearer) bool) {
+func (g *Guests) Expel(barred func(ID) bool) {
 	g.mu.Lock()
 	var out []net.Conn
 	for conn, c := range g.open {
-		if barred(c.bearer) {
+		if barred(c.ID) {
 			out = append(out, conn)
 		}
 	}
@@ -195,21 +205,21 @@ func (g *guests) expel(barred func(bearer) bool) {
 }
 
 // gone is how many connections had to go, and why.
-func (g *guests) gone(f admission.Fate) uint64 {
+func (g *Guests) gone(f admission.Fate) uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.count[f]
 }
 
 // connected is how many connections are open.
-func (g *guests) connected() int {
+func (g *Guests) connected() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.open)
 }
 
-// observe shows how many nodes are connected, and how many connections had to go.
-func (g *guests) observe(registry *prometheus.Registry) {
+// Observe shows how many nodes are connected, and how many connections had to go.
+func (g *Guests) Observe(registry *prometheus.Registry) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_peer_connections", Help: "Connections of other nodes, but for those of raft."},
 		func() float64 { return float64(g.connected()) }))
 	for _, fate := range []admission.Fate{admission.Evicted, admission.Refused} {
@@ -231,11 +241,11 @@ type transfers struct {
 // ServeHTTP answers a request of the name that its certificate says, or refuses it for
 // now.
 func (t *transfers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	name := bearerIn(r).name
+	name := Caller(r).Name
 	if err := t.places.Take(name, 1); err != nil {
 		t.count.Inc()
 		rw.Header().Set("Retry-After", "1")
-		http.Error(rw, fmt.Sprintf("%d %s: %v", t.places.Share(), t.limit, errCrowded), http.StatusServiceUnavailable)
+		http.Error(rw, fmt.Sprintf("%d %s: %v", t.places.Share(), t.limit, ErrCrowded), http.StatusServiceUnavailable)
 		return
 	}
 	defer t.places.Free(name, 1)
@@ -243,13 +253,15 @@ func (t *transfers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	t.serve.ServeHTTP(rw, r)
 }
 
-// transfer bounds the transfers of a kind.
-func (g *guests) transfer(limit string, ofName int, serve http.Handler, count *prometheus.CounterVec) *transfers {
-	return &transfers{limit, admission.NewShares(allTransfers, min(ofName, max(g.bounds(false).PerAddress/2, 1))), serve, count.WithLabelValues(limit)}
+// Transfer bounds the transfers of a kind: all of them, and those of one name, which has
+// no more than half of its connections from one address. Those that are refused are
+// counted.
+func (g *Guests) Transfer(kind string, all, ofName int, serve http.Handler, refused *prometheus.CounterVec) http.Handler {
+	return &transfers{kind, admission.NewShares(all, min(ofName, max(g.Bounds(false).PerAddress/2, 1))), serve, refused.WithLabelValues(kind)}
 }
 
-// newRefusals counts the requests of other nodes that found no place.
-func newRefusals(registry *prometheus.Registry) *prometheus.CounterVec {
+// NewRefusals counts the requests of other nodes that found no place.
+func NewRefusals(registry *prometheus.Registry) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "writ_peer_refused_total", Help: "Requests of other nodes that were refused because their name has as many under way as it may, by limit.",
 	}, []string{"limit"})

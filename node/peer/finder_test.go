@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"bytes"
@@ -16,62 +16,45 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/test/roundtrip"
 )
-
-// peers answers for writers by their address.
-type peers map[string]func(*http.Request) (*http.Response, error)
-
-func (p peers) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	return p[r.URL.Host](r)
-}
 
 func says(status int, leader, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
 		h := http.Header{"X-Test": {"yes"}}
 		if leader != "" {
-			h.Set(headerLeader, leader)
+			h.Set(HeaderLeader, leader)
 		}
 		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
 	}
 }
 
-func dead(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
-
-// silent never answers.
-func silent(r *http.Request) (*http.Response, error) {
-	<-r.Context().Done()
-	return nil, context.Cause(r.Context())
-}
-
-func newFinder(p peers) *leaderFinder {
-	return newLeaderFinder(&http.Client{Transport: p}, &http.Client{Transport: p}, []Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+func finderOf(p roundtrip.ByHost) *Finder {
+	return NewFinderOver(&http.Client{Transport: p}, &http.Client{Transport: p}, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
 }
 
 func TestFindingTheLeader(t *testing.T) {
 	const follows = http.StatusMisdirectedRequest
 	for name, c := range map[string]struct {
-		peers peers
+		peers roundtrip.ByHost
 		known string
 		took  time.Duration // at most
 		ok    bool
 	}{
-		"at once":               {peers{"a:1": says(200, "", "ok"), "b:1": dead, "c:1": dead}, "a:1", 0, true},
-		"named by another":      {peers{"a:1": says(follows, "b:1", ""), "b:1": says(200, "", "ok"), "c:1": dead}, "a:1", 0, true},
-		"known is dead":         {peers{"a:1": dead, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", time.Second, true},
-		"known is silent":       {peers{"a:1": silent, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", leaderSilence + time.Second, true},
-		"known follows nobody":  {peers{"a:1": says(follows, "", ""), "b:1": says(200, "", "ok"), "c:1": says(follows, "", "")}, "a:1", 2 * time.Second, true},
-		"they name each other":  {peers{"a:1": says(follows, "b:1", ""), "b:1": says(follows, "a:1", ""), "c:1": says(follows, "a:1", "")}, "", leaderPatience + time.Second, false},
-		"nobody leads":          {peers{"a:1": dead, "b:1": dead, "c:1": dead}, "", leaderPatience + time.Second, false},
-		"an error is an answer": {peers{"a:1": says(503, "", "ok"), "b:1": dead, "c:1": dead}, "a:1", 0, true},
+		"at once":               {roundtrip.ByHost{"a:1": says(200, "", "ok"), "b:1": roundtrip.Dead, "c:1": roundtrip.Dead}, "a:1", 0, true},
+		"named by another":      {roundtrip.ByHost{"a:1": says(follows, "b:1", ""), "b:1": says(200, "", "ok"), "c:1": roundtrip.Dead}, "a:1", 0, true},
+		"known is dead":         {roundtrip.ByHost{"a:1": roundtrip.Dead, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", time.Second, true},
+		"known is silent":       {roundtrip.ByHost{"a:1": roundtrip.Silent, "b:1": says(200, "", "ok"), "c:1": says(follows, "b:1", "")}, "a:1", leaderSilence + time.Second, true},
+		"known follows nobody":  {roundtrip.ByHost{"a:1": says(follows, "", ""), "b:1": says(200, "", "ok"), "c:1": says(follows, "", "")}, "a:1", 2 * time.Second, true},
+		"they name each other":  {roundtrip.ByHost{"a:1": says(follows, "b:1", ""), "b:1": says(follows, "a:1", ""), "c:1": says(follows, "a:1", "")}, "", leaderPatience + time.Second, false},
+		"nobody leads":          {roundtrip.ByHost{"a:1": roundtrip.Dead, "b:1": roundtrip.Dead, "c:1": roundtrip.Dead}, "", leaderPatience + time.Second, false},
+		"an error is an answer": {roundtrip.ByHost{"a:1": says(503, "", "ok"), "b:1": roundtrip.Dead, "c:1": roundtrip.Dead}, "a:1", 0, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFinder(c.peers)
-			f.learn(c.known)
+			f := finderOf(c.peers)
+			f.Learn(c.known)
 			begun := time.Now()
 			answer, err := f.send(t.Context(), f.client, 0, func(ctx context.Context, addr string) (*http.Request, error) {
 				return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr, nil)
@@ -91,7 +74,7 @@ func TestFindingTheLeader(t *testing.T) {
 			if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "ok" {
 				t.Errorf("%s: %q, %v", name, text, err)
 			}
-			discard(answer)
+			Discard(answer)
 			// what was learned is used at once
 			if next, err := f.find(t.Context(), ""); err != nil || next != "a:1" && next != "b:1" {
 				t.Errorf("%s: the next request goes to %s, %v", name, next, err)
@@ -102,14 +85,28 @@ func TestFindingTheLeader(t *testing.T) {
 
 func TestFindingTheLeaderEndsWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFinder(peers{"a:1": dead, "b:1": silent, "c:1": dead})
+		f := finderOf(roundtrip.ByHost{"a:1": roundtrip.Dead, "b:1": roundtrip.Silent, "c:1": roundtrip.Dead})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := f.post(ctx, "/x", 1, nil); !errors.Is(err, errNoLeader) {
+		if err := f.Post(ctx, "/x", 1, nil); !errors.Is(err, errNoLeader) {
 			t.Errorf("it ends with %v", err)
 		}
 	})
 }
+
+// names is a log that follows the leader at an address.
+type names string
+
+// Leader names it.
+func (n names) Leader() (id, addr string) { return "", string(n) }
+
+// marks are what a node says of a request that it hands on.
+type marks struct{}
+
+// SetHeaders marks a request.
+func (marks) SetHeaders(r *http.Request) { r.Header.Set("X-Marked", "yes") }
+
+func marked(r *http.Request) bool { return r.Header.Get("X-Marked") == "yes" }
 
 // A writer goes by what its own log says, once: it may be as mistaken as any.
 func TestFindingTheLeaderThatRaftNames(t *testing.T) {
@@ -117,16 +114,16 @@ func TestFindingTheLeaderThatRaftNames(t *testing.T) {
 		var asked []string
 		note := func(next func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 			return func(r *http.Request) (*http.Response, error) {
-				if r.URL.Path != leaderPath {
+				if r.URL.Path != LeaderPath {
 					asked = append(asked, r.URL.Host)
 				}
 				return next(r)
 			}
 		}
-		f := newFinder(peers{"a:1": note(says(http.StatusMisdirectedRequest, "c:1", "")), "b:1": note(says(200, "", "ok")), "c:1": note(dead)})
-		f.raft = func() string { return "c:1" }
+		f := finderOf(roundtrip.ByHost{"a:1": note(says(http.StatusMisdirectedRequest, "c:1", "")), "b:1": note(says(200, "", "ok")), "c:1": note(roundtrip.Dead)})
+		f.Follow(names("c:1"))
 		for range 2 {
-			if err := f.post(t.Context(), "/x", 1, nil); err != nil && !strings.Contains(err.Error(), "decode") {
+			if err := f.Post(t.Context(), "/x", 1, nil); err != nil && !strings.Contains(err.Error(), "decode") {
 				t.Fatal(err)
 			}
 		}
@@ -139,7 +136,7 @@ func TestFindingTheLeaderThatRaftNames(t *testing.T) {
 // waiting are requests that wait for a leader at a team of writers of whom none leads
 // until elect is called.
 type waiting struct {
-	f       *leaderFinder
+	f       *Finder
 	leads   atomic.Bool
 	asked   atomic.Int32 // requests that writers got
 	results chan error
@@ -160,17 +157,17 @@ func wait(t *testing.T, n int) *waiting {
 			return says(http.StatusOK, "", "{}")(r)
 		}
 	}
-	w.f = newFinder(peers{"a:1": writer("a:1"), "b:1": writer("b:1"), "c:1": writer("c:1")})
+	w.f = finderOf(roundtrip.ByHost{"a:1": writer("a:1"), "b:1": writer("b:1"), "c:1": writer("c:1")})
 	for i := range n {
 		ctx, cancel := context.WithCancel(t.Context())
 		w.cancels = append(w.cancels, cancel)
 		go func() {
 			if i%2 == 0 {
-				w.results <- w.f.post(ctx, "/x", 1, nil)
+				w.results <- w.f.Post(ctx, "/x", 1, nil)
 				return
 			}
 			r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(ctx)
-			w.results <- w.f.forward(httptest.NewRecorder(), r, api.Forwarded{RequestID: "id"})
+			w.results <- w.f.Forward(httptest.NewRecorder(), r, HandedOn{Marks: marks{}})
 		}()
 	}
 	return w
@@ -232,14 +229,14 @@ func TestTheSearchEndsWithWhoWaits(t *testing.T) {
 func TestWaitingInVainSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		barred := func(r *http.Request) (*http.Response, error) {
-			h := http.Header{headerStanding: {"barred"}, headerLeader: {""}}
+			h := http.Header{HeaderStanding: {"barred"}, HeaderLeader: {""}}
 			return &http.Response{StatusCode: http.StatusForbidden, Header: h, Body: http.NoBody}, nil
 		}
-		f := newFinder(peers{"a:1": barred, "b:1": dead, "c:1": silent})
-		ctx, cancel := context.WithTimeout(t.Context(), renewTimeout+time.Second)
+		f := finderOf(roundtrip.ByHost{"a:1": barred, "b:1": roundtrip.Dead, "c:1": roundtrip.Silent})
+		ctx, cancel := context.WithTimeout(t.Context(), searchSilence+time.Second)
 		defer cancel()
-		err := f.post(ctx, "/x", 1, nil)
-		if !errors.Is(err, errNoLeader) || !errors.Is(err, errBarred) || !errors.Is(err, context.DeadlineExceeded) ||
+		err := f.Post(ctx, "/x", 1, nil)
+		if !errors.Is(err, errNoLeader) || !errors.Is(err, ErrBarred) || !errors.Is(err, context.DeadlineExceeded) ||
 			!strings.Contains(err.Error(), "refused") || !strings.Contains(err.Error(), "c:1 is silent") {
 			t.Errorf("it says %v", err)
 		}
@@ -251,14 +248,14 @@ func TestWaitingInVainSaysWhy(t *testing.T) {
 func TestFailingWhereTheSearchLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int32
-		f := newFinder(peers{"a:1": dead, "c:1": dead, "b:1": func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path == leaderPath {
+		f := finderOf(roundtrip.ByHost{"a:1": roundtrip.Dead, "c:1": roundtrip.Dead, "b:1": func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == LeaderPath {
 				return says(http.StatusNoContent, "", "")(r)
 			}
 			tries.Add(1)
-			return dead(r)
+			return roundtrip.Dead(r)
 		}})
-		if err := f.post(t.Context(), "/x", 1, nil); !errors.Is(err, errNoLeader) {
+		if err := f.Post(t.Context(), "/x", 1, nil); !errors.Is(err, errNoLeader) {
 			t.Error(err)
 		}
 		if n := tries.Load(); n < 10 || n > 100 {
@@ -271,7 +268,7 @@ func TestFailingWhereTheSearchLeads(t *testing.T) {
 func TestHeldAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
-		f := newFinder(peers{"a:1": func(r *http.Request) (*http.Response, error) {
+		f := finderOf(roundtrip.ByHost{"a:1": func(r *http.Request) (*http.Response, error) {
 			asked.Add(1)
 			select {
 			case <-time.After(time.Minute):
@@ -280,31 +277,31 @@ func TestHeldAnswers(t *testing.T) {
 				return nil, r.Context().Err()
 			}
 		}})
-		f.learn("a:1")
+		f.Learn("a:1")
 		r := httptest.NewRequest(http.MethodGet, "/v1/propagation?head", nil)
 		rec := httptest.NewRecorder()
-		if err := f.forward(rec, r, api.Forwarded{Hold: time.Minute}); err != nil || rec.Body.String() != "late" || asked.Load() != 1 {
+		if err := f.Forward(rec, r, HandedOn{Hold: time.Minute, Marks: marks{}}); err != nil || rec.Body.String() != "late" || asked.Load() != 1 {
 			t.Errorf("%v: %q after %d requests", err, rec.Body, asked.Load())
 		}
 	})
 }
 
 func TestPost(t *testing.T) {
-	f := newFinder(peers{"a:1": says(200, "", `{"x":1}`), "b:1": says(403, "", "no"), "c:1": says(200, "", "nonsense")})
+	f := finderOf(roundtrip.ByHost{"a:1": says(200, "", `{"x":1}`), "b:1": says(403, "", "no"), "c:1": says(200, "", "nonsense")})
 	var got struct{ X int }
-	f.learn("a:1")
-	if err := f.post(t.Context(), "/x", got, &got); err != nil || got.X != 1 {
+	f.Learn("a:1")
+	if err := f.Post(t.Context(), "/x", got, &got); err != nil || got.X != 1 {
 		t.Errorf("%v, %v", got, err)
 	}
-	f.learn("b:1")
-	if err := f.post(t.Context(), "/x", got, &got); err == nil || !strings.Contains(err.Error(), "no") {
+	f.Learn("b:1")
+	if err := f.Post(t.Context(), "/x", got, &got); err == nil || !strings.Contains(err.Error(), "no") {
 		t.Errorf("refused: %v", err)
 	}
-	f.learn("c:1")
-	if err := f.post(t.Context(), "/x", got, &got); err == nil {
+	f.Learn("c:1")
+	if err := f.Post(t.Context(), "/x", got, &got); err == nil {
 		t.Error("nonsense was taken")
 	}
-	if err := f.post(t.Context(), "/x", func() {}, nil); err == nil {
+	if err := f.Post(t.Context(), "/x", func() {}, nil); err == nil {
 		t.Error("a function was encoded")
 	}
 }
@@ -334,10 +331,10 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		signer.Sign(r, bodyHash, now)
 		r.Header.Set("Connection", "close")
 		r.Header.Set("Expect", "100-continue")
-		f := newLeaderFinder(leader.Client(), leader.Client(), []Writer{{Peer: leader.Listener.Addr().String()}})
-		f.learn(leader.Listener.Addr().String())
+		f := NewFinderOver(leader.Client(), leader.Client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
+		f.Learn(leader.Listener.Addr().String())
 		rec := httptest.NewRecorder()
-		err := f.forward(rec, r, api.Forwarded{Body: body, RequestID: "id", Attempt: "attempt", Source: "203.0.113.7", Secure: true})
+		err := f.Forward(rec, r, HandedOn{Body: body, Marks: marks{}})
 		leader.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -345,7 +342,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		if rec.Code != http.StatusAccepted || rec.Body.String() != "done" || rec.Header().Get("X-Writ-Position") != "7" {
 			t.Errorf("%s: answered %d %q %v", target, rec.Code, rec.Body, rec.Header())
 		}
-		if got.Method != http.MethodPost || got.RequestURI != target || got.Host != "writ.example.com:8420" || !api.IsForwarded(got) {
+		if got.Method != http.MethodPost || got.RequestURI != target || got.Host != "writ.example.com:8420" || !marked(got) {
 			t.Errorf("%s: arrived as %s %s for %s", target, got.Method, got.RequestURI, got.Host)
 		}
 		if got.Header.Get("User-Agent") != "" || got.Header.Get("Connection") != "" || got.Header.Get("Expect") != "" {
@@ -365,13 +362,12 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 // the node asks for itself.
 func TestForwardsLeaveRoom(t *testing.T) {
 	const limit = 2
-	m := Machine{}.complete()
-	if n := peerClient(m, &peerTLS{}, forClients, limit).Transport.(*http.Transport).MaxConnsPerHost; n != limit {
+	if n := clientFor(TCP{}, &Identity{}, forClients, limit).Transport.(*http.Transport).MaxConnsPerHost; n != limit {
 		t.Fatalf("a client for forwards has %d connections", n)
 	}
 	arrived, release := make(chan struct{}, 10), make(chan struct{})
 	leader := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if api.IsForwarded(r) {
+		if marked(r) {
 			arrived <- struct{}{}
 			<-release
 		}
@@ -382,13 +378,13 @@ func TestForwardsLeaveRoom(t *testing.T) {
 		transport.MaxConnsPerHost = limit
 		return &http.Client{Transport: transport}
 	}
-	f := newLeaderFinder(client(), client(), []Writer{{Peer: leader.Listener.Addr().String()}})
-	defer f.close()
+	f := NewFinderOver(client(), client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
+	defer f.Close()
 	var forwards sync.WaitGroup
 	for range 5 {
 		forwards.Go(func() {
 			r := httptest.NewRequest(http.MethodPost, "/", nil)
-			if err := f.forward(httptest.NewRecorder(), r, api.Forwarded{RequestID: "id"}); err != nil {
+			if err := f.Forward(httptest.NewRecorder(), r, HandedOn{Marks: marks{}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -396,7 +392,7 @@ func TestForwardsLeaveRoom(t *testing.T) {
 	for range limit {
 		<-arrived
 	}
-	if err := f.post(t.Context(), leasePath, struct{}{}, nil); err != nil {
+	if err := f.Post(t.Context(), "/x", struct{}{}, nil); err != nil {
 		t.Errorf("the node's own question: %v", err)
 	}
 	if n := len(arrived); n != 0 {

@@ -1,11 +1,10 @@
-package node
+package setup
 
 import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,10 +20,13 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 )
 
-// Modes of what Init writes: secrets are their owner's alone.
+// Modes of files and directories: secrets, and all that nodes keep, are their owner's
+// alone.
 const (
-	dirMode    = 0o700
-	secretMode = 0o600
+	// DirMode is the mode of directories.
+	DirMode = 0o700
+	// SecretMode is the mode of files that others must not read.
+	SecretMode = 0o600
 	publicMode = 0o644
 )
 
@@ -39,8 +41,8 @@ var (
 	secretKey   = regexp.MustCompile(`^[\x21-\x7e]{16,128}$`)
 )
 
-// NewRootKey mints an access key.
-func NewRootKey() RootKey {
+// newRootKey mints an access key.
+func newRootKey() RootKey {
 	var id [10]byte
 	var secret [30]byte
 	rand.Read(id[:]) // never fails
@@ -85,7 +87,7 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	if err != nil {
 		return c, root, fmt.Errorf("encode cluster.yaml: %w", err)
 	}
-	if err := durable.MkdirAll(filepath.Join(dir, "nodes"), dirMode); err != nil {
+	if err := durable.MkdirAll(filepath.Join(dir, "nodes"), DirMode); err != nil {
 		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
 	}
 	// First the id: certificates carry it, should this be interrupted and called again.
@@ -103,23 +105,22 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 func initNodes(dir string, c Cluster, now time.Time) error {
 	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
-		a, err := newAuthority(c.ID, now)
+		a, err := NewAuthority(c.ID, now)
 		if err != nil {
 			return err
 		}
-		key, err := encodeKey(a.key)
+		cert, key, err := a.PEM()
 		if err != nil {
 			return err
 		}
-		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 		if err := durable.Write(certFile, publicMode, cert); err != nil {
 			return err
 		}
-		if err := durable.Write(keyFile, secretMode, key); err != nil {
+		if err := durable.Write(keyFile, SecretMode, key); err != nil {
 			return err
 		}
 	}
-	a, err := loadAuthority(certFile, keyFile)
+	a, err := LoadAuthority(certFile, keyFile)
 	if err != nil {
 		return err
 	}
@@ -136,19 +137,19 @@ func initNodes(dir string, c Cluster, now time.Time) error {
 	return nil
 }
 
-func initNode(dir string, a *authority, cluster, name string, role Role, now time.Time) error {
+func initNode(dir string, a *Authority, cluster, name string, role Role, now time.Time) error {
 	f := DefaultFiles(dir, name)
 	if _, err := os.Stat(f.Key); err == nil {
 		return nil
 	}
-	cert, key, err := a.issue(cluster, name, role, now)
+	cert, key, err := a.Issue(cluster, name, role, now)
 	if err != nil {
 		return err
 	}
 	if err := durable.Write(f.Cert, publicMode, cert); err != nil {
 		return err
 	}
-	return durable.Write(f.Key, secretMode, key)
+	return durable.Write(f.Key, SecretMode, key)
 }
 
 // initSecrets makes the seal key and the root key where they are missing.
@@ -159,13 +160,13 @@ func initSecrets(dir string, root RootKey) (RootKey, error) {
 			return root, err
 		}
 	}
-	if old, err := loadRoot(f.Root); err == nil {
+	if old, err := LoadRootKey(f.Root); err == nil {
 		return old, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return root, err
 	}
 	if root == (RootKey{}) {
-		root = NewRootKey()
+		root = newRootKey()
 	}
 	if err := root.validate(); err != nil {
 		return root, err
@@ -174,10 +175,12 @@ func initSecrets(dir string, root RootKey) (RootKey, error) {
 	if err != nil {
 		return root, fmt.Errorf("encode the root key: %w", err)
 	}
-	return root, durable.Write(f.Root, secretMode, text)
+	return root, durable.Write(f.Root, SecretMode, text)
 }
 
-func loadRoot(path string) (RootKey, error) {
+// LoadRootKey reads what Init wrote. A file that holds no key that could be the root's
+// is an ErrConfig.
+func LoadRootKey(path string) (RootKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return RootKey{}, fmt.Errorf("read the root key: %w", err)

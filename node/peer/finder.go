@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"bytes"
@@ -11,17 +11,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/setup"
 )
 
-// Headers between nodes.
-const (
-	// headerLeader names the leader's peer address in an answer of 421.
-	headerLeader = "X-Writ-Leader"
-)
+// HeaderLeader names the leader's peer address, in an answer of 421 or 403.
+const HeaderLeader = "X-Writ-Leader"
 
-// leaderPath is where the writer that leads says that it does.
-const leaderPath = "/peer/leader"
+// LeaderPath is where the writer that leads says that it does.
+const LeaderPath = "/peer/leader"
 
 // Limits of finding the leader.
 const (
@@ -35,44 +32,63 @@ const (
 	// searchSilence is how long one may take to say whether it leads, before it is asked
 	// again: perhaps over another connection.
 	searchSilence = 3 * time.Second
-	// maxSmallAnswer bounds what is read of an answer that is not passed on.
-	maxSmallAnswer = 1 << 20
-	// maxForwards bounds the connections on which a node hands clients' requests on to
-	// one writer: a place for each that the edge hands on at once. What the node itself
+	// MaxForwards bounds the connections on which a node hands clients' requests on to
+	// one writer: a place for each that the API hands on at once. What the node itself
 	// asks goes over others, so that no client keeps a lease from being renewed.
-	maxForwards = api.MaxHandedOn
+	MaxForwards = 2304
 )
 
 // errNoLeader is returned when no writer that leads was found in time.
 var errNoLeader = errors.New("no writer that leads was found")
 
-// leaderFinder sends requests to the writer that leads. While nobody knows which that
+// Finder sends requests to the writer that leads. While nobody knows which that
 // is, one search asks the writers, for all requests that wait: however many these are,
 // they do not keep the writers from electing one.
-type leaderFinder struct {
+type Finder struct {
 	client   *http.Client // for what the node asks
 	forwards *http.Client // for what clients ask
-	writers  []Writer
-	// raft names the leader that a writer's own log follows; nil at a replica.
-	raft func() string
+	writers  []setup.Writer
+	log      follower // a writer's own; nil at a replica
 
 	mu     sync.Mutex // guards all below, and what search says so of
 	known  string     // peer address that answered last as the leader's; empty: none is known
 	search *search    // nil: nobody waits
 }
 
-func newLeaderFinder(client, forwards *http.Client, writers []Writer) *leaderFinder {
-	return &leaderFinder{client: client, forwards: forwards, writers: writers}
+// follower knows which leader it follows: the log of a writer.
+type follower interface {
+	// Leader names the leader and its peer address; empty: none is known.
+	Leader() (id, addr string)
 }
 
-// close closes the connections that nothing uses any more.
-func (f *leaderFinder) close() {
+// NewFinder returns the finder of a process that may open so many files. A writer that
+// may open as many takes as many connections.
+func NewFinder(n Network, identity *Identity, files int, writers []setup.Writer) *Finder {
+	forwards := min(MaxForwards, NewGuests(files).Bounds(true).PerAddress)
+	return NewFinderOver(NewClient(n, identity), clientFor(n, identity, forClients, forwards), writers)
+}
+
+// Follow makes the finder ask a writer's own log whom it follows, too. It is called
+// before there are requests.
+func (f *Finder) Follow(log follower) { f.log = log }
+
+// NewFinderOver returns a finder that sends what the node asks and what its clients ask
+// by clients of the caller's own.
+func NewFinderOver(client, forwards *http.Client, writers []setup.Writer) *Finder {
+	return &Finder{client: client, forwards: forwards, writers: writers}
+}
+
+// Client is for what the node asks of one writer, whoever leads, at https://host:port.
+func (f *Finder) Client() *http.Client { return f.client }
+
+// Close closes the connections that nothing uses any more.
+func (f *Finder) Close() {
 	f.client.CloseIdleConnections()
 	f.forwards.CloseIdleConnections()
 }
 
-// learn remembers who leads, and lets those go on who wait for it.
-func (f *leaderFinder) learn(addr string) {
+// Learn remembers who leads, and lets those go on who wait for it.
+func (f *Finder) Learn(addr string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.known = addr
@@ -82,9 +98,9 @@ func (f *leaderFinder) learn(addr string) {
 	}
 }
 
-// forget drops what is known, if it is still that addr leads: another request may
+// Forget drops what is known, if it is still that addr leads: another request may
 // have learned better meanwhile.
-func (f *leaderFinder) forget(addr string) {
+func (f *Finder) Forget(addr string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.known == addr {
@@ -95,14 +111,14 @@ func (f *leaderFinder) forget(addr string) {
 // find returns the address to try after that which failed: of the leader that is known,
 // or of the one that this writer's log follows, though it may be as mistaken as any. None
 // is tried twice running, unless it says meanwhile that it leads.
-func (f *leaderFinder) find(ctx context.Context, failed string) (string, error) {
+func (f *Finder) find(ctx context.Context, failed string) (string, error) {
 	f.mu.Lock()
 	if f.known != "" && f.known != failed {
 		defer f.mu.Unlock()
 		return f.known, nil
 	}
-	if f.raft != nil {
-		if addr := f.raft(); addr != "" && addr != failed {
+	if f.log != nil {
+		if _, addr := f.log.Leader(); addr != "" && addr != failed {
 			defer f.mu.Unlock()
 			return addr, nil
 		}
@@ -119,7 +135,7 @@ type requestTo func(ctx context.Context, addr string) (*http.Request, error)
 // its answer, whatever the status. A request may arrive more than once: it must
 // be harmless to repeat. hold is how long the leader may hold the answer back
 // because it was asked to.
-func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.Duration, build requestTo) (*http.Response, error) {
+func (f *Finder) send(ctx context.Context, client *http.Client, hold time.Duration, build requestTo) (*http.Response, error) {
 	patient, cancel := context.WithTimeoutCause(ctx, leaderPatience, fmt.Errorf("it took longer than %v", leaderPatience))
 	defer cancel()
 	failed, last := "", error(nil)
@@ -131,15 +147,15 @@ func (f *leaderFinder) send(ctx context.Context, client *http.Client, hold time.
 		answer, tried, err := f.reach(ctx, client, leaderSilence+hold, addr, build)
 		if err == nil {
 			if answer.StatusCode < http.StatusInternalServerError { // which may be its last word as the leader
-				f.learn(tried)
+				f.Learn(tried)
 			}
-			if standing, _ := refused(answer); standing != nil {
-				discard(answer)
+			if standing, _ := Standing(answer); standing != nil {
+				Discard(answer)
 				return nil, standing
 			}
 			return answer, nil
 		}
-		f.forget(tried)
+		f.Forget(tried)
 		failed, last = tried, err
 		if err := pauseFor(patient, pause); err != nil {
 			return nil, errors.Join(fmt.Errorf("%w: %w", errNoLeader, err), last)
@@ -162,7 +178,7 @@ func pauseFor(ctx context.Context, pause time.Duration) error {
 // reach sends a request to one writer and, if that names another as the leader, to
 // the other: its word is good for one try at once. It returns which was tried last, and
 // whose answer it is, or why that did not take the request.
-func (f *leaderFinder) reach(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, tried string, err error) {
+func (f *Finder) reach(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, tried string, err error) {
 	answer, leader, err := f.try(ctx, client, silence, addr, build)
 	if err != nil && leader != "" && leader != addr {
 		addr = leader
@@ -173,26 +189,26 @@ func (f *leaderFinder) reach(ctx context.Context, client *http.Client, silence t
 
 // try sends a request to one writer. Its error is why that did not take it; one that
 // does not lead may name the leader that it follows.
-func (f *leaderFinder) try(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, leader string, err error) {
+func (f *Finder) try(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (answer *http.Response, leader string, err error) {
 	answer, err = f.once(ctx, client, silence, addr, build)
 	if err != nil {
 		return nil, "", err
 	}
-	standing, final := refused(answer)
+	standing, final := Standing(answer)
 	if answer.StatusCode != http.StatusMisdirectedRequest && (standing == nil || final) {
 		return answer, "", nil
 	}
-	f.forget(addr)
-	discard(answer)
+	f.Forget(addr)
+	Discard(answer)
 	if standing == nil {
 		standing = fmt.Errorf("%s does not lead", addr)
 	}
-	return nil, answer.Header.Get(headerLeader), standing
+	return nil, answer.Header.Get(HeaderLeader), standing
 }
 
 // once sends a request to one writer. Its answer must begin in time; the rest of
 // it may take as long as it takes.
-func (f *leaderFinder) once(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (*http.Response, error) {
+func (f *Finder) once(ctx context.Context, client *http.Client, silence time.Duration, addr string, build requestTo) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(silence, func() { cancel(fmt.Errorf("%s is silent", addr)) })
 	defer timer.Stop()
@@ -223,15 +239,17 @@ func (b *boundBody) Close() error {
 	return err
 }
 
-// discard reads what is left of an answer, so that its connection serves again.
-func discard(answer *http.Response) {
-	_, _ = io.CopyN(io.Discard, answer.Body, maxSmallAnswer) // the answer is not wanted
-	answer.Body.Close()
+// HandedOn is what is handed on of a client's request besides the request.
+type HandedOn struct {
+	Body []byte        // which was read
+	Hold time.Duration // how long the leader may hold its answer back, as the caller asked
+	// Marks put on the request what this node knows of it, each time that it is sent.
+	Marks interface{ SetHeaders(*http.Request) }
 }
 
-// forward hands a client's request to the leader unchanged: method, target,
+// Forward hands a client's request to the leader unchanged: method, target,
 // headers and host, which its signature covers, and what this node knows of it.
-func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.Forwarded) error {
+func (f *Finder) Forward(w http.ResponseWriter, r *http.Request, what HandedOn) error {
 	answer, err := f.send(r.Context(), f.forwards, what.Hold, func(ctx context.Context, addr string) (*http.Request, error) {
 		out, err := http.NewRequestWithContext(ctx, r.Method, "https://"+addr, bytes.NewReader(what.Body))
 		if err != nil {
@@ -247,7 +265,7 @@ func (f *leaderFinder) forward(w http.ResponseWriter, r *http.Request, what api.
 		}
 		out.Host = r.Host
 		out.ContentLength = int64(len(what.Body))
-		what.SetHeaders(out)
+		what.Marks.SetHeaders(out)
 		return out, nil
 	})
 	if err != nil {

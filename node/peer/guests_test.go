@@ -1,60 +1,41 @@
-package node
+package peer
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/replication"
 )
 
 // visitors come to a peer port from addresses of a test's choice, which answers /held
 // when the test ends and all else at once.
 type visitors struct {
 	t    *testing.T
-	port *peerPort
+	port *Port
 	far  *farListener
 	rest chan struct{} // has one for each time that a connection was at rest
 }
 
 // newVisitors opens the port of a process that may open so many files.
-func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
+func newVisitors(t *testing.T, who *Identity, files int) *visitors {
 	t.Helper()
 	v := &visitors{t: t, far: &farListener{asked: make(chan struct{}, 10_000)}, rest: make(chan struct{}, 10_000)}
-	m := Machine{}.complete()
-	listen := m.Listen
-	m.Listen = func(addr string) (l net.Listener, err error) { v.far.Listener, err = listen(addr); return v.far, err }
 	var err error
-	if v.port, err = listenPeers(m, "127.0.0.1:0", who, files); err != nil {
+	if v.port, err = Listen(farNetwork{far: v.far}, "127.0.0.1:0", who, files); err != nil {
 		t.Fatal(err)
 	}
 	<-v.far.asked
 	end := make(chan struct{})
 	s := &http.Server{
-		ConnState: func(conn net.Conn, state http.ConnState) {
-			v.port.guests.note(conn, state)
-			if state == http.StateIdle {
-				v.rest <- struct{}{}
-			}
-		},
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			if place := v.port.guests.place(conn); place != nil {
-				return place.Context(ctx)
-			}
-			return ctx
-		},
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			admission.Prove(r.Context())
 			if r.URL.Path == "/held" {
@@ -64,6 +45,14 @@ func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
 			}
 		}),
 	}
+	v.port.guests.Attend(s)
+	note := s.ConnState
+	s.ConnState = func(conn net.Conn, state http.ConnState) {
+		note(conn, state)
+		if state == http.StateIdle {
+			v.rest <- struct{}{}
+		}
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); s.Serve(v.port.http) }()
 	t.Cleanup(func() { close(end); s.Close(); v.port.Close(); <-done })
@@ -72,14 +61,14 @@ func newVisitors(t *testing.T, who *peerTLS, files int) *visitors {
 
 // visit connects from an address, and asks for a path; the answer has begun, or was
 // given but for /held, when it returns. The connection stays.
-func (v *visitors) visit(who *peerTLS, from, path string) (*tls.Conn, error) {
+func (v *visitors) visit(who *Identity, from, path string) (*tls.Conn, error) {
 	return v.visitAs("", who, from, path)
 }
 
-func (v *visitors) visitAs(as string, who *peerTLS, from, path string) (*tls.Conn, error) {
+func (v *visitors) visitAs(as string, who *Identity, from, path string) (*tls.Conn, error) {
 	from += ":1"
 	v.far.addr.Store(&from)
-	config := who.config(peer{}, protocolHTTP)
+	config := who.TLS(ID{}, ProtocolHTTP)
 	config.ServerName = as
 	conn, err := tls.Dial("tcp", v.far.Listener.Addr().String(), config)
 	<-v.far.asked
@@ -95,7 +84,7 @@ func (v *visitors) ask(conn net.Conn, path string) error {
 	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
 		return err
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -112,13 +101,13 @@ func (v *visitors) ask(conn net.Conn, path string) error {
 // give way; whoever holds all that it may, at one address, keeps its own name out
 // there, and nobody else.
 func TestGuests(t *testing.T) {
-	const files = 80 * peerPart // 80 connections, 20 of a name; 10 of these for itself, 5 from an address
+	const files = 80 * FilesPart // 80 connections, 20 of a name; 10 of these for itself, 5 from an address
 	i, _ := newIdentities(t)
 	v := newVisitors(t, i.writer, files)
 	g := v.port.guests
-	own := g.bounds(false)
-	if g.total != 80 || own.Total != 10 || own.PerAddress != 5 || g.bounds(true).PerAddress != 5 {
-		t.Fatalf("%d, of a name %+v for itself and %+v for clients", g.total, own, g.bounds(true))
+	own := g.Bounds(false)
+	if g.total != 80 || own.Total != 10 || own.PerAddress != 5 || g.Bounds(true).PerAddress != 5 {
+		t.Fatalf("%d, of a name %+v for itself and %+v for clients", g.total, own, g.Bounds(true))
 	}
 	first, err := v.visit(i.replica, "192.0.2.1", "/")
 	if err != nil {
@@ -156,7 +145,7 @@ func TestGuests(t *testing.T) {
 		t.Error("one more than a name may have was let in")
 	}
 	// what its clients ask, which has places of its own
-	forwards := g.bounds(true)
+	forwards := g.Bounds(true)
 	for range forwards.PerAddress {
 		if _, err := v.visitAs(forClients, i.replica, "198.51.100.1", "/held"); err != nil {
 			t.Error(err)
@@ -173,7 +162,7 @@ func TestGuests(t *testing.T) {
 		t.Errorf("%d were refused", refused)
 	}
 	// raft
-	raft, err := dialPeer(t.Context(), Machine{}.complete(), v.far.Listener.Addr().String(), peer{}, protocolRaft, i.writer)
+	raft, err := Dial(t.Context(), TCP{}, v.far.Listener.Addr().String(), ID{}, ProtocolRaft, i.writer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +173,7 @@ func TestGuests(t *testing.T) {
 // connected no more are forgotten.
 func TestGuestsOfManyNames(t *testing.T) {
 	i, _ := newIdentities(t)
-	v := newVisitors(t, i.writer, 8*peerPart)
+	v := newVisitors(t, i.writer, 8*FilesPart)
 	g := v.port.guests
 	g.mu.Lock()
 	g.total = 2 // of two names, together
@@ -216,83 +205,17 @@ func TestGuestsOfManyNames(t *testing.T) {
 
 // What a node may need is not beyond the bounds.
 func TestBoundsOfGuests(t *testing.T) {
-	g := newGuests(1 << 20)
-	if g.bounds(true).PerAddress < maxForwards || g.bounds(false).PerAddress < maxAskedOne+256 || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
+	g := NewGuests(1 << 20)
+	if g.Bounds(true).PerAddress < MaxForwards || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
 		t.Errorf("%d of a name, %d from an address, %d at all", g.ofName(), g.atAddress(), g.total)
 	}
 	for _, files := range []int{0, 100, 1024, 4096} {
-		if b := newGuests(files).bounds(false); b.PerAddress < 1 || newGuests(files).bounds(true).PerAddress < 1 {
+		if b := NewGuests(files).Bounds(false); b.PerAddress < 1 || NewGuests(files).Bounds(true).PerAddress < 1 {
 			t.Errorf("of %d files: %+v", files, b)
 		}
-		if g := newGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/peerPart, nameParts) {
+		if g := NewGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/FilesPart, nameParts) {
 			t.Errorf("of %d files: %d of a name, %d from an address, %d at all", files, g.ofName(), g.atAddress(), g.total)
 		}
-	}
-}
-
-// Somebody has a replica's certificate and takes whatever a writer gives under that
-// name. Raft, the other replica and even the honest one, at the same address, go on.
-func TestFloodUnderAName(t *testing.T) {
-	m := newTeam(t, 3, 2)
-	m.machine.Files = 4096
-	m.startAll()
-	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "before"))
-	leader := m.leader("writer-1")
-	w := m.node(leader).part.(*writer)
-	x := m.thief("replica-1")
-	addr, _ := m.cluster.Writer(leader)
-	for range 200 { // connections that rest
-		conn, err := dialPeer(t.Context(), Machine{}.complete(), addr.Peer, peer{role: RoleWriter}, protocolHTTP, x.tls)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	refused := 0
-	for range tailsOfName + 10 { // tails that wait
-		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", replication.EventsPath, m.head()+1000), nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		switch answer.StatusCode {
-		case http.StatusOK:
-		case http.StatusServiceUnavailable:
-			refused++
-			if text, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(text), errCrowded.Error()) {
-				t.Errorf("refused by %q, %v", text, err)
-			}
-		default:
-			t.Errorf("a tail is answered %s", answer.Status)
-		}
-	}
-	if refused < 10 {
-		t.Errorf("%d tails were refused", refused)
-	}
-	p := m.everywhere(leader, m.must(leader, "CreateUser", "UserName", "after"))
-	if len(p.VisibleOn) != 2 || len(p.Fenced) != 0 {
-		t.Errorf("visible on %v, fenced are %v", p.VisibleOn, p.Fenced)
-	}
-	for _, name := range []string{"replica-1", "replica-2"} {
-		m.becomes(name, "leased")
-	}
-	w.port.guests.mu.Lock()
-	other := w.port.guests.names[guestOf{name: "replica-2"}]
-	if other != nil && other.Gone(admission.Evicted)+other.Gone(admission.Refused) > 0 {
-		t.Error("connections of the other replica had to go")
-	}
-	if open := w.port.guests.names[guestOf{name: "replica-1"}].Open(); open > w.port.guests.bounds(false).PerAddress {
-		t.Errorf("%d connections are open under the name", open)
-	}
-	w.port.guests.mu.Unlock()
-	if n := m.metric(leader, `writ_peer_refused_total{limit="tails"}`); n < 10 {
-		t.Errorf("%v tails were refused", n)
-	}
-	if n := m.metric(leader, `writ_peer_connections_closed_total{fate="evicted"}`); n < 100 {
-		t.Errorf("%v connections gave way", n)
-	}
-	if n := m.metric(leader, "writ_peer_connections"); n > 512 {
-		t.Errorf("%v connections are open", n)
 	}
 }
 
@@ -309,14 +232,14 @@ func TestHandshakesOfOneAddress(t *testing.T) {
 	}
 	from := flooder + ":1"
 	v.far.addr.Store(&from)
-	for range maxPeerHandshakes/handshakeParts + 10 {
+	for range maxKnownHandshakes/handshakeParts + 10 {
 		conn, err := net.Dial("tcp", v.far.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
 		<-v.far.asked
-		if n := v.port.peers.gate.Open(); n > maxPeerHandshakes/handshakeParts {
+		if n := v.port.peers.gate.Open(); n > maxKnownHandshakes/handshakeParts {
 			t.Fatalf("%d handshakes are under way with one address", n)
 		}
 	}

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/layout"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Raft's own, of every node: it ends at its next tick.
+		goleak.IgnoreTopFunction("github.com/hashicorp/raft.emitLogStoreMetrics"),
+		// One clock for all stores of NATS in the process: a server that is stopped
+		// while it makes a stream leaves it running.
+		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/ats.Register.func1"))
+}
+
+func TestAdvertise(t *testing.T) {
+	addr := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 8420} }
+	for _, c := range []struct {
+		given  string
+		addr   net.Addr
+		secure bool
+		want   string
+	}{
+		{"", addr("127.0.0.1"), false, "http://127.0.0.1:8420"},
+		{"", addr("::1"), true, "https://[::1]:8420"},
+		{"", addr("0.0.0.0"), false, ""},
+		{"", addr("::"), false, ""},
+		{"https://writ.example", addr("127.0.0.1"), false, "https://writ.example"},
+	} {
+		if got := advertised(c.given, c.addr, c.secure); got != c.want || checkAdvertise(got) != nil {
+			t.Errorf("%+v: %q, %v", c, got, checkAdvertise(got))
+		}
+	}
+	for _, text := range []string{"writ.example:8420", "ftp://writ.example", "http://", "http://u:p@writ.example", "http://writ.example?x", "http://" + strings.Repeat("x", maxAdvertise)} {
+		if err := checkAdvertise(text); !errors.Is(err, setup.ErrConfig) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestListenAddr(t *testing.T) {
+	for _, c := range [][3]string{{"", "10.0.0.1:5", "10.0.0.1:5"}, {"", "name:5", ":5"}, {"[::]:7", "name:5", "[::]:7"}, {"", "odd", "odd"}} {
+		if got := listenAddr(c[0], c[1]); got != c[2] {
+			t.Errorf("%v: %s", c, got)
+		}
+	}
+}
+
+func TestPrintConfig(t *testing.T) {
+	dir, c, root := layout.Init(t, layout.Cluster(t, 1, 0))
+	var out bytes.Buffer
+	if err := PrintConfig(&out, Config{Cluster: c, Name: "writer-1", Files: setup.DefaultFiles(dir, "writer-1")}); err != nil ||
+		!strings.Contains(out.String(), c.ID) || strings.Contains(out.String(), root.SecretAccessKey) {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+func TestManagedPolicies(t *testing.T) {
+	if p := managedPolicies(); len(p) < 5 || p[0].Account != identity.AWSAccount || len(p[0].ID) != 21 {
+		t.Errorf("managed policies: %+v", p[0])
+	}
+}

@@ -1,0 +1,145 @@
+package peer
+
+import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/writ-iam/writ/node/setup"
+)
+
+// ErrStranger is returned when the other end of a connection is not a node of
+// this cluster, or not the one that was meant.
+var ErrStranger = errors.New("not a node of this cluster")
+
+// Identity is how nodes recognize each other: mutual TLS 1.3 with certificates of
+// the cluster's authority, whose organization must be the cluster's id.
+type Identity struct {
+	cluster string
+	files   setup.Files
+	roots   *x509.CertPool
+	cert    atomic.Pointer[tls.Certificate] // replaced by reload
+	// writers are those of the configuration; nil takes any. A writer's certificate for
+	// another name is nobody's: its bearer could do everything.
+	writers []setup.Writer
+}
+
+// LoadIdentity reads the certificates of a node of cluster c. An error of what is in the
+// files is a setup.ErrConfig.
+func LoadIdentity(c setup.Cluster, f setup.Files) (*Identity, error) {
+	ca, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster authority's certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("%w: no certificate in %s", setup.ErrConfig, f.CA)
+	}
+	p := &Identity{cluster: c.ID, files: f, roots: roots, writers: c.Writers}
+	if err := p.Reload(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Leaf is the node's own certificate.
+func (p *Identity) Leaf() *x509.Certificate { return p.cert.Load().Leaf }
+
+// Reload reads the node's certificate again; connections made from then on use it.
+func (p *Identity) Reload() error {
+	cert, err := tls.LoadX509KeyPair(p.files.Cert, p.files.Key)
+	if err != nil {
+		return fmt.Errorf("read the node's certificate: %w", err)
+	}
+	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, p.files.Cert, p.files.CA, err)
+	}
+	if err := p.checkCluster(cert.Leaf); err != nil {
+		return fmt.Errorf("%w: %s: %w", setup.ErrConfig, p.files.Cert, err)
+	}
+	p.cert.Store(&cert)
+	return nil
+}
+
+func (p *Identity) checkCluster(cert *x509.Certificate) error {
+	if !slices.Contains(cert.Subject.Organization, p.cluster) {
+		return fmt.Errorf("%w: the certificate of %s is for cluster %v, this is %s", ErrStranger, cert.Subject.CommonName, cert.Subject.Organization, p.cluster)
+	}
+	return nil
+}
+
+// TLS is the TLS configuration of both ends of a connection to a peer. Chains
+// are verified in VerifyConnection rather than by host name, because addresses
+// change and names of nodes do not.
+func (p *Identity) TLS(to ID, protocols ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		ClientAuth:         tls.RequireAndVerifyClientCert,
+		ClientCAs:          p.roots,
+		InsecureSkipVerify: true, // checked in VerifyConnection
+		NextProtos:         protocols,
+		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return p.cert.Load(), nil
+		},
+		VerifyConnection: func(s tls.ConnectionState) error { return p.verify(s.PeerCertificates, to) },
+	}
+}
+
+// verify checks the other end's certificate: chain, cluster, and whom it is for.
+func (p *Identity) verify(chain []*x509.Certificate, to ID) error {
+	return p.VerifyAt(chain, to, time.Time{})
+}
+
+// VerifyAt checks as verify does, at another time than now, which zero means.
+func (p *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) error {
+	if len(chain) == 0 {
+		return fmt.Errorf("%w: no certificate", ErrStranger)
+	}
+	leaf := chain[0]
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+		return fmt.Errorf("%w: %w", ErrStranger, err)
+	}
+	if to.Name != "" && leaf.Subject.CommonName != to.Name {
+		return fmt.Errorf("%w: reached %s instead of %s", ErrStranger, leaf.Subject.CommonName, to.Name)
+	}
+	if to.Role != "" && roleOf(leaf) != to.Role {
+		return fmt.Errorf("%w: %s is no %s", ErrStranger, leaf.Subject.CommonName, to.Role)
+	}
+	if name := leaf.Subject.CommonName; roleOf(leaf) == setup.RoleWriter && p.writers != nil &&
+		!slices.ContainsFunc(p.writers, func(w setup.Writer) bool { return w.Name == name }) {
+		return fmt.Errorf("%w: the configuration has no writer %s", ErrStranger, name)
+	}
+	return p.checkCluster(leaf)
+}
+
+// roleOf is the role that a verified certificate names.
+func roleOf(cert *x509.Certificate) setup.Role {
+	if len(cert.Subject.OrganizationalUnit) != 1 {
+		return ""
+	}
+	return setup.Role(cert.Subject.OrganizationalUnit[0])
+}
+
+// Sign signs what begins with a domain of its own by the key of the node's
+// certificate, and returns that certificate beside the signature.
+func (p *Identity) Sign(statement []byte) (signature, certificate []byte, err error) {
+	cert := p.cert.Load()
+	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", setup.ErrConfig, p.files.Key)
+	}
+	sum := sha256.Sum256(statement)
+	if signature, err = ecdsa.SignASN1(rand.Reader, key, sum[:]); err != nil {
+		return nil, nil, fmt.Errorf("sign: %w", err)
+	}
+	return signature, cert.Leaf.Raw, nil
+}

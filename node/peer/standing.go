@@ -1,0 +1,59 @@
+package peer
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/http"
+
+	"github.com/writ-iam/writ/node/setup"
+)
+
+// Why a node is not served by the others, as its place in the cluster says.
+var (
+	// ErrBarred is returned when a replica was removed by command.
+	ErrBarred = errors.New("removed from the roster by command: `writ replica admit` with its name, at a writer, lets it in again")
+	// ErrUnregistered is returned when a replica is not in the roster.
+	ErrUnregistered = errors.New("not in the roster of replicas; one that has not been removed registers by itself")
+)
+
+// HeaderStanding names, in an answer of 403, why a node is not served.
+const HeaderStanding = "X-Writ-Standing"
+
+// standings are what HeaderStanding says; they travel.
+var standings = map[string]error{"barred": ErrBarred, "unregistered": ErrUnregistered}
+
+// ID is a node by its name and its role: whom a verified certificate names, or whom
+// a connection is meant for. In the latter case empty fields are not checked.
+type ID struct {
+	Name string
+	Role setup.Role
+}
+
+// Of is whom a verified certificate names.
+func Of(cert *x509.Certificate) ID { return ID{cert.Subject.CommonName, roleOf(cert)} }
+
+// Caller is who made a request to the peer port.
+func Caller(r *http.Request) ID { return Of(r.TLS.PeerCertificates[0]) }
+
+// Explain puts into the header of an answer of 403 why a node is not served, if that is
+// its place in the cluster.
+func Explain(h http.Header, why error) {
+	for text, err := range standings {
+		if errors.Is(why, err) {
+			h.Set(HeaderStanding, text)
+		}
+	}
+}
+
+// Standing is what an answer of 403 says of this node's place in the cluster; nil if
+// it says nothing of it. final: the leader itself says so.
+func Standing(answer *http.Response) (err error, final bool) {
+	if answer == nil || answer.StatusCode != http.StatusForbidden {
+		return nil, false
+	}
+	if err = standings[answer.Header.Get(HeaderStanding)]; err == nil {
+		return nil, false
+	}
+	_, another := answer.Header[HeaderLeader]
+	return err, !another
+}

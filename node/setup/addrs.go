@@ -1,0 +1,35 @@
+package setup
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Ports of FreeAddrs, and how often it tries for each address.
+const (
+	firstFree, lastFree = 20000, 32000
+	maxPortTries        = 1000
+)
+
+// FreeAddrs returns addresses on loopback that nobody listens on, with ports below
+// those that systems take for outgoing connections: a node that is stopped finds its
+// own free when it starts again.
+func FreeAddrs(n int) (addrs []string, err error) {
+	for range n {
+		var l net.Listener
+		for range maxPortTries {
+			addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstFree+rand.IntN(lastFree-firstFree)))
+			if l, err = net.Listen("tcp", addr); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close() // all at the end, so that they differ
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
