@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Status describes a cluster as one node knows it.
@@ -64,7 +65,7 @@ func (s *Server) cluster(c *nativeCall) error {
 			return nil
 		}
 		if c.Request = whole; s.cfg.Node.Votes && !s.cfg.WithoutLease.admits(forRead) {
-			return &unavailable{"No node that leads was reached, without which a writer cannot prove that it is current.", nil}
+			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)
 		}
 	}
 	if err := s.verify(c, forRead); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -41,13 +42,13 @@ func (s *Server) current(ctx context.Context, leased bool) (c current, err error
 	if s.cfg.Node.Votes {
 		c.head, c.known = s.shared.read(ctx, s.cfg.Now, s.cfg.Node.StrictHead)
 		if !c.known && !admits {
-			return c, &unavailable{"The head of the log could not be read.", nil}
+			return c, fault.Later("The head of the log could not be read.", nil)
 		}
 		if !admits {
 			wait, cancel := context.WithTimeout(ctx, DefaultWait)
 			defer cancel()
 			if _, err := s.cfg.Projection.Wait(wait, c.head); err != nil {
-				return c, &unavailable{"The node is behind.", err}
+				return c, fault.Later("The node is behind.", err)
 			}
 		}
 	}
@@ -112,7 +113,7 @@ func (r *right) still(ctx context.Context, at event.Position) error {
 	defer cancel()
 	v, err := s.cfg.Projection.Wait(wait, at)
 	if err != nil {
-		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", at), err}
+		return fault.Later(fmt.Sprintf("Position %d was not reached in time.", at), err)
 	}
 	return r.in(v)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Limits of a stretch of the chain. Whoever may read it sees of every change who
@@ -37,7 +38,7 @@ func (s *Server) head(c *nativeCall) error {
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, 0)
 	case err != nil:
-		return &unavailable{"The head of the history could not be signed.", err}
+		return fault.Later("The head of the history could not be signed.", err)
 	}
 	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), h.Position); err != nil {
@@ -67,12 +68,12 @@ func (s *Server) chain(c *nativeCall) error {
 	q := c.URL.Query()
 	after, err := strconv.ParseUint(q.Get("after"), 10, 63)
 	if err != nil {
-		return badRequest(hint, "after is %q.", q.Get("after"))
+		return fault.BadRequest(hint, "after is %q.", q.Get("after"))
 	}
 	limit := DefaultHeaders
 	if text := q.Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHeaders {
-			return badRequest(hint, "limit is %q.", text)
+			return fault.BadRequest(hint, "limit is %q.", text)
 		}
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -83,7 +84,7 @@ func (s *Server) chain(c *nativeCall) error {
 	}
 	headers, err := s.cfg.Node.Chain(event.Position(after), limit)
 	if err != nil {
-		return &unavailable{"This part of the history could not be read here.", err}
+		return fault.Later("This part of the history could not be read here.", err)
 	}
 	// No more than the view has in which the caller was admitted.
 	known := max(c.seen.view.Head.Position, event.Position(after)) - event.Position(after)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -158,9 +159,9 @@ func (s *Server) takeFor(p *place, q *request, holder string, n int) error {
 	}
 	s.cfg.Metrics.refused(p.name, q)
 	if errors.Is(err, admission.ErrShare) {
-		return &unavailable{fmt.Sprintf("%d %s already, as many as one caller may have.", p.Share(), p.what), errBusy}
+		return fault.Later(fmt.Sprintf("%d %s already, as many as one caller may have.", p.Share(), p.what), errBusy)
 	}
-	return &unavailable{fmt.Sprintf("%d %s already.", p.Limit(), p.what), errBusy}
+	return fault.Later(fmt.Sprintf("%d %s already.", p.Limit(), p.what), errBusy)
 }
 
 // holder is on whose account a request takes places: the principal's whose key has
@@ -198,7 +199,7 @@ func (s *Server) handing(q *request, sig *sigv4.Signature, held bool) (free func
 	if err == nil && !s.places.rate.Allow() {
 		free()
 		s.cfg.Metrics.refused("strangers_rate", q)
-		return nil, &unavailable{"Too many requests by unknown access keys come at a time.", errBusy}
+		return nil, fault.Later("Too many requests by unknown access keys come at a time.", errBusy)
 	}
 	return free, err
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
@@ -238,7 +239,7 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
 	s.mux.HandleFunc("GET /openapi.json", OpenAPI)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is no " + r.Method + " " + r.URL.Path + ".", "The API is described at /openapi.json."})
+		fault.WriteProblem(w, newRequest(r, s.cfg.Now()).id, fault.New(fault.NotFound, "There is no "+r.Method+" "+r.URL.Path+".", ""))
 	})
 }
 
@@ -308,7 +309,7 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 	r.Header.Set(headerForwardedVia, via)
 	if source := r.Header.Get(headerForwardedSource); source != "" {
 		if addr, err := netip.ParseAddr(source); err != nil || addr != addr.Unmap().WithZone("") {
-			writeProblem(w, r.Header.Get(headerForwardedID), problem{http.StatusBadRequest, "InvalidRequest", "The address of the caller is none.", "Upgrade the node " + via + "."})
+			fault.WriteProblem(w, r.Header.Get(headerForwardedID), fault.BadRequest("Upgrade the node "+via+".", "The address of the caller is none."))
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -117,10 +118,9 @@ type watcher struct {
 
 // Ends of streams.
 var (
-	errOtherIncarnation = problem{http.StatusConflict, "WrongIncarnation", "The cluster has a new incarnation, whose positions are others.",
-		"Read the state anew, and watch from there."}
-	errSteppedBack = problem{http.StatusServiceUnavailable, "NotReached", "The node's state was replaced by an earlier one.", "Go on at another node, after the last position."}
-	errStopping    = problem{http.StatusServiceUnavailable, "Stopping", "The node is stopping.", "Go on at another node, after the last position."}
+	errOtherIncarnation = fault.New(fault.WrongIncarnation, "", "")
+	errSteppedBack      = fault.New(fault.NotReached, "The node's state was replaced by an earlier one.", "Go on at another node, after the last position.")
+	errStopping         = fault.New(fault.Stopping, "", "")
 )
 
 // events answers GET /v1/events: the positions after the one that the caller has,
@@ -130,7 +130,7 @@ func (s *Server) events(c *nativeCall) error {
 	if text := c.URL.Query().Get("heartbeat"); text != "" {
 		var err error
 		if w.every, err = time.ParseDuration(text); err != nil || w.every < minHeartbeat || w.every > maxHeartbeat {
-			return badRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
+			return fault.BadRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
 		}
 	}
 	ask, _, err := s.ask(c.Header, forRead)
@@ -172,12 +172,11 @@ func (w *watcher) begin() error {
 	}
 	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return w.server.committed(w.Context(), &w.seen, event.Position(at), problem{http.StatusConflict, "NotCommitted", fmt.Sprintf("Position %d was never committed.", at),
-			"Read the state anew, and watch from there; a token tells of which history it is."})
+		return w.server.committed(w.Context(), &w.seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
-		return badRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
+		return fault.BadRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
 	}
 	c := v.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {
@@ -244,8 +243,8 @@ func (w *watcher) run() error {
 			return nil
 		}
 	}
-	p := nativeProblem(err)
-	_ = w.send("end", "", endEvent(p)) // who does not take it has gone
+	a := fault.Of(err).Native()
+	_ = w.send("end", "", endEvent{a.Status, a.Code, a.Detail, a.Hint}) // who does not take it has gone
 	return err
 }
 
