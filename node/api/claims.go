@@ -27,7 +27,7 @@ func (s *Server) confirm(q *request, sig *sigv4.Signature) error {
 		return err
 	}
 	defer of.Free(holder, 1)
-	err := s.cfg.Node.Confirm(q.Context(), sig.Claim(q.bodyHash))
+	err := s.cfg.Node.Keyholder.Confirm(q.Context(), sig.Claim(q.bodyHash))
 	var refused *sigv4.Error
 	if err != nil && !errors.As(err, &refused) {
 		return fault.Later("This node has no keys to verify signatures with, and the leader, which has, did not answer.", err)

@@ -25,7 +25,7 @@ import (
 // authorization and the decision, it is authorized anew. Without a batch and an
 // error, the leader's answer was passed on.
 func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return nil, s.handOn(w, q, sig, nil)
 	}
 	var stale []identity.Reliance
@@ -97,7 +97,7 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 	if s.cfg.Now().Sub(q.now) > maxAuthorizationAge {
 		return nil, nil, fault.Later("The request has been under way for too long.", nil)
 	}
-	batch, err := s.cfg.Node.Propose(q.Context(), cmd)
+	batch, err := s.cfg.Node.Log.Propose(q.Context(), cmd)
 	if err == nil {
 		// Whoever has the next turn is to see the change. Without it they go stale once
 		// more, and this caller's answer will fail by the same.
@@ -144,7 +144,7 @@ func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause err
 			s.writes.note(sig.AccessKeyID, event.Position(at))
 		}
 	}
-	if err := s.cfg.Node.Forward(w, q.Request, q.forward()); err != nil {
+	if err := s.cfg.Node.Leader.Forward(w, q.Request, q.forward()); err != nil {
 		return afterwards(cause, fault.Later("No node that leads was reached.", err))
 	}
 	return nil

@@ -62,7 +62,7 @@ func (s *Server) effect(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, ask.timeout)
 	}
 	if err := s.verify(c, forRead); err != nil {

@@ -51,7 +51,7 @@ func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
 	}
 	// The lease is looked at first and the view loaded after that; see
 	// propagation.Snapshot.Check.
-	fresh := s.cfg.Node.Fresh()
+	fresh := s.cfg.Node.Lease.Fresh()
 	v := s.cfg.Projection.View()
 	c, err := fresh.Cover(v.Head.Position, ask)
 	if err == nil && !c.Current() && !s.cfg.WithoutLease.admits(u) {
@@ -139,7 +139,7 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 	// A writer has no lease and knows no bound: it reads strictly instead, and no
 	// answer is fresher than that. So it proves that it is current, where it must be, or
 	// a token would get no more than a flagged answer.
-	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u) ||
+	if s.cfg.Node.votes() && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u) ||
 		ask.Mode == propagation.ModeAtLeast && !s.cfg.WithoutLease.admits(forRead)) {
 		ask.Mode = propagation.ModeStrict
 	}
@@ -150,7 +150,7 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 }
 
 func (s *Server) defaultMode() propagation.Mode {
-	if s.cfg.Node.Votes {
+	if s.cfg.Node.votes() {
 		return propagation.ModeStrict
 	}
 	return propagation.ModeAny

@@ -24,7 +24,7 @@ const (
 // head answers GET /v1/head: where is the history now, under a signature that
 // others can check later?
 func (s *Server) head(c *nativeCall) error {
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, 0)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -33,7 +33,7 @@ func (s *Server) head(c *nativeCall) error {
 	if err := s.may(c, actionGetHead, "*"); err != nil {
 		return err
 	}
-	h, err := s.cfg.Node.SignHead(c.Context())
+	h, err := s.cfg.Node.Notary.SignHead(c.Context())
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, 0)
@@ -82,7 +82,7 @@ func (s *Server) chain(c *nativeCall) error {
 	if err := s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
-	headers, err := s.cfg.Node.Chain(event.Position(after), limit)
+	headers, err := s.cfg.Node.Chain.Headers(event.Position(after), limit)
 	if err != nil {
 		return fault.Later("This part of the history could not be read here.", err)
 	}

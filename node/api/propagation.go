@@ -68,7 +68,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, wait)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -87,7 +87,7 @@ func (s *Server) propagation(c *nativeCall) error {
 			return err
 		}
 	}
-	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
+	status, err := s.cfg.Node.Tracker.Everywhere(c.Context(), at, scope, wait)
 	free()
 	if err != nil {
 		return s.propagationError(c, wait, err)
@@ -134,7 +134,7 @@ func (s *Server) describe(at event.Position, status propagation.Status) propagat
 	}
 	if at > 0 && at <= v.Head.Position {
 		// Without it where the log no longer goes back so far.
-		if found, err := s.cfg.Node.Changes(at, 1); err == nil && len(found) == 1 {
+		if found, err := s.cfg.Node.History.Changes(at, 1); err == nil && len(found) == 1 {
 			a.Token = event.TokenOf(cluster.ID, cluster.Incarnation, found[0].Head).String()
 		}
 	}
@@ -156,7 +156,7 @@ func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 	defer free()
 	f := c.forward()
 	f.Hold = hold
-	if err := s.cfg.Node.Forward(&c.w, c.Request, f); err != nil {
+	if err := s.cfg.Node.Leader.Forward(&c.w, c.Request, f); err != nil {
 		return fault.Later("No node that leads was reached.", err)
 	}
 	return nil

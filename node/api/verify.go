@@ -72,7 +72,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, timeout)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -84,7 +84,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if head := c.seen.view.Head.Position; from > head {
 		return fault.BadRequest("Give a position, from 1 on.", "from is %d, beyond the head %d.", from, head)
 	}
-	v, err := s.cfg.Node.Verify(c.Context(), from, timeout)
+	v, err := s.cfg.Node.Notary.Verify(c.Context(), from, timeout)
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, timeout)

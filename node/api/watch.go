@@ -193,7 +193,7 @@ func (w *watcher) begin() error {
 // compare says whether a token's position has the same hash here, as far as heads are
 // kept.
 func (w *watcher) compare(t event.Token) error {
-	if found, err := w.server.cfg.Node.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
+	if found, err := w.server.cfg.Node.History.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
 		return tokenProblem(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
 	}
 	if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
@@ -302,7 +302,7 @@ func (w *watcher) tell() (more bool, err error) {
 		w.from = nil
 		return w.next <= head, nil
 	}
-	list, err := w.server.cfg.Node.Changes(w.next, int(min(watchChunk, head-w.next+1)))
+	list, err := w.server.cfg.Node.History.Changes(w.next, int(min(watchChunk, head-w.next+1)))
 	var gap *GapError
 	switch {
 	case errors.As(err, &gap):
@@ -326,7 +326,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 		return false, err
 	}
 	hint := "Read the state anew, or watch at a writer: writers keep every position."
-	if w.server.cfg.Node.Votes {
+	if w.server.cfg.Node.votes() {
 		hint = "This writer is fetching them; watch at another one."
 	}
 	if err := w.send("gap", "", gapEvent{w.next, to, hint}); err != nil {
@@ -374,8 +374,8 @@ func (w *watcher) heartbeat() error {
 		b.StalenessMS = &ms
 	}
 	switch {
-	case !s.cfg.Node.Votes:
-	case s.cfg.Node.Leads():
+	case !s.cfg.Node.votes():
+	case s.cfg.Node.leads():
 		c.head, c.known, b.Freshness = at, true, "leading"
 	case c.known:
 		b.Freshness = string(propagation.Strict)
