@@ -46,13 +46,8 @@ func (p *peerServer) signature(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &claim) {
 		return
 	}
-	edge := p.api.Load()
-	if edge == nil {
-		http.Error(rw, "this writer is starting", http.StatusMisdirectedRequest)
-		return
-	}
 	var refused *sigv4.Error
-	switch err := edge.Confirms(&claim); {
+	switch err := p.edge.Confirms(&claim); {
 	case err == nil:
 		peer.Reply(rw, confirmation{Good: true})
 	case errors.As(err, &refused):

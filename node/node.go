@@ -39,10 +39,8 @@ const (
 
 // part is what a role adds to a node.
 type part interface {
-	// edge is what the API needs of it.
-	edge() api.Node
-	// setAPI hands over the API, before it serves.
-	setAPI(*api.Server)
+	// Condition is how the part and the cluster fare.
+	api.Condition
 	// stop ends everything that the part started. The API has stopped accepting.
 	stop() error
 	// retire prepares for the end while the API still serves.
@@ -63,7 +61,8 @@ type Node struct {
 	scrubbed   atomic.Pointer[scrubbed] // the latest pass; nil before the first
 
 	part     part
-	files    int // that the process may open
+	edge     *api.Server // what answers clients, built by the part's start
+	files    int         // that the process may open
 	server   *http.Server
 	gate     *admission.Gate // of clients
 	listener net.Listener
@@ -171,16 +170,21 @@ func (n *Node) unlock() {
 	}
 }
 
-// serveAPI opens the port for clients.
-func (n *Node) serveAPI() error {
-	edge := n.part.edge()
-	edge.Name = n.cfg.Name
-	edge.Forward = n.forward
-	handler := api.New(api.Config{
-		Node: edge, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
+// buildEdge makes what answers clients, over the parts of a role. A part builds it as
+// soon as it has what may be asked, and before it serves other nodes: from then on
+// nothing that is asked finds a node that is not ready to answer. Clients come last.
+func (n *Node) buildEdge(parts api.Node) *api.Server {
+	parts.Name = n.cfg.Name
+	parts.Leader = leader{n.finder}
+	n.edge = api.New(api.Config{
+		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites,
 	})
-	n.part.setAPI(handler)
+	return n.edge
+}
+
+// serveAPI opens the port for clients.
+func (n *Node) serveAPI() error {
 	l, err := n.cfg.Machine.Listen(n.cfg.API)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
@@ -202,19 +206,14 @@ func (n *Node) serveAPI() error {
 		}
 		serve = tls.NewListener(n.gate, n.apiCert.config())
 	}
-	n.server = clientServer(handler, n.gate, n.logger)
-	n.server.RegisterOnShutdown(handler.EndStreams) // they would not end by themselves
+	n.server = clientServer(n.edge, n.gate, n.logger)
+	n.server.RegisterOnShutdown(n.edge.EndStreams) // they would not end by themselves
 	n.wg.Go(func() {
 		if err := n.server.Serve(serve); !errors.Is(err, http.ErrServerClosed) {
 			n.fail(fmt.Errorf("serve clients: %w", err))
 		}
 	})
 	return nil
-}
-
-// forward hands a client's request on to the leader.
-func (n *Node) forward(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
-	return n.finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: &f})
 }
 
 // The finder has a connection for each request that the API hands on at once, or this

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/writ-iam/writ/log"
@@ -55,15 +54,15 @@ const (
 type peerServer struct {
 	w      *writer
 	server *http.Server
-	api    atomic.Pointer[api.Server] // answers requests that other nodes hand on
+	edge   *api.Server // answers requests that other nodes hand on
 	// knocked are the names of removed replicas that have shown a certificate since
 	// the start; each was told once.
 	knocked sync.Map
 	wg      sync.WaitGroup
 }
 
-func servePeers(w *writer) *peerServer {
-	p := &peerServer{w: w}
+func servePeers(w *writer, edge *api.Server) *peerServer {
+	p := &peerServer{w: w, edge: edge}
 	mux := http.NewServeMux()
 	guests, refusals := w.port.Guests(), peer.NewRefusals(w.node.registry)
 	guests.Observe(w.node.registry)
@@ -112,8 +111,6 @@ func servePeers(w *writer) *peerServer {
 	return p
 }
 
-func (w *writer) setAPI(s *api.Server) { w.peers.api.Store(s) }
-
 func (p *peerServer) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), peerDrain)
 	defer cancel()
@@ -138,12 +135,7 @@ func (p *peerServer) leader(serve http.HandlerFunc) http.HandlerFunc {
 
 // forwarded answers a client's request that another node handed on.
 func (p *peerServer) forwarded(rw http.ResponseWriter, r *http.Request) {
-	edge := p.api.Load()
-	if edge == nil {
-		http.Error(rw, "this writer is starting", http.StatusMisdirectedRequest)
-		return
-	}
-	edge.ServeForwarded(rw, r, peer.Caller(r).Name)
+	p.edge.ServeForwarded(rw, r, peer.Caller(r).Name)
 }
 
 // status tells other nodes how this writer fares.
@@ -283,8 +275,8 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 	http.Error(rw, err.Error(), status)
 }
 
-// status tells who leads, who lags, and where.
-func (w *writer) status(ctx context.Context) api.Status {
+// Status tells who leads, who lags, and where.
+func (w *writer) Status(ctx context.Context) api.Status {
 	a := w.log.Applied()
 	c := a.State.Cluster()
 	s := api.Status{
@@ -374,8 +366,8 @@ func lifeDetail(m propagation.MemberStatus) string {
 	return strings.TrimSpace(fmt.Sprintf("One of several processes of this name (life %s), %s. %s", m.Life, heard, m.Reason))
 }
 
-// checks are the lines of /readyz.
-func (w *writer) checks() []api.Check {
+// Checks are the lines of /readyz.
+func (w *writer) Checks() []api.Check {
 	a := w.log.Applied()
 	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d", w.log.Term())}
 	if _, leader := w.log.Leader(); leader == "" {

@@ -24,8 +24,8 @@ type replica struct {
 	follower *replication.Follower
 	renewing *renewing
 	recent   *changes
-	api      atomic.Pointer[api.Server] // decides what the leader asks; nil until it serves
-	ended    atomic.Pointer[error]      // why the follower ended, if it did
+	edge     *api.Server           // decides what the leader asks
+	ended    atomic.Pointer[error] // why the follower ended, if it did
 }
 
 // sink feeds a projection, and withdraws the lease before its state is replaced.
@@ -88,6 +88,7 @@ func (n *Node) startReplica() (*replica, error) {
 		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace, Enter: r.renewing.join,
 		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
+	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
 	answering := &answering{
 		finder: n.finder, projection: n.projection, logger: n.logger, process: process,
 		kinds: map[string]answerer{kindDecide: r.decide, kindRecount: r.recount},
@@ -125,33 +126,15 @@ func (n *Node) source() *replication.Source {
 	return replication.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
-func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
-
 // decide answers a question of kindDecide. The leader has found that its caller
 // may ask.
 func (r *replica) decide(ctx context.Context, q question) (event.Head, any, error) {
-	edge := r.api.Load()
-	if edge == nil {
-		return event.Head{}, nil, errors.New("the replica is starting")
-	}
-	d, err := edge.Decide(ctx, q.At, q.Body)
+	d, err := r.edge.Decide(ctx, q.At, q.Body)
 	return event.Head{Position: d.Position, Hash: d.Hash}, d, err
 }
 
-func (r *replica) edge() api.Node {
-	return api.Node{
-		Leads:      func() bool { return false },
-		StrictHead: r.renewing.strictHead,
-		Fresh:      r.renewing.fresh,
-		Confirm:    r.confirm,
-		Changes:    r.changes,
-		Status:     r.status,
-		Checks:     r.checks,
-	}
-}
-
-// status is what the replica knows by itself.
-func (r *replica) status(context.Context) api.Status {
+// Status is what the replica knows by itself.
+func (r *replica) Status(context.Context) api.Status {
 	v := r.node.projection.View()
 	c := v.Cluster()
 	return api.Status{
@@ -160,8 +143,8 @@ func (r *replica) status(context.Context) api.Status {
 	}
 }
 
-// checks are the lines of /readyz.
-func (r *replica) checks() []api.Check {
+// Checks are the lines of /readyz.
+func (r *replica) Checks() []api.Check {
 	v := r.node.projection.View()
 	status := r.follower.Status()
 	following := api.Check{Name: "follower", Detail: fmt.Sprintf("%s at position %d", status.Mode, v.Head.Position)}

@@ -185,7 +185,7 @@ func (m *team) saysQuarantined(name, kind string) {
 		}
 		return fmt.Errorf("members are %+v", s.Members)
 	})
-	for _, check := range m.node(name).part.edge().Checks() {
+	for _, check := range m.node(name).part.Checks() {
 		if check.Name == "digest" && (check.Err == nil || !strings.Contains(check.Err.Error(), kind)) {
 			m.t.Errorf("its readiness says %v", check.Err)
 		}

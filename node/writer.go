@@ -78,7 +78,8 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.finder.Follow(w.log)
 	w.adopt()
 	n.wg.Go(w.follow)
-	w.peers = servePeers(w)
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Condition: w})
+	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
 	}
@@ -100,9 +101,9 @@ func (w *writer) unsound() {
 	}
 }
 
-// fresh is nothing: a writer has no lease. Its reads are strict, or at a token, or
+// Fresh is nothing: a writer has no lease. Its reads are strict, or at a token, or
 // say that nobody knows how old they are. One that is not sound gives none.
-func (w *writer) fresh() propagation.Freshness {
+func (w *writer) Fresh() propagation.Freshness {
 	var s *propagation.Snapshot
 	if w.alarm.Load() != nil {
 		l := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{}, "")
@@ -297,26 +298,11 @@ func (w *writer) record(at event.Position) (propagation.Record, bool) {
 	return propagation.Record{Hash: b.Hash, State: digestHash(b.State)}, true
 }
 
-func (w *writer) edge() api.Node {
-	return api.Node{
-		Votes:      true,
-		Leads:      func() bool { return w.leading.Load() != nil },
-		Propose:    w.proposeFor,
-		StrictHead: w.strictHead,
-		Fresh:      w.fresh,
-		Everywhere: w.everywhere,
-		Changes:    w.changes,
-		Decide:     w.askDecide,
-		SignHead:   w.signHead,
-		Chain:      w.chain,
-		Verify:     w.verifyAll,
-		Status:     w.status,
-		Checks:     w.checks,
-	}
-}
+// Leads tells whether this writer leads.
+func (w *writer) Leads() bool { return w.leading.Load() != nil }
 
-// proposeFor proposes a client's command, in the edge's terms.
-func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch, error) {
+// Propose proposes a client's command, in the edge's terms.
+func (w *writer) Propose(ctx context.Context, c event.Command) (*event.Batch, error) {
 	o, err := w.log.Propose(ctx, c)
 	var notLeader *log.NotLeaderError
 	switch {
@@ -337,9 +323,9 @@ func (w *writer) proposeFor(ctx context.Context, c event.Command) (*event.Batch,
 	return nil, err
 }
 
-// strictHead returns a head that was current after the call: proved here by the
+// StrictHead returns a head that was current after the call: proved here by the
 // leader, asked of it elsewhere.
-func (w *writer) strictHead(ctx context.Context) (event.Head, error) {
+func (w *writer) StrictHead(ctx context.Context) (event.Head, error) {
 	if w.leading.Load() != nil {
 		if len(w.log.Servers()) == 1 {
 			return w.log.Applied().Head, nil // nobody else can have committed anything
@@ -360,7 +346,8 @@ func (w *writer) strictHead(ctx context.Context) (event.Head, error) {
 	return a.Head, nil
 }
 
-func (w *writer) everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
+// Everywhere says how far a position has come, if this writer leads.
+func (w *writer) Everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
 	t := w.leading.Load()
 	if t == nil {
 		return propagation.Status{}, api.ErrNotLeader

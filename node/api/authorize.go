@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -63,7 +64,7 @@ func (s *Server) authorizeBatch(c *nativeCall) error {
 		return err
 	}
 	if len(questions) == 0 {
-		return badRequest(hint, "The batch has no questions.")
+		return fault.BadRequest(hint, "The batch has no questions.")
 	}
 	body := append(make([]byte, 0, answerSize*len(questions)), `{"answers":[`...)
 	for i := range questions {
@@ -89,12 +90,11 @@ func (c *nativeCall) useOfQuestion() use {
 
 // ofBatch says which question of a batch a problem is about, counted from 1.
 func ofBatch(err error, i int) error {
-	var p problem
-	if !errors.As(err, &p) {
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Code() == fault.Unavailable || f.Code() == fault.Denied {
 		return err
 	}
-	p.Detail = "Question " + strconv.Itoa(i+1) + ": " + p.Detail
-	return p
+	return f.About("Question " + strconv.Itoa(i+1))
 }
 
 // decide appends the answer to one question.

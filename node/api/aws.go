@@ -2,13 +2,11 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -17,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -42,12 +41,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	defer c.job.end()
 	failure := c.serve(rec)
 	if failure != nil && rec.status == 0 {
-		refused := c.refusal(failure)
-		if refused.Status == http.StatusServiceUnavailable {
-			rec.Header().Set("Retry-After", retryAfter)
-		}
-		// An error of this write means that the caller has gone.
-		_ = query.WriteError(rec, c.op, refused, c.id)
+		writeAWS(rec, c.op, c.id, fault.Of(failure))
 	}
 	name := "unknown"
 	if c.op != nil {
@@ -80,7 +74,7 @@ func (c *call) serve(w *recorder) error {
 	call.Work = &c.job.Work
 	out, err := c.action.Answer(call, in)
 	if err != nil {
-		return cmp.Or(c.job.tooMuchWork(), err)
+		return cmp.Or(c.job.problem(), err)
 	}
 	c.job.rest() // the caller may read slowly
 	return query.WriteResponse(w, c.op, out, c.id, c.room)
@@ -155,12 +149,6 @@ func (c *call) admit(v *projection.View) (in any, call *iam.Call, err error) {
 	return in, call, nil
 }
 
-// Codes of errors that more than one place knows.
-const (
-	accessDenied   = "AccessDenied"
-	outcomeUnknown = "OutcomeUnknown"
-)
-
 // permit asks the engine whether the caller may do one thing, as a part of a job: the
 // caller's policies and the request's headers are of the caller's making, too. The
 // refusal says why in AWS's words. i is room for the question.
@@ -182,13 +170,13 @@ func (s *Server) permit(i *inquiry, j *job, q *request, sig *sigv4.Signature, p 
 	case err != nil:
 		return err
 	}
-	return &query.Error{Code: accessDenied, Status: http.StatusForbidden, Message: message}
+	return fault.New(fault.Denied, message, "")
 }
 
 // isDenial tells whether permit said no, and not that it could not find out.
 func isDenial(err error) bool {
-	var denied *query.Error
-	return errors.As(err, &denied) && denied.Code == accessDenied
+	var denied *fault.Fault
+	return errors.As(err, &denied) && denied.Code() == fault.Denied
 }
 
 // write carries out a call that changes something, at the leader.
@@ -220,7 +208,7 @@ func (c *call) answerWrite(w *recorder, call *iam.Call, in any, batch *event.Bat
 	s := c.server
 	v, err := s.cfg.Projection.Wait(c.Context(), batch.Position)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		return fault.New(fault.OutcomeUnknown, "", "").Because(err)
 	}
 	call.View = v
 	out, err := c.action.Render(call, in, batch)
@@ -230,87 +218,19 @@ func (c *call) answerWrite(w *recorder, call *iam.Call, in any, batch *event.Bat
 	setWritten(w.Header(), batch)
 	err = query.WriteResponse(w, c.op, out, c.id, c.room)
 	if err != nil && w.status == 0 {
-		return &tookEffect{batch.Position, err}
+		return tookEffect(batch.Position, err)
 	}
 	return err
 }
 
-// errMisdirected answers a peer that took this node for the leader.
-var errMisdirected = errors.New("this node does not lead")
-
-// unavailable is a failure that may be over a little later: what the caller is
-// told of it, and the cause, which only the node's log is told.
-type unavailable struct {
-	detail string
-	cause  error // may be nil
-}
-
-// Error gives detail and cause.
-func (u *unavailable) Error() string {
-	if u.cause == nil {
-		return u.detail
+// writeAWS answers a request of the Query protocol with a fault.
+func writeAWS(w http.ResponseWriter, op *model.Operation, requestID string, f *fault.Fault) {
+	if f.Retry() {
+		w.Header().Set("Retry-After", fault.RetryAfter)
 	}
-	return u.detail + " " + u.cause.Error()
-}
-
-// Unwrap gives the cause.
-func (u *unavailable) Unwrap() error { return u.cause }
-
-// refusal turns an error into one of AWS's. What is not the caller's business
-// stays in the node's log.
-func (c *call) refusal(err error) *query.Error {
-	var q *query.Error
-	var sig *sigv4.Error
-	var action *iam.Error
-	var refused *identity.Refusal
-	var p problem
-	var later *unavailable
-	var took *tookEffect
-	switch {
-	case errors.As(err, &took):
-		return &query.Error{Code: outcomeUnknown, Status: http.StatusServiceUnavailable, Message: took.Error()}
-	case errors.As(err, &q):
-		return q
-	case errors.As(err, &sig):
-		return &query.Error{Code: sig.Code, Status: sig.Status, Message: sig.Message}
-	case errors.As(err, &action):
-		return c.known(action.Code, action.Message)
-	case errors.As(err, &refused):
-		return c.known(string(refused.Code), refused.Message)
-	case errors.As(err, &p):
-		return &query.Error{Code: p.Code, Status: p.Status, Message: p.Detail}
-	case errors.Is(err, errTooLarge):
-		return &query.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "Request size exceeded the limit of " + strconv.Itoa(MaxBody) + " bytes"}
-	case errors.Is(err, ErrTooLarge):
-		return c.known(string(identity.LimitExceeded), "The request makes a change that is larger than the log takes.")
-	case errors.Is(err, errTooSlow):
-		return &query.Error{Code: codeRequestTimeout, Status: http.StatusRequestTimeout, Message: "The body did not come in time."}
-	case errors.Is(err, errMisdirected):
-		return &query.Error{Code: "NotLeader", Status: http.StatusMisdirectedRequest, Message: "This node does not lead."}
-	case errors.Is(err, ErrOutcomeUnknown):
-		return &query.Error{Code: outcomeUnknown, Status: http.StatusServiceUnavailable,
-			Message: "The leader was lost while the request was under way: it may or may not take effect. Sent again with the same amz-sdk-invocation-id, it takes effect at most once."}
-	case errors.As(err, &later):
-		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: later.detail + " Try again."}
-	case errors.Is(err, ErrOverloaded):
-		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The node takes no writes now. Try again."}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &query.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The request was not served in time. Try again."}
-	case errors.Is(err, errCutShort):
-		return &query.Error{Code: "IncompleteBody", Status: http.StatusBadRequest, Message: "The body ends before its declared end."}
-	}
-	return &query.Error{Code: "InternalFailure", Status: http.StatusInternalServerError, Message: "The request failed inside Writ; its log says why under this request's id."}
-}
-
-// known looks the status of a code up in the service's model.
-func (c *call) known(code, message string) *query.Error {
-	status := http.StatusBadRequest
-	if c.op != nil {
-		if s, ok := c.op.Service.Status(code); ok {
-			status = s
-		}
-	}
-	return &query.Error{Code: code, Status: status, Message: message}
+	a := f.AWS()
+	// An error of this write means that the caller has gone.
+	_ = query.WriteError(w, op, &query.Error{Code: a.Code, Status: a.Status, Message: a.Detail}, requestID)
 }
 
 // recorder remembers the status of an answer.
@@ -338,15 +258,16 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // asks for beyond a limit, or fresher than the node is, goes away from, or asks without
 // being known, is none.
 func (q *request) failed(failure error) bool {
-	var p problem
-	var later *unavailable
-	switch {
-	case failure == nil, errors.Is(failure, errBusy), errors.As(failure, &p), q.Context().Err() != nil:
+	if failure == nil || errors.Is(failure, errBusy) || q.Context().Err() != nil {
 		return false
-	case errors.As(failure, &later):
+	}
+	switch fault.Of(failure).Code() {
+	case fault.InternalFailure, fault.OutcomeUnknown, fault.TookEffect:
+		return true
+	case fault.Unavailable:
 		return len(q.verified) > 0
 	}
-	return true
+	return false
 }
 
 // log writes one line for a request: failures of ours as errors, the rest for

@@ -16,14 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/writ-iam/writ/node/api"
 )
 
 const benchQuestion = `{"principal":"arn:aws:iam::123456789012:user/alice","action":"s3:GetObject","resource":"arn:aws:s3:::bucket/key","context":{"aws:SourceIp":"203.0.113.7"}}`
 
 // quiet keeps log lines below errors from being made, as nodes do by default.
-func quiet(c *api.Config) {
+func quiet(c *config) {
 	c.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil))
 }
 

@@ -3,12 +3,12 @@ package api
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -22,16 +22,6 @@ const (
 	bodyPatience = 5 * time.Second
 	bodyRate     = 64 << 10
 )
-
-// Errors of readBody.
-var (
-	errTooLarge = fmt.Errorf("the body is longer than %d bytes", MaxBody)
-	errCutShort = errors.New("the body ends before its declared end")
-	errTooSlow  = errors.New("the body did not come in time")
-)
-
-// codeRequestTimeout is the code of errTooSlow.
-const codeRequestTimeout = "RequestTimeout"
 
 // heldBody is what a request's body has taken of the bytes that all share.
 type heldBody struct {
@@ -50,7 +40,7 @@ type heldBody struct {
 // could hold the rest of the body back.
 func (s *Server) readBody(w http.ResponseWriter, q *request, sig *sigv4.Signature) error {
 	if q.ContentLength > MaxBody {
-		return errTooLarge
+		return fault.New(fault.BodyTooLarge, "", "")
 	}
 	if q.ContentLength != 0 {
 		if err := s.fillBody(http.NewResponseController(w), q, sig); err != nil {
@@ -80,7 +70,7 @@ func (s *Server) fillBody(control *http.ResponseController, q *request, sig *sig
 			if len(body) == most { // is this the end?
 				switch n, err := io.ReadFull(q.Body, make([]byte, 1)); {
 				case n > 0:
-					return errTooLarge
+					return fault.New(fault.BodyTooLarge, "", "")
 				case errors.Is(err, io.EOF):
 					q.body = body
 					return nil
@@ -113,9 +103,9 @@ func (s *Server) fillBody(control *http.ResponseController, q *request, sig *sig
 // readError is what an error of reading a body means.
 func readError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errTooSlow
+		return fault.New(fault.BodyTooSlow, "", "").Because(err)
 	}
-	return fmt.Errorf("%w: %w", errCutShort, err)
+	return fault.New(fault.BodyCutShort, "", "").Because(err)
 }
 
 // hold takes n bytes for a request's body.

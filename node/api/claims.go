@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 )
@@ -26,10 +27,10 @@ func (s *Server) confirm(q *request, sig *sigv4.Signature) error {
 		return err
 	}
 	defer of.Free(holder, 1)
-	err := s.cfg.Node.Confirm(q.Context(), sig.Claim(q.bodyHash))
+	err := s.cfg.Node.Keyholder.Confirm(q.Context(), sig.Claim(q.bodyHash))
 	var refused *sigv4.Error
 	if err != nil && !errors.As(err, &refused) {
-		return &unavailable{"This node has no keys to verify signatures with, and the leader, which has, did not answer.", err}
+		return fault.Later("This node has no keys to verify signatures with, and the leader, which has, did not answer.", err)
 	}
 	return err
 }

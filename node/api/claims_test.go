@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -16,7 +15,7 @@ func TestWithoutKeys(t *testing.T) {
 	w := newWorld(t)
 	alice := w.user("alice", allow("*"))
 	asked, down := 0, false
-	n, l := w.replica(func(c *api.Config) {
+	n, l := w.replica(func(c *config) {
 		c.Seal = nil
 		c.Node.Confirm = func(_ context.Context, claim sigv4.Claim) error {
 			if asked++; down {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Status describes a cluster as one node knows it.
@@ -55,7 +56,7 @@ const leaderPatience = 3 * time.Second
 // cluster answers GET /v1/cluster. Without a leader the node tells what it knows, if
 // it admits the caller then.
 func (s *Server) cluster(c *nativeCall) error {
-	if !s.cfg.Node.Leads() && !c.forwarded && !c.URL.Query().Has("local") {
+	if !s.cfg.Node.leads() && !c.forwarded && !c.URL.Query().Has("local") {
 		ctx, cancel := context.WithTimeout(c.Context(), leaderPatience)
 		defer cancel()
 		whole := c.Request
@@ -63,8 +64,8 @@ func (s *Server) cluster(c *nativeCall) error {
 		if s.toLeader(c, 0) == nil {
 			return nil
 		}
-		if c.Request = whole; s.cfg.Node.Votes && !s.cfg.WithoutLease.admits(forRead) {
-			return &unavailable{"No node that leads was reached, without which a writer cannot prove that it is current.", nil}
+		if c.Request = whole; s.cfg.Node.votes() && !s.cfg.WithoutLease.admits(forRead) {
+			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)
 		}
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -73,7 +74,7 @@ func (s *Server) cluster(c *nativeCall) error {
 	if err := s.may(c, actionGetCluster, "*"); err != nil {
 		return err
 	}
-	status := s.cfg.Node.Status(c.Context())
+	status := s.cfg.Node.Condition.Status(c.Context())
 	status.WithoutLease = s.cfg.WithoutLease
 	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetCluster, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), status.Position); err != nil {

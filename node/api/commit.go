@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
@@ -24,7 +25,7 @@ import (
 // authorization and the decision, it is authorized anew. Without a batch and an
 // error, the leader's answer was passed on.
 func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return nil, s.handOn(w, q, sig, nil)
 	}
 	var stale []identity.Reliance
@@ -44,13 +45,13 @@ func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit fun
 			// The leader to come has the answer: the attempt keeps its key.
 			return nil, s.handOn(w, q, sig, err)
 		case err != nil:
-			return nil, err
+			return nil, notProposed(err)
 		default:
 			q.id = batch.Cause.Key.String() // that of the first request, if this one repeats it
 			return batch, nil
 		}
 	}
-	return nil, &unavailable{"The caller's permissions, or what the request is about, keep changing.", nil}
+	return nil, fault.Later("The caller's permissions, or what the request is about, keep changing.", nil)
 }
 
 // errAgain is returned where a write must be authorized in a newer view.
@@ -91,12 +92,12 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 	// What the network held back may come when its caller has gone, has sent it again, and
 	// was told no: it is not to take effect after all.
 	if err := q.Context().Err(); err != nil {
-		return nil, nil, &unavailable{"The caller has gone.", err}
+		return nil, nil, fault.Later("The caller has gone.", err)
 	}
 	if s.cfg.Now().Sub(q.now) > maxAuthorizationAge {
-		return nil, nil, &unavailable{"The request has been under way for too long.", nil}
+		return nil, nil, fault.Later("The request has been under way for too long.", nil)
 	}
-	batch, err := s.cfg.Node.Propose(q.Context(), cmd)
+	batch, err := s.cfg.Node.Log.Propose(q.Context(), cmd)
 	if err == nil {
 		// Whoever has the next turn is to see the change. Without it they go stale once
 		// more, and this caller's answer will fail by the same.
@@ -108,18 +109,9 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 // tookEffect refuses a write of whose key an attempt took effect, before the caller
 // lost the right to write or to be told more, or while there is no place for its answer:
 // the refusal alone would say that nothing happened.
-type tookEffect struct {
-	at    event.Position
-	cause error
+func tookEffect(at event.Position, refusal error) error {
+	return fault.New(fault.TookEffect, fmt.Sprintf("An attempt of this request took effect at position %d. Now it is refused: %v", at, refusal), "").Because(refusal)
 }
-
-// Error says where.
-func (e *tookEffect) Error() string {
-	return fmt.Sprintf("An attempt of this request took effect at position %d. Now it is refused: %v", e.at, e.cause)
-}
-
-// Unwrap gives the refusal, and that callers must not take it for the outcome.
-func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.cause} }
 
 // settled is what becomes of a refusal by credential or permission in a view. A
 // leader that was lost, or fell silent, may have carried the same attempt out. It
@@ -128,7 +120,7 @@ func (e *tookEffect) Unwrap() []error { return []error{ErrOutcomeUnknown, e.caus
 func (q *request) settled(v *projection.View, err error) error {
 	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || isDenial(err) {
 		if at, ok := v.State.Repeats(q.meta()); ok {
-			return &tookEffect{at, err}
+			return tookEffect(at, err)
 		}
 	}
 	return err
@@ -138,14 +130,11 @@ func (q *request) settled(v *projection.View, err error) error {
 // read here must wait. cause is what came of it here, if anything.
 func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause error) error {
 	if q.forwarded {
-		return errMisdirected
+		return fault.New(fault.NotLeader, "", "")
 	}
 	free, err := s.handing(q, sig, false)
 	if err != nil {
-		if errors.Is(cause, ErrOutcomeUnknown) {
-			return errors.Join(cause, err)
-		}
-		return err
+		return afterwards(cause, err)
 	}
 	defer free()
 	// Noted before the caller can see the answer: its next read may be here before
@@ -155,14 +144,30 @@ func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause err
 			s.writes.note(sig.AccessKeyID, event.Position(at))
 		}
 	}
-	if err := s.cfg.Node.Forward(w, q.Request, q.forward()); err != nil {
-		err = &unavailable{"No node that leads was reached.", err}
-		if errors.Is(cause, ErrOutcomeUnknown) {
-			return errors.Join(cause, err)
-		}
-		return err
+	if err := s.cfg.Node.Leader.Forward(w, q.Request, q.forward()); err != nil {
+		return afterwards(cause, fault.Later("No node that leads was reached.", err))
 	}
 	return nil
+}
+
+// afterwards is what a write that was not handed on is refused with, after what came of
+// it here: if that is not known, the refusal alone would say that nothing happened.
+func afterwards(cause, err error) error {
+	if errors.Is(cause, ErrOutcomeUnknown) {
+		return fault.New(fault.OutcomeUnknown, "", "").Because(errors.Join(cause, err))
+	}
+	return err
+}
+
+// notProposed is what a caller is told when the log did not take a command.
+func notProposed(err error) error {
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return fault.New(fault.ChangeTooLarge, err.Error(), "")
+	case errors.Is(err, ErrOverloaded):
+		return fault.Later("The node takes no writes now.", err)
+	}
+	return err
 }
 
 // waitPast waits for a view later than a position.
@@ -170,7 +175,7 @@ func (s *Server) waitPast(ctx context.Context, at event.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
 	if _, err := s.cfg.Projection.Wait(ctx, at+1); err != nil {
-		return &unavailable{"The node is behind.", err}
+		return fault.Later("The node is behind.", err)
 	}
 	return nil
 }
@@ -180,7 +185,7 @@ func (s *Server) waitPast(ctx context.Context, at event.Position) error {
 func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, error) {
 	head, err := s.strictHead(ctx, true)
 	if err != nil {
-		return false, &unavailable{"The head of the log could not be read.", err}
+		return false, fault.Later("The head of the log could not be read.", err)
 	}
 	if head.Position <= v.Head.Position {
 		return true, nil
@@ -188,7 +193,7 @@ func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, er
 	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
 	if _, err := s.cfg.Projection.Wait(ctx, head.Position); err != nil {
-		return false, &unavailable{"The node is behind.", err}
+		return false, fault.Later("The node is behind.", err)
 	}
 	return false, nil
 }

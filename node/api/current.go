@@ -7,6 +7,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -38,29 +39,29 @@ type current struct {
 // time. leased refuses what is not covered by a lease, at a replica.
 func (s *Server) current(ctx context.Context, leased bool) (c current, err error) {
 	admits := s.cfg.WithoutLease.admits(forRead)
-	if s.cfg.Node.Votes {
-		c.head, c.known = s.shared.read(ctx, s.cfg.Now, s.cfg.Node.StrictHead)
+	if s.cfg.Node.votes() {
+		c.head, c.known = s.shared.read(ctx, s.cfg.Now, s.cfg.Node.Heads)
 		if !c.known && !admits {
-			return c, &unavailable{"The head of the log could not be read.", nil}
+			return c, fault.Later("The head of the log could not be read.", nil)
 		}
 		if !admits {
 			wait, cancel := context.WithTimeout(ctx, DefaultWait)
 			defer cancel()
 			if _, err := s.cfg.Projection.Wait(wait, c.head); err != nil {
-				return c, &unavailable{"The node is behind.", err}
+				return c, fault.Later("The node is behind.", err)
 			}
 		}
 	}
-	fresh := s.cfg.Node.Fresh() // before the view is loaded, as in Server.view
+	fresh := s.cfg.Node.Lease.Fresh() // before the view is loaded, as in Server.view
 	c.view = s.cfg.Projection.View()
 	c.cover, err = fresh.Cover(c.view.Head.Position, propagation.Ask{Mode: propagation.ModeAny})
-	if err == nil && !s.cfg.Node.Votes && !c.cover.Current() && (leased || !admits) {
+	if err == nil && !s.cfg.Node.votes() && !c.cover.Current() && (leased || !admits) {
 		err = propagation.ErrNotLeased
 	}
 	if err != nil {
 		return c, s.notCurrent(err)
 	}
-	if !s.cfg.Node.Votes {
+	if !s.cfg.Node.votes() {
 		c.head, c.known = c.cover.Head, c.cover.Head > 0
 	}
 	return c, nil
@@ -112,7 +113,7 @@ func (r *right) still(ctx context.Context, at event.Position) error {
 	defer cancel()
 	v, err := s.cfg.Projection.Wait(wait, at)
 	if err != nil {
-		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", at), err}
+		return fault.Later(fmt.Sprintf("Position %d was not reached in time.", at), err)
 	}
 	return r.in(v)
 }
@@ -127,7 +128,7 @@ type sharedHead struct {
 }
 
 // read returns a head that was the cluster's less than headEvery ago.
-func (h *sharedHead) read(ctx context.Context, now func() time.Time, strict func(context.Context) (event.Head, error)) (event.Position, bool) {
+func (h *sharedHead) read(ctx context.Context, now func() time.Time, heads Heads) (event.Position, bool) {
 	select {
 	case h.turn <- struct{}{}:
 		defer func() { <-h.turn }()
@@ -138,7 +139,7 @@ func (h *sharedHead) read(ctx context.Context, now func() time.Time, strict func
 		// Others wait for the answer, too: the end of one watcher is not theirs.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headPatience)
 		defer cancel()
-		head, err := strict(ctx)
+		head, err := heads.StrictHead(ctx)
 		if h.asked, h.head, h.known = t, head.Position, err == nil; !h.known {
 			h.asked = now() // the others do not each wait as long
 		}

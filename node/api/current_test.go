@@ -49,7 +49,7 @@ func TestAnswersDoNotOutliveTheRight(t *testing.T) {
 							w.must(loss.change)
 						}
 					})
-					w = newWorld(t, func(c *api.Config) {
+					w = newWorld(t, func(c *config) {
 						c.Node.Everywhere = func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
 							happens()
 							return propagation.Status{State: propagation.StateEverywhere}, nil
@@ -86,7 +86,7 @@ func TestAnswersDoNotOutliveTheRight(t *testing.T) {
 func TestAnswersNeedALeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var deposed atomic.Bool
-		w := newWorld(t, func(c *api.Config) {
+		w := newWorld(t, func(c *config) {
 			c.Node.Everywhere = func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
 				deposed.Store(true)
 				time.Sleep(time.Minute)
@@ -111,7 +111,7 @@ func TestNoQuestionsWithoutTheRight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
 		var w *world
-		w = newWorld(t, func(c *api.Config) {
+		w = newWorld(t, func(c *config) {
 			c.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
 				time.Sleep(wait + 600*time.Millisecond) // the replica is due to be asked again before the wait looks again
 				return propagation.Status{State: propagation.StatePartial, VisibleOn: []string{"r1"}}, nil
@@ -164,7 +164,7 @@ func TestStreamsNeedProof(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			app := w.user("app", allow("writ:Watch"))
-			n, l := w.replica(func(c *api.Config) { c.WithoutLease = setting })
+			n, l := w.replica(func(c *config) { c.WithoutLease = setting })
 			w.log.show(n.projection)
 			l.grant(w, n.projection, n.projection.Head())
 			s := n.watch(t, app, "?heartbeat=60s")
@@ -189,7 +189,7 @@ func TestStreamsNeedProof(t *testing.T) {
 			w := newWorld(t)
 			app := w.user("app", allow("writ:Watch"))
 			var cut atomic.Bool
-			n := w.addNode(false, func(c *api.Config) {
+			n := w.addNode(false, func(c *config) {
 				read := c.Node.StrictHead
 				c.Node.Votes, c.Now, c.WithoutLease = true, time.Now, setting
 				c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
@@ -267,7 +267,7 @@ func TestWatchGoesOnInItsHistory(t *testing.T) {
 		<-misled.done
 
 		// one that cannot find out does not leave the watcher waiting
-		alone, l := w.replica(func(c *api.Config) {
+		alone, l := w.replica(func(c *config) {
 			c.Node.StrictHead = func(context.Context) (event.Head, error) { return event.Head{}, errors.New("nobody leads") }
 		})
 		w.log.show(alone.projection)
@@ -283,7 +283,7 @@ func TestQuestionsWithoutALeaseShowNoMore(t *testing.T) {
 	mallory := w.user("mallory", allow("*"))
 	w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
 	for _, setting := range []api.WithoutLease{api.AdmitQuestions, api.AdmitReads} {
-		n, _ := w.replica(func(c *api.Config) { c.WithoutLease = setting })
+		n, _ := w.replica(func(c *config) { c.WithoutLease = setting })
 		w.log.show(n.projection)
 		ask := func(body string) *httptest.ResponseRecorder { return n.native(mallory, "POST", "/v1/authorize", body) }
 		reads := setting == api.AdmitReads

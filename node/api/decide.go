@@ -39,7 +39,7 @@ func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (De
 	if _, err := s.cfg.Projection.Wait(ctx, at); err != nil {
 		return Decided{}, fmt.Errorf("wait for position %d: %w", at, err)
 	}
-	fresh := s.cfg.Node.Fresh() // before the view is loaded, as in Server.view
+	fresh := s.cfg.Node.Lease.Fresh() // before the view is loaded, as in Server.view
 	v := s.cfg.Projection.View()
 	d := Decided{Position: v.Head.Position, Hash: v.Head.Hash}
 	c, err := fresh.Cover(v.Head.Position, propagation.Ask{Mode: propagation.ModeAny, AtLeast: at})

@@ -2,13 +2,13 @@ package api
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy/catalogue"
@@ -90,8 +90,8 @@ func (s *Server) noSuchPrincipal(c *nativeCall, v *projection.View, arn string) 
 	if hint == "" {
 		hint = " Account, path and name in the ARN all count."
 	}
-	return problem{http.StatusNotFound, "NoSuchPrincipal", gone(arn, v.Head.Position),
-		strings.TrimSpace(hint) + " To wait until a principal is deleted, wait for the deletion: `writ wait --token`."}
+	return fault.New(fault.NoSuchPrincipal, gone(arn, v.Head.Position),
+		strings.TrimSpace(hint)+" To wait until a principal is deleted, wait for the deletion: `writ wait --token`.")
 }
 
 // maxNear is how many names are looked at for what a caller meant: so many from the

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -62,7 +62,7 @@ func (s *Server) effect(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, ask.timeout)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -136,7 +136,7 @@ func (a *effectAsk) body() []byte {
 // parseEffect reads what a request waits for.
 func parseEffect(body []byte) (a effectAsk, err error) {
 	if len(body) > maxEffectBody {
-		return a, problem{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("The question is longer than %d bytes.", maxEffectBody), "Give less context."}
+		return a, fault.New(fault.QuestionTooLarge, fmt.Sprintf("The question is longer than %d bytes.", maxEffectBody), "")
 	}
 	var more effectMembers
 	if err := decode(body, effectHint, func(r *reader) error {
@@ -145,10 +145,10 @@ func parseEffect(body []byte) (a effectAsk, err error) {
 		return a, err
 	}
 	if a.allow = more.expect == expectAllow; !a.allow && more.expect != expectDeny {
-		return a, badRequest(effectHint, "expect is %s.", quoted(more.expect))
+		return a, fault.BadRequest(effectHint, "expect is %s.", quoted(more.expect))
 	}
 	if a.explain {
-		return a, badRequest("Ask POST /v1/authorize to explain a decision.", "An effect is not explained.")
+		return a, fault.BadRequest("Ask POST /v1/authorize to explain a decision.", "An effect is not explained.")
 	}
 	if a.timeout, err = parseTimeout(more.timeout); err != nil {
 		return a, err

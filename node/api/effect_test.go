@@ -40,7 +40,7 @@ type ship struct {
 // bubble's.
 func newFleet(t *testing.T, names ...string) *fleet {
 	f := &fleet{replicas: map[string]*ship{}}
-	f.world = newWorld(t, func(c *api.Config) { c.Node.Everywhere, c.Node.Decide = f.everywhere, f.decide })
+	f.world = newWorld(t, func(c *config) { c.Node.Everywhere, c.Node.Decide = f.everywhere, f.decide })
 	f.now = time.Now
 	f.user("alice", allow("s3:Get"))
 	for _, name := range names {
@@ -299,7 +299,7 @@ func TestEffectIsForwarded(t *testing.T) {
 		f := newFleet(t, "r1")
 		var seen api.Forwarded
 		forward := to(&f.world.node, &seen)
-		n, _ := f.replica(func(c *api.Config) { c.Node.Forward = forward })
+		n, _ := f.replica(func(c *config) { c.Node.Forward = forward })
 		n.now = time.Now
 		body := `{"principal":"` + userARN("alice") + `","action":"s3:Get","expect":"allow","timeout":"45s"}`
 		rec := n.native(f.root, "POST", "/v1/propagation/effect", body)
@@ -307,7 +307,7 @@ func TestEffectIsForwarded(t *testing.T) {
 		if seen.Hold != 45*time.Second {
 			t.Errorf("the leader may hold it for %v", seen.Hold)
 		}
-		lost := newWorld(t, func(c *api.Config) {
+		lost := newWorld(t, func(c *config) {
 			c.Node.Everywhere = func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
 				return propagation.Status{}, api.ErrNotLeader
 			}

@@ -40,7 +40,7 @@ type effectWait struct {
 }
 
 // run waits until the effect is present or the time is up. Its errors are those of
-// api.Node.
+// Heads and Tracker, and of finding the caller's right.
 func (e *effectWait) run(ctx context.Context) (effect string, err error) {
 	inTime, cancel := context.WithTimeout(ctx, e.ask.timeout)
 	defer cancel()
@@ -64,7 +64,7 @@ func (e *effectWait) run(ctx context.Context) (effect string, err error) {
 			continue
 		}
 		// the time is up
-		if e.status, err = e.s.cfg.Node.Everywhere(ctx, e.view.Head.Position, e.ask.scope, 0); err != nil {
+		if e.status, err = e.s.cfg.Node.Tracker.Everywhere(ctx, e.view.Head.Position, e.ask.scope, 0); err != nil {
 			return "", err
 		}
 		if agreed {
@@ -154,7 +154,7 @@ func (e *effectWait) everywhere(ctx context.Context) (done bool, err error) {
 		if err := e.right.in(e.s.cfg.Projection.View()); err != nil {
 			return false, err
 		}
-		status, err := e.s.cfg.Node.Everywhere(ctx, at, e.ask.scope, wait)
+		status, err := e.s.cfg.Node.Tracker.Everywhere(ctx, at, e.ask.scope, wait)
 		if ctx.Err() != nil {
 			return false, nil
 		}
@@ -218,7 +218,7 @@ func (r *effectRound) ask(ctx context.Context, name string) {
 			if r.e.right.in(r.e.s.cfg.Projection.View()) != nil {
 				return // whoever waits finds that, too
 			}
-			d, err := r.e.s.cfg.Node.Decide(ctx, name, r.at, r.e.body)
+			d, err := r.e.s.cfg.Node.Tracker.Decide(ctx, name, r.at, r.e.body)
 			if ctx.Err() != nil {
 				return
 			}

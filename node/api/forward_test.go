@@ -44,7 +44,7 @@ func TestReadYourForwardedWrites(t *testing.T) {
 		w := newWorld(t)
 		alice := w.user("alice", allow("iam:*"))
 		var seen api.Forwarded
-		n, l := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+		n, l := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, n.projection.Head())
 
@@ -107,7 +107,7 @@ func TestReadBeforeForwardReturns(t *testing.T) {
 		w := newWorld(t)
 		alice := w.user("alice", allow("iam:*"))
 		answered, done := make(chan struct{}), make(chan struct{})
-		n, l := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *config) {
 			var seen api.Forwarded
 			forward := to(&w.node, &seen)
 			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
@@ -184,7 +184,7 @@ func TestOfficeLostWhileProposing(t *testing.T) {
 		var successor *node
 		var seen api.Forwarded
 		w := newWorld(t)
-		old := w.addNode(true, func(cfg *api.Config) {
+		old := w.addNode(true, func(cfg *config) {
 			cfg.Node.Propose = func(_ context.Context, cmd event.Command) (*event.Batch, error) {
 				if c.decided {
 					if _, err := w.log.decide(cmd); err != nil {
@@ -209,10 +209,10 @@ func TestOfficeLostWhileProposing(t *testing.T) {
 // is not refused on the way.
 func TestPropagationIsForwarded(t *testing.T) {
 	var seen api.Forwarded
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Node.Everywhere = everywhere
 	})
-	n := w.addNode(false, func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+	n := w.addNode(false, func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 	w.log.show(n.projection)
 	alice := w.user("alice", allow("writ:*"))
 	if m := w.json(n.native(alice, "GET", "/v1/propagation?head", "")); m["state"] != "everywhere" {
@@ -221,7 +221,7 @@ func TestPropagationIsForwarded(t *testing.T) {
 	if m := w.json(n.native(alice, "GET", "/v1/cluster", "")); m["leader"] != "node-1" {
 		t.Errorf("the cluster is %v", m)
 	}
-	silent := w.addNode(false, func(c *api.Config) {
+	silent := w.addNode(false, func(c *config) {
 		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
 	})
 	w.log.show(silent.projection)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -50,16 +51,14 @@ func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
 	}
 	// The lease is looked at first and the view loaded after that; see
 	// propagation.Snapshot.Check.
-	fresh := s.cfg.Node.Fresh()
+	fresh := s.cfg.Node.Lease.Fresh()
 	v := s.cfg.Projection.View()
 	c, err := fresh.Cover(v.Head.Position, ask)
 	if err == nil && !c.Current() && !s.cfg.WithoutLease.admits(u) {
 		err = propagation.ErrNotLeased
 	}
 	if err != nil {
-		p := s.notCurrent(err)
-		p.Detail = fmt.Sprintf("At position %d: %s", v.Head.Position, p.Detail)
-		return seen{}, p
+		return seen{}, s.notCurrent(err).About(fmt.Sprintf("At position %d", v.Head.Position))
 	}
 	reads := c.Current() || s.cfg.WithoutLease.admits(forRead)
 	return seen{
@@ -70,20 +69,17 @@ func (s *Server) view(q *request, sig *sigv4.Signature, u use) (seen, error) {
 	}, nil
 }
 
-func notFresh(err error) string {
+func notFresh(err error) fault.Code {
 	switch {
 	case errors.Is(err, propagation.ErrQuarantined):
-		return "Quarantined"
+		return fault.Quarantined
 	case errors.Is(err, propagation.ErrNotReached):
-		return "NotReached"
+		return fault.NotReached
 	case errors.Is(err, propagation.ErrTooStale):
-		return "TooStale"
+		return fault.TooStale
 	}
-	return codeNotLeased
+	return fault.NotLeased
 }
-
-// codeNotLeased is the code of answers that only a node with a lease would give.
-const codeNotLeased = "NotLeased"
 
 // single are the request headers of which a node reads one value.
 var single = [...]string{HeaderConsistency, HeaderAtLeast, HeaderMaxStaleness, headerLastEvent}
@@ -93,7 +89,7 @@ var single = [...]string{HeaderConsistency, HeaderAtLeast, HeaderMaxStaleness, h
 func (q *request) once() error {
 	for _, name := range single {
 		if len(q.Header[name]) > 1 {
-			return badRequest("Give it once.", "The header %s is given %d times.", name, len(q.Header[name]))
+			return fault.BadRequest("Give it once.", "The header %s is given %d times.", name, len(q.Header[name]))
 		}
 	}
 	if q.URL.RawQuery == "" {
@@ -101,11 +97,11 @@ func (q *request) once() error {
 	}
 	parameters, err := url.ParseQuery(q.URL.RawQuery)
 	if err != nil {
-		return badRequest("Write it as ?name=value&name=value, percent-encoded.", "The query string is malformed.")
+		return fault.BadRequest("Write it as ?name=value&name=value, percent-encoded.", "The query string is malformed.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		if n := len(parameters[name]); n > 1 {
-			return badRequest("Give it once.", "The query parameter %s is given %d times.", quoted(name), n)
+			return fault.BadRequest("Give it once.", "The query parameter %s is given %d times.", quoted(name), n)
 		}
 	}
 	return nil
@@ -123,11 +119,11 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 	case "any":
 		ask.Mode = propagation.ModeAny
 	default:
-		return ask, nil, badRequest("Use leased, strict or any.", "%s is %q.", HeaderConsistency, mode)
+		return ask, nil, fault.BadRequest("Use leased, strict or any.", "%s is %q.", HeaderConsistency, mode)
 	}
 	if text := h.Get(HeaderMaxStaleness); text != "" {
 		if ask.MaxStaleness, err = time.ParseDuration(text); err != nil || ask.MaxStaleness <= 0 {
-			return ask, nil, badRequest("Give a duration such as 500ms.", "%s is %q.", HeaderMaxStaleness, text)
+			return ask, nil, fault.BadRequest("Give a duration such as 500ms.", "%s is %q.", HeaderMaxStaleness, text)
 		}
 	}
 	if text := h.Get(HeaderAtLeast); text != "" {
@@ -143,7 +139,7 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 	// A writer has no lease and knows no bound: it reads strictly instead, and no
 	// answer is fresher than that. So it proves that it is current, where it must be, or
 	// a token would get no more than a flagged answer.
-	if s.cfg.Node.Votes && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u) ||
+	if s.cfg.Node.votes() && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.admits(u) ||
 		ask.Mode == propagation.ModeAtLeast && !s.cfg.WithoutLease.admits(forRead)) {
 		ask.Mode = propagation.ModeStrict
 	}
@@ -154,7 +150,7 @@ func (s *Server) ask(h http.Header, u use) (ask propagation.Ask, token *event.To
 }
 
 func (s *Server) defaultMode() propagation.Mode {
-	if s.cfg.Node.Votes {
+	if s.cfg.Node.votes() {
 		return propagation.ModeStrict
 	}
 	return propagation.ModeAny
@@ -181,7 +177,7 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 	if strict {
 		head, err := s.strictHead(q.Context(), known)
 		if err != nil {
-			return &unavailable{"The head of the log could not be read.", err}
+			return fault.Later("The head of the log could not be read.", err)
 		}
 		ask.AtLeast = max(ask.AtLeast, head.Position)
 	}
@@ -203,14 +199,14 @@ func (s *Server) reach(q *request, sig *sigv4.Signature, ask *propagation.Ask, t
 		}
 	}
 	if _, err := s.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
-		return &unavailable{fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err}
+		return fault.Later(fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err)
 	}
 	return nil
 }
 
 // committed returns never if a position is beyond the head of the log: then waiting
 // for it would be in vain, or for another history's. A node that lags may get there.
-func (s *Server) committed(ctx context.Context, in *seen, at event.Position, never problem) error {
+func (s *Server) committed(ctx context.Context, in *seen, at event.Position, never *fault.Fault) error {
 	if at <= max(in.view.Head.Position, in.knownHead) {
 		return nil
 	}
@@ -219,7 +215,7 @@ func (s *Server) committed(ctx context.Context, in *seen, at event.Position, nev
 	head, err := s.strictHead(ctx, true)
 	switch {
 	case err != nil:
-		return &unavailable{fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err}
+		return fault.Later(fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err)
 	case at > head.Position:
 		return never
 	}
@@ -227,7 +223,7 @@ func (s *Server) committed(ctx context.Context, in *seen, at event.Position, nev
 }
 
 // neverCommitted is what is wrong with a token that is ahead of its own history.
-func neverCommitted(t event.Token) problem {
+func neverCommitted(t event.Token) *fault.Fault {
 	return tokenProblem(fmt.Errorf("%w: position %d was never committed", projection.ErrTokenMismatch, t.Position))
 }
 
@@ -253,12 +249,12 @@ func (s *Server) showing(ctx context.Context, c *nativeCall, t event.Token) erro
 }
 
 // tokenProblem says what is wrong with a caller's token.
-func tokenProblem(err error) problem {
+func tokenProblem(err error) *fault.Fault {
 	switch {
 	case errors.Is(err, event.ErrToken):
-		return badRequest("Pass on the token exactly as an answer's "+HeaderToken+" gave it.", "%v.", err)
+		return fault.BadRequest("Pass on the token exactly as an answer's "+HeaderToken+" gave it.", "%v.", err)
 	case errors.Is(err, event.ErrWrongCluster), errors.Is(err, event.ErrWrongIncarnation), errors.Is(err, projection.ErrTokenMismatch):
-		return problem{http.StatusConflict, "WrongToken", err.Error() + ".", "The token cannot be compared with this cluster's positions: make the change again here, and use its token."}
+		return fault.New(fault.WrongToken, err.Error()+".", "")
 	}
-	return problem{http.StatusServiceUnavailable, "NotReached", "The position of the token was not reached in time.", "Try again: the node is catching up."}
+	return fault.New(fault.NotReached, "The position of the token was not reached in time.", "Try again: the node is catching up.")
 }

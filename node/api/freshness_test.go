@@ -18,10 +18,10 @@ import (
 )
 
 // replica adds a node that answers under a lease, by the clock of the bubble.
-func (w *world) replica(change ...func(*api.Config)) (*node, *leased) {
+func (w *world) replica(change ...func(*config)) (*node, *leased) {
 	begun := time.Now()
 	l := newLeased(w, func() time.Duration { return time.Since(begun) + time.Hour })
-	n := w.addNode(false, append([]func(*api.Config){func(c *api.Config) { c.Node.Name, c.Node.Fresh = "replica-1", l.fresh }}, change...)...)
+	n := w.addNode(false, append([]func(*config){func(c *config) { c.Node.Name, c.Node.Fresh = "replica-1", l.fresh }}, change...)...)
 	return n, l
 }
 
@@ -103,7 +103,7 @@ func TestAdmitNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", allow("s3:Get"))
-		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitNothing })
+		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitNothing })
 		w.log.show(n.projection)
 		w.problem("no lease", n.question(w.root), 503, "NotLeased")
 		rec := n.whoami(w.root)
@@ -123,7 +123,7 @@ func TestAdmitReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", allow("s3:Get"))
-		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
+		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, n.projection.Head())
 		time.Sleep(11 * time.Second)
@@ -151,7 +151,7 @@ func TestLeaseIsLookedAtFirst(t *testing.T) {
 		w.user("alice", allow("s3:Get"))
 		var n *node
 		var l *leased
-		n, l = w.replica(func(c *api.Config) {
+		n, l = w.replica(func(c *config) {
 			fresh := c.Node.Fresh
 			c.Node.Fresh = func() (f freshness) {
 				f = fresh()
@@ -172,7 +172,7 @@ func TestLeaseIsLookedAtFirst(t *testing.T) {
 func TestAtLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
+		n, _ := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
 		w.user("alice", allow("s3:Get"))
 		token := w.projection.View().Token()
@@ -216,7 +216,7 @@ func TestStrangersWaitApart(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", "")
 		asked := 0
-		n, l := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *config) {
 			read := c.Node.StrictHead
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) { asked++; return read(ctx) }
 		})
@@ -259,7 +259,7 @@ func TestStrict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		failure := error(nil)
-		n, _ := w.replica(func(c *api.Config) {
+		n, _ := w.replica(func(c *config) {
 			read := c.Node.StrictHead
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
 				if failure != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Limits of a stretch of the chain. Whoever may read it sees of every change who
@@ -23,7 +24,7 @@ const (
 // head answers GET /v1/head: where is the history now, under a signature that
 // others can check later?
 func (s *Server) head(c *nativeCall) error {
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, 0)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -32,12 +33,12 @@ func (s *Server) head(c *nativeCall) error {
 	if err := s.may(c, actionGetHead, "*"); err != nil {
 		return err
 	}
-	h, err := s.cfg.Node.SignHead(c.Context())
+	h, err := s.cfg.Node.Notary.SignHead(c.Context())
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, 0)
 	case err != nil:
-		return &unavailable{"The head of the history could not be signed.", err}
+		return fault.Later("The head of the history could not be signed.", err)
 	}
 	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}, ""}
 	if err := r.still(c.Context(), h.Position); err != nil {
@@ -67,12 +68,12 @@ func (s *Server) chain(c *nativeCall) error {
 	q := c.URL.Query()
 	after, err := strconv.ParseUint(q.Get("after"), 10, 63)
 	if err != nil {
-		return badRequest(hint, "after is %q.", q.Get("after"))
+		return fault.BadRequest(hint, "after is %q.", q.Get("after"))
 	}
 	limit := DefaultHeaders
 	if text := q.Get("limit"); text != "" {
 		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHeaders {
-			return badRequest(hint, "limit is %q.", text)
+			return fault.BadRequest(hint, "limit is %q.", text)
 		}
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -81,9 +82,9 @@ func (s *Server) chain(c *nativeCall) error {
 	if err := s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
-	headers, err := s.cfg.Node.Chain(event.Position(after), limit)
+	headers, err := s.cfg.Node.Chain.Headers(event.Position(after), limit)
 	if err != nil {
-		return &unavailable{"This part of the history could not be read here.", err}
+		return fault.Later("This part of the history could not be read here.", err)
 	}
 	// No more than the view has in which the caller was admitted.
 	known := max(c.seen.view.Head.Position, event.Position(after)) - event.Position(after)

@@ -14,8 +14,8 @@ import (
 )
 
 // heads gives an edge a history of its own.
-func heads(err error) func(*api.Config) {
-	return func(c *api.Config) {
+func heads(err error) func(*config) {
+	return func(c *config) {
 		c.Node.SignHead = func(context.Context) (*event.SignedHead, error) {
 			return &event.SignedHead{Cluster: clusterID, Position: 7, Node: "node-1", Certificate: []byte{1}, Signature: []byte{1}}, err
 		}
@@ -42,7 +42,7 @@ func TestHead(t *testing.T) {
 
 	// who does not lead hands it on, before and after it asked
 	forwarded := 0
-	forward := func(c *api.Config) {
+	forward := func(c *config) {
 		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ api.Forwarded) error {
 			forwarded++
 			rw.WriteHeader(http.StatusOK)
@@ -78,7 +78,7 @@ func TestChain(t *testing.T) {
 	w = newWorld(t, heads(errors.New("no")))
 	w.problem("a failure", w.native(w.root, "GET", "/v1/chain?after=0", ""), 503, "Unavailable")
 	// a replica has no event store
-	w = newWorld(t, func(c *api.Config) {
+	w = newWorld(t, func(c *config) {
 		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("nobody leads") }
 	})
 	w.problem("nobody to hand it to", w.native(w.root, "GET", "/v1/chain?after=0", ""), 503, "Unavailable")

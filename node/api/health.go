@@ -23,7 +23,7 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	var text strings.Builder
 	ready := true
-	for _, c := range s.cfg.Node.Checks() {
+	for _, c := range s.cfg.Node.Condition.Checks() {
 		switch {
 		case c.Err != nil:
 			ready = false

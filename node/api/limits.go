@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -99,7 +100,7 @@ type places struct {
 	heads, strangersHeads headReader
 }
 
-func newPlaces(l Limits, n Node) *places {
+func newPlaces(l Limits, heads Heads) *places {
 	l = l.complete()
 	of := func(limit int, name, what string) place { return place{admission.NewSlots(limit), name, what} }
 	return &places{
@@ -115,8 +116,8 @@ func newPlaces(l Limits, n Node) *places {
 		strangersBodies: of(l.StrangersBodies, "strangers_bodies", "bytes of requests by unknown access keys are held"),
 		answers:         of(l.Answers, "answers", "bytes of answers are being written"),
 		rate:            rate.NewLimiter(rate.Limit(l.StrangersPerSecond), l.Strangers),
-		heads:           headReader{strict: n.StrictHead, turn: make(chan struct{}, 1)},
-		strangersHeads:  headReader{strict: n.StrictHead, turn: make(chan struct{}, 1), every: strangersFence},
+		heads:           headReader{heads: heads, turn: make(chan struct{}, 1)},
+		strangersHeads:  headReader{heads: heads, turn: make(chan struct{}, 1), every: strangersFence},
 	}
 }
 
@@ -158,9 +159,9 @@ func (s *Server) takeFor(p *place, q *request, holder string, n int) error {
 	}
 	s.cfg.Metrics.refused(p.name, q)
 	if errors.Is(err, admission.ErrShare) {
-		return &unavailable{fmt.Sprintf("%d %s already, as many as one caller may have.", p.Share(), p.what), errBusy}
+		return fault.Later(fmt.Sprintf("%d %s already, as many as one caller may have.", p.Share(), p.what), errBusy)
 	}
-	return &unavailable{fmt.Sprintf("%d %s already.", p.Limit(), p.what), errBusy}
+	return fault.Later(fmt.Sprintf("%d %s already.", p.Limit(), p.what), errBusy)
 }
 
 // holder is on whose account a request takes places: the principal's whose key has
@@ -198,7 +199,7 @@ func (s *Server) handing(q *request, sig *sigv4.Signature, held bool) (free func
 	if err == nil && !s.places.rate.Allow() {
 		free()
 		s.cfg.Metrics.refused("strangers_rate", q)
-		return nil, &unavailable{"Too many requests by unknown access keys come at a time.", errBusy}
+		return nil, fault.Later("Too many requests by unknown access keys come at a time.", errBusy)
 	}
 	return free, err
 }
@@ -209,8 +210,8 @@ func (s *Server) strictHead(ctx context.Context, known bool) (event.Head, error)
 	switch {
 	case !known:
 		return s.places.strangersHeads.read(ctx)
-	case s.cfg.Node.Leads():
-		return s.cfg.Node.StrictHead(ctx)
+	case s.cfg.Node.leads():
+		return s.cfg.Node.Heads.StrictHead(ctx)
 	}
 	return s.places.heads.read(ctx)
 }
@@ -218,8 +219,8 @@ func (s *Server) strictHead(ctx context.Context, known bool) (event.Head, error)
 // headReader reads the head of the log for many: one question serves all who came
 // before it was put.
 type headReader struct {
-	strict func(context.Context) (event.Head, error)
-	every  time.Duration // the least time between two questions
+	heads Heads
+	every time.Duration // the least time between two questions
 
 	turn  chan struct{} // of capacity 1: held by whoever asks, with asked
 	asked time.Time
@@ -271,7 +272,7 @@ func (h *headReader) read(ctx context.Context) (event.Head, error) {
 	}
 	h.mu.Unlock()
 	h.asked = time.Now()
-	head, err := h.strict(ctx)
+	head, err := h.heads.StrictHead(ctx)
 	if err != nil && ctx.Err() != nil {
 		return head, err // of this caller's end: the others ask again
 	}

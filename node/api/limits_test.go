@@ -189,7 +189,7 @@ func TestPlaces(t *testing.T) {
 
 func testPlaces(t *testing.T, name string) {
 	c, proving := placeTests[name], true // what proves the holders
-	set := func(cfg *api.Config) {
+	set := func(cfg *config) {
 		cfg.Limits = c.limits
 		cfg.Node.Forward = blocked
 		if strings.HasSuffix(name, "signatures") {
@@ -285,7 +285,7 @@ func TestStrangersAreHandedOn(t *testing.T) {
 		w := newWorld(t)
 		handed := 0
 		var seen api.Forwarded
-		n, _ := w.replica(func(c *api.Config) {
+		n, _ := w.replica(func(c *config) {
 			c.Limits = api.Limits{Strangers: 8, StrangersPerSecond: 2}
 			forward := to(&w.node, &seen)
 			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
@@ -334,7 +334,7 @@ func TestStrangersAreHandedOn(t *testing.T) {
 // none for strangers.
 func TestErrorsAreOurs(t *testing.T) {
 	w := newWorld(t)
-	n := w.addNode(false, func(c *api.Config) {
+	n := w.addNode(false, func(c *config) {
 		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
 	})
 	w.log.show(n.projection)
@@ -354,7 +354,7 @@ func TestHeadsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		var mu sync.Mutex
-		w := newWorld(t, func(c *api.Config) {
+		w := newWorld(t, func(c *config) {
 			read := c.Node.StrictHead
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
 				mu.Lock()
@@ -408,7 +408,7 @@ func TestHeadsAreShared(t *testing.T) {
 // The bytes of bodies are counted as they come, and those that come whole and small
 // take none.
 func TestBodies(t *testing.T) {
-	w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
+	w := newWorld(t, func(c *config) { c.Limits = api.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
 	alice := w.user("alice", allow("*"))
 	w.problem("declared too long", w.native(alice, "POST", "/v1/authorize", strings.Repeat("x", api.MaxBody+1)), 413, "RequestEntityTooLarge")
 	for _, c := range []struct {
@@ -454,7 +454,7 @@ func TestBodies(t *testing.T) {
 func TestStrangersHoldNothingOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const owners, fresh, first = 0, 1, 2 // addresses
-		w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
+		w := newWorld(t, func(c *config) { c.Limits = api.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
 		alice := w.user("alice", allow("*"))
 		big := func(addr int) *httptest.ResponseRecorder {
 			return w.nativeFrom(address(addr), alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
@@ -508,7 +508,7 @@ func TestStrangersHoldNothingOfAKey(t *testing.T) {
 func TestProvedBodiesAreNoStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *api.Config) { c.Limits = api.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
+		n, _ := w.replica(func(c *config) { c.Limits = api.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
 		alice := w.user("alice", allow("*"))
 		w.log.show(n.projection)
 		ahead := w.projection.View().Token()
@@ -546,7 +546,7 @@ func TestProvedBodiesAreNoStrangers(t *testing.T) {
 // answer finds no place has taken effect, and says so; its retry gets the answer.
 func TestAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(c *api.Config) { c.Limits = api.Limits{Answers: 4 * 150_000} })
+		w := newWorld(t, func(c *config) { c.Limits = api.Limits{Answers: 4 * 150_000} })
 		alice := w.user("alice", allow("*"))
 		// percent-encoded, a blank is three bytes
 		trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}`

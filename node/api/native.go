@@ -1,14 +1,11 @@
 package api
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
@@ -62,7 +59,7 @@ func (s *Server) native(action string, serve func(*nativeCall) error) http.Handl
 			err = serve(c)
 		}
 		if err != nil && rec.status == 0 {
-			writeProblem(rec, c.id, nativeProblem(err))
+			fault.WriteProblem(rec, c.id, fault.Of(err))
 		}
 		took := s.cfg.Now().Sub(c.began)
 		s.cfg.Metrics.observe(&c.request, action, rec.status, took)
@@ -126,55 +123,4 @@ func (s *Server) answer(c *nativeCall, body []byte) error {
 	c.w.WriteHeader(http.StatusOK)
 	_, err = c.w.Write(body)
 	return err
-}
-
-// nativeProblem turns an error into one that callers of the native API see.
-func nativeProblem(err error) problem {
-	var p problem
-	var q *query.Error
-	var sig *sigv4.Error
-	var later *unavailable
-	var refused *identity.Refusal
-	var took *tookEffect
-	switch {
-	case errors.As(err, &took):
-		return problem{http.StatusServiceUnavailable, outcomeUnknown, took.Error(), "Nothing is left to do for this request."}
-	case errors.As(err, &p):
-		return p
-	case errors.As(err, &refused):
-		return problem{refusalStatus(refused.Code), string(refused.Code), refused.Message, "`writ replica list` shows the roster."}
-	case errors.As(err, &sig):
-		return problem{sig.Status, sig.Code, sig.Message, "Sign with SigV4 for the service name writ, with an active access key of this cluster."}
-	case errors.As(err, &q):
-		return problem{q.Status, q.Code, q.Message, "Attach a policy that allows the action to the caller."}
-	case errors.Is(err, errTooLarge), errors.Is(err, ErrTooLarge):
-		return problem{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error(), "Split the request."}
-	case errors.Is(err, errTooSlow):
-		return problem{http.StatusRequestTimeout, codeRequestTimeout, err.Error() + ".", "Send it again."}
-	case errors.Is(err, errMisdirected):
-		return problem{http.StatusMisdirectedRequest, "NotLeader", err.Error(), ""}
-	case errors.Is(err, errCutShort):
-		return problem{http.StatusBadRequest, "IncompleteBody", "The body ends before its declared end.", ""}
-	case errors.Is(err, ErrOutcomeUnknown):
-		return problem{http.StatusServiceUnavailable, outcomeUnknown, "The leader was lost while the request was under way: it may or may not take effect.",
-			"Send it again with the same amz-sdk-invocation-id: it takes effect at most once."}
-	case errors.Is(err, ErrOverloaded):
-		return problem{http.StatusServiceUnavailable, "Unavailable", "The node takes no writes now.", "Try again."}
-	case errors.As(err, &later):
-		return problem{http.StatusServiceUnavailable, "Unavailable", later.detail, "Try again."}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return problem{http.StatusServiceUnavailable, "Unavailable", "The request was not served in time.", "Try again."}
-	}
-	return problem{http.StatusInternalServerError, "InternalFailure", "The request failed inside Writ.", "The node's log says why under this request's id."}
-}
-
-// refusalStatus is the HTTP status of what the state refuses.
-func refusalStatus(code identity.Code) int {
-	switch code {
-	case identity.NoSuchEntity:
-		return http.StatusNotFound
-	case identity.EntityAlreadyExists, identity.LimitExceeded, identity.ConcurrentModification, identity.DeleteConflict:
-		return http.StatusConflict
-	}
-	return http.StatusBadRequest
 }

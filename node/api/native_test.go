@@ -119,7 +119,7 @@ func TestBatch(t *testing.T) {
 // A caller needs the permission on the principal, and no account's root has it for
 // another account's principals.
 func TestAuthorizePermission(t *testing.T) {
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Node.Chain = func(event.Position, int) ([][]byte, error) { return nil, nil }
 	})
 	stranger := credential{"AKIAOTHEROTHER000000", "the secret of another root"}
@@ -255,7 +255,7 @@ func TestPropagation(t *testing.T) {
 	}
 	var got asked
 	status, failure := propagation.Status{State: propagation.StateCommitted}, error(nil)
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Node.Everywhere = func(_ context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
 			got = asked{at, scope, wait}
 			return status, failure
@@ -323,14 +323,14 @@ func TestPropagation(t *testing.T) {
 // effect; ids of other requests do not.
 func TestPropagationOfARequest(t *testing.T) {
 	asked := event.Position(0)
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Node.Everywhere = func(_ context.Context, at event.Position, _ propagation.Scope, _ time.Duration) (propagation.Status, error) {
 			asked = at
 			return propagation.Status{State: propagation.StateEverywhere}, nil
 		}
 	})
 	var seen api.Forwarded
-	n, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+	n, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 	w.log.show(n.projection)
 	target := func(id string) string { return "/v1/propagation?request_id=" + id }
 	id := ""
@@ -385,7 +385,7 @@ func TestCluster(t *testing.T) {
 	}
 	// without a leader, a node tells what it knows, if it may
 	for _, target := range []string{"/v1/cluster", "/v1/cluster?local"} {
-		n, l := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *config) {
 			c.Node.Status = func(context.Context) api.Status { return api.Status{Node: "replica-1"} }
 			c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error {
 				if target == "/v1/cluster?local" {
@@ -405,7 +405,7 @@ func TestCluster(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	checks := []api.Check{{Name: "raft", Detail: "term 3"}, {Name: "digest"}}
-	w := newWorld(t, func(c *api.Config) { c.Node.Checks = func() []api.Check { return checks } })
+	w := newWorld(t, func(c *config) { c.Node.Checks = func() []api.Check { return checks } })
 	get := func(target string) (int, string) {
 		rec := w.serve(httptest.NewRequest("GET", target, nil))
 		return rec.Code, rec.Body.String()

@@ -12,7 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -68,7 +68,7 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, wait)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -87,7 +87,7 @@ func (s *Server) propagation(c *nativeCall) error {
 			return err
 		}
 	}
-	status, err := s.cfg.Node.Everywhere(c.Context(), at, scope, wait)
+	status, err := s.cfg.Node.Tracker.Everywhere(c.Context(), at, scope, wait)
 	free()
 	if err != nil {
 		return s.propagationError(c, wait, err)
@@ -107,16 +107,16 @@ func (s *Server) propagation(c *nativeCall) error {
 // or a problem.
 func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) error {
 	var unknown *sigv4.Error
-	var denied *query.Error
+	var told *fault.Fault
 	switch {
-	case errors.As(err, &unknown), errors.As(err, &denied):
-		return err // the caller's right has ended
+	case errors.As(err, &unknown), errors.As(err, &told) && told.Code() != fault.Unavailable:
+		return err // the caller's right has ended, or the question is at fault
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, hold)
 	case errors.Is(err, propagation.ErrScope):
-		return badRequest("`writ status` lists the replicas and their regions.", "%v.", err)
+		return fault.BadRequest("`writ status` lists the replicas and their regions.", "%v.", err)
 	}
-	return &unavailable{"How far the position has come could not be found out.", err}
+	return fault.Later("How far the position has come could not be found out.", err)
 }
 
 // describe makes the answer about a position.
@@ -134,7 +134,7 @@ func (s *Server) describe(at event.Position, status propagation.Status) propagat
 	}
 	if at > 0 && at <= v.Head.Position {
 		// Without it where the log no longer goes back so far.
-		if found, err := s.cfg.Node.Changes(at, 1); err == nil && len(found) == 1 {
+		if found, err := s.cfg.Node.History.Changes(at, 1); err == nil && len(found) == 1 {
 			a.Token = event.TokenOf(cluster.ID, cluster.Incarnation, found[0].Head).String()
 		}
 	}
@@ -147,7 +147,7 @@ func list(names []string) []string { return append([]string{}, names...) }
 // toLeader hands a native request on, which the leader may hold back for a while.
 func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 	if c.forwarded {
-		return errMisdirected
+		return fault.New(fault.NotLeader, "", "")
 	}
 	free, err := s.handing(&c.request, c.sig, hold > 0)
 	if err != nil {
@@ -156,8 +156,8 @@ func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
 	defer free()
 	f := c.forward()
 	f.Hold = hold
-	if err := s.cfg.Node.Forward(&c.w, c.Request, f); err != nil {
-		return &unavailable{"No node that leads was reached.", err}
+	if err := s.cfg.Node.Leader.Forward(&c.w, c.Request, f); err != nil {
+		return fault.Later("No node that leads was reached.", err)
 	}
 	return nil
 }
@@ -188,24 +188,25 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 	case q.Has("request_id"):
 		key, ok := identity.ParseKey(q.Get("request_id"))
 		if !ok {
-			return 0, badRequest("Pass on the x-amzn-RequestId of a write's answer exactly as it came.", "request_id is %q.", quoted(q.Get("request_id")))
+			return 0, fault.BadRequest("Pass on the x-amzn-RequestId of a write's answer exactly as it came.", "request_id is %q.", quoted(q.Get("request_id")))
 		}
 		at, ok := v.State.Attempt(key)
 		if !ok {
-			return 0, problem{http.StatusNotFound, "NoSuchRequest", "No change was made by request " + key.String() + ", as far as is remembered.",
-				"Reads and refused requests change nothing, and the ids of writes are remembered for " + rememberedFor + ": use the write's token, ?arn=ARN, or ?head."}
+			return 0, fault.New(fault.NoSuchRequest, "No change was made by request "+key.String()+", as far as is remembered.",
+				"Reads and refused requests change nothing, and the ids of writes are remembered for "+rememberedFor+": use the write's token, ?arn=ARN, or ?head.")
 		}
 		return at, nil
 	case q.Has("arn"):
 		at, ok := changed(v, q.Get("arn"))
 		if !ok {
-			return 0, problem{http.StatusNotFound, "NoSuchEntity", "There is no " + q.Get("arn") + " at position " + strconv.FormatUint(uint64(v.Head.Position), 10) + ".", "To wait for a deletion, use the token of the deletion's answer, or ?head."}
+			return 0, fault.New(fault.NoSuchEntity, "There is no "+q.Get("arn")+" at position "+strconv.FormatUint(uint64(v.Head.Position), 10)+".",
+				"To wait for a deletion, use the token of the deletion's answer, or ?head.")
 		}
 		return at, nil
 	case q.Has("head"):
 		return v.Head.Position, nil
 	}
-	return 0, badRequest(hint, "The request names no position.")
+	return 0, fault.BadRequest(hint, "The request names no position.")
 }
 
 // changed is the position of the latest change to an entity and to what its
@@ -254,14 +255,14 @@ func propagationQuery(r *http.Request) (scope propagation.Scope, wait time.Durat
 		wait, err = parseTimeout(q.Get("timeout"))
 		return scope, wait, err
 	}
-	return scope, 0, badRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
+	return scope, 0, fault.BadRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
 }
 
 // parseCount reads a number of replicas.
 func parseCount(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n <= 0 {
-		return 0, badRequest("Give a number of replicas, at least 1.", "count is %s.", quoted(text))
+		return 0, fault.BadRequest("Give a number of replicas, at least 1.", "count is %s.", quoted(text))
 	}
 	return n, nil
 }
@@ -273,7 +274,7 @@ func parseTimeout(text string) (time.Duration, error) {
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 || wait > MaxWait {
-		return 0, badRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %s.", quoted(text))
+		return 0, fault.BadRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %s.", quoted(text))
 	}
 	return wait, nil
 }

@@ -22,7 +22,7 @@ func TestPropagationOfWhatWasNeverCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w *world
 		lags, lost := 0, false // reads of the head that see what the leader shows; no read succeeds
-		w = newWorld(t, func(c *api.Config) {
+		w = newWorld(t, func(c *config) {
 			c.Node.Everywhere = func(_ context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {
 				time.Sleep(wait)
 				return propagation.Status{State: propagation.StateUnknown}, nil
@@ -40,7 +40,7 @@ func TestPropagationOfWhatWasNeverCommitted(t *testing.T) {
 		})
 		alice := w.user("alice", allow("writ:*"))
 		var seen api.Forwarded
-		replica, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+		replica, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 		w.log.show(replica.projection)
 		ahead := w.projection.View().Token()
 		ahead.Position++

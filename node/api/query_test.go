@@ -520,7 +520,7 @@ func TestProposalsThatFail(t *testing.T) {
 		{context.DeadlineExceeded, 503, "ServiceUnavailable", "The request was not served in time. Try again."},
 		{errors.New("inner"), 500, "InternalFailure", "The request failed inside Writ; its log says why under this request's id."},
 	} {
-		w := newWorld(t, func(cfg *api.Config) {
+		w := newWorld(t, func(cfg *config) {
 			cfg.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, c.err }
 			cfg.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
 		})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
 )
@@ -54,7 +55,7 @@ func decode(body []byte, hint string, value func(*reader) error) error {
 		}
 	}
 	if err != nil {
-		return badRequest(hint, "The body is not the JSON that is expected: %v.", err)
+		return fault.BadRequest(hint, "The body is not the JSON that is expected: %v.", err)
 	}
 	return nil
 }
@@ -304,5 +305,5 @@ func (q *question) check() error {
 }
 
 func meaningless(err error) error {
-	return badRequest(questionHint, "The question cannot be answered: %v.", err)
+	return fault.BadRequest(questionHint, "The question cannot be answered: %v.", err)
 }

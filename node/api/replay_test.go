@@ -183,7 +183,7 @@ func TestPresignedWrites(t *testing.T) {
 		{"a shorter setting", day, time.Minute, 61 * time.Second, false},
 		{"a shorter setting, and no word of the signer", "", time.Minute, 61 * time.Second, false},
 	} {
-		w := newWorld(t, func(cfg *api.Config) { cfg.PresignedWrites = c.setting })
+		w := newWorld(t, func(cfg *config) { cfg.PresignedWrites = c.setting })
 		w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
 		g := presign(w, c.expires)
 		w.node.now = func() time.Time { return noon.Add(c.at) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -32,10 +33,10 @@ func (s *Server) removeReplica(c *nativeCall) error {
 	case "":
 	case "true":
 		if unregistered = true; !replicaName.MatchString(name) {
-			return badRequest("Give the name in the replica's certificate.", "No node can be called %q.", name)
+			return fault.BadRequest("Give the name in the replica's certificate.", "No node can be called %q.", name)
 		}
 	default:
-		return badRequest("Say true, or leave it out.", "unregistered is %q.", text)
+		return fault.BadRequest("Say true, or leave it out.", "unregistered is %q.", text)
 	}
 	return s.roster(actionRemoveReplica, func(name string) identity.Command {
 		return &identity.BarReplica{Name: name, Unregistered: unregistered}
@@ -48,7 +49,7 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 	return func(c *nativeCall) error {
 		name := c.PathValue("name")
 		if len(name) > maxReplicaName {
-			return badRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
+			return fault.BadRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
 		}
 		if err := s.identify(&c.request, c.sig, nativeService, action+" "+name); err != nil {
 			return err
@@ -69,7 +70,7 @@ func (s *Server) roster(action string, change func(name string) identity.Command
 			return err
 		}
 		if _, err := s.cfg.Projection.Wait(c.Context(), batch.Position); err != nil {
-			return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+			return fault.New(fault.OutcomeUnknown, "", "").Because(err)
 		}
 		body, err := json.Marshal(rosterAnswer{Replica: name, Position: batch.Position, Token: tokenOf(batch)})
 		if err != nil {

@@ -73,7 +73,7 @@ func TestRosterChangesOnce(t *testing.T) {
 	w := newWorld(t)
 	w.enter("replica-1")
 	var seen api.Forwarded
-	n, _ := w.replica(func(c *api.Config) { c.Node.Forward = to(&w.node, &seen) })
+	n, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 	w.log.show(n.projection)
 	first := w.accepted("remove", n.native(w.root, "DELETE", "/v1/replicas/replica-1", "", "Amz-Sdk-Invocation-Id", "i-1"))
 	again := w.accepted("again", w.native(w.root, "DELETE", "/v1/replicas/replica-1", "", "Amz-Sdk-Invocation-Id", "i-1"))

@@ -9,7 +9,6 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -21,16 +20,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy/catalogue"
-	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // Limits of one request.
@@ -84,56 +82,6 @@ var (
 	ErrTooLarge = errors.New("the change is too large")
 )
 
-// Node is what the edge needs of the node around it. All functions may be
-// called by any number of goroutines.
-type Node struct {
-	Name string
-	// Votes tells a writer from a replica.
-	Votes bool
-	// Leads tells whether Propose is likely to be accepted here.
-	Leads func() bool
-	// Propose commits a command and returns its batch: that of the first time,
-	// when the command's key took effect before. Errors are *identity.Refusal,
-	// ErrNotLeader, ErrOutcomeUnknown, ErrOverloaded, ErrTooLarge or the context's.
-	Propose func(context.Context, event.Command) (*event.Batch, error)
-	// Forward hands a request to the leader and copies the answer. It retries
-	// while no leader is known, within a bound, and returns an error only if it
-	// has not written anything.
-	Forward func(http.ResponseWriter, *http.Request, Forwarded) error
-	// StrictHead returns a head that was the cluster's at some time after the call.
-	StrictHead func(context.Context) (event.Head, error)
-	// Fresh looks at the node's lease, for an answer from a view loaded later.
-	Fresh func() propagation.Freshness
-	// Everywhere says how far a position has come, at the leader: at once, or when
-	// it is settled or the time is up. Errors are ErrNotLeader, propagation.ErrScope
-	// or the context's.
-	Everywhere func(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error)
-	// Decide asks a replica for its decision about the body of a POST /v1/authorize,
-	// once it has reached a position, at the leader; see Server.Decide. It waits until
-	// ctx ends for a replica that cannot be reached. An error other than ErrNotLeader
-	// and the context's says why the replica does not decide now.
-	Decide func(ctx context.Context, replica string, at event.Position, question []byte) (Decided, error)
-	// SignHead returns a head that is current after the call, under the leader's
-	// signature. Errors are ErrNotLeader or the context's, or say why it cannot.
-	SignHead func(context.Context) (*event.SignedHead, error)
-	// Chain returns the heads of the batches behind a position, in order: at most
-	// limit, and no more than an answer may hold. A replica has none: it is nil.
-	Chain func(after event.Position, limit int) ([][]byte, error)
-	// Changes returns the changes from a position on, in order, at most count of them;
-	// they exist. A *GapError says that the first ones are not kept here.
-	Changes func(from event.Position, count int) ([]Change, error)
-	// Verify compares all nodes with the leader's log, the chain from a position on,
-	// in about the given time. Errors are ErrNotLeader, ErrVerifying or the context's.
-	Verify func(ctx context.Context, from event.Position, timeout time.Duration) (*Verification, error)
-	// Confirm has the leader verify a signature, where Config.Seal is nil. Errors are
-	// *sigv4.Error, or say why the leader did not answer.
-	Confirm func(context.Context, sigv4.Claim) error
-	// Status describes the cluster as this node knows it; the leader knows most.
-	Status func(context.Context) Status
-	// Checks are the lines of /readyz.
-	Checks func() []Check
-}
-
 // Forwarded is a request on its way to the leader.
 type Forwarded struct {
 	Body      []byte
@@ -154,7 +102,7 @@ type Config struct {
 	Account    identity.AccountID
 	Projection *projection.Projection
 	// Seal opens secrets. A node that does not lead may have none: it then has the
-	// leader verify signatures, see Node.Confirm.
+	// leader verify signatures, see Node.Keyholder.
 	Seal    *seal.Key
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -198,7 +146,7 @@ func New(cfg Config) *Server {
 		writes:  newLastWrites(),
 		turns:   newTurns(),
 		shifts:  newShifts(),
-		places:  newPlaces(cfg.Limits, cfg.Node),
+		places:  newPlaces(cfg.Limits, cfg.Node.Heads),
 		ending:  make(chan struct{}),
 		shared:  sharedHead{turn: make(chan struct{}, 1)},
 	}
@@ -238,7 +186,7 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
 	s.mux.HandleFunc("GET /openapi.json", OpenAPI)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, newRequest(r, s.cfg.Now()).id, problem{http.StatusNotFound, "NotFound", "There is no " + r.Method + " " + r.URL.Path + ".", "The API is described at /openapi.json."})
+		fault.WriteProblem(w, newRequest(r, s.cfg.Now()).id, fault.New(fault.NotFound, "There is no "+r.Method+" "+r.URL.Path+".", ""))
 	})
 }
 
@@ -308,7 +256,7 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 	r.Header.Set(headerForwardedVia, via)
 	if source := r.Header.Get(headerForwardedSource); source != "" {
 		if addr, err := netip.ParseAddr(source); err != nil || addr != addr.Unmap().WithZone("") {
-			writeProblem(w, r.Header.Get(headerForwardedID), problem{http.StatusBadRequest, "InvalidRequest", "The address of the caller is none.", "Upgrade the node " + via + "."})
+			fault.WriteProblem(w, r.Header.Get(headerForwardedID), fault.BadRequest("Upgrade the node "+via+".", "The address of the caller is none."))
 			return
 		}
 	}

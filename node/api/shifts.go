@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Limits of taking shifts.
@@ -65,7 +67,7 @@ func (t *shifts) take(ctx context.Context, who string, again bool) error {
 	if !again && (t.waiting >= maxShiftWaiters || len(q.queue) >= maxShiftWaitersOne) {
 		t.forget(who)
 		t.mu.Unlock()
-		return &unavailable{"The node is busy with requests that take much work.", errBusy}
+		return fault.Later("The node is busy with requests that take much work.", errBusy)
 	}
 	c := &claim{make(chan struct{})}
 	q.queue = append(q.queue, c)
@@ -80,7 +82,7 @@ func (t *shifts) take(ctx context.Context, who string, again bool) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
-		err = &unavailable{fmt.Sprintf("The node was busy with other requests for %v.", DefaultWait), errBusy}
+		err = fault.Later(fmt.Sprintf("The node was busy with other requests for %v.", DefaultWait), errBusy)
 	}
 	t.drop(who, c)
 	return err

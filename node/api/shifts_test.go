@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // oneShift is a server that lets one job work at a time.
@@ -88,7 +90,7 @@ func TestShiftsAreBounded(t *testing.T) {
 			})
 		}
 		isCanceled := func(err error) bool { return errors.Is(err, context.Canceled) }
-		isBusy := func(err error) bool { var u *unavailable; return errors.As(err, &u) }
+		isBusy := func(err error) bool { return errors.Is(err, errBusy) && fault.Of(err).Code() == fault.Unavailable }
 		for range maxShiftWaitersOne {
 			wait(&gone, ctx, "second", isCanceled, &canceled)
 		}

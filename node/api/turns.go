@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Writes that change what others are authorized against make those stale. Whoever
@@ -68,7 +69,7 @@ func (t *turns) take(ctx context.Context, on []identity.Reliance, alone bool) (l
 	for _, lane := range list {
 		if err := t.lanes[lane].Acquire(ctx, width); err != nil {
 			leave()
-			return nil, &unavailable{"Other writes to the same user, group, role or policy come first.", err}
+			return nil, fault.Later("Other writes to the same user, group, role or policy come first.", err)
 		}
 		taken++
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // defaultVerify is how long a verification may take when the caller does not say.
@@ -71,7 +72,7 @@ func (s *Server) verification(c *nativeCall) error {
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.Leads() {
+	if !s.cfg.Node.leads() {
 		return s.toLeader(c, timeout)
 	}
 	if err := s.verify(c, forRead); err != nil {
@@ -81,21 +82,21 @@ func (s *Server) verification(c *nativeCall) error {
 		return err
 	}
 	if head := c.seen.view.Head.Position; from > head {
-		return badRequest("Give a position, from 1 on.", "from is %d, beyond the head %d.", from, head)
+		return fault.BadRequest("Give a position, from 1 on.", "from is %d, beyond the head %d.", from, head)
 	}
-	v, err := s.cfg.Node.Verify(c.Context(), from, timeout)
+	v, err := s.cfg.Node.Notary.Verify(c.Context(), from, timeout)
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		return s.toLeader(c, timeout)
 	case errors.Is(err, ErrVerifying):
-		return problem{http.StatusServiceUnavailable, "Verifying", "Another verification is under way; there is one at a time.", "Try again when it has ended."}
+		return fault.New(fault.Verifying, "", "")
 	case err != nil:
-		return &unavailable{"The nodes could not be compared.", err}
+		return fault.Later("The nodes could not be compared.", err)
 	}
 	r := right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionVerify)}, ""}
 	head, err := s.strictHead(c.Context(), true) // no sound node was beyond it
 	if err != nil {
-		return &unavailable{"The head of the log could not be read.", err}
+		return fault.Later("The head of the log could not be read.", err)
 	}
 	if err := r.still(c.Context(), head.Position); err != nil {
 		return err
@@ -114,13 +115,13 @@ func verifyQuery(r *http.Request) (from event.Position, timeout time.Duration, e
 	if text := q.Get("from"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 63)
 		if err != nil || n == 0 {
-			return 0, 0, badRequest("Give a position, from 1 on.", "from is %q.", text)
+			return 0, 0, fault.BadRequest("Give a position, from 1 on.", "from is %q.", text)
 		}
 		from = event.Position(n)
 	}
 	if text := q.Get("timeout"); text != "" {
 		if timeout, err = time.ParseDuration(text); err != nil || timeout <= 0 || timeout > MaxWait {
-			return 0, 0, badRequest("Give a duration up to "+MaxWait.String()+", such as 60s.", "timeout is %q.", text)
+			return 0, 0, fault.BadRequest("Give a duration up to "+MaxWait.String()+", such as 60s.", "timeout is %q.", text)
 		}
 	}
 	return from, timeout, nil

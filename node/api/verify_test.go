@@ -17,7 +17,7 @@ func TestVerify(t *testing.T) {
 	var timeout time.Duration
 	fails := error(nil)
 	hold := time.Duration(0)
-	w := newWorld(t, func(c *api.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*api.Verification, error) {
 			from, timeout = f, d
 			return &api.Verification{Cluster: clusterID, Nodes: []api.Verified{{Name: "w1", Role: "writer", Verdict: api.VerdictOK}}}, fails

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -117,10 +118,9 @@ type watcher struct {
 
 // Ends of streams.
 var (
-	errOtherIncarnation = problem{http.StatusConflict, "WrongIncarnation", "The cluster has a new incarnation, whose positions are others.",
-		"Read the state anew, and watch from there."}
-	errSteppedBack = problem{http.StatusServiceUnavailable, "NotReached", "The node's state was replaced by an earlier one.", "Go on at another node, after the last position."}
-	errStopping    = problem{http.StatusServiceUnavailable, "Stopping", "The node is stopping.", "Go on at another node, after the last position."}
+	errOtherIncarnation = fault.New(fault.WrongIncarnation, "", "")
+	errSteppedBack      = fault.New(fault.NotReached, "The node's state was replaced by an earlier one.", "Go on at another node, after the last position.")
+	errStopping         = fault.New(fault.Stopping, "", "")
 )
 
 // events answers GET /v1/events: the positions after the one that the caller has,
@@ -130,7 +130,7 @@ func (s *Server) events(c *nativeCall) error {
 	if text := c.URL.Query().Get("heartbeat"); text != "" {
 		var err error
 		if w.every, err = time.ParseDuration(text); err != nil || w.every < minHeartbeat || w.every > maxHeartbeat {
-			return badRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
+			return fault.BadRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
 		}
 	}
 	ask, _, err := s.ask(c.Header, forRead)
@@ -172,12 +172,11 @@ func (w *watcher) begin() error {
 	}
 	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return w.server.committed(w.Context(), &w.seen, event.Position(at), problem{http.StatusConflict, "NotCommitted", fmt.Sprintf("Position %d was never committed.", at),
-			"Read the state anew, and watch from there; a token tells of which history it is."})
+		return w.server.committed(w.Context(), &w.seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
-		return badRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
+		return fault.BadRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
 	}
 	c := v.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {
@@ -194,7 +193,7 @@ func (w *watcher) begin() error {
 // compare says whether a token's position has the same hash here, as far as heads are
 // kept.
 func (w *watcher) compare(t event.Token) error {
-	if found, err := w.server.cfg.Node.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
+	if found, err := w.server.cfg.Node.History.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
 		return tokenProblem(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
 	}
 	if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
@@ -244,8 +243,8 @@ func (w *watcher) run() error {
 			return nil
 		}
 	}
-	p := nativeProblem(err)
-	_ = w.send("end", "", endEvent(p)) // who does not take it has gone
+	a := fault.Of(err).Native()
+	_ = w.send("end", "", endEvent{a.Status, a.Code, a.Detail, a.Hint}) // who does not take it has gone
 	return err
 }
 
@@ -303,7 +302,7 @@ func (w *watcher) tell() (more bool, err error) {
 		w.from = nil
 		return w.next <= head, nil
 	}
-	list, err := w.server.cfg.Node.Changes(w.next, int(min(watchChunk, head-w.next+1)))
+	list, err := w.server.cfg.Node.History.Changes(w.next, int(min(watchChunk, head-w.next+1)))
 	var gap *GapError
 	switch {
 	case errors.As(err, &gap):
@@ -327,7 +326,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 		return false, err
 	}
 	hint := "Read the state anew, or watch at a writer: writers keep every position."
-	if w.server.cfg.Node.Votes {
+	if w.server.cfg.Node.votes() {
 		hint = "This writer is fetching them; watch at another one."
 	}
 	if err := w.send("gap", "", gapEvent{w.next, to, hint}); err != nil {
@@ -375,8 +374,8 @@ func (w *watcher) heartbeat() error {
 		b.StalenessMS = &ms
 	}
 	switch {
-	case !s.cfg.Node.Votes:
-	case s.cfg.Node.Leads():
+	case !s.cfg.Node.votes():
+	case s.cfg.Node.leads():
 		c.head, c.known, b.Freshness = at, true, "leading"
 	case c.known:
 		b.Freshness = string(propagation.Strict)

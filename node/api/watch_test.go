@@ -184,7 +184,7 @@ func TestWatchAtAReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		app := w.user("app", allow("writ:Watch"))
-		n, l := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitReads })
+		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, event.Head{Position: 6})
 		s := n.watch(t, app, "?heartbeat=4s")
@@ -200,7 +200,7 @@ func TestWatchAtAReplica(t *testing.T) {
 		s.expect("heartbeat", "", "freshness", "leased")
 		s.expect("heartbeat", "", "freshness", "unleased", "head", 6.) // after 12 s
 
-		closed, cl := w.replica(func(c *api.Config) { c.WithoutLease = api.AdmitNothing })
+		closed, cl := w.replica(func(c *config) { c.WithoutLease = api.AdmitNothing })
 		w.log.show(closed.projection)
 		cl.grant(w, closed.projection, closed.projection.Head())
 		s = closed.watch(t, app, "?heartbeat=6s")
@@ -218,7 +218,7 @@ func TestWatchAtAFollowingWriter(t *testing.T) {
 		w := newWorld(t)
 		var asked atomic.Int32
 		var fails atomic.Bool
-		n := w.addNode(false, func(c *api.Config) {
+		n := w.addNode(false, func(c *config) {
 			c.Node.Votes, c.WithoutLease = true, api.AdmitReads
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
 				if asked.Add(1); fails.Load() {
@@ -254,7 +254,7 @@ func TestWatchAtAFollowingWriter(t *testing.T) {
 func TestWatchGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, l := w.replica(func(c *api.Config) {
+		n, l := w.replica(func(c *config) {
 			c.Node.Changes = func(from event.Position, count int) ([]api.Change, error) {
 				if from < 4 {
 					return nil, &api.GapError{From: from, To: 3}
@@ -282,7 +282,7 @@ func TestWatchGap(t *testing.T) {
 		s.expect("end", "", "code", "WrongIncarnation")
 		<-s.done
 
-		broken, l := w.replica(func(c *api.Config) {
+		broken, l := w.replica(func(c *config) {
 			c.Node.Changes = func(event.Position, int) ([]api.Change, error) { return nil, errors.New("a secret of the disk") }
 		})
 		w.log.show(broken.projection)

@@ -2,7 +2,8 @@ package api
 
 import (
 	"fmt"
-	"net/http"
+
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // WithoutLease is what a node admits while nothing proves that its view is current:
@@ -74,10 +75,10 @@ func (w WithoutLease) admits(u use) bool {
 }
 
 // notCurrent refuses what a node does not admit without a lease.
-func (s *Server) notCurrent(err error) problem {
-	p := problem{http.StatusServiceUnavailable, notFresh(err), err.Error() + ".", "Try again, or ask another node."}
-	if p.Code == codeNotLeased {
-		p.Detail = err.Error() + "; " + s.cfg.WithoutLease.Describe() + "."
+func (s *Server) notCurrent(err error) *fault.Fault {
+	code, detail := notFresh(err), err.Error()
+	if code == fault.NotLeased {
+		detail += "; " + s.cfg.WithoutLease.Describe()
 	}
-	return p
+	return fault.New(code, detail+".", "")
 }

@@ -118,7 +118,7 @@ func TestDeletedKeyAtACutOffNode(t *testing.T) {
 				w := newWorld(t)
 				mallory := w.user("mallory", allow("*"))
 				token := w.projection.View().Token().String()
-				n, l := w.replica(func(c *api.Config) {
+				n, l := w.replica(func(c *config) {
 					c.WithoutLease = setting
 					c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return cut }
 					c.Node.StrictHead = func(context.Context) (event.Head, error) { return event.Head{}, cut }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime"
 
-	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -92,18 +91,7 @@ func (j *job) end() {
 func (j *job) problem() error {
 	err := j.Err()
 	if errors.Is(err, policy.ErrWork) {
-		return problem{http.StatusBadRequest, "TooMuchWork", "The question takes more work than one request may.",
-			"Ask fewer questions at once, with shorter values and fewer wildcards."}
-	}
-	return err
-}
-
-// tooMuchWork is job.problem for an action of IAM, as its simulators say it.
-func (j *job) tooMuchWork() error {
-	err := j.Err()
-	if errors.Is(err, policy.ErrWork) {
-		return &query.Error{Code: "InvalidInput", Status: http.StatusBadRequest, Message: "The simulation takes more work than one request may: " +
-			"name fewer actions and resources, or give shorter policies and context values with fewer wildcards."}
+		return fault.New(fault.TooMuchWork, "", "")
 	}
 	return err
 }
@@ -113,6 +101,5 @@ func checkAnswer(size int) error {
 	if size <= maxAnswer {
 		return nil
 	}
-	return problem{http.StatusBadRequest, "AnswerTooLarge", fmt.Sprintf("The answer would be longer than %d bytes.", maxAnswer),
-		"Ask fewer questions at once, or without explain."}
+	return fault.New(fault.AnswerTooLarge, fmt.Sprintf("The answer would be longer than %d bytes.", maxAnswer), "")
 }

@@ -51,7 +51,7 @@ type memoryLog struct {
 	before func(event.Command)
 }
 
-// Propose is api.Node's.
+// Propose is api.Log's.
 func (l *memoryLog) Propose(_ context.Context, c event.Command) (*event.Batch, error) {
 	l.mu.Lock()
 	before := l.before
@@ -83,7 +83,7 @@ func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 	return b, nil
 }
 
-// changes is api.Node's.
+// changes is api.History's.
 func (l *memoryLog) changes(from event.Position, count int) (list []api.Change, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,7 +131,7 @@ type node struct {
 }
 
 // newWorld has an account whose root calls the leader.
-func newWorld(t testing.TB, change ...func(*api.Config)) *world {
+func newWorld(t testing.TB, change ...func(*config)) *world {
 	t.Helper()
 	w := &world{t: t, log: &memoryLog{state: identity.NewState()}, key: seal.Generate(), logs: new(bytes.Buffer)}
 	w.node = w.addNode(true, change...)
@@ -142,10 +142,10 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 }
 
 // addNode makes an edge; its projection shows what a test lets it see.
-func (w *world) addNode(leads bool, change ...func(*api.Config)) *node {
+func (w *world) addNode(leads bool, change ...func(*config)) *node {
 	n := &node{world: w, projection: projection.New(), registry: prometheus.NewRegistry(), leads: leads, now: func() time.Time { return noon }}
-	cfg := api.Config{Account: account,
-		Node: api.Node{
+	cfg := config{
+		Node: stub{
 			Name: "node-1", Votes: leads, Leads: func() bool { return n.leads }, Propose: w.log.Propose,
 			StrictHead: func(context.Context) (event.Head, error) {
 				w.log.mu.Lock()
@@ -159,13 +159,16 @@ func (w *world) addNode(leads bool, change ...func(*api.Config)) *node {
 			},
 			Checks: func() []api.Check { return nil },
 		},
-		Projection: n.projection, Seal: w.key, Now: func() time.Time { return n.now() },
-		Logger: slog.New(slog.NewJSONHandler(&locked{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: api.NewMetrics(n.registry),
+		Config: api.Config{
+			Account: account, Projection: n.projection, Seal: w.key, Now: func() time.Time { return n.now() },
+			Logger: slog.New(slog.NewJSONHandler(&locked{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: api.NewMetrics(n.registry),
+		},
 	}
 	for _, f := range change {
 		f(&cfg)
 	}
-	n.server = api.New(cfg)
+	cfg.Config.Node = cfg.Node.node()
+	n.server = api.New(cfg.Config)
 	return n
 }
 

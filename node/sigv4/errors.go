@@ -18,6 +18,9 @@ type Error struct {
 // Error returns code and message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Words are code and message, for answers.
+func (e *Error) Words() (code, message string) { return e.Code, e.Message }
+
 // Codes of this package's errors, as in IAM's "Common errors" page.
 const (
 	CodeMissingAuthenticationToken = "MissingAuthenticationToken"

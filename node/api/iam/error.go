@@ -12,6 +12,9 @@ type Error struct {
 // Error gives code and message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Words are code and message, for answers.
+func (e *Error) Words() (code, message string) { return e.Code, e.Message }
+
 // Codes of Error; the refusals of the domain have their own type.
 const (
 	codeAccessDenied            = "AccessDenied"

@@ -50,6 +50,9 @@ type Error struct {
 // Error returns code and message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Words are code and message, for answers.
+func (e *Error) Words() (code, message string) { return e.Code, e.Message }
+
 func malformedInput(message string) *Error {
 	return &Error{"MalformedInput", http.StatusBadRequest, message}
 }

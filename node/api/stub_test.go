@@ -1,0 +1,98 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// config is an api.Config whose node is a stub.
+type config struct {
+	api.Config
+	Node stub
+}
+
+// stub is a node of which a test says what it does. A writer has what Votes says; the
+// fields below it are the methods of the interfaces of api.Node.
+type stub struct {
+	Name  string
+	Votes bool
+
+	Leads      func() bool
+	Propose    func(context.Context, event.Command) (*event.Batch, error)
+	StrictHead func(context.Context) (event.Head, error)
+	Fresh      func() propagation.Freshness
+	Forward    func(http.ResponseWriter, *http.Request, api.Forwarded) error
+	Everywhere func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error)
+	Decide     func(context.Context, string, event.Position, []byte) (api.Decided, error)
+	Changes    func(event.Position, int) ([]api.Change, error)
+	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
+	SignHead   func(context.Context) (*event.SignedHead, error)
+	Verify     func(context.Context, event.Position, time.Duration) (*api.Verification, error)
+	Confirm    func(context.Context, sigv4.Claim) error
+	Status     func(context.Context) api.Status
+	Checks     func() []api.Check
+}
+
+// node is the stub as the edge sees it.
+func (s stub) node() api.Node {
+	p := parts{&s}
+	n := api.Node{Name: s.Name, Heads: p, Lease: p, Leader: p, Tracker: p, History: p, Notary: p, Keyholder: p, Condition: p}
+	if s.Votes {
+		n.Log = p
+	}
+	if s.Chain != nil {
+		n.Chain = p
+	}
+	return n
+}
+
+// parts are all parts of a node.
+type parts struct{ s *stub }
+
+func (p parts) Leads() bool { return p.s.Leads() }
+
+func (p parts) Propose(ctx context.Context, c event.Command) (*event.Batch, error) {
+	return p.s.Propose(ctx, c)
+}
+
+func (p parts) StrictHead(ctx context.Context) (event.Head, error) { return p.s.StrictHead(ctx) }
+
+func (p parts) Fresh() propagation.Freshness { return p.s.Fresh() }
+
+func (p parts) Forward(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+	return p.s.Forward(w, r, f)
+}
+
+func (p parts) Everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
+	return p.s.Everywhere(ctx, at, scope, wait)
+}
+
+func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (api.Decided, error) {
+	return p.s.Decide(ctx, replica, at, question)
+}
+
+func (p parts) Changes(from event.Position, count int) ([]api.Change, error) {
+	return p.s.Changes(from, count)
+}
+
+func (p parts) Headers(after event.Position, limit int) ([][]byte, error) {
+	return p.s.Chain(after, limit)
+}
+
+func (p parts) SignHead(ctx context.Context) (*event.SignedHead, error) { return p.s.SignHead(ctx) }
+
+func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
+	return p.s.Verify(ctx, from, timeout)
+}
+
+func (p parts) Confirm(ctx context.Context, c sigv4.Claim) error { return p.s.Confirm(ctx, c) }
+
+func (p parts) Status(ctx context.Context) api.Status { return p.s.Status(ctx) }
+
+func (p parts) Checks() []api.Check { return p.s.Checks() }

@@ -1,0 +1,176 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/model"
+	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/sigv4"
+)
+
+// TestTable goes over all codes: each has a name and a status in both dialects, those of
+// AWS's have the status of its models, and those that ask for another try say so.
+func TestTable(t *testing.T) {
+	for c := range codes {
+		f := New(c, "A detail.", "")
+		for dialect, a := range map[string]Answer{"native": f.Native(), "AWS": f.AWS()} {
+			if a.Code == "" || http.StatusText(a.Status) == "" || a.Status < http.StatusBadRequest || a.Detail == "" {
+				t.Errorf("code %d, %s: %+v", c, dialect, a)
+			}
+			if (a.Status == http.StatusServiceUnavailable) != f.Retry() {
+				t.Errorf("%s, %s: status %d, but another try may help: %v", c, dialect, a.Status, f.Retry())
+			}
+		}
+		if a := f.AWS(); a.Hint != "" {
+			t.Errorf("%s: AWS's dialect has no room for the hint %q", c, a.Hint)
+		}
+		if n := f.Native(); n.Detail != "A detail." {
+			t.Errorf("%s: the native dialect tells %q", c, n.Detail)
+		}
+		for _, s := range []*model.Service{model.IAM(), model.STS()} {
+			if status, ok := s.Status(f.AWS().Code); ok && status != f.AWS().Status {
+				t.Errorf("%s: the status is %d, by the model of %s %d", f.AWS().Code, f.AWS().Status, s.Name, status)
+			}
+		}
+		rec := httptest.NewRecorder()
+		WriteProblem(rec, "id", f)
+		if after := rec.Header().Get("Retry-After"); (after == RetryAfter) != f.Retry() || rec.Code != f.Native().Status {
+			t.Errorf("%s: status %d, Retry-After %q", c, rec.Code, after)
+		}
+	}
+}
+
+// TestNamed looks for every code that other packages name.
+func TestNamed(t *testing.T) {
+	total := 0
+	for _, dir := range []string{"../../log/identity", "../sigv4", "../api/query", "../api/iam", "../api/sts"} {
+		for _, name := range namedIn(t, dir) {
+			total++
+			f := Of(&saying{name})
+			if f.Code() == InternalFailure || f.Native().Code != name || f.AWS().Code != name || f.Native().Status != f.AWS().Status {
+				t.Errorf("%s names %s, which the table has as %v and %v", dir, name, f.Native(), f.AWS())
+			}
+		}
+	}
+	if total < 25 {
+		t.Errorf("only %d names were found", total)
+	}
+	for _, name := range []string{"NoSuchCode", "", "Noticed"} {
+		if f := Of(&saying{name}); f.Code() != InternalFailure || strings.Contains(f.Native().Detail+f.AWS().Detail, "a secret") {
+			t.Errorf("%q is answered as %v", name, f.Native())
+		}
+	}
+}
+
+// saying is a worded error of any code.
+type saying struct{ code string }
+
+func (s *saying) Error() string           { return s.code }
+func (s *saying) Words() (string, string) { return s.code, "a secret" }
+
+// namedIn lists the codes that a package names: in its constants of codes, and in its errors.
+func namedIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(e ast.Expr) {
+		if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			text, err := strconv.Unquote(l.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, text)
+		}
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				kind, _ := n.Type.(*ast.Ident)
+				if name := n.Names[0].Name; kind != nil && kind.Name == "Code" || n.Type == nil && (strings.HasPrefix(name, "code") || strings.HasPrefix(name, "Code")) {
+					for _, v := range n.Values {
+						add(v)
+					}
+				}
+			case *ast.CompositeLit:
+				if kind, ok := n.Type.(*ast.Ident); ok && kind.Name == "Error" && len(n.Elts) == 3 {
+					add(n.Elts[0])
+				}
+			}
+			return true
+		})
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// TestOf says what errors are to callers.
+func TestOf(t *testing.T) {
+	denied := New(Denied, "No.", "")
+	for _, c := range []struct {
+		err         error
+		native, aws Answer
+	}{
+		{errors.New("a secret"), Answer{"InternalFailure", 500, "The request failed inside Writ.", "The node's log says why under this request's id."},
+			Answer{"InternalFailure", 500, "The request failed inside Writ; its log says why under this request's id.", ""}},
+		{fmt.Errorf("look: %w", denied), Answer{"AccessDenied", 403, "No.", "Attach a policy that allows the action to the caller."}, Answer{"AccessDenied", 403, "No.", ""}},
+		{Later("The node is behind.", denied), Answer{"Unavailable", 503, "The node is behind.", "Try again."}, Answer{"ServiceUnavailable", 503, "The node is behind. Try again.", ""}},
+		{fmt.Errorf("wait: %w", context.Canceled), Answer{"Unavailable", 503, "The request was not served in time.", "Try again."},
+			Answer{"ServiceUnavailable", 503, "The request was not served in time. Try again.", ""}},
+		{&identity.Refusal{Code: identity.NoSuchEntity, Message: "It is gone."}, Answer{"NoSuchEntity", 404, "It is gone.", "`writ replica list` shows the roster."},
+			Answer{"NoSuchEntity", 404, "It is gone.", ""}},
+		{&identity.Refusal{Code: identity.LimitExceeded, Message: "Too many."}, Answer{"LimitExceeded", 409, "Too many.", "`writ replica list` shows the roster."},
+			Answer{"LimitExceeded", 409, "Too many.", ""}},
+		{fmt.Errorf("x: %w", sigv4.ErrInvalidClientTokenID), Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, hintSign},
+			Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, ""}},
+		{&iam.Error{Code: "MalformedPolicyDocument", Message: "m"}, Answer{"MalformedPolicyDocument", 400, "m", ""}, Answer{"MalformedPolicyDocument", 400, "m", ""}},
+		{&query.Error{Code: "MalformedQueryString", Status: 404, Message: "m"}, Answer{"MalformedQueryString", 404, "m", ""}, Answer{"MalformedQueryString", 404, "m", ""}},
+		{New(ChangeTooLarge, "so large", ""), Answer{"RequestEntityTooLarge", 413, "so large", "Split the request."},
+			Answer{"LimitExceeded", 409, "The request makes a change that is larger than the log takes.", ""}},
+		{New(BodyTooLarge, "", ""), Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("the body is longer than %d bytes", query.MaxBody), "Split the request."},
+			Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("Request size exceeded the limit of %d bytes", query.MaxBody), ""}},
+		{New(OutcomeUnknown, "", "").Because(denied), Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect.",
+			"Send it again with the same amz-sdk-invocation-id: it takes effect at most once."},
+			Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect. " +
+				"Sent again with the same amz-sdk-invocation-id, it takes effect at most once.", ""}},
+		{New(TookEffect, "It did.", "").Because(denied), Answer{"OutcomeUnknown", 503, "It did.", "Nothing is left to do for this request."}, Answer{"OutcomeUnknown", 503, "It did.", ""}},
+		{BadRequest("Send one.", "There are %d.", 2).About("Question 3"), Answer{"InvalidRequest", 400, "Question 3: There are 2.", "Send one."},
+			Answer{"InvalidRequest", 400, "Question 3: There are 2.", ""}},
+	} {
+		if f := Of(c.err); f.Native() != c.native || f.AWS() != c.aws {
+			t.Errorf("%v is\n%+v and\n%+v, not\n%+v and\n%+v", c.err, f.Native(), f.AWS(), c.native, c.aws)
+		}
+	}
+}
+
+// TestStatuses holds the statuses that other packages put on their errors against the table.
+func TestStatuses(t *testing.T) {
+	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrExpiredToken, sigv4.ErrSignatureDoesNotMatch} {
+		if a := Of(e).AWS(); a.Status != e.Status || a.Code != e.Code || a.Detail != e.Message {
+			t.Errorf("%v is answered as %v", e, a)
+		}
+	}
+}
