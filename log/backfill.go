@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/wake"
 )
 
 // Limits of filling gaps.
@@ -48,7 +49,7 @@ func (l *Log) fill(ctx context.Context) {
 			}
 			l.config.Logger.Warn("batches are missing from the event store and cannot be fetched yet",
 				slog.Any("error", err), slog.Duration("retry", retry))
-			if !sleep(ctx, retry) {
+			if wake.After(ctx, retry) != nil {
 				return
 			}
 			retry = min(2*retry, fillRetryMax)

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -54,24 +54,12 @@ func (l *latching) do(what string, f func() error) error {
 	if err := l.fail.latched(); err != nil {
 		return err
 	}
-	err := contain(f)
+	err := durable.Guard(wire.ErrCorrupt, f)
 	if err != nil && !absent(err) {
 		err = fmt.Errorf("raft log: %s: %w", what, err)
 		l.fail.latch(err)
 	}
 	return err
-}
-
-// contain runs f and turns a panic, or touching memory that a file does not have,
-// into an error.
-func contain(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", wire.ErrCorrupt, r)
-		}
-	}()
-	return f()
 }
 
 // orEnd ends the calling goroutine of Raft where Raft answers an error with a

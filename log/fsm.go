@@ -40,13 +40,13 @@ type fsm struct {
 	restored func() // called when the store may have got a gap
 
 	state   *identity.State // owned by whoever Raft calls with, like the two below
-	recent  hashes
+	recent  *event.Recent
 	refused error // why the last snapshot was not restored
 	applied atomic.Pointer[Applied]
 }
 
 func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm {
-	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, state: identity.NewState()}
+	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, state: identity.NewState(), recent: event.NewRecent(recentHeads)}
 	// Before the first entry nobody led, so nobody holds a lease.
 	f.applied.Store(&Applied{State: f.state.Snapshot(), Lives: event.Lives{Complete: true}, next: make(chan struct{})})
 	return f
@@ -195,7 +195,7 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	}
 	*made = append(*made, store.Entry{Head: b.Head(), Prev: b.Prev, Bytes: encoded})
 	next.Head = b.Head()
-	f.recent.add(next.Head)
+	f.recent.Add(next.Head)
 	return outcome{batch: b}, nil
 }
 
@@ -210,13 +210,17 @@ func belongs(cmd *event.Command, c identity.Cluster) error {
 	return nil
 }
 
+// recentHeads is how many heads are kept in memory; base heads are seldom older.
+const recentHeads = 1 << 14
+
 // agree compares a head that another writer had with the own history, which has
 // come to head. What the store lacks cannot be compared.
 func (f *fsm) agree(head, other event.Head) error {
 	if other.Position > head.Position {
 		return fmt.Errorf("%w: it ends at position %d where another had reached %d", ErrDiverged, head.Position, other.Position)
 	}
-	hash, ok := f.recent.at(head.Position, other.Position)
+	known, ok := f.recent.At(other.Position)
+	hash := known.Hash
 	if !ok {
 		var err error
 		var missing *store.MissingError
@@ -293,30 +297,8 @@ func (f *fsm) restore(r io.Reader) error {
 	}
 	before := f.applied.Load()
 	f.state = state
-	f.recent = hashes{}
+	f.recent.Forget()
 	f.publish(&Applied{Head: h.Head, Index: h.Index, Term: h.Term, Floor: max(before.Floor, h.Floor), Lives: h.Lives, next: before.next}, true)
 	f.restored()
 	return nil
-}
-
-// recentHashes is how many hashes are kept in memory; base heads are seldom older.
-const recentHashes = 1 << 14
-
-// hashes remembers the hashes of the latest positions.
-type hashes struct {
-	ring  [recentHashes]event.Hash
-	count event.Position // of positions added; they end at the head
-}
-
-func (h *hashes) add(head event.Head) {
-	h.ring[head.Position%recentHashes] = head.Hash
-	h.count++
-}
-
-// at returns the hash of a position at or before the last, which was added last.
-func (h *hashes) at(last, position event.Position) (event.Hash, bool) {
-	if age := last - position; age >= min(h.count, recentHashes) {
-		return event.Hash{}, false
-	}
-	return h.ring[position%recentHashes], true
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -76,21 +77,9 @@ func (l *Log) lead(ctx context.Context) {
 			return
 		}
 		l.config.Logger.Warn("a new leadership is not proved yet", slog.Uint64("term", term), slog.Any("error", err))
-		if !sleep(ctx, retryInterval) {
+		if wake.After(ctx, retryInterval) != nil {
 			return
 		}
-	}
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/wire"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -113,7 +114,7 @@ func (l *Log) openDisk() (err error) {
 	if err := checkPages(path); err != nil {
 		return fmt.Errorf("raft log %s: %w", path, err)
 	}
-	err = contain(func() error {
+	err = durable.Guard(wire.ErrCorrupt, func() error {
 		// The list of free pages is large and changes with every snapshot: it is
 		// found again on opening rather than written with every entry.
 		l.disk, err = raftboltdb.New(raftboltdb.Options{Path: path, MsgpackUseNewTimeFormat: true,
@@ -163,7 +164,7 @@ func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
 		return err
 	}
 	l.transport = l.config.transport(l.id)
-	err = contain(func() error { // Raft panics on an entry that it cannot read
+	err = durable.Guard(wire.ErrCorrupt, func() error { // Raft panics on an entry that it cannot read
 		l.raft, err = raft.NewRaft(l.config.raft(l.id, notify), l.fsm, entries, disk, snapshots, l.transport)
 		return err
 	})

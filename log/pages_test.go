@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -59,7 +60,7 @@ func opens(t *testing.T, content []byte) (damaged bool) {
 		}
 		return true
 	}
-	err = contain(func() error {
+	err = durable.Guard(wire.ErrCorrupt, func() error {
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 		if err != nil {
 			return err

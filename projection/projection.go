@@ -66,12 +66,12 @@ type Projection struct {
 	state   *identity.State // folded by Apply; nil when views are adopted
 	failure error           // set by a divergence, until Restore
 	changed chan struct{}   // closed at the next publication or divergence
-	recent  [recentHeads]event.Head
+	recent  *event.Recent
 }
 
 // New returns a projection at position zero.
 func New() *Projection {
-	p := &Projection{engine: newEngine(), state: identity.NewState(), changed: make(chan struct{})}
+	p := &Projection{engine: newEngine(), state: identity.NewState(), changed: make(chan struct{}), recent: event.NewRecent(recentHeads)}
 	p.view.Store(&View{State: p.state.Snapshot(), engine: p.engine})
 	return p
 }
@@ -121,7 +121,7 @@ func (p *Projection) Apply(batches []*event.Batch) error {
 			p.wake()
 			return p.failure
 		}
-		p.recent[b.Position%recentHeads] = b.Head()
+		p.recent.Add(b.Head())
 	}
 	p.publish(p.state.Snapshot(), head)
 	return nil
@@ -134,8 +134,8 @@ func (p *Projection) Restore(state *identity.State, head event.Head) {
 	defer p.mu.Unlock()
 	p.state, p.failure = state, nil
 	p.engine = newEngine() // what it kept belongs to another history, perhaps
-	p.recent = [recentHeads]event.Head{}
-	p.recent[head.Position%recentHeads] = head
+	p.recent.Forget()
+	p.recent.Add(head)
 	p.publish(state.Snapshot(), head)
 }
 
@@ -144,7 +144,7 @@ func (p *Projection) Adopt(state *identity.State, head event.Head) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state = nil
-	p.recent[head.Position%recentHeads] = head
+	p.recent.Add(head)
 	p.publish(state, head)
 }
 
@@ -207,9 +207,9 @@ func (p *Projection) WaitToken(ctx context.Context, t event.Token) (*View, error
 		}
 	}
 	p.mu.Lock()
-	known := p.recent[t.Position%recentHeads]
+	known, there := p.recent.At(t.Position)
 	p.mu.Unlock()
-	if known.Position == t.Position && [8]byte(known.Hash[:8]) != t.Prefix {
+	if there && [8]byte(known.Hash[:8]) != t.Prefix {
 		return nil, fmt.Errorf("%w: position %d", ErrTokenMismatch, t.Position)
 	}
 	return v, nil

@@ -71,7 +71,7 @@ func (f *Follower) checkpoint() error {
 // count takes note of applied batches.
 func (f *Follower) count(batches int) {
 	if f.since.Add(int64(batches)) >= checkpointEvery {
-		signal(f.due)
+		f.due.Ring()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -69,7 +70,7 @@ func (f *Follower) reach(ctx context.Context, at *place) (consumer jetstream.Con
 		defer stop()
 		consumer, err = f.attach(ctx, at)
 	}()
-	for pause(tailing, attachPatience) == nil {
+	for wake.After(tailing, attachPatience) == nil {
 		if err := f.tail(tailing, tailWait); err != nil && tailing.Err() == nil {
 			f.problem("the writers' event tail does not lead on", err)
 		}
@@ -226,7 +227,7 @@ func (f *Follower) gather(feed *feed, in *inbox) {
 // probe asks a writer for its head now and then: a stream that nobody publishes to
 // looks like one that is idle.
 func (f *Follower) probe(feed *feed) {
-	for pause(feed.ctx, probeInterval/2+rand.N(probeInterval)) == nil {
+	for wake.After(feed.ctx, probeInterval/2+rand.N(probeInterval)) == nil {
 		head, err := f.cfg.Source.Head(feed.ctx, f.at.Load().cluster)
 		if err == nil { // without a writer there is nothing to compare with
 			f.Expect(head)

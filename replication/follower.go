@@ -14,6 +14,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -90,11 +91,11 @@ type Follower struct {
 	cfg    FollowerConfig
 	intake chan *chunk
 	at     atomic.Pointer[place]
-	known  [recent]event.Head // by position; of whoever applies
+	known  *event.Recent // of whoever applies
 
 	target   atomic.Uint64 // the highest position that is said to exist
-	expected chan struct{} // capacity 1: target has risen
-	due      chan struct{} // capacity 1: a checkpoint is
+	expected wake.Bell     // target has risen
+	due      wake.Bell     // a checkpoint is
 	since    atomic.Int64  // batches applied since the last one
 	decoders sync.WaitGroup
 
@@ -150,7 +151,7 @@ func NewFollower(cfg FollowerConfig) *Follower {
 	}
 	return &Follower{
 		cfg:    cfg,
-		intake: make(chan *chunk, intakeChunks), expected: make(chan struct{}, 1), due: make(chan struct{}, 1),
+		intake: make(chan *chunk, intakeChunks), expected: wake.NewBell(), due: wake.NewBell(), known: event.NewRecent(recent),
 		status: Status{Mode: Starting},
 	}
 }
@@ -190,16 +191,9 @@ func (f *Follower) Expect(position event.Position) {
 			return
 		}
 		if f.target.CompareAndSwap(old, uint64(position)) {
-			signal(f.expected)
+			f.expected.Ring()
 			return
 		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }
 
@@ -259,7 +253,7 @@ func (f *Follower) begin(ctx context.Context) error {
 			return err
 		}
 		f.problem("no writer gives a snapshot", err)
-		if err := pause(ctx, bootstrapWait+rand.N(bootstrapWait)); err != nil {
+		if err := wake.After(ctx, bootstrapWait+rand.N(bootstrapWait)); err != nil {
 			return err
 		}
 	}
@@ -288,14 +282,14 @@ func (f *Follower) bootstrap(ctx context.Context) error {
 	f.restore(state, header.Head)
 	f.note(func(s *Status) { s.Bootstraps++ })
 	f.cfg.Logger.Info("starting from a writer's snapshot", "before", old.head.Position, "position", header.Head.Position)
-	signal(f.due)
+	f.due.Ring()
 	return nil
 }
 
 func (f *Follower) restore(state *identity.State, head event.Head) {
 	f.target.Store(0)
-	f.known = [recent]event.Head{}
-	f.known[head.Position%recent] = head
+	f.known.Forget()
+	f.known.Add(head)
 	f.cfg.Sink.Restore(state, head)
 	f.settle(f.cfg.Sink.Snapshot())
 }
@@ -327,7 +321,7 @@ func (f *Follower) drive(ctx context.Context) error {
 				failures = 0
 				if err := f.bootstrap(ctx); err != nil && ctx.Err() == nil {
 					f.problem("the state is not replaced by a writer's", err)
-					if errors.Is(err, errKept) && pause(ctx, keptWait) != nil {
+					if errors.Is(err, errKept) && wake.After(ctx, keptWait) != nil {
 						return ctx.Err()
 					}
 				}
@@ -337,7 +331,7 @@ func (f *Follower) drive(ctx context.Context) error {
 		if errors.Is(err, errShut) {
 			wait += shutWait
 		}
-		if err != nil && pause(ctx, wait) != nil {
+		if err != nil && wake.After(ctx, wait) != nil {
 			return ctx.Err()
 		}
 		if failures > 0 || f.cfg.Link == nil || time.Now().Before(retry) {

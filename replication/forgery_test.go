@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -351,7 +352,7 @@ func TestGenerationsAreBounded(t *testing.T) {
 	attacks.Go(func() {
 		for ctx.Err() == nil {
 			_ = l.conn.Publish(streamSubject(h.Cluster()), []byte("forged"))
-			_ = pause(ctx, time.Millisecond)
+			_ = wake.After(ctx, time.Millisecond)
 		}
 	})
 	await(t, "at its limit", func() bool {

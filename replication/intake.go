@@ -160,7 +160,7 @@ func (f *Follower) apply(c *chunk) error {
 		}
 		c.feed.applied.Store(true)
 		for _, b := range run {
-			f.known[b.Position%recent] = b.Head()
+			f.known.Add(b.Head())
 		}
 		before := f.at.Load().cluster
 		f.settle(f.cfg.Sink.Snapshot())
@@ -192,11 +192,11 @@ func (f *Follower) sift(from *feed, batches []*event.Batch) (run []*event.Batch,
 		head = held[len(held)-1].Head()
 	}
 	for i, b := range batches {
-		known := f.known[b.Position%recent]
+		known, there := f.known.At(b.Position)
 		switch {
 		case !f.mine(at, b):
 			return run, fmt.Errorf("%w: batch %d is of cluster %q, incarnation %q", ErrRefused, b.Position, b.Cluster, b.Incarnation)
-		case b.Position <= head.Position && known.Position == b.Position && known.Hash != b.Hash:
+		case b.Position <= head.Position && there && known.Hash != b.Hash:
 			return run, fmt.Errorf("%w: another batch %d was applied", ErrRefused, b.Position)
 		case b.Position <= head.Position:
 			continue

@@ -15,6 +15,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 )
 
 // Limits of a Publisher.
@@ -105,7 +106,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			p.said = text
 			p.say(slog.LevelWarn, "publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
 		}
-		if pause(ctx, wait+rand.N(wait)) != nil {
+		if wake.After(ctx, wait+rand.N(wait)) != nil {
 			return ctx.Err()
 		}
 		wait = min(2*wait, maxRetryWait)

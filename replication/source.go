@@ -17,6 +17,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -253,7 +254,7 @@ func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Positi
 	case err == nil && n == 0:
 		s.rotate() // nothing new here; the next writer may know more
 	case errors.Is(err, errBehind):
-		return head, pause(ctx, min(wait, behindWait)) // they all are, or silent
+		return head, wake.After(ctx, min(wait, behindWait)) // they all are, or silent
 	}
 	return head, err
 }
@@ -369,20 +370,8 @@ func (s *Source) Snapshot(ctx context.Context, c identity.Cluster) (state *ident
 		if err == nil || round == snapshotRounds || !errors.As(err, &refused) || !refused.busy() {
 			return state, header, err
 		}
-		if err := pause(ctx, refused.retryAfter+rand.N(snapshotJitter)); err != nil {
+		if err := wake.After(ctx, refused.retryAfter+rand.N(snapshotJitter)); err != nil {
 			return nil, header, err
 		}
-	}
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

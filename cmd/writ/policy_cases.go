@@ -15,8 +15,8 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
-
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/authz/cases"
 )
 
 func newPolicyTest() *cobra.Command {
@@ -63,37 +63,7 @@ func newPolicyCases() *cobra.Command {
 	return &cobra.Command{Use: "cases", Short: "The format of cases", Long: caseFormat}
 }
 
-// maxCaseLine is the longest line of a file of cases, in bytes. A user in ten
-// groups, all with as many policies as AWS allows, needs a fifth of it.
-const maxCaseLine = 4 << 20
-
-var (
-	errLongCase  = fmt.Errorf("longer than %d bytes; a case is one line", maxCaseLine)
-	errAfterCase = errors.New("text after the case; write one case a line")
-)
-
-// eachLine calls do with every line that is not blank, counting from 1. A line
-// that is too long comes as errLongCase.
-func eachLine(r io.Reader, do func(line int, text []byte, err error)) error {
-	lines := bufio.NewReaderSize(r, maxCaseLine)
-	for n := 1; ; n++ {
-		text, err := lines.ReadSlice('\n')
-		var bad error
-		for errors.Is(err, bufio.ErrBufferFull) {
-			bad = errLongCase
-			_, err = lines.ReadSlice('\n')
-		}
-		if text = bytes.TrimSpace(text); len(text) > 0 || bad != nil {
-			do(n, text, bad)
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
+var errAfterCase = errors.New("text after the case; write one case a line")
 
 // caseTester runs cases, a batch at a time on all processors, and prints and
 // counts the results in the order of the lines.
@@ -153,10 +123,10 @@ func (t *caseTester) file(name string) {
 	}
 	defer f.Close()
 	lines := 0
-	err = eachLine(f, func(line int, text []byte, err error) {
+	err = cases.EachLine(f, func(line int, text []byte, err error) {
 		lines++
 		t.batch = append(t.batch, caseLine{place: fmt.Sprintf("%s:%d", name, line), text: bytes.Clone(text), err: err})
-		if t.bytes += len(text); t.bytes >= maxCaseLine || len(t.batch) == maxBatch {
+		if t.bytes += len(text); t.bytes >= cases.MaxLine || len(t.batch) == maxBatch {
 			t.runBatch()
 		}
 	})
@@ -198,7 +168,7 @@ func (l *caseLine) run() {
 	if l.err != nil {
 		return
 	}
-	c, err := authz.DecodeCase(l.text)
+	c, err := cases.Decode(l.text)
 	if err == nil && !json.Valid(l.text) {
 		err = errAfterCase
 	}

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/authz/cases"
 )
 
 // The page about cases names every member that a case can have.
 func TestCaseFormat(t *testing.T) {
 	for _, part := range []reflect.Type{
-		reflect.TypeFor[authz.Case](), reflect.TypeFor[authz.CaseRequest](), reflect.TypeFor[authz.CaseExpected](), reflect.TypeFor[caseResult](),
+		reflect.TypeFor[cases.Case](), reflect.TypeFor[cases.Request](), reflect.TypeFor[cases.Expected](), reflect.TypeFor[caseResult](),
 	} {
 		for i := range part.NumField() {
 			name, _, _ := strings.Cut(part.Field(i).Tag.Get("json"), ",")

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/diff"
 )
 
 func newPolicyDiff() *cobra.Command {
@@ -96,13 +96,13 @@ func comparePolicies(in *inputs, a, b string) (*policyDiff, error) {
 	if err != nil {
 		return nil, err
 	}
-	added, err := authz.Diff(before, after)
-	removed := []authz.Difference(nil)
+	added, err := diff.Policies(before, after)
+	removed := []diff.Difference(nil)
 	if err == nil {
-		removed, err = authz.Diff(after, before)
+		removed, err = diff.Policies(after, before)
 	}
-	if errors.Is(err, authz.ErrDiffTooLarge) {
-		return nil, fmt.Errorf("compare %s with %s: %w: at most %d of each; split the policies by service", a, b, err, authz.MaxDiffPatterns)
+	if errors.Is(err, diff.ErrTooLarge) {
+		return nil, fmt.Errorf("compare %s with %s: %w: at most %d of each; split the policies by service", a, b, err, diff.MaxPatterns)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compare %s with %s: %w", a, b, err)
@@ -112,7 +112,7 @@ func comparePolicies(in *inputs, a, b string) (*policyDiff, error) {
 
 // differences names the statements of what policy b allows and policy a does
 // not.
-func differences(list []authz.Difference, a, b string) []policyDifference {
+func differences(list []diff.Difference, a, b string) []policyDifference {
 	out := make([]policyDifference, len(list))
 	for i, d := range list {
 		out[i] = policyDifference{

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/authz/cases"
 	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/projection/policy/catalogue"
 )
@@ -130,14 +131,14 @@ func (q *policyQuestion) explain(cmd *cobra.Command) (*policyExplanation, error)
 
 // findCase reads the case to explain. The file may have one case over many
 // lines.
-func (q *policyQuestion) findCase(in *inputs) (*authz.Case, error) {
+func (q *policyQuestion) findCase(in *inputs) (*cases.Case, error) {
 	f, err := in.open(q.caseFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the case: %w", err)
 	}
 	defer f.Close()
-	var found *authz.Case
-	limited := &io.LimitedReader{R: f, N: maxCaseLine}
+	var found *cases.Case
+	limited := &io.LimitedReader{R: f, N: cases.MaxLine}
 	values := json.NewDecoder(limited)
 	for n := 1; ; n++ {
 		var text json.RawMessage
@@ -146,12 +147,12 @@ func (q *policyQuestion) findCase(in *inputs) (*authz.Case, error) {
 			break
 		}
 		if err != nil && limited.N <= 0 {
-			err = errLongCase
+			err = cases.ErrLong
 		}
-		limited.N = maxCaseLine
-		var c authz.Case
+		limited.N = cases.MaxLine
+		var c cases.Case
 		if err == nil {
-			c, err = authz.DecodeCase(text)
+			c, err = cases.Decode(text)
 		}
 		switch {
 		case err != nil:

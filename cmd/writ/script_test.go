@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 var update = flag.Bool("update", false, "rewrite the outputs in scripts")
 
 // sampleCases are authorization cases with the decisions that AWS documents.
-const sampleCases = "../../projection/authz/testdata/cases.jsonl"
+const sampleCases = "../../projection/authz/cases/testdata/cases.jsonl"
 
 // TestScripts runs the stories of testdata/script. Beyond what testscript
 // knows, they can say

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wire"
 	"go.etcd.io/bbolt"
@@ -80,9 +81,9 @@ func (s *Store) enqueue(entries []Entry) error {
 	size := s.bytes
 	s.mu.Unlock()
 
-	signal(s.wake)
+	s.some.Ring()
 	if size >= flushSize {
-		signal(s.full)
+		s.full.Ring()
 	}
 	if size >= maxPending {
 		return s.Sync()
@@ -90,18 +91,11 @@ func (s *Store) enqueue(entries []Entry) error {
 	return nil
 }
 
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // flusher writes pending batches to the file until Close.
 func (s *Store) flusher() {
 	for {
 		select {
-		case <-s.wake:
+		case <-s.some:
 		case <-s.stop:
 			return
 		}
@@ -147,7 +141,7 @@ func (s *Store) Sync() error {
 // error closes the store for writing.
 func (s *Store) update(f func(*bbolt.Tx) error) error {
 	panicked := true
-	err := s.guard(func() error {
+	err := durable.Guard(ErrCorrupt, func() error {
 		err := s.db.Update(f)
 		panicked = false
 		return err

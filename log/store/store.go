@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -68,8 +69,8 @@ type Store struct {
 	options Options
 	db      *bbolt.DB
 
-	full chan struct{} // capacity 1: pending has reached flushSize
-	wake chan struct{} // capacity 1: pending is no longer empty
+	full wake.Bell     // pending has reached flushSize
+	some wake.Bell     // pending is no longer empty
 	stop chan struct{} // closed by Close
 	done sync.WaitGroup
 
@@ -87,8 +88,8 @@ type Store struct {
 // Open opens the store at path, and makes an empty one where there is no file
 // unless it is opened read-only. One process may have it open for writing.
 func Open(path string, o Options) (*Store, error) {
-	s := &Store{path: path, options: o, full: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{})}
-	if err := s.guard(s.open); err != nil {
+	s := &Store{path: path, options: o, full: wake.NewBell(), some: wake.NewBell(), stop: make(chan struct{})}
+	if err := durable.Guard(ErrCorrupt, s.open); err != nil {
 		return nil, fmt.Errorf("open event store %s: %w", path, err)
 	}
 	if o.ReadOnly {
@@ -182,18 +183,6 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	}
 	s.last = head
 	return nil
-}
-
-// guard runs f, in which bbolt may panic or touch memory that a damaged file does
-// not have, and turns that into ErrCorrupt.
-func (s *Store) guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
-		}
-	}()
-	return f()
 }
 
 // Close writes what is pending, and closes the file.
@@ -312,7 +301,7 @@ func (s *Store) Read(from event.Position, count, size int) ([][]byte, error) {
 
 // readFile returns copies of the batches from..to in the file, checked, until they reach size bytes.
 func (s *Store) readFile(from, to event.Position, size int) (out [][]byte, err error) {
-	err = s.guard(func() error {
+	err = durable.Guard(ErrCorrupt, func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucketBatches).Cursor()
 			k, v := c.Seek(keyOf(from))

@@ -170,7 +170,7 @@ func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 		return sets, nil, true
 	case LayerSCP:
 		// They bind the users and roles of member accounts, root included.
-		if len(e.layers.SCPs) > 0 && !p.Type.foreign() && !p.serviceLinked() {
+		if len(e.layers.SCPs) > 0 && !p.Type.Foreign() && !p.serviceLinked() {
 			sets = e.layers.SCPs
 		}
 		return sets, nil, true

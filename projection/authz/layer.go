@@ -74,7 +74,7 @@ func needed(kind PrincipalType, sameAccount, strict bool, g grant) layers {
 		resource = 1 << LayerResource
 	}
 	switch {
-	case kind.foreign():
+	case kind.Foreign():
 		// Services, identity providers and strangers have no policies of
 		// their own.
 		return guards | resource

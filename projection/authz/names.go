@@ -125,7 +125,7 @@ const defaultPartition = "arn:aws:"
 
 // account tells whether an entry is the account of a principal.
 func (n *name) account(p *Principal) bool {
-	if n.kind != nameAccount || n.value != p.Account || p.Type.foreign() {
+	if n.kind != nameAccount || n.value != p.Account || p.Type.Foreign() {
 		return false
 	}
 	arn := p.ARN
@@ -218,7 +218,7 @@ func (n *names) spares(p *Principal) bool {
 		return true
 	}
 	self := false
-	account := p.Type.foreign() || p.Account == ""
+	account := p.Type.Foreign() || p.Account == ""
 	// Root as the issuer of a federated user is the account.
 	issuer := p.Issuer == "" || strings.HasSuffix(p.Issuer, ":root") || p.Type != RoleSession && p.Type != FederatedUser
 	for i := range n.entries {

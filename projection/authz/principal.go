@@ -3,6 +3,7 @@ package authz
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -43,14 +44,20 @@ var principalTypeNames = [principalTypes]string{
 // "role_session".
 func (t PrincipalType) String() string { return principalTypeNames[t] }
 
-// foreign tells the kinds that belong to no account.
-func (t PrincipalType) foreign() bool {
+// PrincipalTypeByName returns the type with a name, as String has it.
+func PrincipalTypeByName(name string) (PrincipalType, bool) {
+	i := slices.Index(principalTypeNames[:], name)
+	return PrincipalType(max(i, 0)), i >= 0
+}
+
+// Foreign tells the kinds that belong to no account.
+func (t PrincipalType) Foreign() bool {
 	return t == Service || t == Anonymous || t == FederatedIdentity
 }
 
 // entity tells the kinds behind which stands an IAM user or role, with
 // policies of its own.
-func (t PrincipalType) entity() bool { return !t.foreign() && t != Root }
+func (t PrincipalType) entity() bool { return !t.Foreign() && t != Root }
 
 // Tag is a tag of a principal. Of tags whose keys are equal without regard to letter
 // case each counts; whoever puts the tags of a session before those of its role leaves

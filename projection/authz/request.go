@@ -134,6 +134,12 @@ func splitARN(text string) (a arn, ok bool) {
 	return a, n == fields-1
 }
 
+// AccountOf returns the account that an ARN names, "" where it names none.
+func AccountOf(arn string) string {
+	a, _ := splitARN(arn)
+	return a.account
+}
+
 // awsTime is the format of times in a request context.
 const awsTime = "2006-01-02T15:04:05Z"
 

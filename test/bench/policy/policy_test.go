@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // engines are the four, and Cedar in two forms.
@@ -168,7 +169,7 @@ func BenchmarkOthers(b *testing.B) {
 func writWithOthers(n int, action, resource string) (*authz.Prepared, error) {
 	var policies []authz.Policy
 	add := func(statement string) error {
-		doc, err := policy.Parse(`{"Version": "2012-10-17", "Statement": ` + statement + `}`)
+		doc, err := syntax.Parse(`{"Version": "2012-10-17", "Statement": ` + statement + `}`)
 		if err == nil {
 			policies = append(policies, authz.Policy{Document: policy.Compile(doc)})
 		}

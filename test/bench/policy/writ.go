@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // writ holds what a Writ projection holds: a compiled set a group, shared by
@@ -21,7 +22,7 @@ func newWrit(w *World) (Engine, error) {
 	for i := range w.Groups {
 		var policies []authz.Policy
 		for j := range w.Groups[i].Policies {
-			doc, err := policy.Parse(document(w.Groups[i].Policies[j][:]))
+			doc, err := syntax.Parse(document(w.Groups[i].Policies[j][:]))
 			if err != nil {
 				return nil, fmt.Errorf("parse a policy: %w", err)
 			}

@@ -1,4 +1,4 @@
-package authz
+package cases
 
 // The slow, obvious evaluator of one policy document, straight from decoded
 // JSON: regular expressions, recursion, nothing remembered between calls. It

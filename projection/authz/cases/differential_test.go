@@ -1,4 +1,4 @@
-package authz
+package cases
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/writ-iam/writ/projection/authz"
 )
 
 var (
@@ -34,7 +36,7 @@ func TestDifferential(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("implicit deny %d, explicit deny %d, allow %d",
-		outcomes[ImplicitDeny].Load(), outcomes[ExplicitDeny].Load(), outcomes[Allow].Load())
+		outcomes[authz.ImplicitDeny].Load(), outcomes[authz.ExplicitDeny].Load(), outcomes[authz.Allow].Load())
 }
 
 func compareWorld(t *testing.T, g *generator, outcomes *[3]atomic.Int64) {
@@ -74,31 +76,30 @@ func compareWorld(t *testing.T, g *generator, outcomes *[3]atomic.Int64) {
 
 // realWorld compiles the policies of a case. Identity policies are spread over
 // sets, as over a user and its groups.
-func realWorld(t *testing.T, g *generator, c *refCase) (*Prepared, *Target) {
+func realWorld(t *testing.T, g *generator, c *refCase) (*authz.Prepared, *authz.Target) {
 	line, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded, err := DecodeCase(line)
+	decoded, err := Decode(line)
 	if err != nil {
 		t.Fatal(err)
 	}
-	decoded.Expected.Decision = Allow.String()
-	prepared, request, err := decoded.prepare()
+	decoded.Expected.Decision = authz.Allow.String()
+	layers, request, err := decoded.read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	layers := prepared.layers
 	if len(layers.Identity) == 1 && g.chance(50) {
 		policies := layers.Identity[0].Policies()
 		n := g.IntN(len(policies) + 1)
-		layers.Identity = []*Set{NewSet(policies[:n]...), NewSet(policies[n:]...)}
+		layers.Identity = []*authz.Set{authz.NewSet(policies[:n]...), authz.NewSet(policies[n:]...)}
 	}
-	return Prepare(layers), request.Target
+	return authz.Prepare(layers), request.Target
 }
 
-func realRequest(t *testing.T, c *refCase) *Request {
-	r := CaseRequest{
+func realRequest(t *testing.T, c *refCase) *authz.Request {
+	r := Request{
 		PrincipalType: c.Request.Type, PrincipalARN: c.Request.ARN, PrincipalIssuer: c.Request.Issuer,
 		PrincipalService: c.Request.Service, Account: c.Request.Account, Action: c.Request.Action,
 		Resource: c.Request.Resource, ResourceAccount: c.Request.ResourceAccount,
@@ -108,7 +109,7 @@ func realRequest(t *testing.T, c *refCase) *Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Request{
+	return &authz.Request{
 		Principal: p, Action: r.Action, Resource: r.Resource, ResourceAccount: r.ResourceAccount, Context: r.entries(),
 	}
 }

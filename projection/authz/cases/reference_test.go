@@ -1,4 +1,4 @@
-package authz
+package cases
 
 // The reference evaluator of whole requests: all layers, no cleverness.
 

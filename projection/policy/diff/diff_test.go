@@ -1,4 +1,4 @@
-package authz
+package diff
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-func statement(effect, action, resource, more string) string {
+func statementText(effect, action, resource, more string) string {
 	return fmt.Sprintf(`{"Effect":%q,"Action":%s,"Resource":%s%s}`, effect, action, resource, more)
 }
 
@@ -44,8 +44,8 @@ func TestDiff(t *testing.T) {
 	same := `,"Condition":{"Bool":{"A:Y":"true"},"StringEquals":{"a:X":["2","1"]}}`
 	who := func(names string) string { return `,"Principal":` + names }
 	not := func(names string) string { return `,"NotPrincipal":` + names }
-	allow := func(action, resource, more string) string { return statement("Allow", action, resource, more) }
-	deny := func(action, resource, more string) string { return statement("Deny", action, resource, more) }
+	allow := func(action, resource, more string) string { return statementText("Allow", action, resource, more) }
+	deny := func(action, resource, more string) string { return statementText("Deny", action, resource, more) }
 	for _, tt := range []struct {
 		name string
 		a, b []string
@@ -88,7 +88,7 @@ func TestDiff(t *testing.T) {
 		{"a condition on a wider pattern", []string{allow(`"ec2:*"`, `"*"`, "")}, []string{allow(`"s3:*"`, `"*"`, mfa), allow(`"s3:Get*"`, `"*"`, "")},
 			[]string{"s3:* * +0", "s3:Get* * +0 +1"}},
 	} {
-		got, err := Diff(parseStatements(t, syntax.Version2012, tt.a...), parseStatements(t, syntax.Version2012, tt.b...))
+		got, err := Policies(parseStatements(t, syntax.Version2012, tt.a...), parseStatements(t, syntax.Version2012, tt.b...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestDiff(t *testing.T) {
 func TestDiffOfWhatIsNotNamed(t *testing.T) {
 	a := parseStatements(t, syntax.Version2008, `{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${x}"}`)
 	b := parseStatements(t, syntax.Version2008, `{"Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::secret"}`)
-	got, err := Diff(a, b)
+	got, err := Policies(a, b)
 	if err != nil || len(got) != 1 || show(got[0]) != "* * +0" {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -114,16 +114,16 @@ func TestDiffOfWhatIsNotNamed(t *testing.T) {
 
 func TestDiffTooLarge(t *testing.T) {
 	var actions, resources []string
-	for i := range MaxDiffPatterns {
+	for i := range MaxPatterns {
 		actions = append(actions, fmt.Sprintf(`"s3:Get%d"`, i))
 		resources = append(resources, fmt.Sprintf(`"arn:aws:s3:::b%d"`, i))
 	}
-	small := parseStatements(t, syntax.Version2012, statement("Allow", `"s3:*"`, `"*"`, ""))
+	small := parseStatements(t, syntax.Version2012, statementText("Allow", `"s3:*"`, `"*"`, ""))
 	for _, large := range []string{
-		statement("Allow", "["+strings.Join(actions, ",")+"]", `"*"`, ""),
-		statement("Allow", `"s3:*"`, "["+strings.Join(resources, ",")+"]", ""),
+		statementText("Allow", "["+strings.Join(actions, ",")+"]", `"*"`, ""),
+		statementText("Allow", `"s3:*"`, "["+strings.Join(resources, ",")+"]", ""),
 	} {
-		if _, err := Diff(small, parseStatements(t, syntax.Version2012, large)); !errors.Is(err, ErrDiffTooLarge) {
+		if _, err := Policies(small, parseStatements(t, syntax.Version2012, large)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package authz
+package cases
 
 // A generator of whole cases: few services, names and values, so that policies
 // and requests meet, and a policy is mostly a variation of what the request

@@ -1,4 +1,7 @@
-package authz
+// Package cases is unit tests of policies: a request with the policies that bear on it
+// and the decision that it should get, one JSON object a line. It reads them and answers
+// them with the engine of a running cluster.
+package cases
 
 import (
 	"bytes"
@@ -8,6 +11,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
@@ -21,7 +25,7 @@ type Case struct {
 	Reason string `json:"reason,omitempty"`
 	Source string `json:"source,omitempty"`
 
-	Request CaseRequest `json:"request"`
+	Request Request `json:"request"`
 
 	IdentityPolicies      []json.RawMessage   `json:"identity_policies"`
 	PermissionsBoundaries []json.RawMessage   `json:"permissions_boundaries"`
@@ -30,11 +34,11 @@ type Case struct {
 	RCPs                  [][]json.RawMessage `json:"rcps"`
 	ResourcePolicy        json.RawMessage     `json:"resource_policy"`
 
-	Expected CaseExpected `json:"expected"`
+	Expected Expected `json:"expected"`
 }
 
-// CaseRequest is the request of a Case. Its context is a closed world.
-type CaseRequest struct {
+// Request is the request of a Case. Its context is a closed world.
+type Request struct {
 	PrincipalType    string              `json:"principal_type"`
 	PrincipalARN     string              `json:"principal_arn"`
 	PrincipalIssuer  string              `json:"principal_issuer_arn"`
@@ -47,30 +51,30 @@ type CaseRequest struct {
 	MultivaluedKeys  []string            `json:"multivalued_keys"`
 }
 
-// CaseExpected is what a Case expects. By is information only.
-type CaseExpected struct {
+// Expected is what a Case expects. By is information only.
+type Expected struct {
 	Decision string   `json:"decision"`
 	By       []string `json:"by,omitempty"`
 }
 
-// CaseError is returned for a case that cannot be run. Member names the member
+// Error is returned for a case that cannot be run. Member names the member
 // at fault in the format's words.
-type CaseError struct {
+type Error struct {
 	Member string
 	Err    error
 }
 
 // Error names the member and what is wrong with it.
-func (e *CaseError) Error() string { return e.Member + ": " + e.Err.Error() }
+func (e *Error) Error() string { return e.Member + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *CaseError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 var errMissing = errors.New("missing")
 
-// DecodeCase reads one line of a file of cases. Unknown members are an error: a
+// Decode reads one line of a file of cases. Unknown members are an error: a
 // misspelt layer would pass for an absent one.
-func DecodeCase(line []byte) (Case, error) {
+func Decode(line []byte) (Case, error) {
 	var c Case
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
@@ -81,51 +85,51 @@ func DecodeCase(line []byte) (Case, error) {
 }
 
 // Passed tells whether an explanation is what the case expects.
-func (c *Case) Passed(x Explanation) bool { return x.Outcome.String() == c.Expected.Decision }
+func (c *Case) Passed(x authz.Explanation) bool { return x.Outcome.String() == c.Expected.Decision }
 
 // Run answers the case. It fails with a *CaseError when the case is incomplete
 // or one of its policies cannot be read.
-func (c *Case) Run() (Explanation, error) {
-	prepared, request, err := c.prepare()
+func (c *Case) Run() (authz.Explanation, error) {
+	layers, request, err := c.read()
 	if err != nil {
-		return Explanation{}, err
+		return authz.Explanation{}, err
 	}
-	return prepared.Explain(request), nil
+	return authz.Prepare(layers).Explain(request), nil
 }
 
-// prepare builds the layers and the request of the case.
-func (c *Case) prepare() (*Prepared, *Request, error) {
+// read builds the layers and the request of the case.
+func (c *Case) read() (authz.Layers, *authz.Request, error) {
 	switch {
 	case c.Request.Action == "":
-		return nil, nil, &CaseError{"request.action", errMissing}
+		return authz.Layers{}, nil, &Error{"request.action", errMissing}
 	case c.Request.Resource == "":
-		return nil, nil, &CaseError{"request.resource_arn", errMissing}
-	case !slices.Contains([]string{Allow.String(), ExplicitDeny.String(), ImplicitDeny.String()}, c.Expected.Decision):
-		return nil, nil, &CaseError{"expected.decision", fmt.Errorf("%q is none of allow, explicitDeny, implicitDeny", c.Expected.Decision)}
+		return authz.Layers{}, nil, &Error{"request.resource_arn", errMissing}
+	case !slices.Contains([]string{authz.Allow.String(), authz.ExplicitDeny.String(), authz.ImplicitDeny.String()}, c.Expected.Decision):
+		return authz.Layers{}, nil, &Error{"expected.decision", fmt.Errorf("%q is none of allow, explicitDeny, implicitDeny", c.Expected.Decision)}
 	}
 	principal, err := c.Request.principal()
 	if err != nil {
-		return nil, nil, err
+		return authz.Layers{}, nil, err
 	}
 	b := caseBuilder{}
-	layers := Layers{SCPs: b.levels("scps", c.SCPs, NewSet)}
+	layers := authz.Layers{SCPs: b.levels("scps", c.SCPs, authz.NewSet)}
 	if len(c.IdentityPolicies) > 0 {
-		layers.Identity = []*Set{b.set("identity_policies", c.IdentityPolicies, NewSet)}
+		layers.Identity = []*authz.Set{b.set("identity_policies", c.IdentityPolicies, authz.NewSet)}
 	}
 	for i := range c.PermissionsBoundaries {
-		layers.Boundaries = append(layers.Boundaries, b.set("permissions_boundaries", c.PermissionsBoundaries[i:i+1], NewSet))
+		layers.Boundaries = append(layers.Boundaries, b.set("permissions_boundaries", c.PermissionsBoundaries[i:i+1], authz.NewSet))
 	}
 	if len(c.SessionPolicies) > 0 {
-		layers.Session = b.set("session_policies", c.SessionPolicies, NewSet)
+		layers.Session = b.set("session_policies", c.SessionPolicies, authz.NewSet)
 	}
-	target := &Target{RCPs: b.levels("rcps", c.RCPs, NewResourceSet)}
+	target := &authz.Target{RCPs: b.levels("rcps", c.RCPs, authz.NewResourceSet)}
 	if text := c.ResourcePolicy; len(text) > 0 && string(text) != "null" {
-		target.Policy = b.set("resource_policy", []json.RawMessage{text}, NewResourceSet)
+		target.Policy = b.set("resource_policy", []json.RawMessage{text}, authz.NewResourceSet)
 	}
 	if b.err != nil {
-		return nil, nil, b.err
+		return authz.Layers{}, nil, b.err
 	}
-	request := &Request{
+	request := &authz.Request{
 		Principal:       principal,
 		Action:          c.Request.Action,
 		Resource:        c.Request.Resource,
@@ -133,62 +137,60 @@ func (c *Case) prepare() (*Prepared, *Request, error) {
 		Target:          target,
 		Context:         c.Request.entries(),
 	}
-	return Prepare(layers), request, nil
+	return layers, request, nil
 }
 
 // caseBuilder compiles the policies of a case and keeps the first error.
 type caseBuilder struct{ err error }
 
-func (b *caseBuilder) levels(member string, levels [][]json.RawMessage, build func(...Policy) *Set) []*Set {
-	var sets []*Set
+func (b *caseBuilder) levels(member string, levels [][]json.RawMessage, build func(...authz.Policy) *authz.Set) []*authz.Set {
+	var sets []*authz.Set
 	for _, level := range levels {
 		sets = append(sets, b.set(member, level, build))
 	}
 	return sets
 }
 
-func (b *caseBuilder) set(member string, texts []json.RawMessage, build func(...Policy) *Set) *Set {
-	var policies []Policy
+func (b *caseBuilder) set(member string, texts []json.RawMessage, build func(...authz.Policy) *authz.Set) *authz.Set {
+	var policies []authz.Policy
 	for i, text := range texts {
 		doc, err := syntax.Parse(string(text))
 		if err != nil {
 			if b.err == nil {
-				b.err = &CaseError{fmt.Sprintf("%s[%d]", member, i), err}
+				b.err = &Error{fmt.Sprintf("%s[%d]", member, i), err}
 			}
 			continue
 		}
-		policies = append(policies, Policy{
+		policies = append(policies, authz.Policy{
 			Name:     fmt.Sprintf("%s[%d]", member, i),
-			Source:   SourceNone,
+			Source:   authz.SourceNone,
 			Document: policy.Compile(doc),
 		})
 	}
 	return build(policies...)
 }
 
-func (r *CaseRequest) principal() (*Principal, error) {
-	p := &Principal{ARN: r.PrincipalARN, Issuer: r.PrincipalIssuer, Account: r.Account, Service: r.PrincipalService}
+func (r *Request) principal() (*authz.Principal, error) {
+	p := &authz.Principal{ARN: r.PrincipalARN, Issuer: r.PrincipalIssuer, Account: r.Account, Service: r.PrincipalService}
 	if r.PrincipalType != "" {
-		i := slices.Index(principalTypeNames[:], r.PrincipalType)
-		if i < 0 {
-			return nil, &CaseError{"request.principal_type", fmt.Errorf("unknown type %q", r.PrincipalType)}
+		var known bool
+		if p.Type, known = authz.PrincipalTypeByName(r.PrincipalType); !known {
+			return nil, &Error{"request.principal_type", fmt.Errorf("unknown type %q", r.PrincipalType)}
 		}
-		p.Type = PrincipalType(i)
-	} else if known, err := ParsePrincipal(r.PrincipalARN); err == nil {
+	} else if known, err := authz.ParsePrincipal(r.PrincipalARN); err == nil {
 		p.Type = known.Type
 	}
-	if p.Account == "" && !p.Type.foreign() {
-		a, _ := splitARN(p.ARN)
-		p.Account = a.account
+	if p.Account == "" && !p.Type.Foreign() {
+		p.Account = authz.AccountOf(p.ARN)
 	}
-	if p.Issuer == "" && p.Type == RoleSession {
-		p.Issuer = SessionIssuer(p.ARN)
+	if p.Issuer == "" && p.Type == authz.RoleSession {
+		p.Issuer = authz.SessionIssuer(p.ARN)
 	}
 	return p, nil
 }
 
 // entries returns the context of a case.
-func (r *CaseRequest) entries() []policy.Entry {
+func (r *Request) entries() []policy.Entry {
 	multi := map[policy.Key]bool{}
 	for _, k := range r.MultivaluedKeys {
 		multi[policy.NewKey(k)] = true

@@ -1,14 +1,18 @@
-package authz
+package cases
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/writ-iam/writ/projection/authz"
+)
 
 func TestCases(t *testing.T) {
 	for _, line := range readCaseLines(t) {
-		c, err := DecodeCase(line)
+		c, err := Decode(line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		prepared, request, err := c.prepare()
+		layers, request, err := c.read()
 		if err != nil {
 			t.Fatalf("%s: %v", c.ID, err)
 		}
@@ -16,7 +20,7 @@ func TestCases(t *testing.T) {
 		if err != nil || !c.Passed(x) {
 			t.Errorf("%s (%s): %v by %v, want %s by %v (%v)", c.ID, c.Group, x.Outcome, x.By, c.Expected.Decision, c.Expected.By, err)
 		}
-		if d := prepared.Decide(request); d != x.Decision() {
+		if d := authz.Prepare(layers).Decide(request); d != x.Decision() {
 			t.Errorf("%s: Decide says %v by %v, Explain %v by %v", c.ID, d.Outcome, d.By, x.Outcome, x.By)
 		}
 	}
@@ -31,16 +35,16 @@ func FuzzCase(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		c, err := DecodeCase(line)
+		c, err := Decode(line)
 		if err != nil {
 			return
 		}
-		prepared, request, err := c.prepare()
+		layers, request, err := c.read()
 		if err != nil {
 			return
 		}
-		x := prepared.Explain(request)
-		if d := prepared.Decide(request); d != x.Decision() {
+		x := authz.Prepare(layers).Explain(request)
+		if d := authz.Prepare(layers).Decide(request); d != x.Decision() {
 			t.Errorf("Decide says %v by %v, Explain %v by %v", d.Outcome, d.By, x.Outcome, x.By)
 		}
 	})

@@ -1,4 +1,6 @@
-package authz
+// Package diff compares policies by what they allow, not by how they are written. It is
+// pure.
+package diff
 
 import (
 	"cmp"
@@ -27,18 +29,18 @@ type Difference struct {
 	Narrower []*policy.Statement
 }
 
-// MaxDiffPatterns is how many different actions, and how many different
-// resources of one action, Diff compares.
-const MaxDiffPatterns = 1000
+// MaxPatterns is how many different actions, and how many different
+// resources of one action, Policies compares.
+const MaxPatterns = 1000
 
-// ErrDiffTooLarge is returned when policies name more than Diff compares.
-var ErrDiffTooLarge = errors.New("policies name too many actions or resources to compare")
+// ErrTooLarge is returned when policies name more than Policies compares.
+var ErrTooLarge = errors.New("policies name too many actions or resources to compare")
 
-// Diff tells what policy b allows that policy a does not, over the actions and
+// Policies tells what policy b allows that policy a does not, over the actions and
 // resources that the two name. Patterns stand for whatever they match: a
 // difference "s3:Get*" says that b allows every action that begins so, and a
 // does not. Conditions are compared as they are written, not by what they mean.
-func Diff(a, b *syntax.Document) ([]Difference, error) {
+func Policies(a, b *syntax.Document) ([]Difference, error) {
 	d := differ{variables: map[policy.Key]rune{}}
 	before, after := d.statements(a), d.statements(b)
 	all := slices.Concat(before, after)
@@ -53,7 +55,7 @@ func Diff(a, b *syntax.Document) ([]Difference, error) {
 	var found []difference
 	for _, action := range actions {
 		name := action.witness()
-		other := func(s diffStatement) bool { return !s.MatchAction(name) }
+		other := func(s statement) bool { return !s.MatchAction(name) }
 		older, newer := slices.DeleteFunc(slices.Clone(before), other), slices.DeleteFunc(slices.Clone(after), other)
 		named = named[:0]
 		for _, s := range slices.Concat(older, newer) {
@@ -94,7 +96,14 @@ func (f *difference) includes(action, resource glob, x *Difference) bool {
 
 // unlimited tells statements for everybody without conditions.
 func unlimited(s *policy.Statement) bool {
-	return len(s.Conditions) == 0 && (!s.HasPrincipal || compileNames(s).everybody)
+	return len(s.Conditions) == 0 && (!s.HasPrincipal || everybody(s))
+}
+
+// everybody tells that "*" is among the principals of a statement.
+func everybody(s *policy.Statement) bool {
+	return slices.ContainsFunc(s.Principals, func(p syntax.Principal) bool {
+		return p.Type == syntax.PrincipalAll || p.Type == syntax.PrincipalAWS && p.Value == "*"
+	})
 }
 
 // differ holds the letters that stand for policy variables.
@@ -103,24 +112,24 @@ type differ struct {
 	keys      []policy.Key
 }
 
-// diffStatement is a statement with what it names.
-type diffStatement struct {
+// statement is a statement with what it names.
+type statement struct {
 	*policy.Statement
 	actions, resources []glob
 	principals         []string // sorted; nil for everybody
 	condition          string   // as text; empty for none
 }
 
-func (d *differ) statements(doc *syntax.Document) []diffStatement {
+func (d *differ) statements(doc *syntax.Document) []statement {
 	compiled := policy.Compile(doc)
-	var list []diffStatement
+	var list []statement
 	for i := range doc.Statements {
 		src := &doc.Statements[i]
-		s := diffStatement{Statement: &compiled.Statements[i], condition: conditionText(src.Condition)}
-		for _, item := range items(src.Action, src.NotAction) {
+		s := statement{Statement: &compiled.Statements[i], condition: conditionText(src.Condition)}
+		for _, item := range src.Actions() {
 			s.actions = append(s.actions, glob(item.Value))
 		}
-		for _, item := range items(src.Resource, src.NotResource) {
+		for _, item := range src.Resources() {
 			s.resources = append(s.resources, d.glob(item.Value, doc.Variables()))
 		}
 		s.principals = principalTexts(s.Statement)
@@ -150,17 +159,8 @@ func conditionText(c *syntax.ConditionElement) string {
 	return strings.Join(lines, "\n")
 }
 
-func items(lists ...*syntax.List) (all []syntax.Text) {
-	for _, l := range lists {
-		if l != nil {
-			all = append(all, l.Items...)
-		}
-	}
-	return all
-}
-
 func principalTexts(s *policy.Statement) []string {
-	if n := compileNames(s); !s.HasPrincipal || n.everybody && !n.not {
+	if !s.HasPrincipal || everybody(s) && !s.NotPrincipal {
 		return nil
 	}
 	var texts []string
@@ -173,7 +173,7 @@ func principalTexts(s *policy.Statement) []string {
 
 // covers tells whether s applies wherever other does, as far as principals and
 // conditions go.
-func (s *diffStatement) covers(other *diffStatement) bool {
+func (s *statement) covers(other *statement) bool {
 	if s.condition != "" && s.condition != other.condition {
 		return false
 	}
@@ -190,12 +190,12 @@ func (s *diffStatement) covers(other *diffStatement) bool {
 
 // compare looks for what the newer statements allow of a resource that the
 // older do not.
-func (d *differ) compare(older, newer []diffStatement, resource glob) (Difference, bool) {
+func (d *differ) compare(older, newer []statement, resource glob) (Difference, bool) {
 	ctx := policy.Context{Lazy: func(k policy.Key, n int) (policy.Entry, bool) {
 		return policy.Single(k, string(d.variable(k))), n == 0
 	}}
 	name := resource.witness()
-	split := func(list []diffStatement) (denies, allows []*diffStatement) {
+	split := func(list []statement) (denies, allows []*statement) {
 		for i := range list {
 			switch s := &list[i]; {
 			case !s.MatchResource(name, &ctx):
@@ -209,8 +209,8 @@ func (d *differ) compare(older, newer []diffStatement, resource glob) (Differenc
 	}
 	oldDenies, oldAllows := split(older)
 	newDenies, newAllows := split(newer)
-	covered := func(s *diffStatement, by []*diffStatement) bool {
-		return slices.ContainsFunc(by, func(o *diffStatement) bool { return o.covers(s) })
+	covered := func(s *statement, by []*statement) bool {
+		return slices.ContainsFunc(by, func(o *statement) bool { return o.covers(s) })
 	}
 	var x Difference
 	fresh := false
@@ -329,8 +329,8 @@ func (g glob) covers(other glob, fold bool) bool {
 // wider before the narrower.
 func overlaps(named []glob, fold bool) ([]glob, error) {
 	named = distinct(slices.Clone(named), fold)
-	if len(named) > MaxDiffPatterns {
-		return nil, ErrDiffTooLarge
+	if len(named) > MaxPatterns {
+		return nil, ErrTooLarge
 	}
 	list := slices.Clone(named)
 	for i, p := range named {
