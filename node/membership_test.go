@@ -21,6 +21,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -75,8 +76,8 @@ func (x *thief) targets() []target {
 		{name: "register", method: "POST", path: registerPath, body: `{"Name":"replica-2","attempt":"x"}`},
 		{name: "register another", method: "POST", path: registerPath, body: `{"Name":"replica-7","attempt":"y"}`},
 		{name: "head", method: "POST", path: headPath, body: `{}`},
-		{name: "questions", method: "POST", path: questionsPath, body: `{}`},
-		{name: "answers", method: "POST", path: answersPath, body: `{}`},
+		{name: "questions", method: "POST", path: ask.QuestionsPath, body: `{}`},
+		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
 		{name: "status", method: "GET", path: statusPath},
 		{name: "verify", method: "POST", path: verifyPath, body: `{}`},
@@ -190,7 +191,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 	defer tail.Body.Close()
 	asked := make(chan error, 1)
 	go func() {
-		answer, err := x.ask(w, "POST", questionsPath, []byte(`{}`), nil)
+		answer, err := x.ask(w, "POST", ask.QuestionsPath, []byte(`{}`), nil)
 		if err == nil {
 			answer.Body.Close()
 			err = fmt.Errorf("%d %s", answer.StatusCode, answer.Header.Get(peer.HeaderStanding))

@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -85,9 +86,9 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
 	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
 	mux.HandleFunc("POST "+headPath, p.leader(p.head))
-	mux.HandleFunc("POST "+questionsPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+ask.QuestionsPath, p.leader(p.questions))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
-	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
+	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
@@ -275,7 +276,7 @@ func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) boo
 func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 	var notLeader *log.NotLeaderError
 	status := http.StatusServiceUnavailable
-	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) {
+	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) || errors.Is(err, peer.ErrNotLeader) {
 		status = http.StatusMisdirectedRequest
 		_, addr := p.w.log.Leader()
 		rw.Header().Set(peer.HeaderLeader, addr)

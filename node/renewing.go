@@ -184,7 +184,7 @@ func (r *renewing) run(ctx context.Context) {
 			return
 		}
 		if r.removed() {
-			wait = max(wait, rest())
+			wait = max(wait, peer.Rest())
 		}
 		if r.again {
 			wait, r.again = 0, false
@@ -297,13 +297,6 @@ func (r *renewing) refuse(a propagation.Answer) {
 	}
 }
 
-// restEvery is about how long a removed reader waits before it asks again whether it
-// was admitted.
-const restEvery = 5 * time.Second
-
-// rest is restEvery with up to half of that on top.
-func rest() time.Duration { return restEvery + mathrand.N(restEvery/2) }
-
 // join enters a reader into the roster that has no state yet: writers give theirs to
 // members alone. It returns when that is done, or ctx ends.
 func (r *renewing) join(ctx context.Context) error {
@@ -314,7 +307,7 @@ func (r *renewing) join(ctx context.Context) error {
 		}
 		wait := joinPause + mathrand.N(joinPause)
 		if r.barred(err) {
-			wait = rest()
+			wait = peer.Rest()
 		} else if ctx.Err() == nil {
 			r.logger.Warn("the replica could not be registered", "error", err)
 		}

@@ -304,7 +304,7 @@ func TestRemovedReaderStaysOut(t *testing.T) {
 		asked := a.count()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := a.count() - asked; n == 0 || n > int(time.Minute/restEvery) {
+		if n := a.count() - asked; n == 0 || n > int(time.Minute/peer.RestEvery) {
 			t.Errorf("it asks %d times a minute", n)
 		}
 		a.set("", propagation.KindUnregistered, propagation.KindOpen, propagation.KindDraining)
@@ -328,7 +328,7 @@ func TestBarredReaderDoesNotJoin(t *testing.T) {
 		go func() { joined <- r.join(t.Context()) }()
 		time.Sleep(time.Minute) // of the bubble's clock
 		synctest.Wait()
-		if n := a.refused; n == 0 || n > int(time.Minute/restEvery) || !r.removed() {
+		if n := a.refused; n == 0 || n > int(time.Minute/peer.RestEvery) || !r.removed() {
 			t.Errorf("it asked %d times in a minute, removed is %v", n, r.removed())
 		}
 		a.set("")

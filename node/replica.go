@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -88,11 +89,8 @@ func (n *Node) startReplica() (*replica, error) {
 		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace, Enter: r.renewing.join,
 		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
-	answering := &answering{
-		finder: n.finder, projection: n.projection, logger: n.logger, process: process,
-		kinds: map[string]answerer{kindDecide: r.decide, kindRecount: r.recount},
-	}
-	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.heard
+	answering := ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, kindRecount: recounter{r}}, n.logger)
+	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.Heard
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -103,7 +101,7 @@ func (n *Node) startReplica() (*replica, error) {
 		}
 	})
 	n.wg.Go(func() { r.renewing.run(n.ctx) })
-	n.wg.Go(func() { answering.run(n.ctx) })
+	n.wg.Go(func() { answering.Run(n.ctx) })
 	n.wg.Go(func() {
 		n.scrub(params.Lease(me.Class), func() {
 			if r.renewing.snapshot.Load().Quarantined() == "" {
@@ -127,9 +125,11 @@ func (n *Node) source() *replication.Source {
 
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
 
-// decide answers a question of kindDecide. The leader has found that its caller
-// may ask.
-func (r *replica) decide(ctx context.Context, q question) (event.Head, any, error) {
+// decider answers questions of kindDecide.
+type decider struct{ *replica }
+
+// Answer decides. The leader has found that its caller may ask.
+func (r decider) Answer(ctx context.Context, q ask.Question) (event.Head, any, error) {
 	edge := r.api.Load()
 	if edge == nil {
 		return event.Head{}, nil, errors.New("the replica is starting")

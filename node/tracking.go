@@ -24,7 +24,6 @@ type tracking struct {
 	observe func() propagation.View
 	commit  mark
 	history func(event.Position) (propagation.Record, bool)
-	asking  *asking // questions to the readers
 
 	mu      sync.Mutex // guards all below, and the tracker
 	tracker *propagation.Tracker
@@ -44,7 +43,6 @@ func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, cl
 	history func(event.Position) (propagation.Record, bool)) *tracking {
 	return &tracking{
 		clocks: clocks, observe: observe, commit: commit, history: history,
-		asking:  newAsking(term, cluster.Incarnation),
 		tracker: propagation.NewTracker(p, cluster.ID, cluster.Incarnation, term, clocks(), observe()),
 		replies: make(map[propagation.Ticket]chan propagation.Answer),
 		changed: make(chan struct{}),
@@ -100,7 +98,6 @@ func (t *tracking) tick(ctx context.Context, fence propagation.Fence) {
 
 // end answers all who still wait.
 func (t *tracking) end() {
-	t.asking.end()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true

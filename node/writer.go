@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -41,7 +42,7 @@ type writer struct {
 	expelled chan struct{} // capacity 1: connections to the broker were closed, and their consumers may be left
 
 	// leading is this writer's leadership; nil while it does not lead.
-	leading atomic.Pointer[tracking]
+	leading atomic.Pointer[leadership]
 	roster  struct {
 		sync.Mutex
 		last *propagation.Roster
@@ -184,6 +185,18 @@ func (w *writer) watch() {
 	}
 }
 
+// leadership is one term of this writer's leadership.
+type leadership struct {
+	*tracking
+	questions *ask.Questions // to the replicas
+}
+
+// run tracks the readers until ctx, which is that of the term, ends.
+func (l *leadership) run(ctx context.Context) {
+	defer l.questions.End()
+	l.tracking.run(ctx)
+}
+
 // lead does what the leader does, until the term ends.
 func (w *writer) lead(term log.Leadership) {
 	n := w.node
@@ -202,7 +215,9 @@ func (w *writer) lead(term log.Leadership) {
 	if _, err := n.projection.Wait(ctx, w.log.Applied().Head.Position); err != nil {
 		return
 	}
-	t := newTracking(propagation.DefaultParams(), w.log.Applied().State.Cluster(), term.Term, n.clocks, w.observe, w.mark(term.Term), w.record)
+	c := w.log.Applied().State.Cluster()
+	t := &leadership{questions: ask.NewQuestions(term.Term, c.Incarnation)}
+	t.tracking = newTracking(propagation.DefaultParams(), c, term.Term, n.clocks, w.observe, w.mark(term.Term), w.record)
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
