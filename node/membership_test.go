@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -72,10 +73,10 @@ func (x *thief) targets() []target {
 		{name: "snapshot", method: "GET", path: replication.SnapshotPath},
 		{name: "events", method: "GET", path: replication.EventsPath + "?from=1"},
 		{name: "head of the events", method: "HEAD", path: replication.EventsPath},
-		{name: "lease", method: "POST", path: leasePath, body: `{"replica":"replica-2"}`},
-		{name: "register", method: "POST", path: registerPath, body: `{"Name":"replica-2","attempt":"x"}`},
-		{name: "register another", method: "POST", path: registerPath, body: `{"Name":"replica-7","attempt":"y"}`},
-		{name: "head", method: "POST", path: headPath, body: `{}`},
+		{name: "lease", method: "POST", path: lease.Path, body: `{"replica":"replica-2"}`},
+		{name: "register", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-2","attempt":"x"}`},
+		{name: "register another", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-7","attempt":"y"}`},
+		{name: "head", method: "POST", path: lease.HeadPath, body: `{}`},
 		{name: "questions", method: "POST", path: ask.QuestionsPath, body: `{}`},
 		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
@@ -87,7 +88,7 @@ func (x *thief) targets() []target {
 		{name: "nothing", method: "GET", path: "/peer/nothing"},
 		{name: "a client's path", method: "GET", path: "/v1/cluster"},
 	}
-	for _, path := range []string{"/", registerPath, leasePath} { // a client's request, with what the caller chose
+	for _, path := range []string{"/", lease.RegisterPath, lease.Path} { // a client's request, with what the caller chose
 		list = append(list, target{name: "forwarded to " + path, method: "POST", path: path,
 			body: "Action=CreateUser&Version=2010-05-08&UserName=mallory", change: func(r *http.Request) { x.forward(r) }})
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -83,9 +84,9 @@ func servePeers(w *writer) *peerServer {
 	mux.HandleFunc("POST "+verifyPath, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
-	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
-	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
-	mux.HandleFunc("POST "+headPath, p.leader(p.head))
+	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
+	mux.HandleFunc("POST "+lease.Path, p.leader(p.lease))
+	mux.HandleFunc("POST "+lease.HeadPath, p.leader(p.head))
 	mux.HandleFunc("POST "+ask.QuestionsPath, p.leader(p.questions))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
@@ -183,17 +184,9 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	peer.Reply(rw, struct{}{})
 }
 
-// registration asks the leader to enter a replica into the roster.
-type registration struct {
-	setup.Replica
-	// Attempt is the same for all tries of one registration: they enter the replica once
-	// at most. One that was delayed undoes no removal: the name is barred then.
-	Attempt string `json:"attempt"`
-}
-
 // register enters a replica into the roster.
 func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
-	var q registration
+	var q lease.Registration
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -220,7 +213,7 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 
 // lease answers a reader's renewal.
 func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
-	var q renewal
+	var q lease.Renewal
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -234,9 +227,9 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if checkAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.reached(q.Replica, q.Nonce, q.Endpoint)
+		t.Reached(q.Replica, q.Nonce, q.Endpoint)
 	}
-	a, err := t.renew(r.Context(), q.Renewal)
+	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
 		p.fail(rw, err)
 		return
@@ -300,9 +293,9 @@ func (w *writer) status(ctx context.Context) api.Status {
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		for _, m := range t.members() {
+		for _, m := range t.Members() {
 			one := replicaMember(m, a.Head.Position)
-			one.Endpoint = t.endpoint(m.Name, m.Life)
+			one.Endpoint = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
 	}

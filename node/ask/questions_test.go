@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/test/layout"
 	"github.com/writ-iam/writ/test/roundtrip"
 )
 
@@ -90,14 +91,7 @@ func answerers(p *projection.Projection) map[string]Answerer {
 // begun is a projection at position 1 of incarnation i, and its state.
 func begun(t *testing.T) (*projection.Projection, *identity.State) {
 	t.Helper()
-	s := identity.NewState()
-	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{
-		Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	identity.Evolve(s, 1, identity.Meta{}, events)
+	s, _ := layout.State(t, "i", 1)
 	p := projection.New()
 	p.Adopt(s.Snapshot(), headAt(1))
 	return p, s
