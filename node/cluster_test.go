@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -334,7 +335,7 @@ func TestWithoutNATSOnAnotherMachine(t *testing.T) {
 		},
 		Now: func() time.Time { return time.Now().Add(-late) },
 	}
-	clocks := readClocks(time.Now())
+	clocks := lease.ReadClocks(time.Now())
 	machine.Clocks = func() propagation.Clocks { reads.Add(1); return clocks() }
 	m.machine = machine
 	m.startAll()

@@ -65,11 +65,11 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 
 // StrictHead asks the leader for a head.
 func (r *replica) StrictHead(ctx context.Context) (event.Head, error) {
-	return r.renewing.strictHead(ctx)
+	return r.renewer.StrictHead(ctx)
 }
 
 // Fresh looks at the replica's lease.
-func (r *replica) Fresh() propagation.Freshness { return r.renewing.fresh() }
+func (r *replica) Fresh() propagation.Freshness { return r.renewer.Fresh() }
 
 // Changes are those that watchers of this replica are told of.
 func (r *replica) Changes(from event.Position, count int) ([]api.Change, error) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -15,7 +16,7 @@ import (
 
 // What a node asks for itself has room beside the answers to questions.
 func TestGuestsHaveRoomForQuestions(t *testing.T) {
-	if b := peer.NewGuests(1 << 20).Bounds(false); b.PerAddress < maxAskedOne+256 {
+	if b := peer.NewGuests(1 << 20).Bounds(false); b.PerAddress < ask.MaxOpen+256 {
 		t.Errorf("%d from an address", b.PerAddress)
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"net"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -38,25 +37,9 @@ func (m Machine) complete() Machine {
 		m.Now = time.Now
 	}
 	if m.Clocks == nil {
-		m.Clocks = readClocks(time.Now())
+		m.Clocks = lease.ReadClocks(time.Now())
 	}
 	return m
-}
-
-// readClocks reads the machine's three clocks. The monotonic one needs an instant
-// of this process as its origin.
-func readClocks(start time.Time) func() propagation.Clocks {
-	return func() propagation.Clocks {
-		t := time.Now()
-		read := propagation.Clocks{Monotonic: t.Sub(start), Wall: time.Duration(t.UnixNano())}
-		var boot unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err == nil {
-			read.Boottime = time.Duration(boot.Nano())
-		} else {
-			read.Boottime = read.Monotonic // a kernel without it: two clocks are left
-		}
-		return read
-	}
 }
 
 // network is the machine's network.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -63,14 +65,14 @@ func (a access) to(role setup.Role) bool {
 
 // accesses are those of the paths that not every member may call.
 var accesses = map[string]access{
-	statusPath:    {writers: true},
-	verifyPath:    {writers: true},
-	joinPath:      {writers: true},
-	registerPath:  {replicas: true, newcomers: true},
-	leasePath:     {replicas: true, newcomers: true}, // the answer says that it is not registered
-	questionsPath: {replicas: true},
-	answersPath:   {replicas: true},
-	signaturePath: {replicas: true},
+	statusPath:         {writers: true},
+	verifyPath:         {writers: true},
+	joinPath:           {writers: true},
+	lease.RegisterPath: {replicas: true, newcomers: true},
+	lease.Path:         {replicas: true, newcomers: true}, // the answer says that it is not registered
+	ask.QuestionsPath:  {replicas: true},
+	ask.AnswersPath:    {replicas: true},
+	signaturePath:      {replicas: true},
 }
 
 // admits says why a request on the peer port is not served; nil if it is.

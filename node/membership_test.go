@@ -21,7 +21,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -71,12 +73,12 @@ func (x *thief) targets() []target {
 		{name: "snapshot", method: "GET", path: replication.SnapshotPath},
 		{name: "events", method: "GET", path: replication.EventsPath + "?from=1"},
 		{name: "head of the events", method: "HEAD", path: replication.EventsPath},
-		{name: "lease", method: "POST", path: leasePath, body: `{"replica":"replica-2"}`},
-		{name: "register", method: "POST", path: registerPath, body: `{"Name":"replica-2","attempt":"x"}`},
-		{name: "register another", method: "POST", path: registerPath, body: `{"Name":"replica-7","attempt":"y"}`},
-		{name: "head", method: "POST", path: headPath, body: `{}`},
-		{name: "questions", method: "POST", path: questionsPath, body: `{}`},
-		{name: "answers", method: "POST", path: answersPath, body: `{}`},
+		{name: "lease", method: "POST", path: lease.Path, body: `{"replica":"replica-2"}`},
+		{name: "register", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-2","attempt":"x"}`},
+		{name: "register another", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-7","attempt":"y"}`},
+		{name: "head", method: "POST", path: lease.HeadPath, body: `{}`},
+		{name: "questions", method: "POST", path: ask.QuestionsPath, body: `{}`},
+		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
 		{name: "status", method: "GET", path: statusPath},
 		{name: "verify", method: "POST", path: verifyPath, body: `{}`},
@@ -86,7 +88,7 @@ func (x *thief) targets() []target {
 		{name: "nothing", method: "GET", path: "/peer/nothing"},
 		{name: "a client's path", method: "GET", path: "/v1/cluster"},
 	}
-	for _, path := range []string{"/", registerPath, leasePath} { // a client's request, with what the caller chose
+	for _, path := range []string{"/", lease.RegisterPath, lease.Path} { // a client's request, with what the caller chose
 		list = append(list, target{name: "forwarded to " + path, method: "POST", path: path,
 			body: "Action=CreateUser&Version=2010-05-08&UserName=mallory", change: func(r *http.Request) { x.forward(r) }})
 	}
@@ -190,7 +192,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 	defer tail.Body.Close()
 	asked := make(chan error, 1)
 	go func() {
-		answer, err := x.ask(w, "POST", questionsPath, []byte(`{}`), nil)
+		answer, err := x.ask(w, "POST", ask.QuestionsPath, []byte(`{}`), nil)
 		if err == nil {
 			answer.Body.Close()
 			err = fmt.Errorf("%d %s", answer.StatusCode, answer.Header.Get(peer.HeaderStanding))

@@ -325,13 +325,13 @@ func TestBrokerTakenByStrangers(t *testing.T) {
 	m.becomes("replica-2", "leased")
 	late := m.node("replica-2").part.(*replica)
 	for i := range 3 {
-		sent := late.renewing.sent.Load()
+		sent := late.renewer.Sent()
 		p := m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", fmt.Sprint("after-", i)))
 		if len(p.VisibleOn) != 2 || len(p.Fenced) != 0 {
 			t.Errorf("visible on %v, fenced are %v", p.VisibleOn, p.Fenced)
 		}
 		m.until("the lease is renewed", func(context.Context) error {
-			if s := late.renewing.snapshot.Load(); !s.Valid(late.renewing.clocks()) || late.renewing.sent.Load() <= sent {
+			if s := late.renewer.Snapshot(); !s.Valid(late.node.clocks()) || late.renewer.Sent() <= sent {
 				return errors.New("not yet")
 			}
 			return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -30,7 +31,7 @@ func newNamesakes(t *testing.T, writers int) *namesakes {
 	t.Helper()
 	n := &namesakes{team: tailingTeam(t, writers, 1), ways: map[string]*cable{}}
 	n.cluster.Replicas[0].Class = ""
-	read := readClocks(time.Now())
+	read := lease.ReadClocks(time.Now())
 	n.machine.Clocks = func() propagation.Clocks {
 		c, d := read(), time.Duration(n.forward.Load())
 		return propagation.Clocks{Monotonic: c.Monotonic + d, Boottime: c.Boottime + d, Wall: c.Wall + d}
@@ -57,13 +58,13 @@ func (n *namesakes) run(process string) {
 	n.ready(process)
 }
 
-func (n *namesakes) lease(process string) *renewing {
-	return n.node(process).part.(*replica).renewing
+func (n *namesakes) lease(process string) *lease.Renewer {
+	return n.node(process).part.(*replica).renewer
 }
 
 // leased is the position from which a process would answer as leased; false: it would not.
 func (n *namesakes) leased(process string) (event.Position, bool) {
-	f := n.lease(process).fresh()
+	f := n.lease(process).Fresh()
 	at := n.node(process).projection.Head().Position
 	_, err := f.Cover(at, propagation.Ask{Mode: propagation.ModeLeased})
 	return at, err == nil
@@ -101,7 +102,7 @@ func (n *namesakes) ask(token string, processes ...string) *client.Propagation {
 // position from being everywhere.
 func (n *namesakes) waitedFor(token, cut string) {
 	n.t.Helper()
-	nonce := n.lease(cut).lease.Nonce()
+	nonce := n.lease(cut).Nonce()
 	n.until("the leader names the process that is cut off", func(context.Context) error {
 		p := n.ask(token, cut)
 		if p.Everywhere() {
@@ -206,11 +207,11 @@ func TestAProcessThatIsGoneIsNotWaitedFor(t *testing.T) {
 	n.run("first")
 	n.shows("first", 1)
 	n.ways["first"].set(true)
-	killed := n.lease("first").lease.Nonce()
+	killed := n.lease("first").Nonce()
 	n.stop("first") // nobody hears of that
 	n.run("first")
 	n.shows("first", 1)
-	if lives := n.lives(); len(lives) != 1 || lives[0].Life != "" || n.lease("first").lease.Nonce() == killed {
+	if lives := n.lives(); len(lives) != 1 || lives[0].Life != "" || n.lease("first").Nonce() == killed {
 		t.Errorf("the process that was killed is waited for: %+v", lives)
 	}
 	n.everywhere("writer-1", n.must("writer-1", "CreateUser", "UserName", "alice"))
@@ -250,20 +251,20 @@ func TestTwoProcessesOfAName(t *testing.T) {
 	n := newNamesakes(t, 1)
 	n.run("first")
 	n.run("second")
-	nonces := map[string]string{"first": n.lease("first").lease.Nonce(), "second": n.lease("second").lease.Nonce()}
+	nonces := map[string]string{"first": n.lease("first").Nonce(), "second": n.lease("second").Nonce()}
 	period := propagation.DefaultParams().Duration / propagation.RenewalsPerLease
 	for range 3 * propagation.RenewalsPerLease {
 		n.pass(period)
 		for process, nonce := range nonces {
-			n.lease(process).poke() // its timer knows nothing of the time that has passed
+			n.lease(process).Wake() // its timer knows nothing of the time that has passed
 			n.until(process+" renews", func(context.Context) error {
 				r := n.lease(process)
-				if left := r.snapshot.Load().Remaining(r.clocks()); left < 3*period {
+				if left := r.Snapshot().Remaining(n.node(process).clocks()); left < 3*period {
 					return fmt.Errorf("%v left", left)
 				}
 				return nil
 			})
-			if got := n.lease(process).lease.Nonce(); got != nonce {
+			if got := n.lease(process).Nonce(); got != nonce {
 				t.Errorf("%s began another life", process)
 			}
 		}

@@ -18,6 +18,8 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -81,12 +83,12 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+verifyPath, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
-	mux.HandleFunc("POST "+registerPath, p.leader(p.register))
-	mux.HandleFunc("POST "+leasePath, p.leader(p.lease))
-	mux.HandleFunc("POST "+headPath, p.leader(p.head))
-	mux.HandleFunc("POST "+questionsPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
+	mux.HandleFunc("POST "+lease.Path, p.leader(p.lease))
+	mux.HandleFunc("POST "+lease.HeadPath, p.leader(p.head))
+	mux.HandleFunc("POST "+ask.QuestionsPath, p.leader(p.questions))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
-	mux.HandleFunc("POST "+answersPath, p.leader(p.answers))
+	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
@@ -174,17 +176,9 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	peer.Reply(rw, struct{}{})
 }
 
-// registration asks the leader to enter a replica into the roster.
-type registration struct {
-	setup.Replica
-	// Attempt is the same for all tries of one registration: they enter the replica once
-	// at most. One that was delayed undoes no removal: the name is barred then.
-	Attempt string `json:"attempt"`
-}
-
 // register enters a replica into the roster.
 func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
-	var q registration
+	var q lease.Registration
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -211,7 +205,7 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 
 // lease answers a reader's renewal.
 func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
-	var q renewal
+	var q lease.Renewal
 	if !p.read(rw, r, &q) {
 		return
 	}
@@ -225,9 +219,9 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if checkAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.reached(q.Replica, q.Nonce, q.Endpoint)
+		t.Reached(q.Replica, q.Nonce, q.Endpoint)
 	}
-	a, err := t.renew(r.Context(), q.Renewal)
+	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
 		p.fail(rw, err)
 		return
@@ -267,7 +261,7 @@ func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) boo
 func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 	var notLeader *log.NotLeaderError
 	status := http.StatusServiceUnavailable
-	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) {
+	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) || errors.Is(err, peer.ErrNotLeader) {
 		status = http.StatusMisdirectedRequest
 		_, addr := p.w.log.Leader()
 		rw.Header().Set(peer.HeaderLeader, addr)
@@ -291,9 +285,9 @@ func (w *writer) Status(ctx context.Context) api.Status {
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		for _, m := range t.members() {
+		for _, m := range t.Members() {
 			one := replicaMember(m, a.Head.Position)
-			one.Endpoint = t.endpoint(m.Name, m.Life)
+			one.Endpoint = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
 	}

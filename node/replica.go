@@ -12,88 +12,65 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // replica is the part of a node that follows the log and answers.
 type replica struct {
-	node     *Node
-	link     *replication.Link // nil where there is no NATS
-	follower *replication.Follower
-	renewing *renewing
-	recent   *changes
-	edge     *api.Server           // decides what the leader asks
-	ended    atomic.Pointer[error] // why the follower ended, if it did
+	node      *Node
+	link      *replication.Link // nil where there is no NATS
+	follower  *replication.Follower
+	renewer   *lease.Renewer
+	responder *ask.Responder // answers what the leader asks
+	recent    *changes
+	edge      *api.Server           // decides what the leader asks
+	ended     atomic.Pointer[error] // why the follower ended, if it did
 }
 
-// sink feeds a projection, and withdraws the lease before its state is replaced.
+// sink feeds a replica, and keeps the latest changes for watchers.
 type sink struct {
-	*projection.Projection
-	renewing *renewing
-	recent   *changes
+	lease.Sink
+	recent *changes
 }
 
-// Restore replaces the state; what was promised on the strength of the old one is
-// withdrawn first.
+// Restore replaces the state.
 func (s sink) Restore(state *identity.State, head event.Head) {
 	s.recent.forget()
-	s.renewing.stepBack(state.Cluster().Incarnation, func() { s.Projection.Restore(state, head) })
+	s.Sink.Restore(state, head)
 }
 
-// Apply folds batches, and quarantines the reader if they lead to another state
-// than the cluster's.
+// Apply folds batches.
 func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-keptChanges):] { // before watchers are woken
 		s.recent.add(api.ChangeOf(b))
 	}
-	err := s.Projection.Apply(batches)
-	if errors.Is(err, projection.ErrDiverged) {
-		s.renewing.quarantine(propagation.KindDiverged)
-	}
-	return err
+	return s.Sink.Apply(batches)
 }
 
 var _ replication.Sink = sink{}
 
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
-	params := propagation.DefaultParams()
-	process := nonce()
-	record := newLifeRecord(n.cfg.Data, n.lock)
-	over, err := record.over()
-	if err != nil {
-		n.logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
-	}
-	lease := propagation.NewLease(params, propagation.Reader{Replica: me.Name, Class: me.Class, Cluster: n.cfg.Cluster.ID}, process, over...)
-	r := &replica{node: n, recent: &changes{}, renewing: &renewing{
-		clocks: n.clocks, finder: n.finder, projection: n.projection, logger: n.logger, lease: lease, news: make(chan struct{}, 1), endpoint: n.advertises, record: record,
-		register: func(ctx context.Context) error {
-			return n.finder.Post(ctx, registerPath, registration{Replica: me, Attempt: nonce()}, nil)
-		},
-		misplaced: func() bool {
-			entry, ok := n.projection.View().State.Replica(me.Name)
-			return ok && (entry.Region != me.Region || entry.Class != me.Class)
-		},
-	}}
-	r.renewing.snapshot.Store(lease.Snapshot())
-	r.renewing.verdict.Store(&verdict{next: make(chan struct{})})
+	process := lease.NewNonce()
+	r := &replica{node: n, recent: &changes{}}
+	r.renewer = lease.NewRenewer(lease.Config{
+		Reader: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewRecord(n.cfg.Data, n.lock), Clocks: n.clocks,
+		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
+	})
 	link, err := n.dialNATS(replication.LinkConfig{})
 	if err != nil {
 		return nil, err
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{n.projection, r.renewing, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewing.mayReplace, Enter: r.renewing.join,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewer.MayReplace, Enter: r.renewer.Join,
 		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
-	answering := &answering{
-		finder: n.finder, projection: n.projection, logger: n.logger, process: process,
-		kinds: map[string]answerer{kindDecide: r.decide, kindRecount: r.recount},
-	}
-	r.renewing.expect, r.renewing.heard = r.follower.Expect, answering.heard
+	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, kindRecount: recounter{r}}, n.logger)
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -103,17 +80,26 @@ func (n *Node) startReplica() (*replica, error) {
 			n.logger.Error("the replica follows no more", "position", n.projection.Head().Position, "error", err)
 		}
 	})
-	n.wg.Go(func() { r.renewing.run(n.ctx) })
-	n.wg.Go(func() { answering.run(n.ctx) })
+	n.wg.Go(func() { r.renewer.Run(n.ctx) })
+	n.wg.Go(func() { r.responder.Run(n.ctx) })
 	n.wg.Go(func() {
-		n.scrub(params.Lease(me.Class), func() {
-			if r.renewing.snapshot.Load().Quarantined() == "" {
-				r.renewing.quarantine(propagation.KindDiverged)
+		n.scrub(propagation.DefaultParams().Lease(me.Class), func() {
+			if r.renewer.Snapshot().Quarantined() == "" {
+				r.renewer.Quarantine(propagation.KindDiverged)
 			}
 		})
 	})
 	return r, nil
 }
+
+// Heard is told what the leader's answers to renewals say.
+func (r *replica) Heard(term uint64, head event.Position) {
+	r.follower.Expect(head)
+	r.responder.Heard(term)
+}
+
+// Endpoint is where clients reach the replica.
+func (r *replica) Endpoint() string { return r.node.advertises() }
 
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *replication.Source {
@@ -126,9 +112,11 @@ func (n *Node) source() *replication.Source {
 	return replication.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
-// decide answers a question of kindDecide. The leader has found that its caller
-// may ask.
-func (r *replica) decide(ctx context.Context, q question) (event.Head, any, error) {
+// decider answers questions of kindDecide.
+type decider struct{ *replica }
+
+// Answer decides. The leader has found that its caller may ask.
+func (r decider) Answer(ctx context.Context, q ask.Question) (event.Head, any, error) {
 	d, err := r.edge.Decide(ctx, q.At, q.Body)
 	return event.Head{Position: d.Position, Hash: d.Hash}, d, err
 }
@@ -153,32 +141,32 @@ func (r *replica) Checks() []api.Check {
 	} else if v.Head.Position == 0 {
 		following.Err = fmt.Errorf("%s, no state yet: %s", status.Mode, status.Problem)
 	}
-	snapshot, now := r.renewing.snapshot.Load(), r.renewing.clocks()
+	snapshot, now := r.renewer.Snapshot(), r.node.clocks()
 	lease := api.Check{Name: "lease", Detail: fmt.Sprintf("%v left", snapshot.Remaining(now).Round(time.Millisecond))}
 	if !snapshot.Valid(now) {
 		admits := r.node.cfg.WithoutLease
 		reason := "the leader does not answer, or the replica is behind"
-		out := r.renewing.removed() || r.renewing.draining()
-		switch refused := r.renewing.refused.Load(); {
-		case r.renewing.removed():
+		out := r.renewer.Removed() || r.renewer.Draining()
+		switch refused := r.renewer.Refused(); {
+		case r.renewer.Removed():
 			reason = "the replica was removed from the roster"
-		case r.renewing.draining():
+		case r.renewer.Draining():
 			reason = "the replica is draining"
-		case refused != nil:
-			reason = *refused
+		case refused != "":
+			reason = refused
 		}
 		err := fmt.Errorf("no lease is in force: %s; %s", reason, admits.Describe())
-		if lease.Detail = err.Error(); out || admits == AdmitNothing || !r.renewing.held.Load() {
+		if lease.Detail = err.Error(); out || admits == AdmitNothing || !r.renewer.Held() {
 			lease.Err = err
 		}
 	}
 	roster := api.Check{Name: "roster"}
 	switch {
-	case r.renewing.removed():
+	case r.renewer.Removed():
 		roster.Err = fmt.Errorf("removed from the roster by command: `writ replica admit %s` at a writer lets it in again", r.node.cfg.Name)
-	case r.renewing.draining() && !snapshot.Valid(now):
+	case r.renewer.Draining() && !snapshot.Valid(now):
 		roster.Err = errors.New("draining by command, and the last lease has run out; `writ replica resume` ends that")
-	case r.renewing.draining():
+	case r.renewer.Draining():
 		roster.Detail = "draining: no new leases"
 	}
 	staleness := api.Check{Name: "staleness", Detail: "no bound is known"}
@@ -205,7 +193,7 @@ func (r *replica) retire(context.Context) {}
 // already, and nobody is answered any more.
 func (r *replica) stop() error {
 	r.node.wg.Wait()
-	r.renewing.stop()
+	r.renewer.Stop()
 	if r.link != nil {
 		r.link.Close()
 	}

@@ -122,7 +122,7 @@ func TestAReplicaOfAForkedHistory(t *testing.T) {
 	fork := func(name string) {
 		t.Helper()
 		m.until(name+" is a fork", func(context.Context) error {
-			if k := m.node(name).part.(*replica).renewing.snapshot.Load().Quarantined(); k != propagation.KindFork {
+			if k := m.node(name).part.(*replica).renewer.Snapshot().Quarantined(); k != propagation.KindFork {
 				return fmt.Errorf("it is %q", k)
 			}
 			return nil
@@ -235,7 +235,7 @@ func TestALostWriteIsFound(t *testing.T) {
 	}
 	m.stop("writer-1")
 	m.until("the replica is a fork", func(context.Context) error {
-		if k := m.node("replica-1").part.(*replica).renewing.snapshot.Load().Quarantined(); k != propagation.KindFork {
+		if k := m.node("replica-1").part.(*replica).renewer.Snapshot().Quarantined(); k != propagation.KindFork {
 			return fmt.Errorf("it is %q", k)
 		}
 		return nil

@@ -17,12 +17,13 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // manyUsers is a state with records in every part.
 func manyUsers(t testing.TB, n int) *identity.State {
 	t.Helper()
-	s, _ := someState(t, "i", 1)
+	s, _ := layout.State(t, "i", 1)
 	for i := range n {
 		id := fmt.Sprintf("AIDA%017d", i)
 		events, err := identity.Decide(s, identity.Meta{}, &identity.CreateUser{Account: setup.DefaultAccount, ID: identity.ID(id), Name: id, Path: "/"})
@@ -140,9 +141,9 @@ func TestAnAlteredReplicaIsQuarantined(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	lease := m.node("replica-1").part.(*replica).renewing
+	lease := m.node("replica-1").part.(*replica).renewer
 	m.until("the replica is quarantined", func(context.Context) error {
-		if lease.snapshot.Load().Quarantined() == "" {
+		if lease.Snapshot().Quarantined() == "" {
 			return errors.New("it is not")
 		}
 		return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
@@ -149,8 +150,11 @@ func (w *writer) prove(ctx context.Context, q verifyRequest) (e evidence, err er
 	return e, nil
 }
 
-// recount answers a question of kindRecount.
-func (r *replica) recount(ctx context.Context, _ question) (event.Head, any, error) {
+// recounter answers questions of kindRecount.
+type recounter struct{ *replica }
+
+// Answer recounts the replica's records.
+func (r recounter) Answer(ctx context.Context, _ ask.Question) (event.Head, any, error) {
 	begun := time.Now()
 	var e evidence
 	v := r.node.projection.View()
@@ -242,7 +246,7 @@ func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout tim
 			v.Nodes[len(writers)+i] = w.judge(ctx, r.Name, setup.RoleReplica, func() (e evidence, err error) {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
-				a, err := t.asking.ask(ctx, r.Name, kindRecount, 1, nil)
+				a, err := t.questions.Ask(ctx, r.Name, kindRecount, 1, nil)
 				if err != nil {
 					return e, err
 				}
@@ -264,11 +268,11 @@ func (w *writer) judge(ctx context.Context, name string, role setup.Role, get fu
 	e, err := get()
 	if err != nil {
 		n.Verdict, n.Detail = api.VerdictUnreachable, fmt.Sprintf("%.256v", err)
-		var problem *questionError
+		var problem *ask.Problem
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			n.Detail = "it did not answer in time"
-		case errors.As(err, &problem) && problem.Code == problemIncarnation:
+		case errors.As(err, &problem) && problem.Code == ask.WrongIncarnation:
 			n.Verdict = api.VerdictDiffers
 		}
 		return n

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -131,8 +132,8 @@ func TestJudge(t *testing.T) {
 		"not all":            {func(e *evidence) error { e.Unfinished = "half"; return nil }, api.VerdictUnfinished, "half"},
 		"nothing yet":        {func(e *evidence) error { *e = evidence{}; return nil }, api.VerdictUnfinished, "no state"},
 		"no answer":          {func(*evidence) error { return context.DeadlineExceeded }, api.VerdictUnreachable, "in time"},
-		"another history":    {func(*evidence) error { return &questionError{problemIncarnation, "i"} }, api.VerdictDiffers, "WrongIncarnation"},
-		"an older release":   {func(*evidence) error { return &questionError{problemUnknownKind, "recount"} }, api.VerdictUnreachable, "UnknownKind"},
+		"another history":    {func(*evidence) error { return &ask.Problem{Code: ask.WrongIncarnation, Detail: "i"} }, api.VerdictDiffers, "WrongIncarnation"},
+		"an older release":   {func(*evidence) error { return &ask.Problem{Code: ask.UnknownKind, Detail: "recount"} }, api.VerdictUnreachable, "UnknownKind"},
 		"one wrong, one not": {func(e *evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, api.VerdictDiffers, "hash"},
 	} {
 		n := w.judge(t.Context(), "x", setup.RoleReplica, func() (evidence, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/lease"
 )
 
 // roaming is a client that finds the nodes by way of one of them.
@@ -146,7 +147,7 @@ func TestWatchingAnotherLife(t *testing.T) {
 	m.startAll()
 	m.ready("writer-1")
 	for range 5 {
-		m.must("writer-1", "CreateUser", "UserName", nonce())
+		m.must("writer-1", "CreateUser", "UserName", lease.NewNonce())
 	}
 	old := m.must("writer-1", "CreateUser", "UserName", "alice")
 	at, err := event.ParseToken(old)

@@ -15,6 +15,8 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -41,7 +43,7 @@ type writer struct {
 	expelled chan struct{} // capacity 1: connections to the broker were closed, and their consumers may be left
 
 	// leading is this writer's leadership; nil while it does not lead.
-	leading atomic.Pointer[tracking]
+	leading atomic.Pointer[leadership]
 	roster  struct {
 		sync.Mutex
 		last *propagation.Roster
@@ -185,6 +187,18 @@ func (w *writer) watch() {
 	}
 }
 
+// leadership is one term of this writer's leadership.
+type leadership struct {
+	*lease.Tracker
+	questions *ask.Questions // to the replicas
+}
+
+// run tracks the readers until ctx, which is that of the term, ends.
+func (l *leadership) run(ctx context.Context) {
+	defer l.questions.End()
+	l.Tracker.Run(ctx)
+}
+
 // lead does what the leader does, until the term ends.
 func (w *writer) lead(term log.Leadership) {
 	n := w.node
@@ -203,7 +217,9 @@ func (w *writer) lead(term log.Leadership) {
 	if _, err := n.projection.Wait(ctx, w.log.Applied().Head.Position); err != nil {
 		return
 	}
-	t := newTracking(propagation.DefaultParams(), w.log.Applied().State.Cluster(), term.Term, n.clocks, w.observe, w.mark(term.Term), w.record)
+	c := w.log.Applied().State.Cluster()
+	t := &leadership{questions: ask.NewQuestions(term.Term, c.Incarnation)}
+	t.Tracker = lease.NewTracker(propagation.DefaultParams(), c, term.Term, n.clocks, leaderLog{w})
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
@@ -267,35 +283,39 @@ func (w *writer) propose(ctx context.Context, key identity.Key, c identity.Comma
 func (w *writer) view(a *log.Applied) propagation.View {
 	w.roster.Lock()
 	defer w.roster.Unlock()
-	w.roster.last = rosterOf(a.State, w.roster.last)
+	w.roster.last = lease.RosterOf(a.State, w.roster.last)
 	return propagation.View{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last, Lives: a.Lives}
 }
 
-func (w *writer) observe() propagation.View { return w.view(w.log.Applied()) }
+// leaderLog is the log as a tracker needs it.
+type leaderLog struct{ w *writer }
 
-// mark commits fences of one term.
-func (w *writer) mark(term uint64) mark {
-	return func(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
-		a, err := w.log.Mark(ctx, wire.Mark{
-			Term: f.Term, Head: f.Head, Floor: f.Floor, Opened: f.Opened, Dropped: f.Dropped, Complete: f.Complete,
-		})
-		if err != nil {
-			return 0, propagation.View{}, err
-		}
-		return a.Term, w.view(a), nil
+var _ lease.Log = leaderLog{}
+
+// Observe is the state that the writer has applied.
+func (l leaderLog) Observe() propagation.View { return l.w.view(l.w.log.Applied()) }
+
+// Commit commits a fence.
+func (l leaderLog) Commit(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+	a, err := l.w.log.Mark(ctx, wire.Mark{
+		Term: f.Term, Head: f.Head, Floor: f.Floor, Opened: f.Opened, Dropped: f.Dropped, Complete: f.Complete,
+	})
+	if err != nil {
+		return 0, propagation.View{}, err
 	}
+	return a.Term, l.w.view(a), nil
 }
 
-// record is what the log says of a position.
-func (w *writer) record(at event.Position) (propagation.Record, bool) {
-	if a := w.log.Applied(); a.Head.Position == at {
-		return propagation.Record{Hash: a.Head.Hash, State: digestHash(a.State.Digest())}, true
+// Record is what the log says of a position.
+func (l leaderLog) Record(at event.Position) (propagation.Record, bool) {
+	if a := l.w.log.Applied(); a.Head.Position == at {
+		return propagation.Record{Hash: a.Head.Hash, State: lease.StateHash(a.State.Digest())}, true
 	}
-	b, err := w.batch(at)
+	b, err := l.w.batch(at)
 	if err != nil {
 		return propagation.Record{}, false
 	}
-	return propagation.Record{Hash: b.Hash, State: digestHash(b.State)}, true
+	return propagation.Record{Hash: b.Hash, State: lease.StateHash(b.State)}, true
 }
 
 // Leads tells whether this writer leads.
@@ -337,7 +357,7 @@ func (w *writer) StrictHead(ctx context.Context) (event.Head, error) {
 		}
 	}
 	var a propagation.Answer
-	if err := w.node.finder.Post(ctx, headPath, propagation.Read{}, &a); err != nil {
+	if err := w.node.finder.Post(ctx, lease.HeadPath, propagation.Read{}, &a); err != nil {
 		return event.Head{}, err
 	}
 	if a.Kind != propagation.KindHead || a.Cluster != w.node.cfg.Cluster.ID {
@@ -352,7 +372,11 @@ func (w *writer) Everywhere(ctx context.Context, at event.Position, scope propag
 	if t == nil {
 		return propagation.Status{}, api.ErrNotLeader
 	}
-	return t.everywhere(ctx, at, scope, wait)
+	s, err := t.Everywhere(ctx, at, scope, wait)
+	if errors.Is(err, peer.ErrNotLeader) {
+		return s, api.ErrNotLeader
+	}
+	return s, err
 }
 
 // retire hands leadership over, so that writes go on elsewhere while this node

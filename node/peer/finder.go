@@ -38,6 +38,10 @@ const (
 	MaxForwards = 2304
 )
 
+// ErrNotLeader is returned when this node does not lead, or leads no more: whoever asked
+// may look for who does.
+var ErrNotLeader = errors.New("this node does not lead")
+
 // errNoLeader is returned when no writer that leads was found in time.
 var errNoLeader = errors.New("no writer that leads was found")
 

@@ -3,7 +3,9 @@ package peer
 import (
 	"crypto/x509"
 	"errors"
+	"math/rand/v2"
 	"net/http"
+	"time"
 
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -15,6 +17,13 @@ var (
 	// ErrUnregistered is returned when a replica is not in the roster.
 	ErrUnregistered = errors.New("not in the roster of replicas; one that has not been removed registers by itself")
 )
+
+// RestEvery is about how long a removed replica waits before it asks again whether it was
+// admitted.
+const RestEvery = 5 * time.Second
+
+// Rest is RestEvery with up to half of that on top.
+func Rest() time.Duration { return RestEvery + rand.N(RestEvery/2) }
 
 // HeaderStanding names, in an answer of 403, why a node is not served.
 const HeaderStanding = "X-Writ-Standing"

@@ -1,4 +1,4 @@
-package node
+package lease
 
 import (
 	"context"
@@ -9,22 +9,27 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// mark commits a fence: an entry of the log that proves who leads. It returns the
-// entry's term and what the leader's own state machine showed as it applied it.
-type mark func(context.Context, propagation.Fence) (term uint64, v propagation.View, err error)
+// Log is what a tracker needs of the log that its term is of. Its methods may be called
+// by any number of goroutines.
+type Log interface {
+	// Observe is the latest state of the log, as this writer has applied it.
+	Observe() propagation.View
+	// Commit puts a fence into the log: an entry that proves who leads. It returns the
+	// entry's term and what the leader's own state machine showed as it applied it.
+	Commit(context.Context, propagation.Fence) (term uint64, v propagation.View, err error)
+	// Record is what the log says of a position, if it can still tell.
+	Record(at event.Position) (propagation.Record, bool)
+}
 
-// tracking drives the tracker of one term of this node's leadership: it gives it
+// Tracker drives the tracker of one term of this node's leadership: it gives it
 // requests, clocks and fences, and its answers to whoever waits for them.
-type tracking struct {
-	clocks  func() propagation.Clocks
-	observe func() propagation.View
-	commit  mark
-	history func(event.Position) (propagation.Record, bool)
-	asking  *asking // questions to the readers
+type Tracker struct {
+	clocks func() propagation.Clocks
+	log    Log
 
 	mu      sync.Mutex // guards all below, and the tracker
 	tracker *propagation.Tracker
@@ -40,12 +45,11 @@ type tracking struct {
 // lifeEndpoint is where clients reach one life of a reader.
 type lifeEndpoint struct{ nonce, url string }
 
-func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, observe func() propagation.View, commit mark,
-	history func(event.Position) (propagation.Record, bool)) *tracking {
-	return &tracking{
-		clocks: clocks, observe: observe, commit: commit, history: history,
-		asking:  newAsking(term, cluster.Incarnation),
-		tracker: propagation.NewTracker(p, cluster.ID, cluster.Incarnation, term, clocks(), observe()),
+// NewTracker returns the tracker of a term of this node's leadership of a cluster.
+func NewTracker(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, log Log) *Tracker {
+	return &Tracker{
+		clocks: clocks, log: log,
+		tracker: propagation.NewTracker(p, cluster.ID, cluster.Incarnation, term, clocks(), log.Observe()),
 		replies: make(map[propagation.Ticket]chan propagation.Answer),
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
@@ -54,13 +58,13 @@ func newTracking(p propagation.Params, cluster identity.Cluster, term uint64, cl
 	}
 }
 
-// run ticks until ctx, which is that of the term, ends.
-func (t *tracking) run(ctx context.Context) {
+// Run ticks until ctx, which is that of the term, ends.
+func (t *Tracker) Run(ctx context.Context) {
 	defer t.end()
 	for {
 		t.mu.Lock()
 		now := t.clocks()
-		t.tracker.Observe(now, t.observe()) // a reader may have been registered since the last tick
+		t.tracker.Observe(now, t.log.Observe()) // a reader may have been registered since the last tick
 		fence, due := t.tracker.BeginTick(now)
 		wait, timed := t.tracker.NextTick(now)
 		t.mu.Unlock()
@@ -85,22 +89,21 @@ func (t *tracking) run(ctx context.Context) {
 }
 
 // tick commits the fence of a tick and gives out the answers.
-func (t *tracking) tick(ctx context.Context, fence propagation.Fence) {
-	term, v, err := t.commit(ctx, fence)
+func (t *Tracker) tick(ctx context.Context, fence propagation.Fence) {
+	term, v, err := t.log.Commit(ctx, fence)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
 		t.deliver(t.tracker.FailTick())
 	} else {
-		t.deliver(t.tracker.EndTick(t.clocks(), term, v, t.history))
+		t.deliver(t.tracker.EndTick(t.clocks(), term, v, t.log.Record))
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
 // end answers all who still wait.
-func (t *tracking) end() {
-	t.asking.end()
+func (t *Tracker) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
@@ -110,7 +113,7 @@ func (t *tracking) end() {
 }
 
 // deliver gives answers to those who wait for them. The lock is held.
-func (t *tracking) deliver(replies []propagation.Reply) {
+func (t *Tracker) deliver(replies []propagation.Reply) {
 	for _, r := range replies {
 		if c, ok := t.replies[r.Ticket]; ok {
 			c <- r.Answer // has room for one
@@ -119,19 +122,20 @@ func (t *tracking) deliver(replies []propagation.Reply) {
 	}
 }
 
-func (t *tracking) poke() {
+func (t *Tracker) poke() {
 	select {
 	case t.wake <- struct{}{}:
 	default: // it is awake
 	}
 }
 
-// renew answers a reader's renewal, after a fence.
-func (t *tracking) renew(ctx context.Context, q propagation.Renewal) (propagation.Answer, error) {
+// Renew answers a reader's renewal, after a fence. Errors are peer.ErrNotLeader, once the
+// term has ended, and ctx's.
+func (t *Tracker) Renew(ctx context.Context, q propagation.Renewal) (propagation.Answer, error) {
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()
-		return propagation.Answer{}, api.ErrNotLeader
+		return propagation.Answer{}, peer.ErrNotLeader
 	}
 	ticket, ok := t.tracker.Renew(q)
 	if !ok {
@@ -153,19 +157,19 @@ func (t *tracking) renew(ctx context.Context, q propagation.Renewal) (propagatio
 	}
 }
 
-// everywhere tells how far a position has come, waiting for at most wait until it
-// is everywhere.
-func (t *tracking) everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
+// Everywhere tells how far a position has come, waiting for at most wait until it
+// is everywhere. Errors are peer.ErrNotLeader, propagation.ErrScope and ctx's.
+func (t *Tracker) Everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	for {
 		t.mu.Lock()
 		if t.ended {
 			t.mu.Unlock()
-			return propagation.Status{}, api.ErrNotLeader
+			return propagation.Status{}, peer.ErrNotLeader
 		}
 		now := t.clocks()
-		t.tracker.Observe(now, t.observe())
+		t.tracker.Observe(now, t.log.Observe())
 		s, err := t.tracker.Everywhere(now, at, scope)
 		changed := t.changed
 		t.mu.Unlock()
@@ -195,18 +199,18 @@ func (t *tracking) everywhere(ctx context.Context, at event.Position, scope prop
 // committed without one.
 const pollEvery = 200 * time.Millisecond
 
-// members tells about all readers.
-func (t *tracking) members() []propagation.MemberStatus {
+// Members tells about all readers.
+func (t *Tracker) Members() []propagation.MemberStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clocks()
-	t.tracker.Observe(now, t.observe()) // the roster may have changed since the last tick
+	t.tracker.Observe(now, t.log.Observe()) // the roster may have changed since the last tick
 	return t.tracker.Members(now)
 }
 
-// reached notes where clients reach a reader. Names are those of certificates, so
+// Reached notes where clients reach a reader. Names are those of certificates, so
 // there are no more of them than the cluster has nodes.
-func (t *tracking) reached(name, nonce, url string) {
+func (t *Tracker) Reached(name, nonce, url string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := slices.DeleteFunc(t.endpoints[name], func(e lifeEndpoint) bool { return e.nonce == nonce })
@@ -214,9 +218,9 @@ func (t *tracking) reached(name, nonce, url string) {
 	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
-// endpoint is where clients reach a life of a reader, as its status names it, or
+// Endpoint is where clients reach a life of a reader, as its status names it, or
 // whichever spoke last.
-func (t *tracking) endpoint(name, life string) (url string) {
+func (t *Tracker) Endpoint(name, life string) (url string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.endpoints[name] {
@@ -225,20 +229,4 @@ func (t *tracking) endpoint(name, life string) (url string) {
 		}
 	}
 	return url
-}
-
-// rosterOf makes the tracker's roster from a state; it returns last when nothing
-// changed since that was made.
-func rosterOf(s *identity.State, last *propagation.Roster) *propagation.Roster {
-	c := s.Cluster()
-	if last != nil && last.At == c.RosterChanged {
-		return last
-	}
-	r := &propagation.Roster{At: c.RosterChanged}
-	for _, m := range s.Replicas() {
-		r.Members = append(r.Members, propagation.Member{
-			Name: m.Name, Region: m.Region, Class: m.Class, Draining: m.Draining, Registered: m.Registered,
-		})
-	}
-	return r
 }

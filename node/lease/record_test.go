@@ -1,4 +1,4 @@
-package node
+package lease
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +15,18 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/layout"
 	"github.com/writ-iam/writ/test/roundtrip"
 )
 
 // lockedRecord is the record of a directory whose lock this process takes.
-func lockedRecord(t *testing.T, dir string) (r *lifeRecord, unlock func()) {
+func lockedRecord(t *testing.T, dir string) (r *Record, unlock func()) {
 	t.Helper()
 	lock, err := setup.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newLifeRecord(dir, lock), func() { lock.Close() }
+	return NewRecord(dir, lock), func() { lock.Close() }
 }
 
 // The nonce that is found recorded is told to be over only where the process before
@@ -34,7 +34,7 @@ func lockedRecord(t *testing.T, dir string) (r *lifeRecord, unlock func()) {
 // anew, not on a machine that was booted since.
 func TestRecordedLife(t *testing.T) {
 	dir := t.TempDir()
-	over := func(r *lifeRecord, want ...string) {
+	over := func(r *Record, want ...string) {
 		t.Helper()
 		if got, err := r.over(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("over are %v, %v, not %v", got, err, want)
@@ -79,14 +79,14 @@ func TestRecordedLife(t *testing.T) {
 	fourth, unlockFourth := lockedRecord(t, dir)
 	defer unlockFourth()
 	over(fourth, "n3")
-	for what, change := range map[string]func(*recordedLife){
-		"another boot":   func(l *recordedLife) { l.Boot = "another" },
-		"another device": func(l *recordedLife) { l.Device++ },
-		"another inode":  func(l *recordedLife) { l.Inode++ },
-		"no nonce":       func(l *recordedLife) { l.Nonce = "" },
-		"a long nonce":   func(l *recordedLife) { l.Nonce = strings.Repeat("n", propagation.MaxNonce+1) },
+	for what, change := range map[string]func(*recorded){
+		"another boot":   func(l *recorded) { l.Boot = "another" },
+		"another device": func(l *recorded) { l.Device++ },
+		"another inode":  func(l *recorded) { l.Inode++ },
+		"no nonce":       func(l *recorded) { l.Nonce = "" },
+		"a long nonce":   func(l *recorded) { l.Nonce = strings.Repeat("n", propagation.MaxNonce+1) },
 	} {
-		l := recordedLife{"n3", fourth.place}
+		l := recorded{"n3", fourth.place}
 		change(&l)
 		text, err := json.Marshal(l)
 		if err != nil {
@@ -106,7 +106,7 @@ func TestRecordedLife(t *testing.T) {
 		t.Errorf("half a file: %v, %v", got, err)
 	}
 	nowhere := *fourth
-	nowhere.place = lifePlace{} // a machine that does not tell when it was booted
+	nowhere.place = place{} // a machine that does not tell when it was booted
 	if err := nowhere.begin("n4"); err != nil {
 		t.Fatal(err)
 	}
@@ -120,11 +120,11 @@ func TestNonceIsRecordedFirst(t *testing.T) {
 	record, unlock := lockedRecord(t, dir)
 	defer unlock()
 	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen}}
-	r, s := newRenewing(a)
+	r, s := newRenewer(a)
 	r.record = record
 	seen := map[string]bool{}
 	for range 5 {
-		s.Restore(someState(t, "i", 5))
+		s.Restore(layout.State(t, "i", 5))
 		before := a.count()
 		if r.once(t.Context()); a.count() != before+1 {
 			t.Fatal("nothing was asked")
@@ -139,7 +139,7 @@ func TestNonceIsRecordedFirst(t *testing.T) {
 		seen[asked] = true
 	}
 	// a directory that takes nothing costs a wait after a crash, not the lease
-	r.record = &lifeRecord{path: filepath.Join(dir, "none", lifeFile)}
+	r.record = &Record{path: filepath.Join(dir, "none", recordFile)}
 	before := a.count()
 	if r.once(t.Context()); a.count() != before+1 {
 		t.Error("it asks no more")
@@ -150,23 +150,23 @@ func TestNonceIsRecordedFirst(t *testing.T) {
 func TestStoppedReaderTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
-		r, s := newRenewing(a)
+		r, s := newRenewer(a)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
-		s.Restore(someState(t, "i", 5))
+		go func() { defer close(done); r.Run(ctx) }()
+		s.Restore(layout.State(t, "i", 5))
 		time.Sleep(2 * time.Second) // of the bubble's clock
 		synctest.Wait()
 		nonce := a.last().Nonce
 		if !r.snapshot.Load().Valid(r.clocks()) {
 			t.Fatal("it has no lease")
 		}
-		r.stop()
+		r.Stop()
 		if last := a.last(); r.snapshot.Load().Valid(r.clocks()) || last.Nonce != "" || !slices.Equal(last.Ended, []string{nonce}) {
 			t.Errorf("it tells %+v", last)
 		}
 		before := a.count()
-		s.Restore(someState(t, "i", 4)) // the follower ends later
+		s.Restore(layout.State(t, "i", 4)) // the follower ends later
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		cancel()
@@ -182,12 +182,12 @@ func TestStoppedReaderTells(t *testing.T) {
 func TestStopGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindNotLeader}}
-		r, s := newRenewing(a)
-		s.Restore(someState(t, "i", 5))
+		r, s := newRenewer(a)
+		s.Restore(layout.State(t, "i", 5))
 		r.once(t.Context())
 		r.finder = finderAmong(roundtrip.ByHost{"a:1": roundtrip.Silent, "b:1": roundtrip.Silent, "c:1": roundtrip.Silent})
 		begun := time.Now()
-		if r.stop(); time.Since(begun) > stopTimeout+50*time.Millisecond {
+		if r.Stop(); time.Since(begun) > stopTimeout+50*time.Millisecond {
 			t.Errorf("it took %v", time.Since(begun))
 		}
 	})
@@ -196,8 +196,8 @@ func TestStopGivesUp(t *testing.T) {
 // Who is one process too many under its name hears why.
 func TestRefusedReaderSaysWhy(t *testing.T) {
 	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindBusy, propagation.KindBusy, propagation.KindOpen}}
-	r, s := newRenewing(a)
-	s.Restore(someState(t, "i", 5))
+	r, s := newRenewer(a)
+	s.Restore(layout.State(t, "i", 5))
 	for _, refused := range []bool{true, true, false} {
 		r.once(t.Context())
 		if got := r.refused.Load() != nil; got != refused {
@@ -206,71 +206,18 @@ func TestRefusedReaderSaysWhy(t *testing.T) {
 	}
 }
 
-// Two processes of one name are both held, each by its own latest request; one
-// process too many takes the place of the oldest.
-func TestPollsOfTwoProcesses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newAsking(7, "i")
-		var mu sync.Mutex
-		over := map[string]int{}
-		var wg sync.WaitGroup
-		poll := func(process string) {
-			wg.Go(func() {
-				list, err := o.poll(t.Context(), "r1", process, nil, questionHold)
-				mu.Lock()
-				defer mu.Unlock()
-				over[process]++
-				if err != nil || len(list) > 0 {
-					over[process] += 100
-				}
-			})
-			synctest.Wait()
-		}
-		ended := func(process string) int {
-			mu.Lock()
-			defer mu.Unlock()
-			return over[process]
-		}
-		for range 3 {
-			poll("a")
-			poll("b")
-		}
-		if ended("a") != 2 || ended("b") != 2 {
-			t.Errorf("they end each other's requests: %v", over)
-		}
-		for i := range propagation.MaxLives {
-			poll(fmt.Sprint("p", i))
-		}
-		if ended("a") != 3 || ended("b") != 3 || ended("p0") != 0 {
-			t.Errorf("%v", over)
-		}
-		// all that are held are asked, and the first answer counts
-		asked := make(chan error, 1)
-		go func() { _, err := o.ask(t.Context(), "r1", "echo", 1, nil); asked <- err }()
-		synctest.Wait()
-		if ended("p0") != 101 || ended("p15") != 101 {
-			t.Errorf("not all are asked: %v", over)
-		}
-		o.answered("r1", replicaAnswer{ID: "7-1"})
-		if err := <-asked; err != nil {
-			t.Error(err)
-		}
-		wg.Wait()
-	})
-}
-
 // Where clients reach the lives of a name is kept for as many as there may be.
 func TestEndpointsOfLives(t *testing.T) {
-	x := &tracking{endpoints: make(map[string][]lifeEndpoint)}
+	x := &Tracker{endpoints: make(map[string][]lifeEndpoint)}
 	for i := range propagation.MaxLives + 2 {
-		x.reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i))
+		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i))
 	}
-	x.reached("r1", "00000005-rest", "http://moved")
+	x.Reached("r1", "00000005-rest", "http://moved")
 	if n := len(x.endpoints["r1"]); n != propagation.MaxLives {
 		t.Errorf("%d are kept", n)
 	}
 	for life, want := range map[string]string{"00000005": "http://moved", "00000017": "http://17", "00000000": "", "": "http://moved"} {
-		if got := x.endpoint("r1", life); got != want {
+		if got := x.Endpoint("r1", life); got != want {
 			t.Errorf("life %q is at %q, not %q", life, got, want)
 		}
 	}

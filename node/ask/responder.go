@@ -1,4 +1,4 @@
-package node
+package ask
 
 import (
 	"context"
@@ -28,21 +28,24 @@ const (
 	pollPause = 500 * time.Millisecond
 )
 
-// answerer answers the questions of one kind: with what becomes the answer's body,
-// and the head of the one view that it was found in. The projection has reached
-// the question's position, in the question's incarnation; an answerer loads the
-// view itself, for some must look at the lease before. An error that is no
-// *questionError is told as problemFailed.
-type answerer func(context.Context, question) (event.Head, any, error)
+// Answerer answers the questions of one kind.
+type Answerer interface {
+	// Answer returns what becomes the answer's body, and the head of the one view that
+	// it was found in. The projection has reached the question's position, in the
+	// question's incarnation; an answerer loads the view itself, for some must look at
+	// the lease before. An error that is no *Problem is told as Failed. It
+	// may be called by any number of goroutines.
+	Answer(ctx context.Context, q Question) (event.Head, any, error)
+}
 
-// answering fetches the questions that the leader has for this replica, and
+// Responder fetches the questions that the leader has for this replica, and
 // answers them.
-type answering struct {
+type Responder struct {
 	finder     *peer.Finder
 	projection *projection.Projection
 	process    string // tells this process from others of its name
 	// kinds is who answers which kind of question. It does not change.
-	kinds  map[string]answerer
+	kinds  map[string]Answerer
 	logger *slog.Logger
 
 	mu    sync.Mutex // guards all below
@@ -52,8 +55,14 @@ type answering struct {
 	giveUp context.CancelFunc
 }
 
-// run fetches and answers until ctx ends.
-func (a *answering) run(ctx context.Context) {
+// NewResponder returns the replica's side for a process, which its id tells from others of
+// its name: kinds are who answers which kind of question.
+func NewResponder(finder *peer.Finder, p *projection.Projection, process string, kinds map[string]Answerer, logger *slog.Logger) *Responder {
+	return &Responder{finder: finder, projection: p, process: process, kinds: kinds, logger: logger}
+}
+
+// Run fetches and answers until ctx ends.
+func (a *Responder) Run(ctx context.Context) {
 	if _, err := a.projection.Wait(ctx, 1); err != nil {
 		return // before there was anything to answer from
 	}
@@ -66,7 +75,7 @@ func (a *answering) run(ctx context.Context) {
 			a.logger.Debug("no questions were fetched", "error", err)
 			wait := pollPause
 			if errors.Is(err, peer.ErrBarred) {
-				wait = rest()
+				wait = peer.Rest()
 			}
 			select {
 			case <-time.After(wait):
@@ -90,15 +99,15 @@ func (a *answering) run(ctx context.Context) {
 }
 
 // poll asks the leader for questions; it may hold the request back.
-func (a *answering) poll(ctx context.Context) ([]question, error) {
+func (a *Responder) poll(ctx context.Context) ([]Question, error) {
 	held, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.mu.Lock()
-	term, p := a.term, questionPoll{Process: a.process, Holds: slices.Clone(a.holds)}
+	term, p := a.term, Poll{Process: a.process, Holds: slices.Clone(a.holds)}
 	a.giveUp = cancel
 	a.mu.Unlock()
-	var list questionList
-	err := a.finder.PostHeld(held, questionHold, questionsPath, p, &list)
+	var list Handover
+	err := a.finder.PostHeld(held, Hold, QuestionsPath, p, &list)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if held.Err() != nil && a.term != term {
@@ -107,9 +116,9 @@ func (a *answering) poll(ctx context.Context) ([]question, error) {
 	return list.Questions, err
 }
 
-// heard is told of the term of whoever answered as the leader. A former leader
+// Heard is told of the term of whoever answered as the leader. A former leader
 // that hangs or is cut off may hold a request that nobody will answer.
-func (a *answering) heard(term uint64) {
+func (a *Responder) Heard(term uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if term <= a.term {
@@ -121,13 +130,13 @@ func (a *answering) heard(term uint64) {
 	}
 }
 
-func (a *answering) hold(id string) {
+func (a *Responder) hold(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.holds = append(a.holds, id)
 }
 
-func (a *answering) drop(id string) {
+func (a *Responder) drop(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if i := slices.Index(a.holds, id); i >= 0 {
@@ -137,43 +146,43 @@ func (a *answering) drop(id string) {
 
 // serve answers one question. An answer that does not get through is found again:
 // the leader hands the question over once more, as long as somebody waits for it.
-func (a *answering) serve(ctx context.Context, q question) {
+func (a *Responder) serve(ctx context.Context, q Question) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	r := replicaAnswer{ID: q.ID}
+	r := Answer{ID: q.ID}
 	head, body, err := a.find(ctx, q)
 	r.Position, r.Hash = head.Position, head.Hash
 	if err == nil {
-		if r.Body, err = json.Marshal(body); err == nil && len(r.Body) > maxQuestionBody {
-			err = fmt.Errorf("the answer is longer than %d bytes", maxQuestionBody)
+		if r.Body, err = json.Marshal(body); err == nil && len(r.Body) > MaxBody {
+			err = fmt.Errorf("the answer is longer than %d bytes", MaxBody)
 		}
 	}
 	if err != nil {
 		r.Body = nil
 		if !errors.As(err, &r.Problem) {
-			r.Problem = &questionError{problemFailed, fmt.Sprintf("%.1024v", err)}
+			r.Problem = &Problem{Failed, fmt.Sprintf("%.1024v", err)}
 		}
 	}
-	if err := a.finder.Post(ctx, answersPath, r, nil); err != nil && ctx.Err() == nil {
+	if err := a.finder.Post(ctx, AnswersPath, r, nil); err != nil && ctx.Err() == nil {
 		a.logger.Debug("an answer did not reach the leader", "kind", q.Kind, "error", err)
 	}
 }
 
 // find finds the answer.
-func (a *answering) find(ctx context.Context, q question) (event.Head, any, error) {
+func (a *Responder) find(ctx context.Context, q Question) (event.Head, any, error) {
 	answer, ok := a.kinds[q.Kind]
 	if !ok {
-		return event.Head{}, nil, &questionError{problemUnknownKind, fmt.Sprintf("this version of Writ has no answer to %.64q", q.Kind)}
+		return event.Head{}, nil, &Problem{UnknownKind, fmt.Sprintf("this version of Writ has no answer to %.64q", q.Kind)}
 	}
 	wait, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	v, err := a.projection.Wait(wait, q.At)
 	if err != nil {
 		head := a.projection.Head()
-		return head, nil, &questionError{problemNotReached, fmt.Sprintf("position %d, not yet %d: %v", head.Position, q.At, err)}
+		return head, nil, &Problem{NotReached, fmt.Sprintf("position %d, not yet %d: %v", head.Position, q.At, err)}
 	}
 	if i := v.Cluster().Incarnation; i != q.Incarnation {
-		return v.Head, nil, &questionError{problemIncarnation, fmt.Sprintf("the state here is of incarnation %s", i)}
+		return v.Head, nil, &Problem{WrongIncarnation, fmt.Sprintf("the state here is of incarnation %s", i)}
 	}
-	return answer(ctx, q)
+	return answer.Answer(ctx, q)
 }

@@ -1,4 +1,4 @@
-package node
+package lease
 
 import (
 	"context"
@@ -16,15 +16,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
-)
-
-// Paths that a leader answers for readers.
-const (
-	leasePath    = "/peer/lease"
-	headPath     = "/peer/head"
-	registerPath = "/peer/register"
 )
 
 // renewTimeout bounds one renewal: a reader that hears nothing asks anew.
@@ -36,29 +30,17 @@ const renewTimeout = 3 * time.Second
 // then knows nothing of the changes in between.
 const gather = propagation.TickEvery / 2
 
-// renewal is a renewal on its way to the leader, with what is not of the protocol.
-type renewal struct {
-	propagation.Renewal
-	Endpoint string `json:"endpoint,omitempty"` // where clients reach the reader
-}
-
-// renewing keeps a reader's lease: it tells the leader what the reader has
+// Renewer keeps a reader's lease: it tells the leader what the reader has
 // applied, and takes in what the leader grants.
-type renewing struct {
+type Renewer struct {
 	clocks     func() propagation.Clocks
 	finder     *peer.Finder
 	projection *projection.Projection
-	// register enters this reader into the roster, if it is not barred.
-	register func(context.Context) error
-	// misplaced tells whether the roster, as this reader shows it, has it in another
-	// region or class.
-	misplaced func() bool
-	expect    func(event.Position) // is told how far the history reaches
-	heard     func(term uint64)    // is told who answered
-	endpoint  func() string        // where clients reach this reader; empty: nobody knows
-	logger    *slog.Logger
+	reader     setup.Replica
+	node       Node
+	logger     *slog.Logger
 
-	record *lifeRecord // nil in tests that need none; of run's goroutine
+	record *Record // nil in tests that need none; of run's goroutine
 
 	mu       sync.Mutex // guards lease and stopped
 	lease    *propagation.Lease
@@ -80,6 +62,70 @@ type renewing struct {
 	snapshot atomic.Pointer[propagation.Snapshot]
 }
 
+// Node is the replica around a renewer.
+type Node interface {
+	// Heard is told who answered, by the term, and how far the history reaches.
+	Heard(term uint64, head event.Position)
+	// Endpoint is where clients reach the replica; empty: nobody knows.
+	Endpoint() string
+}
+
+// Config is what a renewer is made of. All fields are required but Record.
+type Config struct {
+	// Reader is the replica, as the configuration has it.
+	Reader  setup.Replica
+	Cluster string // its id
+	// Process is the nonce of the process, which tells it from others of its name.
+	Process string
+	// Record keeps the nonces of the processes in a directory; nil for none.
+	Record     *Record
+	Clocks     func() propagation.Clocks
+	Finder     *peer.Finder
+	Projection *projection.Projection
+	Node       Node
+	Logger     *slog.Logger
+}
+
+// NewRenewer returns a renewer, without a lease. What the process before held in the
+// same directory is given up with the first renewal.
+func NewRenewer(cfg Config) *Renewer {
+	over, err := cfg.Record.over()
+	if err != nil {
+		cfg.Logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
+	}
+	r := &Renewer{
+		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, reader: cfg.Reader, node: cfg.Node, logger: cfg.Logger, record: cfg.Record, news: make(chan struct{}, 1),
+		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: cfg.Reader.Name, Class: cfg.Reader.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
+	}
+	r.snapshot.Store(r.lease.Snapshot())
+	r.verdict.Store(&verdict{next: make(chan struct{})})
+	return r
+}
+
+// Snapshot is the lease as queries read it.
+func (r *Renewer) Snapshot() *propagation.Snapshot { return r.snapshot.Load() }
+
+// Nonce is that of the life under which the reader asks.
+func (r *Renewer) Nonce() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.Nonce()
+}
+
+// Held tells whether a lease was granted since the start.
+func (r *Renewer) Held() bool { return r.held.Load() }
+
+// Sent is the number of the latest renewal.
+func (r *Renewer) Sent() uint64 { return r.sent.Load() }
+
+// Refused is why the leader takes this reader in no more; empty: it does.
+func (r *Renewer) Refused() string {
+	if why := r.refused.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
 // verdict is the leader's word on one renewal.
 type verdict struct {
 	seq  uint64 // of the renewal
@@ -89,7 +135,7 @@ type verdict struct {
 }
 
 // take publishes a verdict.
-func (r *renewing) take(v verdict) {
+func (r *Renewer) take(v verdict) {
 	v.next = make(chan struct{})
 	close(r.verdict.Swap(&v).next)
 }
@@ -100,14 +146,14 @@ const judgeTimeout = 5 * time.Second
 // errForked is why a forked reader keeps its state.
 var errForked = errors.New("its history is not the cluster's")
 
-// mayReplace asks the leader about the state that is there, before it is replaced
+// MayReplace asks the leader about the state that is there, before it is replaced
 // by a writer's. A state of another history is evidence, and stays: either this
 // reader was misled, or the writers have lost what they had committed.
-func (r *renewing) mayReplace(ctx context.Context) error {
+func (r *Renewer) MayReplace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
 	before := r.sent.Load() // what was answered to these is from before
-	r.poke()
+	r.Wake()
 	for {
 		v := r.verdict.Load()
 		switch fault := r.snapshot.Load().Quarantined(); {
@@ -126,28 +172,28 @@ func (r *renewing) mayReplace(ctx context.Context) error {
 	}
 }
 
-// poke makes the reader renew at once.
-func (r *renewing) poke() {
+// Wake makes the reader renew at once.
+func (r *Renewer) Wake() {
 	select {
 	case r.news <- struct{}{}:
 	default: // it is about to
 	}
 }
 
-// nonce is 128 random bits, in hexadecimal.
-func nonce() string {
+// NewNonce is 128 random bits, in hexadecimal.
+func NewNonce() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// fresh looks at the lease. The view is loaded after it.
-func (r *renewing) fresh() propagation.Freshness {
+// Fresh looks at the lease. The view is loaded after it.
+func (r *Renewer) Fresh() propagation.Freshness {
 	return r.snapshot.Load().Check(r.clocks())
 }
 
 // change does something to the lease and shows queries what came of it.
-func (r *renewing) change(f func(*propagation.Lease)) {
+func (r *Renewer) change(f func(*propagation.Lease)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f(r.lease)
@@ -156,22 +202,22 @@ func (r *renewing) change(f func(*propagation.Lease)) {
 
 // stepBack drops the lease and then replaces the state by another one, perhaps of
 // another incarnation. No renewal tells of the old state in between.
-func (r *renewing) stepBack(incarnation string, replace func()) {
+func (r *Renewer) stepBack(incarnation string, replace func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lease.Rejoin(incarnation, nonce())
+	r.lease.Rejoin(incarnation, NewNonce())
 	r.snapshot.Store(r.lease.Snapshot())
 	replace()
 }
 
-// quarantine stops the reader from answering, and tells the leader.
-func (r *renewing) quarantine(why propagation.Kind) {
+// Quarantine stops the reader from answering, and tells the leader.
+func (r *Renewer) Quarantine(why propagation.Kind) {
 	r.change(func(l *propagation.Lease) { l.Quarantine(why) })
-	r.poke()
+	r.Wake()
 }
 
-// run renews until ctx ends or the reader has stopped.
-func (r *renewing) run(ctx context.Context) {
+// Run renews until ctx ends or the reader has stopped.
+func (r *Renewer) Run(ctx context.Context) {
 	if _, err := r.projection.Wait(ctx, 1); err != nil {
 		return // before there was anything to report
 	}
@@ -183,8 +229,8 @@ func (r *renewing) run(ctx context.Context) {
 		if stopped {
 			return
 		}
-		if r.removed() {
-			wait = max(wait, rest())
+		if r.Removed() {
+			wait = max(wait, peer.Rest())
 		}
 		if r.again {
 			wait, r.again = 0, false
@@ -198,7 +244,7 @@ func (r *renewing) run(ctx context.Context) {
 
 // rest waits for the time of the next renewal, or until something was applied that
 // the leader does not know of and has gathered for a while.
-func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) bool {
+func (r *Renewer) rest(ctx context.Context, wait time.Duration, early bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
@@ -223,10 +269,8 @@ func (r *renewing) rest(ctx context.Context, wait time.Duration, early bool) boo
 }
 
 // begin records the nonce of the life that is about to ask, and returns it.
-func (r *renewing) begin() string {
-	r.mu.Lock()
-	nonce := r.lease.Nonce()
-	r.mu.Unlock()
+func (r *Renewer) begin() string {
+	nonce := r.Nonce()
 	if err := r.record.begin(nonce); err != nil {
 		r.logger.Warn("after a crash of this replica the leader will wait for its lease", "error", err)
 	}
@@ -234,7 +278,7 @@ func (r *renewing) begin() string {
 }
 
 // once sends one renewal and takes in the answer.
-func (r *renewing) once(ctx context.Context) {
+func (r *Renewer) once(ctx context.Context) {
 	var q propagation.Renewal
 	nonce, asks := r.begin(), false
 	r.change(func(l *propagation.Lease) {
@@ -242,7 +286,7 @@ func (r *renewing) once(ctx context.Context) {
 			return
 		}
 		v := r.projection.View() // under the lock: the state does not step back meanwhile
-		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: digestHash(v.State.Digest()), Level: identity.FeatureLevel})
+		q = l.Renew(r.clocks(), propagation.Applied{Head: v.Head, State: StateHash(v.State.Digest()), Level: identity.FeatureLevel})
 	})
 	if !asks {
 		r.again = true // under the nonce that is in force now
@@ -254,14 +298,13 @@ func (r *renewing) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.Post(ctx, leasePath, renewal{q, r.endpoint()}, &a); err != nil {
+	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint()}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
-	r.expect(r.snapshot.Load().Head())
-	r.heard(a.Term)
+	r.node.Heard(a.Term, r.snapshot.Load().Head())
 	if a.Kind != propagation.KindNotLeader && a.Kind != propagation.KindBusy {
 		r.take(verdict{seq: q.Seq, head: event.Head{Position: q.Position, Hash: q.Hash}, kind: a.Kind})
 	}
@@ -286,7 +329,7 @@ func (r *renewing) once(ctx context.Context) {
 
 // refuse notes why the leader takes this reader in no more: too many processes of
 // its name hold leases, or may.
-func (r *renewing) refuse(a propagation.Answer) {
+func (r *Renewer) refuse(a propagation.Answer) {
 	switch {
 	case a.Kind == propagation.KindBusy && a.Head.Position > 0: // said after a fence, so of this reader
 		if r.refused.Swap(&a.Reason) == nil {
@@ -297,101 +340,23 @@ func (r *renewing) refuse(a propagation.Answer) {
 	}
 }
 
-// restEvery is about how long a removed reader waits before it asks again whether it
-// was admitted.
-const restEvery = 5 * time.Second
+// stopTimeout bounds how long a replica that stops tries to tell the leader. If it
+// fails, the leader waits until the lease would have run out.
+const stopTimeout = time.Second
 
-// rest is restEvery with up to half of that on top.
-func rest() time.Duration { return restEvery + mathrand.N(restEvery/2) }
-
-// join enters a reader into the roster that has no state yet: writers give theirs to
-// members alone. It returns when that is done, or ctx ends.
-func (r *renewing) join(ctx context.Context) error {
-	for {
-		err := r.register(ctx)
-		if err == nil {
-			return nil
-		}
-		wait := joinPause + mathrand.N(joinPause)
-		if r.barred(err) {
-			wait = rest()
-		} else if ctx.Err() == nil {
-			r.logger.Warn("the replica could not be registered", "error", err)
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// enter registers a reader that the roster lacks.
-func (r *renewing) enter(ctx context.Context) {
-	if err := r.register(ctx); err != nil {
-		if !r.barred(err) {
-			r.logger.Warn("the replica could not be registered", "error", err)
-		}
-		return
-	}
-	r.placed, r.again = "", !r.entering // a leader that goes on saying so is not asked at once again
-	r.entering = true
-}
-
-// barred tells whether an error is a writer's word that an operator removed this
-// reader. Then it has no lease any more, and stays out until it is admitted again.
-func (r *renewing) barred(err error) bool {
-	if !errors.Is(err, peer.ErrBarred) {
-		return false
-	}
-	r.change((*propagation.Lease).Withdraw)
-	if !r.removed() {
-		out := propagation.KindUnregistered
-		r.standing.Store(&out)
-		r.logger.Warn("this replica was removed from the roster by command: it answers without a lease until `writ replica admit` with its name, at a writer, lets it in again")
-	}
-	return true
-}
-
-// move registers a reader anew that the roster has in another region or class than
-// its configuration, which was changed before it was started.
-func (r *renewing) move(ctx context.Context, incarnation string) {
-	if r.placed == incarnation {
-		return
-	}
-	if r.misplaced() {
-		if err := r.register(ctx); err != nil {
-			r.logger.Warn("the replica's region and class could not be registered", "error", err)
-			return
-		}
-	}
-	r.placed = incarnation
-}
-
-// removed tells whether this reader was taken off the roster by command.
-func (r *renewing) removed() bool { return r.stands(propagation.KindUnregistered) }
-
-// draining tells whether this reader is in the roster, but gets no new leases.
-func (r *renewing) draining() bool { return r.stands(propagation.KindDraining) }
-
-func (r *renewing) stands(kind propagation.Kind) bool {
-	k := r.standing.Load()
-	return k != nil && *k == kind
-}
-
-// digestHash is a digest as the lease protocol carries it.
-func digestHash(d identity.Digest) (h event.Hash) {
+// StateHash is a digest as the lease protocol carries it.
+func StateHash(d identity.Digest) (h event.Hash) {
 	binary.BigEndian.PutUint64(h[0:], d[0])
 	binary.BigEndian.PutUint64(h[8:], d[1])
 	return h
 }
 
-// strictHead asks the leader for a head that is current after the call.
-func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
+// StrictHead asks the leader for a head that is current after the call.
+func (r *Renewer) StrictHead(ctx context.Context) (event.Head, error) {
 	var q propagation.Read
 	r.change(func(l *propagation.Lease) { q = l.Read(r.clocks()) })
 	var a propagation.Answer
-	if err := r.finder.Post(ctx, headPath, q, &a); err != nil {
+	if err := r.finder.Post(ctx, HeadPath, q, &a); err != nil {
 		return event.Head{}, err
 	}
 	if a.Kind != propagation.KindHead || a.Cluster != q.Cluster || a.Incarnation != q.Incarnation {
@@ -399,4 +364,27 @@ func (r *renewing) strictHead(ctx context.Context) (event.Head, error) {
 	}
 	r.change(func(l *propagation.Lease) { l.Receive(r.clocks(), a) })
 	return a.Head, nil
+}
+
+// Stop drops the lease for good, and tells the leader, who then need not wait for it
+// to run out. Nobody asks this reader any more.
+func (r *Renewer) Stop() {
+	r.mu.Lock()
+	r.stopped = true
+	last, ok := r.lease.Stop()
+	r.snapshot.Store(r.lease.Snapshot())
+	r.mu.Unlock()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var a propagation.Answer
+	err := r.finder.Post(ctx, Path, Renewal{Renewal: last}, &a)
+	if err == nil && a.Kind != propagation.KindEnded {
+		err = fmt.Errorf("the leader answers %s", a.Kind)
+	}
+	if err != nil {
+		r.logger.Info("the leader was not told that this replica stops; it waits until the lease would have run out", slog.Any("error", err))
+	}
 }

@@ -1,4 +1,4 @@
-package node
+package lease
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/test/layout"
 	"github.com/writ-iam/writ/test/roundtrip"
 )
 
@@ -44,7 +44,7 @@ func (a *answers) serve(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	x := propagation.Answer{Cluster: "c", Incarnation: a.incarnation, Term: 1, Session: propagation.Session{Term: 1, Number: 1}, Head: event.Head{Position: 9}}
-	if r.URL.Path == leasePath && a.standing != "" {
+	if r.URL.Path == Path && a.standing != "" {
 		a.renewals = append(a.renewals, propagation.Renewal{})
 	}
 	if a.standing != "" {
@@ -52,7 +52,7 @@ func (a *answers) serve(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{peer.HeaderStanding: {a.standing}}, Body: http.NoBody}, nil
 	}
 	switch r.URL.Path {
-	case leasePath:
+	case Path:
 		var q propagation.Renewal
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 			return nil, err
@@ -62,13 +62,13 @@ func (a *answers) serve(r *http.Request) (*http.Response, error) {
 		if len(a.kinds) > 1 {
 			a.kinds = a.kinds[1:]
 		}
-	case headPath:
+	case HeadPath:
 		var q propagation.Read
 		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 			return nil, err
 		}
 		x.Kind, x.Nonce, x.Seq = propagation.KindHead, q.Nonce, q.Seq
-	case registerPath:
+	case RegisterPath:
 		a.registered++
 	}
 	body, err := json.Marshal(x)
@@ -94,67 +94,61 @@ func finderAmong(writers http.RoundTripper) *peer.Finder {
 	return peer.NewFinderOver(c, c, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
 }
 
-func newRenewing(a *answers) (*renewing, sink) {
+// alone is a replica of which a renewer is all.
+type alone struct{}
+
+// Heard and Endpoint are those of around.
+func (alone) Heard(uint64, event.Position) {}
+func (alone) Endpoint() string             { return "" }
+
+func newRenewer(a *answers) (*Renewer, Sink) {
 	f := finderAmong(roundtrip.ByHost{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})
 	f.Learn("a:1")
 	p := projection.New()
-	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Class: "tight", Cluster: "c"}, nonce())
-	r := &renewing{clocks: readClocks(time.Now()), finder: f, projection: p, logger: slog.New(slog.DiscardHandler), lease: lease, news: make(chan struct{}, 1), expect: func(event.Position) {}, misplaced: func() bool { return false }, heard: func(uint64) {}, endpoint: func() string { return "" },
-		register: func(ctx context.Context) error { return f.Post(ctx, registerPath, 1, nil) }}
-	r.snapshot.Store(lease.Snapshot())
-	r.verdict.Store(&verdict{next: make(chan struct{})})
-	return r, sink{p, r, &changes{}}
-}
-
-// someState is one of a cluster, folded up to a position.
-func someState(t testing.TB, incarnation string, at event.Position) (*identity.State, event.Head) {
-	t.Helper()
-	s := identity.NewState()
-	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{Cluster: "c", Incarnation: incarnation, Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	identity.Evolve(s, at, identity.Meta{}, events)
-	return s, event.Head{Position: at}
+	r := NewRenewer(Config{
+		Reader: setup.Replica{Name: "r1", Class: "tight"}, Cluster: "c", Process: NewNonce(), Clocks: ReadClocks(time.Now()),
+		Finder: f, Projection: p, Node: alone{}, Logger: slog.New(slog.DiscardHandler),
+	})
+	return r, Sink{p, r}
 }
 
 func TestRenewing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindUnregistered, propagation.KindOpen, propagation.KindGrant}}
-		r, s := newRenewing(a)
+		r, s := newRenewer(a)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
+		go func() { defer close(done); r.Run(ctx) }()
 		synctest.Wait()
 		if a.count() != 0 {
 			t.Fatal("a reader without a state renews")
 		}
-		if _, err := r.strictHead(t.Context()); err == nil {
+		if _, err := r.StrictHead(t.Context()); err == nil {
 			t.Error("a reader of no incarnation compares positions")
 		}
-		s.Restore(someState(t, "i", 5))
+		s.Restore(layout.State(t, "i", 5))
 		time.Sleep(2 * time.Second) // of the bubble's clock
 		synctest.Wait()
 		if a.registered != 1 || !r.held.Load() || !r.snapshot.Load().Valid(r.clocks()) || r.snapshot.Load().Head() != 9 {
 			t.Errorf("registered %d times, held %v", a.registered, r.held.Load())
 		}
-		if head, err := r.strictHead(t.Context()); err != nil || head.Position != 9 {
+		if head, err := r.StrictHead(t.Context()); err != nil || head.Position != 9 {
 			t.Errorf("the strict head is %v, %v", head, err)
 		}
-		if _, err := r.fresh().Cover(5, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
+		if _, err := r.Fresh().Cover(5, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
 			t.Errorf("not leased: %v", err)
 		}
 		a.mu.Lock()
 		a.kinds = []propagation.Kind{propagation.KindOpen, propagation.KindGrant}
 		a.mu.Unlock()
 		// a step back withdraws the lease, before the state is replaced
-		s.Restore(someState(t, "i", 3))
-		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err == nil {
+		s.Restore(layout.State(t, "i", 3))
+		if _, err := r.Fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err == nil {
 			t.Error("leased after a step back")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
+		if _, err := r.Fresh().Cover(3, propagation.Ask{Mode: propagation.ModeLeased}); err != nil {
 			t.Errorf("not leased again: %v", err)
 		}
 		// a state that is not the cluster's: it answers nothing, says so at once and
@@ -173,13 +167,13 @@ func TestRenewing(t *testing.T) {
 		if last := a.last(); last.Fault != propagation.KindDiverged || last.Seq == told.Seq {
 			t.Errorf("the leader is not told again: %+v", last)
 		}
-		if _, err := r.fresh().Cover(3, propagation.Ask{Mode: propagation.ModeAny}); !errors.Is(err, propagation.ErrQuarantined) {
+		if _, err := r.Fresh().Cover(3, propagation.Ask{Mode: propagation.ModeAny}); !errors.Is(err, propagation.ErrQuarantined) {
 			t.Errorf("it answers: %v", err)
 		}
 		a.mu.Lock()
 		a.incarnation = "another"
 		a.mu.Unlock()
-		if _, err := r.strictHead(t.Context()); err == nil {
+		if _, err := r.StrictHead(t.Context()); err == nil {
 			t.Error("the head of another incarnation was taken")
 		}
 		cancel()
@@ -191,16 +185,16 @@ func TestRenewing(t *testing.T) {
 func TestChangesGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
-		r, s := newRenewing(a)
+		r, s := newRenewer(a)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
-		s.Restore(someState(t, "i", 5))
+		go func() { defer close(done); r.Run(ctx) }()
+		s.Restore(layout.State(t, "i", 5))
 		time.Sleep(200 * time.Millisecond) // of the bubble's clock; the next in turn is later
 		synctest.Wait()
 		before := a.count()
 		apply := func(at event.Position) {
-			state, head := someState(t, "i", at)
+			state, head := layout.State(t, "i", at)
 			r.projection.Adopt(state, head)
 			synctest.Wait()
 		}
@@ -228,20 +222,20 @@ func TestChangesGather(t *testing.T) {
 func TestMayReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
-		r, s := newRenewing(a)
-		s.Restore(someState(t, "i", 5))
-		if err := r.mayReplace(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		r, s := newRenewer(a)
+		s.Restore(layout.State(t, "i", 5))
+		if err := r.MayReplace(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("nobody has judged it: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
+		go func() { defer close(done); r.Run(ctx) }()
 		for _, kind := range []propagation.Kind{propagation.KindGrant, propagation.KindBehind, propagation.KindUnregistered} {
 			a.mu.Lock()
 			a.kinds = []propagation.Kind{kind}
 			a.mu.Unlock()
 			before := a.count()
-			if err := r.mayReplace(t.Context()); err != nil || a.count() == before {
+			if err := r.MayReplace(t.Context()); err != nil || a.count() == before {
 				t.Errorf("%s: %v, %d renewals after %d", kind, err, a.count(), before)
 			}
 			time.Sleep(time.Minute)
@@ -254,10 +248,10 @@ func TestMayReplace(t *testing.T) {
 			a.mu.Lock()
 			a.kinds = []propagation.Kind{kind}
 			a.mu.Unlock()
-			if err := r.mayReplace(t.Context()); !errors.Is(err, want) {
+			if err := r.MayReplace(t.Context()); !errors.Is(err, want) {
 				t.Errorf("%s: %v", kind, err)
 			}
-			s.Restore(someState(t, "i", 5)) // out of quarantine
+			s.Restore(layout.State(t, "i", 5)) // out of quarantine
 		}
 		cancel()
 		<-done
@@ -268,12 +262,12 @@ func TestMayReplace(t *testing.T) {
 // go: the lease would find that the next report is below it, and panic.
 func TestRenewingRacesRestore(t *testing.T) {
 	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen}}
-	r, s := newRenewing(a)
-	s.Restore(someState(t, "i", 5))
+	r, s := newRenewer(a)
+	s.Restore(layout.State(t, "i", 5))
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 300 {
-			s.Restore(someState(t, "i", event.Position(5-i%2)))
+			s.Restore(layout.State(t, "i", event.Position(5-i%2)))
 		}
 	})
 	wg.Go(func() {
@@ -289,29 +283,29 @@ func TestRenewingRacesRestore(t *testing.T) {
 func TestRemovedReaderStaysOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen, propagation.KindGrant}}
-		r, s := newRenewing(a)
+		r, s := newRenewer(a)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); r.run(ctx) }()
-		s.Restore(someState(t, "i", 5))
+		go func() { defer close(done); r.Run(ctx) }()
+		s.Restore(layout.State(t, "i", 5))
 		time.Sleep(time.Minute) // of the bubble's clock
 		a.set("barred")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if a.registered != 0 || !r.removed() || r.snapshot.Load().Valid(r.clocks()) {
-			t.Errorf("registered %d times, removed is %v, the lease is in force: %v", a.registered, r.removed(), r.snapshot.Load().Valid(r.clocks()))
+		if a.registered != 0 || !r.Removed() || r.snapshot.Load().Valid(r.clocks()) {
+			t.Errorf("registered %d times, removed is %v, the lease is in force: %v", a.registered, r.Removed(), r.snapshot.Load().Valid(r.clocks()))
 		}
 		asked := a.count()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if n := a.count() - asked; n == 0 || n > int(time.Minute/restEvery) {
+		if n := a.count() - asked; n == 0 || n > int(time.Minute/peer.RestEvery) {
 			t.Errorf("it asks %d times a minute", n)
 		}
 		a.set("", propagation.KindUnregistered, propagation.KindOpen, propagation.KindDraining)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if a.registered != 1 || r.removed() || !r.draining() {
-			t.Errorf("admitted, it registered %d times, removed is %v, draining %v", a.registered, r.removed(), r.draining())
+		if a.registered != 1 || r.Removed() || !r.Draining() {
+			t.Errorf("admitted, it registered %d times, removed is %v, draining %v", a.registered, r.Removed(), r.Draining())
 		}
 		cancel()
 		<-done
@@ -323,13 +317,13 @@ func TestBarredReaderDoesNotJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i"}
 		a.set("barred")
-		r, _ := newRenewing(a)
+		r, _ := newRenewer(a)
 		joined := make(chan error, 1)
-		go func() { joined <- r.join(t.Context()) }()
+		go func() { joined <- r.Join(t.Context()) }()
 		time.Sleep(time.Minute) // of the bubble's clock
 		synctest.Wait()
-		if n := a.refused; n == 0 || n > int(time.Minute/restEvery) || !r.removed() {
-			t.Errorf("it asked %d times in a minute, removed is %v", n, r.removed())
+		if n := a.refused; n == 0 || n > int(time.Minute/peer.RestEvery) || !r.Removed() {
+			t.Errorf("it asked %d times in a minute, removed is %v", n, r.Removed())
 		}
 		a.set("")
 		if err := <-joined; err != nil || a.registered != 1 {

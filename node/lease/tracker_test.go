@@ -1,4 +1,4 @@
-package node
+package lease
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // term is a leader's term over a log that is a counter.
 type term struct {
-	*tracking
+	*Tracker
 	mu     sync.Mutex
 	view   propagation.View
 	failed error
@@ -29,26 +29,35 @@ func head(at event.Position) event.Head { return event.Head{Position: at, Hash: 
 
 func newTerm(t *testing.T, members ...propagation.Member) *term {
 	x := &term{view: propagation.View{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
-	observe := func() propagation.View {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		return x.view
-	}
-	commit := func(_ context.Context, f propagation.Fence) (uint64, propagation.View, error) {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.view.Floor = max(x.view.Floor, f.Floor)
-		x.view.Lives = x.view.Lives.Change(f.Opened, f.Dropped)
-		return 3, x.view, x.failed
-	}
-	history := func(at event.Position) (propagation.Record, bool) {
-		return propagation.Record{Hash: head(at).Hash}, true
-	}
-	x.tracking = newTracking(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, readClocks(time.Now()), observe, commit, history)
+	x.Tracker = NewTracker(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, ReadClocks(time.Now()), counter{x})
 	ctx, cancel := context.WithCancel(t.Context())
 	x.cancel = cancel
-	go func() { defer close(x.done); x.run(ctx) }()
+	go func() { defer close(x.done); x.Run(ctx) }()
 	return x
+}
+
+// counter is the log of a term.
+type counter struct{ *term }
+
+// Observe is what the test says.
+func (c counter) Observe() propagation.View {
+	c.term.mu.Lock()
+	defer c.term.mu.Unlock()
+	return c.view
+}
+
+// Commit takes a fence, unless the office is lost.
+func (c counter) Commit(_ context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+	c.term.mu.Lock()
+	defer c.term.mu.Unlock()
+	c.view.Floor = max(c.view.Floor, f.Floor)
+	c.view.Lives = c.view.Lives.Change(f.Opened, f.Dropped)
+	return 3, c.view, c.failed
+}
+
+// Record is the same for all.
+func (counter) Record(at event.Position) (propagation.Record, bool) {
+	return propagation.Record{Hash: head(at).Hash}, true
 }
 
 func (x *term) end() { x.cancel(); <-x.done }
@@ -61,7 +70,7 @@ func reader(name string) *propagation.Lease {
 func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) propagation.Kind {
 	t.Helper()
 	q := l.Renew(x.clocks(), propagation.Applied{Head: head(at), Level: 1})
-	a, err := x.renew(t.Context(), q)
+	a, err := x.Renew(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +94,13 @@ func TestTracking(t *testing.T) {
 		x.mu.Lock()
 		x.view.Head = head(6)
 		x.mu.Unlock()
-		if s, err := x.everywhere(t.Context(), 6, propagation.Scope{}, 0); err != nil || s.State == propagation.StateEverywhere || len(s.Pending) != 1 {
+		if s, err := x.Everywhere(t.Context(), 6, propagation.Scope{}, 0); err != nil || s.State == propagation.StateEverywhere || len(s.Pending) != 1 {
 			t.Errorf("before the reader has it: %+v, %v", s, err)
 		}
 		// who waits is told as soon as the reader has it
 		answers := make(chan propagation.Status, 1)
 		go func() {
-			s, err := x.everywhere(t.Context(), 6, propagation.Scope{}, time.Hour)
+			s, err := x.Everywhere(t.Context(), 6, propagation.Scope{}, time.Hour)
 			if err != nil {
 				t.Error(err)
 			}
@@ -102,7 +111,7 @@ func TestTracking(t *testing.T) {
 		if s := <-answers; s.State != propagation.StateEverywhere || len(s.VisibleOn) != 1 {
 			t.Errorf("everywhere: %+v", s)
 		}
-		if m := x.members(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
+		if m := x.Members(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
 			t.Errorf("members are %+v", m)
 		}
 		// a reader that is silent is fenced after its window
@@ -110,7 +119,7 @@ func TestTracking(t *testing.T) {
 		x.view.Head = head(7)
 		x.mu.Unlock()
 		begun := time.Now()
-		s, err := x.everywhere(t.Context(), 7, propagation.Scope{}, time.Hour)
+		s, err := x.Everywhere(t.Context(), 7, propagation.Scope{}, time.Hour)
 		if err != nil || s.State != propagation.StateEverywhere || len(s.Fenced) != 1 {
 			t.Errorf("fenced: %+v, %v", s, err)
 		}
@@ -125,15 +134,15 @@ func TestTrackingGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTerm(t, propagation.Member{Name: "r1", Registered: 1})
 		begun := time.Now()
-		if s, err := x.everywhere(t.Context(), 99, propagation.Scope{}, 3*time.Second); err != nil || s.State == propagation.StateEverywhere || time.Since(begun) != 3*time.Second {
+		if s, err := x.Everywhere(t.Context(), 99, propagation.Scope{}, 3*time.Second); err != nil || s.State == propagation.StateEverywhere || time.Since(begun) != 3*time.Second {
 			t.Errorf("%+v, %v after %v", s, err, time.Since(begun))
 		}
-		if _, err := x.everywhere(t.Context(), 5, propagation.Scope{Replicas: []string{"nobody"}}, 0); !errors.Is(err, propagation.ErrScope) {
+		if _, err := x.Everywhere(t.Context(), 5, propagation.Scope{Replicas: []string{"nobody"}}, 0); !errors.Is(err, propagation.ErrScope) {
 			t.Errorf("a scope of nobody: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := x.everywhere(ctx, 99, propagation.Scope{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := x.Everywhere(ctx, 99, propagation.Scope{}, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the caller gave up: %v", err)
 		}
 		// a fence that fails: whoever asked is told to look for the leader
@@ -144,13 +153,13 @@ func TestTrackingGivesUp(t *testing.T) {
 			t.Errorf("a failed fence says %s", k)
 		}
 		waiting := make(chan error, 1)
-		go func() { _, err := x.everywhere(t.Context(), 99, propagation.Scope{}, time.Hour); waiting <- err }()
+		go func() { _, err := x.Everywhere(t.Context(), 99, propagation.Scope{}, time.Hour); waiting <- err }()
 		synctest.Wait()
 		x.end()
-		if err := <-waiting; !errors.Is(err, api.ErrNotLeader) {
+		if err := <-waiting; !errors.Is(err, peer.ErrNotLeader) {
 			t.Errorf("a wait beyond the term: %v", err)
 		}
-		if _, err := x.renew(t.Context(), propagation.Renewal{}); !errors.Is(err, api.ErrNotLeader) {
+		if _, err := x.Renew(t.Context(), propagation.Renewal{}); !errors.Is(err, peer.ErrNotLeader) {
 			t.Errorf("a renewal after the term: %v", err)
 		}
 	})
@@ -166,14 +175,14 @@ func TestRosterOf(t *testing.T) {
 		identity.Evolve(s, at, identity.Meta{}, events)
 	}
 	fold(1, &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"}})
-	none := rosterOf(s, nil)
+	none := RosterOf(s, nil)
 	fold(2, &identity.RegisterReplica{Name: "r1", Region: "eu", Class: "tight"})
-	one := rosterOf(s, none)
+	one := RosterOf(s, none)
 	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Member{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
 		t.Errorf("rosters %+v, %+v", none, one)
 	}
 	fold(3, &identity.CreateUser{Account: setup.DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})
-	if rosterOf(s, one) != one {
+	if RosterOf(s, one) != one {
 		t.Error("a roster was made anew for nothing")
 	}
 }

@@ -1,0 +1,30 @@
+package lease
+
+import (
+	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Paths that a leader answers for readers.
+const (
+	// Path takes a Renewal, and is answered with a propagation.Answer.
+	Path = "/peer/lease"
+	// HeadPath takes a propagation.Read, and is answered with a propagation.Answer.
+	HeadPath = "/peer/head"
+	// RegisterPath takes a Registration.
+	RegisterPath = "/peer/register"
+)
+
+// Renewal is a renewal on its way to the leader, with what is not of the protocol.
+type Renewal struct {
+	propagation.Renewal
+	Endpoint string `json:"endpoint,omitempty"` // where clients reach the reader
+}
+
+// Registration asks the leader to enter a replica into the roster.
+type Registration struct {
+	setup.Replica
+	// Attempt is the same for all tries of one registration: they enter the replica once
+	// at most. One that was delayed undoes no removal: the name is barred then.
+	Attempt string `json:"attempt"`
+}

@@ -1,0 +1,24 @@
+package layout
+
+import (
+	"testing"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/setup"
+)
+
+// State is that of a cluster c which has just begun, folded up to a position, and the
+// head of that position, whose hash is zero.
+func State(t testing.TB, incarnation string, at event.Position) (*identity.State, event.Head) {
+	t.Helper()
+	s := identity.NewState()
+	events, err := identity.Decide(s, identity.Meta{}, &identity.Bootstrap{
+		Cluster: "c", Incarnation: incarnation, Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity.Evolve(s, at, identity.Meta{}, events)
+	return s, event.Head{Position: at}
+}
