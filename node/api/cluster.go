@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
 )
 
 // Status describes a cluster as one node knows it.
@@ -26,7 +27,7 @@ type Status struct {
 	Floor       event.Position `json:"floor"`
 	Members     []Member       `json:"members"`
 	// WithoutLease is what the node that says so admits without a lease.
-	WithoutLease WithoutLease `json:"without_lease"`
+	WithoutLease freshness.WithoutLease `json:"without_lease"`
 }
 
 // Member is a node as the leader knows it.
@@ -53,31 +54,33 @@ type Member struct {
 // cluster what it knows itself.
 const leaderPatience = 3 * time.Second
 
-// cluster answers GET /v1/cluster. Without a leader the node tells what it knows, if
+// getCluster answers GET /v1/cluster. Without a leader the node tells what it knows, if
 // it admits the caller then.
-func (s *Server) cluster(c *nativeCall) error {
-	if !s.cfg.Node.leads() && !c.forwarded && !c.URL.Query().Has("local") {
+type getCluster struct{ *Server }
+
+func (s getCluster) serve(c *nativeCall) error {
+	if !s.dispatcher.Leads() && !c.Forwarded && !c.URL.Query().Has("local") {
 		ctx, cancel := context.WithTimeout(c.Context(), leaderPatience)
 		defer cancel()
-		whole := c.Request
-		c.Request = whole.WithContext(ctx)
-		if s.toLeader(c, 0) == nil {
+		whole := c.Request.Request
+		c.Request.Request = whole.WithContext(ctx)
+		if c.HandOn(0) == nil {
 			return nil
 		}
-		if c.Request = whole; s.cfg.Node.votes() && !s.cfg.WithoutLease.admits(forRead) {
+		if c.Request.Request = whole; s.cfg.Node.votes() && !s.cfg.WithoutLease.Admits(freshness.ForRead) {
 			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)
 		}
 	}
-	if err := s.verify(c, forRead); err != nil {
+	if err := c.Verify(freshness.ForRead); err != nil {
 		return err
 	}
-	if err := s.may(c, actionGetCluster, "*"); err != nil {
+	if err := c.May(admission.Access{Action: actionGetCluster, Resource: "*"}); err != nil {
 		return err
 	}
 	status := s.cfg.Node.Condition.Status(c.Context())
 	status.WithoutLease = s.cfg.WithoutLease
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetCluster, Resource: "*"}}, ""}
-	if err := r.still(c.Context(), status.Position); err != nil {
+	r := c.Right("", admission.Access{Action: actionGetCluster, Resource: "*"})
+	if err := r.Still(c.Context(), status.Position); err != nil {
 		return err
 	}
 	status.Members = append([]Member{}, status.Members...) // so that JSON shows []
@@ -85,7 +88,7 @@ func (s *Server) cluster(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the cluster's status: %w", err)
 	}
-	return s.answer(c, body)
+	return c.answer(body)
 }
 
 //go:embed openapi.json

@@ -49,7 +49,7 @@ var unfolded = map[string]string{
 	"projection/authz.covers":              "actions",
 	"projection/authz.distinct":            "actions",
 	"projection/authz.steps":               "actions",
-	"node/api.lane":                        "names of users, roles and so on, which are ASCII",
+	"node/dispatch.lane":                   "names of users, roles and so on, which are ASCII",
 	"node/api/iam.listEntitiesForPolicy":   "a filter",
 	"node/api/model.shape":                 "members of the model",
 	"node/api/query.scalar":                "true and false",

@@ -1,53 +1,96 @@
-package api
+package dispatch
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
 
-// What the writes of both dialects have in common.
+// Limits of a write.
+const (
+	// maxAuthorizations is how often a write is authorized, when permissions or what it
+	// is about change each time before its decision.
+	maxAuthorizations = 5
+	// maxAuthorizationAge is how long after it came a write is put into the log at most:
+	// it is authorized by its own time (aws:CurrentTime), however often that is tried.
+	maxAuthorizationAge = 15 * time.Second
+)
 
-// commit has the leader carry out a write that has a key: this node proposes the
-// command that admit authorizes in a view, or hands the request on. Where
-// permissions, or what the command was authorized against, change between the
-// authorization and the decision, it is authorized anew. Without a batch and an
-// error, the leader's answer was passed on.
-func (s *Server) commit(w *recorder, q *request, sig *sigv4.Signature, admit func(*projection.View) (event.Command, error)) (*event.Batch, error) {
-	if !s.cfg.Node.leads() {
-		return nil, s.handOn(w, q, sig, nil)
+// Proposal is what a write proposes.
+type Proposal interface {
+	// Authorize finds out who calls and what they may, in a view, and returns the command.
+	// It is called again where that went stale. A refusal that tells of the view is a
+	// *FromView.
+	Authorize(*projection.View) (event.Command, error)
+}
+
+// FromView is a refusal that tells a caller who was admitted what a view has: an answer
+// from that view, as any other.
+type FromView struct{ Err error }
+
+// Error is the refusal's.
+func (e *FromView) Error() string { return e.Err.Error() }
+
+// Unwrap gives the refusal.
+func (e *FromView) Unwrap() error { return e.Err }
+
+// Write has the leader carry out a write: this node proposes its command, or hands the
+// request on. service and action are what it is, for its key. Write returns the batch, and
+// a view that has it; without a batch and an error, the leader's answer was passed on.
+func (x *Exchange) Write(service, action string, p Proposal) (*event.Batch, *projection.View, error) {
+	if err := x.identify(service, action); err != nil {
+		return nil, nil, err
+	}
+	batch, err := x.commit(p)
+	if err != nil || batch == nil {
+		return nil, nil, err
+	}
+	v, err := x.dispatcher.cfg.Projection.Wait(x.Context(), batch.Position)
+	if err != nil {
+		return nil, nil, fault.New(fault.OutcomeUnknown, "", "").Because(err)
+	}
+	return batch, v, nil
+}
+
+// commit is Write for a write that has a key. Where permissions, or what the command was
+// authorized against, change between the authorization and the decision, it is authorized
+// anew.
+func (x *Exchange) commit(p Proposal) (*event.Batch, error) {
+	if !x.dispatcher.Leads() {
+		return nil, x.handOn(nil)
 	}
 	var stale []identity.Reliance
 	for range maxAuthorizations {
-		batch, cmd, err := s.attempt(q, admit, stale)
+		batch, cmd, err := x.attempt(p, stale)
 		var refusal *identity.Refusal
 		switch {
 		case errors.Is(err, errAgain):
 		case cmd == nil:
 			return nil, err
 		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
-			if err := s.waitPast(q.Context(), cmd.Base.Position); err != nil {
+			if err := x.dispatcher.cfg.Views.WaitPast(x.Context(), cmd.Base.Position); err != nil {
 				return nil, err
 			}
 			stale = cmd.Relies
 		case errors.Is(err, ErrNotLeader), errors.Is(err, ErrOutcomeUnknown):
 			// The leader to come has the answer: the attempt keeps its key.
-			return nil, s.handOn(w, q, sig, err)
+			return nil, x.handOn(err)
 		case err != nil:
 			return nil, notProposed(err)
 		default:
-			q.id = batch.Cause.Key.String() // that of the first request, if this one repeats it
+			x.ID = batch.Cause.Key.String() // that of the first request, if this one repeats it
 			return batch, nil
 		}
 	}
@@ -59,19 +102,20 @@ var errAgain = errors.New("the view was not current")
 
 // attempt authorizes a write once and proposes it, alone with the targets of which
 // one changed before. The command is nil where it was not proposed.
-func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command, error), stale []identity.Reliance) (*event.Batch, *event.Command, error) {
-	leave, err := s.turns.take(q.Context(), stale, true)
+func (x *Exchange) attempt(p Proposal, stale []identity.Reliance) (*event.Batch, *event.Command, error) {
+	d := x.dispatcher
+	leave, err := d.turns.take(x.Context(), stale, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer leave()
-	v := s.cfg.Projection.View()
-	cmd, err := admit(v)
-	var said *iam.Error
+	v := d.cfg.Projection.View()
+	cmd, err := p.Authorize(v)
+	var said *FromView
 	if errors.As(err, &said) {
 		// That the caller is told, too, is an answer from the view: of a leader that
 		// was deposed, it may be from before the caller's key was deleted.
-		current, unread := s.stillCurrent(q.Context(), v)
+		current, unread := d.cfg.Views.StillCurrent(x.Context(), v)
 		if unread != nil {
 			return nil, nil, unread
 		}
@@ -80,10 +124,10 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 		}
 	}
 	if err != nil {
-		return nil, nil, q.settled(v, err)
+		return nil, nil, x.settled(v, err)
 	}
 	if len(stale) == 0 {
-		leave, err := s.turns.take(q.Context(), cmd.Relies, false)
+		leave, err := d.turns.take(x.Context(), cmd.Relies, false)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -91,25 +135,25 @@ func (s *Server) attempt(q *request, admit func(*projection.View) (event.Command
 	}
 	// What the network held back may come when its caller has gone, has sent it again, and
 	// was told no: it is not to take effect after all.
-	if err := q.Context().Err(); err != nil {
+	if err := x.Context().Err(); err != nil {
 		return nil, nil, fault.Later("The caller has gone.", err)
 	}
-	if s.cfg.Now().Sub(q.now) > maxAuthorizationAge {
+	if d.cfg.Now().Sub(x.Now) > maxAuthorizationAge {
 		return nil, nil, fault.Later("The request has been under way for too long.", nil)
 	}
-	batch, err := s.cfg.Node.Log.Propose(q.Context(), cmd)
+	batch, err := d.cfg.Log.Propose(x.Context(), cmd)
 	if err == nil {
 		// Whoever has the next turn is to see the change. Without it they go stale once
 		// more, and this caller's answer will fail by the same.
-		_, _ = s.cfg.Projection.Wait(q.Context(), batch.Position)
+		_, _ = d.cfg.Projection.Wait(x.Context(), batch.Position)
 	}
 	return batch, &cmd, err
 }
 
-// tookEffect refuses a write of whose key an attempt took effect, before the caller
+// TookEffect refuses a write of whose key an attempt took effect, before the caller
 // lost the right to write or to be told more, or while there is no place for its answer:
 // the refusal alone would say that nothing happened.
-func tookEffect(at event.Position, refusal error) error {
+func TookEffect(at event.Position, refusal error) error {
 	return fault.New(fault.TookEffect, fmt.Sprintf("An attempt of this request took effect at position %d. Now it is refused: %v", at, refusal), "").Because(refusal)
 }
 
@@ -117,10 +161,10 @@ func tookEffect(at event.Position, refusal error) error {
 // leader that was lost, or fell silent, may have carried the same attempt out. It
 // did so before this view, or never will: what it has yet to decide is stale, unless
 // what was taken away is given back first.
-func (q *request) settled(v *projection.View, err error) error {
-	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || isDenial(err) {
-		if at, ok := v.State.Repeats(q.meta()); ok {
-			return tookEffect(at, err)
+func (x *Exchange) settled(v *projection.View, err error) error {
+	if errors.Is(err, sigv4.ErrInvalidClientTokenID) || admission.IsDenial(err) {
+		if at, ok := v.State.Repeats(x.meta()); ok {
+			return TookEffect(at, err)
 		}
 	}
 	return err
@@ -128,32 +172,18 @@ func (q *request) settled(v *projection.View, err error) error {
 
 // handOn gives a write to the leader, and remembers how far the caller's next
 // read here must wait. cause is what came of it here, if anything.
-func (s *Server) handOn(w *recorder, q *request, sig *sigv4.Signature, cause error) error {
-	if q.forwarded {
-		return fault.New(fault.NotLeader, "", "")
-	}
-	free, err := s.handing(q, sig, false)
-	if err != nil {
-		return afterwards(cause, err)
-	}
-	defer free()
-	// Noted before the caller can see the answer: its next read may be here before
-	// Forward returns.
-	w.begin = func(status int) {
-		if at, err := strconv.ParseUint(w.Header().Get(HeaderPosition), 10, 64); err == nil && status == http.StatusOK {
-			s.writes.note(sig.AccessKeyID, event.Position(at))
-		}
-	}
-	if err := s.cfg.Node.Leader.Forward(w, q.Request, q.forward()); err != nil {
-		return afterwards(cause, fault.Later("No node that leads was reached.", err))
+func (x *Exchange) handOn(cause error) error {
+	x.W.key, x.W.views = x.Sig.AccessKeyID, x.dispatcher.cfg.Views
+	if err := x.HandOn(0); err != nil {
+		return x.afterwards(cause, err)
 	}
 	return nil
 }
 
 // afterwards is what a write that was not handed on is refused with, after what came of
 // it here: if that is not known, the refusal alone would say that nothing happened.
-func afterwards(cause, err error) error {
-	if errors.Is(cause, ErrOutcomeUnknown) {
+func (x *Exchange) afterwards(cause, err error) error {
+	if errors.Is(cause, ErrOutcomeUnknown) && !x.Forwarded {
 		return fault.New(fault.OutcomeUnknown, "", "").Because(errors.Join(cause, err))
 	}
 	return err
@@ -170,49 +200,21 @@ func notProposed(err error) error {
 	return err
 }
 
-// waitPast waits for a view later than a position.
-func (s *Server) waitPast(ctx context.Context, at event.Position) error {
-	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
-	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, at+1); err != nil {
-		return fault.Later("The node is behind.", err)
-	}
-	return nil
-}
-
-// stillCurrent reads the head of the log and says whether a view has it. If not, it
-// waits until the projection does.
-func (s *Server) stillCurrent(ctx context.Context, v *projection.View) (bool, error) {
-	head, err := s.strictHead(ctx, true)
-	if err != nil {
-		return false, fault.Later("The head of the log could not be read.", err)
-	}
-	if head.Position <= v.Head.Position {
-		return true, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultWait)
-	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, head.Position); err != nil {
-		return false, fault.Later("The node is behind.", err)
-	}
-	return false, nil
-}
-
-// command puts what a request asks for into its envelope, with what it was
-// authorized against in the view.
-func (q *request) command(v *projection.View, by identity.Authority, action string, content identity.Command, on []identity.Reliance) event.Command {
+// Command puts what a request asks for into its envelope, with who authorized it, and
+// what it was authorized against in the view.
+func (x *Exchange) Command(v *projection.View, action string, content identity.Command, on []identity.Reliance) event.Command {
 	cluster := v.Cluster()
-	meta := q.meta()
-	meta.By = by
+	meta := x.meta()
+	meta.By = identity.Authority{Account: x.Caller.Account, Principal: x.Caller.ID, Credential: x.Caller.AccessKey, AuthorizedAt: v.Head.Position}
 	return event.Command{
 		Cluster:     cluster.ID,
 		Incarnation: cluster.Incarnation,
 		Cause: event.Cause{
 			Meta:    meta,
-			Request: q.id,
+			Request: x.ID,
 			Action:  action,
-			Source:  q.source,
-			Via:     q.via,
+			Source:  x.Source,
+			Via:     x.Via,
 		},
 		Base:    v.Head,
 		Relies:  on,
@@ -223,8 +225,8 @@ func (q *request) command(v *projection.View, by identity.Authority, action stri
 // meta is what the log is told of a write's attempt, but for who authorized it. Its time
 // is that at which it came to the cluster, by the leader's clock: two equal calls that
 // come together stay twins, though one of them has to wait for a leader.
-func (q *request) meta() identity.Meta {
-	return identity.Meta{Time: identity.Time(q.now.Add(-q.sought).UnixMilli()), Key: q.key, Signature: q.signature}
+func (x *Exchange) meta() identity.Meta {
+	return identity.Meta{Time: identity.Time(x.Now.Add(-x.Sought).UnixMilli()), Key: x.key, Signature: x.signature}
 }
 
 // identify derives the key of a write's attempt: the same credential, request and
@@ -244,33 +246,35 @@ func (q *request) meta() identity.Meta {
 // It also notes the signature, by which the state knows a replay under another
 // invocation id. A presigned write that is older than the node takes is refused, however
 // long its signer lets it live: until then, whoever sees it can send it.
-func (s *Server) identify(q *request, sig *sigv4.Signature, service, action string) error {
-	if life := cmp.Or(s.cfg.PresignedWrites, DefaultPresignedWrites); sig.Presigned && sig.Until.Sub(sig.Time) > life {
-		if err := sig.CheckLife(q.now, life); err != nil {
+func (x *Exchange) identify(service, action string) error {
+	sig := x.Sig
+	if life := cmp.Or(x.dispatcher.cfg.PresignedWrites, DefaultPresignedWrites); sig.Presigned && sig.Until.Sub(sig.Time) > life {
+		if err := sig.CheckLife(x.Now, life); err != nil {
 			return err
 		}
 		sig.Until = sig.Time.Add(life)
 	}
 	h := sha256.New()
-	for _, part := range []string{sig.AccessKeyID, service, action, q.attempt, q.URL.RawQuery} {
+	for _, part := range []string{sig.AccessKeyID, service, action, x.Attempt, x.URL.RawQuery} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
-	h.Write(q.bodyHash[:])
-	q.key = identity.Key(h.Sum(nil))
-	q.id = q.key.String()
+	h.Write(x.PayloadHash[:])
+	x.key = identity.Key(h.Sum(nil))
+	x.ID = x.key.String()
 	id := sig.ID()
-	q.signature = identity.Signature{
-		ID: identity.SignatureID(id[:len(q.signature.ID)]), Signed: identity.Time(sig.Time.UnixMilli()), Until: identity.Time(sig.Until.UnixMilli()),
+	x.signature = identity.Signature{
+		ID: identity.SignatureID(id[:len(x.signature.ID)]), Signed: identity.Time(sig.Time.UnixMilli()), Until: identity.Time(sig.Until.UnixMilli()),
 	}
 	return nil
 }
 
-// setWritten names the position of a write in the headers of its answer.
-func setWritten(h http.Header, b *event.Batch) {
-	h.Set(HeaderPosition, strconv.FormatUint(uint64(b.Position), 10))
-	h.Set(HeaderToken, tokenOf(b))
+// SetWritten names the position of a write in the headers of its answer.
+func SetWritten(h http.Header, b *event.Batch) {
+	h.Set(shape.HeaderPosition, strconv.FormatUint(uint64(b.Position), 10))
+	h.Set(shape.HeaderToken, TokenOf(b))
 }
 
-func tokenOf(b *event.Batch) string {
+// TokenOf is the token of a batch's position.
+func TokenOf(b *event.Batch) string {
 	return event.TokenOf(b.Cluster, b.Incarnation, b.Head()).String()
 }

@@ -1,4 +1,4 @@
-package api
+package admission
 
 import (
 	"context"
@@ -8,14 +8,18 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/writ-iam/writ/node/fault"
 )
 
-// oneShift is a server that lets one job work at a time.
-func oneShift() *Server {
-	s := &Server{cfg: Config{Metrics: NewMetrics(prometheus.NewRegistry())}, shifts: newShifts()}
+// unmetered is a Meter that counts nothing.
+type unmetered struct{}
+
+func (unmetered) Refused(string, bool) {}
+func (unmetered) Worked(int64)         {}
+
+// oneShift is a desk that lets one job work at a time.
+func oneShift() *Desk {
+	s := New(Config{Meter: unmetered{}})
 	s.shifts.free = 1
 	return s
 }
@@ -37,31 +41,31 @@ func TestShiftsAreFair(t *testing.T) {
 	var once sync.Once
 	for range 1 + maxShiftWaitersOne {
 		busy.Go(func() {
-			var j job
+			var j Job
 			for !done.Load() {
-				s.begin(&j, t.Context(), "greedy")
+				s.Begin(&j, t.Context(), "greedy")
 				for !done.Load() && j.Spend(lookAgain) {
 					if j.holds {
 						once.Do(func() { close(working) })
 					}
 				}
-				if err := j.Err(); err != nil && j.problem() == nil {
+				if err := j.Err(); err != nil && j.Fault() == nil {
 					t.Error(err)
 				}
-				j.end()
+				j.End()
 			}
 		})
 	}
 	<-working
 	for _, units := range []int64{lookAgain, 2 * freeWork, 3 * shiftWork} {
-		var j job
-		s.begin(&j, t.Context(), "modest")
+		var j Job
+		s.Begin(&j, t.Context(), "modest")
 		for j.Spent() < units && j.Spend(lookAgain) {
 		}
 		if j.Err() != nil {
 			t.Errorf("%d units: %v", units, j.Err())
 		}
-		j.end()
+		j.End()
 	}
 	done.Store(true)
 	busy.Wait()
@@ -90,7 +94,7 @@ func TestShiftsAreBounded(t *testing.T) {
 			})
 		}
 		isCanceled := func(err error) bool { return errors.Is(err, context.Canceled) }
-		isBusy := func(err error) bool { return errors.Is(err, errBusy) && fault.Of(err).Code() == fault.Unavailable }
+		isBusy := func(err error) bool { return errors.Is(err, ErrBusy) && fault.Of(err).Code() == fault.Unavailable }
 		for range maxShiftWaitersOne {
 			wait(&gone, ctx, "second", isCanceled, &canceled)
 		}

@@ -1,4 +1,4 @@
-package api
+package freshness
 
 import (
 	"fmt"
@@ -61,21 +61,22 @@ func (w WithoutLease) Describe() string {
 	return "without one this node admits only questions for decisions, and flags the answers"
 }
 
-// use is what a caller wants of a view.
-type use uint8
+// Use is what a caller wants of a view.
+type Use uint8
 
+// The uses.
 const (
-	forRead     use = iota // anything but a question
-	forQuestion            // a decision whose freshness the answer tells
+	ForRead     Use = iota // anything but a question
+	ForQuestion            // a decision whose freshness the answer tells
 )
 
-// admits tells whether a use is admitted in a view that is not known to be current.
-func (w WithoutLease) admits(u use) bool {
-	return w == AdmitReads || u == forQuestion && w != AdmitNothing
+// Admits tells whether a use is admitted in a view that is not known to be current.
+func (w WithoutLease) Admits(u Use) bool {
+	return w == AdmitReads || u == ForQuestion && w != AdmitNothing
 }
 
-// notCurrent refuses what a node does not admit without a lease.
-func (s *Server) notCurrent(err error) *fault.Fault {
+// NotCurrent refuses what a node does not admit without a lease.
+func (s *Views) NotCurrent(err error) *fault.Fault {
 	code, detail := notFresh(err), err.Error()
 	if code == fault.NotLeased {
 		detail += "; " + s.cfg.WithoutLease.Describe()

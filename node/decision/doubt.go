@@ -1,4 +1,4 @@
-package api
+package decision
 
 import (
 	"fmt"
@@ -7,8 +7,10 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
@@ -17,14 +19,14 @@ import (
 // What could make a caller misread an answer is said with it, as warnings; a
 // question about somebody who is not there has no answer.
 
-// doubt adds the warnings about a question to its answer. named tells that they may
+// Doubt adds the warnings about a question to its answer. named tells that they may
 // name what policies have: the caller was admitted to a read.
-func (a *answer) doubt(known *policy.ActionNames, q *question, named bool) {
-	if ok, like := known.Known(q.action); !ok {
-		a.warn("No catalogue knows the action %s: if nothing asks for a permission of that name, the answer means nothing.%s", q.action, mean(like))
+func (a *Answer) Doubt(known *policy.ActionNames, q *Question, named bool) {
+	if ok, like := known.Known(q.Action); !ok {
+		a.warn("No catalogue knows the action %s: if nothing asks for a permission of that name, the answer means nothing.%s", q.Action, mean(like))
 	}
 	if a.elsewhere {
-		a.warn(`%s is allowed for some resources, though not for "*": name the resource that is meant.`, q.action)
+		a.warn(`%s is allowed for some resources, though not for "*": name the resource that is meant.`, q.Action)
 	}
 	if len(a.hangsOn) > 0 {
 		keys := ", which only a node tells that can prove to be current"
@@ -33,13 +35,13 @@ func (a *answer) doubt(known *policy.ActionNames, q *question, named bool) {
 		}
 		a.warn("The answer may differ with condition keys that the question lacks%s. Give them in its context.", keys)
 	}
-	if q.resource != "*" && strings.ContainsAny(q.resource, "*?") {
-		a.warn("The resource %s is taken as it stands: a wildcard in a question is a character like others.", q.resource)
+	if q.Resource != "*" && strings.ContainsAny(q.Resource, "*?") {
+		a.warn("The resource %s is taken as it stands: a wildcard in a question is a character like others.", q.Resource)
 	}
 }
 
-func (a *answer) warn(format string, args ...any) {
-	a.warnings = append(a.warnings, fmt.Sprintf(format, args...))
+func (a *Answer) warn(format string, args ...any) {
+	a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...))
 }
 
 // maxNamed is how many condition keys one warning names.
@@ -76,15 +78,15 @@ func gone(arn string, at event.Position) string {
 	return fmt.Sprintf("The principal %s does not exist at position %d.", arn, at)
 }
 
-// noSuchPrincipal answers a caller who may ask about a principal that is not in a
+// NoSuchPrincipal answers a caller who may ask about a principal that is not in a
 // view. The position says where it is not, as that of a decision does.
-func (s *Server) noSuchPrincipal(c *nativeCall, v *projection.View, arn string) error {
-	in := seen{view: v}
-	c.w.Header().Set(HeaderPosition, in.position())
-	c.w.Header().Set(HeaderFreshness, c.seen.mode)
+func (k *Asker) NoSuchPrincipal(v *projection.View, arn string) error {
+	in := freshness.Seen{View: v}
+	k.Header.Set(shape.HeaderPosition, in.Position())
+	k.Header.Set(shape.HeaderFreshness, k.Seen.Mode)
 	hint := ""
-	if c.seen.reads { // it names others
-		hint = mean(s.likely(c, v, arn))
+	if k.Seen.Reads { // it names others
+		hint = mean(k.likely(v, arn))
 	}
 	if hint == "" {
 		hint = " Account, path and name in the ARN all count."
@@ -99,7 +101,7 @@ const maxNear = 500
 
 // likely returns the ARN of the user or role that a caller most likely meant, "" if
 // there is none that the caller may see.
-func (s *Server) likely(c *nativeCall, v *projection.View, arn string) string {
+func (k *Asker) likely(v *projection.View, arn string) string {
 	p, err := authz.ParsePrincipal(arn)
 	if err != nil || p.Type == authz.Root {
 		return ""
@@ -119,8 +121,8 @@ func (s *Server) likely(c *nativeCall, v *projection.View, arn string) string {
 	if p.Type != authz.User {
 		kinds = [...]*candidates{&roles, &users}
 	}
-	for _, k := range kinds {
-		if likely := k.nearest(name); likely != "" && s.sees(c, k.action, likely) {
+	for _, kind := range kinds {
+		if likely := kind.nearest(name); likely != "" && k.sees(kind.action, likely) {
 			return likely
 		}
 	}
@@ -129,9 +131,9 @@ func (s *Server) likely(c *nativeCall, v *projection.View, arn string) string {
 
 // sees tells whether the caller may ask about a principal, and may know that it
 // exists: has the permission to get it.
-func (s *Server) sees(c *nativeCall, get, arn string) bool {
-	for _, action := range [...]string{actionAuthorize, get} {
-		if s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: arn}) != nil {
+func (k *Asker) sees(get, arn string) bool {
+	for _, action := range [...]string{policy.ActionAuthorize, get} {
+		if k.Pass.May(admission.Access{Action: action, Resource: arn}) != nil {
 			return false
 		}
 	}

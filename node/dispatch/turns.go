@@ -1,4 +1,4 @@
-package api
+package dispatch
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/fault"
 )
 
@@ -25,7 +26,7 @@ const (
 	// laneWidth is more than the writes that a node has under way.
 	laneWidth = 1 << 30
 	// turnWait is how long a write waits for its turn.
-	turnWait = DefaultWait
+	turnWait = admission.DefaultWait
 )
 
 // turns are the lanes. Those who wait for one are served in order.

@@ -1,4 +1,4 @@
-package api
+package admission
 
 import (
 	"context"
@@ -28,27 +28,30 @@ const (
 	maxAnswer = 8 << 20
 )
 
-// job is the work of one request. It looks up at every slice of it: whether its
+// Job is the work of one request. It looks up at every slice of it: whether its
 // caller is still there, and whose shift it is.
-type job struct {
+type Job struct {
 	policy.Work
-	server *Server
-	ctx    context.Context
-	who    string // the caller
-	free   int64  // work that needs no shift
-	seen   int64  // of the work, at the start of its shift
-	holds  bool   // a shift
+	desk  *Desk // nil: not begun
+	ctx   context.Context
+	who   string // the caller
+	free  int64  // work that needs no shift
+	seen  int64  // of the work, at the start of its shift
+	holds bool   // a shift
 }
 
-// begin makes the job ready for a caller, unless it is. Its owner ends it.
-func (s *Server) begin(j *job, ctx context.Context, who string) {
-	if j.server == nil {
-		*j = job{server: s, ctx: ctx, who: who, free: freeWork}
+// Begin makes a job ready for a caller, unless it is. Its owner ends it.
+func (d *Desk) Begin(j *Job, ctx context.Context, who string) {
+	if j.desk == nil {
+		*j = Job{desk: d, ctx: ctx, who: who, free: freeWork}
 		j.Work.Begin(maxWork, j.look)
 	}
 }
 
-func (j *job) look() error {
+// Again makes the job one that finds a right anew.
+func (j *Job) Again() { j.free = freeAgain }
+
+func (j *Job) look() error {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
@@ -57,38 +60,38 @@ func (j *job) look() error {
 	switch {
 	case !j.holds && spent < j.free:
 		return nil
-	case j.holds && (spent-j.seen < shiftWork || !j.server.shifts.wanted()):
+	case j.holds && (spent-j.seen < shiftWork || !j.desk.shifts.wanted()):
 		return nil
 	case j.holds:
-		j.rest()
+		j.Rest()
 	}
-	if err := j.server.shifts.take(j.ctx, j.who, j.seen > 0); err != nil {
+	if err := j.desk.shifts.take(j.ctx, j.who, j.seen > 0); err != nil {
 		return err
 	}
 	j.holds, j.seen = true, spent
 	return nil
 }
 
-// rest gives back the job's shift: nobody has one while waiting for something else.
-func (j *job) rest() {
+// Rest gives back the job's shift: nobody has one while waiting for something else.
+func (j *Job) Rest() {
 	if j.holds {
-		j.server.shifts.end(j.who)
+		j.desk.shifts.end(j.who)
 		j.holds = false
 	}
 }
 
-// end ends the job, if it was begun.
-func (j *job) end() {
-	if j.server == nil {
+// End ends the job, if it was begun.
+func (j *Job) End() {
+	if j.desk == nil {
 		return
 	}
-	j.rest()
-	j.server.cfg.Metrics.worked(j.Spent())
+	j.Rest()
+	j.desk.cfg.Meter.Worked(j.Spent())
 }
 
-// problem is what a caller is told when the work has ended before its end; nil if it
+// Fault is what a caller is told when the work has ended before its end; nil if it
 // has not.
-func (j *job) problem() error {
+func (j *Job) Fault() error {
 	err := j.Err()
 	if errors.Is(err, policy.ErrWork) {
 		return fault.New(fault.TooMuchWork, "", "")
@@ -96,8 +99,8 @@ func (j *job) problem() error {
 	return err
 }
 
-// checkAnswer refuses an answer that would be too long.
-func checkAnswer(size int) error {
+// CheckAnswer refuses an answer that would be too long.
+func CheckAnswer(size int) error {
 	if size <= maxAnswer {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package api
+package admission
 
 import (
 	"context"
@@ -67,7 +67,7 @@ func (t *shifts) take(ctx context.Context, who string, again bool) error {
 	if !again && (t.waiting >= maxShiftWaiters || len(q.queue) >= maxShiftWaitersOne) {
 		t.forget(who)
 		t.mu.Unlock()
-		return fault.Later("The node is busy with requests that take much work.", errBusy)
+		return fault.Later("The node is busy with requests that take much work.", ErrBusy)
 	}
 	c := &claim{make(chan struct{})}
 	q.queue = append(q.queue, c)
@@ -82,7 +82,7 @@ func (t *shifts) take(ctx context.Context, who string, again bool) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
-		err = fault.Later(fmt.Sprintf("The node was busy with other requests for %v.", DefaultWait), errBusy)
+		err = fault.Later(fmt.Sprintf("The node was busy with other requests for %v.", DefaultWait), ErrBusy)
 	}
 	t.drop(who, c)
 	return err
