@@ -50,7 +50,7 @@ type Access struct {
 	// ones of the principal and the request.
 	Context []policy.Entry
 	// Extra is for what the call shows besides, to those alone who have the permission:
-	// the call goes ahead without; see Call.Shown.
+	// the call goes ahead without; see iam.Call.Shown.
 	Extra bool
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -56,17 +55,17 @@ func TestAnswersDoNotOutliveTheRight(t *testing.T) {
 							happens()
 							return propagation.Status{State: propagation.StateEverywhere}, nil
 						}
-						c.Node.Verify = func(context.Context, event.Position, time.Duration) (*api.Verification, error) {
+						c.Node.Verify = func(context.Context, event.Position, time.Duration) (*shape.Verification, error) {
 							happens()
-							return &api.Verification{Nodes: []api.Verified{}}, nil
+							return &shape.Verification{Nodes: []shape.Verified{}}, nil
 						}
 						c.Node.SignHead = func(context.Context) (*event.SignedHead, error) {
 							happens()
 							return &event.SignedHead{Position: w.log.position(), Certificate: []byte{1}, Signature: []byte{1}}, nil
 						}
-						c.Node.Status = func(context.Context) api.Status {
+						c.Node.Status = func(context.Context) shape.Cluster {
 							happens()
-							return api.Status{Position: w.log.position()}
+							return shape.Cluster{Position: w.log.position()}
 						}
 					})
 					w.now = time.Now

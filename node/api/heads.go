@@ -8,20 +8,16 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 )
 
-// Limits of a stretch of the chain. Whoever may read it sees of every change who
-// made it, when, from where and by which action: the hashes cover that, so it
-// cannot be left out.
-const (
-	// MaxHeaders is how many headers one answer has at most; DefaultHeaders is how
-	// many when the caller does not say.
-	MaxHeaders     = 1000
-	DefaultHeaders = 100
-)
+// DefaultHeaders is how many headers a stretch of the chain has when the caller does not
+// say. Whoever may read it sees of every change who made it, when, from where and by
+// which action: the hashes cover that, so it cannot be left out.
+const DefaultHeaders = 100
 
 // getHead answers GET /v1/head: where is the history now, under a signature that
 // others can check later?
@@ -55,13 +51,6 @@ func (s getHead) serve(c *nativeCall) error {
 	return c.answer(body)
 }
 
-// chainAnswer is the body of an answer with a stretch of the chain.
-type chainAnswer struct {
-	Cluster     string   `json:"cluster"`
-	Incarnation string   `json:"incarnation"`
-	Headers     [][]byte `json:"headers"`
-}
-
 // getChain answers GET /v1/chain?after=P&limit=N: what the hashes of batches cover,
 // so that the caller can compute them.
 type getChain struct{ *Server }
@@ -78,7 +67,7 @@ func (s getChain) serve(c *nativeCall) error {
 	}
 	limit := DefaultHeaders
 	if text := q.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHeaders {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > shape.MaxHeaders {
 			return fault.BadRequest(hint, "limit is %q.", text)
 		}
 	}
@@ -96,7 +85,7 @@ func (s getChain) serve(c *nativeCall) error {
 	known := max(c.Seen.View.Head.Position, event.Position(after)) - event.Position(after)
 	headers = headers[:min(len(headers), int(known))]
 	cluster := c.Seen.View.Cluster()
-	a := chainAnswer{cluster.ID, cluster.Incarnation, headers}
+	a := shape.Chain{Cluster: cluster.ID, Incarnation: cluster.Incarnation, Headers: headers}
 	if headers == nil {
 		a.Headers = [][]byte{} // [] rather than null
 	}

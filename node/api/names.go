@@ -13,6 +13,11 @@ import (
 type (
 	Forwarded    = admission.Forwarded
 	Decided      = shape.Decided
+	Status       = shape.Cluster
+	Member       = shape.Member
+	Verification = shape.Verification
+	Verified     = shape.Verified
+	Verdict      = shape.Verdict
 	WithoutLease = freshness.WithoutLease
 )
 
@@ -22,6 +27,11 @@ const (
 	AdmitQuestions         = freshness.AdmitQuestions
 	AdmitReads             = freshness.AdmitReads
 	MaxWait                = freshness.MaxWait
+	VerdictOK              = shape.VerdictOK
+	VerdictDiffers         = shape.VerdictDiffers
+	VerdictBroken          = shape.VerdictBroken
+	VerdictUnfinished      = shape.VerdictUnfinished
+	VerdictUnreachable     = shape.VerdictUnreachable
 	MaxHandedOn            = admission.MaxHandedOn
 	DefaultPresignedWrites = dispatch.DefaultPresignedWrites
 	MaxPresignedWrites     = dispatch.MaxPresignedWrites

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -388,7 +389,7 @@ func TestCluster(t *testing.T) {
 	// without a leader, a node tells what it knows, if it may
 	for _, target := range []string{"/v1/cluster", "/v1/cluster?local"} {
 		n, l := w.replica(func(c *config) {
-			c.Node.Status = func(context.Context) api.Status { return api.Status{Node: "replica-1"} }
+			c.Node.Status = func(context.Context) shape.Cluster { return shape.Cluster{Node: "replica-1"} }
 			c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
 				if target == "/v1/cluster?local" {
 					t.Error("a local question was handed on")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
@@ -63,13 +64,13 @@ type Notary interface {
 	SignHead(context.Context) (*event.SignedHead, error)
 	// Verify compares all nodes with the leader's log, the chain from a position on,
 	// in about the given time. Errors are ErrNotLeader, ErrVerifying or the context's.
-	Verify(ctx context.Context, from event.Position, timeout time.Duration) (*Verification, error)
+	Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error)
 }
 
 // Condition is how a node and its cluster fare.
 type Condition interface {
 	// Status describes the cluster as this node knows it; the leader knows most.
-	Status(context.Context) Status
+	Status(context.Context) shape.Cluster
 	// Checks are the lines of /readyz.
 	Checks() []Check
 }

@@ -18,13 +18,6 @@ import (
 // maxReplicaName is the longest name that a node can have.
 const maxReplicaName = 63
 
-// rosterAnswer is the body of an answer to a change of the roster.
-type rosterAnswer struct {
-	Replica  string         `json:"replica"`
-	Position event.Position `json:"position"`
-	Token    string         `json:"token"`
-}
-
 // replicaName is how names of nodes are spelled.
 var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
@@ -48,7 +41,7 @@ func (s changeRoster) serve(c *nativeCall) error {
 	if err != nil || batch == nil {
 		return err
 	}
-	body, err := json.Marshal(rosterAnswer{Replica: name, Position: batch.Position, Token: dispatch.TokenOf(batch)})
+	body, err := json.Marshal(shape.RosterChange{Replica: name, Position: batch.Position, Token: dispatch.TokenOf(batch)})
 	if err != nil {
 		return fmt.Errorf("encode the answer about replica %s: %w", name, err)
 	}

@@ -35,9 +35,9 @@ type stub struct {
 	Changes    func(event.Position, int) ([]api.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
-	Verify     func(context.Context, event.Position, time.Duration) (*api.Verification, error)
+	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
 	Confirm    func(context.Context, sigv4.Claim) error
-	Status     func(context.Context) api.Status
+	Status     func(context.Context) shape.Cluster
 	Checks     func() []api.Check
 }
 
@@ -89,12 +89,12 @@ func (p parts) Headers(after event.Position, limit int) ([][]byte, error) {
 
 func (p parts) SignHead(ctx context.Context) (*event.SignedHead, error) { return p.s.SignHead(ctx) }
 
-func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
+func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error) {
 	return p.s.Verify(ctx, from, timeout)
 }
 
 func (p parts) Confirm(ctx context.Context, c sigv4.Claim) error { return p.s.Confirm(ctx, c) }
 
-func (p parts) Status(ctx context.Context) api.Status { return p.s.Status(ctx) }
+func (p parts) Status(ctx context.Context) shape.Cluster { return p.s.Status(ctx) }
 
 func (p parts) Checks() []api.Check { return p.s.Checks() }

@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 )
 
@@ -20,9 +21,9 @@ func TestVerify(t *testing.T) {
 	fails := error(nil)
 	hold := time.Duration(0)
 	w := newWorld(t, func(c *config) {
-		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*api.Verification, error) {
+		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*shape.Verification, error) {
 			from, timeout = f, d
-			return &api.Verification{Cluster: clusterID, Nodes: []api.Verified{{Name: "w1", Role: "writer", Verdict: api.VerdictOK}}}, fails
+			return &shape.Verification{Cluster: clusterID, Nodes: []shape.Verified{{Name: "w1", Role: "writer", Verdict: shape.VerdictOK}}}, fails
 		}
 		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, f admission.Forwarded) error {
 			hold = f.Hold

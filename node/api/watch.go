@@ -66,39 +66,6 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("the changes at positions %d to %d are not kept here", e.From, e.To)
 }
 
-// Events of a stream, as watchers see them.
-type (
-	positionEvent struct {
-		Position event.Position `json:"position"`
-		Token    string         `json:"token"`
-		Time     string         `json:"time"`
-		Action   string         `json:"action"`
-		Events   []string       `json:"events"`
-	}
-	heartbeatEvent struct {
-		Node     string          `json:"node"`
-		Position event.Position  `json:"position"`
-		Head     *event.Position `json:"head"` // null: not known
-		Lag      *event.Position `json:"lag"`
-		// Freshness is "leased" or "unleased" at a replica; "leading" at a leader, whose
-		// own word the head is; "strict" at another writer that asked the leader less
-		// than freshness.HeadEvery ago, else "unleased".
-		Freshness   string `json:"freshness"`
-		StalenessMS *int64 `json:"staleness_bound_ms"` // null: there is no bound
-	}
-	gapEvent struct {
-		From event.Position `json:"from"`
-		To   event.Position `json:"to"`
-		Hint string         `json:"hint"`
-	}
-	endEvent struct {
-		Status int    `json:"status"` // as of an answer that is refused so
-		Code   string `json:"code"`
-		Detail string `json:"detail"`
-		Hint   string `json:"hint,omitempty"`
-	}
-)
-
 // watcher is one stream of events.
 type watcher struct {
 	*nativeCall
@@ -249,7 +216,7 @@ func (w *watcher) run() error {
 		}
 	}
 	a := fault.Of(err).Native()
-	_ = w.send("end", "", endEvent{a.Status, a.Code, a.Detail, a.Hint}) // who does not take it has gone
+	_ = w.send("end", "", shape.EndEvent{Status: a.Status, Code: a.Code, Detail: a.Detail, Hint: a.Hint}) // who does not take it has gone
 	return err
 }
 
@@ -334,7 +301,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 	if w.server.cfg.Node.votes() {
 		hint = "This writer is fetching them; watch at another one."
 	}
-	if err := w.send("gap", "", gapEvent{w.next, to, hint}); err != nil {
+	if err := w.send("gap", "", shape.GapEvent{From: w.next, To: to, Hint: hint}); err != nil {
 		return false, err
 	}
 	w.next = to + 1
@@ -355,7 +322,7 @@ func (w *watcher) tellOne(c *Change) error {
 		return errSteppedBack
 	}
 	token := event.TokenOf(c.Cluster, c.Incarnation, c.Head).String()
-	if err := w.send("position", token, positionEvent{
+	if err := w.send("position", token, shape.PositionEvent{
 		Position: c.Head.Position, Token: token,
 		Time: time.UnixMilli(int64(c.Time)).UTC().Format("2006-01-02T15:04:05.000Z"), Action: c.Action, Events: c.Kinds,
 	}); err != nil {
@@ -373,7 +340,7 @@ func (w *watcher) heartbeat() error {
 		return err
 	}
 	at := c.View.Head.Position
-	b := heartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.Cover.Freshness)}
+	b := shape.HeartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.Cover.Freshness)}
 	if c.Cover.Bounded {
 		ms := c.Cover.Staleness.Milliseconds() + 1
 		b.StalenessMS = &ms

@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
@@ -129,7 +130,7 @@ func TestDeletedKeyAtACutOffNode(t *testing.T) {
 						return s, dispatch.ErrNotLeader
 					}
 					c.Node.SignHead = func(context.Context) (*event.SignedHead, error) { return nil, dispatch.ErrNotLeader }
-					c.Node.Verify = func(context.Context, event.Position, time.Duration) (*api.Verification, error) {
+					c.Node.Verify = func(context.Context, event.Position, time.Duration) (*shape.Verification, error) {
 						return nil, dispatch.ErrNotLeader
 					}
 					c.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, dispatch.ErrNotLeader }

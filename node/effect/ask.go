@@ -18,13 +18,6 @@ const maxBody = 24 << 10
 const hint = `Send {"principal": ARN, "action": "service:Action", "resource": ARN, "context": {...}, "expect": "allow" or "deny", "timeout": "30s"}, ` +
 	`and "replicas": [NAME, ...], "region": NAME or "count": N to narrow it down.`
 
-// Effects of a change, as they are told.
-const (
-	Present = "present" // decided as expected by the leader and everywhere in the scope
-	Absent  = "absent"  // the leader itself decides otherwise
-	Pending = "pending" // decided as expected by the leader, not yet everywhere
-)
-
 // Ask is what a request waits for.
 type Ask struct {
 	decision.Question

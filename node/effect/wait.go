@@ -99,7 +99,7 @@ func (e *Wait) Run(ctx context.Context) (effect string, err error) {
 			done, err := e.everywhere(inTime)
 			switch {
 			case done:
-				return Present, nil
+				return shape.EffectPresent, nil
 			case err != nil:
 				return "", err
 			}
@@ -112,9 +112,9 @@ func (e *Wait) Run(ctx context.Context) (effect string, err error) {
 			return "", err
 		}
 		if agreed {
-			return Pending, nil
+			return shape.EffectPending, nil
 		}
-		return Absent, nil
+		return shape.EffectAbsent, nil
 	}
 }
 

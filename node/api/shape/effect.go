@@ -14,17 +14,31 @@ type Decided struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Effect is the body of an answer about an effect: a propagation's, of the position at which
-// the leader decided last, and who decided what.
+// Effect says whether a decision is as expected, and where. The position of the
+// Propagation is the one at which the leader decided last.
 type Effect struct {
 	Propagation
-	Expect   string          `json:"expect"`
+	Expect string `json:"expect"`
+	// Effect is one of those below.
 	Effect   string          `json:"effect"`
 	Decision string          `json:"decision"` // the leader's own
 	Reason   string          `json:"reason,omitempty"`
-	Warnings []string        `json:"warnings,omitempty"`
+	Warnings []string        `json:"warnings,omitempty"` // as in Decision
 	Replicas []EffectReplica `json:"replicas"`
 }
+
+// Effects of a change, as they are told.
+const (
+	EffectPresent = "present" // decided as expected by the leader and everywhere in the scope
+	EffectAbsent  = "absent"  // the leader itself decides otherwise
+	EffectPending = "pending" // decided as expected by the leader, not yet everywhere
+)
+
+// Present tells whether the effect is in force at every replica in scope.
+func (e *Effect) Present() bool { return e.Effect == EffectPresent }
+
+// Absent tells whether the leader itself decides otherwise.
+func (e *Effect) Absent() bool { return e.Effect == EffectAbsent }
 
 // EffectReplica is what a replica decided, or, without a decision, why not.
 type EffectReplica struct {
