@@ -13,7 +13,6 @@ import (
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
@@ -142,7 +141,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		return err
 	}
 	account := n.cfg.Cluster.Account
-	sealed, err := n.seal.Seal(seal.AccessKeySecret, iam.KeyContext(account, root.AccessKeyID), []byte(root.SecretAccessKey))
+	sealed, err := n.seal.Seal(seal.AccessKeySecret, seal.AccessKeyContext(string(account), root.AccessKeyID), []byte(root.SecretAccessKey))
 	if err != nil {
 		return err
 	}

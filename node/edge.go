@@ -6,7 +6,11 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/effect"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -16,20 +20,20 @@ import (
 // a keyholder, since it holds the keys itself. A replica has neither log, tracker, chain
 // nor notary.
 var (
-	_ api.Log       = (*writer)(nil)
-	_ api.Heads     = (*writer)(nil)
-	_ api.Lease     = (*writer)(nil)
-	_ api.Tracker   = (*writer)(nil)
-	_ api.History   = (*writer)(nil)
-	_ api.Chain     = (*writer)(nil)
-	_ api.Notary    = (*writer)(nil)
-	_ part          = (*writer)(nil)
-	_ api.Heads     = (*replica)(nil)
-	_ api.Lease     = (*replica)(nil)
-	_ api.History   = (*replica)(nil)
-	_ api.Keyholder = (*replica)(nil)
-	_ part          = (*replica)(nil)
-	_ api.Leader    = leader{}
+	_ dispatch.Log        = (*writer)(nil)
+	_ freshness.Heads     = (*writer)(nil)
+	_ freshness.Lease     = (*writer)(nil)
+	_ effect.Tracker      = (*writer)(nil)
+	_ api.History         = (*writer)(nil)
+	_ api.Chain           = (*writer)(nil)
+	_ api.Notary          = (*writer)(nil)
+	_ part                = (*writer)(nil)
+	_ freshness.Heads     = (*replica)(nil)
+	_ freshness.Lease     = (*replica)(nil)
+	_ api.History         = (*replica)(nil)
+	_ admission.Keyholder = (*replica)(nil)
+	_ part                = (*replica)(nil)
+	_ dispatch.Leader     = leader{}
 )
 
 // leader hands clients' requests on to the node that leads.

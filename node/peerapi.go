@@ -274,7 +274,7 @@ func (w *writer) Status(ctx context.Context) api.Status {
 	a := w.log.Applied()
 	c := a.State.Cluster()
 	s := api.Status{
-		Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
+		ID: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()

@@ -126,7 +126,7 @@ func (r *replica) Status(context.Context) api.Status {
 	v := r.node.projection.View()
 	c := v.Cluster()
 	return api.Status{
-		Cluster: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
+		ID: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
 		Position: v.Head.Position, Hash: fmt.Sprintf("%x", v.Head.Hash), Digest: v.State.Digest().String(),
 	}
 }

@@ -1,8 +1,10 @@
-// Package admission bounds what callers take of a node: places for what is under way
-// at once, in shares ([Slots]), and connections ([Gate]).
+// Package admission is where requests are let in: who calls and may they, and what callers
+// take of a node.
 //
-// Everything that a caller can make a node hold, wait for or keep open has a limit,
-// and no caller may take all of it: who asks for more than a share is refused while
-// there is room for others. The package knows neither requests nor principals: whose
-// a place is, its user says by a name.
+// A [Desk] reads a [Request], verifies its signature, and finds out what the caller may
+// do ([Pass]), in a view that others choose. Everything that a caller can make a node
+// hold, wait for, work at or keep open has a limit, and no caller may take all of it: who
+// asks for more than a share is refused while there is room for others. There are places
+// for what is under way at once, in shares ([Slots], of which a Desk has [Limits]),
+// shifts for what takes much work ([Job]), and connections ([Gate]).
 package admission

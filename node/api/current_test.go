@@ -15,7 +15,8 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -54,17 +55,17 @@ func TestAnswersDoNotOutliveTheRight(t *testing.T) {
 							happens()
 							return propagation.Status{State: propagation.StateEverywhere}, nil
 						}
-						c.Node.Verify = func(context.Context, event.Position, time.Duration) (*api.Verification, error) {
+						c.Node.Verify = func(context.Context, event.Position, time.Duration) (*shape.Verification, error) {
 							happens()
-							return &api.Verification{Nodes: []api.Verified{}}, nil
+							return &shape.Verification{Nodes: []shape.Verified{}}, nil
 						}
 						c.Node.SignHead = func(context.Context) (*event.SignedHead, error) {
 							happens()
 							return &event.SignedHead{Position: w.log.position(), Certificate: []byte{1}, Signature: []byte{1}}, nil
 						}
-						c.Node.Status = func(context.Context) api.Status {
+						c.Node.Status = func(context.Context) shape.Cluster {
 							happens()
-							return api.Status{Position: w.log.position()}
+							return shape.Cluster{Position: w.log.position()}
 						}
 					})
 					w.now = time.Now
@@ -116,11 +117,11 @@ func TestNoQuestionsWithoutTheRight(t *testing.T) {
 				time.Sleep(wait + 600*time.Millisecond) // the replica is due to be asked again before the wait looks again
 				return propagation.Status{State: propagation.StatePartial, VisibleOn: []string{"r1"}}, nil
 			}
-			c.Node.Decide = func(context.Context, string, event.Position, []byte) (api.Decided, error) {
+			c.Node.Decide = func(context.Context, string, event.Position, []byte) (shape.Decided, error) {
 				if asked.Add(1) == 2 {
 					w.must(&identity.DeleteAccessKey{Account: account, User: "app", ID: "AKIAUSERUSERAPP"})
 				}
-				return api.Decided{}, errors.New("not yet")
+				return shape.Decided{}, errors.New("not yet")
 			}
 		})
 		w.now = time.Now
@@ -159,8 +160,8 @@ func TestSlowWatchersAreToldNoMore(t *testing.T) {
 // A stream at a node that can no longer prove that it is current ends, before more is
 // told.
 func TestStreamsNeedProof(t *testing.T) {
-	for _, setting := range []api.WithoutLease{api.AdmitNothing, api.AdmitQuestions, api.AdmitReads} {
-		ends := setting != api.AdmitReads
+	for _, setting := range []freshness.WithoutLease{freshness.AdmitNothing, freshness.AdmitQuestions, freshness.AdmitReads} {
+		ends := setting != freshness.AdmitReads
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			app := w.user("app", allow("writ:Watch"))
@@ -282,11 +283,11 @@ func TestQuestionsWithoutALeaseShowNoMore(t *testing.T) {
 	w := newWorld(t)
 	mallory := w.user("mallory", allow("*"))
 	w.must(&identity.CreateUser{Account: account, ID: "AIDAALICE", Name: "alice", Path: "/"})
-	for _, setting := range []api.WithoutLease{api.AdmitQuestions, api.AdmitReads} {
+	for _, setting := range []freshness.WithoutLease{freshness.AdmitQuestions, freshness.AdmitReads} {
 		n, _ := w.replica(func(c *config) { c.WithoutLease = setting })
 		w.log.show(n.projection)
 		ask := func(body string) *httptest.ResponseRecorder { return n.native(mallory, "POST", "/v1/authorize", body) }
-		reads := setting == api.AdmitReads
+		reads := setting == freshness.AdmitReads
 		for _, member := range []string{`"explain"`, `"expl\u0061in"`} {
 			body := `{"principal":"arn:aws:iam::123456789012:user/mallory","action":"s3:GetObject",` + member + `:true}`
 			if rec := ask(body); reads {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -111,7 +113,7 @@ func (f *fleet) everywhere(ctx context.Context, at event.Position, scope propaga
 	}
 }
 
-func (f *fleet) decide(ctx context.Context, name string, at event.Position, body []byte) (api.Decided, error) {
+func (f *fleet) decide(ctx context.Context, name string, at event.Position, body []byte) (shape.Decided, error) {
 	f.mu.Lock()
 	r := f.replicas[name]
 	cut := r.cut
@@ -119,7 +121,7 @@ func (f *fleet) decide(ctx context.Context, name string, at event.Position, body
 	f.mu.Unlock()
 	if cut {
 		<-ctx.Done()
-		return api.Decided{}, ctx.Err()
+		return shape.Decided{}, ctx.Err()
 	}
 	return r.server.Decide(ctx, at, body)
 }
@@ -297,7 +299,7 @@ func TestEffectRefuses(t *testing.T) {
 func TestEffectIsForwarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "r1")
-		var seen api.Forwarded
+		var seen admission.Forwarded
 		forward := to(&f.world.node, &seen)
 		n, _ := f.replica(func(c *config) { c.Node.Forward = forward })
 		n.now = time.Now
@@ -309,9 +311,12 @@ func TestEffectIsForwarded(t *testing.T) {
 		}
 		lost := newWorld(t, func(c *config) {
 			c.Node.Everywhere = func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error) {
-				return propagation.Status{}, api.ErrNotLeader
+				return propagation.Status{}, dispatch.ErrNotLeader
 			}
-			c.Node.Forward = func(w http.ResponseWriter, _ *http.Request, _ api.Forwarded) error { w.WriteHeader(299); return nil }
+			c.Node.Forward = func(w http.ResponseWriter, _ *http.Request, _ admission.Forwarded) error {
+				w.WriteHeader(299)
+				return nil
+			}
 		})
 		lost.user("alice", allow("s3:Get"))
 		if rec := lost.native(lost.root, "POST", "/v1/propagation/effect", body); rec.Code != 299 {

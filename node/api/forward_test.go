@@ -16,20 +16,19 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-type freshness = propagation.Freshness
-
 // to forwards to another node as a connection between nodes does.
-func to(target **node, seen *api.Forwarded) func(http.ResponseWriter, *http.Request, api.Forwarded) error {
-	return func(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+func to(target **node, seen *admission.Forwarded) func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
+	return func(w http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 		*seen = f
 		out := r.Clone(r.Context())
 		out.Body, out.ContentLength, out.RemoteAddr, out.TLS = io.NopCloser(bytes.NewReader(f.Body)), int64(len(f.Body)), "10.0.0.9:1", nil
 		f.SetHeaders(out)
-		if !api.IsForwarded(out) {
+		if !admission.IsForwarded(out) {
 			return errors.New("the request is not marked")
 		}
 		(*target).server.ServeForwarded(w, out, "replica-1")
@@ -43,7 +42,7 @@ func TestReadYourForwardedWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		alice := w.user("alice", allow("iam:*"))
-		var seen api.Forwarded
+		var seen admission.Forwarded
 		n, l := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, n.projection.Head())
@@ -108,9 +107,9 @@ func TestReadBeforeForwardReturns(t *testing.T) {
 		alice := w.user("alice", allow("iam:*"))
 		answered, done := make(chan struct{}), make(chan struct{})
 		n, l := w.replica(func(c *config) {
-			var seen api.Forwarded
+			var seen admission.Forwarded
 			forward := to(&w.node, &seen)
-			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 				err := forward(rw, r, f)
 				close(answered)
 				<-done
@@ -138,7 +137,7 @@ func TestForwardedHeadersOfClients(t *testing.T) {
 	for name, c := range map[string]credential{"address": alice, "transport": bob} {
 		r, body := form(iamVersion, "GetUser")
 		w.sign(r, c, "iam", body)
-		(&api.Forwarded{RequestID: "mine", Attempt: "mine", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
+		(&admission.Forwarded{RequestID: "mine", Attempt: "mine", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
 		rec := w.serve(r.Clone(t.Context()))
 		w.refused(name, rec, 403, "AccessDenied", "")
 		if rec.Header().Get("X-Amzn-Requestid") == "mine" {
@@ -146,7 +145,7 @@ func TestForwardedHeadersOfClients(t *testing.T) {
 		}
 		r, body = form(iamVersion, "GetUser")
 		w.sign(r, c, "iam", body)
-		(&api.Forwarded{RequestID: "theirs", Attempt: "a", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
+		(&admission.Forwarded{RequestID: "theirs", Attempt: "a", Source: "203.0.113.7", Secure: true}).SetHeaders(r)
 		rec = httptest.NewRecorder()
 		w.server.ServeForwarded(rec, r, "replica-1")
 		if w.accepted(name, rec).Header().Get("X-Amzn-Requestid") != "theirs" {
@@ -163,12 +162,12 @@ func TestMisdirected(t *testing.T) {
 	w.log.show(n.projection)
 	r, body := form(iamVersion, "CreateUser", "UserName", "new")
 	n.sign(r, w.root, "iam", body)
-	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
+	(&admission.Forwarded{RequestID: "r"}).SetHeaders(r)
 	rec := httptest.NewRecorder()
 	n.server.ServeForwarded(rec, r, "replica-1")
 	w.refused("a write", rec, http.StatusMisdirectedRequest, "NotLeader", "")
 	r = n.sign(httptest.NewRequest("GET", "/v1/propagation?head", nil), w.root, "writ", nil)
-	(&api.Forwarded{RequestID: "r"}).SetHeaders(r)
+	(&admission.Forwarded{RequestID: "r"}).SetHeaders(r)
 	rec = httptest.NewRecorder()
 	n.server.ServeForwarded(rec, r, "replica-1")
 	w.problem("a propagation", rec, http.StatusMisdirectedRequest, "NotLeader")
@@ -180,9 +179,9 @@ func TestOfficeLostWhileProposing(t *testing.T) {
 	for _, c := range []struct {
 		err     error
 		decided bool // before the office was lost
-	}{{api.ErrNotLeader, false}, {api.ErrOutcomeUnknown, true}, {api.ErrOutcomeUnknown, false}} {
+	}{{dispatch.ErrNotLeader, false}, {dispatch.ErrOutcomeUnknown, true}, {dispatch.ErrOutcomeUnknown, false}} {
 		var successor *node
-		var seen api.Forwarded
+		var seen admission.Forwarded
 		w := newWorld(t)
 		old := w.addNode(true, func(cfg *config) {
 			cfg.Node.Propose = func(_ context.Context, cmd event.Command) (*event.Batch, error) {
@@ -208,7 +207,7 @@ func TestOfficeLostWhileProposing(t *testing.T) {
 // The propagation is the leader's to tell; a caller that only the leader knows yet
 // is not refused on the way.
 func TestPropagationIsForwarded(t *testing.T) {
-	var seen api.Forwarded
+	var seen admission.Forwarded
 	w := newWorld(t, func(c *config) {
 		c.Node.Everywhere = everywhere
 	})
@@ -222,7 +221,9 @@ func TestPropagationIsForwarded(t *testing.T) {
 		t.Errorf("the cluster is %v", m)
 	}
 	silent := w.addNode(false, func(c *config) {
-		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+		c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
+			return errors.New("10.0.0.1 is down")
+		}
 	})
 	w.log.show(silent.projection)
 	if detail := w.problem("nobody leads", silent.native(w.root, "GET", "/v1/propagation?head", ""), 503, "Unavailable"); detail != "No node that leads was reached." {
@@ -242,7 +243,7 @@ func TestForwardedIsThePeersWord(t *testing.T) {
 	forwarded := func(source, name string) *httptest.ResponseRecorder {
 		r, body := form(iamVersion, "CreateUser", "UserName", name)
 		w.sign(r, w.root, "iam", body)
-		(&api.Forwarded{RequestID: name, Attempt: name, Source: source, Secure: true}).SetHeaders(r)
+		(&admission.Forwarded{RequestID: name, Attempt: name, Source: source, Secure: true}).SetHeaders(r)
 		r.Header.Set("X-Writ-Forwarded-Via", "writer-1")
 		rec := httptest.NewRecorder()
 		w.server.ServeForwarded(rec, r, "replica-1")

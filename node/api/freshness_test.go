@@ -14,7 +14,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // replica adds a node that answers under a lease, by the clock of the bubble.
@@ -103,7 +105,7 @@ func TestAdmitNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", allow("s3:Get"))
-		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitNothing })
+		n, l := w.replica(func(c *config) { c.WithoutLease = freshness.AdmitNothing })
 		w.log.show(n.projection)
 		w.problem("no lease", n.question(w.root), 503, "NotLeased")
 		rec := n.whoami(w.root)
@@ -123,7 +125,7 @@ func TestAdmitReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.user("alice", allow("s3:Get"))
-		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
+		n, l := w.replica(func(c *config) { c.WithoutLease = freshness.AdmitReads })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, n.projection.Head())
 		time.Sleep(11 * time.Second)
@@ -153,7 +155,7 @@ func TestLeaseIsLookedAtFirst(t *testing.T) {
 		var l *leased
 		n, l = w.replica(func(c *config) {
 			fresh := c.Node.Fresh
-			c.Node.Fresh = func() (f freshness) {
+			c.Node.Fresh = func() (f propagation.Freshness) {
 				f = fresh()
 				// after the look: alice loses the permission, which this node applies
 				w.must(&identity.DeleteInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "own"})
@@ -172,7 +174,7 @@ func TestLeaseIsLookedAtFirst(t *testing.T) {
 func TestAtLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
+		n, _ := w.replica(func(c *config) { c.WithoutLease = freshness.AdmitReads })
 		w.log.show(n.projection)
 		w.user("alice", allow("s3:Get"))
 		token := w.projection.View().Token()
@@ -187,7 +189,7 @@ func TestAtLeast(t *testing.T) {
 		done = parked(t, func() *httptest.ResponseRecorder { return n.question(w.root, "X-Writ-At-Least", ahead.String()) })
 		begun := time.Now()
 		w.problem("not in time", <-done, 503, "NotReached")
-		if waited := time.Since(begun); waited != api.DefaultWait {
+		if waited := time.Since(begun); waited != admission.DefaultWait {
 			t.Errorf("it waited for %v", waited)
 		}
 		for name, change := range map[string]func(*event.Token){

@@ -7,63 +7,58 @@ import (
 	"strconv"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
 )
 
-// Limits of a stretch of the chain. Whoever may read it sees of every change who
-// made it, when, from where and by which action: the hashes cover that, so it
-// cannot be left out.
-const (
-	// MaxHeaders is how many headers one answer has at most; DefaultHeaders is how
-	// many when the caller does not say.
-	MaxHeaders     = 1000
-	DefaultHeaders = 100
-)
+// DefaultHeaders is how many headers a stretch of the chain has when the caller does not
+// say. Whoever may read it sees of every change who made it, when, from where and by
+// which action: the hashes cover that, so it cannot be left out.
+const DefaultHeaders = 100
 
-// head answers GET /v1/head: where is the history now, under a signature that
+// getHead answers GET /v1/head: where is the history now, under a signature that
 // others can check later?
-func (s *Server) head(c *nativeCall) error {
-	if !s.cfg.Node.leads() {
-		return s.toLeader(c, 0)
+type getHead struct{ *Server }
+
+func (s getHead) serve(c *nativeCall) error {
+	if !s.dispatcher.Leads() {
+		return c.HandOn(0)
 	}
-	if err := s.verify(c, forRead); err != nil {
+	if err := c.Verify(freshness.ForRead); err != nil {
 		return err
 	}
-	if err := s.may(c, actionGetHead, "*"); err != nil {
+	if err := c.May(admission.Access{Action: actionGetHead, Resource: "*"}); err != nil {
 		return err
 	}
 	h, err := s.cfg.Node.Notary.SignHead(c.Context())
 	switch {
-	case errors.Is(err, ErrNotLeader):
-		return s.toLeader(c, 0)
+	case errors.Is(err, dispatch.ErrNotLeader):
+		return c.HandOn(0)
 	case err != nil:
 		return fault.Later("The head of the history could not be signed.", err)
 	}
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetHead, Resource: "*"}}, ""}
-	if err := r.still(c.Context(), h.Position); err != nil {
+	r := c.Right("", admission.Access{Action: actionGetHead, Resource: "*"})
+	if err := r.Still(c.Context(), h.Position); err != nil {
 		return err
 	}
 	body, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("encode the signed head of position %d: %w", h.Position, err)
 	}
-	return s.answer(c, body)
+	return c.answer(body)
 }
 
-// chainAnswer is the body of an answer with a stretch of the chain.
-type chainAnswer struct {
-	Cluster     string   `json:"cluster"`
-	Incarnation string   `json:"incarnation"`
-	Headers     [][]byte `json:"headers"`
-}
-
-// chain answers GET /v1/chain?after=P&limit=N: what the hashes of batches cover,
+// getChain answers GET /v1/chain?after=P&limit=N: what the hashes of batches cover,
 // so that the caller can compute them.
-func (s *Server) chain(c *nativeCall) error {
+type getChain struct{ *Server }
+
+func (s getChain) serve(c *nativeCall) error {
 	const hint = "Give ?after=POSITION, and limit=NUMBER up to 1000 if you like."
 	if s.cfg.Node.Chain == nil {
-		return s.toLeader(c, 0)
+		return c.HandOn(0)
 	}
 	q := c.URL.Query()
 	after, err := strconv.ParseUint(q.Get("after"), 10, 63)
@@ -72,14 +67,14 @@ func (s *Server) chain(c *nativeCall) error {
 	}
 	limit := DefaultHeaders
 	if text := q.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > MaxHeaders {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > shape.MaxHeaders {
 			return fault.BadRequest(hint, "limit is %q.", text)
 		}
 	}
-	if err := s.verify(c, forRead); err != nil {
+	if err := c.Verify(freshness.ForRead); err != nil {
 		return err
 	}
-	if err := s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, s.ofCluster(actionGetChain)); err != nil {
+	if err := c.May(s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
 	headers, err := s.cfg.Node.Chain.Headers(event.Position(after), limit)
@@ -87,10 +82,10 @@ func (s *Server) chain(c *nativeCall) error {
 		return fault.Later("This part of the history could not be read here.", err)
 	}
 	// No more than the view has in which the caller was admitted.
-	known := max(c.seen.view.Head.Position, event.Position(after)) - event.Position(after)
+	known := max(c.Seen.View.Head.Position, event.Position(after)) - event.Position(after)
 	headers = headers[:min(len(headers), int(known))]
-	cluster := c.seen.view.Cluster()
-	a := chainAnswer{cluster.ID, cluster.Incarnation, headers}
+	cluster := c.Seen.View.Cluster()
+	a := shape.Chain{Cluster: cluster.ID, Incarnation: cluster.Incarnation, Headers: headers}
 	if headers == nil {
 		a.Headers = [][]byte{} // [] rather than null
 	}
@@ -98,5 +93,5 @@ func (s *Server) chain(c *nativeCall) error {
 	if err != nil {
 		return fmt.Errorf("encode the chain behind position %d: %w", after, err)
 	}
-	return s.answer(c, body)
+	return c.answer(body)
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/dispatch"
 )
 
 // heads gives an edge a history of its own.
@@ -43,13 +45,13 @@ func TestHead(t *testing.T) {
 	// who does not lead hands it on, before and after it asked
 	forwarded := 0
 	forward := func(c *config) {
-		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ api.Forwarded) error {
+		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ admission.Forwarded) error {
 			forwarded++
 			rw.WriteHeader(http.StatusOK)
 			return nil
 		}
 	}
-	w = newWorld(t, heads(api.ErrNotLeader), forward)
+	w = newWorld(t, heads(dispatch.ErrNotLeader), forward)
 	w.native(w.root, "GET", "/v1/head", "")
 	w.leads = false
 	w.native(w.root, "GET", "/v1/head", "")
@@ -79,7 +81,7 @@ func TestChain(t *testing.T) {
 	w.problem("a failure", w.native(w.root, "GET", "/v1/chain?after=0", ""), 503, "Unavailable")
 	// a replica has no event store
 	w = newWorld(t, func(c *config) {
-		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("nobody leads") }
+		c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error { return errors.New("nobody leads") }
 	})
 	w.problem("nobody to hand it to", w.native(w.root, "GET", "/v1/chain?after=0", ""), 503, "Unavailable")
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -97,7 +97,7 @@ func (h *held) answered() bool {
 func (h *held) end() { h.cancel(); <-h.done }
 
 // blocked hands requests on to a leader that does not answer.
-func blocked(_ http.ResponseWriter, r *http.Request, _ api.Forwarded) error {
+func blocked(_ http.ResponseWriter, r *http.Request, _ admission.Forwarded) error {
 	<-r.Context().Done()
 	return r.Context().Err()
 }
@@ -105,7 +105,7 @@ func blocked(_ http.ResponseWriter, r *http.Request, _ api.Forwarded) error {
 // placeTests make a request that takes places of one limit.
 var placeTests = map[string]struct {
 	limit   string // its name, where that is not the test's
-	limits  api.Limits
+	limits  admission.Limits
 	replica bool
 	// make makes a request; body is what is sent of it at once.
 	make     func(n *node, c credential) *http.Request
@@ -113,48 +113,48 @@ var placeTests = map[string]struct {
 	proved   bool // the holders have proved who they are, from their addresses
 	unread   bool // the holders read no answer
 }{
-	"waiting": {limits: api.Limits{Waiting: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+	"waiting": {limits: admission.Limits{Waiting: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		ahead := n.world.projection.View().Token()
 		ahead.Position++
 		return n.signed(c, "POST", "/v1/authorize", question, "X-Writ-At-Least", ahead.String())
 	}},
-	"strangers": {limits: api.Limits{Strangers: 8, StrangersPerSecond: 1000}, replica: true, stranger: true, make: func(n *node, c credential) *http.Request {
+	"strangers": {limits: admission.Limits{Strangers: 8, StrangersPerSecond: 1000}, replica: true, stranger: true, make: func(n *node, c credential) *http.Request {
 		r, body := form(iamVersion, "CreateUser", "UserName", "new")
 		return n.sign(r, c, "iam", body)
 	}},
-	"watchers": {limits: api.Limits{Watchers: 8}, make: func(n *node, c credential) *http.Request {
+	"watchers": {limits: admission.Limits{Watchers: 8}, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/events", "")
 	}},
-	"effects": {limits: api.Limits{Effects: 8}, make: func(n *node, c credential) *http.Request {
+	"effects": {limits: admission.Limits{Effects: 8}, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/propagation/effect", question[:len(question)-1]+`,"expect":"allow","timeout":"10m"}`)
 	}},
-	"handed_on": {limits: api.Limits{HandedOn: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+	"handed_on": {limits: admission.Limits{HandedOn: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		r, body := form(iamVersion, "CreateUser", "UserName", "new")
 		return n.sign(r, c, "iam", body)
 	}},
-	"held": {limits: api.Limits{Held: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+	"held": {limits: admission.Limits{Held: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
 	}},
-	"held at the leader": {limit: "held", limits: api.Limits{Held: 8}, make: func(n *node, c credential) *http.Request {
+	"held at the leader": {limit: "held", limits: admission.Limits{Held: 8}, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "GET", "/v1/propagation?head&wait=everywhere&timeout=10m", "")
 	}},
-	"strangers_signatures": {limits: api.Limits{StrangersSignatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
+	"strangers_signatures": {limits: admission.Limits{StrangersSignatures: 8}, replica: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/authorize", question)
 	}},
-	"signatures": {limits: api.Limits{Signatures: 8}, replica: true, proved: true, make: func(n *node, c credential) *http.Request {
+	"signatures": {limits: admission.Limits{Signatures: 8}, replica: true, proved: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/authorize", question)
 	}},
-	"bodies": {limits: api.Limits{Bodies: 8 * 4 << 10}, proved: true, make: func(n *node, c credential) *http.Request {
+	"bodies": {limits: admission.Limits{Bodies: 8 * 4 << 10}, proved: true, make: func(n *node, c credential) *http.Request {
 		return n.stalling(c)
 	}},
-	"answers": {limits: api.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
+	"answers": {limits: admission.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
 		r, body := form(iamVersion, "GetRole", "RoleName", "long")
 		return n.sign(r, c, "iam", body)
 	}},
-	"answers of the native API": {limit: "answers", limits: api.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
+	"answers of the native API": {limit: "answers", limits: admission.Limits{Answers: 8 * 100_000}, unread: true, make: func(n *node, c credential) *http.Request {
 		return n.signed(c, "POST", "/v1/authorize/batch", `{"questions":[`+strings.Repeat(question+",", 249)+question+`]}`)
 	}},
-	"strangers_bodies": {limits: api.Limits{StrangersBodies: 8 * 4 << 10}, stranger: true, make: func(n *node, c credential) *http.Request {
+	"strangers_bodies": {limits: admission.Limits{StrangersBodies: 8 * 4 << 10}, stranger: true, make: func(n *node, c credential) *http.Request {
 		return n.stalling(c)
 	}},
 }
@@ -181,7 +181,7 @@ func (n *node) stalling(c credential) *http.Request {
 func TestPlaces(t *testing.T) {
 	for name, c := range placeTests {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testPlaces(t, name) }) })
-		if c.limits == (api.Limits{}) {
+		if c.limits == (admission.Limits{}) {
 			t.Errorf("%s has no limit", name)
 		}
 	}
@@ -284,11 +284,11 @@ func TestStrangersAreHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		handed := 0
-		var seen api.Forwarded
+		var seen admission.Forwarded
 		n, _ := w.replica(func(c *config) {
-			c.Limits = api.Limits{Strangers: 8, StrangersPerSecond: 2}
+			c.Limits = admission.Limits{Strangers: 8, StrangersPerSecond: 2}
 			forward := to(&w.node, &seen)
-			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 				handed++
 				return forward(rw, r, f)
 			}
@@ -335,7 +335,9 @@ func TestStrangersAreHandedOn(t *testing.T) {
 func TestErrorsAreOurs(t *testing.T) {
 	w := newWorld(t)
 	n := w.addNode(false, func(c *config) {
-		c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+		c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
+			return errors.New("10.0.0.1 is down")
+		}
 	})
 	w.log.show(n.projection)
 	w.refused("nobody", n.iam(credential{"AKIANOBODYNOBODY0000", "x"}, "CreateUser", "UserName", "x"), 503, "ServiceUnavailable", "")
@@ -408,9 +410,9 @@ func TestHeadsAreShared(t *testing.T) {
 // The bytes of bodies are counted as they come, and those that come whole and small
 // take none.
 func TestBodies(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.Limits = api.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
+	w := newWorld(t, func(c *config) { c.Limits = admission.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
 	alice := w.user("alice", allow("*"))
-	w.problem("declared too long", w.native(alice, "POST", "/v1/authorize", strings.Repeat("x", api.MaxBody+1)), 413, "RequestEntityTooLarge")
+	w.problem("declared too long", w.native(alice, "POST", "/v1/authorize", strings.Repeat("x", admission.MaxBody+1)), 413, "RequestEntityTooLarge")
 	for _, c := range []struct {
 		size     int
 		declared bool
@@ -429,9 +431,9 @@ func TestBodies(t *testing.T) {
 	nobody := credential{"AKIANOBODYNOBODY0000", "x"}
 	w.problem("a stranger's", w.native(nobody, "POST", "/v1/authorize", strings.Repeat("x", 4<<10)), 403, "InvalidClientTokenId")
 	w.problem("a stranger's", w.native(nobody, "POST", "/v1/authorize", strings.Repeat("x", 5<<10+1)), 503, "Unavailable")
-	for declared, more := range map[int64]int{api.MaxBody: 0, -1: 0, 3: -1} {
+	for declared, more := range map[int64]int{admission.MaxBody: 0, -1: 0, 3: -1} {
 		whole := newWorld(t)
-		body := strings.Repeat("x", api.MaxBody)
+		body := strings.Repeat("x", admission.MaxBody)
 		if declared == 3 {
 			body = "xx"
 		}
@@ -443,7 +445,7 @@ func TestBodies(t *testing.T) {
 		}
 		whole.problem(code, whole.serve(r), 400, code)
 	}
-	r := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", api.MaxBody+1))
+	r := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", admission.MaxBody+1))
 	r.ContentLength = -1
 	free := newWorld(t)
 	free.problem("undeclared too long", free.serve(r), 413, "RequestEntityTooLarge")
@@ -454,7 +456,7 @@ func TestBodies(t *testing.T) {
 func TestStrangersHoldNothingOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const owners, fresh, first = 0, 1, 2 // addresses
-		w := newWorld(t, func(c *config) { c.Limits = api.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
+		w := newWorld(t, func(c *config) { c.Limits = admission.Limits{Bodies: 512 << 10, StrangersBodies: 64 << 10} })
 		alice := w.user("alice", allow("*"))
 		big := func(addr int) *httptest.ResponseRecorder {
 			return w.nativeFrom(address(addr), alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
@@ -486,7 +488,7 @@ func TestStrangersHoldNothingOfAKey(t *testing.T) {
 		}
 		w.problem("the owner", big(owners), 400, "InvalidRequest")
 		handed := w.signed(alice, "POST", "/v1/authorize", strings.Repeat("x", 100<<10))
-		(&api.Forwarded{RequestID: "1", Source: "198.51.99.1"}).SetHeaders(handed)
+		(&admission.Forwarded{RequestID: "1", Source: "198.51.99.1"}).SetHeaders(handed)
 		rec := httptest.NewRecorder()
 		w.server.ServeForwarded(rec, handed, "replica-1")
 		w.problem("handed on by a node that has read it", rec, 400, "InvalidRequest")
@@ -508,7 +510,7 @@ func TestStrangersHoldNothingOfAKey(t *testing.T) {
 func TestProvedBodiesAreNoStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		n, _ := w.replica(func(c *config) { c.Limits = api.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
+		n, _ := w.replica(func(c *config) { c.Limits = admission.Limits{StrangersBodies: 32 << 10, Bodies: 32 << 10} })
 		alice := w.user("alice", allow("*"))
 		w.log.show(n.projection)
 		ahead := w.projection.View().Token()
@@ -546,7 +548,7 @@ func TestProvedBodiesAreNoStrangers(t *testing.T) {
 // answer finds no place has taken effect, and says so; its retry gets the answer.
 func TestAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(c *config) { c.Limits = api.Limits{Answers: 4 * 150_000} })
+		w := newWorld(t, func(c *config) { c.Limits = admission.Limits{Answers: 4 * 150_000} })
 		alice := w.user("alice", allow("*"))
 		// percent-encoded, a blank is three bytes
 		trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}`

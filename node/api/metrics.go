@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/time/rate"
 
-	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // Metrics of the edge. Labels are bounded: no ARNs, no names that callers choose.
@@ -55,39 +55,39 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 // anybody can make.
 const unverified = "unverified"
 
-// remembered shows how much a cache of derived signing keys holds.
-func (m *Metrics) remembered(keys *sigv4.KeyCache) {
+// remembered shows how many derived signing keys a desk remembers.
+func (m *Metrics) remembered(desk *admission.Desk) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys", Help: "Derived signing keys that are remembered, of signatures that verified."},
-			func() float64 { n, _ := keys.Size(); return float64(n) }),
+			func() float64 { n, _ := desk.SigningKeys(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys_bytes", Help: "About what they take."},
-			func() float64 { _, size := keys.Size(); return float64(size) }))
+			func() float64 { _, size := desk.SigningKeys(); return float64(size) }))
 }
 
-// observe records one answered request. action is one of our own names.
-func (m *Metrics) observe(q *request, action string, status int, took time.Duration) {
-	if len(q.verified) == 0 && status >= http.StatusBadRequest {
+// Observe records one answered request. action is one of our own names.
+func (m *Metrics) Observe(action string, status int, verified bool, took time.Duration) {
+	if !verified && status >= http.StatusBadRequest {
 		action = unverified
 	}
 	m.requests.WithLabelValues(action, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// refused counts a request that found no place. limit is one of our own names.
-func (m *Metrics) refused(limit string, q *request) {
+// Refused counts a request that found no place. limit is one of our own names.
+func (m *Metrics) Refused(limit string, verified bool) {
 	caller := "stranger"
-	if len(q.verified) > 0 {
+	if verified {
 		caller = "known"
 	}
 	m.refusals.WithLabelValues(limit, caller).Inc()
 }
 
-// decided counts an answered decision. Both values are our own names.
-func (m *Metrics) decided(decision, freshness string) {
+// Decided counts an answered decision. Both values are our own names.
+func (m *Metrics) Decided(decision, freshness string) {
 	m.decisions.WithLabelValues(decision, freshness).Inc()
 }
 
-// worked counts the work of one request.
-func (m *Metrics) worked(units int64) { m.work.Add(float64(units)) }
+// Worked counts the work of one request.
+func (m *Metrics) Worked(units int64) { m.work.Add(float64(units)) }
 
 // Limits of GET /metrics, which anybody may ask for.
 const (

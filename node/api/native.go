@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
-	"github.com/writ-iam/writ/node/sigv4"
-	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -30,97 +31,71 @@ const (
 	actionVerify         = policy.ActionVerify
 )
 
-// nativeCall is a request of the native API; seen and principal are known once it
-// is verified. It is one piece of memory, for it is made for every decision.
+// operation is one of the native API.
+type operation interface {
+	// serve answers a call or says, having written nothing, why it cannot. It verifies who
+	// calls, or gives the call to the leader.
+	serve(*nativeCall) error
+}
+
+// nativeCall is a request of the native API. It is one piece of memory, for it is made for
+// every decision.
 type nativeCall struct {
-	request
-	w         recorder
-	sig       *sigv4.Signature
-	seen      seen
-	principal *projection.Principal // the caller
-	own       inquiry               // whether the caller may ask
-	asked     inquiry               // what the caller asks
-	job       job                   // the work of answering it
-	about     string                // the principal that the caller may ask about
-	values    [5]string             // of the answer's headers
+	dispatch.Exchange
+	op     operation
+	asker  decision.Asker // once it asks
+	values [5]string      // of the answer's headers
 }
 
-// native reads a request of the native API, whose permission is action, and hands
-// it to serve, which verifies it or gives it to the leader. An error of serve
-// becomes a problem, if nothing was written.
-func (s *Server) native(action string, serve func(*nativeCall) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c := &nativeCall{request: newRequest(r, s.cfg.Now()), w: recorder{ResponseWriter: w}}
-		rec := &c.w
-		defer s.release(&c.request)
-		defer c.job.end()
-		err := c.parse(s)
-		if err == nil {
-			err = serve(c)
-		}
-		if err != nil && rec.status == 0 {
-			fault.WriteProblem(rec, c.id, fault.Of(err))
-		}
-		took := s.cfg.Now().Sub(c.began)
-		s.cfg.Metrics.observe(&c.request, action, rec.status, took)
-		s.log(&c.request, action, rec, took, err)
-	}
+// nativeRoute leads requests to an operation.
+type nativeRoute struct {
+	server *Server
+	action string // the permission
+	op     operation
 }
 
-// parse reads what the request says before anybody is asked about it.
-func (c *nativeCall) parse(s *Server) error {
-	sig, unsigned := sigv4.Parse(c.Request, c.now)
-	if err := s.readBody(&c.w, &c.request, sig); err != nil {
-		return err
-	}
-	if c.sig = sig; unsigned != nil {
-		return unsigned
-	}
-	if err := c.once(); err != nil {
-		return err
-	}
-	return c.sig.CheckService(nativeService)
+// native adds a route to an operation, whose permission is action.
+func (s *Server) native(pattern, action string, op operation) {
+	s.mux.Handle(pattern, nativeRoute{s, action, op})
 }
 
-// verify finds out who calls, in the view that the answer is to come from.
-func (s *Server) verify(c *nativeCall, u use) (err error) {
-	if c.seen, err = s.view(&c.request, c.sig, u); err != nil {
-		return err
-	}
-	if _, c.principal, err = s.authenticate(&c.request, c.sig, c.seen.view); err != nil {
-		return err
-	}
-	s.begin(&c.job, c.Context(), c.principal.ID)
-	return nil
+// ServeHTTP carries a request of the native API through.
+func (n nativeRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &nativeCall{op: n.op}
+	c.Action = n.action
+	n.server.dispatcher.Serve(w, r, &c.Exchange, c)
 }
 
-// may asks the engine whether the caller has a permission of the native API. The
-// resource is its own account's, if it is an ARN, or else the caller's.
-func (s *Server) may(c *nativeCall, action, resource string) error {
-	return s.permit(&c.own, &c.job, &c.request, c.sig, c.principal, iam.Access{Action: action, Resource: resource})
-}
+// Read reads nothing: an operation reads its body when it knows who calls.
+func (c *nativeCall) Read() (service string, err error) { return nativeService, nil }
+
+// Serve answers the call.
+func (c *nativeCall) Serve() error { return c.op.serve(c) }
+
+// Refuse answers with problem details.
+func (c *nativeCall) Refuse(f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
 
 // ofCluster is what a request needs that is about the whole cluster, which belongs
 // to its own account: no other account's root may change its roster, or read what
 // all accounts do.
-func (s *Server) ofCluster(action string) iam.Access {
-	return iam.Access{Action: action, Resource: "*", Account: s.cfg.Account}
+func (s *Server) ofCluster(action string) admission.Access {
+	return admission.Access{Action: action, Resource: "*", Account: s.cfg.Account}
 }
 
 // answer writes a JSON body with the position that it was computed at.
-func (s *Server) answer(c *nativeCall, body []byte) error {
-	c.job.rest() // the caller may read slowly
-	free, err := s.holdAnswer(&c.request, len(body))
+func (c *nativeCall) answer(body []byte) error {
+	c.Job.Rest() // the caller may read slowly
+	free, err := c.Desk.HoldAnswer(&c.Request, len(body))
 	if err != nil {
 		return err
 	}
 	defer free()
-	c.values = [...]string{c.id, "application/json", strconv.Itoa(len(body)), c.seen.position(), c.seen.mode}
-	h := c.w.Header()
-	for i, name := range [...]string{headerRequestID, "Content-Type", "Content-Length", HeaderPosition, HeaderFreshness} {
+	c.values = [...]string{c.ID, "application/json", strconv.Itoa(len(body)), c.Seen.Position(), c.Seen.Mode}
+	h := c.W.Header()
+	for i, name := range [...]string{shape.HeaderRequestID, "Content-Type", "Content-Length", shape.HeaderPosition, shape.HeaderFreshness} {
 		h[name] = c.values[i : i+1 : i+1]
 	}
-	c.w.WriteHeader(http.StatusOK)
-	_, err = c.w.Write(body)
+	c.W.WriteHeader(http.StatusOK)
+	_, err = c.W.Write(body)
 	return err
 }

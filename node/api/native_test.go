@@ -13,7 +13,10 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -104,12 +107,12 @@ func TestBatch(t *testing.T) {
 	many := func(n int) string {
 		return `{"questions":[` + strings.TrimSuffix(strings.Repeat(question("s3:Get")+",", n), ",") + `]}`
 	}
-	rec = w.native(w.root, "POST", "/v1/authorize/batch", many(api.MaxBatch))
-	if answers, _ := w.json(rec)["answers"].([]any); len(answers) != api.MaxBatch {
+	rec = w.native(w.root, "POST", "/v1/authorize/batch", many(decision.MaxBatch))
+	if answers, _ := w.json(rec)["answers"].([]any); len(answers) != decision.MaxBatch {
 		t.Errorf("%d answers", len(answers))
 	}
 	for name, body := range map[string]string{
-		"none": `{"questions":[]}`, "no member": `{}`, "another member": `{"x":[]}`, "too many": many(api.MaxBatch + 1),
+		"none": `{"questions":[]}`, "no member": `{}`, "another member": `{"x":[]}`, "too many": many(decision.MaxBatch + 1),
 		"twice": `{"questions":[],"questions":[]}`, "not a list": `{"questions":{}}`, "no principal": `{"questions":[{"action":"s3:Get"}]}`,
 	} {
 		w.problem(name, w.native(w.root, "POST", "/v1/authorize/batch", body), 400, "InvalidRequest")
@@ -210,7 +213,7 @@ func TestAuthorizeRefusesBadQuestions(t *testing.T) {
 	} {
 		w.accepted(body[:20], w.native(w.root, "POST", "/v1/authorize", body))
 	}
-	w.problem("too large", w.native(w.root, "POST", "/v1/authorize", strings.Repeat(" ", api.MaxBody+1)), 413, "RequestEntityTooLarge")
+	w.problem("too large", w.native(w.root, "POST", "/v1/authorize", strings.Repeat(" ", admission.MaxBody+1)), 413, "RequestEntityTooLarge")
 	r := httptest.NewRequest("POST", "/v1/authorize", strings.NewReader("{"))
 	r.ContentLength = 9
 	w.problem("cut short", w.serve(r), 400, "IncompleteBody")
@@ -329,7 +332,7 @@ func TestPropagationOfARequest(t *testing.T) {
 			return propagation.Status{State: propagation.StateEverywhere}, nil
 		}
 	})
-	var seen api.Forwarded
+	var seen admission.Forwarded
 	n, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 	w.log.show(n.projection)
 	target := func(id string) string { return "/v1/propagation?request_id=" + id }
@@ -386,8 +389,8 @@ func TestCluster(t *testing.T) {
 	// without a leader, a node tells what it knows, if it may
 	for _, target := range []string{"/v1/cluster", "/v1/cluster?local"} {
 		n, l := w.replica(func(c *config) {
-			c.Node.Status = func(context.Context) api.Status { return api.Status{Node: "replica-1"} }
-			c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error {
+			c.Node.Status = func(context.Context) shape.Cluster { return shape.Cluster{Node: "replica-1"} }
+			c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
 				if target == "/v1/cluster?local" {
 					t.Error("a local question was handed on")
 				}

@@ -11,70 +11,46 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// defaultTimeout is how long wait=everywhere waits when the caller does not say.
-const defaultTimeout = 30 * time.Second
-
 // rememberedFor is identity.KeyLifetime, for people; the latest are remembered longer.
 const rememberedFor = "five minutes"
 
-// propagationAnswer is the body of an answer about a position.
-type propagationAnswer struct {
-	Cluster     string            `json:"cluster"`
-	Incarnation string            `json:"incarnation"`
-	Position    event.Position    `json:"position"`
-	Token       string            `json:"token,omitempty"`
-	State       propagation.State `json:"state"`
-	VisibleOn   []string          `json:"visible_on"`
-	Fenced      []string          `json:"fenced"`
-	Pending     []string          `json:"pending"`
-	// PendingLives are the processes that replicas in Pending are pending for, where one
-	// has several.
-	PendingLives []pendingLife `json:"pending_lives,omitempty"`
-	// WorstCaseMS is how long it takes at most until nobody is pending; null when
-	// there is no bound.
-	WorstCaseMS *int64         `json:"worst_case_ms"`
-	Roster      event.Position `json:"roster_position"`
-	Floor       event.Position `json:"floor"`
-}
-
-// pendingLife is one process of a replica that has several.
-type pendingLife struct {
-	Replica   string         `json:"replica"`
-	Life      string         `json:"life"`
-	Position  event.Position `json:"position"`
-	MayHoldMS int64          `json:"may_hold_lease_ms"`
-	HeardMS   int64          `json:"heard_ms_ago"`
-}
-
-func livesOf(status propagation.Status) (out []pendingLife) {
+func livesOf(status propagation.Status) (out []shape.PendingLife) {
 	for _, l := range status.PendingLives {
-		out = append(out, pendingLife{l.Replica, l.Life, l.Acked, l.MayHold.Milliseconds(), l.Heard.Milliseconds()})
+		out = append(out, shape.PendingLife{
+			Replica: l.Replica, Life: l.Life, Position: l.Acked, MayHoldMS: l.MayHold.Milliseconds(), HeardMS: l.Heard.Milliseconds(),
+		})
 	}
 	return out
 }
 
-// propagation answers GET /v1/propagation: how far has a position come? It names
+// getPropagation answers GET /v1/propagation: how far has a position come? It names
 // the position by token, by the ARN of what was changed, or as the head. Only the
 // leader knows.
-func (s *Server) propagation(c *nativeCall) error {
-	scope, wait, err := propagationQuery(c.Request)
+type getPropagation struct{ *Server }
+
+func (s getPropagation) serve(c *nativeCall) error {
+	scope, wait, err := propagationQuery(c.Request.Request)
 	if err != nil {
 		return err
 	}
-	if !s.cfg.Node.leads() {
-		return s.toLeader(c, wait)
+	if !s.dispatcher.Leads() {
+		return c.HandOn(wait)
 	}
-	if err := s.verify(c, forRead); err != nil {
+	if err := c.Verify(freshness.ForRead); err != nil {
 		return err
 	}
-	if err := s.may(c, actionGetPropagation, "*"); err != nil {
+	if err := c.May(admission.Access{Action: actionGetPropagation, Resource: "*"}); err != nil {
 		return err
 	}
 	at, err := s.position(c)
@@ -82,8 +58,8 @@ func (s *Server) propagation(c *nativeCall) error {
 		return err
 	}
 	free := func() {}
-	if wait > 0 && !c.forwarded { // else the node that handed it on holds a place for it
-		if free, err = s.take(&s.places.held, &c.request); err != nil {
+	if wait > 0 && !c.Forwarded { // else the node that handed it on holds a place for it
+		if free, err = s.desk.Take(admission.Held, &c.Request); err != nil {
 			return err
 		}
 	}
@@ -92,15 +68,15 @@ func (s *Server) propagation(c *nativeCall) error {
 	if err != nil {
 		return s.propagationError(c, wait, err)
 	}
-	r := right{s, &c.request, c.sig, []iam.Access{{Action: actionGetPropagation, Resource: "*"}}, ""}
-	if err := r.still(c.Context(), max(status.Roster, status.Floor)); err != nil {
+	r := c.Right("", admission.Access{Action: actionGetPropagation, Resource: "*"})
+	if err := r.Still(c.Context(), max(status.Roster, status.Floor)); err != nil {
 		return err
 	}
 	body, err := json.Marshal(s.describe(at, status))
 	if err != nil {
 		return fmt.Errorf("encode the propagation of position %d: %w", at, err)
 	}
-	return s.answer(c, body)
+	return c.answer(body)
 }
 
 // propagationError turns an error of Everywhere into an answer: the next leader's,
@@ -111,8 +87,8 @@ func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) 
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &told) && told.Code() != fault.Unavailable:
 		return err // the caller's right has ended, or the question is at fault
-	case errors.Is(err, ErrNotLeader):
-		return s.toLeader(c, hold)
+	case errors.Is(err, dispatch.ErrNotLeader):
+		return c.HandOn(hold)
 	case errors.Is(err, propagation.ErrScope):
 		return fault.BadRequest("`writ status` lists the replicas and their regions.", "%v.", err)
 	}
@@ -120,11 +96,11 @@ func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) 
 }
 
 // describe makes the answer about a position.
-func (s *Server) describe(at event.Position, status propagation.Status) propagationAnswer {
+func (s *Server) describe(at event.Position, status propagation.Status) shape.Propagation {
 	v := s.cfg.Projection.View()
 	cluster := v.Cluster()
-	a := propagationAnswer{
-		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: at, State: status.State,
+	a := shape.Propagation{
+		Cluster: cluster.ID, Incarnation: cluster.Incarnation, Position: at, State: string(status.State),
 		VisibleOn: list(status.VisibleOn), Fenced: list(status.Fenced), Pending: list(status.Pending), PendingLives: livesOf(status),
 		Roster: status.Roster, Floor: status.Floor,
 	}
@@ -144,28 +120,10 @@ func (s *Server) describe(at event.Position, status propagation.Status) propagat
 // list is never nil, so that JSON shows [].
 func list(names []string) []string { return append([]string{}, names...) }
 
-// toLeader hands a native request on, which the leader may hold back for a while.
-func (s *Server) toLeader(c *nativeCall, hold time.Duration) error {
-	if c.forwarded {
-		return fault.New(fault.NotLeader, "", "")
-	}
-	free, err := s.handing(&c.request, c.sig, hold > 0)
-	if err != nil {
-		return err
-	}
-	defer free()
-	f := c.forward()
-	f.Hold = hold
-	if err := s.cfg.Node.Leader.Forward(&c.w, c.Request, f); err != nil {
-		return fault.Later("No node that leads was reached.", err)
-	}
-	return nil
-}
-
 // position finds out which position a request is about.
 func (s *Server) position(c *nativeCall) (event.Position, error) {
 	const hint = "Give a token in the path, or ?request_id=ID, or ?arn=ARN, or ?head."
-	v := c.seen.view
+	v := c.Seen.View
 	q := c.URL.Query()
 	token := c.PathValue("token")
 	if token == "" {
@@ -175,20 +133,20 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 	case token != "":
 		t, err := event.ParseToken(token)
 		if err != nil {
-			return 0, tokenProblem(err)
+			return 0, freshness.TokenFault(err)
 		}
 		cluster := v.Cluster()
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
-			return 0, tokenProblem(err)
+			return 0, freshness.TokenFault(err)
 		}
-		if err := s.showing(c.Context(), c, t); err != nil {
+		if err := s.views.Showing(c.Context(), &c.Request, &c.Seen, t); err != nil {
 			return 0, err
 		}
 		return t.Position, nil
 	case q.Has("request_id"):
 		key, ok := identity.ParseKey(q.Get("request_id"))
 		if !ok {
-			return 0, fault.BadRequest("Pass on the x-amzn-RequestId of a write's answer exactly as it came.", "request_id is %q.", quoted(q.Get("request_id")))
+			return 0, fault.BadRequest("Pass on the x-amzn-RequestId of a write's answer exactly as it came.", "request_id is %q.", fault.Quote(q.Get("request_id")))
 		}
 		at, ok := v.State.Attempt(key)
 		if !ok {
@@ -244,7 +202,7 @@ func propagationQuery(r *http.Request) (scope propagation.Scope, wait time.Durat
 	}
 	scope.Region = q.Get("region")
 	if text := q.Get("count"); text != "" {
-		if scope.Count, err = parseCount(text); err != nil {
+		if scope.Count, err = effect.ParseCount(text); err != nil {
 			return scope, 0, err
 		}
 	}
@@ -252,29 +210,8 @@ func propagationQuery(r *http.Request) (scope propagation.Scope, wait time.Durat
 	case "":
 		return scope, 0, nil
 	case string(propagation.StateEverywhere):
-		wait, err = parseTimeout(q.Get("timeout"))
+		wait, err = freshness.ParseTimeout(q.Get("timeout"))
 		return scope, wait, err
 	}
 	return scope, 0, fault.BadRequest("Use wait=everywhere, or leave it out.", "wait is %q.", q.Get("wait"))
-}
-
-// parseCount reads a number of replicas.
-func parseCount(text string) (int, error) {
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return 0, fault.BadRequest("Give a number of replicas, at least 1.", "count is %s.", quoted(text))
-	}
-	return n, nil
-}
-
-// parseTimeout reads how long a request waits at most.
-func parseTimeout(text string) (time.Duration, error) {
-	if text == "" {
-		return defaultTimeout, nil
-	}
-	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > MaxWait {
-		return 0, fault.BadRequest("Give a duration up to "+MaxWait.String()+", such as 30s.", "timeout is %s.", quoted(text))
-	}
-	return wait, nil
 }

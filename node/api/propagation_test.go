@@ -11,7 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -39,7 +39,7 @@ func TestPropagationOfWhatWasNeverCommitted(t *testing.T) {
 			}
 		})
 		alice := w.user("alice", allow("writ:*"))
-		var seen api.Forwarded
+		var seen admission.Forwarded
 		replica, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 		w.log.show(replica.projection)
 		ahead := w.projection.View().Token()

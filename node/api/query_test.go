@@ -18,7 +18,8 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/dispatch"
 )
 
 const badSignature = "The request signature we calculated does not match the signature you provided. " +
@@ -101,8 +102,8 @@ func TestBadInput(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w.refused("malformed form", w.serve(w.sign(r, w.root, "iam", bad)), http.StatusNotFound, "MalformedQueryString", "")
 
-	for name, length := range map[string]int64{"declared": api.MaxBody + 1, "undeclared": -1} {
-		r := httptest.NewRequest(http.MethodPost, "http://writ.test/", strings.NewReader(strings.Repeat("x", api.MaxBody+1)))
+	for name, length := range map[string]int64{"declared": admission.MaxBody + 1, "undeclared": -1} {
+		r := httptest.NewRequest(http.MethodPost, "http://writ.test/", strings.NewReader(strings.Repeat("x", admission.MaxBody+1)))
 		r.ContentLength = length
 		w.refused(name+" length", w.serve(r), http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Request size exceeded the limit of 1048576 bytes")
 	}
@@ -513,16 +514,18 @@ func TestProposalsThatFail(t *testing.T) {
 		status     int
 		code, text string
 	}{
-		{api.ErrOverloaded, 503, "ServiceUnavailable", "The node takes no writes now. Try again."},
-		{api.ErrTooLarge, 409, "LimitExceeded", "The request makes a change that is larger than the log takes."},
-		{api.ErrOutcomeUnknown, 503, "OutcomeUnknown", ""},
-		{api.ErrNotLeader, 503, "ServiceUnavailable", "No node that leads was reached. Try again."},
+		{dispatch.ErrOverloaded, 503, "ServiceUnavailable", "The node takes no writes now. Try again."},
+		{dispatch.ErrTooLarge, 409, "LimitExceeded", "The request makes a change that is larger than the log takes."},
+		{dispatch.ErrOutcomeUnknown, 503, "OutcomeUnknown", ""},
+		{dispatch.ErrNotLeader, 503, "ServiceUnavailable", "No node that leads was reached. Try again."},
 		{context.DeadlineExceeded, 503, "ServiceUnavailable", "The request was not served in time. Try again."},
 		{errors.New("inner"), 500, "InternalFailure", "The request failed inside Writ; its log says why under this request's id."},
 	} {
 		w := newWorld(t, func(cfg *config) {
 			cfg.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, c.err }
-			cfg.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return errors.New("10.0.0.1 is down") }
+			cfg.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error {
+				return errors.New("10.0.0.1 is down")
+			}
 		})
 		rec := w.iam(w.root, "CreateUser", "UserName", "new")
 		w.refused(c.err.Error(), rec, c.status, c.code, c.text)

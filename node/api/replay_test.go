@@ -13,7 +13,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/dispatch"
 )
 
 // captured is a signed request as somebody on its way saw it.
@@ -124,7 +125,7 @@ func TestReplaysTakeEffectOnce(t *testing.T) {
 			w.accepted(c.name, g.send(w.node, unsigned...))
 		} else {
 			r := g.request(unsigned...)
-			(&api.Forwarded{RequestID: "r", Attempt: "two", Source: "192.0.2.7"}).SetHeaders(r)
+			(&admission.Forwarded{RequestID: "r", Attempt: "two", Source: "192.0.2.7"}).SetHeaders(r)
 			rec := httptest.NewRecorder()
 			w.server.ServeForwarded(rec, r, "replica-1")
 			w.accepted(c.name, rec)
@@ -176,8 +177,8 @@ func TestPresignedWrites(t *testing.T) {
 		at            time.Duration
 		good          bool
 	}{
-		{"in time", day, 0, api.DefaultPresignedWrites, true},
-		{"late", day, 0, api.DefaultPresignedWrites + time.Second, false},
+		{"in time", day, 0, dispatch.DefaultPresignedWrites, true},
+		{"late", day, 0, dispatch.DefaultPresignedWrites + time.Second, false},
 		{"later than its signer says", "60", 0, 61 * time.Second, false},
 		{"a longer setting", day, 24 * time.Hour, 23 * time.Hour, true},
 		{"a shorter setting", day, time.Minute, 61 * time.Second, false},

@@ -8,6 +8,9 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/projection"
 )
@@ -15,73 +18,81 @@ import (
 // maxReplicaName is the longest name that a node can have.
 const maxReplicaName = 63
 
-// rosterAnswer is the body of an answer to a change of the roster.
-type rosterAnswer struct {
-	Replica  string         `json:"replica"`
-	Position event.Position `json:"position"`
-	Token    string         `json:"token"`
-}
-
 // replicaName is how names of nodes are spelled.
 var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
-// removeReplica answers a request to take a replica off the roster and to bar its
-// name; with ?unregistered=true also a name that is not in the roster.
-func (s *Server) removeReplica(c *nativeCall) error {
-	name, unregistered := c.PathValue("name"), false
+// changeRoster answers a request to change the entry of one replica in the roster: a
+// write like those of IAM, by a command that carries who authorized it.
+type changeRoster struct {
+	*Server
+	action string
+}
+
+func (s changeRoster) serve(c *nativeCall) error {
+	name := c.PathValue("name")
+	change, err := s.change(c, name)
+	if err != nil {
+		return err
+	}
+	if len(name) > maxReplicaName {
+		return fault.BadRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
+	}
+	batch, _, err := c.Write(nativeService, s.action+" "+name, &rosterChange{c, s.ofCluster(s.action), change})
+	if err != nil || batch == nil {
+		return err
+	}
+	body, err := json.Marshal(shape.RosterChange{Replica: name, Position: batch.Position, Token: dispatch.TokenOf(batch)})
+	if err != nil {
+		return fmt.Errorf("encode the answer about replica %s: %w", name, err)
+	}
+	h := c.W.Header()
+	dispatch.SetWritten(h, batch)
+	h.Set(shape.HeaderRequestID, c.ID)
+	h.Set("Content-Type", "application/json")
+	c.W.WriteHeader(http.StatusOK)
+	_, err = c.W.Write(body)
+	return err
+}
+
+// change is the command that a request asks for. A replica is taken off the roster, and
+// its name barred; with ?unregistered=true also a name that is not in the roster.
+func (s changeRoster) change(c *nativeCall, name string) (identity.Command, error) {
+	switch s.action {
+	case actionDrainReplica:
+		return &identity.DrainReplica{Name: name}, nil
+	case actionResumeReplica:
+		return &identity.ResumeReplica{Name: name}, nil
+	case actionAdmitReplica:
+		return &identity.AdmitReplica{Name: name}, nil
+	}
+	bar := &identity.BarReplica{Name: name}
 	switch text := c.URL.Query().Get("unregistered"); text {
 	case "":
 	case "true":
-		if unregistered = true; !replicaName.MatchString(name) {
-			return fault.BadRequest("Give the name in the replica's certificate.", "No node can be called %q.", name)
+		if bar.Unregistered = true; !replicaName.MatchString(name) {
+			return nil, fault.BadRequest("Give the name in the replica's certificate.", "No node can be called %q.", name)
 		}
 	default:
-		return fault.BadRequest("Say true, or leave it out.", "unregistered is %q.", text)
+		return nil, fault.BadRequest("Say true, or leave it out.", "unregistered is %q.", text)
 	}
-	return s.roster(actionRemoveReplica, func(name string) identity.Command {
-		return &identity.BarReplica{Name: name, Unregistered: unregistered}
-	})(c)
+	return bar, nil
 }
 
-// roster answers a request to change the entry of one replica in the roster: a
-// write like those of IAM, by a command that carries who authorized it.
-func (s *Server) roster(action string, change func(name string) identity.Command) func(*nativeCall) error {
-	return func(c *nativeCall) error {
-		name := c.PathValue("name")
-		if len(name) > maxReplicaName {
-			return fault.BadRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
-		}
-		if err := s.identify(&c.request, c.sig, nativeService, action+" "+name); err != nil {
-			return err
-		}
-		batch, err := s.commit(&c.w, &c.request, c.sig, func(v *projection.View) (cmd event.Command, err error) {
-			caller, principal, err := s.authenticate(&c.request, c.sig, v)
-			if err != nil {
-				return cmd, err
-			}
-			s.begin(&c.job, c.Context(), principal.ID)
-			if err := s.permit(&c.own, &c.job, &c.request, c.sig, principal, s.ofCluster(action)); err != nil {
-				return cmd, err
-			}
-			// The roster is the resource "*", of which an authorization sees nothing that changes.
-			return c.command(v, authority(caller, v.Head.Position), action, change(name), nil), nil
-		})
-		if err != nil || batch == nil {
-			return err
-		}
-		if _, err := s.cfg.Projection.Wait(c.Context(), batch.Position); err != nil {
-			return fault.New(fault.OutcomeUnknown, "", "").Because(err)
-		}
-		body, err := json.Marshal(rosterAnswer{Replica: name, Position: batch.Position, Token: tokenOf(batch)})
-		if err != nil {
-			return fmt.Errorf("encode the answer about replica %s: %w", name, err)
-		}
-		h := c.w.Header()
-		setWritten(h, batch)
-		h.Set(headerRequestID, c.id)
-		h.Set("Content-Type", "application/json")
-		c.w.WriteHeader(http.StatusOK)
-		_, err = c.w.Write(body)
-		return err
+// rosterChange is what changeRoster proposes.
+type rosterChange struct {
+	call   *nativeCall
+	needs  admission.Access
+	change identity.Command
+}
+
+// Authorize finds out whether the caller may change the roster. That is the resource "*",
+// of which an authorization sees nothing that changes.
+func (r *rosterChange) Authorize(v *projection.View) (cmd event.Command, err error) {
+	if err := r.call.Admit(v); err != nil {
+		return cmd, err
 	}
+	if err := r.call.May(r.needs); err != nil {
+		return cmd, err
+	}
+	return r.call.Command(v, r.needs.Action, r.change, nil), nil
 }

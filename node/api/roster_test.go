@@ -6,7 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // enter puts replicas into the roster.
@@ -72,7 +72,7 @@ const longName = "a-name-that-is-longer-than-any-node-of-a-cluster-could-ever-ha
 func TestRosterChangesOnce(t *testing.T) {
 	w := newWorld(t)
 	w.enter("replica-1")
-	var seen api.Forwarded
+	var seen admission.Forwarded
 	n, _ := w.replica(func(c *config) { c.Node.Forward = to(&w.node, &seen) })
 	w.log.show(n.projection)
 	first := w.accepted("remove", n.native(w.root, "DELETE", "/v1/replicas/replica-1", "", "Amz-Sdk-Invocation-Id", "i-1"))

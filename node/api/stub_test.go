@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -27,15 +29,15 @@ type stub struct {
 	Propose    func(context.Context, event.Command) (*event.Batch, error)
 	StrictHead func(context.Context) (event.Head, error)
 	Fresh      func() propagation.Freshness
-	Forward    func(http.ResponseWriter, *http.Request, api.Forwarded) error
+	Forward    func(http.ResponseWriter, *http.Request, admission.Forwarded) error
 	Everywhere func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error)
-	Decide     func(context.Context, string, event.Position, []byte) (api.Decided, error)
+	Decide     func(context.Context, string, event.Position, []byte) (shape.Decided, error)
 	Changes    func(event.Position, int) ([]api.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
-	Verify     func(context.Context, event.Position, time.Duration) (*api.Verification, error)
+	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
 	Confirm    func(context.Context, sigv4.Claim) error
-	Status     func(context.Context) api.Status
+	Status     func(context.Context) shape.Cluster
 	Checks     func() []api.Check
 }
 
@@ -65,7 +67,7 @@ func (p parts) StrictHead(ctx context.Context) (event.Head, error) { return p.s.
 
 func (p parts) Fresh() propagation.Freshness { return p.s.Fresh() }
 
-func (p parts) Forward(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+func (p parts) Forward(w http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 	return p.s.Forward(w, r, f)
 }
 
@@ -73,7 +75,7 @@ func (p parts) Everywhere(ctx context.Context, at event.Position, scope propagat
 	return p.s.Everywhere(ctx, at, scope, wait)
 }
 
-func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (api.Decided, error) {
+func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Decided, error) {
 	return p.s.Decide(ctx, replica, at, question)
 }
 
@@ -87,12 +89,12 @@ func (p parts) Headers(after event.Position, limit int) ([][]byte, error) {
 
 func (p parts) SignHead(ctx context.Context) (*event.SignedHead, error) { return p.s.SignHead(ctx) }
 
-func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
+func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error) {
 	return p.s.Verify(ctx, from, timeout)
 }
 
 func (p parts) Confirm(ctx context.Context, c sigv4.Claim) error { return p.s.Confirm(ctx, c) }
 
-func (p parts) Status(ctx context.Context) api.Status { return p.s.Status(ctx) }
+func (p parts) Status(ctx context.Context) shape.Cluster { return p.s.Status(ctx) }
 
 func (p parts) Checks() []api.Check { return p.s.Checks() }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // turning is a world in which a write to bob goes stale once; then it is alone with
@@ -80,7 +80,7 @@ func TestTurnsThatDoNotCome(t *testing.T) {
 		w := newTurning(t)
 		begun := time.Now()
 		w.refused("another write to bob", w.iam(w.root, "DeleteUser", "UserName", "bob"), 503, "ServiceUnavailable", "Other writes to the same user, group, role or policy come first. Try again.")
-		if waited := time.Since(begun); waited != api.DefaultWait {
+		if waited := time.Since(begun); waited != admission.DefaultWait {
 			t.Errorf("it waited for %v", waited)
 		}
 		close(w.release)

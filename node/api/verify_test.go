@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
 )
 
 func TestVerify(t *testing.T) {
@@ -18,11 +21,11 @@ func TestVerify(t *testing.T) {
 	fails := error(nil)
 	hold := time.Duration(0)
 	w := newWorld(t, func(c *config) {
-		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*api.Verification, error) {
+		c.Node.Verify = func(_ context.Context, f event.Position, d time.Duration) (*shape.Verification, error) {
 			from, timeout = f, d
-			return &api.Verification{Cluster: clusterID, Nodes: []api.Verified{{Name: "w1", Role: "writer", Verdict: api.VerdictOK}}}, fails
+			return &shape.Verification{Cluster: clusterID, Nodes: []shape.Verified{{Name: "w1", Role: "writer", Verdict: shape.VerdictOK}}}, fails
 		}
-		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, f api.Forwarded) error {
+		c.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, f admission.Forwarded) error {
 			hold = f.Hold
 			rw.WriteHeader(http.StatusOK)
 			return nil
@@ -47,7 +50,7 @@ func TestVerify(t *testing.T) {
 	fails = errors.New("no")
 	w.problem("a failure", w.native(app, "POST", "/v1/verify", ""), 503, "Unavailable")
 	// who does not lead hands it on, with the time that it may take
-	fails = api.ErrNotLeader
+	fails = dispatch.ErrNotLeader
 	w.native(app, "POST", "/v1/verify?timeout=7s", "")
 	if hold != 7*time.Second {
 		t.Errorf("held for %v", hold)

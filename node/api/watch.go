@@ -12,8 +12,11 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -63,45 +66,12 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("the changes at positions %d to %d are not kept here", e.From, e.To)
 }
 
-// Events of a stream, as watchers see them.
-type (
-	positionEvent struct {
-		Position event.Position `json:"position"`
-		Token    string         `json:"token"`
-		Time     string         `json:"time"`
-		Action   string         `json:"action"`
-		Events   []string       `json:"events"`
-	}
-	heartbeatEvent struct {
-		Node     string          `json:"node"`
-		Position event.Position  `json:"position"`
-		Head     *event.Position `json:"head"` // null: not known
-		Lag      *event.Position `json:"lag"`
-		// Freshness is "leased" or "unleased" at a replica; "leading" at a leader, whose
-		// own word the head is; "strict" at another writer that asked the leader less
-		// than headEvery ago, else "unleased".
-		Freshness   string `json:"freshness"`
-		StalenessMS *int64 `json:"staleness_bound_ms"` // null: there is no bound
-	}
-	gapEvent struct {
-		From event.Position `json:"from"`
-		To   event.Position `json:"to"`
-		Hint string         `json:"hint"`
-	}
-	endEvent struct {
-		Status int    `json:"status"` // as of an answer that is refused so
-		Code   string `json:"code"`
-		Detail string `json:"detail"`
-		Hint   string `json:"hint,omitempty"`
-	}
-)
-
 // watcher is one stream of events.
 type watcher struct {
 	*nativeCall
 	server  *Server
 	control *http.ResponseController
-	right   right
+	right   dispatch.Right
 	leased  bool // without a lease nothing is told, whatever the node admits
 	every   time.Duration
 	next    event.Position // to be told
@@ -123,32 +93,34 @@ var (
 	errStopping         = fault.New(fault.Stopping, "", "")
 )
 
-// events answers GET /v1/events: the positions after the one that the caller has,
+// watch answers GET /v1/events: the positions after the one that the caller has,
 // as they come, and heartbeats that tell how far the node is behind.
-func (s *Server) events(c *nativeCall) error {
-	w := &watcher{nativeCall: c, server: s, control: http.NewResponseController(&c.w), every: defaultHeartbeat}
+type watch struct{ *Server }
+
+func (s watch) serve(c *nativeCall) error {
+	w := &watcher{nativeCall: c, server: s.Server, control: http.NewResponseController(&c.W), every: defaultHeartbeat}
 	if text := c.URL.Query().Get("heartbeat"); text != "" {
 		var err error
 		if w.every, err = time.ParseDuration(text); err != nil || w.every < minHeartbeat || w.every > maxHeartbeat {
 			return fault.BadRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
 		}
 	}
-	ask, _, err := s.ask(c.Header, forRead)
+	ask, _, err := s.views.Ask(c.Header, freshness.ForRead)
 	if err != nil {
 		return err
 	}
 	w.leased = ask.Mode == propagation.ModeLeased
-	if err := s.verify(c, forRead); err != nil {
+	if err := c.Verify(freshness.ForRead); err != nil {
 		return err
 	}
-	w.right = right{s, &c.request, c.sig, []iam.Access{s.ofCluster(actionWatch)}, ""}
-	if err := w.right.in(c.seen.view); err != nil {
+	w.right = c.Right("", s.ofCluster(actionWatch))
+	if err := w.right.In(c.Seen.View); err != nil {
 		return err
 	}
 	if err := w.begin(); err != nil {
 		return err
 	}
-	free, err := s.take(&s.places.watchers, &c.request)
+	free, err := s.desk.Take(admission.Watchers, &c.Request)
 	if err != nil {
 		return err
 	}
@@ -161,43 +133,43 @@ func (s *Server) events(c *nativeCall) error {
 // begin finds the position to begin after: the last one that the caller was told,
 // the one that it names, or this node's own.
 func (w *watcher) begin() error {
-	text, isID := w.Header.Get(headerLastEvent), true
+	text, isID := w.Header.Get(shape.HeaderLastEvent), true
 	if text == "" {
 		text, isID = w.URL.Query().Get("after"), false
 	}
-	v := w.seen.view
+	v := w.Seen.View
 	if text == "" {
 		w.next = v.Head.Position + 1
 		return nil
 	}
 	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return w.server.committed(w.Context(), &w.seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
+		return w.server.views.Committed(w.Context(), &w.Seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
-		return fault.BadRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", quoted(text))
+		return fault.BadRequest("Give a position, or a token or an event's id exactly as it came.", "The position to begin after is %s.", fault.Quote(text))
 	}
 	c := v.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {
-		return tokenProblem(err)
+		return freshness.TokenFault(err)
 	}
 	w.next = t.Position + 1
 	if t.Position <= v.Head.Position {
 		return w.compare(t)
 	}
 	w.from = &t
-	return w.server.committed(w.Context(), &w.seen, t.Position, neverCommitted(t))
+	return w.server.views.Committed(w.Context(), &w.Seen, t.Position, freshness.NeverCommitted(t))
 }
 
 // compare says whether a token's position has the same hash here, as far as heads are
 // kept.
 func (w *watcher) compare(t event.Token) error {
 	if found, err := w.server.cfg.Node.History.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
-		return tokenProblem(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
+		return freshness.TokenFault(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
 	}
 	if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
-		return tokenProblem(err)
+		return freshness.TokenFault(err)
 	}
 	return nil
 }
@@ -205,19 +177,19 @@ func (w *watcher) compare(t event.Token) error {
 // run sends events until the caller goes, the node stops, or the caller may watch
 // no more.
 func (w *watcher) run() error {
-	h := w.w.Header()
-	h.Set(headerRequestID, w.id)
+	h := w.W.Header()
+	h.Set(shape.HeaderRequestID, w.ID)
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
-	h.Set(HeaderPosition, w.seen.position())
-	h.Set(HeaderToken, w.seen.view.Token().String())
+	h.Set(shape.HeaderPosition, w.Seen.Position())
+	h.Set(shape.HeaderToken, w.Seen.View.Token().String())
 	// A stream must not keep the state of its beginning in memory.
-	w.began = w.seen.view.Cluster().Incarnation
-	w.seen, w.principal = seen{}, nil
+	w.began = w.Seen.View.Cluster().Incarnation
+	w.Seen, w.Principal = freshness.Seen{}, nil
 	if err := w.extend(); err != nil {
 		return err
 	}
-	w.w.WriteHeader(http.StatusOK)
+	w.W.WriteHeader(http.StatusOK)
 	beat := time.NewTicker(w.every)
 	defer beat.Stop()
 	err := w.heartbeat()
@@ -244,7 +216,7 @@ func (w *watcher) run() error {
 		}
 	}
 	a := fault.Of(err).Native()
-	_ = w.send("end", "", endEvent{a.Status, a.Code, a.Detail, a.Hint}) // who does not take it has gone
+	_ = w.send("end", "", shape.EndEvent{Status: a.Status, Code: a.Code, Detail: a.Detail, Hint: a.Hint}) // who does not take it has gone
 	return err
 }
 
@@ -265,22 +237,22 @@ var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c);
 // admit finds out whether the caller may be told what is known by now. It is asked
 // before each event: what ended the right would be among what is told. anew asks
 // again where the position has not moved: permissions change with time, too.
-func (w *watcher) admit(anew bool) (current, error) {
-	c, err := w.server.current(w.Context(), w.leased)
+func (w *watcher) admit(anew bool) (freshness.Current, error) {
+	c, err := w.server.views.Current(w.Context(), w.leased)
 	if err != nil {
 		return c, err
 	}
-	if c.view.Cluster().Incarnation != w.began {
+	if c.View.Cluster().Incarnation != w.began {
 		return c, errOtherIncarnation
 	}
 	now := w.server.cfg.Now()
-	if !anew && c.view.Head == w.admitted && now.Sub(w.found) < headEvery {
+	if !anew && c.View.Head == w.admitted && now.Sub(w.found) < freshness.HeadEvery {
 		return c, nil
 	}
-	if err := w.right.in(c.view); err != nil {
+	if err := w.right.In(c.View); err != nil {
 		return c, err
 	}
-	w.admitted, w.found = c.view.Head, now
+	w.admitted, w.found = c.View.Head, now
 	return c, nil
 }
 
@@ -329,7 +301,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 	if w.server.cfg.Node.votes() {
 		hint = "This writer is fetching them; watch at another one."
 	}
-	if err := w.send("gap", "", gapEvent{w.next, to, hint}); err != nil {
+	if err := w.send("gap", "", shape.GapEvent{From: w.next, To: to, Hint: hint}); err != nil {
 		return false, err
 	}
 	w.next = to + 1
@@ -346,11 +318,11 @@ func (w *watcher) tellOne(c *Change) error {
 	if err != nil {
 		return err
 	}
-	if now.view.Head.Position < c.Head.Position {
+	if now.View.Head.Position < c.Head.Position {
 		return errSteppedBack
 	}
 	token := event.TokenOf(c.Cluster, c.Incarnation, c.Head).String()
-	if err := w.send("position", token, positionEvent{
+	if err := w.send("position", token, shape.PositionEvent{
 		Position: c.Head.Position, Token: token,
 		Time: time.UnixMilli(int64(c.Time)).UTC().Format("2006-01-02T15:04:05.000Z"), Action: c.Action, Events: c.Kinds,
 	}); err != nil {
@@ -367,21 +339,21 @@ func (w *watcher) heartbeat() error {
 	if err != nil {
 		return err
 	}
-	at := c.view.Head.Position
-	b := heartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.cover.Freshness)}
-	if c.cover.Bounded {
-		ms := c.cover.Staleness.Milliseconds() + 1
+	at := c.View.Head.Position
+	b := shape.HeartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.Cover.Freshness)}
+	if c.Cover.Bounded {
+		ms := c.Cover.Staleness.Milliseconds() + 1
 		b.StalenessMS = &ms
 	}
 	switch {
 	case !s.cfg.Node.votes():
-	case s.cfg.Node.leads():
-		c.head, c.known, b.Freshness = at, true, "leading"
-	case c.known:
+	case s.dispatcher.Leads():
+		c.Head, c.Known, b.Freshness = at, true, "leading"
+	case c.Known:
 		b.Freshness = string(propagation.Strict)
 	}
-	if c.known {
-		head := max(c.head, at)
+	if c.Known {
+		head := max(c.Head, at)
 		lag := head - at
 		b.Head, b.Lag = &head, &lag
 	}
@@ -406,7 +378,7 @@ func (w *watcher) send(kind, id string, data any) error {
 	if err := w.extend(); err != nil {
 		return err
 	}
-	_, err = w.w.Write(w.buf)
+	_, err = w.W.Write(w.buf)
 	return err
 }
 

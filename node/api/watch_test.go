@@ -21,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/freshness"
 )
 
 // stream is one watcher's end of GET /v1/events.
@@ -184,7 +185,7 @@ func TestWatchAtAReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		app := w.user("app", allow("writ:Watch"))
-		n, l := w.replica(func(c *config) { c.WithoutLease = api.AdmitReads })
+		n, l := w.replica(func(c *config) { c.WithoutLease = freshness.AdmitReads })
 		w.log.show(n.projection)
 		l.grant(w, n.projection, event.Head{Position: 6})
 		s := n.watch(t, app, "?heartbeat=4s")
@@ -200,7 +201,7 @@ func TestWatchAtAReplica(t *testing.T) {
 		s.expect("heartbeat", "", "freshness", "leased")
 		s.expect("heartbeat", "", "freshness", "unleased", "head", 6.) // after 12 s
 
-		closed, cl := w.replica(func(c *config) { c.WithoutLease = api.AdmitNothing })
+		closed, cl := w.replica(func(c *config) { c.WithoutLease = freshness.AdmitNothing })
 		w.log.show(closed.projection)
 		cl.grant(w, closed.projection, closed.projection.Head())
 		s = closed.watch(t, app, "?heartbeat=6s")
@@ -219,7 +220,7 @@ func TestWatchAtAFollowingWriter(t *testing.T) {
 		var asked atomic.Int32
 		var fails atomic.Bool
 		n := w.addNode(false, func(c *config) {
-			c.Node.Votes, c.WithoutLease = true, api.AdmitReads
+			c.Node.Votes, c.WithoutLease = true, freshness.AdmitReads
 			c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
 				if asked.Add(1); fails.Load() {
 					<-ctx.Done()

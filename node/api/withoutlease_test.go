@@ -16,9 +16,13 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -113,23 +117,23 @@ func (n *node) send(c credential, p probe, headers ...string) *httptest.Response
 func TestDeletedKeyAtACutOffNode(t *testing.T) {
 	cut := errors.New("cut off")
 	for kind, votes := range map[string]bool{"replica": false, "writer": true, "deposed leader": true} {
-		for _, setting := range []api.WithoutLease{"", api.AdmitNothing, api.AdmitQuestions, api.AdmitReads} {
+		for _, setting := range []freshness.WithoutLease{"", freshness.AdmitNothing, freshness.AdmitQuestions, freshness.AdmitReads} {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				mallory := w.user("mallory", allow("*"))
 				token := w.projection.View().Token().String()
 				n, l := w.replica(func(c *config) {
 					c.WithoutLease = setting
-					c.Node.Forward = func(http.ResponseWriter, *http.Request, api.Forwarded) error { return cut }
+					c.Node.Forward = func(http.ResponseWriter, *http.Request, admission.Forwarded) error { return cut }
 					c.Node.StrictHead = func(context.Context) (event.Head, error) { return event.Head{}, cut }
 					c.Node.Everywhere = func(context.Context, event.Position, propagation.Scope, time.Duration) (s propagation.Status, err error) {
-						return s, api.ErrNotLeader
+						return s, dispatch.ErrNotLeader
 					}
-					c.Node.SignHead = func(context.Context) (*event.SignedHead, error) { return nil, api.ErrNotLeader }
-					c.Node.Verify = func(context.Context, event.Position, time.Duration) (*api.Verification, error) {
-						return nil, api.ErrNotLeader
+					c.Node.SignHead = func(context.Context) (*event.SignedHead, error) { return nil, dispatch.ErrNotLeader }
+					c.Node.Verify = func(context.Context, event.Position, time.Duration) (*shape.Verification, error) {
+						return nil, dispatch.ErrNotLeader
 					}
-					c.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, api.ErrNotLeader }
+					c.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, dispatch.ErrNotLeader }
 					if votes {
 						c.Node.Votes, c.Node.Fresh = true, (&node{}).unleased
 						c.Node.Chain = func(event.Position, int) ([][]byte, error) { return nil, nil }
@@ -172,10 +176,10 @@ func TestDeletedKeyAtACutOffNode(t *testing.T) {
 }
 
 // unleased is a node's freshness that never had a lease.
-func (n *node) unleased() (f freshness) { return f }
+func (n *node) unleased() (f propagation.Freshness) { return f }
 
 // mayAdmit tells whether a cut-off node may admit a probe.
-func mayAdmit(setting api.WithoutLease, votes bool, p probe, headers []string, deletion string) bool {
+func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []string, deletion string) bool {
 	asked := map[string]string{}
 	for i := 0; i < len(headers); i += 2 {
 		asked[headers[i]] = headers[i+1]
@@ -184,12 +188,12 @@ func mayAdmit(setting api.WithoutLease, votes bool, p probe, headers []string, d
 	switch {
 	case p.leader, p.writer && !votes, mode == "leased", mode == "strict", asked["X-Writ-At-Least"] == deletion:
 		return false
-	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && (asked["X-Writ-At-Least"] == "" || setting != api.AdmitReads)):
+	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && (asked["X-Writ-At-Least"] == "" || setting != freshness.AdmitReads)):
 		return false // a writer reads strictly then
-	case setting == api.AdmitReads:
+	case setting == freshness.AdmitReads:
 		return true
 	}
-	return p.question && setting != api.AdmitNothing
+	return p.question && setting != freshness.AdmitNothing
 }
 
 // refusedForNow checks a refusal that says when to come again, and why; or one of
@@ -210,7 +214,7 @@ func refusedForNow(t *testing.T, name string, rec *httptest.ResponseRecorder) {
 // admitted checks an answer that was not refused for want of a lease: decisions say
 // how fresh they are, and an allow is none, unless reads are admitted and the caller
 // said how old it may be.
-func admitted(t *testing.T, w *world, name string, p probe, setting api.WithoutLease, headers []string, rec *httptest.ResponseRecorder) {
+func admitted(t *testing.T, w *world, name string, p probe, setting freshness.WithoutLease, headers []string, rec *httptest.ResponseRecorder) {
 	t.Helper()
 	if rec.Code == http.StatusServiceUnavailable || rec.Code == http.StatusForbidden {
 		t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
@@ -222,21 +226,21 @@ func admitted(t *testing.T, w *world, name string, p probe, setting api.WithoutL
 	if list, ok := m["answers"].([]any); ok {
 		m = list[0].(map[string]any)
 	}
-	decision, freshness := "indeterminate", "unleased"
+	decision, mode := "indeterminate", "unleased"
 	atLeast := slices.Contains(headers, "X-Writ-At-Least") && !slices.Contains(headers, "any")
 	if atLeast {
-		freshness = "at_least"
+		mode = "at_least"
 	}
-	if setting == api.AdmitReads && (atLeast || slices.Contains(headers, "X-Writ-Max-Staleness")) {
+	if setting == freshness.AdmitReads && (atLeast || slices.Contains(headers, "X-Writ-Max-Staleness")) {
 		decision = "allow"
 	}
-	if m["decision"] != decision || m["freshness"] != freshness {
+	if m["decision"] != decision || m["freshness"] != mode {
 		t.Errorf("%s: %v (%v)", name, m["decision"], m["freshness"])
 	}
 }
 
 func TestWithoutLeaseIsRead(t *testing.T) {
-	var w api.WithoutLease
+	var w freshness.WithoutLease
 	if text, err := w.MarshalText(); err != nil || string(text) != "questions" {
 		t.Errorf("by default %s, %v", text, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// Bounds of the work of a request; see work.go.
+// Bounds of the work of a request; see node/admission/work.go.
 const (
 	maxWork   = 100_000_000
 	freeWork  = 2_000_000

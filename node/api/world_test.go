@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
@@ -154,8 +155,8 @@ func (w *world) addNode(leads bool, change ...func(*config)) *node {
 			},
 			Changes: w.log.changes,
 			Fresh:   func() propagation.Freshness { return (*propagation.Snapshot)(nil).Check(propagation.Clocks{}) },
-			Status: func(context.Context) api.Status {
-				return api.Status{Cluster: clusterID, Node: "node-1", Leader: "node-1"}
+			Status: func(context.Context) shape.Cluster {
+				return shape.Cluster{ID: clusterID, Node: "node-1", Leader: "node-1"}
 			},
 			Checks: func() []api.Check { return nil },
 		},

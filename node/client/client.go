@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -287,7 +288,7 @@ func (c *Client) open(ctx context.Context, q *call, node *url.URL) (*http.Respon
 
 // remember keeps the token of a write that was answered, if it is the latest.
 func (c *Client) remember(h http.Header) {
-	t, err := event.ParseToken(h.Get("X-Writ-Token"))
+	t, err := event.ParseToken(h.Get(shape.HeaderToken))
 	if err != nil {
 		return // not a write
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/api/shape"
 )
 
 // SignedHead is a writer's word that its cluster's history had this head, and
@@ -30,17 +31,10 @@ func (c *Client) Head(ctx context.Context) (*SignedHead, error) {
 }
 
 // MaxHeaders is how many headers one answer has at most.
-const MaxHeaders = 1000
+const MaxHeaders = shape.MaxHeaders
 
-// Chain is a stretch of the cluster's history: of each batch, all that its hash
-// covers. The content of events is in it by its SHA-256 alone.
-type Chain struct {
-	Cluster     string `json:"cluster"`
-	Incarnation string `json:"incarnation"`
-	// Headers are those of consecutive batches. The SHA-256 of one is the hash of
-	// its batch; it begins with the fields that wire.DecodeHeader reads.
-	Headers [][]byte `json:"headers"`
-}
+// Chain is a stretch of the cluster's history.
+type Chain = shape.Chain
 
 // Chain asks for the headers of the batches behind a position, at most limit of
 // them. Fewer come when the history ends there, or when they are large.

@@ -5,43 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/writ-iam/writ/node/api/shape"
 )
 
-// Problem is an error that the server gave: RFC 9457 problem details.
-type Problem struct {
-	Status    int    `json:"status"`
-	Code      string `json:"code"`
-	Detail    string `json:"detail"`
-	Hint      string `json:"hint"`
-	RequestID string `json:"request_id"`
-}
-
-// Error says what is wrong, and what to do.
-func (p *Problem) Error() string {
-	text := p.Code
-	if p.Detail != "" {
-		text += ": " + p.Detail
-	}
-	if p.Hint != "" {
-		if !strings.HasSuffix(text, ".") {
-			text += "."
-		}
-		text += " " + p.Hint
-	}
-	return text
-}
-
-// Temporary tells whether the same request may succeed a little later, or at
-// another node.
-func (p *Problem) Temporary() bool { return temporaryStatus(p.Status) }
-
-// temporaryStatus tells whether a status is that of a node, or of a proxy before
-// it, that cannot serve now.
-func temporaryStatus(status int) bool {
-	return status == http.StatusServiceUnavailable || status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-}
+// Problem is an error that the server gave.
+type Problem = shape.Problem
 
 // problemOf reads an answer that is not one of success.
 func problemOf(from *url.URL, status int, _ http.Header, text []byte) error {

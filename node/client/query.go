@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
 )
 
 // versions are those of the services' APIs.
@@ -35,7 +36,7 @@ type QueryError struct {
 func (e *QueryError) Error() string { return e.Code + ": " + e.Message }
 
 // Temporary tells whether the same call may succeed a little later.
-func (e *QueryError) Temporary() bool { return temporaryStatus(e.Status) }
+func (e *QueryError) Temporary() bool { return shape.TemporaryStatus(e.Status) }
 
 // Query calls an action of IAM ("iam") or STS ("sts") with the parameters of the AWS
 // Query protocol. Reads are strict at any node. A write takes effect at most once,
@@ -57,12 +58,12 @@ func (c *Client) Query(ctx context.Context, service, action string, params url.V
 	if err != nil {
 		return nil, err
 	}
-	at, err := strconv.ParseUint(a.header.Get("X-Writ-Position"), 10, 64)
+	at, err := strconv.ParseUint(a.header.Get(shape.HeaderPosition), 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("%s names no position: it is no node of Writ", a.from.Host)
 	}
 	return &Result{
-		Body: a.body, RequestID: a.header.Get("X-Amzn-Requestid"), Position: event.Position(at), Token: a.header.Get("X-Writ-Token"),
+		Body: a.body, RequestID: a.header.Get(shape.HeaderRequestID), Position: event.Position(at), Token: a.header.Get(shape.HeaderToken),
 	}, nil
 }
 
@@ -76,5 +77,5 @@ func queryErrorOf(from *url.URL, status int, h http.Header, text []byte) error {
 	if xml.Unmarshal(text, &doc) != nil || doc.Code == "" {
 		return &QueryError{Status: status, Code: http.StatusText(status), Message: from.Host + " gave an answer that is not of Writ."}
 	}
-	return &QueryError{Status: status, Code: doc.Code, Message: strings.TrimSpace(doc.Message), RequestID: h.Get("X-Amzn-Requestid")}
+	return &QueryError{Status: status, Code: doc.Code, Message: strings.TrimSpace(doc.Message), RequestID: h.Get(shape.HeaderRequestID)}
 }

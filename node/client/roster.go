@@ -5,15 +5,11 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
 )
 
 // RosterChange is a change of the roster that was committed.
-type RosterChange struct {
-	Replica  string         `json:"replica"`
-	Position event.Position `json:"position"`
-	Token    string         `json:"token"` // of Position
-}
+type RosterChange = shape.RosterChange
 
 // Drain stops new leases for a replica that is about to go. Its last one still runs
 // out, and "everywhere" waits for that.

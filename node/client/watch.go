@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
 )
 
 // Limits of watching.
@@ -158,7 +159,7 @@ func (w *watch) stream(ctx context.Context, node *url.URL) error {
 		return problemOf(node, got.StatusCode, got.Header, text)
 	}
 	if w.after == "" { // a later stream begins where this one did, in its history
-		w.after = got.Header.Get("X-Writ-Token")
+		w.after = got.Header.Get(shape.HeaderToken)
 	}
 	w.client.nodes.answered(node)
 	return w.read(got.Body, func() { silent.Reset(watchSilence) })

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/writ-iam/writ/log/identity"
 )
@@ -150,4 +152,13 @@ func named(name, message string) *Fault {
 		}
 	}
 	return New(InternalFailure, "", "")
+}
+
+// Quote shortens what a client sent to what a message should repeat, in quotes.
+func Quote(s string) string {
+	const longest = 64
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
+	}
+	return strconv.Quote(s)
 }

@@ -1,4 +1,4 @@
-package fault
+package fault_test
 
 import (
 	"context"
@@ -19,15 +19,16 @@ import (
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/api/query"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
 // TestTable goes over all codes: each has a name and a status in both dialects, those of
 // AWS's have the status of its models, and those that ask for another try say so.
 func TestTable(t *testing.T) {
-	for c := range codes {
-		f := New(c, "A detail.", "")
-		for dialect, a := range map[string]Answer{"native": f.Native(), "AWS": f.AWS()} {
+	for c := range fault.Codes {
+		f := fault.New(c, "A detail.", "")
+		for dialect, a := range map[string]fault.Answer{"native": f.Native(), "AWS": f.AWS()} {
 			if a.Code == "" || http.StatusText(a.Status) == "" || a.Status < http.StatusBadRequest || a.Detail == "" {
 				t.Errorf("code %d, %s: %+v", c, dialect, a)
 			}
@@ -47,8 +48,8 @@ func TestTable(t *testing.T) {
 			}
 		}
 		rec := httptest.NewRecorder()
-		WriteProblem(rec, "id", f)
-		if after := rec.Header().Get("Retry-After"); (after == RetryAfter) != f.Retry() || rec.Code != f.Native().Status {
+		fault.WriteProblem(rec, "id", f)
+		if after := rec.Header().Get("Retry-After"); (after == fault.RetryAfter) != f.Retry() || rec.Code != f.Native().Status {
 			t.Errorf("%s: status %d, Retry-After %q", c, rec.Code, after)
 		}
 	}
@@ -60,8 +61,8 @@ func TestNamed(t *testing.T) {
 	for _, dir := range []string{"../../log/identity", "../sigv4", "../api/query", "../api/iam", "../api/sts"} {
 		for _, name := range namedIn(t, dir) {
 			total++
-			f := Of(&saying{name})
-			if f.Code() == InternalFailure || f.Native().Code != name || f.AWS().Code != name || f.Native().Status != f.AWS().Status {
+			f := fault.Of(&saying{name})
+			if f.Code() == fault.InternalFailure || f.Native().Code != name || f.AWS().Code != name || f.Native().Status != f.AWS().Status {
 				t.Errorf("%s names %s, which the table has as %v and %v", dir, name, f.Native(), f.AWS())
 			}
 		}
@@ -70,7 +71,7 @@ func TestNamed(t *testing.T) {
 		t.Errorf("only %d names were found", total)
 	}
 	for _, name := range []string{"NoSuchCode", "", "Noticed"} {
-		if f := Of(&saying{name}); f.Code() != InternalFailure || strings.Contains(f.Native().Detail+f.AWS().Detail, "a secret") {
+		if f := fault.Of(&saying{name}); f.Code() != fault.InternalFailure || strings.Contains(f.Native().Detail+f.AWS().Detail, "a secret") {
 			t.Errorf("%q is answered as %v", name, f.Native())
 		}
 	}
@@ -129,38 +130,38 @@ func namedIn(t *testing.T, dir string) (names []string) {
 
 // TestOf says what errors are to callers.
 func TestOf(t *testing.T) {
-	denied := New(Denied, "No.", "")
+	denied := fault.New(fault.Denied, "No.", "")
 	for _, c := range []struct {
 		err         error
-		native, aws Answer
+		native, aws fault.Answer
 	}{
-		{errors.New("a secret"), Answer{"InternalFailure", 500, "The request failed inside Writ.", "The node's log says why under this request's id."},
-			Answer{"InternalFailure", 500, "The request failed inside Writ; its log says why under this request's id.", ""}},
-		{fmt.Errorf("look: %w", denied), Answer{"AccessDenied", 403, "No.", "Attach a policy that allows the action to the caller."}, Answer{"AccessDenied", 403, "No.", ""}},
-		{Later("The node is behind.", denied), Answer{"Unavailable", 503, "The node is behind.", "Try again."}, Answer{"ServiceUnavailable", 503, "The node is behind. Try again.", ""}},
-		{fmt.Errorf("wait: %w", context.Canceled), Answer{"Unavailable", 503, "The request was not served in time.", "Try again."},
-			Answer{"ServiceUnavailable", 503, "The request was not served in time. Try again.", ""}},
-		{&identity.Refusal{Code: identity.NoSuchEntity, Message: "It is gone."}, Answer{"NoSuchEntity", 404, "It is gone.", "`writ replica list` shows the roster."},
-			Answer{"NoSuchEntity", 404, "It is gone.", ""}},
-		{&identity.Refusal{Code: identity.LimitExceeded, Message: "Too many."}, Answer{"LimitExceeded", 409, "Too many.", "`writ replica list` shows the roster."},
-			Answer{"LimitExceeded", 409, "Too many.", ""}},
-		{fmt.Errorf("x: %w", sigv4.ErrInvalidClientTokenID), Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, hintSign},
-			Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, ""}},
-		{&iam.Error{Code: "MalformedPolicyDocument", Message: "m"}, Answer{"MalformedPolicyDocument", 400, "m", ""}, Answer{"MalformedPolicyDocument", 400, "m", ""}},
-		{&query.Error{Code: "MalformedQueryString", Status: 404, Message: "m"}, Answer{"MalformedQueryString", 404, "m", ""}, Answer{"MalformedQueryString", 404, "m", ""}},
-		{New(ChangeTooLarge, "so large", ""), Answer{"RequestEntityTooLarge", 413, "so large", "Split the request."},
-			Answer{"LimitExceeded", 409, "The request makes a change that is larger than the log takes.", ""}},
-		{New(BodyTooLarge, "", ""), Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("the body is longer than %d bytes", query.MaxBody), "Split the request."},
-			Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("Request size exceeded the limit of %d bytes", query.MaxBody), ""}},
-		{New(OutcomeUnknown, "", "").Because(denied), Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect.",
+		{errors.New("a secret"), fault.Answer{"InternalFailure", 500, "The request failed inside Writ.", "The node's log says why under this request's id."},
+			fault.Answer{"InternalFailure", 500, "The request failed inside Writ; its log says why under this request's id.", ""}},
+		{fmt.Errorf("look: %w", denied), fault.Answer{"AccessDenied", 403, "No.", "Attach a policy that allows the action to the caller."}, fault.Answer{"AccessDenied", 403, "No.", ""}},
+		{fault.Later("The node is behind.", denied), fault.Answer{"Unavailable", 503, "The node is behind.", "Try again."}, fault.Answer{"ServiceUnavailable", 503, "The node is behind. Try again.", ""}},
+		{fmt.Errorf("wait: %w", context.Canceled), fault.Answer{"Unavailable", 503, "The request was not served in time.", "Try again."},
+			fault.Answer{"ServiceUnavailable", 503, "The request was not served in time. Try again.", ""}},
+		{&identity.Refusal{Code: identity.NoSuchEntity, Message: "It is gone."}, fault.Answer{"NoSuchEntity", 404, "It is gone.", "`writ replica list` shows the roster."},
+			fault.Answer{"NoSuchEntity", 404, "It is gone.", ""}},
+		{&identity.Refusal{Code: identity.LimitExceeded, Message: "Too many."}, fault.Answer{"LimitExceeded", 409, "Too many.", "`writ replica list` shows the roster."},
+			fault.Answer{"LimitExceeded", 409, "Too many.", ""}},
+		{fmt.Errorf("x: %w", sigv4.ErrInvalidClientTokenID), fault.Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, fault.HintSign},
+			fault.Answer{"InvalidClientTokenId", 403, sigv4.ErrInvalidClientTokenID.Message, ""}},
+		{&iam.Error{Code: "MalformedPolicyDocument", Message: "m"}, fault.Answer{"MalformedPolicyDocument", 400, "m", ""}, fault.Answer{"MalformedPolicyDocument", 400, "m", ""}},
+		{&query.Error{Code: "MalformedQueryString", Status: 404, Message: "m"}, fault.Answer{"MalformedQueryString", 404, "m", ""}, fault.Answer{"MalformedQueryString", 404, "m", ""}},
+		{fault.New(fault.ChangeTooLarge, "so large", ""), fault.Answer{"RequestEntityTooLarge", 413, "so large", "Split the request."},
+			fault.Answer{"LimitExceeded", 409, "The request makes a change that is larger than the log takes.", ""}},
+		{fault.New(fault.BodyTooLarge, "", ""), fault.Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("the body is longer than %d bytes", query.MaxBody), "Split the request."},
+			fault.Answer{"RequestEntityTooLarge", 413, fmt.Sprintf("Request size exceeded the limit of %d bytes", query.MaxBody), ""}},
+		{fault.New(fault.OutcomeUnknown, "", "").Because(denied), fault.Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect.",
 			"Send it again with the same amz-sdk-invocation-id: it takes effect at most once."},
-			Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect. " +
+			fault.Answer{"OutcomeUnknown", 503, "The leader was lost while the request was under way: it may or may not take effect. " +
 				"Sent again with the same amz-sdk-invocation-id, it takes effect at most once.", ""}},
-		{New(TookEffect, "It did.", "").Because(denied), Answer{"OutcomeUnknown", 503, "It did.", "Nothing is left to do for this request."}, Answer{"OutcomeUnknown", 503, "It did.", ""}},
-		{BadRequest("Send one.", "There are %d.", 2).About("Question 3"), Answer{"InvalidRequest", 400, "Question 3: There are 2.", "Send one."},
-			Answer{"InvalidRequest", 400, "Question 3: There are 2.", ""}},
+		{fault.New(fault.TookEffect, "It did.", "").Because(denied), fault.Answer{"OutcomeUnknown", 503, "It did.", "Nothing is left to do for this request."}, fault.Answer{"OutcomeUnknown", 503, "It did.", ""}},
+		{fault.BadRequest("Send one.", "There are %d.", 2).About("Question 3"), fault.Answer{"InvalidRequest", 400, "Question 3: There are 2.", "Send one."},
+			fault.Answer{"InvalidRequest", 400, "Question 3: There are 2.", ""}},
 	} {
-		if f := Of(c.err); f.Native() != c.native || f.AWS() != c.aws {
+		if f := fault.Of(c.err); f.Native() != c.native || f.AWS() != c.aws {
 			t.Errorf("%v is\n%+v and\n%+v, not\n%+v and\n%+v", c.err, f.Native(), f.AWS(), c.native, c.aws)
 		}
 	}
@@ -169,7 +170,7 @@ func TestOf(t *testing.T) {
 // TestStatuses holds the statuses that other packages put on their errors against the table.
 func TestStatuses(t *testing.T) {
 	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrExpiredToken, sigv4.ErrSignatureDoesNotMatch} {
-		if a := Of(e).AWS(); a.Status != e.Status || a.Code != e.Code || a.Detail != e.Message {
+		if a := fault.Of(e).AWS(); a.Status != e.Status || a.Code != e.Code || a.Detail != e.Message {
 			t.Errorf("%v is answered as %v", e, a)
 		}
 	}

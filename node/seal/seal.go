@@ -44,6 +44,10 @@ const (
 	AccessKeySecret Purpose = "access-key-secret"
 )
 
+// AccessKeyContext is the associated data under which the secret of an access key is
+// sealed: it opens for the same account and access key ID alone.
+func AccessKeyContext(account, id string) string { return account + "/" + id }
+
 var (
 	// ErrUnknownKey is returned when a secret was sealed with a key that the
 	// file does not hold.

@@ -48,7 +48,7 @@ var unfolded = map[string]string{
 	"projection/policy/diff.covers":            "actions",
 	"projection/policy/diff.distinct":          "actions",
 	"projection/policy/diff.steps":             "actions",
-	"node/api.lane":                            "names of users, roles and so on, which are ASCII",
+	"node/dispatch.lane":                       "names of users, roles and so on, which are ASCII",
 	"node/api/iam.listEntitiesForPolicy":       "a filter",
 	"node/api/model.shape":                     "members of the model",
 	"node/api/query.scalar":                    "true and false",

@@ -5,6 +5,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -19,18 +20,6 @@ const (
 	prefixResourceTag    = "aws:resourcetag/"
 	prefixIAMResourceTag = "iam:resourcetag/"
 )
-
-// with is the access with more condition keys.
-func (a Access) with(more ...policy.Entry) Access {
-	a.Context = append(a.Context[:len(a.Context):len(a.Context)], more...)
-	return a
-}
-
-// as is the access to the same resource for another permission.
-func (a Access) as(action string) Access {
-	a.Action = action
-	return a
-}
 
 // anything is the access of an action that knows no resources.
 func (c *Call) anything() []Access {
@@ -70,7 +59,7 @@ func (c *Call) below(kind identity.Kind, prefix *string) []Access {
 func (c *Call) withBoundary(kind identity.Kind, name *string) Access {
 	a := c.on(kind, name)
 	if e, _ := c.target(kind, name); e.Boundary != "" {
-		a = a.with(policy.Single(keyBoundary, e.Boundary))
+		a = a.With(policy.Single(keyBoundary, e.Boundary))
 	}
 	return a
 }
@@ -80,7 +69,7 @@ func (c *Call) onSelf(name *string) Access {
 	switch {
 	case name != nil:
 		return c.on(identity.KindUser, name)
-	case c.Caller.Kind == KindUser:
+	case c.Caller.Kind == admission.KindUser:
 		return c.on(identity.KindUser, &c.Caller.Name)
 	}
 	return Access{Resource: c.Caller.ARN, Account: c.Caller.Account}
@@ -149,9 +138,9 @@ func tagsKeys(tags []types.Tag) []policy.Entry {
 // creation is what the making of an entity needs: the action's own permission
 // and, where tags come with it, the permission to tag.
 func creation(a Access, tags []types.Tag, tagAction string) []Access {
-	a = a.with(tagsKeys(tags)...)
+	a = a.With(tagsKeys(tags)...)
 	if len(tags) == 0 {
 		return []Access{a}
 	}
-	return []Access{a, a.as(tagAction)}
+	return []Access{a, a.As(tagAction)}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // Without a user name these actions are about the caller's own keys, the root's
@@ -38,9 +39,9 @@ func (c *Call) keyHolder(name *string) (string, error) {
 	switch {
 	case name != nil:
 		return *name, nil
-	case c.Caller.Kind == KindUser:
+	case c.Caller.Kind == admission.KindUser:
 		return c.Caller.Name, nil
-	case c.Caller.Kind == KindRoot:
+	case c.Caller.Kind == admission.KindRoot:
 		return "", nil
 	}
 	return "", fail(codeValidationError, "Must specify userName when calling with non-User credentials")
@@ -72,7 +73,7 @@ func accessKeyCreated(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*s
 	}
 	key := &types.AccessKey{AccessKeyId: aws.String(e.ID), SecretAccessKey: aws.String(secret), Status: types.StatusTypeActive,
 		CreateDate: shownTime(e.Created), UserName: in.UserName}
-	if key.UserName == nil && c.Caller.Kind == KindUser {
+	if key.UserName == nil && c.Caller.Kind == admission.KindUser {
 		key.UserName = aws.String(c.Caller.Name)
 	}
 	return &sdk.CreateAccessKeyOutput{AccessKey: key}, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
@@ -26,25 +27,12 @@ import (
 // the service name in signatures.
 const Service = "iam"
 
-// Kind says what kind of principal a caller is.
-type Kind uint8
-
-// The kinds of caller.
-const (
-	KindUser Kind = iota + 1
-	KindRoot
+// Caller is who makes a call, and Access one thing that the caller must be allowed for it
+// to go ahead. They are the words of those who find out.
+type (
+	Caller = admission.Caller
+	Access = admission.Access
 )
-
-// Caller is the authenticated principal that makes a call.
-type Caller struct {
-	Kind    Kind
-	Account identity.AccountID
-	ID      identity.ID // unique identifier of a user; the account's number for its root
-	Name    string      // friendly name of a user; empty for a root
-	ARN     string
-	// AccessKey is the access key ID that signed the request.
-	AccessKey string
-}
 
 // Call is what an action may know besides its input.
 type Call struct {
@@ -110,29 +98,6 @@ func (c *Call) find(l identity.Lookup) (identity.Target, bool) {
 func (c *Call) holds(account identity.AccountID) bool {
 	c.prepare()
 	return c.witness.Holds(account)
-}
-
-// Access is one thing that a caller must be allowed for a call to go ahead.
-type Access struct {
-	// Action is the permission, such as "iam:PassRole"; empty means the action
-	// that is called.
-	Action string
-	// Resource is an ARN with the path that the entity has, or for one that is
-	// about to be made the path that it is to have. It is "*", or for ListPolicies
-	// what AWS calls its resource, where the action knows no resources.
-	Resource string
-	// Named is what a refusal calls the resource: what the caller called it, which shows
-	// nothing of it. Empty for Resource, where that is of the request alone.
-	Named string
-	// Account owns the resource; for AWS's policies, which nobody else guards, it
-	// is the caller's.
-	Account identity.AccountID
-	// Context are the condition keys that this access has besides the global
-	// ones of the principal and the request.
-	Context []policy.Entry
-	// Extra is for what the call shows besides, to those alone who have the permission:
-	// the call goes ahead without; see Call.Shown.
-	Extra bool
 }
 
 // Action is one operation of an API.

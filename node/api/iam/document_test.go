@@ -186,11 +186,11 @@ func TestAccessKeysLookLikeThoseOfAWS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := w.key.Open(seal.AccessKeySecret, iam.KeyContext(account, id), sealed)
+	plain, err := w.key.Open(seal.AccessKeySecret, seal.AccessKeyContext(string(account), id), sealed)
 	if err != nil || string(plain) != secret {
 		t.Errorf("opened %q, %v", plain, err)
 	}
-	if _, err := w.key.Open(seal.AccessKeySecret, iam.KeyContext(other, id), sealed); !errors.Is(err, seal.ErrCorrupt) {
+	if _, err := w.key.Open(seal.AccessKeySecret, seal.AccessKeyContext(string(other), id), sealed); !errors.Is(err, seal.ErrCorrupt) {
 		t.Errorf("opened for another account: %v", err)
 	}
 }

@@ -13,32 +13,32 @@ import (
 // attachmentActions attach managed policies.
 var attachmentActions = []Action{
 	write("AttachGroupPolicy", func(c *Call, in *sdk.AttachGroupPolicyInput) []Access {
-		return []Access{c.on(identity.KindGroup, in.GroupName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.on(identity.KindGroup, in.GroupName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.AttachGroupPolicyInput) (identity.Command, error) {
 		return c.attach(identity.KindGroup, in.GroupName, in.PolicyArn)
 	}, nothing[sdk.AttachGroupPolicyInput, sdk.AttachGroupPolicyOutput]),
 	write("AttachRolePolicy", func(c *Call, in *sdk.AttachRolePolicyInput) []Access {
-		return []Access{c.withBoundary(identity.KindRole, in.RoleName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.withBoundary(identity.KindRole, in.RoleName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.AttachRolePolicyInput) (identity.Command, error) {
 		return c.attach(identity.KindRole, in.RoleName, in.PolicyArn)
 	}, nothing[sdk.AttachRolePolicyInput, sdk.AttachRolePolicyOutput]),
 	write("AttachUserPolicy", func(c *Call, in *sdk.AttachUserPolicyInput) []Access {
-		return []Access{c.withBoundary(identity.KindUser, in.UserName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.withBoundary(identity.KindUser, in.UserName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.AttachUserPolicyInput) (identity.Command, error) {
 		return c.attach(identity.KindUser, in.UserName, in.PolicyArn)
 	}, nothing[sdk.AttachUserPolicyInput, sdk.AttachUserPolicyOutput]),
 	write("DetachGroupPolicy", func(c *Call, in *sdk.DetachGroupPolicyInput) []Access {
-		return []Access{c.on(identity.KindGroup, in.GroupName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.on(identity.KindGroup, in.GroupName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.DetachGroupPolicyInput) (identity.Command, error) {
 		return c.detach(identity.KindGroup, in.GroupName, in.PolicyArn)
 	}, nothing[sdk.DetachGroupPolicyInput, sdk.DetachGroupPolicyOutput]),
 	write("DetachRolePolicy", func(c *Call, in *sdk.DetachRolePolicyInput) []Access {
-		return []Access{c.withBoundary(identity.KindRole, in.RoleName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.withBoundary(identity.KindRole, in.RoleName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.DetachRolePolicyInput) (identity.Command, error) {
 		return c.detach(identity.KindRole, in.RoleName, in.PolicyArn)
 	}, nothing[sdk.DetachRolePolicyInput, sdk.DetachRolePolicyOutput]),
 	write("DetachUserPolicy", func(c *Call, in *sdk.DetachUserPolicyInput) []Access {
-		return []Access{c.withBoundary(identity.KindUser, in.UserName).with(c.policyKey(in.PolicyArn))}
+		return []Access{c.withBoundary(identity.KindUser, in.UserName).With(c.policyKey(in.PolicyArn))}
 	}, func(c *Call, in *sdk.DetachUserPolicyInput) (identity.Command, error) {
 		return c.detach(identity.KindUser, in.UserName, in.PolicyArn)
 	}, nothing[sdk.DetachUserPolicyInput, sdk.DetachUserPolicyOutput]),
@@ -119,12 +119,12 @@ var boundaryActions = []Action{
 		return &identity.SetBoundary{Owner: c.owner(identity.KindUser, in.UserName)}, nil
 	}, nothing[sdk.DeleteUserPermissionsBoundaryInput, sdk.DeleteUserPermissionsBoundaryOutput]),
 	write("PutRolePermissionsBoundary", func(c *Call, in *sdk.PutRolePermissionsBoundaryInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName).with(c.boundaryKey(in.PermissionsBoundary)...)}
+		return []Access{c.on(identity.KindRole, in.RoleName).With(c.boundaryKey(in.PermissionsBoundary)...)}
 	}, func(c *Call, in *sdk.PutRolePermissionsBoundaryInput) (identity.Command, error) {
 		return c.setBoundary(identity.KindRole, in.RoleName, in.PermissionsBoundary)
 	}, nothing[sdk.PutRolePermissionsBoundaryInput, sdk.PutRolePermissionsBoundaryOutput]),
 	write("PutUserPermissionsBoundary", func(c *Call, in *sdk.PutUserPermissionsBoundaryInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName).with(c.boundaryKey(in.PermissionsBoundary)...)}
+		return []Access{c.on(identity.KindUser, in.UserName).With(c.boundaryKey(in.PermissionsBoundary)...)}
 	}, func(c *Call, in *sdk.PutUserPermissionsBoundaryInput) (identity.Command, error) {
 		return c.setBoundary(identity.KindUser, in.UserName, in.PermissionsBoundary)
 	}, nothing[sdk.PutUserPermissionsBoundaryInput, sdk.PutUserPermissionsBoundaryOutput]),

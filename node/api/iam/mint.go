@@ -31,19 +31,15 @@ func NewAccessKey(random io.Reader) (id, secret string) {
 	return id, base64.StdEncoding.EncodeToString(randomBytes(random, secretBytes))
 }
 
-// KeyContext is the associated data under which the secret of an access key is
-// sealed: it opens for the same account and access key ID alone.
-func KeyContext(account identity.AccountID, id string) string { return string(account) + "/" + id }
-
 // SealSecret encrypts the secret of an access key for the log. The error is
 // seal.ErrTooLong.
 func SealSecret(key *seal.Key, account identity.AccountID, id, secret string) ([]byte, error) {
-	return key.Seal(seal.AccessKeySecret, KeyContext(account, id), []byte(secret))
+	return key.Seal(seal.AccessKeySecret, seal.AccessKeyContext(string(account), id), []byte(secret))
 }
 
 // openSecret decrypts what SealSecret encrypted.
 func openSecret(key *seal.Key, account identity.AccountID, id string, sealed []byte) (string, error) {
-	secret, err := key.Open(seal.AccessKeySecret, KeyContext(account, id), sealed)
+	secret, err := key.Open(seal.AccessKeySecret, seal.AccessKeyContext(string(account), id), sealed)
 	if err != nil {
 		return "", fmt.Errorf("secret of access key %s: %w", id, err)
 	}

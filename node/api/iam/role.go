@@ -13,7 +13,7 @@ import (
 
 var roleActions = []Action{
 	write("CreateRole", func(c *Call, in *sdk.CreateRoleInput) []Access {
-		a := c.toBe(identity.KindRole, in.Path, in.RoleName).with(c.boundaryKey(in.PermissionsBoundary)...)
+		a := c.toBe(identity.KindRole, in.Path, in.RoleName).With(c.boundaryKey(in.PermissionsBoundary)...)
 		return creation(a, in.Tags, "iam:TagRole")
 	}, createRole, roleCreated),
 	write("DeleteRole", func(c *Call, in *sdk.DeleteRoleInput) []Access {

@@ -69,7 +69,7 @@ func (c *Call) sourceOf(arn *string) (kind identity.Kind, name string, ok bool) 
 func (c *Call) shownBy(caller *string, resources []string) (list []Access) {
 	add := func(arn, action string, of identity.Kind) {
 		if kind, name, ok := c.sourceOf(&arn); ok && kind == of {
-			a := c.on(kind, &name).as(action)
+			a := c.on(kind, &name).As(action)
 			a.Extra = true
 			list = append(list, a)
 		}

@@ -22,28 +22,28 @@ var tagActions = []Action{
 		return []Access{c.on(identity.KindUser, in.UserName)}
 	}, listUserTags),
 	write("TagPolicy", func(c *Call, in *sdk.TagPolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn).with(tagsKeys(in.Tags)...)}
+		return []Access{c.onPolicy(in.PolicyArn).With(tagsKeys(in.Tags)...)}
 	}, tagPolicy, nothing[sdk.TagPolicyInput, sdk.TagPolicyOutput]),
 	write("TagRole", func(c *Call, in *sdk.TagRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName).with(tagsKeys(in.Tags)...)}
+		return []Access{c.on(identity.KindRole, in.RoleName).With(tagsKeys(in.Tags)...)}
 	}, func(c *Call, in *sdk.TagRoleInput) (identity.Command, error) {
 		return c.tag(identity.KindRole, in.RoleName, in.Tags)
 	}, nothing[sdk.TagRoleInput, sdk.TagRoleOutput]),
 	write("TagUser", func(c *Call, in *sdk.TagUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName).with(tagsKeys(in.Tags)...)}
+		return []Access{c.on(identity.KindUser, in.UserName).With(tagsKeys(in.Tags)...)}
 	}, func(c *Call, in *sdk.TagUserInput) (identity.Command, error) {
 		return c.tag(identity.KindUser, in.UserName, in.Tags)
 	}, nothing[sdk.TagUserInput, sdk.TagUserOutput]),
 	write("UntagPolicy", func(c *Call, in *sdk.UntagPolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn).with(policy.Multi(keyTagKeys, in.TagKeys))}
+		return []Access{c.onPolicy(in.PolicyArn).With(policy.Multi(keyTagKeys, in.TagKeys))}
 	}, untagPolicy, nothing[sdk.UntagPolicyInput, sdk.UntagPolicyOutput]),
 	write("UntagRole", func(c *Call, in *sdk.UntagRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName).with(policy.Multi(keyTagKeys, in.TagKeys))}
+		return []Access{c.on(identity.KindRole, in.RoleName).With(policy.Multi(keyTagKeys, in.TagKeys))}
 	}, func(c *Call, in *sdk.UntagRoleInput) (identity.Command, error) {
 		return c.untag(identity.KindRole, in.RoleName, in.TagKeys), nil
 	}, nothing[sdk.UntagRoleInput, sdk.UntagRoleOutput]),
 	write("UntagUser", func(c *Call, in *sdk.UntagUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName).with(policy.Multi(keyTagKeys, in.TagKeys))}
+		return []Access{c.on(identity.KindUser, in.UserName).With(policy.Multi(keyTagKeys, in.TagKeys))}
 	}, func(c *Call, in *sdk.UntagUserInput) (identity.Command, error) {
 		return c.untag(identity.KindUser, in.UserName, in.TagKeys), nil
 	}, nothing[sdk.UntagUserInput, sdk.UntagUserOutput]),

@@ -9,11 +9,12 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 var userActions = []Action{
 	write("CreateUser", func(c *Call, in *sdk.CreateUserInput) []Access {
-		a := c.toBe(identity.KindUser, in.Path, in.UserName).with(c.boundaryKey(in.PermissionsBoundary)...)
+		a := c.toBe(identity.KindUser, in.Path, in.UserName).With(c.boundaryKey(in.PermissionsBoundary)...)
 		return creation(a, in.Tags, "iam:TagUser")
 	}, createUser, userCreated),
 	write("DeleteUser", func(c *Call, in *sdk.DeleteUserInput) []Access {
@@ -58,7 +59,7 @@ func shownUser(u *identity.User) types.User {
 func getUser(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error) {
 	name := in.UserName
 	if name == nil {
-		if c.Caller.Kind != KindUser {
+		if c.Caller.Kind != admission.KindUser {
 			return c.getRoot()
 		}
 		name = &c.Caller.Name
@@ -75,7 +76,7 @@ func getUser(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error) {
 // getRoot is what the root of an account is told of itself: it has no name and no path.
 func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	a, ok := c.state().Account(c.Caller.Account)
-	if !ok || c.Caller.Kind != KindRoot {
+	if !ok || c.Caller.Kind != admission.KindRoot {
 		return nil, fail(codeValidationError, "Must specify userName when calling with non-User credentials")
 	}
 	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil

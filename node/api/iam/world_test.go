@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
@@ -53,11 +54,11 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) asRoot() {
-	w.caller = iam.Caller{Kind: iam.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.RootARN(account)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.RootARN(account)}
 }
 
 func (w *world) asRootOf(id identity.AccountID) {
-	w.caller = iam.Caller{Kind: iam.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.RootARN(id)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.RootARN(id)}
 }
 
 func (w *world) asUser(name string) {
@@ -65,7 +66,7 @@ func (w *world) asUser(name string) {
 	if !ok {
 		w.t.Fatalf("no user %s", name)
 	}
-	w.caller = iam.Caller{Kind: iam.KindUser, Account: account, ID: u.ID, Name: u.Name, ARN: u.ARN()}
+	w.caller = iam.Caller{Kind: admission.KindUser, Account: account, ID: u.ID, Name: u.Name, ARN: u.ARN()}
 }
 
 func (w *world) call() *iam.Call {

@@ -5,6 +5,7 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/api/sts"
@@ -16,8 +17,8 @@ func TestGetCallerIdentity(t *testing.T) {
 		t.Fatal("no action")
 	}
 	for _, caller := range []iam.Caller{
-		{Kind: iam.KindUser, Account: "123456789012", ID: "AIDAUSER", Name: "ada", ARN: "arn:aws:iam::123456789012:user/ada"},
-		{Kind: iam.KindRoot, Account: "123456789012", ID: "123456789012", ARN: "arn:aws:iam::123456789012:root"},
+		{Kind: admission.KindUser, Account: "123456789012", ID: "AIDAUSER", Name: "ada", ARN: "arn:aws:iam::123456789012:user/ada"},
+		{Kind: admission.KindRoot, Account: "123456789012", ID: "123456789012", ARN: "arn:aws:iam::123456789012:root"},
 	} {
 		call := &iam.Call{Caller: caller}
 		if access := action.Access(call, action.New()); len(access) != 0 {

@@ -1,0 +1,65 @@
+package admission
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// Authenticate verifies the signature of a request against the access keys of
+// the view, and returns whose it is. Refusals are of type *sigv4.Error; another
+// error is the node's own, such as a seal key that does not open the secret.
+func (d *Desk) Authenticate(q *Request, sig *sigv4.Signature, v *projection.View) (Caller, *projection.Principal, error) {
+	cred, ok := v.State.AccessKey(sig.AccessKeyID)
+	if !ok || !cred.Active || sig.SessionToken != "" {
+		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
+	}
+	if err := d.verifySignature(q, sig, &cred); err != nil {
+		return Caller{}, nil, err
+	}
+	p, err := v.Principal(cred.Owner)
+	if err != nil {
+		return Caller{}, nil, fmt.Errorf("find the owner of the caller's access key: %w", err)
+	}
+	c := Caller{Kind: KindRoot, Account: cred.Account, ID: cred.Owner, ARN: p.ARN, AccessKey: cred.ID}
+	if p.Type == authz.User {
+		c.Kind, c.Name = KindUser, p.Name
+	}
+	return c, p, nil
+}
+
+// verifySignature checks a signature against the secret of an access key, once for
+// each request and secret.
+func (d *Desk) verifySignature(q *Request, sig *sigv4.Signature, cred *identity.Credential) error {
+	if len(q.verified) > 0 && bytes.Equal(q.verified, cred.Sealed) {
+		return nil
+	}
+	var err error
+	if d.cfg.Seal == nil {
+		err = d.confirm(q, sig)
+	} else {
+		err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), d.secretOf(cred))
+	}
+	if err != nil {
+		return err
+	}
+	q.verified, q.owner = cred.Sealed, cred.Owner
+	d.proved(q, cred.ID)
+	Prove(q.Context())
+	return nil
+}
+
+// Recognize verifies the signature by the keys that the node has at hand, before
+// anything is done for the caller that others could lack. False: the key is not
+// among them, but may be newer; or it is no longer active, and may be again.
+func (d *Desk) Recognize(q *Request, sig *sigv4.Signature) (known bool, err error) {
+	cred, ok := d.cfg.Projection.View().State.AccessKey(sig.AccessKeyID)
+	if !ok || !cred.Active || sig.SessionToken != "" {
+		return false, nil
+	}
+	return true, d.verifySignature(q, sig, &cred)
+}

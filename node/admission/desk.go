@@ -1,0 +1,71 @@
+package admission
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+)
+
+const (
+	// DefaultWait is how long a request waits for something, such as a position, when the
+	// caller does not say.
+	DefaultWait = 5 * time.Second
+	// signingKeys is how many derived signing keys are remembered.
+	signingKeys = 1 << 16
+)
+
+// Keyholder has the keys that open secrets.
+type Keyholder interface {
+	// Confirm says whether a signature is good: nil, or an error of type *sigv4.Error.
+	// Another error says why nobody answered.
+	Confirm(context.Context, sigv4.Claim) error
+}
+
+// Meter counts what a desk does.
+type Meter interface {
+	// Refused counts a request that found no place, by the limit's name and by whether the
+	// caller was verified.
+	Refused(limit string, verified bool)
+	// Worked counts the work of one request, in units of policy.Work.
+	Worked(units int64)
+}
+
+// Config is what a Desk is made of. All fields are required but Limits and one of Seal
+// and Keyholder.
+type Config struct {
+	Projection *projection.Projection
+	// Seal opens secrets. Where it is nil, Keyholder verifies signatures.
+	Seal      *seal.Key
+	Keyholder Keyholder
+	Now       func() time.Time
+	Limits    Limits
+	Meter     Meter
+}
+
+// Desk finds out who calls and what they may, within Limits. Safe for concurrent use.
+type Desk struct {
+	cfg    Config
+	keys   *sigv4.KeyCache
+	places *[places]place
+	rate   *rate.Limiter // of strangers that are handed on
+	proofs proofs
+	shifts *shifts
+}
+
+// New returns a desk.
+func New(cfg Config) *Desk {
+	cfg.Limits = cfg.Limits.complete()
+	return &Desk{
+		cfg: cfg, keys: sigv4.NewKeyCache(signingKeys), places: newPlaces(cfg.Limits), shifts: newShifts(),
+		rate: rate.NewLimiter(rate.Limit(cfg.Limits.StrangersPerSecond), cfg.Limits.Strangers),
+	}
+}
+
+// SigningKeys are how many derived signing keys are remembered, and about how many
+// bytes they take.
+func (d *Desk) SigningKeys() (n, bytes int) { return d.keys.Size() }

@@ -1,0 +1,42 @@
+package shape
+
+import (
+	"github.com/writ-iam/writ/log/event"
+)
+
+// Cluster is a cluster as one node knows it.
+type Cluster struct {
+	ID          string         `json:"cluster"`
+	Incarnation string         `json:"incarnation"`
+	Node        string         `json:"node"`   // who says so
+	Leader      string         `json:"leader"` // empty: none is known
+	Term        uint64         `json:"term"`
+	Position    event.Position `json:"position"`
+	Hash        string         `json:"hash"`   // of the batch at Position, hexadecimal
+	Digest      string         `json:"digest"` // of the state at Position, hexadecimal
+	Floor       event.Position `json:"floor"`
+	Members     []Member       `json:"members"`
+	// WithoutLease is what the node that says so admits while it holds no lease and
+	// has not read the head of the log: "nothing", "questions" or "reads".
+	WithoutLease string `json:"without_lease"`
+}
+
+// Member is a node as the leader knows it.
+type Member struct {
+	Name     string         `json:"name"`
+	Role     string         `json:"role"` // "writer" or "replica"
+	Region   string         `json:"region,omitempty"`
+	State    string         `json:"state"`
+	Position event.Position `json:"position"`
+	// Lag is how many positions the member is behind the head.
+	Lag    event.Position `json:"lag"`
+	Digest string         `json:"digest,omitempty"`
+	// Life tells the processes of one replica apart where it has several, each of which
+	// is a member of its own here.
+	Life string `json:"life,omitempty"`
+	// MayHoldMS is for how long a replica may still answer under a lease.
+	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+	// Endpoint is the URL at which the node serves clients, if it says so.
+	Endpoint string `json:"endpoint,omitempty"`
+}

@@ -1,0 +1,50 @@
+package shape
+
+import (
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// Verdict is what a verification has found about one node.
+type Verdict string
+
+// Verdicts. The names travel; never reuse one.
+const (
+	// VerdictOK is for a node that has what the leader's log says.
+	VerdictOK Verdict = "ok"
+	// VerdictDiffers is for a node whose history or state is another one.
+	VerdictDiffers Verdict = "differs"
+	// VerdictBroken is for a node whose own chain of batches, or memory, does not hold.
+	VerdictBroken Verdict = "broken"
+	// VerdictUnfinished is for a node of which nothing wrong was found, but not all
+	// could be looked at.
+	VerdictUnfinished Verdict = "unfinished"
+	// VerdictUnreachable is for a node that did not answer in time.
+	VerdictUnreachable Verdict = "unreachable"
+)
+
+// Verified is what a verification has found about one node.
+type Verified struct {
+	Name     string          `json:"name"`
+	Role     string          `json:"role"` // "writer" or "replica"
+	Verdict  Verdict         `json:"verdict"`
+	Detail   string          `json:"detail,omitempty"`
+	Position event.Position  `json:"position"` // of the node's state
+	Hash     event.Hash      `json:"hash"`     // of the batch there, as the node has it
+	Digest   identity.Digest `json:"digest"`   // of the state there, recounted from its records
+	// Batches and Records are how many were checked: of the event store, which only
+	// writers have, and of the state.
+	Batches int   `json:"batches"`
+	Records int   `json:"records"`
+	TookMS  int64 `json:"took_ms"`
+}
+
+// Verification is a comparison of all nodes with the leader's log.
+type Verification struct {
+	Cluster     string         `json:"cluster"`
+	Incarnation string         `json:"incarnation"`
+	Node        string         `json:"node"` // the leader
+	From        event.Position `json:"from"` // where the chain was walked from
+	Nodes       []Verified     `json:"nodes"`
+	TookMS      int64          `json:"took_ms"`
+}

@@ -1,0 +1,152 @@
+package decision
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// Decide decides a question in a view, as a part of a job. i is room for the inquiry.
+// The error wraps projection.ErrNoPrincipal where there is no such principal.
+func Decide(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
+	p, err := v.PrincipalByARN(q.Principal)
+	if err != nil {
+		return Answer{}, err
+	}
+	*i = admission.Inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: &j.Work},
+		Globals: authz.Globals{Time: now},
+	}
+	r := &i.Request
+	r.FillGlobals(&i.Globals)
+	a.Decision = p.Decide(r).Outcome.String()
+	if q.Explain || a.Decision != Allow {
+		e := p.Explain(r)
+		a.hangsOn = slices.DeleteFunc(e.HangsOn(), func(key string) bool { return authz.CheckContextKey(key) != nil })
+		a.Message, a.elsewhere = e.Message, q.Resource == "*" && allowsElsewhere(&e)
+		if q.Explain && j.Err() == nil {
+			if a.explanation, err = explained(&e); err != nil {
+				return Answer{}, err
+			}
+		}
+	}
+	return a, j.Fault()
+}
+
+// explained is the JSON of an explanation.
+func explained(e *authz.Explanation) ([]byte, error) {
+	size := 0
+	for i := range e.Statements {
+		size += answerSize
+		for _, c := range e.Statements[i].Conditions {
+			for _, value := range c.Values {
+				size += len(value)
+			}
+		}
+	}
+	if err := admission.CheckAnswer(size); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode an explanation: %w", err)
+	}
+	return text, nil
+}
+
+// Answer is what decides a question.
+type Answer struct {
+	Decision    string
+	Message     string
+	explanation []byte // JSON
+	// elsewhere tells that a question about "*" is denied although a statement allows
+	// the action for some resources.
+	elsewhere bool
+	// hangsOn are the condition keys that the question lacks and that could change the
+	// decision. Of an allow that is not explained they are not looked for.
+	hangsOn  []string
+	Warnings []string
+}
+
+// Decisions as they are told: indeterminate, or in the words of the engine.
+const (
+	Allow         = "allow"
+	Indeterminate = "indeterminate"
+	ImplicitDeny  = "implicitDeny"
+	ExplicitDeny  = "explicitDeny"
+)
+
+// Told is the decision as a caller gets it: an allow from a view that is not known
+// to be fresh is not one.
+func (a *Answer) Told(flagged bool) string {
+	if a.Decision == Allow && flagged {
+		return Indeterminate
+	}
+	return a.Decision
+}
+
+// appendAnswer writes an answer: the decision, where and how fresh it holds, and
+// why.
+func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
+	decision := a.Told(k.Seen.Flagged)
+	k.Engine.cfg.Meter.Decided(decision, k.Seen.Mode)
+	cluster := k.Seen.View.Cluster()
+	head := k.Seen.View.Head
+	b = append(b, `{"decision":"`...)
+	b = append(b, decision...)
+	b = append(b, `","cluster":"`...)
+	b = append(b, cluster.ID...)
+	b = append(b, `","incarnation":"`...)
+	b = append(b, cluster.Incarnation...)
+	b = append(b, `","position":`...)
+	b = strconv.AppendUint(b, uint64(head.Position), 10)
+	b = append(b, `,"hash":"`...)
+	b = hex.AppendEncode(b, head.Hash[:8])
+	b = append(b, `","known_head":`...)
+	b = strconv.AppendUint(b, uint64(max(k.Seen.KnownHead, head.Position)), 10)
+	b = append(b, `,"freshness":"`...)
+	b = append(b, k.Seen.Mode...)
+	b = append(b, '"')
+	if k.Seen.Remaining > 0 {
+		b = append(b, `,"lease_remaining_ms":`...)
+		b = strconv.AppendInt(b, k.Seen.Remaining.Milliseconds(), 10)
+	}
+	if k.Seen.Bounded {
+		b = append(b, `,"staleness_bound_ms":`...)
+		b = strconv.AppendInt(b, (k.Seen.Staleness + time.Millisecond - 1).Milliseconds(), 10) // up: it is a bound
+	}
+	b = append(b, `,"node":"`...)
+	b = append(b, k.Engine.cfg.Name...)
+	b = append(b, `","decision_id":"`...)
+	b = append(b, k.Pass.Request.ID...)
+	b = append(b, '"')
+	if a.Message != "" {
+		b = append(b, `,"reason":`...)
+		b = appendJSON(b, a.Message)
+	}
+	if len(a.Warnings) > 0 {
+		b = append(b, `,"warnings":`...)
+		b = appendJSON(b, a.Warnings)
+	}
+	if a.explanation != nil {
+		b = append(b, `,"explanation":`...)
+		b = append(b, a.explanation...)
+	}
+	return append(b, '}')
+}
+
+// appendJSON appends a string or a list of them.
+func appendJSON[T string | []string](b []byte, v T) []byte {
+	text, err := json.Marshal(v)
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return append(b, text...)
+}

@@ -1,0 +1,76 @@
+package decision
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Asker is a caller who asks for decisions, in the view in which it was admitted.
+type Asker struct {
+	Engine *Engine
+	Pass   *admission.Pass
+	Seen   *freshness.Seen
+	Header http.Header // of the answer
+
+	asked admission.Inquiry // what is asked
+	about string            // the principal that the caller may ask about
+}
+
+// Batch appends the answers to questions, as a JSON list, and says of which question what
+// is wrong.
+func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
+	b = append(slices.Grow(b, answerSize*len(questions)), '[')
+	for i := range questions {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = k.Answer(b, &questions[i]); err != nil {
+			return nil, ofBatch(err, i)
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// Answer appends the answer to one question, as JSON.
+func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	if q.Explain && !k.Seen.Reads {
+		return nil, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
+	}
+	if q.Principal != k.about { // the questions of a batch are often about one
+		if err := k.Pass.MayAsk(k.Seen.View, q.Principal); err != nil {
+			return nil, err
+		}
+		k.about = q.Principal
+	}
+	a, err := Decide(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	if errors.Is(err, projection.ErrNoPrincipal) {
+		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.Doubt(k.Engine.known, q, k.Seen.Reads)
+	b = k.appendAnswer(b, a)
+	return b, admission.CheckAnswer(len(b))
+}
+
+// ofBatch says which question of a batch a problem is about, counted from 1.
+func ofBatch(err error, i int) error {
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Code() == fault.Unavailable || f.Code() == fault.Denied {
+		return err
+	}
+	return f.About("Question " + strconv.Itoa(i+1))
+}

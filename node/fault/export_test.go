@@ -1,0 +1,7 @@
+package fault
+
+// For tests.
+const (
+	Codes    = codes
+	HintSign = hintSign
+)
