@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -81,7 +82,7 @@ func servePeers(w *writer) *peerServer {
 	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history, refusals))
 	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history, refusals))
 	mux.HandleFunc("GET "+statusPath, p.status)
-	mux.HandleFunc("POST "+verifyPath, p.verify)
+	mux.HandleFunc("POST "+proof.Path, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
 	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
@@ -378,7 +379,7 @@ func (w *writer) checks() []api.Check {
 		raft.Err = errors.New("the cluster has not begun")
 	}
 	state := api.Check{Name: "projection", Detail: fmt.Sprintf("position %d", w.node.projection.Head().Position)}
-	digest := api.Check{Name: "digest", Detail: w.node.digestDetail(a.State)}
+	digest := api.Check{Name: "digest", Detail: w.node.scrubber.Detail(a.State)}
 	if err := w.alarm.Load(); err != nil {
 		digest.Err = *err
 	}
