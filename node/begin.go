@@ -15,7 +15,6 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/peer"
-	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -142,7 +141,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		return err
 	}
 	account := n.cfg.Cluster.Account
-	sealed, err := n.seal.Seal(seal.AccessKeySecret, iam.KeyContext(account, root.AccessKeyID), []byte(root.SecretAccessKey))
+	sealed, err := iam.SealSecret(n.seal, account, root.AccessKeyID, root.SecretAccessKey)
 	if err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	rand.Read(incarnation[:]) // never fails
 	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
-		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: managedPolicies(),
+		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: iam.ManagedPolicies(),
 	})
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
