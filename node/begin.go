@@ -6,15 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -117,16 +114,7 @@ func (w *writer) tryJoin(first bool) error {
 func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other.Peer+statusPath, nil)
-	if err != nil {
-		return s, fmt.Errorf("ask %s: %w", other.Name, err)
-	}
-	answer, err := w.node.finder.Client().Do(r)
-	if err != nil {
-		return s, err
-	}
-	defer peer.Discard(answer)
-	return s, peer.Decode(io.LimitReader(answer.Body, peer.MaxAnswer), &s)
+	return s, w.node.finder.Get(ctx, other.Peer, statusPath, &s)
 }
 
 // bootstrap begins the cluster's history, if it has none: its identity, its first

@@ -116,18 +116,6 @@ func TestConnectionsWithin(t *testing.T) {
 	}
 }
 
-func TestParseProxies(t *testing.T) {
-	got, err := ParseProxies([]string{"10.0.0.7", "10.1.2.3/8", "2001:db8::1", "::ffff:10.0.0.8"})
-	if err != nil || fmt.Sprint(got) != "[10.0.0.7/32 10.0.0.0/8 2001:db8::1/128 10.0.0.8/32]" {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
-		if _, err := ParseProxies([]string{text}); !errors.Is(err, setup.ErrConfig) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 // A client's connection has its times: for the first request, for a header that has
 // begun, for a whole request, and between two.
 func TestClientTimeouts(t *testing.T) {

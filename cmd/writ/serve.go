@@ -196,7 +196,7 @@ func (s *serving) config() (node.Config, error) {
 	}
 	cfg := s.cfg
 	cfg.Cluster = c
-	if cfg.Connections.Proxies, err = node.ParseProxies(s.proxies); err != nil {
+	if cfg.Connections.Proxies, err = setup.ParseProxies(s.proxies); err != nil {
 		return node.Config{}, usage("--proxies: %v", err)
 	}
 	def := setup.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)

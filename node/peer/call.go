@@ -26,6 +26,20 @@ func (f *Finder) PostForClient(ctx context.Context, path string, question, answe
 	return f.postOver(ctx, f.forwards, 0, path, question, answer)
 }
 
+// Get asks the writer at addr, whoever leads, and decodes the JSON that it answers.
+func (f *Finder) Get(ctx context.Context, addr, path string, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", addr, err)
+	}
+	got, err := f.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer Discard(got)
+	return Decode(io.LimitReader(got.Body, MaxAnswer), answer)
+}
+
 // postOver is PostHeld over the connections of one of the clients.
 func (f *Finder) postOver(ctx context.Context, client *http.Client, hold time.Duration, path string, question, answer any) error {
 	body, err := json.Marshal(question)
