@@ -28,7 +28,7 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Paths of the peer port, besides those of replication and of renewing.
+// Paths of the peer port, besides those of the packages whose messages it takes.
 const (
 	statusPath = "/peer/status"
 	joinPath   = "/peer/join"
@@ -68,7 +68,7 @@ type peerServer struct {
 func servePeers(w *writer) *peerServer {
 	p := &peerServer{w: w}
 	mux := http.NewServeMux()
-	guests, refusals := w.port.Guests(), peer.NewRefusals(w.node.registry)
+	guests := w.port.Guests()
 	guests.Observe(w.node.registry)
 	history := replication.NewHandler(replication.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
@@ -79,8 +79,8 @@ func servePeers(w *writer) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history, refusals))
-	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history, refusals))
+	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
+	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+proof.Path, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))

@@ -15,12 +15,12 @@ func (f *Finder) Post(ctx context.Context, path string, question, answer any) er
 	return f.PostHeld(ctx, 0, path, question, answer)
 }
 
-// PostHeld is post for what the leader may hold back for a while.
+// PostHeld is Post for what the leader may hold back for a while.
 func (f *Finder) PostHeld(ctx context.Context, hold time.Duration, path string, question, answer any) error {
 	return f.postOver(ctx, f.client, hold, path, question, answer)
 }
 
-// PostForClient is post for what a client of the node asks, over the connections that
+// PostForClient is Post for what a client of the node asks, over the connections that
 // are for that.
 func (f *Finder) PostForClient(ctx context.Context, path string, question, answer any) error {
 	return f.postOver(ctx, f.forwards, 0, path, question, answer)
