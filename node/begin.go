@@ -6,15 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/peer"
-	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -117,16 +114,7 @@ func (w *writer) tryJoin(first bool) error {
 func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+other.Peer+statusPath, nil)
-	if err != nil {
-		return s, fmt.Errorf("ask %s: %w", other.Name, err)
-	}
-	answer, err := w.node.finder.Client().Do(r)
-	if err != nil {
-		return s, err
-	}
-	defer peer.Discard(answer)
-	return s, peer.Decode(io.LimitReader(answer.Body, peer.MaxAnswer), &s)
+	return s, w.node.finder.Get(ctx, other.Peer, statusPath, &s)
 }
 
 // bootstrap begins the cluster's history, if it has none: its identity, its first
@@ -141,7 +129,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		return err
 	}
 	account := n.cfg.Cluster.Account
-	sealed, err := n.seal.Seal(seal.AccessKeySecret, seal.AccessKeyContext(string(account), root.AccessKeyID), []byte(root.SecretAccessKey))
+	sealed, err := iam.SealSecret(n.seal, account, root.AccessKeyID, root.SecretAccessKey)
 	if err != nil {
 		return err
 	}
@@ -149,7 +137,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	rand.Read(incarnation[:]) // never fails
 	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
-		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: managedPolicies(),
+		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: iam.ManagedPolicies(),
 	})
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -308,7 +309,7 @@ func TestOneWriterAndAReplica(t *testing.T) {
 		t.Error(err)
 	}
 	m.stop("writer-1")
-	if head, err := VerifyLog(t.Context(), m.config("writer-1").Data); err != nil || head.Position == 0 {
+	if head, err := proof.VerifyLog(t.Context(), m.config("writer-1").Data); err != nil || head.Position == 0 {
 		t.Errorf("verified up to %v, %v", head, err)
 	}
 	for _, secret := range []string{m.root.AccessKeyID, m.root.SecretAccessKey} {

@@ -56,7 +56,7 @@ func (w *writer) Changes(from event.Position, count int) ([]api.Change, error) {
 
 // Headers are the heads of the batches behind a position.
 func (w *writer) Headers(after event.Position, limit int) ([][]byte, error) {
-	return w.chain(after, limit)
+	return w.prover.Chain(after, limit)
 }
 
 // SignHead proves that this writer leads and signs the head that it then has.

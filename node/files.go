@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -56,19 +55,4 @@ func (c Connections) within(files int) (admission.Bounds, error) {
 		c.Total = min(maxConnections, most)
 	}
 	return admission.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, nil
-}
-
-// ParseProxies reads addresses and networks, such as 10.0.0.7 and 10.0.0.0/8.
-func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
-	for _, text := range list {
-		p, err := netip.ParsePrefix(text)
-		if addr, bad := netip.ParseAddr(text); bad == nil {
-			p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", setup.ErrConfig, text)
-		}
-		proxies = append(proxies, p.Masked())
-	}
-	return proxies, nil
 }

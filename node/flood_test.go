@@ -12,11 +12,22 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // What a node asks for itself has room beside the answers to questions.
 func TestGuestsHaveRoomForQuestions(t *testing.T) {
-	if b := peer.NewGuests(1 << 20).Bounds(false); b.PerAddress < ask.MaxOpen+256 {
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	identity, err := peer.LoadIdentity(c, setup.DefaultFiles(dir, "writer-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := peer.Listen(peer.TCP{}, "127.0.0.1:0", identity, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if b := port.Guests().Bounds(false); b.PerAddress < ask.MaxOpen+256 {
 		t.Errorf("%d from an address", b.PerAddress)
 	}
 }

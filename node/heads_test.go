@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/proof"
 )
 
 func (m *team) authority() *client.Authority {
@@ -80,7 +81,7 @@ func TestAReplicaSignsNoHeads(t *testing.T) {
 	forged := *m.signedHead("writer-1")
 	forged.Position++
 	forged.Node = "replica-1"
-	if err := signHead(m.node("replica-1").tls, &forged); err != nil {
+	if err := proof.SignHead(m.node("replica-1").tls, &forged); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.authority().Check(&forged); !errors.Is(err, client.ErrSignature) {

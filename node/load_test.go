@@ -116,18 +116,6 @@ func TestConnectionsWithin(t *testing.T) {
 	}
 }
 
-func TestParseProxies(t *testing.T) {
-	got, err := ParseProxies([]string{"10.0.0.7", "10.1.2.3/8", "2001:db8::1", "::ffff:10.0.0.8"})
-	if err != nil || fmt.Sprint(got) != "[10.0.0.7/32 10.0.0.0/8 2001:db8::1/128 10.0.0.8/32]" {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
-		if _, err := ParseProxies([]string{text}); !errors.Is(err, setup.ErrConfig) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 // A client's connection has its times: for the first request, for a header that has
 // begun, for a whole request, and between two.
 func TestClientTimeouts(t *testing.T) {
@@ -170,38 +158,4 @@ func TestClientTimeouts(t *testing.T) {
 			c.Close()
 		}
 	})
-}
-
-// A verification, and scrubbing, take their share of a processor and no more, however
-// long their steps take.
-func TestShares(t *testing.T) {
-	for _, took := range []time.Duration{0, time.Millisecond, time.Second, time.Minute} {
-		for _, every := range []time.Duration{time.Millisecond, time.Second} {
-			rest := scrubRest(every, took)
-			if took+rest < every || scrubShare*took > took+rest {
-				t.Errorf("after %v of %v scrubbing rests for %v", took, every, rest)
-			}
-		}
-		if rest := scrubRest(time.Hour, took); took+rest != time.Hour {
-			t.Errorf("after %v it rests for %v: a part is due every hour", took, rest)
-		}
-		synctest.Test(t, func(t *testing.T) {
-			p, begun := pacer{time.Now()}, time.Now()
-			for range 3 {
-				time.Sleep(took) // of the bubble's clock: the work
-				if err := p.rest(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-			if all := time.Since(begun); all != verifyShare*3*took {
-				t.Errorf("work of %v took %v", 3*took, all)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			time.Sleep(took)
-			if err := p.rest(ctx); !errors.Is(err, context.Canceled) {
-				t.Errorf("a verification that ended rests: %v", err)
-			}
-		})
-	}
 }

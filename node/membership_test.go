@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication"
@@ -81,7 +82,7 @@ func (x *thief) targets() []target {
 		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
 		{name: "status", method: "GET", path: statusPath},
-		{name: "verify", method: "POST", path: verifyPath, body: `{}`},
+		{name: "verify", method: "POST", path: proof.Path, body: `{}`},
 		{name: "join", method: "POST", path: joinPath, body: `{}`},
 		{name: "two slashes", method: "GET", path: "//peer/snapshot"},
 		{name: "dots", method: "GET", path: "/peer/x/../snapshot"},
@@ -277,7 +278,7 @@ func TestNewcomerRegistersFirst(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s: %v", answer.Status, err)
 	}
-	if b, err := m.node("writer-1").part.(*writer).batch(made.Position); err != nil || b.Cause.Via != "replica-2" || b.Cause.Source != "10.0.0.1" {
+	if b, err := m.node("writer-1").part.(*writer).prover.Batch(made.Position); err != nil || b.Cause.Via != "replica-2" || b.Cause.Source != "10.0.0.1" {
 		t.Errorf("the batch is %+v, %v", b, err)
 	}
 
@@ -383,7 +384,7 @@ func TestAWriterThatDoesNotKnowYet(t *testing.T) {
 	p := &peerServer{w: m.node("writer-1").part.(*writer)}
 	rec := httptest.NewRecorder()
 	p.refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), errReplaying)
-	if err, _ := peer.Standing(rec.Result()); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(peer.HeaderLeader) == "" || err != nil {
+	if standing := rec.Header().Get(peer.HeaderStanding); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(peer.HeaderLeader) == "" || standing != "" {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
 	}
 	for _, path := range []string{replication.EventsPath, replication.SnapshotPath} { // whose readers must not doubt their state

@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/test/layout"
@@ -240,7 +241,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 				t.Fatal(err)
 			}
 			signed := &event.SignedBatch{Cluster: b.Cluster, Incarnation: b.Incarnation, Head: b.Head()}
-			if err := signBatch(signer, signed); err != nil {
+			if err := proof.SignBatch(signer, signed); err != nil {
 				t.Fatal(err)
 			}
 			message.Header = nats.Header{

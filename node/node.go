@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
@@ -58,7 +59,7 @@ type Node struct {
 	registry   *prometheus.Registry
 	finder     *peer.Finder
 	seal       *seal.Key
-	scrubbed   atomic.Pointer[scrubbed] // the latest pass; nil before the first
+	scrubber   *proof.Scrubber
 
 	part     part
 	edge     *api.Server // what answers clients, built by the part's start
@@ -83,6 +84,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: cfg.Machine.Clocks,
 		projection: projection.New(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
 	}
+	n.scrubber = proof.NewScrubber(n.projection, n.logger)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/layout"
 )
@@ -62,11 +61,5 @@ func TestPrintConfig(t *testing.T) {
 	if err := PrintConfig(&out, Config{Cluster: c, Name: "writer-1", Files: setup.DefaultFiles(dir, "writer-1")}); err != nil ||
 		!strings.Contains(out.String(), c.ID) || strings.Contains(out.String(), root.SecretAccessKey) {
 		t.Errorf("%v: %s", err, &out)
-	}
-}
-
-func TestManagedPolicies(t *testing.T) {
-	if p := managedPolicies(); len(p) < 5 || p[0].Account != identity.AWSAccount || len(p[0].ID) != 21 {
-		t.Errorf("managed policies: %+v", p[0])
 	}
 }

@@ -21,12 +21,13 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Paths of the peer port, besides those of replication and of renewing.
+// Paths of the peer port, besides those of the packages whose messages it takes.
 const (
 	statusPath = "/peer/status"
 	joinPath   = "/peer/join"
@@ -66,7 +67,7 @@ type peerServer struct {
 func servePeers(w *writer, edge *api.Server) *peerServer {
 	p := &peerServer{w: w, edge: edge}
 	mux := http.NewServeMux()
-	guests, refusals := w.port.Guests(), peer.NewRefusals(w.node.registry)
+	guests := w.port.Guests()
 	guests.Observe(w.node.registry)
 	history := replication.NewHandler(replication.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
@@ -77,10 +78,10 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history, refusals))
-	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history, refusals))
+	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
+	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
 	mux.HandleFunc("GET "+statusPath, p.status)
-	mux.HandleFunc("POST "+verifyPath, p.verify)
+	mux.HandleFunc("POST "+proof.Path, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
 	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
 	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
@@ -370,7 +371,7 @@ func (w *writer) Checks() []api.Check {
 		raft.Err = errors.New("the cluster has not begun")
 	}
 	state := api.Check{Name: "projection", Detail: fmt.Sprintf("position %d", w.node.projection.Head().Position)}
-	digest := api.Check{Name: "digest", Detail: w.node.digestDetail(a.State)}
+	digest := api.Check{Name: "digest", Detail: w.node.scrubber.Detail(a.State)}
 	if err := w.alarm.Load(); err != nil {
 		digest.Err = *err
 	}

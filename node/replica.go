@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -67,10 +68,10 @@ func (n *Node) startReplica() (*replica, error) {
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
 		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewer.MayReplace, Enter: r.renewer.Join,
-		Vouched: newVouchers(n.tls, n.cfg.Machine.Now).vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
+		Vouched: proof.NewVouchers(n.tls, n.cfg.Machine.Now).Vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
-	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, kindRecount: recounter{r}}, n.logger)
+	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -83,7 +84,7 @@ func (n *Node) startReplica() (*replica, error) {
 	n.wg.Go(func() { r.renewer.Run(n.ctx) })
 	n.wg.Go(func() { r.responder.Run(n.ctx) })
 	n.wg.Go(func() {
-		n.scrub(propagation.DefaultParams().Lease(me.Class), func() {
+		n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(me.Class), func() {
 			if r.renewer.Snapshot().Quarantined() == "" {
 				r.renewer.Quarantine(propagation.KindDiverged)
 			}
@@ -173,7 +174,7 @@ func (r *replica) Checks() []api.Check {
 	if bound, ok := snapshot.StalenessBound(now, v.Head.Position); ok {
 		staleness.Detail = fmt.Sprintf("at most %v", bound.Round(time.Millisecond))
 	}
-	digest := api.Check{Name: "digest", Detail: r.node.digestDetail(v.State)}
+	digest := api.Check{Name: "digest", Detail: r.node.scrubber.Detail(v.State)}
 	if why := snapshot.Quarantined(); why != "" {
 		if digest.Err = fmt.Errorf("quarantined: %s", why); why == propagation.KindFork {
 			digest.Err = fmt.Errorf("%w: its history is not the cluster's; to adopt that one, stop this node, remove its data directory and start it again", digest.Err)

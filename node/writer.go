@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
@@ -50,8 +51,8 @@ type writer struct {
 	}
 	alarm atomic.Pointer[error] // memory that changed under our feet
 
-	verifying sync.Mutex // held while this writer, as the leader, compares the nodes
-	proving   sync.Mutex // held while this writer checks itself for a leader
+	prover   *proof.Prover   // of its log
+	verifier *proof.Verifier // compares the nodes, while this writer leads
 }
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
@@ -78,6 +79,8 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.finder.Follow(w.log)
+	w.prover = proof.NewProver(w.log)
+	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
 	w.adopt()
 	n.wg.Go(w.follow)
 	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Condition: w})
@@ -89,7 +92,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { w.sweep(n.ctx) })
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
-	n.wg.Go(func() { n.scrub(propagation.DefaultParams().Lease(""), w.unsound) })
+	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
 }
 
@@ -264,7 +267,7 @@ func (w *writer) publish(ctx context.Context) {
 }
 
 // signBatch vouches for a batch that is committed.
-func (w *writer) signBatch(b *event.SignedBatch) error { return signBatch(w.node.tls, b) }
+func (w *writer) signBatch(b *event.SignedBatch) error { return proof.SignBatch(w.node.tls, b) }
 
 func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
 	return w.propose(ctx, randomKey(), &identity.RaiseStreamGeneration{From: from})
@@ -311,7 +314,7 @@ func (l leaderLog) Record(at event.Position) (propagation.Record, bool) {
 	if a := l.w.log.Applied(); a.Head.Position == at {
 		return propagation.Record{Hash: a.Head.Hash, State: lease.StateHash(a.State.Digest())}, true
 	}
-	b, err := l.w.batch(at)
+	b, err := l.w.prover.Batch(at)
 	if err != nil {
 		return propagation.Record{}, false
 	}

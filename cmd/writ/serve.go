@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -195,7 +196,7 @@ func (s *serving) config() (node.Config, error) {
 	}
 	cfg := s.cfg
 	cfg.Cluster = c
-	if cfg.Connections.Proxies, err = node.ParseProxies(s.proxies); err != nil {
+	if cfg.Connections.Proxies, err = setup.ParseProxies(s.proxies); err != nil {
 		return node.Config{}, usage("--proxies: %v", err)
 	}
 	def := setup.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
@@ -224,9 +225,9 @@ and that the next one follows. The node must not be running.`,
 			if data == "" {
 				return usage("--data is needed: the directory of a writer")
 			}
-			head, err := node.VerifyLog(cmd.Context(), data)
+			head, err := proof.VerifyLog(cmd.Context(), data)
 			switch {
-			case errors.Is(err, node.ErrBroken):
+			case errors.Is(err, proof.ErrBroken):
 				return &exit{exitUnhealthy, err}
 			case errors.Is(err, fs.ErrNotExist):
 				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)

@@ -15,15 +15,29 @@ func (f *Finder) Post(ctx context.Context, path string, question, answer any) er
 	return f.PostHeld(ctx, 0, path, question, answer)
 }
 
-// PostHeld is post for what the leader may hold back for a while.
+// PostHeld is Post for what the leader may hold back for a while.
 func (f *Finder) PostHeld(ctx context.Context, hold time.Duration, path string, question, answer any) error {
 	return f.postOver(ctx, f.client, hold, path, question, answer)
 }
 
-// PostForClient is post for what a client of the node asks, over the connections that
+// PostForClient is Post for what a client of the node asks, over the connections that
 // are for that.
 func (f *Finder) PostForClient(ctx context.Context, path string, question, answer any) error {
 	return f.postOver(ctx, f.forwards, 0, path, question, answer)
+}
+
+// Get asks the writer at addr, whoever leads, and decodes the JSON that it answers.
+func (f *Finder) Get(ctx context.Context, addr, path string, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", addr, err)
+	}
+	got, err := f.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer Discard(got)
+	return Decode(io.LimitReader(got.Body, MaxAnswer), answer)
 }
 
 // postOver is PostHeld over the connections of one of the clients.

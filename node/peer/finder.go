@@ -68,7 +68,7 @@ type follower interface {
 // NewFinder returns the finder of a process that may open so many files. A writer that
 // may open as many takes as many connections.
 func NewFinder(n Network, identity *Identity, files int, writers []setup.Writer) *Finder {
-	forwards := min(MaxForwards, NewGuests(files).Bounds(true).PerAddress)
+	forwards := min(MaxForwards, newGuests(files).Bounds(true).PerAddress)
 	return NewFinderOver(NewClient(n, identity), clientFor(n, identity, forClients, forwards), writers)
 }
 
@@ -153,7 +153,7 @@ func (f *Finder) send(ctx context.Context, client *http.Client, hold time.Durati
 			if answer.StatusCode < http.StatusInternalServerError { // which may be its last word as the leader
 				f.Learn(tried)
 			}
-			if standing, _ := Standing(answer); standing != nil {
+			if standing, _ := standing(answer); standing != nil {
 				Discard(answer)
 				return nil, standing
 			}
@@ -198,7 +198,7 @@ func (f *Finder) try(ctx context.Context, client *http.Client, silence time.Dura
 	if err != nil {
 		return nil, "", err
 	}
-	standing, final := Standing(answer)
+	standing, final := standing(answer)
 	if answer.StatusCode != http.StatusMisdirectedRequest && (standing == nil || final) {
 		return answer, "", nil
 	}

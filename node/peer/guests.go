@@ -29,12 +29,14 @@ const (
 	// is no more than half.
 	maxGuestsAtAddress = MaxForwards + ownAsks
 	maxGuestsOfName    = 2 * maxGuestsAtAddress
+	minOwn             = 32
 	// nameParts is how many names take all connections, if the process has so many
-	// files: FilesPart is which part of all files they may take.
+	// files.
 	nameParts = 4
 	maxGuests = nameParts * maxGuestsOfName
+	// FilesPart is which part of the files of a process connections of nodes may take:
+	// one in so many.
 	FilesPart = 4
-	minOwn    = 32
 )
 
 // ErrCrowded is returned when a name has as many transfers under way as it may.
@@ -45,7 +47,8 @@ var ErrCrowded = errors.New("as many at once as one name may have")
 // when nothing of a name gives way, a new connection under it is refused. When all names
 // together have too many, the one that has most gives one up.
 type Guests struct {
-	total int
+	total   int
+	refused *prometheus.CounterVec // transfers, by limit
 
 	mu    sync.Mutex
 	open  map[net.Conn]guest          // guarded by mu
@@ -65,11 +68,14 @@ type guestOf struct {
 	forwards bool
 }
 
-// NewGuests returns the guests of a process that may open so many files.
-func NewGuests(files int) *Guests {
+// newGuests returns the guests of a process that may open so many files.
+func newGuests(files int) *Guests {
 	return &Guests{
 		total: max(min(maxGuests, files/FilesPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*admission.Gate),
 		count: make(map[admission.Fate]uint64),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "writ_peer_refused_total", Help: "Requests of other nodes that were refused because their name has as many under way as it may, by limit.",
+		}, []string{"limit"}),
 	}
 }
 
@@ -169,8 +175,8 @@ func (g *Guests) leave(conn net.Conn) {
 	}
 }
 
-// Attend makes a server of HTTP tell how its connections fare, so that those that do
-// nothing give way, and prove to its handlers' contexts what was proved on them.
+// Attend has a server tell how its connections fare, so that those that do nothing give
+// way; what its handlers prove by admission.Prove is proved for their connections.
 func (g *Guests) Attend(s *http.Server) {
 	s.ConnState = g.note
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
@@ -218,8 +224,10 @@ func (g *Guests) connected() int {
 	return len(g.open)
 }
 
-// Observe shows how many nodes are connected, and how many connections had to go.
+// Observe shows how many nodes are connected, how many connections had to go, and how
+// many transfers were refused.
 func (g *Guests) Observe(registry *prometheus.Registry) {
+	registry.MustRegister(g.refused)
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_peer_connections", Help: "Connections of other nodes, but for those of raft."},
 		func() float64 { return float64(g.connected()) }))
 	for _, fate := range []admission.Fate{admission.Evicted, admission.Refused} {
@@ -256,15 +264,6 @@ func (t *transfers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 // Transfer bounds the transfers of a kind: all of them, and those of one name, which has
 // no more than half of its connections from one address. Those that are refused are
 // counted.
-func (g *Guests) Transfer(kind string, all, ofName int, serve http.Handler, refused *prometheus.CounterVec) http.Handler {
-	return &transfers{kind, admission.NewShares(all, min(ofName, max(g.Bounds(false).PerAddress/2, 1))), serve, refused.WithLabelValues(kind)}
-}
-
-// NewRefusals counts the requests of other nodes that found no place.
-func NewRefusals(registry *prometheus.Registry) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "writ_peer_refused_total", Help: "Requests of other nodes that were refused because their name has as many under way as it may, by limit.",
-	}, []string{"limit"})
-	registry.MustRegister(c)
-	return c
+func (g *Guests) Transfer(kind string, all, ofName int, serve http.Handler) http.Handler {
+	return &transfers{kind, admission.NewShares(all, min(ofName, max(g.Bounds(false).PerAddress/2, 1))), serve, g.refused.WithLabelValues(kind)}
 }

@@ -205,15 +205,15 @@ func TestGuestsOfManyNames(t *testing.T) {
 
 // What a node may need is not beyond the bounds.
 func TestBoundsOfGuests(t *testing.T) {
-	g := NewGuests(1 << 20)
+	g := newGuests(1 << 20)
 	if g.Bounds(true).PerAddress < MaxForwards || g.ofName() < 2*g.atAddress() || g.total < nameParts*g.ofName() {
 		t.Errorf("%d of a name, %d from an address, %d at all", g.ofName(), g.atAddress(), g.total)
 	}
 	for _, files := range []int{0, 100, 1024, 4096} {
-		if b := NewGuests(files).Bounds(false); b.PerAddress < 1 || NewGuests(files).Bounds(true).PerAddress < 1 {
+		if b := newGuests(files).Bounds(false); b.PerAddress < 1 || newGuests(files).Bounds(true).PerAddress < 1 {
 			t.Errorf("of %d files: %+v", files, b)
 		}
-		if g := NewGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/FilesPart, nameParts) {
+		if g := newGuests(files); g.ofName() < 1 || g.atAddress() < 1 || g.total > max(files/FilesPart, nameParts) {
 			t.Errorf("of %d files: %d of a name, %d from an address, %d at all", files, g.ofName(), g.atAddress(), g.total)
 		}
 	}

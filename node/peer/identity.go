@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -19,6 +20,19 @@ import (
 // ErrStranger is returned when the other end of a connection is not a node of
 // this cluster, or not the one that was meant.
 var ErrStranger = errors.New("not a node of this cluster")
+
+// ID is a node by its name and its role: whom a verified certificate names, or whom
+// a connection is meant for. In the latter case empty fields are not checked.
+type ID struct {
+	Name string
+	Role setup.Role
+}
+
+// Of is whom a verified certificate names.
+func Of(cert *x509.Certificate) ID { return ID{cert.Subject.CommonName, roleOf(cert)} }
+
+// Caller is who made a request to the peer port.
+func Caller(r *http.Request) ID { return Of(r.TLS.PeerCertificates[0]) }
 
 // Identity is how nodes recognize each other: mutual TLS 1.3 with certificates of
 // the cluster's authority, whose organization must be the cluster's id.
@@ -43,69 +57,71 @@ func LoadIdentity(c setup.Cluster, f setup.Files) (*Identity, error) {
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("%w: no certificate in %s", setup.ErrConfig, f.CA)
 	}
-	p := &Identity{cluster: c.ID, files: f, roots: roots, writers: c.Writers}
-	if err := p.Reload(); err != nil {
+	i := &Identity{cluster: c.ID, files: f, roots: roots, writers: c.Writers}
+	if err := i.Reload(); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return i, nil
 }
 
 // Leaf is the node's own certificate.
-func (p *Identity) Leaf() *x509.Certificate { return p.cert.Load().Leaf }
+func (i *Identity) Leaf() *x509.Certificate { return i.cert.Load().Leaf }
 
 // Reload reads the node's certificate again; connections made from then on use it.
-func (p *Identity) Reload() error {
-	cert, err := tls.LoadX509KeyPair(p.files.Cert, p.files.Key)
+func (i *Identity) Reload() error {
+	cert, err := tls.LoadX509KeyPair(i.files.Cert, i.files.Key)
 	if err != nil {
 		return fmt.Errorf("read the node's certificate: %w", err)
 	}
-	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: p.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, p.files.Cert, p.files.CA, err)
+	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: i.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, i.files.Cert, i.files.CA, err)
 	}
-	if err := p.checkCluster(cert.Leaf); err != nil {
-		return fmt.Errorf("%w: %s: %w", setup.ErrConfig, p.files.Cert, err)
+	if err := i.checkCluster(cert.Leaf); err != nil {
+		return fmt.Errorf("%w: %s: %w", setup.ErrConfig, i.files.Cert, err)
 	}
-	p.cert.Store(&cert)
+	i.cert.Store(&cert)
 	return nil
 }
 
-func (p *Identity) checkCluster(cert *x509.Certificate) error {
-	if !slices.Contains(cert.Subject.Organization, p.cluster) {
-		return fmt.Errorf("%w: the certificate of %s is for cluster %v, this is %s", ErrStranger, cert.Subject.CommonName, cert.Subject.Organization, p.cluster)
+func (i *Identity) checkCluster(cert *x509.Certificate) error {
+	if !slices.Contains(cert.Subject.Organization, i.cluster) {
+		return fmt.Errorf("%w: the certificate of %s is for cluster %v, this is %s", ErrStranger, cert.Subject.CommonName, cert.Subject.Organization, i.cluster)
 	}
 	return nil
 }
 
-// TLS is the TLS configuration of both ends of a connection to a peer. Chains
+// TLS is the configuration of both ends of a connection to a node. Chains
 // are verified in VerifyConnection rather than by host name, because addresses
 // change and names of nodes do not.
-func (p *Identity) TLS(to ID, protocols ...string) *tls.Config {
+func (i *Identity) TLS(to ID, protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
 		ClientAuth:         tls.RequireAndVerifyClientCert,
-		ClientCAs:          p.roots,
+		ClientCAs:          i.roots,
 		InsecureSkipVerify: true, // checked in VerifyConnection
 		NextProtos:         protocols,
-		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.cert.Load(), nil },
+		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return i.cert.Load(), nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return p.cert.Load(), nil
+			return i.cert.Load(), nil
 		},
-		VerifyConnection: func(s tls.ConnectionState) error { return p.verify(s.PeerCertificates, to) },
+		VerifyConnection: func(s tls.ConnectionState) error { return i.verify(s.PeerCertificates, to) },
 	}
 }
 
-// verify checks the other end's certificate: chain, cluster, and whom it is for.
-func (p *Identity) verify(chain []*x509.Certificate, to ID) error {
-	return p.VerifyAt(chain, to, time.Time{})
+// verify checks the other end's certificate as it is now.
+func (i *Identity) verify(chain []*x509.Certificate, to ID) error {
+	return i.VerifyAt(chain, to, time.Time{})
 }
 
-// VerifyAt checks as verify does, at another time than now, which zero means.
-func (p *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) error {
+// VerifyAt checks a certificate as it was at a time, which is now if it is zero: its
+// chain, its cluster, whom it is for, and that the configuration has a writer of its name
+// if it is a writer's. Else the error is ErrStranger.
+func (i *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: no certificate", ErrStranger)
 	}
 	leaf := chain[0]
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: p.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: i.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
 		return fmt.Errorf("%w: %w", ErrStranger, err)
 	}
 	if to.Name != "" && leaf.Subject.CommonName != to.Name {
@@ -114,14 +130,14 @@ func (p *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) erro
 	if to.Role != "" && roleOf(leaf) != to.Role {
 		return fmt.Errorf("%w: %s is no %s", ErrStranger, leaf.Subject.CommonName, to.Role)
 	}
-	if name := leaf.Subject.CommonName; roleOf(leaf) == setup.RoleWriter && p.writers != nil &&
-		!slices.ContainsFunc(p.writers, func(w setup.Writer) bool { return w.Name == name }) {
+	if name := leaf.Subject.CommonName; roleOf(leaf) == setup.RoleWriter && i.writers != nil &&
+		!slices.ContainsFunc(i.writers, func(w setup.Writer) bool { return w.Name == name }) {
 		return fmt.Errorf("%w: the configuration has no writer %s", ErrStranger, name)
 	}
-	return p.checkCluster(leaf)
+	return i.checkCluster(leaf)
 }
 
-// roleOf is the role that a verified certificate names.
+// roleOf is the role that a verified certificate names; empty: none.
 func roleOf(cert *x509.Certificate) setup.Role {
 	if len(cert.Subject.OrganizationalUnit) != 1 {
 		return ""
@@ -131,11 +147,11 @@ func roleOf(cert *x509.Certificate) setup.Role {
 
 // Sign signs what begins with a domain of its own by the key of the node's
 // certificate, and returns that certificate beside the signature.
-func (p *Identity) Sign(statement []byte) (signature, certificate []byte, err error) {
-	cert := p.cert.Load()
+func (i *Identity) Sign(statement []byte) (signature, certificate []byte, err error) {
+	cert := i.cert.Load()
 	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", setup.ErrConfig, p.files.Key)
+		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", setup.ErrConfig, i.files.Key)
 	}
 	sum := sha256.Sum256(statement)
 	if signature, err = ecdsa.SignASN1(rand.Reader, key, sum[:]); err != nil {

@@ -94,7 +94,7 @@ func Listen(n Network, addr string, identity *Identity, files int) (*Port, error
 		strangers: newHandshakes(admission.Bounds{Total: maxHandshakes, PerAddress: maxHandshakes}, handshakesPerSecond, 2*maxHandshakes),
 		peers: newHandshakes(admission.Bounds{Total: maxKnownHandshakes, PerAddress: maxKnownHandshakes / handshakeParts},
 			knownHandshakesPerSecond, handshakeParts*handshakeBurst),
-		guests: NewGuests(files),
+		guests: newGuests(files),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)

@@ -1,13 +1,10 @@
 package peer
 
 import (
-	"crypto/x509"
 	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
-
-	"github.com/writ-iam/writ/node/setup"
 )
 
 // Why a node is not served by the others, as its place in the cluster says.
@@ -31,19 +28,6 @@ const HeaderStanding = "X-Writ-Standing"
 // standings are what HeaderStanding says; they travel.
 var standings = map[string]error{"barred": ErrBarred, "unregistered": ErrUnregistered}
 
-// ID is a node by its name and its role: whom a verified certificate names, or whom
-// a connection is meant for. In the latter case empty fields are not checked.
-type ID struct {
-	Name string
-	Role setup.Role
-}
-
-// Of is whom a verified certificate names.
-func Of(cert *x509.Certificate) ID { return ID{cert.Subject.CommonName, roleOf(cert)} }
-
-// Caller is who made a request to the peer port.
-func Caller(r *http.Request) ID { return Of(r.TLS.PeerCertificates[0]) }
-
 // Explain puts into the header of an answer of 403 why a node is not served, if that is
 // its place in the cluster.
 func Explain(h http.Header, why error) {
@@ -54,9 +38,9 @@ func Explain(h http.Header, why error) {
 	}
 }
 
-// Standing is what an answer of 403 says of this node's place in the cluster; nil if
+// standing is what an answer of 403 says of this node's place in the cluster; nil if
 // it says nothing of it. final: the leader itself says so.
-func Standing(answer *http.Response) (err error, final bool) {
+func standing(answer *http.Response) (err error, final bool) {
 	if answer == nil || answer.StatusCode != http.StatusForbidden {
 		return nil, false
 	}

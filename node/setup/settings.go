@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
@@ -63,3 +64,18 @@ func HTTPClient(caFile string) (*http.Client, error) {
 
 // WriteSecret writes a file that its owner alone can read.
 func WriteSecret(path string, content []byte) error { return durable.Write(path, SecretMode, content) }
+
+// ParseProxies reads addresses and networks, such as 10.0.0.7 and 10.0.0.0/8.
+func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
+	for _, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); bad == nil {
+			p, err = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: the proxy %q is no address and no network: use 10.0.0.7 or 10.0.0.0/8", ErrConfig, text)
+		}
+		proxies = append(proxies, p.Masked())
+	}
+	return proxies, nil
+}

@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -236,5 +237,17 @@ func TestInitGoesOn(t *testing.T) {
 	}
 	if _, err := peer.LoadIdentity(c, setup.DefaultFiles(dir, "writer-1")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestParseProxies(t *testing.T) {
+	got, err := setup.ParseProxies([]string{"10.0.0.7", "10.1.2.3/8", "2001:db8::1", "::ffff:10.0.0.8"})
+	if err != nil || fmt.Sprint(got) != "[10.0.0.7/32 10.0.0.0/8 2001:db8::1/128 10.0.0.8/32]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, text := range []string{"", "proxy.example.com", "10.0.0.0/33"} {
+		if _, err := setup.ParseProxies([]string{text}); !errors.Is(err, setup.ErrConfig) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

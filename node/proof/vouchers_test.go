@@ -1,4 +1,4 @@
-package node
+package proof
 
 import (
 	"crypto/ecdsa"
@@ -20,7 +20,7 @@ import (
 // holder signs as who holds a certificate and its key.
 type holder struct{ tls.Certificate }
 
-// Sign is that of signer.
+// Sign is that of Signer.
 func (h holder) Sign(statement []byte) (signature, certificate []byte, err error) {
 	sum := sha256.Sum256(statement)
 	signature, err = ecdsa.SignASN1(rand.Reader, h.PrivateKey.(*ecdsa.PrivateKey), sum[:])
@@ -31,9 +31,9 @@ func (h holder) Sign(statement []byte) (signature, certificate []byte, err error
 type signers struct {
 	reader *peer.Identity // of the cluster, who believes them or not
 
-	writer, replica, sameAuthority, otherAuthority, expired, former signer
+	writer, replica, sameAuthority, otherAuthority, expired, former Signer
 
-	renewed func() signer // the writer, with another certificate each time
+	renewed func() Signer // the writer, with another certificate each time
 }
 
 func newSigners(t testing.TB) (s signers, c setup.Cluster) {
@@ -54,7 +54,7 @@ func newSigners(t testing.TB) (s signers, c setup.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forge := func(cluster, name string, now time.Time) signer {
+	forge := func(cluster, name string, now time.Time) Signer {
 		cert, key, err := a.Issue(cluster, name, setup.RoleWriter, now)
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func newSigners(t testing.TB) (s signers, c setup.Cluster) {
 	s.sameAuthority = forge("another cluster", "writer-1", time.Now())
 	s.expired = forge(c.ID, "writer-1", time.Now().AddDate(-3, 0, 0))
 	s.former = forge(c.ID, "writer-9", time.Now())
-	s.renewed = func() signer { return forge(c.ID, "writer-1", time.Now()) }
+	s.renewed = func() Signer { return forge(c.ID, "writer-1", time.Now()) }
 	return s, c
 }
 
@@ -77,9 +77,9 @@ func newSigners(t testing.TB) (s signers, c setup.Cluster) {
 func TestVouchers(t *testing.T) {
 	i, c := newSigners(t)
 	base := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: 7, Hash: event.Hash{1}}}
-	by := func(p signer) event.SignedBatch {
+	by := func(p Signer) event.SignedBatch {
 		b := base
-		if err := signBatch(p, &b); err != nil {
+		if err := SignBatch(p, &b); err != nil {
 			t.Fatal(err)
 		}
 		return b
@@ -90,11 +90,11 @@ func TestVouchers(t *testing.T) {
 		return b
 	}
 	head := event.SignedHead{Cluster: c.ID, Incarnation: "i", Position: 7, Hash: event.Hash{1}}
-	if err := signHead(i.writer, &head); err != nil {
+	if err := SignHead(i.writer, &head); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	v := newVouchers(i.reader, func() time.Time { return now })
+	v := NewVouchers(i.reader, func() time.Time { return now })
 	for name, x := range map[string]struct {
 		b    event.SignedBatch
 		want string
@@ -115,7 +115,7 @@ func TestVouchers(t *testing.T) {
 		"no certificate": {but(func(b *event.SignedBatch) { b.Certificate = nil }), "read the signer's certificate"},
 	} {
 		for range 2 { // verified anew, and remembered
-			err := v.vouched(&x.b)
+			err := v.Vouched(&x.b)
 			if x.want == "" && err != nil || x.want != "" && (!errors.Is(err, peer.ErrStranger) || !strings.Contains(err.Error(), x.want)) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -126,7 +126,7 @@ func TestVouchers(t *testing.T) {
 	}
 	b := by(i.writer)
 	now = i.writer.(*peer.Identity).Leaf().NotAfter.Add(time.Second)
-	if err := v.vouched(&b); !errors.Is(err, peer.ErrStranger) || !strings.Contains(err.Error(), "expired") {
+	if err := v.Vouched(&b); !errors.Is(err, peer.ErrStranger) || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("after it expired: %v", err)
 	}
 }
@@ -134,14 +134,14 @@ func TestVouchers(t *testing.T) {
 // Writers renew their certificates; no number of them is remembered without bound.
 func TestVouchersAreBounded(t *testing.T) {
 	i, c := newSigners(t)
-	v := newVouchers(i.reader, time.Now)
+	v := NewVouchers(i.reader, time.Now)
 	for n := range 2*maxVouchers + 1 {
 		b := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: event.Position(n)}}
 		renewed := i.renewed()
-		if err := signBatch(renewed, &b); err != nil {
+		if err := SignBatch(renewed, &b); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.vouched(&b); err != nil {
+		if err := v.Vouched(&b); err != nil {
 			t.Fatal(err)
 		}
 		if len(v.known) > maxVouchers {
@@ -155,18 +155,18 @@ func BenchmarkVouching(b *testing.B) {
 	s := event.SignedBatch{Cluster: c.ID, Incarnation: "i", Head: event.Head{Position: 7, Hash: event.Hash{1}}}
 	b.Run("sign", func(b *testing.B) {
 		for b.Loop() {
-			if err := signBatch(i.writer, &s); err != nil {
+			if err := SignBatch(i.writer, &s); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("verify", func(b *testing.B) {
-		v := newVouchers(i.reader, time.Now)
-		if err := signBatch(i.writer, &s); err != nil {
+		v := NewVouchers(i.reader, time.Now)
+		if err := SignBatch(i.writer, &s); err != nil {
 			b.Fatal(err)
 		}
 		for b.Loop() {
-			if err := v.vouched(&s); err != nil {
+			if err := v.Vouched(&s); err != nil {
 				b.Fatal(err)
 			}
 		}

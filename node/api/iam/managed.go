@@ -1,4 +1,4 @@
-package node
+package iam
 
 import (
 	"crypto/sha256"
@@ -7,11 +7,11 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// managedPolicies are the policies of AWS that every account sees, as "AWS managed
+// ManagedPolicies are the policies of AWS that every account sees, as "AWS managed
 // policies for job functions" and the IAM pages describe them; those that make
 // sense for any service. Their ids are made from their names, so that they are the
 // same in every cluster.
-func managedPolicies() []identity.CreatePolicy {
+func ManagedPolicies() []identity.CreatePolicy {
 	list := []identity.CreatePolicy{
 		{
 			Name: "AdministratorAccess", Path: "/",

@@ -14,10 +14,11 @@ import (
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/store"
-	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/test/layout"
 )
 
 // verdicts asks for a comparison, by way of a node, and returns what was found.
@@ -85,25 +86,30 @@ func TestVerifyEveryNode(t *testing.T) {
 
 	// one at a time
 	w := m.node(leader).part.(*writer)
-	w.verifying.Lock()
+	release, err := w.verifier.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var problem *client.Problem
 	if _, err := m.client("replica-2").Verify(t.Context(), 1, time.Second); !errors.As(err, &problem) || problem.Code != "Verifying" {
 		t.Errorf("while another is under way: %v", err)
 	}
-	w.verifying.Unlock()
-	w.proving.Lock()
+	release()
+	if release, err = w.prover.Reserve(); err != nil {
+		t.Fatal(err)
+	}
 	if found, err = m.verdicts(t.Context(), leader); err != nil || found[leader].Verdict != "unreachable" {
 		t.Errorf("while it proves itself to another: %+v, %v", found[leader], err)
 	}
-	w.proving.Unlock()
+	release()
 
 	// a deadline that is too short leaves the work unfinished, and blames nobody
-	e, err := w.prove(t.Context(), verifyRequest{From: 1, Budget: time.Nanosecond})
+	e, err := w.prover.Prove(t.Context(), proof.Request{From: 1, Budget: time.Nanosecond})
 	if err != nil || e.Unfinished == "" || e.Broken != "" || e.Position == 0 {
 		t.Errorf("no time: %+v, %v", e, err)
 	}
-	n := w.judge(t.Context(), leader, setup.RoleWriter, func() (evidence, error) { return e, nil })
-	if n.Verdict != api.VerdictUnfinished {
+	n := w.verifier.Judge(t.Context(), leader, setup.RoleWriter, e, nil)
+	if n.Verdict != proof.Unfinished {
 		t.Errorf("no time: %+v", n)
 	}
 }
@@ -114,33 +120,31 @@ func TestJudge(t *testing.T) {
 	m.startAll()
 	m.must("writer-1", "CreateUser", "UserName", "alice")
 	w := m.node("writer-1").part.(*writer)
-	good, err := w.prove(t.Context(), verifyRequest{From: 1, Budget: time.Minute})
+	good, err := w.prover.Prove(t.Context(), proof.Request{From: 1, Budget: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		change  func(*evidence) error
-		verdict api.Verdict
+		change  func(*proof.Evidence) error
+		verdict proof.Verdict
 		text    string
 	}{
-		"as it is":           {func(*evidence) error { return nil }, api.VerdictOK, ""},
-		"another hash":       {func(e *evidence) error { e.Hash[0]++; return nil }, api.VerdictDiffers, "its state has the hash"},
-		"another chain":      {func(e *evidence) error { e.Chain.Hash[0]++; return nil }, api.VerdictDiffers, "its event store has the hash"},
-		"another state":      {func(e *evidence) error { e.Digest[0]++; return nil }, api.VerdictDiffers, "its state has the digest"},
-		"beyond the head":    {func(e *evidence) error { e.Position++; return nil }, api.VerdictDiffers, "beyond the head 2"},
-		"a broken chain":     {func(e *evidence) error { e.Broken = "batch 1"; return nil }, api.VerdictBroken, "batch 1"},
-		"not all":            {func(e *evidence) error { e.Unfinished = "half"; return nil }, api.VerdictUnfinished, "half"},
-		"nothing yet":        {func(e *evidence) error { *e = evidence{}; return nil }, api.VerdictUnfinished, "no state"},
-		"no answer":          {func(*evidence) error { return context.DeadlineExceeded }, api.VerdictUnreachable, "in time"},
-		"another history":    {func(*evidence) error { return &ask.Problem{Code: ask.WrongIncarnation, Detail: "i"} }, api.VerdictDiffers, "WrongIncarnation"},
-		"an older release":   {func(*evidence) error { return &ask.Problem{Code: ask.UnknownKind, Detail: "recount"} }, api.VerdictUnreachable, "UnknownKind"},
-		"one wrong, one not": {func(e *evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, api.VerdictDiffers, "hash"},
+		"as it is":           {func(*proof.Evidence) error { return nil }, proof.OK, ""},
+		"another hash":       {func(e *proof.Evidence) error { e.Hash[0]++; return nil }, proof.Differs, "its state has the hash"},
+		"another chain":      {func(e *proof.Evidence) error { e.Chain.Hash[0]++; return nil }, proof.Differs, "its event store has the hash"},
+		"another state":      {func(e *proof.Evidence) error { e.Digest[0]++; return nil }, proof.Differs, "its state has the digest"},
+		"beyond the head":    {func(e *proof.Evidence) error { e.Position++; return nil }, proof.Differs, "beyond the head 2"},
+		"a broken chain":     {func(e *proof.Evidence) error { e.Broken = "batch 1"; return nil }, proof.Broken, "batch 1"},
+		"not all":            {func(e *proof.Evidence) error { e.Unfinished = "half"; return nil }, proof.Unfinished, "half"},
+		"nothing yet":        {func(e *proof.Evidence) error { *e = proof.Evidence{}; return nil }, proof.Unfinished, "no state"},
+		"no answer":          {func(*proof.Evidence) error { return context.DeadlineExceeded }, proof.Unreachable, "in time"},
+		"another history":    {func(*proof.Evidence) error { return &ask.Problem{Code: ask.WrongIncarnation, Detail: "i"} }, proof.Differs, "WrongIncarnation"},
+		"an older release":   {func(*proof.Evidence) error { return &ask.Problem{Code: ask.UnknownKind, Detail: "recount"} }, proof.Unreachable, "UnknownKind"},
+		"one wrong, one not": {func(e *proof.Evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, proof.Differs, "hash"},
 	} {
-		n := w.judge(t.Context(), "x", setup.RoleReplica, func() (evidence, error) {
-			e := good
-			err := c.change(&e)
-			return e, err
-		})
+		e := good
+		err := c.change(&e)
+		n := w.verifier.Judge(t.Context(), "x", setup.RoleReplica, e, err)
 		if n.Verdict != c.verdict || !strings.Contains(n.Detail, c.text) {
 			t.Errorf("%s: %+v", name, n)
 		}
@@ -153,7 +157,7 @@ func TestVerifyFindsAnAlteredReplica(t *testing.T) {
 	m := newTeam(t, 1, 1)
 	m.startAll()
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "alice"))
-	if err := alter(m.node("replica-1"), "alice"); err != nil {
+	if err := layout.Alter(m.node("replica-1").projection, "alice"); err != nil {
 		t.Fatal(err)
 	}
 	found, err := m.verdicts(t.Context(), "writer-1")
@@ -168,11 +172,11 @@ func TestVerifyFindsAnAlteredReplica(t *testing.T) {
 	}
 	// the record of the position is what the replica's records must give
 	w := m.node("writer-1").part.(*writer)
-	b, err := w.batch(found["replica-1"].Position)
+	b, err := w.prover.Batch(found["replica-1"].Position)
 	if err != nil || b.State == (identity.Digest{}) || b.State == found["replica-1"].Digest {
 		t.Errorf("%+v, %v", b, err)
 	}
-	if _, err := w.batch(1 << 40); err == nil {
+	if _, err := w.prover.Batch(1 << 40); err == nil {
 		t.Error("a batch of the future")
 	}
 }
@@ -186,7 +190,7 @@ func TestVerifyFindsAFlippedBit(t *testing.T) {
 		m.must("writer-1", "CreateUser", "UserName", fmt.Sprintf("u%d", i))
 	}
 	w := m.node("writer-1").part.(*writer)
-	headers, err := w.chain(4, 1)
+	headers, err := w.prover.Chain(4, 1)
 	if err := errors.Join(err, w.log.Events().Sync()); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +216,7 @@ func TestVerifyFindsAFlippedBit(t *testing.T) {
 		t.Errorf("%+v, %v", n, err)
 	}
 	m.stop("writer-1")
-	if _, err := VerifyLog(t.Context(), m.config("writer-1").Data); !errors.Is(err, store.ErrCorrupt) {
+	if _, err := proof.VerifyLog(t.Context(), m.config("writer-1").Data); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("verified: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package node
+package proof
 
 import (
 	"crypto/sha256"
@@ -11,14 +11,15 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 )
 
-// signer signs a statement that begins with a domain of its own, and returns the
+// Signer signs a statement that begins with a domain of its own, and returns the
 // certificate by which the signature is checked.
-type signer interface {
+type Signer interface {
+	// Sign may be called by any number of goroutines.
 	Sign(statement []byte) (signature, certificate []byte, err error)
 }
 
-// signBatch puts a node's signature and certificate on a batch that is committed.
-func signBatch(by signer, b *event.SignedBatch) (err error) {
+// SignBatch puts a node's signature and certificate on a batch that is committed.
+func SignBatch(by Signer, b *event.SignedBatch) (err error) {
 	b.Signature, b.Certificate, err = by.Sign(b.Statement())
 	return err
 }
@@ -27,23 +28,24 @@ func signBatch(by signer, b *event.SignedBatch) (err error) {
 // and those that were renewed lately.
 const maxVouchers = 4 * setup.MaxWriters
 
-// vouchers tells whether writers of the cluster signed batches. A certificate must
+// Vouchers tell whether writers of the cluster signed batches. A certificate must
 // be good now, not when it signed: nothing tells a reader when that was. One that was
 // renewed vouches on until it expires; what it signed is then read from a writer. It is
 // of one goroutine.
-type vouchers struct {
+type Vouchers struct {
 	tls *peer.Identity
 	now func() time.Time
 
 	known map[[sha256.Size]byte]*x509.Certificate // verified but for their validity now
 }
 
-func newVouchers(identity *peer.Identity, now func() time.Time) *vouchers {
-	return &vouchers{tls: identity, now: now, known: map[[sha256.Size]byte]*x509.Certificate{}}
+// NewVouchers returns those who go by a node's authority, and by a wall clock.
+func NewVouchers(identity *peer.Identity, now func() time.Time) *Vouchers {
+	return &Vouchers{tls: identity, now: now, known: map[[sha256.Size]byte]*x509.Certificate{}}
 }
 
-// vouched says whether a writer signed the batch.
-func (v *vouchers) vouched(b *event.SignedBatch) error {
+// Vouched says whether a writer signed the batch.
+func (v *Vouchers) Vouched(b *event.SignedBatch) error {
 	cert, err := v.writer(b.Certificate)
 	if err != nil {
 		return err
@@ -55,7 +57,7 @@ func (v *vouchers) vouched(b *event.SignedBatch) error {
 }
 
 // writer returns a writer's certificate, parsed and verified.
-func (v *vouchers) writer(der []byte) (*x509.Certificate, error) {
+func (v *Vouchers) writer(der []byte) (*x509.Certificate, error) {
 	sum, now := sha256.Sum256(der), v.now()
 	if cert := v.known[sum]; cert != nil && !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) {
 		return cert, nil

@@ -1,0 +1,76 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/setup"
+)
+
+// verify tells the leader what this writer has checked.
+func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
+	if peer.Caller(r).Role != setup.RoleWriter {
+		http.Error(rw, "writers alone verify each other", http.StatusForbidden)
+		return
+	}
+	var q proof.Request
+	if !p.read(rw, r, &q) {
+		return
+	}
+	if q.Budget <= 0 || q.Budget > api.MaxWait {
+		http.Error(rw, "the budget is out of range", http.StatusBadRequest)
+		return
+	}
+	e, err := p.w.prover.Prove(r.Context(), q)
+	if err != nil {
+		p.fail(rw, err)
+		return
+	}
+	peer.Reply(rw, e)
+}
+
+// verifyAll compares all nodes with what this writer's log says, as the leader.
+func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
+	t := w.leading.Load()
+	if t == nil {
+		return nil, api.ErrNotLeader
+	}
+	begun := time.Now()
+	state := w.log.Applied().State
+	found, err := w.verifier.Verify(ctx, from, timeout, state.Replicas(), t.questions)
+	switch {
+	case errors.Is(err, proof.ErrBusy):
+		return nil, api.ErrVerifying
+	case err != nil:
+		return nil, err
+	case w.leading.Load() != t:
+		return nil, api.ErrNotLeader
+	}
+	c := state.Cluster()
+	v := &api.Verification{Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, From: from, TookMS: time.Since(begun).Milliseconds()}
+	for _, f := range found {
+		v.Nodes = append(v.Nodes, api.Verified{
+			Name: f.Name, Role: string(f.Role), Verdict: api.Verdict(f.Verdict), Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
+			Batches: f.Batches, Records: f.Records, TookMS: f.Took.Milliseconds(),
+		})
+	}
+	return v, nil
+}
+
+// signHead proves that this writer leads and signs the head that it then has.
+func (w *writer) signHead(ctx context.Context) (*event.SignedHead, error) {
+	h, err := w.prover.Head(ctx, w.node.tls, w.node.cfg.Name, w.node.cfg.Machine.Now)
+	var notLeader *log.NotLeaderError
+	if errors.As(err, &notLeader) || errors.Is(err, log.ErrStopped) {
+		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+	}
+	return h, err
+}
