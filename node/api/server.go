@@ -1,11 +1,9 @@
-// Package api is the edge: it verifies who calls, decodes what is asked,
-// authorizes it with Writ's own engine, and answers from one view, naming the
-// position. Writes become commands; a node that does not lead hands requests
-// that need the leader on unchanged.
+// Package api is the port at which a node serves clients: routes, the handlers of two
+// dialects, health and metrics. What every request goes through is package dispatch's.
 //
-// Two dialects share the port. The AWS Query protocol of IAM and STS is served
-// at /, /iam and /sts; the native API, JSON over HTTP, under /v1. Both are signed
-// with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
+// The AWS Query protocol of IAM and STS is served at /, /iam and /sts (aws.go); the native
+// API, JSON over HTTP, under /v1 (native.go, and a file for each group of its operations).
+// Both are signed with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
 package api
 
 import (
