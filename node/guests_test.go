@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // visitors come to a peer port from addresses of a test's choice, which answers /held
@@ -250,7 +250,7 @@ func TestFloodUnderAName(t *testing.T) {
 	}
 	refused := 0
 	for range tailsOfName + 10 { // tails that wait
-		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", replication.EventsPath, m.head()+1000), nil, nil)
+		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", tail.EventsPath, m.head()+1000), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

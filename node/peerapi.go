@@ -22,8 +22,8 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Paths of the peer port, besides those of replication and of renewing.
@@ -60,7 +60,7 @@ func servePeers(w *writer) *peerServer {
 	mux := http.NewServeMux()
 	guests, refusals := w.port.guests, newRefusals(w.node.registry)
 	guests.observe(w.node.registry)
-	history := replication.NewHandler(replication.HandlerConfig{
+	history := tail.NewHandler(tail.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
 		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
 			a := w.log.Applied()
@@ -69,8 +69,8 @@ func servePeers(w *writer) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, guests.transfer("tails", tailsOfName, history, refusals))
-	mux.Handle(replication.SnapshotPath, guests.transfer("snapshots", snapshotsOfName, history, refusals))
+	mux.Handle(tail.EventsPath, guests.transfer("tails", tailsOfName, history, refusals))
+	mux.Handle(tail.SnapshotPath, guests.transfer("snapshots", snapshotsOfName, history, refusals))
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+verifyPath, p.verify)
 	mux.HandleFunc("GET "+leaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // replica is the part of a node that follows the log and answers.
@@ -115,14 +116,14 @@ func (n *Node) startReplica() (*replica, error) {
 }
 
 // source reads batches and snapshots from the writers.
-func (n *Node) source() *replication.Source {
+func (n *Node) source() *tail.Source {
 	var bases []string
 	for _, w := range n.cfg.Cluster.Writers {
 		if w.Name != n.cfg.Name {
 			bases = append(bases, "https://"+w.Peer)
 		}
 	}
-	return replication.NewSource(n.finder.client, func() []string { return bases })
+	return tail.NewSource(n.finder.client, func() []string { return bases })
 }
 
 func (r *replica) setAPI(s *api.Server) { r.api.Store(s) }
