@@ -11,7 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
-	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/tail"
 	"github.com/writ-iam/writ/test/layout"
 )
 
@@ -52,7 +52,7 @@ func TestFloodUnderAName(t *testing.T) {
 	}
 	refused := 0
 	for range tailsOfName + 10 { // tails that wait
-		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", replication.EventsPath, m.head()+1000), nil, nil)
+		answer, err := x.ask(addr, http.MethodGet, fmt.Sprintf("%s?from=%d&wait=30s", tail.EventsPath, m.head()+1000), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
-	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Who is served on the ports between nodes. A certificate of the cluster's authority
@@ -100,7 +100,7 @@ func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) 
 		_, addr := p.w.log.Leader()
 		rw.Header().Set(peer.HeaderLeader, addr)
 		status := http.StatusMisdirectedRequest
-		if path := r.URL.Path; path == replication.EventsPath || path == replication.SnapshotPath {
+		if path := r.URL.Path; path == tail.EventsPath || path == tail.SnapshotPath {
 			status = http.StatusServiceUnavailable // every writer has these: busy, and nothing against the reader's state
 		}
 		http.Error(rw, why.Error(), status)

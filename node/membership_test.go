@@ -29,6 +29,7 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // thief has a node's certificate and key, and nothing else of it.
@@ -71,9 +72,9 @@ type target struct {
 // for something else.
 func (x *thief) targets() []target {
 	list := []target{
-		{name: "snapshot", method: "GET", path: replication.SnapshotPath},
-		{name: "events", method: "GET", path: replication.EventsPath + "?from=1"},
-		{name: "head of the events", method: "HEAD", path: replication.EventsPath},
+		{name: "snapshot", method: "GET", path: tail.SnapshotPath},
+		{name: "events", method: "GET", path: tail.EventsPath + "?from=1"},
+		{name: "head of the events", method: "HEAD", path: tail.EventsPath},
 		{name: "lease", method: "POST", path: lease.Path, body: `{"replica":"replica-2"}`},
 		{name: "register", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-2","attempt":"x"}`},
 		{name: "register another", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-7","attempt":"y"}`},
@@ -186,11 +187,11 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 		t.Fatalf("the broker says %q to a member, %v", said, err)
 	}
 	defer conn.Close()
-	tail, err := x.ask(w, "GET", replication.EventsPath+"?from=999999&wait=10m", nil, nil)
-	if err != nil || tail.StatusCode != http.StatusOK {
-		t.Fatalf("a member follows: %v, %v", tail, err)
+	follower, err := x.ask(w, "GET", tail.EventsPath+"?from=999999&wait=10m", nil, nil)
+	if err != nil || follower.StatusCode != http.StatusOK {
+		t.Fatalf("a member follows: %v, %v", follower, err)
 	}
-	defer tail.Body.Close()
+	defer follower.Body.Close()
 	asked := make(chan error, 1)
 	go func() {
 		answer, err := x.ask(w, "POST", ask.QuestionsPath, []byte(`{}`), nil)
@@ -203,7 +204,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 	if _, err := m.client("writer-1").Remove(t.Context(), "replica-2"); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := io.Copy(io.Discard, tail.Body); err == nil { // at the end of the wait it would end without one
+	if n, err := io.Copy(io.Discard, follower.Body); err == nil { // at the end of the wait it would end without one
 		t.Errorf("what it followed ended as if it were whole, after %d bytes", n)
 	}
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) {
@@ -223,7 +224,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 	go func() { // from the first moment on
 		defer close(served)
 		for watching.Err() == nil {
-			answer, err := x.ask(w, "GET", replication.SnapshotPath, nil, nil)
+			answer, err := x.ask(w, "GET", tail.SnapshotPath, nil, nil)
 			if err != nil {
 				continue
 			}
@@ -328,7 +329,7 @@ func TestStolenDirectory(t *testing.T) {
 	x := m.thief("replica-1")
 	for _, w := range m.cluster.Writers { // each as soon as it has applied the removal
 		m.until(w.Name+" refuses it", func(context.Context) error {
-			answer, err := x.ask(w, "GET", replication.SnapshotPath, nil, nil)
+			answer, err := x.ask(w, "GET", tail.SnapshotPath, nil, nil)
 			if err != nil {
 				return err
 			}
@@ -387,7 +388,7 @@ func TestAWriterThatDoesNotKnowYet(t *testing.T) {
 	if standing := rec.Header().Get(peer.HeaderStanding); rec.Code != http.StatusMisdirectedRequest || rec.Header().Get(peer.HeaderLeader) == "" || standing != "" {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
 	}
-	for _, path := range []string{replication.EventsPath, replication.SnapshotPath} { // whose readers must not doubt their state
+	for _, path := range []string{tail.EventsPath, tail.SnapshotPath} { // whose readers must not doubt their state
 		rec := httptest.NewRecorder()
 		p.refuse(rec, httptest.NewRequest(http.MethodGet, path, nil), errReplaying)
 		if rec.Code != http.StatusServiceUnavailable {

@@ -23,8 +23,8 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
-	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Paths of the peer port, besides those of the packages whose messages it takes.
@@ -69,7 +69,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux := http.NewServeMux()
 	guests := w.port.Guests()
 	guests.Observe(w.node.registry)
-	history := replication.NewHandler(replication.HandlerConfig{
+	history := tail.NewHandler(tail.HandlerConfig{
 		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
 		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
 			a := w.log.Applied()
@@ -78,8 +78,8 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 			return a.State, h
 		},
 	})
-	mux.Handle(replication.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
-	mux.Handle(replication.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
+	mux.Handle(tail.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
+	mux.Handle(tail.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
 	mux.HandleFunc("GET "+statusPath, p.status)
 	mux.HandleFunc("POST "+proof.Path, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))

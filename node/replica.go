@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // replica is the part of a node that follows the log and answers.
@@ -103,14 +104,14 @@ func (r *replica) Heard(term uint64, head event.Position) {
 func (r *replica) Endpoint() string { return r.node.advertises() }
 
 // source reads batches and snapshots from the writers.
-func (n *Node) source() *replication.Source {
+func (n *Node) source() *tail.Source {
 	var bases []string
 	for _, w := range n.cfg.Cluster.Writers {
 		if w.Name != n.cfg.Name {
 			bases = append(bases, "https://"+w.Peer)
 		}
 	}
-	return replication.NewSource(n.finder.Client(), func() []string { return bases })
+	return tail.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
 // decider answers questions of kindDecide.

@@ -15,21 +15,23 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/replication/tail"
+	"github.com/writ-iam/writ/test/history"
 )
 
 const replayed = 200_000 // batches of one event each
 
 // grown is made once: it takes longer than what is measured with it.
-var grown = sync.OnceValue(func() *history {
-	h := newHistory(new(testing.B), "aa")
-	h.grow(new(testing.B), replayed)
+var grown = sync.OnceValue(func() *history.History {
+	h := history.New(new(testing.B), "aa")
+	h.Grow(new(testing.B), replayed)
 	return h
 })
 
 // following runs what a follower needs to apply, from the first batch on.
-func following(b *testing.B, h *history, cfg FollowerConfig) (*Follower, *sink) {
+func following(b *testing.B, h *history.History, cfg FollowerConfig) (*Follower, *sink) {
 	s := newSink()
-	s.append(b, h.batches[0])
+	s.append(b, h.Batches[0])
 	cfg.Sink, cfg.Logger, cfg.Vouched = s, quiet, theWriter().vouched
 	f := NewFollower(cfg)
 	f.settle(s.Snapshot())
@@ -120,7 +122,7 @@ func BenchmarkReplayStream(b *testing.B) {
 		await(b, "connected", link.Connected)
 		m := measure(b)
 		for b.Loop() {
-			f, s := following(b, h, FollowerConfig{Link: link, Source: sourceOf(b)})
+			f, s := following(b, h, FollowerConfig{Link: link, Source: history.SourceOf(b)})
 			ctx, cancel := context.WithCancel(b.Context())
 			ended := make(chan struct{})
 			go func() {
@@ -138,7 +140,7 @@ func BenchmarkReplayStream(b *testing.B) {
 // BenchmarkReplayHTTP is a follower that catches up from a writer's event tail.
 func BenchmarkReplayHTTP(b *testing.B) {
 	h := grown()
-	source := sourceOf(b, newWriter(b, h))
+	source := history.SourceOf(b, history.Serve(b, h))
 	m := measure(b)
 	for b.Loop() {
 		f, s := following(b, h, FollowerConfig{Source: source})
@@ -154,7 +156,7 @@ func BenchmarkReplayHTTP(b *testing.B) {
 func BenchmarkApply(b *testing.B) {
 	h := grown()
 	var batches []*event.Batch
-	for _, encoded := range h.batches {
+	for _, encoded := range h.Batches {
 		batch, err := wire.DecodeBatch(encoded)
 		if err != nil {
 			b.Fatal(err)
@@ -164,7 +166,7 @@ func BenchmarkApply(b *testing.B) {
 	m := measure(b)
 	for b.Loop() {
 		s := newSink()
-		for chunk := range slices.Chunk(batches, chunkBatches) {
+		for chunk := range slices.Chunk(batches, tail.ChunkBatches) {
 			if err := s.Apply(chunk); err != nil {
 				b.Fatal(err)
 			}
@@ -177,7 +179,7 @@ func BenchmarkApply(b *testing.B) {
 // from a checkpoint.
 func BenchmarkBootstrap(b *testing.B) {
 	h := grown()
-	source := sourceOf(b, newWriter(b, h))
+	source := history.SourceOf(b, history.Serve(b, h))
 	b.Run("snapshot", func(b *testing.B) {
 		m := measure(b)
 		for b.Loop() {
@@ -273,9 +275,9 @@ func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 			b.Fatal(err)
 		}
 		defer consuming.Stop()
-		h := newHistory(b, "aa")
-		h.grow(b, 1)
-		payload := h.batches[1]
+		h := history.New(b, "aa")
+		h.Grow(b, 1)
+		payload := h.Batches[1]
 		sent := drive(func() time.Time {
 			now := time.Now()
 			if _, err := publisher.js.PublishMsgAsync(&nats.Msg{Subject: cfg.Subjects[0], Data: payload}); err != nil {
@@ -287,20 +289,20 @@ func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 		report(b, took(sent, got))
 	})
 	b.Run("writ", func(b *testing.B) {
-		h := newHistory(b, fmt.Sprint(time.Now().UnixNano())) // another stream each time
+		h := history.New(b, fmt.Sprint(time.Now().UnixNano())) // another stream each time
 		p := publisherOf(publisher, h)
 		p.cfg.Replicas = replicas
 		run(b, p.Run)
 		s := &timedSink{sink: newSink()}
-		f, _ := startFollower(b, FollowerConfig{Sink: s, Source: sourceOf(b, newWriter(b, h)), Link: follower})
-		h.grow(b, 1)
+		f, _ := startFollower(b, FollowerConfig{Sink: s, Source: history.SourceOf(b, history.Serve(b, h)), Link: follower})
+		h.Grow(b, 1)
 		await(b, "streaming", func() bool { return f.Status().Mode == Streaming })
 		first := h.Last().Position + 1
 		s.got = make([]time.Time, warm+measured)
 		s.first = first
 		sent := drive(func() time.Time {
-			h.grow(b, 1)
-			return h.changedAt
+			h.Grow(b, 1)
+			return h.ChangedAt
 		})
 		s.wait(b, h)
 		report(b, took(sent, s.got))

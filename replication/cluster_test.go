@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/test/history"
 )
 
 // authority issues certificates for loopback.
@@ -109,29 +110,29 @@ func startCluster(t testing.TB, a *authority, n int) (brokers []*broker.Broker, 
 func TestClusterWithTLS(t *testing.T) {
 	a := newAuthority(t)
 	brokers, configs := startCluster(t, a, 3)
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	l := publisherLink(t, brokers[0])
 	p := publisherOf(l, h)
 	p.cfg.Replicas = 3
 	run(t, p.Run)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
 	var urls []string
 	for _, b := range brokers[1:] {
 		urls = append(urls, "tls://"+b.ClientAddr())
 	}
 	f, _ := startFollower(t, FollowerConfig{
-		Sink: s, Source: sourceOf(t, w), Link: dial(t, LinkConfig{Name: "replica", URLs: urls, TLS: a.config(t, "replica")}),
+		Sink: s, Source: history.SourceOf(t, w), Link: dial(t, LinkConfig{Name: "replica", URLs: urls, TLS: a.config(t, "replica")}),
 	})
 	streaming := func() bool { return f.Status().Mode == Streaming }
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	published(t, l, h)
 	await(t, "streaming", streaming)
 	s.wait(t, h)
 
 	for i := 1; i <= 2; i++ {
 		brokers[i].Stop()
-		h.grow(t, 500)
+		h.Grow(t, 500)
 		s.wait(t, h)
 		configs[i].ClientAddr = brokers[i].ClientAddr()
 		b, err := broker.Start(t.Context(), configs[i])
@@ -140,7 +141,7 @@ func TestClusterWithTLS(t *testing.T) {
 		}
 		t.Cleanup(b.Stop)
 		await(t, "back", func() bool { return b.Ready() == nil })
-		h.grow(t, 500)
+		h.Grow(t, 500)
 		s.wait(t, h)
 		published(t, l, h)
 	}
@@ -184,21 +185,21 @@ func startServer(t *testing.T, dir, addr string) (url string, kill func()) {
 func TestOutsideNATS(t *testing.T) {
 	dir, addr := t.TempDir(), freeAddrs(t, 1)[0]
 	url, kill := startServer(t, dir, addr)
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	link := func(name string) *Link {
 		return dial(t, LinkConfig{Name: name, URLs: []string{url}, User: "writ", Password: "secret"})
 	}
 	l := link("publisher")
 	startPublisher(t, l, h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: link("follower")})
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: link("follower")})
 	streaming := func() bool { return f.Status().Mode == Streaming }
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	await(t, "streaming", streaming)
 	s.wait(t, h)
 	kill()
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	s.wait(t, h)
 	await(t, "tailing", func() bool { return f.Status().Mode == Tailing })
 	if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -206,7 +207,7 @@ func TestOutsideNATS(t *testing.T) {
 	}
 	startServer(t, dir, addr)
 	await(t, "streaming again", streaming)
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	s.wait(t, h)
 	published(t, l, h)
 	checkStream(t, l, h)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/test/history"
 )
 
 // century is longer than anybody may leave a consumer behind, in nanoseconds.
@@ -66,8 +67,8 @@ func TestConsumersAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Stop)
-	h := newHistory(t, "aa")
-	h.grow(t, 20)
+	h := history.New(t, "aa")
+	h.Grow(t, 20)
 	publisher := publisherLink(t, b)
 	startPublisher(t, publisher, h)
 	published(t, publisher, h)
@@ -149,8 +150,8 @@ func TestConsumersAreBounded(t *testing.T) {
 // TestConsumersOfOneReader has more processes of a name than there are consumers for:
 // the latest has one.
 func TestConsumersOfOneReader(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 20)
+	h := history.New(t, "aa")
+	h.Grow(t, 20)
 	b := startBroker(t)
 	publisher := publisherLink(t, b)
 	startPublisher(t, publisher, h)
@@ -180,8 +181,8 @@ func TestConsumersOfOneReader(t *testing.T) {
 // TestStreamOfAnEarlierRelease has a publisher find a stream that lets consumers live
 // for as long as they like.
 func TestStreamOfAnEarlierRelease(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 20)
+	h := history.New(t, "aa")
+	h.Grow(t, 20)
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	before := h.Cluster()

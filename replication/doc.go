@@ -3,8 +3,8 @@
 // The Publisher of the leading writer puts each batch, as the bytes of the event
 // store, on a JetStream stream whose sequence numbers are the positions. The
 // Follower of a reader takes them from there, proves that each continues the
-// history it holds, and hands them to a Sink. A Handler on every writer serves the
-// same bytes, and snapshots, over HTTP to other nodes' Source: that is how a
+// history it holds, and hands them to a Sink. Package tail serves the same
+// bytes, and snapshots, over HTTP from every writer to other nodes: that is how a
 // follower closes gaps, starts from nothing, and lives while NATS does not.
 //
 // NATS is a cache for fan-out, never a source of truth, and whoever can write to
@@ -20,22 +20,3 @@
 // Everything that runs does so inside a Run method, which returns when its context
 // ends and has then stopped all that it started.
 package replication
-
-import (
-	"github.com/writ-iam/writ/log/event"
-)
-
-// Events is a writer's event store: committed batches only, dense from the first
-// that no gap follows to the last. It may be used by any number of goroutines.
-type Events interface {
-	// First is the lowest position from which no batch up to the last is missing;
-	// 1 for an empty store.
-	First() event.Position
-	// Last is the head; zero for an empty store.
-	Last() event.Head
-	// Read returns encoded batches that follow one another, from position from on:
-	// at most count, and no more once they have reached size bytes. Behind the head
-	// there are none, without an error; in a gap there is an error. Nobody changes
-	// the bytes.
-	Read(from event.Position, count, size int) ([][]byte, error)
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Limits of following the stream.
@@ -214,7 +215,7 @@ func (f *Follower) gather(feed *feed, in *inbox) {
 		case <-feed.ctx.Done():
 			return
 		}
-		for len(in.messages) > 0 && len(batches) < chunkBatches && size < chunkBytes {
+		for len(in.messages) > 0 && len(batches) < tail.ChunkBatches && size < tail.ChunkBytes {
 			add(<-in.messages)
 		}
 		if f.put(feed, batches, signatures) != nil {

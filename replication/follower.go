@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Limits of a Follower.
@@ -63,7 +64,7 @@ type FollowerConfig struct {
 	// Sink gets what is followed.
 	Sink Sink
 	// Source reads from the writers.
-	Source *Source
+	Source *tail.Source
 	// MayReplace is asked before a state that is there is replaced by a writer's,
 	// because the writers' history does not continue it; an error keeps the state.
 	// Nil: always.
@@ -244,7 +245,7 @@ func (f *Follower) begin(ctx context.Context) error {
 	}
 	for {
 		err := f.bootstrap(ctx)
-		if errors.Is(err, errShut) && f.cfg.Enter != nil {
+		if errors.Is(err, tail.ErrShut) && f.cfg.Enter != nil {
 			if err = f.cfg.Enter(ctx); err == nil {
 				err = f.bootstrap(ctx)
 			}
@@ -315,7 +316,7 @@ func (f *Follower) drive(ctx context.Context) error {
 			return fmt.Errorf("%w, after position %d: %w", ErrUnknown, f.at.Load().head.Position, err)
 		case err == nil:
 			failures = 0
-		case !errors.Is(err, ErrUnavailable):
+		case !errors.Is(err, tail.ErrUnavailable):
 			f.problem("the writers' event tail does not lead on", err)
 			if failures++; failures >= maxFailures {
 				failures = 0
@@ -328,7 +329,7 @@ func (f *Follower) drive(ctx context.Context) error {
 			}
 		}
 		wait = retryWait + rand.N(bootstrapWait)
-		if errors.Is(err, errShut) {
+		if errors.Is(err, tail.ErrShut) {
 			wait += shutWait
 		}
 		if err != nil && wake.After(ctx, wait) != nil {
@@ -368,7 +369,7 @@ func (f *Follower) tail(ctx context.Context, wait time.Duration) error {
 		<-watching
 		switch failure := feed.failure(); {
 		case errors.Is(failure, errLate):
-			f.cfg.Source.rotate() // a writer that is itself behind
+			f.cfg.Source.Rotate() // a writer that is itself behind
 			return nil
 		case ended:
 			return failure

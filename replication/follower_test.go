@@ -13,17 +13,19 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/replication/tail"
+	"github.com/writ-iam/writ/test/history"
 )
 
 func TestFollowsOverHTTPAlone(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 1000)
-	w := newWriter(t, h)
+	h := history.New(t, "aa")
+	h.Grow(t, 1000)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+	f, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, w)})
 	s.wait(t, h)
 	for range 20 {
-		h.grow(t, 50)
+		h.Grow(t, 50)
 		s.wait(t, h)
 	}
 	if status := f.Status(); status.Mode != Tailing || status.Bootstraps != 1 || status.Problem != "" {
@@ -35,23 +37,23 @@ func TestFollowsOverHTTPAlone(t *testing.T) {
 }
 
 func TestWritersComeAndGo(t *testing.T) {
-	h := newHistory(t, "aa")
-	behind := copyOf(t, h) // of a writer that is cut off
-	a, b, c := newWriter(t, h), newWriter(t, behind), newWriter(t, h)
-	a.down, b.down, c.down = true, true, true
+	h := history.New(t, "aa")
+	behind := history.Copy(t, h) // of a writer that is cut off
+	a, b, c := history.Serve(t, h), history.Serve(t, behind), history.Serve(t, h)
+	a.Down, b.Down, c.Down = true, true, true
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, a, b, c)})
-	await(t, "complaining", func() bool { return strings.Contains(f.Status().Problem, ErrUnavailable.Error()) })
-	b.set(func() { b.down = false })
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, a, b, c)})
+	await(t, "complaining", func() bool { return strings.Contains(f.Status().Problem, tail.ErrUnavailable.Error()) })
+	b.Set(func() { b.Down = false })
 	s.wait(t, behind)
-	h.grow(t, 100)
-	a.set(func() { a.down = false })
+	h.Grow(t, 100)
+	a.Set(func() { a.Down = false })
 	f.Expect(h.Last().Position)
 	s.wait(t, h)
-	a.set(func() { a.down = true })
+	a.Set(func() { a.Down = true })
 	a.CloseClientConnections()
-	h.grow(t, 100)
-	c.set(func() { c.down = false })
+	h.Grow(t, 100)
+	c.Set(func() { c.Down = false })
 	s.wait(t, h)
 	if status := f.Status(); status.Bootstraps != 1 {
 		t.Errorf("%+v", status)
@@ -60,22 +62,22 @@ func TestWritersComeAndGo(t *testing.T) {
 
 // TestSnapshotsComeFromOthersThanTheLeader has one writer lead.
 func TestSnapshotsComeFromOthersThanTheLeader(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 100)
-	leader, other := newWriter(t, h), newWriter(t, h)
-	leader.leading = true
-	source := sourceOf(t, leader, other)
+	h := history.New(t, "aa")
+	h.Grow(t, 100)
+	leader, other := history.Serve(t, h), history.Serve(t, h)
+	leader.Leading = true
+	source := history.SourceOf(t, leader, other)
 	for range 4 {
-		source.rotate()
+		source.Rotate()
 		state, header, err := source.Snapshot(t.Context(), h.Cluster())
 		if err != nil || header.Head != h.Last() || state.Position() != h.Last().Position {
 			t.Fatal(header, err)
 		}
 	}
-	if n := other.count("GET " + SnapshotPath); n != 4 {
+	if n := other.Count("GET " + tail.SnapshotPath); n != 4 {
 		t.Errorf("%d snapshots from the other writer", n)
 	}
-	other.set(func() { other.down = true })
+	other.Set(func() { other.Down = true })
 	if _, _, err := source.Snapshot(t.Context(), h.Cluster()); err != nil {
 		t.Errorf("the leader alone gives none: %v", err)
 	}
@@ -112,57 +114,57 @@ func (f *flipper) Write(p []byte) (int, error) {
 // third time a snapshot takes the follower to where the writers are.
 func TestTailThatDoesNotLeadOn(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil   func(t *testing.T, h *history, w *writer) *history
+		spoil   func(t *testing.T, h *history.History, w *history.Writer) *history.History
 		mention string
 	}{
-		"the batches are gone": {mention: "410", spoil: func(t *testing.T, h *history, w *writer) *history {
-			h.grow(t, 100)
-			h.forget(90)
+		"the batches are gone": {mention: "410", spoil: func(t *testing.T, h *history.History, w *history.Writer) *history.History {
+			h.Grow(t, 100)
+			h.Forget(90)
 			return h
 		}},
-		"the batches are altered": {mention: wire.ErrCorrupt.Error(), spoil: func(t *testing.T, h *history, w *writer) *history {
-			w.set(func() { w.mangle = flip(EventsPath) })
-			h.grow(t, 100)
+		"the batches are altered": {mention: wire.ErrCorrupt.Error(), spoil: func(t *testing.T, h *history.History, w *history.Writer) *history.History {
+			w.Set(func() { w.Mangle = flip(tail.EventsPath) })
+			h.Grow(t, 100)
 			return h
 		}},
-		"another history of the incarnation": {mention: "follows another batch", spoil: func(t *testing.T, h *history, w *writer) *history {
-			other := newHistory(t, "aa")
-			other.users = 1000
-			other.grow(t, 200)
+		"another history of the incarnation": {mention: "follows another batch", spoil: func(t *testing.T, h *history.History, w *history.Writer) *history.History {
+			other := history.New(t, "aa")
+			other.Users = 1000
+			other.Grow(t, 200)
 			return other
 		}},
-		"another incarnation": {mention: "409", spoil: func(t *testing.T, h *history, w *writer) *history {
-			other := newHistory(t, "bb")
-			other.grow(t, 20)
+		"another incarnation": {mention: "409", spoil: func(t *testing.T, h *history.History, w *history.Writer) *history.History {
+			other := history.New(t, "bb")
+			other.Grow(t, 20)
 			return other
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHistory(t, "aa")
-			h.grow(t, 50)
-			w := newWriter(t, h)
+			h := history.New(t, "aa")
+			h.Grow(t, 50)
+			w := history.Serve(t, h)
 			s := newSink()
-			f, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+			f, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, w)})
 			s.wait(t, h)
 			stop()
 			now := test.spoil(t, h, w)
 			if now != h {
-				w = newWriter(t, now)
+				w = history.Serve(t, now)
 			}
-			f, _ = startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w)})
+			f, _ = startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, w)})
 			await(t, "there", func() bool {
 				_, head := s.Snapshot()
 				return head == now.Last()
 			})
 			await(t, "accounted for", func() bool { return f.Status().Bootstraps == 1 })
-			if tails := w.count("GET " + EventsPath); tails < maxFailures {
+			if tails := w.Count("GET " + tail.EventsPath); tails < maxFailures {
 				t.Errorf("the tail was asked %d times", tails)
 			}
 			if problem := f.Status().Problem; !strings.Contains(problem, test.mention) {
 				t.Errorf("problem %q does not mention %q", problem, test.mention)
 			}
-			w.set(func() { w.mangle = nil })
-			now.grow(t, 10)
+			w.Set(func() { w.Mangle = nil })
+			now.Grow(t, 10)
 			await(t, "there again", func() bool {
 				_, head := s.Snapshot()
 				return head == now.Last()
@@ -173,8 +175,8 @@ func TestTailThatDoesNotLeadOn(t *testing.T) {
 
 // A state that must not be replaced stays, whatever the writers have.
 func TestAStateThatIsKept(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 50)
+	h := history.New(t, "aa")
+	h.Grow(t, 50)
 	s := newSink()
 	var asked atomic.Int32
 	keep := func(context.Context) error {
@@ -182,14 +184,14 @@ func TestAStateThatIsKept(t *testing.T) {
 		return errors.New("it is evidence")
 	}
 	// the first state is taken without a question
-	_, stop := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, newWriter(t, h)), MayReplace: keep})
+	_, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, h)), MayReplace: keep})
 	s.wait(t, h)
 	stop()
 	_, before := s.Snapshot()
-	other := newHistory(t, "aa")
-	other.users = 1000
-	other.grow(t, 200)
-	f, _ := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, newWriter(t, other)), MayReplace: keep})
+	other := history.New(t, "aa")
+	other.Users = 1000
+	other.Grow(t, 200)
+	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, other)), MayReplace: keep})
 	await(t, "asked", func() bool { return asked.Load() == 1 })
 	if _, head := s.Snapshot(); head != before || f.Status().Bootstraps != 0 {
 		t.Errorf("it is at %v, was at %v", head, before)
@@ -200,31 +202,31 @@ func TestAStateThatIsKept(t *testing.T) {
 }
 
 func TestAnAlteredSnapshotIsRefused(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 100)
-	w := newWriter(t, h)
-	w.mangle = flip(SnapshotPath)
+	h := history.New(t, "aa")
+	h.Grow(t, 100)
+	w := history.Serve(t, h)
+	w.Mangle = flip(tail.SnapshotPath)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w)})
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w)})
 	await(t, "refused", func() bool { return strings.Contains(f.Status().Problem, wire.ErrCorrupt.Error()) })
 	if s.restored() != 0 {
 		t.Error("restored")
 	}
-	w.set(func() { w.mangle = nil })
+	w.Set(func() { w.Mangle = nil })
 	s.wait(t, h)
 }
 
 func TestAnotherClustersSnapshotIsRefused(t *testing.T) {
-	w := newWriter(t, newHistory(t, "aa"))
-	f, _ := startFollower(t, FollowerConfig{Cluster: "another", Sink: newSink(), Source: sourceOf(t, w)})
-	await(t, "refused", func() bool { return strings.Contains(f.Status().Problem, "this is cluster "+testCluster) })
+	w := history.Serve(t, history.New(t, "aa"))
+	f, _ := startFollower(t, FollowerConfig{Cluster: "another", Sink: newSink(), Source: history.SourceOf(t, w)})
+	await(t, "refused", func() bool { return strings.Contains(f.Status().Problem, "this is cluster "+history.ClusterID) })
 }
 
 func TestRestartFromCheckpoint(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 200)
-	w := newWriter(t, h)
-	cfg := FollowerConfig{Cluster: testCluster, Source: sourceOf(t, w), Dir: filepath.Join(t.TempDir(), "checkpoints")}
+	h := history.New(t, "aa")
+	h.Grow(t, 200)
+	w := history.Serve(t, h)
+	cfg := FollowerConfig{Cluster: history.ClusterID, Source: history.SourceOf(t, w), Dir: filepath.Join(t.TempDir(), "checkpoints")}
 	follow := func() (*sink, *Follower, func() error) {
 		s := newSink()
 		cfg.Sink = s
@@ -233,20 +235,20 @@ func TestRestartFromCheckpoint(t *testing.T) {
 		return s, f, stop
 	}
 	_, _, stop := follow()
-	h.grow(t, 100)
+	h.Grow(t, 100)
 	stop()
-	if n := w.count("GET " + SnapshotPath); n != 1 {
+	if n := w.Count("GET " + tail.SnapshotPath); n != 1 {
 		t.Fatalf("%d snapshots for a start from nothing", n)
 	}
 	for range 3 {
-		h.grow(t, 100)
+		h.Grow(t, 100)
 		s, f, stop := follow()
 		if f.Status().Checkpoint == 0 || s.restored() != 1 {
 			t.Errorf("%+v", f.Status())
 		}
 		stop()
 	}
-	if n := w.count("GET " + SnapshotPath); n != 1 {
+	if n := w.Count("GET " + tail.SnapshotPath); n != 1 {
 		t.Errorf("%d snapshots, with checkpoints", n)
 	}
 	entries, err := os.ReadDir(cfg.Dir)
@@ -256,12 +258,12 @@ func TestRestartFromCheckpoint(t *testing.T) {
 }
 
 func TestCorruptedCheckpoints(t *testing.T) {
-	h := newHistory(t, "aa")
-	w := newWriter(t, h)
+	h := history.New(t, "aa")
+	w := history.Serve(t, h)
 	dir := t.TempDir()
 	var heads []event.Position
 	for range 2 {
-		h.grow(t, 100)
+		h.Grow(t, 100)
 		state, header := h.Snapshot()
 		if err := writeCheckpoint(dir, state, header.Head); err != nil {
 			t.Fatal(err)
@@ -297,9 +299,9 @@ func TestCorruptedCheckpoints(t *testing.T) {
 		t.Errorf("said %q", text)
 	}
 	s := newSink()
-	_, stop := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Dir: dir})
+	_, stop := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Dir: dir})
 	s.wait(t, h)
-	if n := w.count("GET " + SnapshotPath); n != 0 {
+	if n := w.Count("GET " + tail.SnapshotPath); n != 0 {
 		t.Errorf("%d snapshots although a checkpoint is good", n)
 	}
 	stop()
@@ -311,9 +313,9 @@ func TestCorruptedCheckpoints(t *testing.T) {
 		damage(name)
 	}
 	s = newSink()
-	startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Dir: dir})
+	startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Dir: dir})
 	s.wait(t, h)
-	if n := w.count("GET " + SnapshotPath); n != 1 {
+	if n := w.Count("GET " + tail.SnapshotPath); n != 1 {
 		t.Errorf("%d snapshots without a good checkpoint", n)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "unfinished-1")); !os.IsNotExist(err) {
@@ -322,26 +324,26 @@ func TestCorruptedCheckpoints(t *testing.T) {
 }
 
 func TestAnotherClustersCheckpoint(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	dir := t.TempDir()
 	state, header := h.Snapshot()
 	if err := writeCheckpoint(dir, state, header.Head); err != nil {
 		t.Fatal(err)
 	}
-	f := NewFollower(FollowerConfig{Cluster: "another", Sink: newSink(), Source: sourceOf(t), Dir: dir, Logger: quiet})
-	if err := f.Run(t.Context()); !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), testCluster) {
+	f := NewFollower(FollowerConfig{Cluster: "another", Sink: newSink(), Source: history.SourceOf(t), Dir: dir, Logger: quiet})
+	if err := f.Run(t.Context()); !errors.Is(err, ErrOtherCluster) || !strings.Contains(err.Error(), history.ClusterID) {
 		t.Error(err)
 	}
 }
 
 func TestSinkFailureIsFinal(t *testing.T) {
-	h := newHistory(t, "aa")
-	w := newWriter(t, h)
+	h := history.New(t, "aa")
+	w := history.Serve(t, h)
 	s := newSink()
-	s.append(t, h.batches[0])
+	s.append(t, h.Batches[0])
 	s.fail = errors.New("diverged")
-	h.grow(t, 10)
-	err := NewFollower(FollowerConfig{Sink: s, Source: sourceOf(t, w), Logger: quiet}).Run(t.Context())
+	h.Grow(t, 10)
+	err := NewFollower(FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Logger: quiet}).Run(t.Context())
 	if !errors.Is(err, s.fail) {
 		t.Error(err)
 	}
@@ -366,13 +368,13 @@ func unknownKind(t *testing.T, b []byte) []byte {
 }
 
 func TestStopsBeforeTheUnknown(t *testing.T) {
-	h := newHistory(t, "aa")
-	w := newWriter(t, h)
-	h.grow(t, 10)
-	h.batches[9] = unknownKind(t, h.batches[9])
+	h := history.New(t, "aa")
+	w := history.Serve(t, h)
+	h.Grow(t, 10)
+	h.Batches[9] = unknownKind(t, h.Batches[9])
 	s := newSink()
-	s.append(t, h.batches[0])
-	f := NewFollower(FollowerConfig{Sink: s, Source: sourceOf(t, w), Logger: quiet})
+	s.append(t, h.Batches[0])
+	f := NewFollower(FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Logger: quiet})
 	err := f.Run(t.Context())
 	var unknown *wire.UnknownError
 	if !errors.Is(err, ErrUnknown) || !errors.As(err, &unknown) {
@@ -385,20 +387,20 @@ func TestStopsBeforeTheUnknown(t *testing.T) {
 
 // TestBusyTailIsNoFailure has the only writer refuse tails for want of places.
 func TestBusyTailIsNoFailure(t *testing.T) {
-	h := newHistory(t, "aa")
-	w := newWriter(t, h)
-	w.mangle = func(path string, rw http.ResponseWriter) http.ResponseWriter {
-		if path != EventsPath {
+	h := history.New(t, "aa")
+	w := history.Serve(t, h)
+	w.Mangle = func(path string, rw http.ResponseWriter) http.ResponseWriter {
+		if path != tail.EventsPath {
 			return rw
 		}
 		http.Error(rw, "too many transfers at once", http.StatusServiceUnavailable)
 		return nil
 	}
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w)})
-	await(t, "refused", func() bool { return w.count("GET "+EventsPath) > maxFailures+1 })
-	w.set(func() { w.mangle = nil })
-	h.grow(t, 10)
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w)})
+	await(t, "refused", func() bool { return w.Count("GET "+tail.EventsPath) > maxFailures+1 })
+	w.Set(func() { w.Mangle = nil })
+	h.Grow(t, 10)
 	s.wait(t, h)
 	if n := f.Status().Bootstraps; n != 1 {
 		t.Errorf("%d snapshots", n)

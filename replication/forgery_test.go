@@ -18,25 +18,27 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/replication/tail"
+	"github.com/writ-iam/writ/test/history"
 )
 
 // believing is a sink that must be shown the batches of one history and nothing
 // else.
 type believing struct {
 	*sink
-	history *history
+	history *history.History
 	forged  atomic.Pointer[event.Batch]
 }
 
 func (s *believing) Apply(batches []*event.Batch) error {
 	for _, b := range batches {
-		s.history.mu.Lock()
-		ok := b.Position <= s.history.last.Position
+		s.history.Mu.Lock()
+		ok := b.Position <= s.history.Newest.Position
 		if ok {
-			real, err := wire.DecodeBatch(s.history.batches[b.Position-1])
+			real, err := wire.DecodeBatch(s.history.Batches[b.Position-1])
 			ok = err == nil && real.Hash == b.Hash
 		}
-		s.history.mu.Unlock()
+		s.history.Mu.Unlock()
 		if !ok {
 			s.forged.Store(b)
 		}
@@ -46,21 +48,21 @@ func (s *believing) Apply(batches []*event.Batch) error {
 
 // another makes batches that follow a history and are not of it. The first gives
 // somebody a key.
-func another(t testing.TB, h *history, n int) [][]byte {
+func another(t testing.TB, h *history.History, n int) [][]byte {
 	t.Helper()
-	other := copyOf(t, h)
-	other.users = 1_000_000
-	other.grow(t, n)
-	return other.batches[len(h.batches):]
+	other := history.Copy(t, h)
+	other.Users = 1_000_000
+	other.Grow(t, n)
+	return other.Batches[len(h.Batches):]
 }
 
 // attacked is a stream with the first batches of a history, signed as they should
 // be, a follower that has applied them, and a client that may do anything.
 type attacked struct {
-	history  *history
+	history  *history.History
 	link     *Link
 	subject  string
-	writer   *writer
+	writer   *history.Writer
 	sink     *believing
 	follower *Follower
 	log      *capture
@@ -68,18 +70,18 @@ type attacked struct {
 }
 
 func attack(t *testing.T) *attacked {
-	a := &attacked{history: newHistory(t, "aa"), link: openNATS(t), log: new(capture)}
+	a := &attacked{history: history.New(t, "aa"), link: openNATS(t), log: new(capture)}
 	h := a.history
-	h.grow(t, 49)
+	h.Grow(t, 49)
 	cfg := streamConfig(h.Cluster(), 1, 1)
 	if _, err := a.link.js.CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	a.subject = cfg.Subjects[0]
-	a.publish(t, h.batches...)
-	a.writer, a.sink = newWriter(t, h), &believing{sink: newSink(), history: h}
+	a.publish(t, h.Batches...)
+	a.writer, a.sink = history.Serve(t, h), &believing{sink: newSink(), history: h}
 	a.follower, a.stop = startFollower(t, FollowerConfig{
-		Cluster: testCluster, Sink: a.sink, Source: sourceOf(t, a.writer), Link: a.link, Logger: a.log.logger(),
+		Cluster: history.ClusterID, Sink: a.sink, Source: history.SourceOf(t, a.writer), Link: a.link, Logger: a.log.logger(),
 	})
 	a.sink.wait(t, h)
 	await(t, "streaming", func() bool { return a.follower.Status().Mode == Streaming })
@@ -104,7 +106,7 @@ func (a *attacked) put(t testing.TB, messages ...*nats.Msg) {
 }
 
 // requests is how many the writer was asked over HTTP for batches.
-func (a *attacked) requests() int { return a.writer.count("GET " + EventsPath) }
+func (a *attacked) requests() int { return a.writer.Count("GET " + tail.EventsPath) }
 
 // bare are messages without a signature.
 func (a *attacked) bare(batches ...[]byte) (messages []*nats.Msg) {
@@ -178,42 +180,42 @@ func TestForgeries(t *testing.T) {
 			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Position-- }, another(t, a.history, 1)...)
 		}},
 		"a writer's signature for another hash": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := theWriter().message(t, a.subject, a.history.batches[49])
+			m := theWriter().message(t, a.subject, a.history.Batches[49])
 			m.Data = another(t, a.history, 1)[0]
 			return []*nats.Msg{m}
 		}},
 		"a signed head is no signed batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
 			m := a.by(t, theWriter(), same, another(t, a.history, 1)...)
-			h := event.SignedHead{Cluster: testCluster, Incarnation: "aa", Position: 51}
+			h := event.SignedHead{Cluster: history.ClusterID, Incarnation: "aa", Position: 51}
 			m[0].Header.Set(headerSignature, string(h.Statement()))
 			return m
 		}},
 		"a forgery behind a good batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.grow(t, 1)
-			return append([]*nats.Msg{theWriter().message(t, a.subject, a.history.batches[50])}, a.bare(another(t, a.history, 3)...)...)
+			a.history.Grow(t, 1)
+			return append([]*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[50])}, a.bare(another(t, a.history, 3)...)...)
 		}},
 		"a forgery that good batches follow": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
 			forged := a.bare(another(t, a.history, 1)...)
-			a.history.grow(t, 2)
-			return append(forged, theWriter().message(t, a.subject, a.history.batches[50]), theWriter().message(t, a.subject, a.history.batches[51]))
+			a.history.Grow(t, 2)
+			return append(forged, theWriter().message(t, a.subject, a.history.Batches[50]), theWriter().message(t, a.subject, a.history.Batches[51]))
 		}},
 		"an old batch": {harmless: true, attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return []*nats.Msg{theWriter().message(t, a.subject, a.history.batches[20])}
+			return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[20])}
 		}},
 		"many old batches": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
 			m := make([]*nats.Msg, maxRepeats+1)
 			for i := range m {
-				m[i] = a.bare(a.history.batches[i%50])[0]
+				m[i] = a.bare(a.history.Batches[i%50])[0]
 			}
 			return m
 		}},
 		"a signed burst out of order": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.grow(t, 2)
-			return []*nats.Msg{theWriter().message(t, a.subject, a.history.batches[51]), theWriter().message(t, a.subject, a.history.batches[50])}
+			a.history.Grow(t, 2)
+			return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[51]), theWriter().message(t, a.subject, a.history.Batches[50])}
 		}},
 		"a burst whose end never comes": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.grow(t, 3)
-			return a.bare(a.history.batches[50:]...)
+			a.history.Grow(t, 3)
+			return a.bare(a.history.Batches[50:]...)
 		}},
 		"a burst without an end": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
 			return a.bare(another(t, a.history, 3*maxHeld)...)
@@ -250,7 +252,7 @@ func TestForgeries(t *testing.T) {
 			if b := a.sink.forged.Load(); b != nil {
 				t.Fatalf("a forged batch %d was shown", b.Position)
 			}
-			a.history.grow(t, 3)
+			a.history.Grow(t, 3)
 			a.follower.Expect(a.history.Last().Position)
 			a.sink.wait(t, a.history)
 			if b := a.sink.forged.Load(); b != nil {
@@ -267,12 +269,12 @@ func TestForgeries(t *testing.T) {
 				t.Errorf("%d warnings for %d repairs:\n%s", said, refused, a.log)
 			}
 			startPublisher(t, a.link, a.history) // finds what is wrong, and has another stream made
-			a.history.grow(t, 1)
+			a.history.Grow(t, 1)
 			await(t, "streaming again", func() bool {
 				return a.follower.Status().Mode == Streaming && a.follower.Status().Stream == streamName(a.history.Cluster())
 			})
-			a.writer.set(func() { a.writer.down = true })
-			a.history.grow(t, 100)
+			a.writer.Set(func() { a.writer.Down = true })
+			a.history.Grow(t, 100)
 			a.sink.wait(t, a.history)
 			if err := a.stop(); err != nil && err != context.Canceled {
 				t.Error(err)
@@ -301,7 +303,7 @@ func TestFloodOfForgeries(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	flood.Go(func() {
 		for ctx.Err() == nil { // each follower that attaches finds one where it goes on
-			forged := theWriter().message(t, a.subject, a.history.batches[49])
+			forged := theWriter().message(t, a.subject, a.history.Batches[49])
 			forged.Data = []byte("forged")
 			if _, err := a.link.js.PublishMsg(ctx, forged); err != nil {
 				return
@@ -322,7 +324,7 @@ func TestFloodOfForgeries(t *testing.T) {
 	if most := 4*repairs + int(took/tailWait); asked > most {
 		t.Errorf("%d requests over HTTP, more than %d", asked, most)
 	}
-	a.history.grow(t, 3)
+	a.history.Grow(t, 3)
 	a.sink.wait(t, a.history)
 	if s := a.follower.Status(); s.Bootstraps != 1 || a.sink.forged.Load() != nil {
 		t.Errorf("%+v", s)
@@ -333,8 +335,8 @@ func TestFloodOfForgeries(t *testing.T) {
 // that a publisher makes. The commands that this costs are bounded, readers follow.
 func TestGenerationsAreBounded(t *testing.T) {
 	l := openNATS(t)
-	h := newHistory(t, "aa")
-	h.grow(t, 10)
+	h := history.New(t, "aa")
+	h.Grow(t, 10)
 	log := new(capture)
 	p := publisherOf(l, h)
 	p.cfg.Logger = log.logger()
@@ -344,8 +346,8 @@ func TestGenerationsAreBounded(t *testing.T) {
 	const burst = 3
 	p.raises.SetBurst(burst) // the waits between them double
 	run(t, p.Run)
-	w, s := newWriter(t, h), newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: dial(t, LinkConfig{Name: "follower", URLs: l.conn.Servers()})})
+	w, s := history.Serve(t, h), newSink()
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: dial(t, LinkConfig{Name: "follower", URLs: l.conn.Servers()})})
 	begin := h.Cluster().StreamGeneration
 	var attacks sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
@@ -356,11 +358,11 @@ func TestGenerationsAreBounded(t *testing.T) {
 		}
 	})
 	await(t, "at its limit", func() bool {
-		h.grow(t, 1) // else damage is found by the checks of every checkInterval
+		h.Grow(t, 1) // else damage is found by the checks of every checkInterval
 		return strings.Contains(log.String(), "too many new generations were asked for")
 	})
 	for range 3 {
-		h.grow(t, 50)
+		h.Grow(t, 50)
 		f.Expect(h.Last().Position)
 		s.wait(t, h)
 	}
@@ -380,8 +382,8 @@ func TestGenerationsAreBounded(t *testing.T) {
 // TestStreamBeyondTheHistory has somebody make the stream first, beginning where no
 // history will ever be.
 func TestStreamBeyondTheHistory(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 10)
+	h := history.New(t, "aa")
+	h.Grow(t, 10)
 	l := openNATS(t)
 	if _, err := l.js.CreateStream(t.Context(), streamConfig(h.Cluster(), 1, 1<<40)); err != nil {
 		t.Fatal(err)
@@ -395,13 +397,13 @@ func TestStreamBeyondTheHistory(t *testing.T) {
 // TestBurstsAreSigned has every message after which nothing is ready, and one in at
 // most maxBurst of the others, carry a signature.
 func TestBurstsAreSigned(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 1000)
+	h := history.New(t, "aa")
+	h.Grow(t, 1000)
 	l := openNATS(t)
 	startPublisher(t, l, h)
 	published(t, l, h)
 	for range 5 {
-		h.grow(t, 1)
+		h.Grow(t, 1)
 		published(t, l, h)
 	}
 	stream, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
@@ -443,21 +445,21 @@ func TestBurstsAreSigned(t *testing.T) {
 
 // TestWithoutVouchers has a follower that nobody told who is a writer.
 func TestWithoutVouchers(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 1)
-	f := NewFollower(FollowerConfig{Sink: newSink(), Source: sourceOf(t), Logger: quiet})
-	b, err := wire.DecodeBatch(h.batches[1])
+	h := history.New(t, "aa")
+	h.Grow(t, 1)
+	f := NewFollower(FollowerConfig{Sink: newSink(), Source: history.SourceOf(t), Logger: quiet})
+	b, err := wire.DecodeBatch(h.Batches[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.vouched(b, signatureOf(theWriter().message(t, "x", h.batches[1]).Header)); err == nil {
+	if err := f.vouched(b, signatureOf(theWriter().message(t, "x", h.Batches[1]).Header)); err == nil {
 		t.Error("believed")
 	}
 }
 
 // TestInboxIsBounded has more bytes arrive than a follower keeps unread.
 func TestInboxIsBounded(t *testing.T) {
-	f, feed := NewFollower(FollowerConfig{Sink: newSink(), Source: sourceOf(t), Logger: quiet}), newFeed(t.Context(), "stream")
+	f, feed := NewFollower(FollowerConfig{Sink: newSink(), Source: history.SourceOf(t), Logger: quiet}), newFeed(t.Context(), "stream")
 	in := newInbox()
 	var took atomic.Int64
 	var arrivals sync.WaitGroup
@@ -516,7 +518,7 @@ func TestWhatArrivesInTheInbox(t *testing.T) {
 	}
 	for name, spoken := range map[string]*nats.Msg{
 		"a forged batch":            a.bare(another(t, a.history, 1)...)[0],
-		"a real batch again":        theWriter().message(t, a.subject, a.history.batches[10]),
+		"a real batch again":        theWriter().message(t, a.subject, a.history.Batches[10]),
 		"a message too large":       {Data: bytes.Repeat([]byte{1}, wire.MaxBatchSize+1)},
 		"nothing":                   {},
 		"a heartbeat":               status("100", "Idle Heartbeat", "Nats-Last-Consumer", "99999999", "Nats-Last-Stream", "99999999"),
@@ -539,7 +541,7 @@ func TestWhatArrivesInTheInbox(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		a.history.grow(t, 5)
+		a.history.Grow(t, 5)
 		a.follower.Expect(a.history.Last().Position)
 		await(t, "there", func() bool { _, head := a.sink.Snapshot(); return head == a.history.Last() })
 		if b := a.sink.forged.Load(); b != nil {

@@ -6,24 +6,21 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
-
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/test/history"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
@@ -31,162 +28,6 @@ func TestMain(m *testing.M) {
 }
 
 var quiet = slog.New(slog.DiscardHandler)
-
-// history is a writer's state and event store in memory, with real batches.
-type history struct {
-	mu      sync.Mutex
-	state   *identity.State
-	first   event.Position
-	last    event.Head
-	batches [][]byte // from position 1 on
-	changed chan struct{}
-	seq     uint64
-	users   int // made by grow
-
-	changedAt time.Time // for whoever commits
-}
-
-const testCluster = "7d8e2a52-0f5e-4f5c-8a53-6f2f4d7f6a01"
-
-// newHistory returns a history with its bootstrap at position 1.
-func newHistory(t testing.TB, incarnation string) *history {
-	h := &history{state: identity.NewState(), first: 1, changed: make(chan struct{})}
-	h.must(t, &identity.Bootstrap{
-		Cluster: testCluster, Incarnation: incarnation, Account: "123456789012",
-		RootKey: identity.NewAccessKey{ID: "AKIAIOSFODNN7EXAMPLE", Sealed: []byte("sealed")},
-	})
-	return h
-}
-
-// commit decides a command, folds its events and appends the batch.
-func (h *history) commit(c identity.Command) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.seq++
-	m := identity.Meta{Time: identity.Time(1_700_000_000_000 + h.seq)}
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, h.seq))
-	copy(m.Key[:], sum[:]) // a key is a hash, and its first bits tell it from others
-	events, err := identity.Decide(h.state, m, c)
-	if err != nil {
-		return err
-	}
-	at := h.last.Position + 1
-	identity.Evolve(h.state, at, m, events)
-	b := &event.Batch{
-		Cluster: h.state.Cluster().ID, Incarnation: h.state.Cluster().Incarnation,
-		Position: at, Index: uint64(at) + 7, Term: 3,
-		Cause:  event.Cause{Meta: m, Request: fmt.Sprintf("request-%d", h.seq), Action: "iam:Test", Source: "192.0.2.1"},
-		Events: events, State: h.state.Digest(), Prev: h.last.Hash,
-	}
-	encoded, err := wire.EncodeBatch(b)
-	if err != nil {
-		return err
-	}
-	h.batches = append(h.batches, encoded)
-	h.last = b.Head()
-	h.changedAt = time.Now()
-	close(h.changed)
-	h.changed = make(chan struct{})
-	return nil
-}
-
-func (h *history) must(t testing.TB, c identity.Command) {
-	t.Helper()
-	if err := h.commit(c); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// grow commits n more users.
-func (h *history) grow(t testing.TB, n int) {
-	t.Helper()
-	for range n {
-		h.users++
-		name := fmt.Sprintf("user-%d", h.users)
-		h.must(t, &identity.CreateUser{Account: "123456789012", ID: identity.ID("AIDA" + name), Name: name, Path: "/"})
-	}
-}
-
-func (h *history) First() event.Position {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.first
-}
-
-func (h *history) Last() event.Head {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.last
-}
-
-func (h *history) Read(from event.Position, count, size int) (out [][]byte, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if from < h.first {
-		return nil, fmt.Errorf("the history begins at %d", h.first)
-	}
-	for ; from <= h.last.Position && len(out) < count && size > 0; from++ {
-		out = append(out, h.batches[from-1])
-		size -= len(h.batches[from-1])
-	}
-	return out, nil
-}
-
-func (h *history) Changed() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.changed
-}
-
-// forget drops the batches before first, as a store does that was sent a snapshot.
-func (h *history) forget(first event.Position) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.first = first
-}
-
-func (h *history) Cluster() identity.Cluster {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.state.Cluster()
-}
-
-func (h *history) Snapshot() (*identity.State, wire.SnapshotHeader) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.state.Snapshot(), wire.SnapshotHeader{Head: h.last}
-}
-
-// raise is what a publisher's proposal comes to.
-func (h *history) raise(_ context.Context, from uint32) error {
-	return h.commit(&identity.RaiseStreamGeneration{From: from})
-}
-
-// copyOf returns another history with the same batches so far.
-func copyOf(t testing.TB, h *history) *history {
-	t.Helper()
-	c := &history{state: identity.NewState(), first: 1, changed: make(chan struct{})}
-	for _, b := range h.batches {
-		c.append(t, b)
-	}
-	c.seq, c.users = h.seq, h.users
-	return c
-}
-
-// append takes over a batch that another history made.
-func (h *history) append(t testing.TB, b []byte) {
-	t.Helper()
-	batch, err := wire.DecodeBatch(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	identity.Evolve(h.state, batch.Position, batch.Cause.Meta, batch.Events)
-	h.batches, h.last = append(h.batches, b), batch.Head()
-	close(h.changed)
-	h.changed = make(chan struct{})
-}
 
 // sink folds batches as a projection does.
 type sink struct {
@@ -246,7 +87,7 @@ func (s *sink) publish() {
 
 // wait returns when the sink has the head, and fails the test when it has another
 // one at that position or beyond, or another state.
-func (s *sink) wait(t testing.TB, h *history) {
+func (s *sink) wait(t testing.TB, h *history.History) {
 	t.Helper()
 	want := h.Last()
 	for {
@@ -275,70 +116,6 @@ func (s *sink) restored() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.restores
-}
-
-// writer serves a history over HTTP. Its answers can be changed.
-type writer struct {
-	*httptest.Server
-	history *history
-	leading bool
-
-	mu       sync.Mutex
-	down     bool
-	mangle   func(path string, w http.ResponseWriter) http.ResponseWriter
-	requests map[string]int
-}
-
-func newWriter(t testing.TB, h *history) *writer {
-	w := &writer{history: h, requests: map[string]int{}}
-	handler := NewHandler(HandlerConfig{
-		Events: h, Changed: h.Changed, Snapshot: h.Snapshot, Logger: quiet,
-		Leading: func() bool { return w.leading },
-	})
-	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.mu.Lock()
-		w.requests[r.Method+" "+r.URL.Path]++
-		down, mangle := w.down, w.mangle
-		w.mu.Unlock()
-		if down {
-			conn, _, err := rw.(http.Hijacker).Hijack()
-			if err == nil {
-				conn.Close()
-			}
-			return
-		}
-		if mangle != nil {
-			if rw = mangle(r.URL.Path, rw); rw == nil {
-				return // it has answered
-			}
-		}
-		handler.ServeHTTP(rw, r)
-	}))
-	t.Cleanup(w.Close)
-	return w
-}
-
-func (w *writer) set(change func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	change()
-}
-
-func (w *writer) count(request string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.requests[request]
-}
-
-func sourceOf(t testing.TB, writers ...*writer) *Source {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
-	t.Cleanup(client.CloseIdleConnections)
-	return NewSource(client, func() (urls []string) {
-		for _, w := range writers {
-			urls = append(urls, w.URL)
-		}
-		return urls
-	})
 }
 
 // run starts something that ends with its context, and ends it with the test or by
@@ -398,13 +175,13 @@ func followerLink(t testing.TB, b *broker.Broker) *Link {
 	return dial(t, LinkConfig{Name: "follower", URLs: []string{"nats://" + b.ClientAddr()}})
 }
 
-func startPublisher(t testing.TB, l *Link, h *history) (stop func() error) {
+func startPublisher(t testing.TB, l *Link, h *history.History) (stop func() error) {
 	return run(t, publisherOf(l, h).Run)
 }
 
-func publisherOf(l *Link, h *history) *Publisher {
+func publisherOf(l *Link, h *history.History) *Publisher {
 	return NewPublisher(PublisherConfig{
-		Link: l, Events: h, Changed: h.Changed, Cluster: h.Cluster, RaiseGeneration: h.raise, Sign: theWriter().sign, Logger: quiet,
+		Link: l, Events: h, Changed: h.Changed, Cluster: h.Cluster, RaiseGeneration: h.Raise, Sign: theWriter().sign, Logger: quiet,
 	})
 }
 

@@ -9,13 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/test/history"
 )
 
 // TestAnswersReachNoStream has a replica name the stream as the place for answers of
 // JetStream, and the inbox of another. No such answer arrives in either.
 func TestAnswersReachNoStream(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 20)
+	h := history.New(t, "aa")
+	h.Grow(t, 20)
 	b := startBroker(t)
 	publisher := publisherLink(t, b)
 	startPublisher(t, publisher, h)
@@ -65,7 +66,7 @@ func TestAnswersReachNoStream(t *testing.T) {
 		t.Errorf("the requests were refused: %v", err)
 	}
 	checkStream(t, publisher, h)
-	h.grow(t, 100)
+	h.Grow(t, 100)
 	published(t, publisher, h)
 	checkStream(t, publisher, h)
 	if now := h.Cluster().StreamGeneration; now != generation {
@@ -98,8 +99,8 @@ func TestCertificatesName(t *testing.T) {
 // TestAConsumerThatWasLeft has a follower find its own consumer where it wants to
 // make another.
 func TestAConsumerThatWasLeft(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 20)
+	h := history.New(t, "aa")
+	h.Grow(t, 20)
 	b := startBroker(t)
 	publisher := publisherLink(t, b)
 	startPublisher(t, publisher, h)
@@ -107,12 +108,12 @@ func TestAConsumerThatWasLeft(t *testing.T) {
 	l := followerLink(t, b)
 	await(t, "connected", l.Connected)
 	s, begin := newSink(), h.Last().Position
-	for _, b := range h.batches {
+	for _, b := range h.Batches {
 		s.append(t, b)
 	}
-	h.grow(t, 5)
+	h.Grow(t, 5)
 	published(t, publisher, h)
-	f := NewFollower(FollowerConfig{Sink: s, Source: sourceOf(t), Link: l, Logger: quiet})
+	f := NewFollower(FollowerConfig{Sink: s, Source: history.SourceOf(t), Link: l, Logger: quiet})
 	for n := range 3 {
 		f.settle(s.Snapshot())
 		consumer, err := f.attach(t.Context(), f.at.Load())
@@ -122,6 +123,6 @@ func TestAConsumerThatWasLeft(t *testing.T) {
 		if from := consumer.CachedInfo().Config.OptStartSeq; from != uint64(begin)+uint64(n)+1 {
 			t.Errorf("it begins at %d", from)
 		}
-		s.append(t, h.batches[int(begin)+n])
+		s.append(t, h.Batches[int(begin)+n])
 	}
 }

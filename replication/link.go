@@ -24,6 +24,8 @@ const (
 	maxReconnectWait = 2500 * time.Millisecond
 	dialTimeout      = 2 * time.Second
 	pingInterval     = 5 * time.Second // two unanswered pings end a connection
+	// flushTimeout is how long NATS may leave what it was sent unread.
+	flushTimeout = 15 * time.Second
 	// requestTimeout bounds one request of JetStream's API.
 	requestTimeout = 3 * time.Second
 )
@@ -109,7 +111,7 @@ func (cfg *LinkConfig) options(id string) nats.Options {
 	var refused atomic.Bool // the latest attempt was, and that was said
 	o.Timeout = dialTimeout
 	o.PingInterval = pingInterval
-	o.FlusherTimeout = writeTimeout
+	o.FlusherTimeout = flushTimeout
 	o.IgnoreAuthErrorAbort = true
 	// What cannot be sent now is sent again by whoever checks what became of it.
 	o.ReconnectBufSize = -1

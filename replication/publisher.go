@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 // Limits of a Publisher.
@@ -50,7 +51,7 @@ type PublisherConfig struct {
 	// publish to them.
 	Link *Link
 	// Events is the writer's store: what is in it is committed.
-	Events Events
+	Events tail.Events
 	// Changed returns a channel that is closed when the head moves on from where it
 	// was at the call.
 	Changed func() <-chan struct{}
@@ -199,7 +200,7 @@ type sending struct {
 
 // fill publishes while there are batches and room. The last of those that are ready
 // ends a burst and is signed, so that no follower waits for what may not come soon.
-func (w *sending) fill(events Events) (err error) {
+func (w *sending) fill(events tail.Events) (err error) {
 	for len(w.unacked) < window {
 		if len(w.ahead) == 0 {
 			if w.ahead, err = events.Read(w.next, window, readAhead); err != nil {

@@ -15,11 +15,12 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/test/history"
 )
 
 // checkStream fails the test unless the stream of the history's generation is
 // exactly the history from its first message on: same bytes, at the same numbers.
-func checkStream(t *testing.T, l *Link, h *history) {
+func checkStream(t *testing.T, l *Link, h *history.History) {
 	t.Helper()
 	s, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
 	if err != nil {
@@ -34,14 +35,14 @@ func checkStream(t *testing.T, l *Link, h *history) {
 		if err != nil {
 			t.Fatalf("message %d: %v", seq, err)
 		}
-		if !bytes.Equal(m.Data, h.batches[seq-1]) {
+		if !bytes.Equal(m.Data, h.Batches[seq-1]) {
 			t.Fatalf("message %d is not batch %d", seq, seq)
 		}
 	}
 }
 
 // published waits until the stream has the history's head.
-func published(t *testing.T, l *Link, h *history) {
+func published(t *testing.T, l *Link, h *history.History) {
 	t.Helper()
 	await(t, "published", func() bool {
 		s, err := l.js.Stream(t.Context(), streamName(h.Cluster()))
@@ -50,18 +51,18 @@ func published(t *testing.T, l *Link, h *history) {
 }
 
 func TestFollowsTheStream(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	startPublisher(t, l, h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Cluster: testCluster, Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 100)
+	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 100)
 	s.wait(t, h)
 	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
-	w.set(func() { w.down = true }) // the stream alone carries on
-	h.grow(t, 10_000)
+	w.Set(func() { w.Down = true }) // the stream alone carries on
+	h.Grow(t, 10_000)
 	s.wait(t, h)
 	if status := f.Status(); status.Mode != Streaming || status.Bootstraps != 1 || status.Refused != 0 {
 		t.Errorf("%+v", status)
@@ -71,9 +72,9 @@ func TestFollowsTheStream(t *testing.T) {
 }
 
 func TestStreamBeginsWithRecentBatches(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, refill+500)
-	h.forget(300)
+	h := history.New(t, "aa")
+	h.Grow(t, refill+500)
+	h.Forget(300)
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	startPublisher(t, l, h)
@@ -89,27 +90,27 @@ func TestStreamBeginsWithRecentBatches(t *testing.T) {
 
 // TestTwoPublishers has a deposed leader and its successor publish at once.
 func TestTwoPublishers(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	old := publisherOf(l, h)
 	stopOld := run(t, old.Run)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 500)
+	startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 500)
 	published(t, l, h)
 	generation := h.Cluster().StreamGeneration
 
 	successor := publisherOf(publisherLink(t, b), h)
 	old.cfg.RaiseGeneration = func(context.Context, uint32) error { return errors.New("not the leader") }
 	run(t, successor.Run)
-	h.grow(t, 3000)
+	h.Grow(t, 3000)
 	published(t, l, h)
 	if err := stopOld(); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	published(t, l, h)
 	s.wait(t, h)
 	checkStream(t, l, h)
@@ -119,14 +120,14 @@ func TestTwoPublishers(t *testing.T) {
 }
 
 func TestDeletedStream(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	startPublisher(t, l, h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 100)
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 100)
 	s.wait(t, h)
 	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
 
@@ -134,7 +135,7 @@ func TestDeletedStream(t *testing.T) {
 	if err := l.js.DeleteStream(t.Context(), streamName(before)); err != nil {
 		t.Fatal(err)
 	}
-	h.grow(t, 100)
+	h.Grow(t, 100)
 	await(t, "renewed", func() bool { return h.Cluster().StreamGeneration > before.StreamGeneration })
 	published(t, l, h)
 	s.wait(t, h)
@@ -146,7 +147,7 @@ func TestDeletedStream(t *testing.T) {
 }
 
 func TestWipedBroker(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	dir := filepath.Join(t.TempDir(), "broker")
 	b, err := broker.Start(t.Context(), broker.Config{Name: "a", Dir: dir, ClientAddr: "127.0.0.1:0", Consumers: ConsumerNames, Logger: quiet})
 	if err != nil {
@@ -155,10 +156,10 @@ func TestWipedBroker(t *testing.T) {
 	t.Cleanup(b.Stop)
 	l := publisherLink(t, b)
 	startPublisher(t, l, h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 100)
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 100)
 	s.wait(t, h)
 	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
 
@@ -166,10 +167,10 @@ func TestWipedBroker(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	h.grow(t, 100)
+	h.Grow(t, 100)
 	s.wait(t, h)
 	await(t, "renewed", func() bool { return h.Cluster().StreamGeneration > before.StreamGeneration })
-	h.grow(t, 100)
+	h.Grow(t, 100)
 	s.wait(t, h)
 	published(t, l, h)
 	await(t, "streaming the new generation", func() bool {
@@ -179,20 +180,20 @@ func TestWipedBroker(t *testing.T) {
 }
 
 func TestNATSGoesAndComesBack(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	b := startBroker(t)
 	addr := b.ClientAddr()
 	stopPublisher := startPublisher(t, publisherLink(t, b), h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 100)
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 100)
 	s.wait(t, h)
 	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
 
 	stopPublisher()
 	b.Stop()
-	h.grow(t, 500)
+	h.Grow(t, 500)
 	s.wait(t, h)
 	await(t, "tailing", func() bool { return f.Status().Mode == Tailing })
 
@@ -203,8 +204,8 @@ func TestNATSGoesAndComesBack(t *testing.T) {
 	t.Cleanup(b.Stop)
 	startPublisher(t, publisherLink(t, b), h)
 	await(t, "streaming again", func() bool { return f.Status().Mode == Streaming })
-	w.set(func() { w.down = true })
-	h.grow(t, 500)
+	w.Set(func() { w.Down = true })
+	h.Grow(t, 500)
 	s.wait(t, h)
 }
 
@@ -232,48 +233,48 @@ func openNATS(t *testing.T) *Link {
 func TestDamageOfTheStream(t *testing.T) {
 	const damaged = 50
 	for name, test := range map[string]struct {
-		damage func(t *testing.T, h *history, messages [][]byte) [][]byte
+		damage func(t *testing.T, h *history.History, messages [][]byte) [][]byte
 		delete bool
 		stops  event.Position
 	}{
-		"altered": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+		"altered": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
 			m[damaged-1] = bytes.Clone(m[damaged-1])
 			m[damaged-1][40] ^= 1
 			return m
 		}},
-		"cut short": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+		"cut short": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
 			m[damaged-1] = m[damaged-1][:20]
 			return m
 		}},
-		"empty": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+		"empty": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
 			m[damaged-1] = nil
 			return m
 		}},
 		"a hole": {stops: damaged - 1, delete: true},
-		"another incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
-			other := newHistory(t, "bb")
-			other.grow(t, len(m))
-			return append(m[:damaged-1], other.batches[damaged-1:len(m)]...)
+		"another incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
+			other := history.New(t, "bb")
+			other.Grow(t, len(m))
+			return append(m[:damaged-1], other.Batches[damaged-1:len(m)]...)
 		}},
-		"another history of the incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
-			other := newHistory(t, "aa")
-			other.must(t, &identity.SetAccountAlias{Account: "123456789012", Alias: "other"})
-			other.grow(t, len(m))
-			return append(m[:damaged-1], other.batches[damaged-1:len(m)]...)
+		"another history of the incarnation": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
+			other := history.New(t, "aa")
+			other.Must(t, &identity.SetAccountAlias{Account: "123456789012", Alias: "other"})
+			other.Grow(t, len(m))
+			return append(m[:damaged-1], other.Batches[damaged-1:len(m)]...)
 		}},
-		"repeated": {stops: 100, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+		"repeated": {stops: 100, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
 			return append(m[:damaged], m[damaged-10:]...)
 		}},
-		"swapped": {stops: damaged - 1, damage: func(t *testing.T, h *history, m [][]byte) [][]byte {
+		"swapped": {stops: damaged - 1, damage: func(t *testing.T, h *history.History, m [][]byte) [][]byte {
 			m[damaged-1], m[damaged] = m[damaged], m[damaged-1]
 			return m
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHistory(t, "aa")
-			h.grow(t, 99)
+			h := history.New(t, "aa")
+			h.Grow(t, 99)
 			l := openNATS(t)
-			messages := append([][]byte{}, h.batches...)
+			messages := append([][]byte{}, h.Batches...)
 			if test.damage != nil {
 				messages = test.damage(t, h, messages)
 			}
@@ -295,10 +296,10 @@ func TestDamageOfTheStream(t *testing.T) {
 			}
 
 			s := newSink()
-			s.append(t, h.batches[0])
-			w := newWriter(t, h)
-			w.down = true
-			f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: l})
+			s.append(t, h.Batches[0])
+			w := history.Serve(t, h)
+			w.Down = true
+			f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: l})
 			await(t, "at what can be proved", func() bool {
 				_, head := s.Snapshot()
 				return head.Position == test.stops
@@ -309,7 +310,7 @@ func TestDamageOfTheStream(t *testing.T) {
 			if _, head := s.Snapshot(); head.Position != test.stops {
 				t.Fatalf("at %d after a refusal", head.Position)
 			}
-			w.set(func() { w.down = false })
+			w.Set(func() { w.Down = false })
 			s.wait(t, h)
 			if f.Status().Bootstraps != 0 {
 				t.Error("a snapshot was taken although the tail leads on")
@@ -320,38 +321,38 @@ func TestDamageOfTheStream(t *testing.T) {
 
 // TestDamagedStreamIsRenewed has the publisher find what followers would refuse.
 func TestDamagedStreamIsRenewed(t *testing.T) {
-	for name, damage := range map[string]func(t *testing.T, h *history, cfg *jetstream.StreamConfig, messages [][]byte) [][]byte{
+	for name, damage := range map[string]func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, messages [][]byte) [][]byte{
 		"sound": nil,
-		"ends with another batch": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+		"ends with another batch": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
 			m[len(m)-1] = []byte("x")
 			return m
 		},
-		"ends behind the history": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+		"ends behind the history": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
 			return append(m, []byte("x"), []byte("y"))
 		},
-		"unprotected": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+		"unprotected": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
 			cfg.DenyPurge = false
 			return m
 		},
-		"other limits": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+		"other limits": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
 			cfg.MaxBytes = 1 << 20
 			return m
 		},
-		"direct access": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+		"direct access": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
 			cfg.AllowDirect = true
 			return m
 		},
-		"ends before the store begins": func(t *testing.T, h *history, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
-			h.forget(90)
+		"ends before the store begins": func(t *testing.T, h *history.History, cfg *jetstream.StreamConfig, m [][]byte) [][]byte {
+			h.Forget(90)
 			return m[:80]
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHistory(t, "aa")
-			h.grow(t, 99)
+			h := history.New(t, "aa")
+			h.Grow(t, 99)
 			l := openNATS(t)
 			cfg := streamConfig(h.Cluster(), 1, 1)
-			messages := append([][]byte{}, h.batches...)
+			messages := append([][]byte{}, h.Batches...)
 			if damage != nil {
 				messages = damage(t, h, &cfg, messages)
 			}
@@ -373,7 +374,7 @@ func TestDamagedStreamIsRenewed(t *testing.T) {
 					return errors.Is(err, jetstream.ErrStreamNotFound)
 				})
 			}
-			h.grow(t, 10)
+			h.Grow(t, 10)
 			published(t, l, h)
 			checkStream(t, l, h)
 			if got := h.Cluster().StreamGeneration; got != want {
@@ -385,21 +386,21 @@ func TestDamagedStreamIsRenewed(t *testing.T) {
 
 // TestSilentStream has a stream that works and that nobody publishes to.
 func TestSilentStream(t *testing.T) {
-	h := newHistory(t, "aa")
+	h := history.New(t, "aa")
 	b := startBroker(t)
 	l := publisherLink(t, b)
 	stop := startPublisher(t, l, h)
-	w := newWriter(t, h)
+	w := history.Serve(t, h)
 	s := newSink()
-	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: sourceOf(t, w), Link: followerLink(t, b)})
-	h.grow(t, 100)
+	f, _ := startFollower(t, FollowerConfig{Sink: s, Source: history.SourceOf(t, w), Link: followerLink(t, b)})
+	h.Grow(t, 100)
 	published(t, l, h)
 	await(t, "streaming", func() bool { return f.Status().Mode == Streaming })
 	s.wait(t, h)
 	stop()
-	h.grow(t, 10) // found by asking a writer
+	h.Grow(t, 10) // found by asking a writer
 	s.wait(t, h)
-	h.grow(t, 10)
+	h.Grow(t, 10)
 	f.Expect(h.Last().Position) // told by a lease
 	s.wait(t, h)
 }
@@ -422,8 +423,8 @@ func TestReadersMayNotWrite(t *testing.T) {
 
 // TestCheck looks at a stream as a publisher does while it works.
 func TestCheck(t *testing.T) {
-	h := newHistory(t, "aa")
-	h.grow(t, 4)
+	h := history.New(t, "aa")
+	h.Grow(t, 4)
 	l := openNATS(t)
 	p := publisherOf(l, h)
 	stream := func(c identity.Cluster, messages [][]byte) jetstream.Stream {
@@ -440,7 +441,7 @@ func TestCheck(t *testing.T) {
 		return s
 	}
 	c := h.Cluster()
-	sound := stream(c, h.batches)
+	sound := stream(c, h.Batches)
 	for range 5 {
 		if err := p.check(t.Context(), sound, &sending{next: 6}); err != nil {
 			t.Error(err)
@@ -449,7 +450,7 @@ func TestCheck(t *testing.T) {
 	if err := p.check(t.Context(), sound, &sending{next: 7}); err == nil {
 		t.Error("a lost message was not noticed")
 	}
-	messages := append([][]byte{}, h.batches...)
+	messages := append([][]byte{}, h.Batches...)
 	messages[2] = []byte("x")
 	c.StreamGeneration++
 	p.cfg.Cluster = func() identity.Cluster { return c }

@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
+	"github.com/writ-iam/writ/replication/tail"
 )
 
 const (
@@ -103,7 +104,7 @@ func nodeTLS(t *team, name string) (*tls.Config, error) {
 func someBatch(ctx context.Context, w *writing, secure *tls.Config) ([]byte, error) {
 	c := &http.Client{Transport: &http.Transport{TLSClientConfig: secure}}
 	defer c.CloseIdleConnections()
-	source := replication.NewSource(c, func() []string { return []string{"https://" + w.team.layout.Writers[0].Peer} })
+	source := tail.NewSource(c, func() []string { return []string{"https://" + w.team.layout.Writers[0].Peer} })
 	if _, err := w.write(ctx, 10, time.Second/5); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,8 @@
-package replication
+// Package tail is how nodes read a writer's history from it: its Handler serves the
+// batches of the event store, as their bytes, and snapshots over HTTP, and the Source of
+// another node reads them from whichever writer serves it well. What comes so is proved
+// by the connection; package replication uses it where the stream does not reach.
+package tail
 
 import (
 	"context"
@@ -265,4 +269,19 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 		h.Logger.Warn("a snapshot transfer ends early", "peer", r.RemoteAddr, "position", header.Head.Position, "error", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// Events is a writer's event store: committed batches only, dense from the first
+// that no gap follows to the last. It may be used by any number of goroutines.
+type Events interface {
+	// First is the lowest position from which no batch up to the last is missing;
+	// 1 for an empty store.
+	First() event.Position
+	// Last is the head; zero for an empty store.
+	Last() event.Head
+	// Read returns encoded batches that follow one another, from position from on:
+	// at most count, and no more once they have reached size bytes. Behind the head
+	// there are none, without an error; in a gap there is an error. Nobody changes
+	// the bytes.
+	Read(from event.Position, count, size int) ([][]byte, error)
 }

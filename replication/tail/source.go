@@ -1,4 +1,4 @@
-package replication
+package tail
 
 import (
 	"bufio"
@@ -32,21 +32,24 @@ const (
 	// are busy, with up to snapshotJitter on top of the wait they ask for.
 	snapshotRounds = 10
 	snapshotJitter = 2 * time.Second
-	// chunkBatches and chunkBytes bound what is handed on at once.
-	chunkBatches = 256
-	chunkBytes   = 1 << 20
 	// behindWait is how long to wait when all writers are behind the reader.
 	behindWait = 250 * time.Millisecond
 	// maxRefusal is how much of a refusal's text is read.
 	maxRefusal = 512
 )
 
+// Bounds of what is handed on at once.
+const (
+	ChunkBatches = 256
+	ChunkBytes   = 1 << 20
+)
+
 // ErrUnavailable is returned when no writer answered at all. Nothing can be
 // concluded from it.
 var ErrUnavailable = errors.New("no writer answers")
 
-// errShut is a writer that does not serve the reader.
-var errShut = errors.New("the writer does not serve this reader")
+// ErrShut is returned by a writer that does not serve the reader.
+var ErrShut = errors.New("the writer does not serve this reader")
 
 // errBehind is a writer that has less than its reader.
 var errBehind = errors.New("the writer is behind")
@@ -69,7 +72,7 @@ func (r *refusal) shut() bool { return r.status == http.StatusForbidden }
 // Is makes a writer that is busy, or does not serve the reader, one that does not
 // answer: neither says anything of the reader's state.
 func (r *refusal) Is(target error) bool {
-	return target == ErrUnavailable && (r.busy() || r.shut()) || target == errShut && r.shut()
+	return target == ErrUnavailable && (r.busy() || r.shut()) || target == ErrShut && r.shut()
 }
 
 // Source reads batches and snapshots from the writers' Handlers. It stays with a
@@ -90,8 +93,8 @@ func NewSource(client *http.Client, writers func() []string) *Source {
 	return s
 }
 
-// rotate makes the next writer the first to be asked.
-func (s *Source) rotate() { s.turn.Add(1) }
+// Rotate makes the next writer the first to be asked.
+func (s *Source) Rotate() { s.turn.Add(1) }
 
 // inTurn returns the writers, the one whose turn it is first.
 func (s *Source) inTurn() []string {
@@ -125,7 +128,7 @@ func (s *Source) each(ctx context.Context, ask func(base string) error) error {
 		default:
 			answered = append(answered, err)
 		}
-		s.rotate()
+		s.Rotate()
 	}
 	if len(answered) > 0 {
 		return errors.Join(answered...)
@@ -214,7 +217,7 @@ func (s *Source) Head(ctx context.Context, c identity.Cluster) (head event.Posit
 		head = a.head()
 		return nil
 	})
-	s.rotate()
+	s.Rotate()
 	return head, err
 }
 
@@ -245,14 +248,14 @@ func (s *Source) Tail(ctx context.Context, c identity.Cluster, from event.Positi
 		})
 		var end final
 		if err != nil && n > 0 && !errors.As(err, &end) && ctx.Err() == nil {
-			s.rotate() // what came is good; the rest is asked for elsewhere
+			s.Rotate() // what came is good; the rest is asked for elsewhere
 			return nil
 		}
 		return err
 	})
 	switch {
 	case err == nil && n == 0:
-		s.rotate() // nothing new here; the next writer may know more
+		s.Rotate() // nothing new here; the next writer may know more
 	case errors.Is(err, errBehind):
 		return head, wake.After(ctx, min(wait, behindWait)) // they all are, or silent
 	}
@@ -266,7 +269,7 @@ func readFrames(r io.Reader, take func([][]byte) error) error {
 	for {
 		var chunk [][]byte
 		var err error
-		for size := 0; len(chunk) < chunkBatches && size < chunkBytes; {
+		for size := 0; len(chunk) < ChunkBatches && size < ChunkBytes; {
 			var frame []byte
 			if frame, err = readFrame(in); err != nil {
 				break
