@@ -78,16 +78,16 @@ func (c *changes) begin(head event.Position) event.Position {
 	return at
 }
 
-// changes tells watchers what a replica still knows.
-func (r *replica) changes(from event.Position, count int) ([]api.Change, error) {
+// Changes tells watchers what a replica still knows.
+func (r *replica) Changes(from event.Position, count int) ([]api.Change, error) {
 	if list := r.recent.read(from, count); len(list) > 0 {
 		return list, nil
 	}
 	return nil, &api.GapError{From: from, To: max(from, r.recent.begin(r.node.projection.Head().Position)-1)}
 }
 
-// changes reads a writer's event store, if the changes are not among the latest.
-func (w *writer) changes(from event.Position, count int) ([]api.Change, error) {
+// Changes reads a writer's event store, if the changes are not among the latest.
+func (w *writer) Changes(from event.Position, count int) ([]api.Change, error) {
 	if list := w.recent.read(from, count); len(list) > 0 {
 		return list, nil
 	}

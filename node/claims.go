@@ -24,8 +24,8 @@ type confirmation struct {
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// confirm asks the leader whether a signature is good.
-func (r *replica) confirm(ctx context.Context, claim sigv4.Claim) error {
+// Confirm asks the leader whether a signature is good.
+func (r *replica) Confirm(ctx context.Context, claim sigv4.Claim) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	var c confirmation

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -33,7 +33,7 @@ type Config struct {
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
 	// PresignedWrites is how long after it was signed a presigned write is taken, up to
-	// api.MaxPresignedWrites; 0 for api.DefaultPresignedWrites. Reads live as long as
+	// dispatch.MaxPresignedWrites; 0 for dispatch.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
 	// Connections bound the clients' connections.
@@ -92,8 +92,8 @@ func checkAdvertise(text string) error {
 
 // checkPresignedWrites says what is wrong with how long presigned writes are taken.
 func checkPresignedWrites(d time.Duration) error {
-	if d < 0 || d > api.MaxPresignedWrites {
-		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, d, api.MaxPresignedWrites)
+	if d < 0 || d > dispatch.MaxPresignedWrites {
+		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, d, dispatch.MaxPresignedWrites)
 	}
 	return nil
 }

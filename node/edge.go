@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
@@ -12,7 +11,6 @@ import (
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
-	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -39,32 +37,14 @@ var (
 // leader hands clients' requests on to the node that leads.
 type leader struct{ *peer.Finder }
 
-// Forward implements api.Leader.
-func (l leader) Forward(w http.ResponseWriter, r *http.Request, f api.Forwarded) error {
+// Forward implements dispatch.Leader.
+func (l leader) Forward(w http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 	return l.Finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: &f})
-}
-
-// Decide asks a replica for a decision, if this writer leads.
-func (w *writer) Decide(ctx context.Context, replica string, at event.Position, question []byte) (api.Decided, error) {
-	return w.askDecide(ctx, replica, at, question)
-}
-
-// Changes are those that watchers of this writer are told of.
-func (w *writer) Changes(from event.Position, count int) ([]api.Change, error) {
-	return w.changes(from, count)
 }
 
 // Headers are the heads of the batches behind a position.
 func (w *writer) Headers(after event.Position, limit int) ([][]byte, error) {
 	return w.prover.Chain(after, limit)
-}
-
-// SignHead proves that this writer leads and signs the head that it then has.
-func (w *writer) SignHead(ctx context.Context) (*event.SignedHead, error) { return w.signHead(ctx) }
-
-// Verify compares all nodes with this writer's log, if it leads.
-func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
-	return w.verifyAll(ctx, from, timeout)
 }
 
 // StrictHead asks the leader for a head.
@@ -74,13 +54,3 @@ func (r *replica) StrictHead(ctx context.Context) (event.Head, error) {
 
 // Fresh looks at the replica's lease.
 func (r *replica) Fresh() propagation.Freshness { return r.renewer.Fresh() }
-
-// Changes are those that watchers of this replica are told of.
-func (r *replica) Changes(from event.Position, count int) ([]api.Change, error) {
-	return r.changes(from, count)
-}
-
-// Confirm asks the leader whether a signature is good.
-func (r *replica) Confirm(ctx context.Context, claim sigv4.Claim) error {
-	return r.confirm(ctx, claim)
-}

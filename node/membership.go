@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
@@ -79,7 +79,7 @@ var accesses = map[string]access{
 // admits says why a request on the peer port is not served; nil if it is.
 func (p *peerServer) admits(r *http.Request) error {
 	may := everybody
-	if a, ok := accesses[r.URL.Path]; ok && !api.IsForwarded(r) {
+	if a, ok := accesses[r.URL.Path]; ok && !admission.IsForwarded(r) {
 		may = a
 	}
 	c := peer.Caller(r)

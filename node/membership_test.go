@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/lease"
@@ -105,7 +105,7 @@ func (x *thief) forward(r *http.Request) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	signer := sigv4.Signer{AccessKeyID: x.m.root.AccessKeyID, SecretAccessKey: x.m.root.SecretAccessKey, Service: "iam"}
 	signer.Sign(r, sha256.Sum256(text), time.Now())
-	f := api.Forwarded{RequestID: "r", Attempt: "a", Source: "10.0.0.1", Secure: true}
+	f := admission.Forwarded{RequestID: "r", Attempt: "a", Source: "10.0.0.1", Secure: true}
 	f.SetHeaders(r)
 }
 

@@ -220,7 +220,7 @@ func (n *Node) serveAPI() error {
 
 // The finder has a connection for each request that the API hands on at once, or this
 // does not compile.
-var _ = [1]struct{}{}[api.MaxHandedOn-peer.MaxForwards]
+var _ = [1]struct{}{}[admission.MaxHandedOn-peer.MaxForwards]
 
 // clientServer is the server of clients, behind a gate.
 func clientServer(handler http.Handler, gate *admission.Gate, logger *slog.Logger) *http.Server {

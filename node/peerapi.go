@@ -18,7 +18,9 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -96,7 +98,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 				p.refuse(rw, r, why)
 				return
 			}
-			if api.IsForwarded(r) {
+			if admission.IsForwarded(r) {
 				p.leader(p.forwarded)(rw, r)
 				return
 			}
@@ -216,7 +218,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 	}
 	t := p.w.leading.Load()
 	if t == nil {
-		p.fail(rw, api.ErrNotLeader)
+		p.fail(rw, dispatch.ErrNotLeader)
 		return
 	}
 	if checkAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
@@ -262,7 +264,7 @@ func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) boo
 func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 	var notLeader *log.NotLeaderError
 	status := http.StatusServiceUnavailable
-	if errors.As(err, &notLeader) || errors.Is(err, api.ErrNotLeader) || errors.Is(err, peer.ErrNotLeader) {
+	if errors.As(err, &notLeader) || errors.Is(err, dispatch.ErrNotLeader) || errors.Is(err, peer.ErrNotLeader) {
 		status = http.StatusMisdirectedRequest
 		_, addr := p.w.log.Leader()
 		rw.Header().Set(peer.HeaderLeader, addr)
@@ -271,10 +273,10 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 }
 
 // Status tells who leads, who lags, and where.
-func (w *writer) Status(ctx context.Context) api.Status {
+func (w *writer) Status(ctx context.Context) shape.Cluster {
 	a := w.log.Applied()
 	c := a.State.Cluster()
-	s := api.Status{
+	s := shape.Cluster{
 		ID: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
@@ -296,12 +298,12 @@ func (w *writer) Status(ctx context.Context) api.Status {
 }
 
 // writers asks all writers at once how they fare.
-func (w *writer) writers(ctx context.Context, head event.Position, leader string) []api.Member {
-	members := make([]api.Member, len(w.node.cfg.Cluster.Writers))
+func (w *writer) writers(ctx context.Context, head event.Position, leader string) []shape.Member {
+	members := make([]shape.Member, len(w.node.cfg.Cluster.Writers))
 	var wg sync.WaitGroup
 	for i, other := range w.node.cfg.Cluster.Writers {
 		wg.Go(func() {
-			m := api.Member{Name: other.Name, Role: string(setup.RoleWriter)}
+			m := shape.Member{Name: other.Name, Role: string(setup.RoleWriter)}
 			s, err := w.self(), error(nil)
 			if other.Name != w.node.cfg.Name {
 				s, err = w.ask(ctx, other)
@@ -328,7 +330,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 }
 
 // replicaMember tells about a reader.
-func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
+func replicaMember(m propagation.MemberStatus, head event.Position) shape.Member {
 	state := "silent"
 	switch {
 	case m.Fault != "":
@@ -342,7 +344,7 @@ func replicaMember(m propagation.MemberStatus, head event.Position) api.Member {
 	case m.Connected:
 		state = "fenced"
 	}
-	return api.Member{
+	return shape.Member{
 		Name: m.Name, Role: string(setup.RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
 		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
 	}

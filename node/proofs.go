@@ -10,6 +10,9 @@ import (
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
@@ -25,7 +28,7 @@ func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	if q.Budget <= 0 || q.Budget > api.MaxWait {
+	if q.Budget <= 0 || q.Budget > freshness.MaxWait {
 		http.Error(rw, "the budget is out of range", http.StatusBadRequest)
 		return
 	}
@@ -37,11 +40,11 @@ func (p *peerServer) verify(rw http.ResponseWriter, r *http.Request) {
 	peer.Reply(rw, e)
 }
 
-// verifyAll compares all nodes with what this writer's log says, as the leader.
-func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout time.Duration) (*api.Verification, error) {
+// Verify compares all nodes with what this writer's log says, as the leader.
+func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error) {
 	t := w.leading.Load()
 	if t == nil {
-		return nil, api.ErrNotLeader
+		return nil, dispatch.ErrNotLeader
 	}
 	begun := time.Now()
 	state := w.log.Applied().State
@@ -52,25 +55,25 @@ func (w *writer) verifyAll(ctx context.Context, from event.Position, timeout tim
 	case err != nil:
 		return nil, err
 	case w.leading.Load() != t:
-		return nil, api.ErrNotLeader
+		return nil, dispatch.ErrNotLeader
 	}
 	c := state.Cluster()
-	v := &api.Verification{Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, From: from, TookMS: time.Since(begun).Milliseconds()}
+	v := &shape.Verification{Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, From: from, TookMS: time.Since(begun).Milliseconds()}
 	for _, f := range found {
-		v.Nodes = append(v.Nodes, api.Verified{
-			Name: f.Name, Role: string(f.Role), Verdict: api.Verdict(f.Verdict), Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
+		v.Nodes = append(v.Nodes, shape.Verified{
+			Name: f.Name, Role: string(f.Role), Verdict: shape.Verdict(f.Verdict), Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
 			Batches: f.Batches, Records: f.Records, TookMS: f.Took.Milliseconds(),
 		})
 	}
 	return v, nil
 }
 
-// signHead proves that this writer leads and signs the head that it then has.
-func (w *writer) signHead(ctx context.Context) (*event.SignedHead, error) {
+// SignHead proves that this writer leads and signs the head that it then has.
+func (w *writer) SignHead(ctx context.Context) (*event.SignedHead, error) {
 	h, err := w.prover.Head(ctx, w.node.tls, w.node.cfg.Name, w.node.cfg.Machine.Now)
 	var notLeader *log.NotLeaderError
 	if errors.As(err, &notLeader) || errors.Is(err, log.ErrStopped) {
-		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	}
 	return h, err
 }

@@ -8,24 +8,25 @@ import (
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/peer"
 )
 
 // kindDecide is the kind of question that a decision answers: its body is that of
-// POST /v1/authorize, that of the answer an api.Decided.
+// POST /v1/authorize, that of the answer a shape.Decided.
 const kindDecide = "decide"
 
-// askDecide asks a replica for a decision.
-func (w *writer) askDecide(ctx context.Context, replica string, at event.Position, body []byte) (d api.Decided, err error) {
+// Decide asks a replica for a decision, if this writer leads.
+func (w *writer) Decide(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Decided, err error) {
 	t := w.leading.Load()
 	if t == nil {
-		return d, api.ErrNotLeader
+		return d, dispatch.ErrNotLeader
 	}
 	r, err := t.questions.Ask(ctx, replica, kindDecide, at, json.RawMessage(body))
 	if errors.Is(err, peer.ErrNotLeader) {
-		return d, api.ErrNotLeader
+		return d, dispatch.ErrNotLeader
 	}
 	if err != nil {
 		return d, err
@@ -71,7 +72,7 @@ func (p *peerServer) replicaCalls(rw http.ResponseWriter, r *http.Request, into 
 	}
 	t := p.w.leading.Load()
 	if t == nil {
-		p.fail(rw, api.ErrNotLeader)
+		p.fail(rw, dispatch.ErrNotLeader)
 		return nil, "", false
 	}
 	return t, peer.Caller(r).Name, true

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -29,7 +29,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 			m.until(name+" decides", func(ctx context.Context) error {
 				leading := m.node("writer-1").part.(*writer).leading.Load()
 				r, err := leading.questions.Ask(ctx, name, kindDecide, at, body)
-				var d api.Decided
+				var d shape.Decided
 				if err == nil {
 					err = json.Unmarshal(r.Body, &d)
 				}

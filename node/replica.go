@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/proof"
@@ -124,10 +125,10 @@ func (r decider) Answer(ctx context.Context, q ask.Question) (event.Head, any, e
 }
 
 // Status is what the replica knows by itself.
-func (r *replica) Status(context.Context) api.Status {
+func (r *replica) Status(context.Context) shape.Cluster {
 	v := r.node.projection.View()
 	c := v.Cluster()
-	return api.Status{
+	return shape.Cluster{
 		ID: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
 		Position: v.Head.Position, Hash: fmt.Sprintf("%x", v.Head.Hash), Digest: v.State.Digest().String(),
 	}

@@ -6,17 +6,17 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/freshness"
 )
 
 // WithoutLease is what a node admits while nothing proves that it is current.
-type WithoutLease = api.WithoutLease
+type WithoutLease = freshness.WithoutLease
 
 // What a node may admit without a lease.
 const (
-	AdmitNothing   = api.AdmitNothing
-	AdmitQuestions = api.AdmitQuestions
-	AdmitReads     = api.AdmitReads
+	AdmitNothing   = freshness.AdmitNothing
+	AdmitQuestions = freshness.AdmitQuestions
+	AdmitReads     = freshness.AdmitReads
 )
 
 // PrintConfig writes a node's configuration as YAML: paths of secrets, never what

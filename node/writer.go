@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -333,15 +334,15 @@ func (w *writer) Propose(ctx context.Context, c event.Command) (*event.Batch, er
 		return o.Batch, nil
 	case errors.As(err, &notLeader):
 		w.node.finder.Forget(w.me.Peer)
-		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	case errors.Is(err, log.ErrOutcomeUnknown):
-		return nil, fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrOutcomeUnknown, err)
 	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrDiskFull):
-		return nil, fmt.Errorf("%w: %w", api.ErrOverloaded, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrOverloaded, err)
 	case errors.Is(err, wire.ErrTooLarge):
-		return nil, fmt.Errorf("%w: %w", api.ErrTooLarge, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrTooLarge, err)
 	case errors.Is(err, log.ErrStopped):
-		return nil, fmt.Errorf("%w: %w", api.ErrNotLeader, err)
+		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	}
 	return nil, err
 }
@@ -373,11 +374,11 @@ func (w *writer) StrictHead(ctx context.Context) (event.Head, error) {
 func (w *writer) Everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error) {
 	t := w.leading.Load()
 	if t == nil {
-		return propagation.Status{}, api.ErrNotLeader
+		return propagation.Status{}, dispatch.ErrNotLeader
 	}
 	s, err := t.Everywhere(ctx, at, scope, wait)
 	if errors.Is(err, peer.ErrNotLeader) {
-		return s, api.ErrNotLeader
+		return s, dispatch.ErrNotLeader
 	}
 	return s, err
 }
