@@ -72,13 +72,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	guests := w.port.Guests()
 	guests.Observe(w.node.registry)
 	history := tail.NewHandler(tail.HandlerConfig{
-		Events: w.log.Events(), Changed: w.log.Changed, Leading: w.log.IsLeader, Logger: w.node.logger,
-		Snapshot: func() (*identity.State, wire.SnapshotHeader) {
-			a := w.log.Applied()
-			h := a.SnapshotHeader()
-			h.Lives = event.Lives{} // they are the writers' business
-			return a.State, h
-		},
+		Events: w.log.Events(), Log: followed{w}, Logger: w.node.logger,
 	})
 	mux.Handle(tail.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
 	mux.Handle(tail.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
@@ -114,6 +108,23 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 		}
 	})
 	return p
+}
+
+// followed is a writer as other nodes follow it.
+type followed struct{ *writer }
+
+// Changed tells when the log has more.
+func (w followed) Changed() <-chan struct{} { return w.log.Changed() }
+
+// Leading tells whether this writer leads.
+func (w followed) Leading() bool { return w.log.IsLeader() }
+
+// Snapshot is the state that this writer is at.
+func (w followed) Snapshot() (*identity.State, wire.SnapshotHeader) {
+	a := w.log.Applied()
+	h := a.SnapshotHeader()
+	h.Lives = event.Lives{} // they are the writers' business
+	return a.State, h
 }
 
 func (p *peerServer) stop() {

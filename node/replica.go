@@ -69,8 +69,8 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, MayReplace: r.renewer.MayReplace, Enter: r.renewer.Join,
-		Vouched: proof.NewVouchers(n.tls, n.cfg.Machine.Now).Vouched, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, Member: r.renewer,
+		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
 	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)

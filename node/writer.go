@@ -258,21 +258,29 @@ func (w *writer) publish(ctx context.Context) {
 		replicas = 3
 	}
 	p := replication.NewPublisher(replication.PublisherConfig{
-		Link: w.link, Events: w.log.Events(), Changed: w.log.Changed,
-		Cluster:         func() identity.Cluster { return w.log.Applied().State.Cluster() },
-		RaiseGeneration: w.raiseGeneration, Sign: w.signBatch, Replicas: replicas, Logger: w.node.logger,
+		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Replicas: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
 		w.node.logger.Error("the publisher ended; readers follow over HTTP", "error", err)
 	}
 }
 
-// signBatch vouches for a batch that is committed.
-func (w *writer) signBatch(b *event.SignedBatch) error { return proof.SignBatch(w.node.tls, b) }
+// published is a writer as its publisher sees it.
+type published struct{ *writer }
 
-func (w *writer) raiseGeneration(ctx context.Context, from uint32) error {
+// Changed tells when the log has more.
+func (w published) Changed() <-chan struct{} { return w.log.Changed() }
+
+// Cluster is what the state says of the cluster.
+func (w published) Cluster() identity.Cluster { return w.log.Applied().State.Cluster() }
+
+// RaiseGeneration asks the log for a stream of the next generation.
+func (w published) RaiseGeneration(ctx context.Context, from uint32) error {
 	return w.propose(ctx, randomKey(), &identity.RaiseStreamGeneration{From: from})
 }
+
+// Sign vouches for a batch that is committed.
+func (w published) Sign(b *event.SignedBatch) error { return proof.SignBatch(w.node.tls, b) }
 
 // propose puts a command of the cluster's own into the log. Commands with one key
 // take effect at most once.

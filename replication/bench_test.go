@@ -32,7 +32,7 @@ var grown = sync.OnceValue(func() *history.History {
 func following(b *testing.B, h *history.History, cfg FollowerConfig) (*Follower, *sink) {
 	s := newSink()
 	s.append(b, h.Batches[0])
-	cfg.Sink, cfg.Logger, cfg.Vouched = s, quiet, theWriter().vouched
+	cfg.Sink, cfg.Logger, cfg.Voucher = s, quiet, theWriter()
 	f := NewFollower(cfg)
 	f.settle(s.Snapshot())
 	run(b, f.applyAll)
@@ -77,7 +77,7 @@ func BenchmarkReplayStream(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &sending{js: js, sign: publisherOf(l, h).sign, subject: cfg.Subjects[0], next: 1}
+	w := &sending{js: js, by: publisherOf(l, h), subject: cfg.Subjects[0], next: 1}
 	for w.next <= h.Last().Position {
 		if err := w.fill(h); err != nil {
 			b.Fatal(err)

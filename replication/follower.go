@@ -56,6 +56,23 @@ type Sink interface {
 	Restore(*identity.State, event.Head)
 }
 
+// Member is a replica's membership of its cluster.
+type Member interface {
+	// MayReplace is asked before a state that is there is replaced by a writer's,
+	// because the writers' history does not continue it; an error keeps the state.
+	MayReplace(context.Context) error
+	// Enter is called when the writers do not serve this replica, which has no state yet,
+	// and returns when they may.
+	Enter(context.Context) error
+}
+
+// Voucher knows the writers of a cluster.
+type Voucher interface {
+	// Vouched says whether a writer of the cluster signed a batch; an error tells why
+	// not. One goroutine calls it.
+	Vouched(*event.SignedBatch) error
+}
+
 // FollowerConfig is what a follower works with.
 type FollowerConfig struct {
 	// Cluster is the id of the cluster to follow. Empty follows the one that the
@@ -65,19 +82,14 @@ type FollowerConfig struct {
 	Sink Sink
 	// Source reads from the writers.
 	Source *tail.Source
-	// MayReplace is asked before a state that is there is replaced by a writer's,
-	// because the writers' history does not continue it; an error keeps the state.
-	// Nil: always.
-	MayReplace func(context.Context) error
-	// Enter is called when the writers do not serve this reader, which has no state yet,
-	// and returns when they may. Nil: there is no other way than to ask again.
-	Enter func(context.Context) error
+	// Member is the node's membership. Nil: a state may always be replaced, and there is
+	// no other way in than to ask again.
+	Member Member
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link
-	// Vouched says whether a writer of the cluster signed a batch that came over NATS,
-	// and an error tells why not. Nil believes nobody. It is called by one goroutine.
-	Vouched func(*event.SignedBatch) error
+	// Voucher says who signed what came over NATS. Nil believes nobody.
+	Voucher Voucher
 	// Dir keeps the checkpoints; empty keeps none.
 	Dir string
 	// Logger; nil means slog.Default().
@@ -245,8 +257,8 @@ func (f *Follower) begin(ctx context.Context) error {
 	}
 	for {
 		err := f.bootstrap(ctx)
-		if errors.Is(err, tail.ErrShut) && f.cfg.Enter != nil {
-			if err = f.cfg.Enter(ctx); err == nil {
+		if errors.Is(err, tail.ErrShut) && f.cfg.Member != nil {
+			if err = f.cfg.Member.Enter(ctx); err == nil {
 				err = f.bootstrap(ctx)
 			}
 		}
@@ -263,8 +275,8 @@ func (f *Follower) begin(ctx context.Context) error {
 // bootstrap replaces the state by a writer's. Nothing is on its way to the sink.
 func (f *Follower) bootstrap(ctx context.Context) error {
 	old := f.at.Load()
-	if old.head.Position > 0 && f.cfg.MayReplace != nil {
-		if err := f.cfg.MayReplace(ctx); err != nil {
+	if old.head.Position > 0 && f.cfg.Member != nil {
+		if err := f.cfg.Member.MayReplace(ctx); err != nil {
 			return fmt.Errorf("%w, at position %d: %w", errKept, old.head.Position, err)
 		}
 	}

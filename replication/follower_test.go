@@ -173,26 +173,33 @@ func TestTailThatDoesNotLeadOn(t *testing.T) {
 	}
 }
 
+// keeping is the membership of one who keeps its state.
+type keeping struct {
+	Member
+	asked atomic.Int32
+}
+
+func (k *keeping) MayReplace(context.Context) error {
+	k.asked.Add(1)
+	return errors.New("it is evidence")
+}
+
 // A state that must not be replaced stays, whatever the writers have.
 func TestAStateThatIsKept(t *testing.T) {
 	h := history.New(t, "aa")
 	h.Grow(t, 50)
 	s := newSink()
-	var asked atomic.Int32
-	keep := func(context.Context) error {
-		asked.Add(1)
-		return errors.New("it is evidence")
-	}
+	var keep keeping
 	// the first state is taken without a question
-	_, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, h)), MayReplace: keep})
+	_, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, h)), Member: &keep})
 	s.wait(t, h)
 	stop()
 	_, before := s.Snapshot()
 	other := history.New(t, "aa")
 	other.Users = 1000
 	other.Grow(t, 200)
-	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, other)), MayReplace: keep})
-	await(t, "asked", func() bool { return asked.Load() == 1 })
+	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, other)), Member: &keep})
+	await(t, "asked", func() bool { return keep.asked.Load() == 1 })
 	if _, head := s.Snapshot(); head != before || f.Status().Bootstraps != 0 {
 		t.Errorf("it is at %v, was at %v", head, before)
 	}

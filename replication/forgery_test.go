@@ -116,14 +116,22 @@ func (a *attacked) bare(batches ...[]byte) (messages []*nats.Msg) {
 	return messages
 }
 
+// changing signs what it has changed.
+type changing struct {
+	*notary
+	change func(*event.SignedBatch)
+}
+
+func (c changing) Sign(b *event.SignedBatch) error {
+	c.change(b)
+	return c.notary.Sign(b)
+}
+
 // by are messages with signatures over batches as they are, changed before they are
 // signed.
 func (a *attacked) by(t testing.TB, n *notary, change func(*event.SignedBatch), batches ...[]byte) (messages []*nats.Msg) {
 	for _, encoded := range batches {
-		p := &Publisher{cfg: PublisherConfig{Cluster: a.history.Cluster, Sign: func(b *event.SignedBatch) error {
-			change(b)
-			return n.sign(b)
-		}}}
+		p := &Publisher{cfg: PublisherConfig{Log: a.history, Signer: changing{n, change}}}
 		m := &nats.Msg{Subject: a.subject, Data: encoded}
 		var err error
 		if m.Header, err = p.sign(encoded); err != nil {
@@ -432,7 +440,7 @@ func TestBurstsAreSigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := theWriter().vouched(signed); err != nil || burst > maxBurst {
+		if err := theWriter().Vouched(signed); err != nil || burst > maxBurst {
 			t.Errorf("batch %d ends a burst of %d: %v", seq, burst, err)
 		}
 		burst = 0

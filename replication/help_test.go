@@ -181,7 +181,7 @@ func startPublisher(t testing.TB, l *Link, h *history.History) (stop func() erro
 
 func publisherOf(l *Link, h *history.History) *Publisher {
 	return NewPublisher(PublisherConfig{
-		Link: l, Events: h, Changed: h.Changed, Cluster: h.Cluster, RaiseGeneration: h.Raise, Sign: theWriter().sign, Logger: quiet,
+		Link: l, Events: h, Log: h, Signer: theWriter(), Logger: quiet,
 	})
 }
 
@@ -202,20 +202,28 @@ func newNotary(name string) *notary {
 // theWriter is the one that followers of these tests believe.
 var theWriter = sync.OnceValue(func() *notary { return newNotary("writer") })
 
-func (n *notary) sign(b *event.SignedBatch) (err error) {
+func (n *notary) Sign(b *event.SignedBatch) (err error) {
 	sum := sha256.Sum256(b.Statement())
 	b.Signature, err = ecdsa.SignASN1(rand.Reader, n.key, sum[:])
 	b.Certificate = []byte(n.name)
 	return err
 }
 
-func (n *notary) vouched(b *event.SignedBatch) error {
+func (n *notary) Vouched(b *event.SignedBatch) error {
 	sum := sha256.Sum256(b.Statement())
 	if string(b.Certificate) != n.name || !ecdsa.VerifyASN1(&n.key.PublicKey, sum[:], b.Signature) {
 		return fmt.Errorf("%s did not sign batch %d", n.name, b.Position)
 	}
 	return nil
 }
+
+// logOf is a log that only says of which cluster it is.
+type logOf struct {
+	Log
+	cluster identity.Cluster
+}
+
+func (l logOf) Cluster() identity.Cluster { return l.cluster }
 
 // message is a batch as a writer publishes it, if it is one: signed.
 func (n *notary) message(t testing.TB, subject string, batch []byte) *nats.Msg {
@@ -226,7 +234,7 @@ func (n *notary) message(t testing.TB, subject string, batch []byte) *nats.Msg {
 		return m
 	}
 	p := &Publisher{cfg: PublisherConfig{
-		Sign: n.sign, Cluster: func() identity.Cluster { return identity.Cluster{ID: b.Cluster, Incarnation: b.Incarnation} },
+		Signer: n, Log: logOf{cluster: identity.Cluster{ID: b.Cluster, Incarnation: b.Incarnation}},
 	}}
 	if m.Header, err = p.sign(batch); err != nil {
 		t.Fatal(err)
@@ -239,8 +247,8 @@ func startFollower(t testing.TB, cfg FollowerConfig) (f *Follower, stop func() e
 	if cfg.Logger == nil {
 		cfg.Logger = quiet
 	}
-	if cfg.Vouched == nil {
-		cfg.Vouched = theWriter().vouched
+	if cfg.Voucher == nil {
+		cfg.Voucher = theWriter()
 	}
 	f = NewFollower(cfg)
 	return f, run(t, f.Run)

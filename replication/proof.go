@@ -85,9 +85,9 @@ func (p *Publisher) sign(encoded []byte) (nats.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign a batch: %w", err)
 	}
-	c := p.cfg.Cluster()
+	c := p.cfg.Log.Cluster()
 	b := &event.SignedBatch{Cluster: c.ID, Incarnation: c.Incarnation, Head: head}
-	if err := p.cfg.Sign(b); err != nil {
+	if err := p.cfg.Signer.Sign(b); err != nil {
 		return nil, fmt.Errorf("sign batch %d: %w", head.Position, err)
 	}
 	if len(b.Signature) > maxSignature || len(b.Certificate) > maxCertificate {
@@ -144,14 +144,14 @@ func (f *Follower) prove(c *chunk, run []*event.Batch) (proved []*event.Batch, r
 
 // vouched says whether a writer's signature is on a batch.
 func (f *Follower) vouched(b *event.Batch, by signature) error {
-	if f.cfg.Vouched == nil {
+	if f.cfg.Voucher == nil {
 		return errors.New("nobody can tell here who is a writer")
 	}
 	signed, err := by.signed(b)
 	if err != nil {
 		return err
 	}
-	return f.cfg.Vouched(signed)
+	return f.cfg.Voucher.Vouched(signed)
 }
 
 // newest notes the last batch of a run that carries a signature.

@@ -45,6 +45,25 @@ const (
 	readAhead = 1 << 20
 )
 
+// Log is a writer's log, as its publisher sees it.
+type Log interface {
+	// Changed returns a channel that is closed when the head moves on from where it
+	// was at the call.
+	Changed() <-chan struct{}
+	// Cluster returns what the state says of the cluster: the stream's generation.
+	Cluster() identity.Cluster
+	// RaiseGeneration proposes identity.RaiseStreamGeneration from the given one. When
+	// it returns nil, Cluster has the new generation. It fails on a writer that does
+	// not lead.
+	RaiseGeneration(ctx context.Context, from uint32) error
+}
+
+// Signer vouches for batches that are committed.
+type Signer interface {
+	// Sign puts the signature and the certificate of this writer on a batch.
+	Sign(*event.SignedBatch) error
+}
+
 // PublisherConfig is what a writer's publisher works with.
 type PublisherConfig struct {
 	// Link to NATS, as a user that may create, look at and delete streams and
@@ -52,17 +71,10 @@ type PublisherConfig struct {
 	Link *Link
 	// Events is the writer's store: what is in it is committed.
 	Events tail.Events
-	// Changed returns a channel that is closed when the head moves on from where it
-	// was at the call.
-	Changed func() <-chan struct{}
-	// Cluster returns what the state says of the cluster: the stream's generation.
-	Cluster func() identity.Cluster
-	// RaiseGeneration proposes identity.RaiseStreamGeneration from the given one. When
-	// it returns nil, Cluster has the new generation. It fails on a writer that does
-	// not lead.
-	RaiseGeneration func(ctx context.Context, from uint32) error
-	// Sign puts the signature and the certificate of this writer on a batch.
-	Sign func(*event.SignedBatch) error
+	// Log is the writer's.
+	Log Log
+	// Signer signs for the writer.
+	Signer Signer
 	// Replicas of the stream: 3 where three or more servers are clustered, else 1.
 	Replicas int
 	// Logger; nil means slog.Default().
@@ -105,7 +117,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 		}
 		if text := err.Error(); text != p.said { // say it once
 			p.said = text
-			p.say(slog.LevelWarn, "publishing to the stream is interrupted", "stream", streamName(p.cfg.Cluster()), "error", err)
+			p.say(slog.LevelWarn, "publishing to the stream is interrupted", "stream", streamName(p.cfg.Log.Cluster()), "error", err)
 		}
 		if wake.After(ctx, wait+rand.N(wait)) != nil {
 			return ctx.Err()
@@ -141,10 +153,10 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 	conn := p.cfg.Link.conn
 	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer conn.RemoveStatusListener(lost)
-	w := &sending{js: p.cfg.Link.js, sign: p.sign, subject: s.CachedInfo().Config.Subjects[0], next: next}
+	w := &sending{js: p.cfg.Link.js, by: p, subject: s.CachedInfo().Config.Subjects[0], next: next}
 	for {
-		changed := p.cfg.Changed() // before Read, lest a batch come between the two
-		if now := streamName(p.cfg.Cluster()); now != name {
+		changed := p.cfg.Log.Changed() // before Read, lest a batch come between the two
+		if now := streamName(p.cfg.Log.Cluster()); now != name {
 			return w.acked, fmt.Errorf("the stream is replaced by %s", now)
 		}
 		if err := w.fill(p.cfg.Events); err != nil {
@@ -173,8 +185,8 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 // begun waits for a history to publish.
 func (p *Publisher) begun(ctx context.Context) (identity.Cluster, error) {
 	for {
-		changed := p.cfg.Changed()
-		if c := p.cfg.Cluster(); c.ID != "" {
+		changed := p.cfg.Log.Changed()
+		if c := p.cfg.Log.Cluster(); c.ID != "" {
 			return c, nil
 		}
 		select {
@@ -188,7 +200,7 @@ func (p *Publisher) begun(ctx context.Context) (identity.Cluster, error) {
 // sending publishes batches with up to window of them unacknowledged.
 type sending struct {
 	js      jetstream.JetStream
-	sign    func(batch []byte) (nats.Header, error) // the headers that end a burst
+	by      *Publisher // signs what ends a burst
 	subject string
 	next    event.Position           // to be published
 	unacked []jetstream.PubAckFuture // the batches before next, in order
@@ -212,7 +224,7 @@ func (w *sending) fill(events tail.Events) (err error) {
 		}
 		message := &nats.Msg{Subject: w.subject, Data: w.ahead[0]}
 		if w.burst, w.size = w.burst+1, w.size+len(message.Data); len(w.ahead) == 1 || w.burst >= maxBurst || w.size >= maxBurstBytes {
-			if message.Header, err = w.sign(message.Data); err != nil {
+			if message.Header, err = w.by.sign(message.Data); err != nil {
 				return err
 			}
 			w.burst, w.size = 0, 0
@@ -304,7 +316,7 @@ func (p *Publisher) check(ctx context.Context, s jetstream.Stream, w *sending) e
 	if last, oldest := s.CachedInfo().State.LastSeq, w.oldestUnacked(); event.Position(last+1) < oldest {
 		return fmt.Errorf("the stream ends at %d, although it acknowledged batch %d", last, oldest-1)
 	}
-	damage, err := p.inspect(ctx, s, p.cfg.Cluster())
+	damage, err := p.inspect(ctx, s, p.cfg.Log.Cluster())
 	for state, n := s.CachedInfo().State, 0; n < samples && state.Msgs > 1 && damage == "" && err == nil; n++ {
 		damage, err = p.compare(ctx, s, state.FirstSeq+rand.Uint64N(state.LastSeq-state.FirstSeq))
 	}
@@ -374,10 +386,10 @@ func (p *Publisher) renew(ctx context.Context, c identity.Cluster, damage string
 			return nil, fmt.Errorf("stream %s: %s; too many new generations were asked for", streamName(c), damage)
 		}
 		p.cfg.Logger.Warn("the stream cannot be used; asking for a new generation", "stream", streamName(c), "reason", damage)
-		if err := p.cfg.RaiseGeneration(ctx, damaged); err != nil {
+		if err := p.cfg.Log.RaiseGeneration(ctx, damaged); err != nil {
 			return nil, fmt.Errorf("raise the stream generation from %d: %w", damaged, err)
 		}
-		c = p.cfg.Cluster()
+		c = p.cfg.Log.Cluster()
 		p.raised = c.StreamGeneration
 	}
 	return p.create(ctx, c)

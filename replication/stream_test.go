@@ -88,6 +88,11 @@ func TestStreamBeginsWithRecentBatches(t *testing.T) {
 	}
 }
 
+// deposed is the log of a writer that leads no more.
+type deposed struct{ *history.History }
+
+func (deposed) RaiseGeneration(context.Context, uint32) error { return errors.New("not the leader") }
+
 // TestTwoPublishers has a deposed leader and its successor publish at once.
 func TestTwoPublishers(t *testing.T) {
 	h := history.New(t, "aa")
@@ -103,7 +108,7 @@ func TestTwoPublishers(t *testing.T) {
 	generation := h.Cluster().StreamGeneration
 
 	successor := publisherOf(publisherLink(t, b), h)
-	old.cfg.RaiseGeneration = func(context.Context, uint32) error { return errors.New("not the leader") }
+	old.cfg.Log = deposed{h}
 	run(t, successor.Run)
 	h.Grow(t, 3000)
 	published(t, l, h)
@@ -453,7 +458,7 @@ func TestCheck(t *testing.T) {
 	messages := append([][]byte{}, h.Batches...)
 	messages[2] = []byte("x")
 	c.StreamGeneration++
-	p.cfg.Cluster = func() identity.Cluster { return c }
+	p.cfg.Log = logOf{cluster: c}
 	altered := stream(c, messages)
 	for p.check(t.Context(), altered, &sending{next: 6}) == nil {
 		// one of four is altered, and three are compared at a time

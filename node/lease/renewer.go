@@ -318,7 +318,7 @@ func (r *Renewer) once(ctx context.Context) {
 			r.move(ctx, q.Incarnation)
 		}
 	case propagation.KindUnregistered:
-		r.enter(ctx)
+		r.rejoin(ctx)
 	case propagation.KindFork, propagation.KindDiverged, propagation.KindWrongIncarnation:
 		if q.Fault != "" {
 			return // as it knew

@@ -319,7 +319,7 @@ func TestBarredReaderDoesNotJoin(t *testing.T) {
 		a.set("barred")
 		r, _ := newRenewer(a)
 		joined := make(chan error, 1)
-		go func() { joined <- r.Join(t.Context()) }()
+		go func() { joined <- r.Enter(t.Context()) }()
 		time.Sleep(time.Minute) // of the bubble's clock
 		synctest.Wait()
 		if n := a.refused; n == 0 || n > int(time.Minute/peer.RestEvery) || !r.Removed() {

@@ -26,9 +26,9 @@ func (r *Renewer) misplaced() bool {
 // registerPause is how long a reader at least waits that could not be registered.
 const registerPause = 250 * time.Millisecond
 
-// Join enters a reader into the roster that has no state yet: writers give theirs to
+// Enter brings a reader into the roster that has no state yet: writers give theirs to
 // members alone. It returns when that is done, or ctx ends.
-func (r *Renewer) Join(ctx context.Context) error {
+func (r *Renewer) Enter(ctx context.Context) error {
 	for {
 		err := r.register(ctx)
 		if err == nil {
@@ -48,8 +48,8 @@ func (r *Renewer) Join(ctx context.Context) error {
 	}
 }
 
-// enter registers a reader that the roster lacks.
-func (r *Renewer) enter(ctx context.Context) {
+// rejoin registers a reader that the roster lacks.
+func (r *Renewer) rejoin(ctx context.Context) {
 	if err := r.register(ctx); err != nil {
 		if !r.barred(err) {
 			r.logger.Warn("the replica could not be registered", "error", err)

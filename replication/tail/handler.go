@@ -47,18 +47,24 @@ const (
 	busyRetry = 1 * time.Second
 )
 
+// Log is a writer's log, as other nodes follow it.
+type Log interface {
+	// Changed returns a channel that is closed when the head moves on from where it
+	// was at the call.
+	Changed() <-chan struct{}
+	// Snapshot returns the state of a position, immutable, and the header to write
+	// with it; only its Cluster, Incarnation and Digest are filled in later.
+	Snapshot() (*identity.State, wire.SnapshotHeader)
+	// Leading says whether this writer leads; others are preferred for snapshots.
+	Leading() bool
+}
+
 // HandlerConfig is what a writer serves to other nodes.
 type HandlerConfig struct {
 	// Events is the writer's store.
 	Events Events
-	// Changed returns a channel that is closed when the head moves on from where it
-	// was at the call.
-	Changed func() <-chan struct{}
-	// Snapshot returns the state of a position, immutable, and the header to write
-	// with it; only its Cluster, Incarnation and Digest are filled in later.
-	Snapshot func() (*identity.State, wire.SnapshotHeader)
-	// Leading says whether this writer leads; others are preferred for snapshots.
-	Leading func() bool
+	// Log is the writer's.
+	Log Log
 	// Logger gets what goes wrong while answering; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -96,7 +102,7 @@ func enter(w http.ResponseWriter, places chan struct{}) bool {
 
 // mine refuses a request that belongs to another cluster or incarnation.
 func (h *handler) mine(w http.ResponseWriter, r *http.Request) bool {
-	s, _ := h.Snapshot()
+	s, _ := h.Log.Snapshot()
 	c := s.Cluster()
 	w.Header().Set(headerIncarnation, c.Incarnation)
 	w.Header().Set(headerHead, strconv.FormatUint(uint64(h.Events.Last().Position), 10))
@@ -179,7 +185,7 @@ func (h *handler) stream(ctx context.Context, out *sender, t tailRequest) error 
 	expired := time.NewTimer(t.wait)
 	defer expired.Stop()
 	for next, sent := t.from, 0; next <= t.to && sent < maxTailBytes; {
-		changed := h.Changed() // before Read, lest a batch come between the two
+		changed := h.Log.Changed() // before Read, lest a batch come between the two
 		batches, err := h.Events.Read(next, int(min(readCount, t.to-next+1)), readBytes)
 		if err != nil {
 			return fmt.Errorf("read batches from %d: %w", next, err)
@@ -253,7 +259,7 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 	if !h.mine(w, r) {
 		return
 	}
-	if r.FormValue("leader") == "no" && h.Leading() {
+	if r.FormValue("leader") == "no" && h.Log.Leading() {
 		http.Error(w, "this writer leads; another one has more time", http.StatusMisdirectedRequest)
 		return
 	}
@@ -261,7 +267,7 @@ func (h *handler) snapshot(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { <-h.snapshots }()
-	state, header := h.Snapshot()
+	state, header := h.Log.Snapshot()
 	w.Header().Set(headerHead, strconv.FormatUint(uint64(header.Head.Position), 10))
 	w.Header().Set("Content-Type", "application/octet-stream")
 	out := &sender{w: w, control: http.NewResponseController(w)}

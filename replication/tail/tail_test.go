@@ -61,9 +61,14 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
+// follower is a history at a writer that follows.
+type follower struct{ *history.History }
+
+func (follower) Leading() bool { return false }
+
 func TestPlacesAreLimited(t *testing.T) {
 	h := history.New(t, "aa")
-	events, snapshot := tail.Full(tail.HandlerConfig{Events: h, Changed: h.Changed, Snapshot: h.Snapshot})
+	events, snapshot := tail.Full(tail.HandlerConfig{Events: h, Log: follower{h}})
 	for path, serve := range map[string]http.HandlerFunc{tail.EventsPath + "?from=1": events, tail.SnapshotPath: snapshot} {
 		answer := &recorder{header: http.Header{}}
 		request, err := http.NewRequest(http.MethodGet, path, nil)

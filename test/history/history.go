@@ -149,8 +149,8 @@ func (h *History) Snapshot() (*identity.State, wire.SnapshotHeader) {
 	return h.state.Snapshot(), wire.SnapshotHeader{Head: h.Newest}
 }
 
-// Raise is what a publisher's proposal comes to.
-func (h *History) Raise(_ context.Context, from uint32) error {
+// RaiseGeneration is what a publisher's proposal comes to.
+func (h *History) RaiseGeneration(_ context.Context, from uint32) error {
 	return h.commit(&identity.RaiseStreamGeneration{From: from})
 }
 

@@ -22,12 +22,20 @@ type Writer struct {
 	requests map[string]int
 }
 
+// followed is a history that a writer serves.
+type followed struct {
+	*History
+	by *Writer
+}
+
+// Leading says what Writer.Leading does.
+func (f followed) Leading() bool { return f.by.Leading }
+
 // Serve serves a history over HTTP until the test ends.
 func Serve(t testing.TB, h *History) *Writer {
 	w := &Writer{history: h, requests: map[string]int{}}
 	handler := tail.NewHandler(tail.HandlerConfig{
-		Events: h, Changed: h.Changed, Snapshot: h.Snapshot, Logger: slog.New(slog.DiscardHandler),
-		Leading: func() bool { return w.Leading },
+		Events: h, Log: followed{h, w}, Logger: slog.New(slog.DiscardHandler),
 	})
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
