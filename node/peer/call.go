@@ -36,7 +36,7 @@ func (f *Finder) Get(ctx context.Context, addr, path string, answer any) error {
 	if err != nil {
 		return err
 	}
-	defer Discard(got)
+	defer discard(got)
 	return Decode(io.LimitReader(got.Body, MaxAnswer), answer)
 }
 
@@ -52,7 +52,7 @@ func (f *Finder) postOver(ctx context.Context, client *http.Client, hold time.Du
 	if err != nil {
 		return err
 	}
-	defer Discard(got)
+	defer discard(got)
 	text, err := io.ReadAll(io.LimitReader(got.Body, MaxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the leader's answer: %w", err)
@@ -90,8 +90,8 @@ func Decode(r io.Reader, into any) error {
 // MaxAnswer bounds what is read of an answer that is not passed on, in bytes.
 const MaxAnswer = 1 << 20
 
-// Discard reads what is left of an answer, so that its connection serves again.
-func Discard(answer *http.Response) {
+// discard reads what is left of an answer, so that its connection serves again.
+func discard(answer *http.Response) {
 	_, _ = io.CopyN(io.Discard, answer.Body, MaxAnswer) // the answer is not wanted
 	answer.Body.Close()
 }

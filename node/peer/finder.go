@@ -154,7 +154,7 @@ func (f *Finder) send(ctx context.Context, client *http.Client, hold time.Durati
 				f.Learn(tried)
 			}
 			if standing, _ := standing(answer); standing != nil {
-				Discard(answer)
+				discard(answer)
 				return nil, standing
 			}
 			return answer, nil
@@ -203,7 +203,7 @@ func (f *Finder) try(ctx context.Context, client *http.Client, silence time.Dura
 		return answer, "", nil
 	}
 	f.Forget(addr)
-	Discard(answer)
+	discard(answer)
 	if standing == nil {
 		standing = fmt.Errorf("%s does not lead", addr)
 	}

@@ -74,7 +74,7 @@ func TestFindingTheLeader(t *testing.T) {
 			if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "ok" {
 				t.Errorf("%s: %q, %v", name, text, err)
 			}
-			Discard(answer)
+			discard(answer)
 			// what was learned is used at once
 			if next, err := f.find(t.Context(), ""); err != nil || next != "a:1" && next != "b:1" {
 				t.Errorf("%s: the next request goes to %s, %v", name, next, err)

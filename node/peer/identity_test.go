@@ -20,7 +20,6 @@ import (
 type identities struct {
 	writer, replica, sameAuthority, otherAuthority, expired, former *Identity
 
-	renewed func() *Identity // the writer's, another each time
 }
 
 func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
@@ -58,7 +57,6 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 	i.former = forge(c.ID, "writer-9", time.Now())
 	i.writer.writers = c.Writers
 	i.replica.writers = i.writer.writers
-	i.renewed = func() *Identity { return forge(c.ID, "writer-1", time.Now()) }
 	return i, c
 }
 

@@ -71,7 +71,7 @@ func (f *Finder) ask(ctx context.Context, s *search, i int, addr string) {
 			return http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+LeaderPath, nil)
 		})
 		if err == nil {
-			Discard(answer)
+			discard(answer)
 			f.Learn(leader) // which ends the search
 			return
 		}

@@ -138,7 +138,7 @@ func (v *Verifier) ask(ctx context.Context, other setup.Writer, q Request) (e Ev
 	if err != nil {
 		return e, fmt.Errorf("ask %s for evidence: %w", other.Name, err)
 	}
-	defer peer.Discard(answer)
+	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, peer.MaxAnswer))
 	if err != nil {
 		return e, fmt.Errorf("read the evidence of %s: %w", other.Name, err)

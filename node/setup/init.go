@@ -41,7 +41,7 @@ var (
 	secretKey   = regexp.MustCompile(`^[\x21-\x7e]{16,128}$`)
 )
 
-// newRootKey mints an access key.
+// newRootKey mints an access key, of the form of those that package iam mints.
 func newRootKey() RootKey {
 	var id [10]byte
 	var secret [30]byte
