@@ -3,13 +3,16 @@ package api
 import (
 	"net/http"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
 )
 
-// What the node around the edge calls by this package's name, though another owns it.
+// What a node calls by this package's name, though another owns it: a node names the
+// package that it serves by, and few of those below it.
 type (
 	Forwarded    = admission.Forwarded
 	Decided      = shape.Decided
@@ -18,6 +21,8 @@ type (
 	Verification = shape.Verification
 	Verified     = shape.Verified
 	Verdict      = shape.Verdict
+	Change       = native.Change
+	GapError     = native.GapError
 	WithoutLease = freshness.WithoutLease
 )
 
@@ -37,13 +42,17 @@ const (
 	MaxPresignedWrites     = dispatch.MaxPresignedWrites
 )
 
-// See package dispatch.
+// See the packages that own them.
 var (
 	ErrNotLeader      = dispatch.ErrNotLeader
 	ErrOutcomeUnknown = dispatch.ErrOutcomeUnknown
 	ErrOverloaded     = dispatch.ErrOverloaded
 	ErrTooLarge       = dispatch.ErrTooLarge
+	ErrVerifying      = native.ErrVerifying
 )
 
 // IsForwarded is admission.IsForwarded.
 func IsForwarded(r *http.Request) bool { return admission.IsForwarded(r) }
+
+// ChangeOf is native.ChangeOf.
+func ChangeOf(b *event.Batch) Change { return native.ChangeOf(b) }
