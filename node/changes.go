@@ -7,7 +7,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 )
 
 // keptChanges is how many of the latest changes a node keeps in memory for
@@ -20,11 +20,11 @@ const changeBytes = 1 << 20
 // changes are the latest ones that a node knows.
 type changes struct {
 	mu    sync.RWMutex
-	slots []api.Change // by position; nil before the first; guarded by mu
+	slots []native.Change // by position; nil before the first; guarded by mu
 }
 
 // kept is the change at a position, if it is kept. The lock is held.
-func (c *changes) kept(at event.Position) (*api.Change, bool) {
+func (c *changes) kept(at event.Position) (*native.Change, bool) {
 	if c.slots == nil {
 		return nil, false
 	}
@@ -32,11 +32,11 @@ func (c *changes) kept(at event.Position) (*api.Change, bool) {
 	return slot, slot.Head.Position == at
 }
 
-func (c *changes) add(one api.Change) {
+func (c *changes) add(one native.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slots == nil {
-		c.slots = make([]api.Change, keptChanges)
+		c.slots = make([]native.Change, keptChanges)
 	}
 	c.slots[one.Head.Position%keptChanges] = one
 }
@@ -51,7 +51,7 @@ func (c *changes) forget() {
 
 // read returns what is kept from a position on, at most count changes; none if the
 // first one is not kept.
-func (c *changes) read(from event.Position, count int) (list []api.Change) {
+func (c *changes) read(from event.Position, count int) (list []native.Change) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for at := from; at < from+event.Position(count); at++ {
@@ -79,33 +79,33 @@ func (c *changes) begin(head event.Position) event.Position {
 }
 
 // Changes tells watchers what a replica still knows.
-func (r *replica) Changes(from event.Position, count int) ([]api.Change, error) {
+func (r *replica) Changes(from event.Position, count int) ([]native.Change, error) {
 	if list := r.recent.read(from, count); len(list) > 0 {
 		return list, nil
 	}
-	return nil, &api.GapError{From: from, To: max(from, r.recent.begin(r.node.projection.Head().Position)-1)}
+	return nil, &native.GapError{From: from, To: max(from, r.recent.begin(r.node.projection.Head().Position)-1)}
 }
 
 // Changes reads a writer's event store, if the changes are not among the latest.
-func (w *writer) Changes(from event.Position, count int) ([]api.Change, error) {
+func (w *writer) Changes(from event.Position, count int) ([]native.Change, error) {
 	if list := w.recent.read(from, count); len(list) > 0 {
 		return list, nil
 	}
 	found, err := w.log.Events().Read(from, count, changeBytes)
 	var missing *store.MissingError
 	if errors.As(err, &missing) {
-		return nil, &api.GapError{From: from, To: missing.To}
+		return nil, &native.GapError{From: from, To: missing.To}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list, latest := make([]api.Change, 0, len(found)), w.log.Applied().Head.Position
+	list, latest := make([]native.Change, 0, len(found)), w.log.Applied().Head.Position
 	for _, bytes := range found {
 		b, err := wire.DecodeBatch(bytes)
 		if err != nil {
 			return nil, err
 		}
-		c := api.ChangeOf(b)
+		c := native.ChangeOf(b)
 		list = append(list, c)
 		if b.Position+keptChanges > latest { // others will ask for it, too
 			w.recent.add(c)

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 )
 
 func TestChanges(t *testing.T) {
@@ -14,7 +14,7 @@ func TestChanges(t *testing.T) {
 	}
 	add := func(from, to event.Position) {
 		for at := from; at <= to; at++ {
-			c.add(api.Change{Head: event.Head{Position: at}})
+			c.add(native.Change{Head: event.Head{Position: at}})
 		}
 	}
 	add(1, 3)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
@@ -22,13 +22,13 @@ var (
 	_ freshness.Heads     = (*writer)(nil)
 	_ freshness.Lease     = (*writer)(nil)
 	_ effect.Tracker      = (*writer)(nil)
-	_ api.History         = (*writer)(nil)
-	_ api.Chain           = (*writer)(nil)
-	_ api.Notary          = (*writer)(nil)
+	_ native.History      = (*writer)(nil)
+	_ native.Chain        = (*writer)(nil)
+	_ native.Notary       = (*writer)(nil)
 	_ part                = (*writer)(nil)
 	_ freshness.Heads     = (*replica)(nil)
 	_ freshness.Lease     = (*replica)(nil)
-	_ api.History         = (*replica)(nil)
+	_ native.History      = (*replica)(nil)
 	_ admission.Keyholder = (*replica)(nil)
 	_ part                = (*replica)(nil)
 	_ dispatch.Leader     = leader{}

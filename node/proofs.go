@@ -9,7 +9,7 @@ import (
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
@@ -51,7 +51,7 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 	found, err := w.verifier.Verify(ctx, from, timeout, state.Replicas(), t.questions)
 	switch {
 	case errors.Is(err, proof.ErrBusy):
-		return nil, api.ErrVerifying
+		return nil, native.ErrVerifying
 	case err != nil:
 		return nil, err
 	case w.leading.Load() != t:

@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
@@ -48,7 +49,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 // Apply folds batches.
 func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-keptChanges):] { // before watchers are woken
-		s.recent.add(api.ChangeOf(b))
+		s.recent.add(native.ChangeOf(b))
 	}
 	return s.Sink.Apply(batches)
 }

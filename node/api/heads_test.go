@@ -11,7 +11,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/dispatch"
 )
 
@@ -66,7 +66,7 @@ func TestChain(t *testing.T) {
 	for i := w.log.position() + 1; i < 250; i++ { // one less than the store has: that is newer than the view
 		w.must(&identity.RegisterReplica{Name: fmt.Sprintf("r%d", i)})
 	}
-	for query, want := range map[string]int{"?after=0": api.DefaultHeaders, "?after=0&limit=3": 3, "?after=247&limit=1000": 2, "?after=249": 0, "?after=250": 0, "?after=9000000000000000000": 0} {
+	for query, want := range map[string]int{"?after=0": native.DefaultHeaders, "?after=0&limit=3": 3, "?after=247&limit=1000": 2, "?after=249": 0, "?after=250": 0, "?after=9000000000000000000": 0} {
 		rec := w.accepted(query, w.native(app, "GET", "/v1/chain"+query, ""))
 		m := w.json(rec)
 		if list, ok := m["headers"].([]any); !ok || len(list) != want || m["cluster"] != clusterID || m["incarnation"] != incarnation {

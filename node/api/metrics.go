@@ -86,6 +86,9 @@ func (m *Metrics) Decided(decision, freshness string) {
 	m.decisions.WithLabelValues(decision, freshness).Inc()
 }
 
+// Watching adds to the number of streams of events that are being served.
+func (m *Metrics) Watching(change int) { m.watchers.Add(float64(change)) }
+
 // Worked counts the work of one request.
 func (m *Metrics) Worked(units int64) { m.work.Add(float64(units)) }
 

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 )
 
 // schema is as much of JSON Schema as the description of the API uses.
@@ -46,7 +46,7 @@ type description struct {
 
 var described = sync.OnceValues(func() (*description, error) {
 	rec := httptest.NewRecorder()
-	api.OpenAPI(rec, nil)
+	native.OpenAPI(rec, nil)
 	d := new(description)
 	return d, json.Unmarshal(rec.Body.Bytes(), d)
 })

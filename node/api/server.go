@@ -1,9 +1,8 @@
-// Package api is the port at which a node serves clients: routes, the handlers of two
-// dialects, health and metrics. What every request goes through is package dispatch's.
+// Package api is the port at which a node serves clients in two dialects, with health and
+// metrics. What every request goes through is package dispatch's.
 //
 // The AWS Query protocol of IAM and STS is served at /, /iam and /sts (aws.go); the native
-// API, JSON over HTTP, under /v1 (native.go, and a file for each group of its operations).
-// Both are signed with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
+// API, JSON over HTTP, under /v1 (package native). Both are signed with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
 package api
 
 import (
@@ -11,18 +10,17 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
-	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/seal"
@@ -55,13 +53,10 @@ type Config struct {
 type Server struct {
 	cfg        Config
 	desk       *admission.Desk
-	views      *freshness.Views
 	engine     *decision.Engine
 	dispatcher *dispatch.Dispatcher
-	effects    effect.Config
+	native     *native.API
 	actions    map[string]*iam.Action // by version and name
-	ending     chan struct{}          // closed when streams of events are to end
-	endOnce    sync.Once
 	mux        router
 }
 
@@ -70,22 +65,26 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, actions: make(map[string]*iam.Action), ending: make(chan struct{})}
+	s := &Server{cfg: cfg, actions: make(map[string]*iam.Action)}
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,
 	})
-	s.views = freshness.New(freshness.Config{
+	views := freshness.New(freshness.Config{
 		Desk: s.desk, Projection: cfg.Projection, Heads: node.Heads, Lease: node.Lease, Log: node.Log, Now: cfg.Now, WithoutLease: cfg.WithoutLease,
 	})
 	s.engine = decision.New(decision.Config{
-		Name: node.Name, Desk: s.desk, Views: s.views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
+		Name: node.Name, Desk: s.desk, Views: views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
 	})
 	s.dispatcher = dispatch.New(dispatch.Config{
-		Desk: s.desk, Views: s.views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
+		Desk: s.desk, Views: views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
 		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites,
 	})
-	s.effects = effect.Config{Desk: s.desk, Views: s.views, Projection: cfg.Projection, Tracker: node.Tracker, Now: cfg.Now}
+	s.native = native.New(native.Config{
+		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: views, Engine: s.engine,
+		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Chain: node.Chain, History: node.History, Cluster: node.Condition,
+		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics,
+	})
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
 			s.actions[list[i].Service+":"+list[i].Name] = &list[i]
@@ -100,24 +99,10 @@ func (s *Server) routes() {
 	for _, path := range []string{"/{$}", "/iam", "/iam/{$}", "/sts", "/sts/{$}"} {
 		s.mux.HandleFunc(path, s.query)
 	}
-	s.native("POST /v1/authorize", actionAuthorize, authorizeOne{s})
-	s.native("POST /v1/authorize/batch", actionAuthorize, authorizeMany{s})
-	s.native("GET /v1/propagation", actionGetPropagation, getPropagation{s})
-	s.native("GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s})
-	s.native("POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s})
-	s.native("GET /v1/cluster", actionGetCluster, getCluster{s})
-	s.native("GET /v1/events", actionWatch, watch{s})
-	s.native("POST /v1/replicas/{name}/drain", actionDrainReplica, changeRoster{s, actionDrainReplica})
-	s.native("POST /v1/replicas/{name}/resume", actionResumeReplica, changeRoster{s, actionResumeReplica})
-	s.native("POST /v1/replicas/{name}/admit", actionAdmitReplica, changeRoster{s, actionAdmitReplica})
-	s.native("DELETE /v1/replicas/{name}", actionRemoveReplica, changeRoster{s, actionRemoveReplica})
-	s.native("POST /v1/verify", actionVerify, verifyNodes{s})
-	s.native("GET /v1/head", actionGetHead, getHead{s})
-	s.native("GET /v1/chain", actionGetChain, getChain{s})
+	s.native.Routes(&s.mux)
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
-	s.mux.HandleFunc("GET /openapi.json", OpenAPI)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fault.WriteProblem(w, admission.NewRequest(r, s.cfg.Now()).ID, fault.New(fault.NotFound, "There is no "+r.Method+" "+r.URL.Path+".", ""))
 	})
@@ -161,6 +146,9 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 	}
 	s.mux.ServeHTTP(w, r)
 }
+
+// EndStreams ends all streams of events, and lets none begin that would go on.
+func (s *Server) EndStreams() { s.native.EndStreams() }
 
 // Decide answers a question of the leader; see decision.Engine.Decide.
 func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (shape.Decided, error) {

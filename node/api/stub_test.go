@@ -8,6 +8,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -32,7 +33,7 @@ type stub struct {
 	Forward    func(http.ResponseWriter, *http.Request, admission.Forwarded) error
 	Everywhere func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error)
 	Decide     func(context.Context, string, event.Position, []byte) (shape.Decided, error)
-	Changes    func(event.Position, int) ([]api.Change, error)
+	Changes    func(event.Position, int) ([]native.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
 	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
@@ -79,7 +80,7 @@ func (p parts) Decide(ctx context.Context, replica string, at event.Position, qu
 	return p.s.Decide(ctx, replica, at, question)
 }
 
-func (p parts) Changes(from event.Position, count int) ([]api.Change, error) {
+func (p parts) Changes(from event.Position, count int) ([]native.Change, error) {
 	return p.s.Changes(from, count)
 }
 

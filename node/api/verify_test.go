@@ -10,7 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 )
@@ -43,7 +43,7 @@ func TestVerify(t *testing.T) {
 		w.problem(query, w.native(app, "POST", "/v1/verify"+query, ""), 400, "InvalidRequest")
 	}
 	w.problem("no permission", w.native(other, "POST", "/v1/verify", ""), 403, "AccessDenied")
-	fails = api.ErrVerifying
+	fails = native.ErrVerifying
 	if detail := w.problem("another", w.native(app, "POST", "/v1/verify", ""), 503, "Verifying"); !strings.Contains(detail, "one at a time") {
 		t.Error(detail)
 	}

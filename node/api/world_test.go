@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -84,12 +85,12 @@ func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 	return b, nil
 }
 
-// changes is api.History's.
-func (l *memoryLog) changes(from event.Position, count int) (list []api.Change, err error) {
+// changes is native.History's.
+func (l *memoryLog) changes(from event.Position, count int) (list []native.Change, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.batches[from-1:][:count] {
-		list = append(list, api.ChangeOf(b))
+		list = append(list, native.ChangeOf(b))
 	}
 	return list, nil
 }

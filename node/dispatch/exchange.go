@@ -17,7 +17,8 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// Exchange is one request on its way, and its answer.
+// Exchange is one request on its way, and its answer. It is one piece of memory, is of one
+// goroutine, and is not copied once Dispatcher.Serve has begun.
 type Exchange struct {
 	admission.Request
 	admission.Pass

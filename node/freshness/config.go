@@ -60,10 +60,10 @@ func New(cfg Config) *Views {
 }
 
 // votes tells a writer from a replica.
-func (s *Views) votes() bool { return s.cfg.Log != nil }
+func (f *Views) votes() bool { return f.cfg.Log != nil }
 
-func (s *Views) leads() bool { return s.cfg.Log != nil && s.cfg.Log.Leads() }
+func (f *Views) leads() bool { return f.cfg.Log != nil && f.cfg.Log.Leads() }
 
 // Wrote notes that a write by an access key took effect at a position: the caller's next
 // read here is to see it.
-func (s *Views) Wrote(accessKey string, at event.Position) { s.writes.note(accessKey, at) }
+func (f *Views) Wrote(accessKey string, at event.Position) { f.writes.note(accessKey, at) }

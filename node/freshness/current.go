@@ -35,31 +35,31 @@ type Current struct {
 
 // Current finds the newest view for a caller who is told something over a longer
 // time. leased refuses what is not covered by a lease, at a replica.
-func (s *Views) Current(ctx context.Context, leased bool) (c Current, err error) {
-	admits := s.cfg.WithoutLease.Admits(ForRead)
-	if s.votes() {
-		c.Head, c.Known = s.shared.read(ctx, s.cfg.Now, s.cfg.Heads)
+func (f *Views) Current(ctx context.Context, leased bool) (c Current, err error) {
+	admits := f.cfg.WithoutLease.Admits(ForRead)
+	if f.votes() {
+		c.Head, c.Known = f.shared.read(ctx, f.cfg.Now, f.cfg.Heads)
 		if !c.Known && !admits {
 			return c, fault.Later("The head of the log could not be read.", nil)
 		}
 		if !admits {
 			wait, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 			defer cancel()
-			if _, err := s.cfg.Projection.Wait(wait, c.Head); err != nil {
+			if _, err := f.cfg.Projection.Wait(wait, c.Head); err != nil {
 				return c, fault.Later("The node is behind.", err)
 			}
 		}
 	}
-	fresh := s.cfg.Lease.Fresh() // before the view is loaded, as in Views.View
-	c.View = s.cfg.Projection.View()
+	fresh := f.cfg.Lease.Fresh() // before the view is loaded, as in Views.View
+	c.View = f.cfg.Projection.View()
 	c.Cover, err = fresh.Cover(c.View.Head.Position, propagation.Ask{Mode: propagation.ModeAny})
-	if err == nil && !s.votes() && !c.Cover.Current() && (leased || !admits) {
+	if err == nil && !f.votes() && !c.Cover.Current() && (leased || !admits) {
 		err = propagation.ErrNotLeased
 	}
 	if err != nil {
-		return c, s.NotCurrent(err)
+		return c, f.NotCurrent(err)
 	}
-	if !s.votes() {
+	if !f.votes() {
 		c.Head, c.Known = c.Cover.Head, c.Cover.Head > 0
 	}
 	return c, nil

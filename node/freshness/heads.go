@@ -14,14 +14,14 @@ const strangersFence = 50 * time.Millisecond
 
 // StrictHead reads the head of the log for a caller that is known, or for a stranger.
 // A leader's log shares its fences already.
-func (s *Views) StrictHead(ctx context.Context, known bool) (event.Head, error) {
+func (f *Views) StrictHead(ctx context.Context, known bool) (event.Head, error) {
 	switch {
 	case !known:
-		return s.strangersHeads.read(ctx)
-	case s.leads():
-		return s.cfg.Heads.StrictHead(ctx)
+		return f.strangersHeads.read(ctx)
+	case f.leads():
+		return f.cfg.Heads.StrictHead(ctx)
 	}
-	return s.heads.read(ctx)
+	return f.heads.read(ctx)
 }
 
 // headReader reads the head of the log for many: one question serves all who came

@@ -9,7 +9,8 @@ import (
 // MaxWait is the longest that a caller may make a request wait for a position.
 const MaxWait = 10 * time.Minute
 
-// defaultTimeout is how long a request waits for a position to be everywhere, or for an effect, when the caller does not say.
+// defaultTimeout is how long a request waits for a position to be everywhere, or for an
+// effect, when the caller does not say.
 const defaultTimeout = 30 * time.Second
 
 // ParseTimeout reads how long a request waits at most.

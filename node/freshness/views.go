@@ -37,29 +37,29 @@ func (s *Seen) Position() string { return strconv.FormatUint(uint64(s.View.Head.
 // this node. Safe without any header: a writer reads strictly, a replica under
 // its lease. The caller, too, is admitted in this view: whatever it asked for, it
 // gets none that is not known to be current, unless the node admits u without that.
-func (s *Views) View(q *admission.Request, sig *sigv4.Signature, u Use) (Seen, error) {
-	ask, token, err := s.Ask(q.Header, u)
+func (f *Views) View(q *admission.Request, sig *sigv4.Signature, u Use) (Seen, error) {
+	ask, token, err := f.Ask(q.Header, u)
 	if err != nil {
 		return Seen{}, err
 	}
-	if own := s.writes.position(sig.AccessKeyID); own > ask.AtLeast {
+	if own := f.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
-	if err := s.reach(q, sig, &ask, token); err != nil {
+	if err := f.reach(q, sig, &ask, token); err != nil {
 		return Seen{}, err
 	}
 	// The lease is looked at first and the view loaded after that; see
 	// propagation.Snapshot.Check.
-	fresh := s.cfg.Lease.Fresh()
-	v := s.cfg.Projection.View()
+	fresh := f.cfg.Lease.Fresh()
+	v := f.cfg.Projection.View()
 	c, err := fresh.Cover(v.Head.Position, ask)
-	if err == nil && !c.Current() && !s.cfg.WithoutLease.Admits(u) {
+	if err == nil && !c.Current() && !f.cfg.WithoutLease.Admits(u) {
 		err = propagation.ErrNotLeased
 	}
 	if err != nil {
-		return Seen{}, s.NotCurrent(err).About(fmt.Sprintf("At position %d", v.Head.Position))
+		return Seen{}, f.NotCurrent(err).About(fmt.Sprintf("At position %d", v.Head.Position))
 	}
-	reads := c.Current() || s.cfg.WithoutLease.Admits(ForRead)
+	reads := c.Current() || f.cfg.WithoutLease.Admits(ForRead)
 	return Seen{
 		View: v, Mode: string(c.Freshness), KnownHead: c.Head, Remaining: c.Remaining,
 		Staleness: c.Staleness, Bounded: c.Bounded, Reads: reads,
@@ -81,10 +81,10 @@ func notFresh(err error) fault.Code {
 }
 
 // Ask reads what a request for some use says about freshness.
-func (s *Views) Ask(h http.Header, u Use) (ask propagation.Ask, token *event.Token, err error) {
+func (f *Views) Ask(h http.Header, u Use) (ask propagation.Ask, token *event.Token, err error) {
 	switch mode := h.Get(shape.HeaderConsistency); mode {
 	case "":
-		ask.Mode = s.defaultMode()
+		ask.Mode = f.defaultMode()
 	case "leased":
 		ask.Mode = propagation.ModeLeased
 	case "strict":
@@ -112,8 +112,8 @@ func (s *Views) Ask(h http.Header, u Use) (ask propagation.Ask, token *event.Tok
 	// A writer has no lease and knows no bound: it reads strictly instead, and no
 	// answer is fresher than that. So it proves that it is current, where it must be, or
 	// a token would get no more than a flagged answer.
-	if s.votes() && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !s.cfg.WithoutLease.Admits(u) ||
-		ask.Mode == propagation.ModeAtLeast && !s.cfg.WithoutLease.Admits(ForRead)) {
+	if f.votes() && (ask.Mode == propagation.ModeLeased || ask.MaxStaleness > 0 || !f.cfg.WithoutLease.Admits(u) ||
+		ask.Mode == propagation.ModeAtLeast && !f.cfg.WithoutLease.Admits(ForRead)) {
 		ask.Mode = propagation.ModeStrict
 	}
 	if ask.Mode == propagation.ModeStrict {
@@ -122,8 +122,8 @@ func (s *Views) Ask(h http.Header, u Use) (ask propagation.Ask, token *event.Tok
 	return ask, token, nil
 }
 
-func (s *Views) defaultMode() propagation.Mode {
-	if s.votes() {
+func (f *Views) defaultMode() propagation.Mode {
+	if f.votes() {
 		return propagation.ModeStrict
 	}
 	return propagation.ModeAny
@@ -131,24 +131,24 @@ func (s *Views) defaultMode() propagation.Mode {
 
 // reach waits until the projection has what is asked for. Whoever makes the node
 // ask or wait must have signed by a key that it knows, or takes one of few slots.
-func (s *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagation.Ask, token *event.Token) error {
+func (f *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagation.Ask, token *event.Token) error {
 	strict := ask.Mode == propagation.ModeStrict
-	if !strict && token == nil && s.cfg.Projection.Head().Position >= ask.AtLeast {
+	if !strict && token == nil && f.cfg.Projection.Head().Position >= ask.AtLeast {
 		return nil
 	}
-	known, err := s.cfg.Desk.Recognize(q, sig)
+	known, err := f.cfg.Desk.Recognize(q, sig)
 	if err != nil {
 		return err
 	}
 	if !known {
-		free, err := s.cfg.Desk.Take(admission.Strangers, q)
+		free, err := f.cfg.Desk.Take(admission.Strangers, q)
 		if err != nil {
 			return err
 		}
 		defer free()
 	}
 	if strict {
-		head, err := s.StrictHead(q.Context(), known)
+		head, err := f.StrictHead(q.Context(), known)
 		if err != nil {
 			return fault.Later("The head of the log could not be read.", err)
 		}
@@ -156,10 +156,10 @@ func (s *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagati
 	}
 	if token != nil {
 		ask.AtLeast = max(ask.AtLeast, token.Position)
-	} else if s.cfg.Projection.Head().Position >= ask.AtLeast {
+	} else if f.cfg.Projection.Head().Position >= ask.AtLeast {
 		return nil
 	}
-	free, err := s.cfg.Desk.Take(admission.Waiting, q)
+	free, err := f.cfg.Desk.Take(admission.Waiting, q)
 	if err != nil {
 		return err
 	}
@@ -167,11 +167,11 @@ func (s *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagati
 	ctx, cancel := context.WithTimeout(q.Context(), admission.DefaultWait)
 	defer cancel()
 	if token != nil {
-		if _, err := s.cfg.Projection.WaitToken(ctx, *token); err != nil {
+		if _, err := f.cfg.Projection.WaitToken(ctx, *token); err != nil {
 			return TokenFault(err)
 		}
 	}
-	if _, err := s.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
+	if _, err := f.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
 		return fault.Later(fmt.Sprintf("Position %d was not reached in time.", ask.AtLeast), err)
 	}
 	return nil
@@ -179,13 +179,13 @@ func (s *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagati
 
 // Committed returns never if a position is beyond the head of the log: then waiting
 // for it would be in vain, or for another history's. A node that lags may get there.
-func (s *Views) Committed(ctx context.Context, in *Seen, at event.Position, never *fault.Fault) error {
+func (f *Views) Committed(ctx context.Context, in *Seen, at event.Position, never *fault.Fault) error {
 	if at <= max(in.View.Head.Position, in.KnownHead) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
-	head, err := s.StrictHead(ctx, true)
+	head, err := f.StrictHead(ctx, true)
 	switch {
 	case err != nil:
 		return fault.Later(fmt.Sprintf("Position %d is ahead of this node, and the head of the log could not be read.", at), err)
@@ -202,12 +202,12 @@ func NeverCommitted(t event.Token) *fault.Fault {
 
 // Showing waits until the node shows a token's position, and compares the two, unless
 // the position was never committed.
-func (s *Views) Showing(ctx context.Context, q *admission.Request, in *Seen, t event.Token) error {
+func (f *Views) Showing(ctx context.Context, q *admission.Request, in *Seen, t event.Token) error {
 	if t.Position > in.View.Head.Position {
-		if err := s.Committed(ctx, in, t.Position, NeverCommitted(t)); err != nil {
+		if err := f.Committed(ctx, in, t.Position, NeverCommitted(t)); err != nil {
 			return err
 		}
-		free, err := s.cfg.Desk.Take(admission.Waiting, q)
+		free, err := f.cfg.Desk.Take(admission.Waiting, q)
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (s *Views) Showing(ctx context.Context, q *admission.Request, in *Seen, t e
 	}
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
-	if _, err := s.cfg.Projection.WaitToken(ctx, t); err != nil {
+	if _, err := f.cfg.Projection.WaitToken(ctx, t); err != nil {
 		return TokenFault(err)
 	}
 	return nil
@@ -233,10 +233,10 @@ func TokenFault(err error) *fault.Fault {
 }
 
 // WaitPast waits for a view later than a position.
-func (s *Views) WaitPast(ctx context.Context, at event.Position) error {
+func (f *Views) WaitPast(ctx context.Context, at event.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, at+1); err != nil {
+	if _, err := f.cfg.Projection.Wait(ctx, at+1); err != nil {
 		return fault.Later("The node is behind.", err)
 	}
 	return nil
@@ -244,8 +244,8 @@ func (s *Views) WaitPast(ctx context.Context, at event.Position) error {
 
 // StillCurrent reads the head of the log and says whether a view has it. If not, it
 // waits until the projection does.
-func (s *Views) StillCurrent(ctx context.Context, v *projection.View) (bool, error) {
-	head, err := s.StrictHead(ctx, true)
+func (f *Views) StillCurrent(ctx context.Context, v *projection.View) (bool, error) {
+	head, err := f.StrictHead(ctx, true)
 	if err != nil {
 		return false, fault.Later("The head of the log could not be read.", err)
 	}
@@ -254,7 +254,7 @@ func (s *Views) StillCurrent(ctx context.Context, v *projection.View) (bool, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
-	if _, err := s.cfg.Projection.Wait(ctx, head.Position); err != nil {
+	if _, err := f.cfg.Projection.Wait(ctx, head.Position); err != nil {
 		return false, fault.Later("The node is behind.", err)
 	}
 	return false, nil

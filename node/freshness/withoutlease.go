@@ -76,10 +76,10 @@ func (w WithoutLease) Admits(u Use) bool {
 }
 
 // NotCurrent refuses what a node does not admit without a lease.
-func (s *Views) NotCurrent(err error) *fault.Fault {
+func (f *Views) NotCurrent(err error) *fault.Fault {
 	code, detail := notFresh(err), err.Error()
 	if code == fault.NotLeased {
-		detail += "; " + s.cfg.WithoutLease.Describe()
+		detail += "; " + f.cfg.WithoutLease.Describe()
 	}
 	return fault.New(code, detail+".", "")
 }

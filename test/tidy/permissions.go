@@ -42,7 +42,7 @@ func CheckPermissions(root string, known []string) (violations []string, err err
 		if err != nil {
 			return err
 		}
-		if name == "node/api/openapi.json" {
+		if name == "node/api/native/openapi.json" {
 			description = string(text)
 		}
 		if strings.HasPrefix(name, "node/api/") && code {
@@ -60,7 +60,7 @@ func CheckPermissions(root string, known []string) (violations []string, err err
 	})
 	for _, p := range known {
 		if !strings.Contains(description, p) {
-			violations = append(violations, "node/api/openapi.json does not tell of "+p)
+			violations = append(violations, "node/api/native/openapi.json does not tell of "+p)
 		}
 		if !strings.Contains(server, "policy.Action"+strings.TrimPrefix(p, "writ:")) {
 			violations = append(violations, "node/api does not ask for "+p)

@@ -75,7 +75,7 @@ func TestPlantedPermissions(t *testing.T) {
 	for name, text := range map[string]string{
 		"README.md":             "Allow writ:GetEvents.",
 		"node/api/x.go":         "package api\nconst x = \"writ:Verify\"\n",
-		"node/api/openapi.json": "{}",
+		"node/api/native/openapi.json": "{}",
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, name)

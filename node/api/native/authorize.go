@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 const answerSize = 512
 
 // authorizeOne answers POST /v1/authorize: may this principal do this?
-type authorizeOne struct{ *Server }
+type authorizeOne struct{ *API }
 
-func (s authorizeOne) serve(c *nativeCall) error {
+func (s authorizeOne) serve(c *call) error {
 	if err := c.Verify(c.useOfQuestion()); err != nil {
 		return err
 	}
@@ -29,9 +29,9 @@ func (s authorizeOne) serve(c *nativeCall) error {
 }
 
 // authorizeMany answers POST /v1/authorize/batch: many questions, one position.
-type authorizeMany struct{ *Server }
+type authorizeMany struct{ *API }
 
-func (s authorizeMany) serve(c *nativeCall) error {
+func (s authorizeMany) serve(c *call) error {
 	if err := c.Verify(c.useOfQuestion()); err != nil {
 		return err
 	}
@@ -47,14 +47,14 @@ func (s authorizeMany) serve(c *nativeCall) error {
 }
 
 // asking is the verified caller as one who asks for decisions.
-func (s *Server) asking(c *nativeCall) *decision.Asker {
-	c.asker = decision.Asker{Engine: s.engine, Pass: &c.Pass, Seen: &c.Seen, Header: c.W.Header()}
+func (s *API) asking(c *call) *decision.Asker {
+	c.asker = decision.Asker{Engine: s.cfg.Engine, Pass: &c.Pass, Seen: &c.Seen, Header: c.W.Header()}
 	return &c.asker
 }
 
 // useOfQuestion is what a question wants of a view, as far as its text shows. An
 // explanation shows policies, so that it is a read.
-func (c *nativeCall) useOfQuestion() freshness.Use {
+func (c *call) useOfQuestion() freshness.Use {
 	if bytes.Contains(c.Payload, []byte("explain")) {
 		return freshness.ForRead
 	}

@@ -1,11 +1,10 @@
-package api
+package native
 
 import (
 	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
@@ -20,10 +19,10 @@ const leaderPatience = 3 * time.Second
 
 // getCluster answers GET /v1/cluster. Without a leader the node tells what it knows, if
 // it admits the caller then.
-type getCluster struct{ *Server }
+type getCluster struct{ *API }
 
-func (s getCluster) serve(c *nativeCall) error {
-	if !s.dispatcher.Leads() && !c.Forwarded && !c.URL.Query().Has("local") {
+func (s getCluster) serve(c *call) error {
+	if !s.cfg.Dispatcher.Leads() && !c.Forwarded && !c.URL.Query().Has("local") {
 		ctx, cancel := context.WithTimeout(c.Context(), leaderPatience)
 		defer cancel()
 		whole := c.Request.Request
@@ -31,7 +30,7 @@ func (s getCluster) serve(c *nativeCall) error {
 		if c.HandOn(0) == nil {
 			return nil
 		}
-		if c.Request.Request = whole; s.cfg.Node.votes() && !s.cfg.WithoutLease.Admits(freshness.ForRead) {
+		if c.Request.Request = whole; s.cfg.Votes && !s.cfg.WithoutLease.Admits(freshness.ForRead) {
 			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)
 		}
 	}
@@ -41,7 +40,7 @@ func (s getCluster) serve(c *nativeCall) error {
 	if err := c.May(admission.Access{Action: actionGetCluster, Resource: "*"}); err != nil {
 		return err
 	}
-	status := s.cfg.Node.Condition.Status(c.Context())
+	status := s.cfg.Cluster.Status(c.Context())
 	status.WithoutLease = s.cfg.WithoutLease.String()
 	r := c.Right("", admission.Access{Action: actionGetCluster, Resource: "*"})
 	if err := r.Still(c.Context(), status.Position); err != nil {
@@ -53,13 +52,4 @@ func (s getCluster) serve(c *nativeCall) error {
 		return fmt.Errorf("encode the cluster's status: %w", err)
 	}
 	return c.answer(body)
-}
-
-//go:embed openapi.json
-var openAPIDocument []byte
-
-// OpenAPI answers with the description of the native API.
-func OpenAPI(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(openAPIDocument) // an error here means that the caller has gone
 }

@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"encoding/json"
@@ -68,8 +68,8 @@ func (e *GapError) Error() string {
 
 // watcher is one stream of events.
 type watcher struct {
-	*nativeCall
-	server  *Server
+	*call
+	api     *API
 	control *http.ResponseController
 	right   dispatch.Right
 	leased  bool // without a lease nothing is told, whatever the node admits
@@ -95,17 +95,17 @@ var (
 
 // watch answers GET /v1/events: the positions after the one that the caller has,
 // as they come, and heartbeats that tell how far the node is behind.
-type watch struct{ *Server }
+type watch struct{ *API }
 
-func (s watch) serve(c *nativeCall) error {
-	w := &watcher{nativeCall: c, server: s.Server, control: http.NewResponseController(&c.W), every: defaultHeartbeat}
+func (s watch) serve(c *call) error {
+	w := &watcher{call: c, api: s.API, control: http.NewResponseController(&c.W), every: defaultHeartbeat}
 	if text := c.URL.Query().Get("heartbeat"); text != "" {
 		var err error
 		if w.every, err = time.ParseDuration(text); err != nil || w.every < minHeartbeat || w.every > maxHeartbeat {
 			return fault.BadRequest(fmt.Sprintf("Give a duration from %v to %v.", minHeartbeat, maxHeartbeat), "heartbeat is %q.", text)
 		}
 	}
-	ask, _, err := s.views.Ask(c.Header, freshness.ForRead)
+	ask, _, err := s.cfg.Views.Ask(c.Header, freshness.ForRead)
 	if err != nil {
 		return err
 	}
@@ -120,13 +120,13 @@ func (s watch) serve(c *nativeCall) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
-	free, err := s.desk.Take(admission.Watchers, &c.Request)
+	free, err := s.cfg.Desk.Take(admission.Watchers, &c.Request)
 	if err != nil {
 		return err
 	}
 	defer free()
-	s.cfg.Metrics.watchers.Inc()
-	defer s.cfg.Metrics.watchers.Dec()
+	s.cfg.Meter.Watching(1)
+	defer s.cfg.Meter.Watching(-1)
 	return w.run()
 }
 
@@ -144,7 +144,7 @@ func (w *watcher) begin() error {
 	}
 	if at, err := strconv.ParseUint(text, 10, 63); err == nil && !isID { // a bare position is an id of no history
 		w.next = event.Position(at) + 1
-		return w.server.views.Committed(w.Context(), &w.Seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
+		return w.api.cfg.Views.Committed(w.Context(), &w.Seen, event.Position(at), fault.New(fault.NotCommitted, fmt.Sprintf("Position %d was never committed.", at), ""))
 	}
 	t, err := event.ParseToken(text)
 	if err != nil {
@@ -159,16 +159,16 @@ func (w *watcher) begin() error {
 		return w.compare(t)
 	}
 	w.from = &t
-	return w.server.views.Committed(w.Context(), &w.Seen, t.Position, freshness.NeverCommitted(t))
+	return w.api.cfg.Views.Committed(w.Context(), &w.Seen, t.Position, freshness.NeverCommitted(t))
 }
 
 // compare says whether a token's position has the same hash here, as far as heads are
 // kept.
 func (w *watcher) compare(t event.Token) error {
-	if found, err := w.server.cfg.Node.History.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
+	if found, err := w.api.cfg.History.Changes(t.Position, 1); t.Position > 0 && err == nil && len(found) == 1 && [8]byte(found[0].Head.Hash[:8]) != t.Prefix {
 		return freshness.TokenFault(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
 	}
-	if _, err := w.server.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
+	if _, err := w.api.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
 		return freshness.TokenFault(err)
 	}
 	return nil
@@ -194,7 +194,7 @@ func (w *watcher) run() error {
 	defer beat.Stop()
 	err := w.heartbeat()
 	for err == nil {
-		changed := w.server.cfg.Projection.Changed() // before it is looked at
+		changed := w.api.cfg.Projection.Changed() // before it is looked at
 		var more bool
 		if more, err = w.tell(); err != nil {
 			break
@@ -209,7 +209,7 @@ func (w *watcher) run() error {
 			if !more {
 				w.rest()
 			}
-		case <-w.server.ending:
+		case <-w.api.ending:
 			err = errStopping
 		case <-w.Context().Done():
 			return nil
@@ -226,7 +226,7 @@ func (w *watcher) rest() {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-w.server.ending:
+	case <-w.api.ending:
 	case <-w.Context().Done():
 	}
 }
@@ -238,14 +238,14 @@ var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c);
 // before each event: what ended the right would be among what is told. anew asks
 // again where the position has not moved: permissions change with time, too.
 func (w *watcher) admit(anew bool) (freshness.Current, error) {
-	c, err := w.server.views.Current(w.Context(), w.leased)
+	c, err := w.api.cfg.Views.Current(w.Context(), w.leased)
 	if err != nil {
 		return c, err
 	}
 	if c.View.Cluster().Incarnation != w.began {
 		return c, errOtherIncarnation
 	}
-	now := w.server.cfg.Now()
+	now := w.api.cfg.Now()
 	if !anew && c.View.Head == w.admitted && now.Sub(w.found) < freshness.HeadEvery {
 		return c, nil
 	}
@@ -259,7 +259,7 @@ func (w *watcher) admit(anew bool) (freshness.Current, error) {
 // tell sends the next changes, as far as this node shows them, and says whether
 // there are more.
 func (w *watcher) tell() (more bool, err error) {
-	v := w.server.cfg.Projection.View()
+	v := w.api.cfg.Projection.View()
 	if v.Cluster().Incarnation != w.began {
 		return false, errOtherIncarnation
 	}
@@ -274,7 +274,7 @@ func (w *watcher) tell() (more bool, err error) {
 		w.from = nil
 		return w.next <= head, nil
 	}
-	list, err := w.server.cfg.Node.History.Changes(w.next, int(min(watchChunk, head-w.next+1)))
+	list, err := w.api.cfg.History.Changes(w.next, int(min(watchChunk, head-w.next+1)))
 	var gap *GapError
 	switch {
 	case errors.As(err, &gap):
@@ -298,7 +298,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 		return false, err
 	}
 	hint := "Read the state anew, or watch at a writer: writers keep every position."
-	if w.server.cfg.Node.votes() {
+	if w.api.cfg.Votes {
 		hint = "This writer is fetching them; watch at another one."
 	}
 	if err := w.send("gap", "", shape.GapEvent{From: w.next, To: to, Hint: hint}); err != nil {
@@ -334,20 +334,20 @@ func (w *watcher) tellOne(c *Change) error {
 
 // heartbeat tells where this node is, and how far the cluster.
 func (w *watcher) heartbeat() error {
-	s := w.server
+	s := w.api
 	c, err := w.admit(true)
 	if err != nil {
 		return err
 	}
 	at := c.View.Head.Position
-	b := shape.HeartbeatEvent{Node: s.cfg.Node.Name, Position: at, Freshness: string(c.Cover.Freshness)}
+	b := shape.HeartbeatEvent{Node: s.cfg.Name, Position: at, Freshness: string(c.Cover.Freshness)}
 	if c.Cover.Bounded {
 		ms := c.Cover.Staleness.Milliseconds() + 1
 		b.StalenessMS = &ms
 	}
 	switch {
-	case !s.cfg.Node.votes():
-	case s.dispatcher.Leads():
+	case !s.cfg.Votes:
+	case s.cfg.Dispatcher.Leads():
 		c.Head, c.Known, b.Freshness = at, true, "leading"
 	case c.Known:
 		b.Freshness = string(propagation.Strict)
@@ -397,6 +397,3 @@ func (w *watcher) extend() error {
 	}
 	return err
 }
-
-// EndStreams ends all streams of events, and lets none begin that would go on.
-func (s *Server) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }

@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"encoding/json"
@@ -21,10 +21,10 @@ const DefaultHeaders = 100
 
 // getHead answers GET /v1/head: where is the history now, under a signature that
 // others can check later?
-type getHead struct{ *Server }
+type getHead struct{ *API }
 
-func (s getHead) serve(c *nativeCall) error {
-	if !s.dispatcher.Leads() {
+func (s getHead) serve(c *call) error {
+	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(0)
 	}
 	if err := c.Verify(freshness.ForRead); err != nil {
@@ -33,7 +33,7 @@ func (s getHead) serve(c *nativeCall) error {
 	if err := c.May(admission.Access{Action: actionGetHead, Resource: "*"}); err != nil {
 		return err
 	}
-	h, err := s.cfg.Node.Notary.SignHead(c.Context())
+	h, err := s.cfg.Notary.SignHead(c.Context())
 	switch {
 	case errors.Is(err, dispatch.ErrNotLeader):
 		return c.HandOn(0)
@@ -53,11 +53,11 @@ func (s getHead) serve(c *nativeCall) error {
 
 // getChain answers GET /v1/chain?after=P&limit=N: what the hashes of batches cover,
 // so that the caller can compute them.
-type getChain struct{ *Server }
+type getChain struct{ *API }
 
-func (s getChain) serve(c *nativeCall) error {
+func (s getChain) serve(c *call) error {
 	const hint = "Give ?after=POSITION, and limit=NUMBER up to 1000 if you like."
-	if s.cfg.Node.Chain == nil {
+	if s.cfg.Chain == nil {
 		return c.HandOn(0)
 	}
 	q := c.URL.Query()
@@ -77,7 +77,7 @@ func (s getChain) serve(c *nativeCall) error {
 	if err := c.May(s.ofCluster(actionGetChain)); err != nil {
 		return err
 	}
-	headers, err := s.cfg.Node.Chain.Headers(event.Position(after), limit)
+	headers, err := s.cfg.Chain.Headers(event.Position(after), limit)
 	if err != nil {
 		return fault.Later("This part of the history could not be read here.", err)
 	}

@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"context"
@@ -16,14 +16,14 @@ import (
 // awaitEffect answers POST /v1/propagation/effect: it waits until a question is decided
 // as expected by the leader at the head of the log, and by every replica in the
 // scope that may answer as fresh, from there or later.
-type awaitEffect struct{ *Server }
+type awaitEffect struct{ *API }
 
-func (s awaitEffect) serve(c *nativeCall) error {
+func (s awaitEffect) serve(c *call) error {
 	ask, err := effect.Parse(c.Payload)
 	if err != nil {
 		return err
 	}
-	if !s.dispatcher.Leads() {
+	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(ask.Timeout)
 	}
 	if err := c.Verify(freshness.ForRead); err != nil {
@@ -33,7 +33,7 @@ func (s awaitEffect) serve(c *nativeCall) error {
 	if err := right.In(c.Seen.View); err != nil {
 		return err
 	}
-	free, err := s.desk.Take(admission.Effects, &c.Request)
+	free, err := s.cfg.Desk.Take(admission.Effects, &c.Request)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s awaitEffect) serve(c *nativeCall) error {
 	if ask.AtLeast != nil {
 		ctx, cancel := context.WithTimeout(c.Context(), ask.Timeout)
 		defer cancel()
-		if err := s.views.Showing(ctx, &c.Request, &c.Seen, *ask.AtLeast); err != nil {
+		if err := s.cfg.Views.Showing(ctx, &c.Request, &c.Seen, *ask.AtLeast); err != nil {
 			return err
 		}
 	}
@@ -58,7 +58,7 @@ func (s awaitEffect) serve(c *nativeCall) error {
 	}
 	c.Seen.View = e.View()
 	own := e.Own()
-	own.Doubt(s.engine.Known(), &ask.Question, true)
+	own.Doubt(s.cfg.Engine.Known(), &ask.Question, true)
 	at := c.Seen.View.Head.Position
 	body, err := json.Marshal(shape.Effect{
 		Propagation: s.describe(at, e.Status()), Expect: ask.Expect(), Effect: found,

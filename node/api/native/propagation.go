@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"encoding/json"
@@ -37,14 +37,14 @@ func livesOf(status propagation.Status) (out []shape.PendingLife) {
 // getPropagation answers GET /v1/propagation: how far has a position come? It names
 // the position by token, by the ARN of what was changed, or as the head. Only the
 // leader knows.
-type getPropagation struct{ *Server }
+type getPropagation struct{ *API }
 
-func (s getPropagation) serve(c *nativeCall) error {
+func (s getPropagation) serve(c *call) error {
 	scope, wait, err := propagationQuery(c.Request.Request)
 	if err != nil {
 		return err
 	}
-	if !s.dispatcher.Leads() {
+	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(wait)
 	}
 	if err := c.Verify(freshness.ForRead); err != nil {
@@ -59,11 +59,11 @@ func (s getPropagation) serve(c *nativeCall) error {
 	}
 	free := func() {}
 	if wait > 0 && !c.Forwarded { // else the node that handed it on holds a place for it
-		if free, err = s.desk.Take(admission.Held, &c.Request); err != nil {
+		if free, err = s.cfg.Desk.Take(admission.Held, &c.Request); err != nil {
 			return err
 		}
 	}
-	status, err := s.cfg.Node.Tracker.Everywhere(c.Context(), at, scope, wait)
+	status, err := s.cfg.Tracker.Everywhere(c.Context(), at, scope, wait)
 	free()
 	if err != nil {
 		return s.propagationError(c, wait, err)
@@ -81,7 +81,7 @@ func (s getPropagation) serve(c *nativeCall) error {
 
 // propagationError turns an error of Everywhere into an answer: the next leader's,
 // or a problem.
-func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) error {
+func (s *API) propagationError(c *call, hold time.Duration, err error) error {
 	var unknown *sigv4.Error
 	var told *fault.Fault
 	switch {
@@ -96,7 +96,7 @@ func (s *Server) propagationError(c *nativeCall, hold time.Duration, err error) 
 }
 
 // describe makes the answer about a position.
-func (s *Server) describe(at event.Position, status propagation.Status) shape.Propagation {
+func (s *API) describe(at event.Position, status propagation.Status) shape.Propagation {
 	v := s.cfg.Projection.View()
 	cluster := v.Cluster()
 	a := shape.Propagation{
@@ -110,7 +110,7 @@ func (s *Server) describe(at event.Position, status propagation.Status) shape.Pr
 	}
 	if at > 0 && at <= v.Head.Position {
 		// Without it where the log no longer goes back so far.
-		if found, err := s.cfg.Node.History.Changes(at, 1); err == nil && len(found) == 1 {
+		if found, err := s.cfg.History.Changes(at, 1); err == nil && len(found) == 1 {
 			a.Token = event.TokenOf(cluster.ID, cluster.Incarnation, found[0].Head).String()
 		}
 	}
@@ -121,7 +121,7 @@ func (s *Server) describe(at event.Position, status propagation.Status) shape.Pr
 func list(names []string) []string { return append([]string{}, names...) }
 
 // position finds out which position a request is about.
-func (s *Server) position(c *nativeCall) (event.Position, error) {
+func (s *API) position(c *call) (event.Position, error) {
 	const hint = "Give a token in the path, or ?request_id=ID, or ?arn=ARN, or ?head."
 	v := c.Seen.View
 	q := c.URL.Query()
@@ -139,7 +139,7 @@ func (s *Server) position(c *nativeCall) (event.Position, error) {
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
 			return 0, freshness.TokenFault(err)
 		}
-		if err := s.views.Showing(c.Context(), &c.Request, &c.Seen, t); err != nil {
+		if err := s.cfg.Views.Showing(c.Context(), &c.Request, &c.Seen, t); err != nil {
 			return 0, err
 		}
 		return t.Position, nil

@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"encoding/json"
@@ -23,14 +23,14 @@ var ErrVerifying = errors.New("another verification is under way")
 
 // verifyNodes answers POST /v1/verify: have all nodes the same history and the
 // same state, and does the chain hold?
-type verifyNodes struct{ *Server }
+type verifyNodes struct{ *API }
 
-func (s verifyNodes) serve(c *nativeCall) error {
+func (s verifyNodes) serve(c *call) error {
 	from, timeout, err := verifyQuery(c.Request.Request)
 	if err != nil {
 		return err
 	}
-	if !s.dispatcher.Leads() {
+	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(timeout)
 	}
 	if err := c.Verify(freshness.ForRead); err != nil {
@@ -42,7 +42,7 @@ func (s verifyNodes) serve(c *nativeCall) error {
 	if head := c.Seen.View.Head.Position; from > head {
 		return fault.BadRequest("Give a position, from 1 on.", "from is %d, beyond the head %d.", from, head)
 	}
-	v, err := s.cfg.Node.Notary.Verify(c.Context(), from, timeout)
+	v, err := s.cfg.Notary.Verify(c.Context(), from, timeout)
 	switch {
 	case errors.Is(err, dispatch.ErrNotLeader):
 		return c.HandOn(timeout)
@@ -52,7 +52,7 @@ func (s verifyNodes) serve(c *nativeCall) error {
 		return fault.Later("The nodes could not be compared.", err)
 	}
 	r := c.Right("", s.ofCluster(actionVerify))
-	head, err := s.views.StrictHead(c.Context(), true) // no sound node was beyond it
+	head, err := s.cfg.Views.StrictHead(c.Context(), true) // no sound node was beyond it
 	if err != nil {
 		return fault.Later("The head of the log could not be read.", err)
 	}

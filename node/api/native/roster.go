@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"encoding/json"
@@ -24,11 +24,11 @@ var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 // changeRoster answers a request to change the entry of one replica in the roster: a
 // write like those of IAM, by a command that carries who authorized it.
 type changeRoster struct {
-	*Server
+	*API
 	action string
 }
 
-func (s changeRoster) serve(c *nativeCall) error {
+func (s changeRoster) serve(c *call) error {
 	name := c.PathValue("name")
 	change, err := s.change(c, name)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s changeRoster) serve(c *nativeCall) error {
 	if len(name) > maxReplicaName {
 		return fault.BadRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
 	}
-	batch, _, err := c.Write(nativeService, s.action+" "+name, &rosterChange{c, s.ofCluster(s.action), change})
+	batch, _, err := c.Write(service, s.action+" "+name, &rosterChange{c, s.ofCluster(s.action), change})
 	if err != nil || batch == nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s changeRoster) serve(c *nativeCall) error {
 
 // change is the command that a request asks for. A replica is taken off the roster, and
 // its name barred; with ?unregistered=true also a name that is not in the roster.
-func (s changeRoster) change(c *nativeCall, name string) (identity.Command, error) {
+func (s changeRoster) change(c *call, name string) (identity.Command, error) {
 	switch s.action {
 	case actionDrainReplica:
 		return &identity.DrainReplica{Name: name}, nil
@@ -80,7 +80,7 @@ func (s changeRoster) change(c *nativeCall, name string) (identity.Command, erro
 
 // rosterChange is what changeRoster proposes.
 type rosterChange struct {
-	call   *nativeCall
+	call   *call
 	needs  admission.Access
 	change identity.Command
 }

@@ -1,4 +1,4 @@
-package api
+package native
 
 import (
 	"net/http"
@@ -12,9 +12,8 @@ import (
 	"github.com/writ-iam/writ/projection/policy"
 )
 
-// nativeService is the service name in signatures of the native API, and the
-// prefix of its permissions.
-const nativeService = "writ"
+// service is the service name in signatures, and the prefix of permissions.
+const service = "writ"
 
 // Permissions of the native API, in short.
 const (
@@ -35,55 +34,50 @@ const (
 type operation interface {
 	// serve answers a call or says, having written nothing, why it cannot. It verifies who
 	// calls, or gives the call to the leader.
-	serve(*nativeCall) error
+	serve(*call) error
 }
 
-// nativeCall is a request of the native API. It is one piece of memory, for it is made for
+// call is a request of the native API. It is one piece of memory, for it is made for
 // every decision.
-type nativeCall struct {
+type call struct {
 	dispatch.Exchange
 	op     operation
 	asker  decision.Asker // once it asks
 	values [5]string      // of the answer's headers
 }
 
-// nativeRoute leads requests to an operation.
-type nativeRoute struct {
-	server *Server
+// route leads requests to an operation.
+type route struct {
+	api    *API
 	action string // the permission
 	op     operation
 }
 
-// native adds a route to an operation, whose permission is action.
-func (s *Server) native(pattern, action string, op operation) {
-	s.mux.Handle(pattern, nativeRoute{s, action, op})
-}
-
 // ServeHTTP carries a request of the native API through.
-func (n nativeRoute) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &nativeCall{op: n.op}
-	c.Action = n.action
-	n.server.dispatcher.Serve(w, r, &c.Exchange, c)
+func (r route) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	c := &call{op: r.op}
+	c.Action = r.action
+	r.api.cfg.Dispatcher.Serve(w, q, &c.Exchange, c)
 }
 
 // Read reads nothing: an operation reads its body when it knows who calls.
-func (c *nativeCall) Read() (service string, err error) { return nativeService, nil }
+func (c *call) Read() (string, error) { return service, nil }
 
 // Serve answers the call.
-func (c *nativeCall) Serve() error { return c.op.serve(c) }
+func (c *call) Serve() error { return c.op.serve(c) }
 
 // Refuse answers with problem details.
-func (c *nativeCall) Refuse(f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
+func (c *call) Refuse(f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
 
 // ofCluster is what a request needs that is about the whole cluster, which belongs
 // to its own account: no other account's root may change its roster, or read what
 // all accounts do.
-func (s *Server) ofCluster(action string) admission.Access {
+func (s *API) ofCluster(action string) admission.Access {
 	return admission.Access{Action: action, Resource: "*", Account: s.cfg.Account}
 }
 
 // answer writes a JSON body with the position that it was computed at.
-func (c *nativeCall) answer(body []byte) error {
+func (c *call) answer(body []byte) error {
 	c.Job.Rest() // the caller may read slowly
 	free, err := c.Desk.HoldAnswer(&c.Request, len(body))
 	if err != nil {

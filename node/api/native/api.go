@@ -1,0 +1,145 @@
+// Package native is Writ's own API, JSON over HTTP: decisions, how far changes have come
+// and whether they are in force, watching, the cluster and its roster, and what anyone can
+// check. Every operation is a type with serve, in the file of its subject.
+package native
+
+import (
+	"context"
+	_ "embed"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/effect"
+	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/projection"
+)
+
+// Config is what an API is made of. All fields are required but those that say so.
+type Config struct {
+	Name    string             // of the node
+	Account identity.AccountID // the cluster's own: the first one
+	Votes   bool               // a writer, not a replica
+
+	Dispatcher *dispatch.Dispatcher
+	Desk       *admission.Desk
+	Views      *freshness.Views
+	Engine     *decision.Engine
+	Projection *projection.Projection
+
+	// Tracker knows what replicas have reached, and Notary vouches for what the cluster has.
+	// Only a node that leads asks them; at a replica they are nil.
+	Tracker effect.Tracker
+	Notary  Notary
+	// Chain has the heads of all batches; nil at a replica.
+	Chain Chain
+	// History has the changes that watchers are told of.
+	History History
+	Cluster Cluster
+
+	// WithoutLease is what the node admits while nothing proves that it is current.
+	WithoutLease freshness.WithoutLease
+	Now          func() time.Time
+	Meter        Meter
+}
+
+// History has changes, as watchers are told of them.
+type History interface {
+	// Changes returns the changes from a position on, in order, at most count of them;
+	// they exist. A *GapError says that the first ones are not kept here.
+	Changes(from event.Position, count int) ([]Change, error)
+}
+
+// Chain has the heads of batches.
+type Chain interface {
+	// Headers returns the heads of the batches behind a position, in order: at most
+	// limit, and no more than an answer may hold.
+	Headers(after event.Position, limit int) ([][]byte, error)
+}
+
+// Notary vouches for what the cluster has, at the leader.
+type Notary interface {
+	// SignHead returns a head that is current after the call, under the leader's
+	// signature. Errors are dispatch.ErrNotLeader or the context's, or say why it cannot.
+	SignHead(context.Context) (*event.SignedHead, error)
+	// Verify compares all nodes with the leader's log, the chain from a position on,
+	// in about the given time. Errors are dispatch.ErrNotLeader, ErrVerifying or the context's.
+	Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error)
+}
+
+// Cluster is how a cluster fares.
+type Cluster interface {
+	// Status describes the cluster as this node knows it; the leader knows most.
+	Status(context.Context) shape.Cluster
+}
+
+// Meter counts what the API serves.
+type Meter interface {
+	// Watching adds to the number of streams of events that are being served.
+	Watching(change int)
+}
+
+// API serves the native API of one node.
+type API struct {
+	cfg     Config
+	effects effect.Config
+	ending  chan struct{} // closed when streams of events are to end
+	endOnce sync.Once
+}
+
+// New returns the native API of a node.
+func New(cfg Config) *API {
+	return &API{
+		cfg: cfg, ending: make(chan struct{}),
+		effects: effect.Config{Desk: cfg.Desk, Views: cfg.Views, Projection: cfg.Projection, Tracker: cfg.Tracker, Now: cfg.Now},
+	}
+}
+
+// Mux takes routes, as http.ServeMux does.
+type Mux interface {
+	Handle(pattern string, h http.Handler)
+}
+
+// Routes adds the API's routes to a mux.
+func (s *API) Routes(mux Mux) {
+	for _, r := range []struct {
+		pattern, action string
+		op              operation
+	}{
+		{"POST /v1/authorize", actionAuthorize, authorizeOne{s}},
+		{"POST /v1/authorize/batch", actionAuthorize, authorizeMany{s}},
+		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
+		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
+		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},
+		{"GET /v1/cluster", actionGetCluster, getCluster{s}},
+		{"GET /v1/events", actionWatch, watch{s}},
+		{"POST /v1/replicas/{name}/drain", actionDrainReplica, changeRoster{s, actionDrainReplica}},
+		{"POST /v1/replicas/{name}/resume", actionResumeReplica, changeRoster{s, actionResumeReplica}},
+		{"POST /v1/replicas/{name}/admit", actionAdmitReplica, changeRoster{s, actionAdmitReplica}},
+		{"DELETE /v1/replicas/{name}", actionRemoveReplica, changeRoster{s, actionRemoveReplica}},
+		{"POST /v1/verify", actionVerify, verifyNodes{s}},
+		{"GET /v1/head", actionGetHead, getHead{s}},
+		{"GET /v1/chain", actionGetChain, getChain{s}},
+	} {
+		mux.Handle(r.pattern, route{s, r.action, r.op})
+	}
+	mux.Handle("GET /openapi.json", http.HandlerFunc(OpenAPI))
+}
+
+// EndStreams ends all streams of events, and lets none begin that would go on.
+func (s *API) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }
+
+//go:embed openapi.json
+var openAPIDocument []byte
+
+// OpenAPI answers with the description of the native API.
+func OpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(openAPIDocument) // an error here means that the caller has gone
+}
