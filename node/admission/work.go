@@ -44,14 +44,19 @@ type Job struct {
 func (d *Desk) Begin(j *Job, ctx context.Context, who string) {
 	if j.desk == nil {
 		*j = Job{desk: d, ctx: ctx, who: who, free: freeWork}
-		j.Work.Begin(maxWork, j.look)
+		j.Work.Begin(maxWork, (*lookout)(j))
 	}
 }
 
 // Again makes the job one that finds a right anew.
 func (j *Job) Again() { j.free = freeAgain }
 
-func (j *Job) look() error {
+// lookout is a job that looks up.
+type lookout Job
+
+// Look waits for the job's shift, and ends work that nobody waits for.
+func (l *lookout) Look() error {
+	j := (*Job)(l)
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}

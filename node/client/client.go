@@ -127,8 +127,14 @@ type call struct {
 	route                   route
 	rounds                  int           // how often each node is asked at most
 	silence                 time.Duration // how long one may take
-	// failure makes an error of an answer that is not one of success.
-	failure func(from *url.URL, status int, header http.Header, body []byte) error
+}
+
+// failure makes an error of an answer that is not one of success.
+func (q *call) failure(from *url.URL, status int, header http.Header, body []byte) error {
+	if q.service == serviceWrit {
+		return problemOf(from, status, header, body)
+	}
+	return queryErrorOf(from, status, header, body)
 }
 
 // temporary is an error that says whether the same request may succeed later.
@@ -142,7 +148,7 @@ type temporary interface {
 func newCall(method, target string, body []byte, f Freshness) *call {
 	q := &call{
 		service: serviceWrit, method: method, target: target, header: http.Header{}, body: body,
-		route: toLeader, rounds: Attempts, silence: silence, failure: problemOf,
+		route: toLeader, rounds: Attempts, silence: silence,
 	}
 	if body != nil {
 		q.header.Set("Content-Type", "application/json")

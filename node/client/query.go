@@ -52,7 +52,7 @@ func (c *Client) Query(ctx context.Context, service, action string, params url.V
 		form[name] = values
 	}
 	q := newCall(http.MethodPost, "/", []byte(form.Encode()), Freshness{Consistency: "strict"})
-	q.service, q.failure = service, queryErrorOf
+	q.service = service
 	q.header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	a, err := c.send(ctx, q)
 	if err != nil {

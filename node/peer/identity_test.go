@@ -19,7 +19,6 @@ import (
 // identities are certificates of one cluster, and of others.
 type identities struct {
 	writer, replica, sameAuthority, otherAuthority, expired, former *Identity
-
 }
 
 func newIdentities(t testing.TB) (i identities, c setup.Cluster) {

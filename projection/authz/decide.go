@@ -151,7 +151,9 @@ type evaluation struct {
 func (e *evaluation) begin(p *Prepared, r *Request) {
 	e.request, e.layers = r, &p.layers
 	e.context.Add(r.Context)
-	e.context.Lazy, e.context.Work = r.lookup, r.Work
+	if e.context.Work = r.Work; r.globals != nil {
+		e.context.Lazy = (*globalKeys)(r)
+	}
 	e.action.hash(r.Action)
 	e.bounded = r.Principal.Type.entity() && len(p.layers.Boundaries) > 0
 }

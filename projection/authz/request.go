@@ -32,8 +32,6 @@ type Request struct {
 	Work *policy.Work
 
 	globals *Globals
-	// lookup is r.global, kept here because making it costs an allocation.
-	lookup func(policy.Key, int) (policy.Entry, bool)
 }
 
 // FillGlobals adds AWS's global condition keys to the context: aws:PrincipalArn,
@@ -41,7 +39,7 @@ type Request struct {
 // They come after the keys in Context, and each is computed only when a policy
 // reads it. A Request must not be copied afterwards.
 func (r *Request) FillGlobals(g *Globals) {
-	r.globals, r.lookup = g, r.global
+	r.globals = g
 }
 
 // Target are the policies that come with a resource.
@@ -146,9 +144,12 @@ const awsTime = "2006-01-02T15:04:05Z"
 // principalTag is the head of the keys of principal tags.
 const principalTag = "aws:principaltag/"
 
-// global fills in a global condition key (IAM User Guide: "AWS global condition
+// globalKeys are the global condition keys of a request.
+type globalKeys Request
+
+// Entry fills in a global condition key (IAM User Guide: "AWS global condition
 // context keys").
-func (r *Request) global(key policy.Key, n int) (policy.Entry, bool) {
+func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
 	if tag, ok := strings.CutPrefix(string(key), principalTag); ok {
 		return r.Principal.tag(key, tag, n)
 	}
@@ -208,7 +209,7 @@ func (r *Request) global(key policy.Key, n int) (policy.Entry, bool) {
 	case "aws:requestedregion":
 		value = g.Region
 	case "aws:resourceaccount":
-		value = r.account()
+		value = (*Request)(r).account()
 	case "aws:resourceorgid":
 		value = g.ResourceOrgID
 	}

@@ -104,7 +104,7 @@ func TestGlobals(t *testing.T) {
 	} {
 		r := Request{Principal: tt.principal, Resource: "arn:aws:sqs:us-east-1:222222222222:q"}
 		r.FillGlobals(tt.globals)
-		e, ok := r.lookup(tt.key, 0)
+		e, ok := (*globalKeys)(&r).Entry(tt.key, 0)
 		got := e.Values
 		if !e.Multivalued {
 			got = []string{e.Value}

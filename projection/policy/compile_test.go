@@ -200,22 +200,27 @@ func TestCompiledStatement(t *testing.T) {
 	}
 }
 
+// lazyTime has one key, and counts how often it is asked.
+type lazyTime int
+
+func (l *lazyTime) Entry(k Key, n int) (Entry, bool) {
+	*l++
+	return Single(k, "lazy"), k == "aws:currenttime" && n == 0
+}
+
 func TestContextLookup(t *testing.T) {
 	var ctx Context
 	ctx.Add([]Entry{Single("aws:username", "alice")})
 	ctx.Add([]Entry{Single("aws:username", "bob"), Single("aws:userid", "1")})
-	asked := 0
-	ctx.Lazy = func(k Key, n int) (Entry, bool) {
-		asked++
-		return Single(k, "lazy"), k == "aws:currenttime" && n == 0
-	}
+	var lazy lazyTime
+	ctx.Lazy = &lazy
 	for key, want := range map[Key]string{"aws:username": "alice", "aws:userid": "1", "aws:currenttime": "lazy"} {
 		if e, ok := ctx.Lookup(key, 0); !ok || e.Value != want {
 			t.Errorf("%s: %+v, %v", key, e, ok)
 		}
 	}
-	if _, ok := ctx.Lookup("aws:none", 0); ok || asked != 2 {
-		t.Errorf("a missing key; Lazy was asked %d times", asked)
+	if _, ok := ctx.Lookup("aws:none", 0); ok || lazy != 2 {
+		t.Errorf("a missing key; Lazy was asked %d times", lazy)
 	}
 	ctx.Reset()
 	if _, ok := ctx.Lookup("aws:username", 0); ok || ctx.Lazy != nil {

@@ -52,6 +52,13 @@ func (e *Entry) at(i int) string {
 // MaxContextSets is how many slices of entries one Context can hold.
 const MaxContextSets = 6
 
+// Lazy computes keys that are costly only when a policy reads them.
+type Lazy interface {
+	// Entry returns entry n of a key, counted from 0, or false when there is none. It is
+	// called again for every read.
+	Entry(key Key, n int) (Entry, bool)
+}
+
 // Context holds the condition keys of one request. The zero value is an empty
 // context; a nil *Context is one too. It borrows the slices it is given: they
 // must not change while the context is in use.
@@ -61,10 +68,8 @@ const MaxContextSets = 6
 type Context struct {
 	sets [MaxContextSets][]Entry
 	n    int
-	// Lazy, when set, is asked for keys that no set holds: for entry n of a key,
-	// counted from 0. It lets the owner compute costly keys only when a policy
-	// reads them. It is called again for every read.
-	Lazy func(key Key, n int) (Entry, bool)
+	// Lazy, when set, is asked for keys that no set holds.
+	Lazy Lazy
 	// Work, when set, bounds what evaluations with this context take together.
 	Work *Work
 
@@ -135,7 +140,7 @@ func (c *Context) Lookup(key Key, n int) (Entry, bool) {
 		}
 	}
 	if c.Lazy != nil {
-		return c.Lazy(key, n)
+		return c.Lazy.Entry(key, n)
 	}
 	return Entry{}, false
 }
@@ -165,10 +170,10 @@ func (c *Context) read(key Key, room *Entry) *Entry {
 		return nil
 	}
 	var ok bool
-	if *room, ok = c.Lazy(key, 0); !ok {
+	if *room, ok = c.Lazy.Entry(key, 0); !ok {
 		return nil
 	}
-	if _, more := c.Lazy(key, 1); more {
+	if _, more := c.Lazy.Entry(key, 1); more {
 		c.choices = append(c.choices, pick{key: key})
 	}
 	return room

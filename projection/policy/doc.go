@@ -61,7 +61,7 @@
 //	var ctx policy.Context            // or a pooled one after Reset
 //	ctx.Add(principal.entries)        // shared by all requests of the principal
 //	ctx.Add(request.entries[:n])      // filled per request
-//	ctx.Lazy = evaluator.lookup       // optional: asked last, for costly keys
+//	ctx.Lazy = evaluator              // optional: asked last, for costly keys
 //
 // Values of BinaryEquals are base64 in a policy, bytes in a Context.
 //

@@ -17,24 +17,29 @@ type Work struct {
 	slice int64
 	left  int64 // behind the slice
 	limit int64
-	look  func() error
+	owner Looker
 	err   error
+}
+
+// Looker looks up from an evaluation.
+type Looker interface {
+	// Look is called at least every 65,536 units of work; an error of it ends the work.
+	Look() error
 }
 
 // lookEvery is how much is done at most between two looks.
 const lookEvery = 1 << 16
 
 // NewWork returns room for work; see Begin.
-func NewWork(limit int64, look func() error) *Work {
+func NewWork(limit int64, owner Looker) *Work {
 	w := new(Work)
-	w.Begin(limit, look)
+	w.Begin(limit, owner)
 	return w
 }
 
-// Begin makes room for work of limit units. Look, if not nil, is called at least
-// every 65,536 of them; an error of it ends the work.
-func (w *Work) Begin(limit int64, look func() error) {
-	*w = Work{limit: limit, left: limit, look: look}
+// Begin makes room for work of limit units. A nil owner does not look up.
+func (w *Work) Begin(limit int64, owner Looker) {
+	*w = Work{limit: limit, left: limit, owner: owner}
 	w.cut()
 }
 
@@ -61,8 +66,8 @@ func (w *Work) settle() bool {
 			w.err = ErrWork
 			break
 		}
-		if w.look != nil {
-			w.err = w.look()
+		if w.owner != nil {
+			w.err = w.owner.Look()
 		}
 		w.cut()
 	}

@@ -7,13 +7,18 @@ import (
 	"testing"
 )
 
+// looking is a function that looks up.
+type looking func() error
+
+func (l looking) Look() error { return l() }
+
 func TestWork(t *testing.T) {
 	var none *Work
 	if !none.Spend(1<<40) || none.Err() != nil || none.Spent() != 0 {
 		t.Error("no Work sets a bound")
 	}
 	looks := 0
-	w := NewWork(10*lookEvery, func() error { looks++; return nil })
+	w := NewWork(10*lookEvery, looking(func() error { looks++; return nil }))
 	for range 10 {
 		if !w.Spend(lookEvery) {
 			t.Fatalf("it ends at %d", w.Spent())
@@ -30,12 +35,12 @@ func TestWork(t *testing.T) {
 		t.Error("a small limit")
 	}
 	gone := errors.New("gone")
-	w = NewWork(1<<40, func() error {
+	w = NewWork(1<<40, looking(func() error {
 		if looks++; looks > 12 {
 			return gone
 		}
 		return nil
-	})
+	}))
 	n := 0
 	for w.Spend(1000) {
 		n++

@@ -188,12 +188,15 @@ func (s *statement) covers(other *statement) bool {
 	})
 }
 
+// Entry is the key's own value, whatever the key.
+func (d *differ) Entry(k policy.Key, n int) (policy.Entry, bool) {
+	return policy.Single(k, string(d.variable(k))), n == 0
+}
+
 // compare looks for what the newer statements allow of a resource that the
 // older do not.
 func (d *differ) compare(older, newer []statement, resource glob) (Difference, bool) {
-	ctx := policy.Context{Lazy: func(k policy.Key, n int) (policy.Entry, bool) {
-		return policy.Single(k, string(d.variable(k))), n == 0
-	}}
+	ctx := policy.Context{Lazy: d}
 	name := resource.witness()
 	split := func(list []statement) (denies, allows []*statement) {
 		for i := range list {
