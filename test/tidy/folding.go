@@ -49,7 +49,7 @@ var unfolded = map[string]string{
 	"projection/policy/diff.distinct":          "actions",
 	"projection/policy/diff.steps":             "actions",
 	"node/dispatch.lane":                       "names of users, roles and so on, which are ASCII",
-	"node/api/iam.listEntitiesForPolicy":       "a filter",
+	"node/api/iam.letsThrough":                 "a filter",
 	"node/api/model.shape":                     "members of the model",
 	"node/api/query.scalar":                    "true and false",
 	"node/api/query.buildField":                "members of structs",

@@ -13,65 +13,154 @@ import (
 // absentActions are about nouns that Writ does not have yet, and answer as AWS
 // does where there are none: tools list them before they delete a user or role,
 // and read them when they plan.
-var absentActions = []Action{
-	write("DeleteLoginProfile", func(c *Call, in *sdk.DeleteLoginProfileInput) []Access { return []Access{c.onSelf(in.UserName)} },
-		func(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
-			return nil, c.noLoginProfile(in.UserName)
-		}, nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]),
-	read("GetAccountPasswordPolicy", func(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access { return c.anything() },
-		func(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
-			return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
-		}),
-	read("GetInstanceProfile", func(c *Call, in *sdk.GetInstanceProfileInput) []Access {
-		return []Access{c.absent("instance-profile/", in.InstanceProfileName)}
-	}, func(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
-		return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
-	}),
-	read("GetLoginProfile", func(c *Call, in *sdk.GetLoginProfileInput) []Access { return []Access{c.onSelf(in.UserName)} },
-		func(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
-			return nil, c.noLoginProfile(in.UserName)
-		}),
-	read("ListInstanceProfiles", func(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
-		return []Access{c.absent("instance-profile/", nil)}
-	}, func(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
-		return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
-	}),
-	read("ListMFADevices", func(c *Call, in *sdk.ListMFADevicesInput) []Access { return []Access{c.onSelf(in.UserName)} },
-		func(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
-			return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-		}),
-	read("ListOpenIDConnectProviders", func(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access { return c.anything() },
-		func(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
-			return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
-		}),
-	read("ListSAMLProviders", func(c *Call, _ *sdk.ListSAMLProvidersInput) []Access { return c.anything() },
-		func(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
-			return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
-		}),
-	read("ListSSHPublicKeys", func(c *Call, in *sdk.ListSSHPublicKeysInput) []Access { return []Access{c.onSelf(in.UserName)} },
-		func(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
-			return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-		}),
-	read("ListServerCertificates", func(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
-		return []Access{c.absent("server-certificate/", nil)}
-	}, func(_ *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
-		return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, noPage(in.Marker)
-	}),
-	read("ListServiceSpecificCredentials", func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
-		return []Access{c.onSelf(in.UserName)}
-	}, func(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
-		return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-	}),
-	read("ListSigningCertificates", func(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
-		return []Access{c.onSelf(in.UserName)}
-	}, func(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
-		return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-	}),
-	read("ListVirtualMFADevices", func(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
-		return []Access{c.absent("mfa/", nil)}
-	}, func(_ *Call, in *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
-		return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, noPage(in.Marker)
-	}),
+func absentActions() []Action {
+	return []Action{
+		write("DeleteLoginProfile", deleteLoginProfile{}),
+		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
+		read("GetInstanceProfile", getInstanceProfile{}),
+		read("GetLoginProfile", getLoginProfile{}),
+		read("ListInstanceProfiles", listInstanceProfiles{}),
+		read("ListMFADevices", listMFADevices{}),
+		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
+		read("ListSAMLProviders", listSAMLProviders{}),
+		read("ListSSHPublicKeys", listSSHPublicKeys{}),
+		read("ListServerCertificates", listServerCertificates{}),
+		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
+		read("ListSigningCertificates", listSigningCertificates{}),
+		read("ListVirtualMFADevices", listVirtualMFADevices{}),
+	}
+}
+
+type deleteLoginProfile struct {
+	nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]
+}
+
+func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
+	return nil, c.noLoginProfile(in.UserName)
+}
+
+type getAccountPasswordPolicy struct{}
+
+func (getAccountPasswordPolicy) Access(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access {
+	return c.anything()
+}
+
+func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
+	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
+}
+
+type getInstanceProfile struct{}
+
+func (getInstanceProfile) Access(c *Call, in *sdk.GetInstanceProfileInput) []Access {
+	return []Access{c.absent("instance-profile/", in.InstanceProfileName)}
+}
+
+func (getInstanceProfile) Answer(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
+	return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
+}
+
+type getLoginProfile struct{}
+
+func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
+	return nil, c.noLoginProfile(in.UserName)
+}
+
+type listInstanceProfiles struct{}
+
+func (listInstanceProfiles) Access(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
+	return []Access{c.absent("instance-profile/", nil)}
+}
+
+func (listInstanceProfiles) Answer(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
+	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
+}
+
+type listMFADevices struct{}
+
+func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
+	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
+}
+
+type listOpenIDConnectProviders struct{}
+
+func (listOpenIDConnectProviders) Access(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access {
+	return c.anything()
+}
+
+func (listOpenIDConnectProviders) Answer(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
+	return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
+}
+
+type listSAMLProviders struct{}
+
+func (listSAMLProviders) Access(c *Call, _ *sdk.ListSAMLProvidersInput) []Access {
+	return c.anything()
+}
+
+func (listSAMLProviders) Answer(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
+	return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
+}
+
+type listSSHPublicKeys struct{}
+
+func (listSSHPublicKeys) Access(c *Call, in *sdk.ListSSHPublicKeysInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (listSSHPublicKeys) Answer(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
+	return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
+}
+
+type listServerCertificates struct{}
+
+func (listServerCertificates) Access(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
+	return []Access{c.absent("server-certificate/", nil)}
+}
+
+func (listServerCertificates) Answer(_ *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
+	return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, noPage(in.Marker)
+}
+
+type listServiceSpecificCredentials struct{}
+
+func (listServiceSpecificCredentials) Access(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (listServiceSpecificCredentials) Answer(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
+	return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
+}
+
+type listSigningCertificates struct{}
+
+func (listSigningCertificates) Access(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (listSigningCertificates) Answer(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
+	return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
+}
+
+type listVirtualMFADevices struct{}
+
+func (listVirtualMFADevices) Access(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
+	return []Access{c.absent("mfa/", nil)}
+}
+
+func (listVirtualMFADevices) Answer(_ *Call, in *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
+	return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, noPage(in.Marker)
 }
 
 // absent is the access to an entity of a noun that Writ does not have yet.

@@ -10,28 +10,16 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 )
 
-// Without a user name these actions are about the caller's own keys, the root's
+// accessKeyActions are about the caller's own keys when they name no user, the root's
 // among them.
-var accessKeyActions = []Action{
-	write("CreateAccessKey", func(c *Call, in *sdk.CreateAccessKeyInput) []Access {
-		return []Access{c.onSelf(in.UserName)}
-	}, createAccessKey, accessKeyCreated),
-	write("DeleteAccessKey", func(c *Call, in *sdk.DeleteAccessKeyInput) []Access {
-		return []Access{c.onSelf(in.UserName)}
-	}, deleteAccessKey, nothing[sdk.DeleteAccessKeyInput, sdk.DeleteAccessKeyOutput]),
-	read("GetAccessKeyLastUsed", func(c *Call, in *sdk.GetAccessKeyLastUsedInput) []Access {
-		owner, ok := c.find(identity.Lookup{By: identity.ByKey, Text: aws.ToString(in.AccessKeyId)})
-		if ok && owner.Account == c.Caller.Account {
-			a := c.on(identity.KindUser, &owner.Name)
-			a.Named = "access key " + aws.ToString(in.AccessKeyId)
-			return []Access{a}
-		}
-		return []Access{{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}}
-	}, getAccessKeyLastUsed),
-	read("ListAccessKeys", func(c *Call, in *sdk.ListAccessKeysInput) []Access { return []Access{c.onSelf(in.UserName)} }, listAccessKeys),
-	write("UpdateAccessKey", func(c *Call, in *sdk.UpdateAccessKeyInput) []Access {
-		return []Access{c.onSelf(in.UserName)}
-	}, updateAccessKey, nothing[sdk.UpdateAccessKeyInput, sdk.UpdateAccessKeyOutput]),
+func accessKeyActions() []Action {
+	return []Action{
+		write("CreateAccessKey", createAccessKey{}),
+		write("DeleteAccessKey", deleteAccessKey{}),
+		read("GetAccessKeyLastUsed", getAccessKeyLastUsed{}),
+		read("ListAccessKeys", listAccessKeys{}),
+		write("UpdateAccessKey", updateAccessKey{}),
+	}
 }
 
 // keyHolder is the name of the user whose keys a call is about; empty for the root.
@@ -47,7 +35,13 @@ func (c *Call) keyHolder(name *string) (string, error) {
 	return "", fail(codeValidationError, "Must specify userName when calling with non-User credentials")
 }
 
-func createAccessKey(c *Call, in *sdk.CreateAccessKeyInput) (identity.Command, error) {
+type createAccessKey struct{}
+
+func (createAccessKey) Access(c *Call, in *sdk.CreateAccessKeyInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (createAccessKey) Command(c *Call, in *sdk.CreateAccessKeyInput) (identity.Command, error) {
 	user, err := c.keyHolder(in.UserName)
 	if err != nil {
 		return nil, err
@@ -60,9 +54,9 @@ func createAccessKey(c *Call, in *sdk.CreateAccessKeyInput) (identity.Command, e
 	return &identity.CreateAccessKey{Account: c.Caller.Account, User: user, Key: identity.NewAccessKey{ID: id, Sealed: sealed}}, nil
 }
 
-// accessKeyCreated opens the secret that the log holds sealed, so that a retry
-// is told the key that the first attempt made.
-func accessKeyCreated(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*sdk.CreateAccessKeyOutput, error) {
+// Render opens the secret that the log holds sealed, so that a retry is told the key
+// that the first attempt made.
+func (createAccessKey) Render(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*sdk.CreateAccessKeyOutput, error) {
 	e, err := one[*identity.AccessKeyCreated](b)
 	if err != nil {
 		return nil, err
@@ -79,7 +73,15 @@ func accessKeyCreated(c *Call, in *sdk.CreateAccessKeyInput, b *event.Batch) (*s
 	return &sdk.CreateAccessKeyOutput{AccessKey: key}, nil
 }
 
-func updateAccessKey(c *Call, in *sdk.UpdateAccessKeyInput) (identity.Command, error) {
+type updateAccessKey struct {
+	nothing[sdk.UpdateAccessKeyInput, sdk.UpdateAccessKeyOutput]
+}
+
+func (updateAccessKey) Access(c *Call, in *sdk.UpdateAccessKeyInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (updateAccessKey) Command(c *Call, in *sdk.UpdateAccessKeyInput) (identity.Command, error) {
 	user, err := c.keyHolder(in.UserName)
 	if err != nil {
 		return nil, err
@@ -91,7 +93,15 @@ func updateAccessKey(c *Call, in *sdk.UpdateAccessKeyInput) (identity.Command, e
 		Active: in.Status == types.StatusTypeActive}, nil
 }
 
-func deleteAccessKey(c *Call, in *sdk.DeleteAccessKeyInput) (identity.Command, error) {
+type deleteAccessKey struct {
+	nothing[sdk.DeleteAccessKeyInput, sdk.DeleteAccessKeyOutput]
+}
+
+func (deleteAccessKey) Access(c *Call, in *sdk.DeleteAccessKeyInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (deleteAccessKey) Command(c *Call, in *sdk.DeleteAccessKeyInput) (identity.Command, error) {
 	user, err := c.keyHolder(in.UserName)
 	if err != nil {
 		return nil, err
@@ -99,7 +109,13 @@ func deleteAccessKey(c *Call, in *sdk.DeleteAccessKeyInput) (identity.Command, e
 	return &identity.DeleteAccessKey{Account: c.Caller.Account, User: user, ID: aws.ToString(in.AccessKeyId)}, nil
 }
 
-func listAccessKeys(c *Call, in *sdk.ListAccessKeysInput) (*sdk.ListAccessKeysOutput, error) {
+type listAccessKeys struct{}
+
+func (listAccessKeys) Access(c *Call, in *sdk.ListAccessKeysInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (listAccessKeys) Answer(c *Call, in *sdk.ListAccessKeysInput) (*sdk.ListAccessKeysOutput, error) {
 	user, err := c.keyHolder(in.UserName)
 	if err != nil {
 		return nil, err
@@ -138,9 +154,21 @@ func (c *Call) ownKey(id *string) (user *identity.User, ok bool) {
 	return user, true
 }
 
-// getAccessKeyLastUsed knows whose a key is. Nobody notes yet when keys are
+type getAccessKeyLastUsed struct{}
+
+func (getAccessKeyLastUsed) Access(c *Call, in *sdk.GetAccessKeyLastUsedInput) []Access {
+	owner, ok := c.find(identity.Lookup{By: identity.ByKey, Text: aws.ToString(in.AccessKeyId)})
+	if ok && owner.Account == c.Caller.Account {
+		a := c.on(identity.KindUser, &owner.Name)
+		a.Named = "access key " + aws.ToString(in.AccessKeyId)
+		return []Access{a}
+	}
+	return []Access{{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}}
+}
+
+// Answer knows whose a key is. Nobody notes yet when keys are
 // used, so it answers as AWS does for a key that was not.
-func getAccessKeyLastUsed(c *Call, in *sdk.GetAccessKeyLastUsedInput) (*sdk.GetAccessKeyLastUsedOutput, error) {
+func (getAccessKeyLastUsed) Answer(c *Call, in *sdk.GetAccessKeyLastUsedInput) (*sdk.GetAccessKeyLastUsedOutput, error) {
 	user, ok := c.ownKey(in.AccessKeyId)
 	if !ok {
 		return nil, fail(codeAccessDenied, "User: %s is not authorized to perform iam:GetAccessKeyLastUsed on resource: access key %s",

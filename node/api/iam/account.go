@@ -8,23 +8,47 @@ import (
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-var accountActions = []Action{
-	write("CreateAccountAlias", func(c *Call, _ *sdk.CreateAccountAliasInput) []Access { return c.anything() },
-		func(c *Call, in *sdk.CreateAccountAliasInput) (identity.Command, error) {
-			return &identity.SetAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
-		}, nothing[sdk.CreateAccountAliasInput, sdk.CreateAccountAliasOutput]),
-	write("DeleteAccountAlias", func(c *Call, _ *sdk.DeleteAccountAliasInput) []Access { return c.anything() },
-		func(c *Call, in *sdk.DeleteAccountAliasInput) (identity.Command, error) {
-			return &identity.DeleteAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
-		}, nothing[sdk.DeleteAccountAliasInput, sdk.DeleteAccountAliasOutput]),
-	read("GetAccountAuthorizationDetails", func(c *Call, _ *sdk.GetAccountAuthorizationDetailsInput) []Access {
-		return c.anything()
-	}, getAccountAuthorizationDetails),
-	read("GetAccountSummary", func(c *Call, _ *sdk.GetAccountSummaryInput) []Access { return c.anything() }, getAccountSummary),
-	read("ListAccountAliases", func(c *Call, _ *sdk.ListAccountAliasesInput) []Access { return c.anything() }, listAccountAliases),
+func accountActions() []Action {
+	return []Action{
+		write("CreateAccountAlias", createAccountAlias{}),
+		write("DeleteAccountAlias", deleteAccountAlias{}),
+		read("GetAccountAuthorizationDetails", getAccountAuthorizationDetails{}),
+		read("GetAccountSummary", getAccountSummary{}),
+		read("ListAccountAliases", listAccountAliases{}),
+	}
 }
 
-func listAccountAliases(c *Call, in *sdk.ListAccountAliasesInput) (*sdk.ListAccountAliasesOutput, error) {
+type createAccountAlias struct {
+	nothing[sdk.CreateAccountAliasInput, sdk.CreateAccountAliasOutput]
+}
+
+func (createAccountAlias) Access(c *Call, _ *sdk.CreateAccountAliasInput) []Access {
+	return c.anything()
+}
+
+func (createAccountAlias) Command(c *Call, in *sdk.CreateAccountAliasInput) (identity.Command, error) {
+	return &identity.SetAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
+}
+
+type deleteAccountAlias struct {
+	nothing[sdk.DeleteAccountAliasInput, sdk.DeleteAccountAliasOutput]
+}
+
+func (deleteAccountAlias) Access(c *Call, _ *sdk.DeleteAccountAliasInput) []Access {
+	return c.anything()
+}
+
+func (deleteAccountAlias) Command(c *Call, in *sdk.DeleteAccountAliasInput) (identity.Command, error) {
+	return &identity.DeleteAccountAlias{Account: c.Caller.Account, Alias: aws.ToString(in.AccountAlias)}, nil
+}
+
+type listAccountAliases struct{}
+
+func (listAccountAliases) Access(c *Call, _ *sdk.ListAccountAliasesInput) []Access {
+	return c.anything()
+}
+
+func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk.ListAccountAliasesOutput, error) {
 	var aliases []string
 	if a, ok := c.state().Account(c.Caller.Account); ok && a.Alias != "" {
 		aliases = []string{a.Alias}
@@ -43,7 +67,13 @@ const (
 	signingCertificatesQuota = 2
 )
 
-func getAccountSummary(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.GetAccountSummaryOutput, error) {
+type getAccountSummary struct{}
+
+func (getAccountSummary) Access(c *Call, _ *sdk.GetAccountSummaryInput) []Access {
+	return c.anything()
+}
+
+func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.GetAccountSummaryOutput, error) {
 	s, id := c.state(), c.Caller.Account
 	a, ok := s.Account(id)
 	if !ok {

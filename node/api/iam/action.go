@@ -9,6 +9,34 @@
 //
 // Actions do no I/O. Whatever is not determined by the request and the view,
 // such as time, identifiers and secrets, they take from the Call.
+//
+// # To add an action
+//
+// An action is a type in the file of its noun. One that writes has the methods of
+// Write, in this order, over the SDK's own input and output:
+//
+//	type createGroup struct{}
+//
+//	func (createGroup) Access(c *Call, in *sdk.CreateGroupInput) []Access
+//	func (createGroup) Command(c *Call, in *sdk.CreateGroupInput) (identity.Command, error)
+//	func (createGroup) Render(c *Call, in *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error)
+//
+// If its answer says no more than that it is done, it embeds the type nothing, which
+// has the Render:
+//
+//	type deleteGroup struct {
+//		nothing[sdk.DeleteGroupInput, sdk.DeleteGroupOutput]
+//	}
+//
+// One that reads has the methods of Read: Access and Answer. The list of the noun's
+// actions names it, as write("CreateGroup", createGroup{}) or read("GetGroup",
+// getGroup{}); a new list goes into table. What several actions do is a function or a
+// method of Call that each of them calls: accesses are in access.go, those who are named
+// in entity.go, the pages of lists in page.go.
+//
+// The lists are functions because the compiler finds out I and O in function bodies
+// only. Where it "cannot infer I and O", the type lacks a method, or one of its methods
+// has another input or output than the rest.
 package iam
 
 import (
@@ -100,93 +128,146 @@ func (c *Call) holds(account identity.AccountID) bool {
 	return c.witness.Holds(account)
 }
 
-// Action is one operation of an API.
+// Action is one operation of an API, whatever its input and output are.
 type Action struct {
 	Name    string // "CreateUser"
 	Service string // prefix in policies: "iam"
 	// Write says whether the action changes anything; then it has Command and
-	// Render, else Answer.
+	// Render, else Answer. The methods that it does not have panic.
 	Write bool
-	// New returns a pointer to a zero input struct of the SDK.
-	New func() any
-	// Access lists what the caller must be allowed, all of it. An action without
-	// any is open to every authenticated caller.
-	Access func(c *Call, in any) []Access
-	// Answer returns a pointer to the SDK's output struct; or an *Error.
-	Answer func(c *Call, in any) (any, error)
+
+	untyped untyped
+}
+
+// Read is an action that changes nothing. I and O are the SDK's input and output
+// structs.
+type Read[I, O any] interface {
+	// Access lists what the caller must be allowed, all of it; an access that names
+	// no action is to the action itself. An action without any is open to every
+	// authenticated caller.
+	Access(c *Call, in *I) []Access
+	// Answer returns the output; or an *Error.
+	Answer(c *Call, in *I) (*O, error)
+}
+
+// Write is an action that proposes a command. I and O are the SDK's input and
+// output structs.
+type Write[I, O any] interface {
+	// Access is as in Read.
+	Access(c *Call, in *I) []Access
 	// Command returns the command that carries the call out, with everything
 	// resolved that its decision must not depend on; or an *Error.
-	Command func(c *Call, in any) (identity.Command, error)
+	Command(c *Call, in *I) (identity.Command, error)
 	// Render returns the answer to a call whose command made the batch b. It
 	// takes what it says from the batch, so that a retry of the call, which may
 	// come with a later view, gets the same answer.
-	Render func(c *Call, in any, b *event.Batch) (any, error)
+	Render(c *Call, in *I, b *event.Batch) (*O, error)
 }
 
-// Read returns an action that changes nothing. I and O are the SDK's input and
-// output structs.
-func Read[I, O any](service, name string, access func(*Call, *I) []Access, answer func(*Call, *I) (*O, error)) Action {
-	return Action{
-		Name:    name,
-		Service: service,
-		New:     func() any { return new(I) },
-		Access:  accessOf(service, name, access),
-		Answer: func(c *Call, in any) (any, error) {
-			out, err := answer(c, in.(*I))
-			if err != nil {
-				return nil, err
-			}
-			return out, nil
-		},
-	}
+// NewRead returns the Action that r is.
+func NewRead[I, O any](service, name string, r Read[I, O]) Action {
+	return Action{Name: name, Service: service, untyped: readOf[I, O]{r}}
 }
 
-// Write returns an action that proposes a command. I and O are the SDK's input
-// and output structs.
-func Write[I, O any](service, name string, access func(*Call, *I) []Access, command func(*Call, *I) (identity.Command, error),
-	render func(*Call, *I, *event.Batch) (*O, error)) Action {
-	return Action{
-		Name:    name,
-		Service: service,
-		Write:   true,
-		New:     func() any { return new(I) },
-		Access:  accessOf(service, name, access),
-		Command: func(c *Call, in any) (identity.Command, error) { return command(c.blind(), in.(*I)) },
-		Render: func(c *Call, in any, b *event.Batch) (any, error) {
-			out, err := render(c, in.(*I), b)
-			if err != nil {
-				return nil, err
-			}
-			return out, nil
-		},
-	}
+// NewWrite returns the Action that w is.
+func NewWrite[I, O any](service, name string, w Write[I, O]) Action {
+	return Action{Name: name, Service: service, Write: true, untyped: writeOf[I, O]{w}}
 }
 
-// accessOf fills in the action's own name where an access names none.
-func accessOf[I any](service, name string, access func(*Call, *I) []Access) func(*Call, any) []Access {
-	return func(c *Call, in any) []Access {
-		list := access(c.blind(), in.(*I))
-		for i := range list {
-			if list[i].Action == "" {
-				list[i].Action = service + ":" + name
-			}
+// read is NewRead for an action of IAM, write is NewWrite.
+func read[I, O any](name string, r Read[I, O]) Action { return NewRead(Service, name, r) }
+
+func write[I, O any](name string, w Write[I, O]) Action { return NewWrite(Service, name, w) }
+
+// New returns a pointer to a zero input struct of the SDK. The other methods take
+// such a pointer.
+func (a Action) New() any { return a.untyped.input() }
+
+// Access lists what the caller must be allowed, all of it. An action without
+// any is open to every authenticated caller.
+func (a Action) Access(c *Call, in any) []Access {
+	list := a.untyped.access(c.blind(), in)
+	for i := range list {
+		if list[i].Action == "" {
+			list[i].Action = a.Service + ":" + a.Name
 		}
-		return list
 	}
+	return list
 }
 
-// nothing renders the answer of a write that says no more than that it is done.
-func nothing[I, O any](*Call, *I, *event.Batch) (*O, error) { return new(O), nil }
-
-// read is Read for an action of IAM, write is Write.
-func read[I, O any](name string, access func(*Call, *I) []Access, answer func(*Call, *I) (*O, error)) Action {
-	return Read(Service, name, access, answer)
+// Answer returns a pointer to the SDK's output struct; or an *Error.
+func (a Action) Answer(c *Call, in any) (any, error) {
+	return a.untyped.(untypedRead).answer(c, in)
 }
 
-func write[I, O any](name string, access func(*Call, *I) []Access, command func(*Call, *I) (identity.Command, error),
-	render func(*Call, *I, *event.Batch) (*O, error)) Action {
-	return Write(Service, name, access, command, render)
+// Command returns the command that carries the call out; or an *Error.
+func (a Action) Command(c *Call, in any) (identity.Command, error) {
+	return a.untyped.(untypedWrite).command(c.blind(), in)
 }
+
+// Render returns the answer to a call whose command made the batch b: a pointer to
+// the SDK's output struct.
+func (a Action) Render(c *Call, in any, b *event.Batch) (any, error) {
+	return a.untyped.(untypedWrite).render(c, in, b)
+}
+
+// untyped is a Read or a Write whose input and output are any, so that one table has
+// all of them.
+type untyped interface {
+	input() any
+	access(c *Call, in any) []Access
+}
+
+type untypedRead interface {
+	untyped
+	answer(c *Call, in any) (any, error)
+}
+
+type untypedWrite interface {
+	untyped
+	command(c *Call, in any) (identity.Command, error)
+	render(c *Call, in any, b *event.Batch) (any, error)
+}
+
+// readOf is a Read as an untypedRead.
+type readOf[I, O any] struct{ typed Read[I, O] }
+
+func (r readOf[I, O]) input() any { return new(I) }
+
+func (r readOf[I, O]) access(c *Call, in any) []Access { return r.typed.Access(c, in.(*I)) }
+
+func (r readOf[I, O]) answer(c *Call, in any) (any, error) {
+	return orError(r.typed.Answer(c, in.(*I)))
+}
+
+// writeOf is a Write as an untypedWrite.
+type writeOf[I, O any] struct{ typed Write[I, O] }
+
+func (w writeOf[I, O]) input() any { return new(I) }
+
+func (w writeOf[I, O]) access(c *Call, in any) []Access { return w.typed.Access(c, in.(*I)) }
+
+func (w writeOf[I, O]) command(c *Call, in any) (identity.Command, error) {
+	return w.typed.Command(c, in.(*I))
+}
+
+func (w writeOf[I, O]) render(c *Call, in any, b *event.Batch) (any, error) {
+	return orError(w.typed.Render(c, in.(*I), b))
+}
+
+// orError is out without its type; with an error it is nothing at all, whatever an
+// action has put into it.
+func orError[O any](out *O, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// nothing is embedded by a write whose answer says no more than that it is done.
+type nothing[I, O any] struct{}
+
+func (nothing[I, O]) Render(*Call, *I, *event.Batch) (*O, error) { return new(O), nil }
 
 // one finds the event of type E in a batch; that there is none means that the
 // batch was made by another action.

@@ -77,7 +77,13 @@ func (c *Call) details(filter []types.EntityType) walk[detail] {
 	}
 }
 
-func getAccountAuthorizationDetails(c *Call, in *sdk.GetAccountAuthorizationDetailsInput) (*sdk.GetAccountAuthorizationDetailsOutput, error) {
+type getAccountAuthorizationDetails struct{}
+
+func (getAccountAuthorizationDetails) Access(c *Call, _ *sdk.GetAccountAuthorizationDetailsInput) []Access {
+	return c.anything()
+}
+
+func (getAccountAuthorizationDetails) Answer(c *Call, in *sdk.GetAccountAuthorizationDetailsInput) (*sdk.GetAccountAuthorizationDetailsOutput, error) {
 	p, err := paginate("GetAccountAuthorizationDetails", in.Marker, in.MaxItems, c.details(in.Filter), detail.key, c.shownDetail)
 	out := &sdk.GetAccountAuthorizationDetailsOutput{UserDetailList: []types.UserDetail{}, GroupDetailList: []types.GroupDetail{},
 		RoleDetailList: []types.RoleDetail{}, Policies: []types.ManagedPolicyDetail{}, IsTruncated: p.truncated, Marker: p.marker}

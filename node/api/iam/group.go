@@ -11,35 +11,31 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-var groupActions = []Action{
-	write("AddUserToGroup", func(c *Call, in *sdk.AddUserToGroupInput) []Access {
-		return []Access{c.on(identity.KindGroup, in.GroupName)}
-	}, addUserToGroup, nothing[sdk.AddUserToGroupInput, sdk.AddUserToGroupOutput]),
-	write("CreateGroup", func(c *Call, in *sdk.CreateGroupInput) []Access {
-		return []Access{c.toBe(identity.KindGroup, in.Path, in.GroupName)}
-	}, createGroup, groupCreated),
-	write("DeleteGroup", func(c *Call, in *sdk.DeleteGroupInput) []Access {
-		return []Access{c.on(identity.KindGroup, in.GroupName)}
-	}, deleteGroup, nothing[sdk.DeleteGroupInput, sdk.DeleteGroupOutput]),
-	read("GetGroup", func(c *Call, in *sdk.GetGroupInput) []Access { return []Access{c.on(identity.KindGroup, in.GroupName)} }, getGroup),
-	read("ListGroups", func(c *Call, in *sdk.ListGroupsInput) []Access { return c.below(identity.KindGroup, in.PathPrefix) }, listGroups),
-	read("ListGroupsForUser", func(c *Call, in *sdk.ListGroupsForUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName)}
-	}, listGroupsForUser),
-	write("RemoveUserFromGroup", func(c *Call, in *sdk.RemoveUserFromGroupInput) []Access {
-		return []Access{c.on(identity.KindGroup, in.GroupName)}
-	}, removeUserFromGroup, nothing[sdk.RemoveUserFromGroupInput, sdk.RemoveUserFromGroupOutput]),
-	write("UpdateGroup", func(c *Call, in *sdk.UpdateGroupInput) []Access {
-		return c.renaming(identity.KindGroup, in.GroupName, in.NewPath, in.NewGroupName)
-	}, updateGroup, nothing[sdk.UpdateGroupInput, sdk.UpdateGroupOutput]),
+func groupActions() []Action {
+	return []Action{
+		write("AddUserToGroup", addUserToGroup{}),
+		write("CreateGroup", createGroup{}),
+		write("DeleteGroup", deleteGroup{}),
+		read("GetGroup", getGroup{}),
+		read("ListGroups", listGroups{}),
+		read("ListGroupsForUser", listGroupsForUser{}),
+		write("RemoveUserFromGroup", removeUserFromGroup{}),
+		write("UpdateGroup", updateGroup{}),
+	}
 }
 
-func createGroup(c *Call, in *sdk.CreateGroupInput) (identity.Command, error) {
+type createGroup struct{}
+
+func (createGroup) Access(c *Call, in *sdk.CreateGroupInput) []Access {
+	return []Access{c.toBe(identity.KindGroup, in.Path, in.GroupName)}
+}
+
+func (createGroup) Command(c *Call, in *sdk.CreateGroupInput) (identity.Command, error) {
 	return &identity.CreateGroup{Account: c.Caller.Account, ID: c.newID(identity.GroupIDPrefix),
 		Name: aws.ToString(in.GroupName), Path: pathOr(in.Path)}, nil
 }
 
-func groupCreated(_ *Call, _ *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error) {
+func (createGroup) Render(_ *Call, _ *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error) {
 	e, err := one[*identity.GroupCreated](b)
 	if err != nil {
 		return nil, err
@@ -53,7 +49,13 @@ func shownGroup(g *identity.Group) types.Group {
 		GroupId: aws.String(string(g.ID)), GroupName: aws.String(g.Name)}
 }
 
-func getGroup(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, error) {
+type getGroup struct{}
+
+func (getGroup) Access(c *Call, in *sdk.GetGroupInput) []Access {
+	return []Access{c.on(identity.KindGroup, in.GroupName)}
+}
+
+func (getGroup) Answer(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, error) {
 	g, err := c.mustGroup(in.GroupName)
 	if err != nil {
 		return nil, err
@@ -69,7 +71,13 @@ func getGroup(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, error) {
 	return &sdk.GetGroupOutput{Group: &shown, Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func listGroups(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error) {
+type listGroups struct{}
+
+func (listGroups) Access(c *Call, in *sdk.ListGroupsInput) []Access {
+	return c.below(identity.KindGroup, in.PathPrefix)
+}
+
+func (listGroups) Answer(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error) {
 	walk := func(after string, yield func(*identity.Group) bool) { c.state().Groups(c.Caller.Account, after, yield) }
 	p, err := paginate("ListGroups", in.Marker, in.MaxItems, walk, groupName, func(g *identity.Group) (types.Group, bool) {
 		return shownGroup(g), strings.HasPrefix(g.Path, aws.ToString(in.PathPrefix))
@@ -79,7 +87,13 @@ func listGroups(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error)
 
 func groupName(g *identity.Group) string { return g.Name }
 
-func listGroupsForUser(c *Call, in *sdk.ListGroupsForUserInput) (*sdk.ListGroupsForUserOutput, error) {
+type listGroupsForUser struct{}
+
+func (listGroupsForUser) Access(c *Call, in *sdk.ListGroupsForUserInput) []Access {
+	return []Access{c.on(identity.KindUser, in.UserName)}
+}
+
+func (listGroupsForUser) Answer(c *Call, in *sdk.ListGroupsForUserInput) (*sdk.ListGroupsForUserOutput, error) {
 	u, err := c.mustUser(in.UserName)
 	if err != nil {
 		return nil, err
@@ -99,19 +113,51 @@ func (c *Call) groups(u *identity.User) (list []*identity.Group) {
 	return list
 }
 
-func updateGroup(c *Call, in *sdk.UpdateGroupInput) (identity.Command, error) {
+type updateGroup struct {
+	nothing[sdk.UpdateGroupInput, sdk.UpdateGroupOutput]
+}
+
+func (updateGroup) Access(c *Call, in *sdk.UpdateGroupInput) []Access {
+	return c.renaming(identity.KindGroup, in.GroupName, in.NewPath, in.NewGroupName)
+}
+
+func (updateGroup) Command(c *Call, in *sdk.UpdateGroupInput) (identity.Command, error) {
 	return &identity.UpdateGroup{Account: c.Caller.Account, Name: aws.ToString(in.GroupName),
 		NewName: aws.ToString(in.NewGroupName), NewPath: aws.ToString(in.NewPath)}, nil
 }
 
-func deleteGroup(c *Call, in *sdk.DeleteGroupInput) (identity.Command, error) {
+type deleteGroup struct {
+	nothing[sdk.DeleteGroupInput, sdk.DeleteGroupOutput]
+}
+
+func (deleteGroup) Access(c *Call, in *sdk.DeleteGroupInput) []Access {
+	return []Access{c.on(identity.KindGroup, in.GroupName)}
+}
+
+func (deleteGroup) Command(c *Call, in *sdk.DeleteGroupInput) (identity.Command, error) {
 	return &identity.DeleteGroup{Account: c.Caller.Account, Name: aws.ToString(in.GroupName)}, nil
 }
 
-func addUserToGroup(c *Call, in *sdk.AddUserToGroupInput) (identity.Command, error) {
+type addUserToGroup struct {
+	nothing[sdk.AddUserToGroupInput, sdk.AddUserToGroupOutput]
+}
+
+func (addUserToGroup) Access(c *Call, in *sdk.AddUserToGroupInput) []Access {
+	return []Access{c.on(identity.KindGroup, in.GroupName)}
+}
+
+func (addUserToGroup) Command(c *Call, in *sdk.AddUserToGroupInput) (identity.Command, error) {
 	return &identity.AddUserToGroup{Account: c.Caller.Account, Group: aws.ToString(in.GroupName), User: aws.ToString(in.UserName)}, nil
 }
 
-func removeUserFromGroup(c *Call, in *sdk.RemoveUserFromGroupInput) (identity.Command, error) {
+type removeUserFromGroup struct {
+	nothing[sdk.RemoveUserFromGroupInput, sdk.RemoveUserFromGroupOutput]
+}
+
+func (removeUserFromGroup) Access(c *Call, in *sdk.RemoveUserFromGroupInput) []Access {
+	return []Access{c.on(identity.KindGroup, in.GroupName)}
+}
+
+func (removeUserFromGroup) Command(c *Call, in *sdk.RemoveUserFromGroupInput) (identity.Command, error) {
 	return &identity.RemoveUserFromGroup{Account: c.Caller.Account, Group: aws.ToString(in.GroupName), User: aws.ToString(in.UserName)}, nil
 }

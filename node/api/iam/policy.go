@@ -16,37 +16,28 @@ import (
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-var policyActions = []Action{
-	write("CreatePolicy", func(c *Call, in *sdk.CreatePolicyInput) []Access {
-		return creation(c.toBe(identity.KindPolicy, in.Path, in.PolicyName), in.Tags, "iam:TagPolicy")
-	}, createPolicy, policyCreated),
-	write("CreatePolicyVersion", func(c *Call, in *sdk.CreatePolicyVersionInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, createPolicyVersion, policyVersionCreated),
-	write("DeletePolicy", func(c *Call, in *sdk.DeletePolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, deletePolicy, nothing[sdk.DeletePolicyInput, sdk.DeletePolicyOutput]),
-	write("DeletePolicyVersion", func(c *Call, in *sdk.DeletePolicyVersionInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, deletePolicyVersion, nothing[sdk.DeletePolicyVersionInput, sdk.DeletePolicyVersionOutput]),
-	read("GetPolicy", func(c *Call, in *sdk.GetPolicyInput) []Access { return []Access{c.onPolicy(in.PolicyArn)} }, getPolicy),
-	read("GetPolicyVersion", func(c *Call, in *sdk.GetPolicyVersionInput) []Access { return []Access{c.onPolicy(in.PolicyArn)} }, getPolicyVersion),
-	read("ListEntitiesForPolicy", func(c *Call, in *sdk.ListEntitiesForPolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, listEntitiesForPolicy),
-	read("ListPolicies", func(c *Call, in *sdk.ListPoliciesInput) []Access {
-		// No ARN: only "*" allows it, and AWS's denial speaks of the path.
-		return []Access{{Resource: "policy path " + pathOr(in.PathPrefix), Account: c.Caller.Account}}
-	}, listPolicies),
-	read("ListPolicyVersions", func(c *Call, in *sdk.ListPolicyVersionsInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, listPolicyVersions),
-	write("SetDefaultPolicyVersion", func(c *Call, in *sdk.SetDefaultPolicyVersionInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn)}
-	}, setDefaultPolicyVersion, nothing[sdk.SetDefaultPolicyVersionInput, sdk.SetDefaultPolicyVersionOutput]),
+func policyActions() []Action {
+	return []Action{
+		write("CreatePolicy", createPolicy{}),
+		write("CreatePolicyVersion", createPolicyVersion{}),
+		write("DeletePolicy", deletePolicy{}),
+		write("DeletePolicyVersion", deletePolicyVersion{}),
+		read("GetPolicy", getPolicy{}),
+		read("GetPolicyVersion", getPolicyVersion{}),
+		read("ListEntitiesForPolicy", listEntitiesForPolicy{}),
+		read("ListPolicies", listPolicies{}),
+		read("ListPolicyVersions", listPolicyVersions{}),
+		write("SetDefaultPolicyVersion", setDefaultPolicyVersion{}),
+	}
 }
 
-func createPolicy(c *Call, in *sdk.CreatePolicyInput) (identity.Command, error) {
+type createPolicy struct{}
+
+func (createPolicy) Access(c *Call, in *sdk.CreatePolicyInput) []Access {
+	return creation(c.toBe(identity.KindPolicy, in.Path, in.PolicyName), in.Tags, "iam:TagPolicy")
+}
+
+func (createPolicy) Command(c *Call, in *sdk.CreatePolicyInput) (identity.Command, error) {
 	tags, err := newTags(identity.KindPolicy, in.Tags)
 	if err != nil {
 		return nil, err
@@ -59,8 +50,8 @@ func createPolicy(c *Call, in *sdk.CreatePolicyInput) (identity.Command, error) 
 		Path: pathOr(in.Path), Description: aws.ToString(in.Description), Document: document, Tags: tags}, nil
 }
 
-// policyCreated leaves the description out, as AWS does.
-func policyCreated(_ *Call, _ *sdk.CreatePolicyInput, b *event.Batch) (*sdk.CreatePolicyOutput, error) {
+// Render leaves the description out, as AWS does.
+func (createPolicy) Render(_ *Call, _ *sdk.CreatePolicyInput, b *event.Batch) (*sdk.CreatePolicyOutput, error) {
 	e, err := one[*identity.PolicyCreated](b)
 	if err != nil {
 		return nil, err
@@ -98,7 +89,13 @@ func (c *Call) uses(p *identity.Policy) (attached, bounded int) {
 	return attached, bounded
 }
 
-func getPolicy(c *Call, in *sdk.GetPolicyInput) (*sdk.GetPolicyOutput, error) {
+type getPolicy struct{}
+
+func (getPolicy) Access(c *Call, in *sdk.GetPolicyInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (getPolicy) Answer(c *Call, in *sdk.GetPolicyInput) (*sdk.GetPolicyOutput, error) {
 	p, err := c.mustPolicy(in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -156,7 +153,14 @@ func policySectionKey(p *identity.Policy) string {
 	return sectionLocal + p.Name
 }
 
-func listPolicies(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, error) {
+type listPolicies struct{}
+
+func (listPolicies) Access(c *Call, in *sdk.ListPoliciesInput) []Access {
+	// No ARN: only "*" allows it, and AWS's denial speaks of the path.
+	return []Access{{Resource: "policy path " + pathOr(in.PathPrefix), Account: c.Caller.Account}}
+}
+
+func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, error) {
 	walk := c.policiesIn(in.Scope != types.PolicyScopeTypeAws, in.Scope != types.PolicyScopeTypeLocal)
 	p, err := paginate("ListPolicies", in.Marker, in.MaxItems, walk, policySectionKey, func(p *identity.Policy) (types.Policy, bool) {
 		if !strings.HasPrefix(p.Path, aws.ToString(in.PathPrefix)) {
@@ -175,7 +179,15 @@ func listPolicies(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, 
 	return &sdk.ListPoliciesOutput{Policies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func deletePolicy(c *Call, in *sdk.DeletePolicyInput) (identity.Command, error) {
+type deletePolicy struct {
+	nothing[sdk.DeletePolicyInput, sdk.DeletePolicyOutput]
+}
+
+func (deletePolicy) Access(c *Call, in *sdk.DeletePolicyInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (deletePolicy) Command(c *Call, in *sdk.DeletePolicyInput) (identity.Command, error) {
 	arn, err := c.ownPolicyARN("DeletePolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -216,7 +228,13 @@ func (c *Call) holders(policy identity.ID) walk[holderRef] {
 	}
 }
 
-func listEntitiesForPolicy(c *Call, in *sdk.ListEntitiesForPolicyInput) (*sdk.ListEntitiesForPolicyOutput, error) {
+type listEntitiesForPolicy struct{}
+
+func (listEntitiesForPolicy) Access(c *Call, in *sdk.ListEntitiesForPolicyInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (listEntitiesForPolicy) Answer(c *Call, in *sdk.ListEntitiesForPolicyInput) (*sdk.ListEntitiesForPolicyOutput, error) {
 	pol, err := c.mustPolicy(in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -232,7 +250,7 @@ func listEntitiesForPolicy(c *Call, in *sdk.ListEntitiesForPolicyInput) (*sdk.Li
 			ok = ok && !(h.boundary && slices.Contains(e.attached, pol.ID))
 		}
 		return e, ok && e.account == c.Caller.Account && strings.HasPrefix(e.path, aws.ToString(in.PathPrefix)) &&
-			(in.EntityFilter == "" || strings.EqualFold(string(in.EntityFilter), e.kind.Noun()))
+			letsThrough(in.EntityFilter, e.kind)
 	})
 	out := &sdk.ListEntitiesForPolicyOutput{PolicyGroups: []types.PolicyGroup{}, PolicyRoles: []types.PolicyRole{}, PolicyUsers: []types.PolicyUser{},
 		IsTruncated: p.truncated, Marker: p.marker}
@@ -250,6 +268,11 @@ func listEntitiesForPolicy(c *Call, in *sdk.ListEntitiesForPolicyInput) (*sdk.Li
 	return out, err
 }
 
+// letsThrough tells whether a filter lets entities of a kind through; an empty one lets all.
+func letsThrough(filter types.EntityType, kind identity.Kind) bool {
+	return filter == "" || strings.EqualFold(string(filter), kind.Noun())
+}
+
 // versionNumber reads "v3"; zero is no version of any policy.
 func versionNumber(id *string) int {
 	n, err := strconv.Atoi(strings.TrimPrefix(aws.ToString(id), "v"))
@@ -265,7 +288,13 @@ func shownVersion(p *identity.Policy, v identity.PolicyVersion) types.PolicyVers
 	return types.PolicyVersion{CreateDate: shownTime(v.Created), IsDefaultVersion: v.Number == p.Default, VersionId: shownVersionID(v.Number)}
 }
 
-func createPolicyVersion(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Command, error) {
+type createPolicyVersion struct{}
+
+func (createPolicyVersion) Access(c *Call, in *sdk.CreatePolicyVersionInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (createPolicyVersion) Command(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Command, error) {
 	arn, err := c.ownPolicyARN("CreatePolicyVersion", in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -277,7 +306,7 @@ func createPolicyVersion(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Co
 	return &identity.CreatePolicyVersion{ARN: arn, Document: document, Default: in.SetAsDefault}, nil
 }
 
-func policyVersionCreated(_ *Call, _ *sdk.CreatePolicyVersionInput, b *event.Batch) (*sdk.CreatePolicyVersionOutput, error) {
+func (createPolicyVersion) Render(_ *Call, _ *sdk.CreatePolicyVersionInput, b *event.Batch) (*sdk.CreatePolicyVersionOutput, error) {
 	e, err := one[*identity.PolicyVersionCreated](b)
 	if err != nil {
 		return nil, err
@@ -286,7 +315,13 @@ func policyVersionCreated(_ *Call, _ *sdk.CreatePolicyVersionInput, b *event.Bat
 		IsDefaultVersion: e.Default, VersionId: shownVersionID(e.Number)}}, nil
 }
 
-func getPolicyVersion(c *Call, in *sdk.GetPolicyVersionInput) (*sdk.GetPolicyVersionOutput, error) {
+type getPolicyVersion struct{}
+
+func (getPolicyVersion) Access(c *Call, in *sdk.GetPolicyVersionInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (getPolicyVersion) Answer(c *Call, in *sdk.GetPolicyVersionInput) (*sdk.GetPolicyVersionOutput, error) {
 	p, err := c.mustPolicy(in.PolicyArn)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Code == codeNoSuchEntity {
 		return nil, noSuchVersion(*in.PolicyArn, in.VersionId)
@@ -312,7 +347,13 @@ func versionOrder(v types.PolicyVersion) string {
 	return strconv.Itoa(math.MaxInt32 - versionNumber(v.VersionId))
 }
 
-func listPolicyVersions(c *Call, in *sdk.ListPolicyVersionsInput) (*sdk.ListPolicyVersionsOutput, error) {
+type listPolicyVersions struct{}
+
+func (listPolicyVersions) Access(c *Call, in *sdk.ListPolicyVersionsInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (listPolicyVersions) Answer(c *Call, in *sdk.ListPolicyVersionsInput) (*sdk.ListPolicyVersionsOutput, error) {
 	pol, err := c.mustPolicy(in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -325,7 +366,15 @@ func listPolicyVersions(c *Call, in *sdk.ListPolicyVersionsInput) (*sdk.ListPoli
 	return &sdk.ListPolicyVersionsOutput{Versions: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func deletePolicyVersion(c *Call, in *sdk.DeletePolicyVersionInput) (identity.Command, error) {
+type deletePolicyVersion struct {
+	nothing[sdk.DeletePolicyVersionInput, sdk.DeletePolicyVersionOutput]
+}
+
+func (deletePolicyVersion) Access(c *Call, in *sdk.DeletePolicyVersionInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (deletePolicyVersion) Command(c *Call, in *sdk.DeletePolicyVersionInput) (identity.Command, error) {
 	arn, number, err := c.changeableVersion("DeletePolicyVersion", in.PolicyArn, in.VersionId)
 	if err != nil {
 		return nil, err
@@ -333,7 +382,15 @@ func deletePolicyVersion(c *Call, in *sdk.DeletePolicyVersionInput) (identity.Co
 	return &identity.DeletePolicyVersion{ARN: arn, Number: number}, nil
 }
 
-func setDefaultPolicyVersion(c *Call, in *sdk.SetDefaultPolicyVersionInput) (identity.Command, error) {
+type setDefaultPolicyVersion struct {
+	nothing[sdk.SetDefaultPolicyVersionInput, sdk.SetDefaultPolicyVersionOutput]
+}
+
+func (setDefaultPolicyVersion) Access(c *Call, in *sdk.SetDefaultPolicyVersionInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (setDefaultPolicyVersion) Command(c *Call, in *sdk.SetDefaultPolicyVersionInput) (identity.Command, error) {
 	arn, number, err := c.changeableVersion("SetDefaultPolicyVersion", in.PolicyArn, in.VersionId)
 	if err != nil {
 		return nil, err

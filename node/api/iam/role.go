@@ -11,28 +11,17 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-var roleActions = []Action{
-	write("CreateRole", func(c *Call, in *sdk.CreateRoleInput) []Access {
-		a := c.toBe(identity.KindRole, in.Path, in.RoleName).With(c.boundaryKey(in.PermissionsBoundary)...)
-		return creation(a, in.Tags, "iam:TagRole")
-	}, createRole, roleCreated),
-	write("DeleteRole", func(c *Call, in *sdk.DeleteRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, deleteRole, nothing[sdk.DeleteRoleInput, sdk.DeleteRoleOutput]),
-	read("GetRole", func(c *Call, in *sdk.GetRoleInput) []Access { return []Access{c.on(identity.KindRole, in.RoleName)} }, getRole),
-	read("ListInstanceProfilesForRole", func(c *Call, in *sdk.ListInstanceProfilesForRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, listInstanceProfilesForRole),
-	read("ListRoles", func(c *Call, in *sdk.ListRolesInput) []Access { return c.below(identity.KindRole, in.PathPrefix) }, listRoles),
-	write("UpdateAssumeRolePolicy", func(c *Call, in *sdk.UpdateAssumeRolePolicyInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, updateTrust, nothing[sdk.UpdateAssumeRolePolicyInput, sdk.UpdateAssumeRolePolicyOutput]),
-	write("UpdateRole", func(c *Call, in *sdk.UpdateRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, updateRole, nothing[sdk.UpdateRoleInput, sdk.UpdateRoleOutput]),
-	write("UpdateRoleDescription", func(c *Call, in *sdk.UpdateRoleDescriptionInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, updateRoleDescription, roleDescriptionUpdated),
+func roleActions() []Action {
+	return []Action{
+		write("CreateRole", createRole{}),
+		write("DeleteRole", deleteRole{}),
+		read("GetRole", getRole{}),
+		read("ListInstanceProfilesForRole", listInstanceProfilesForRole{}),
+		read("ListRoles", listRoles{}),
+		write("UpdateAssumeRolePolicy", updateAssumeRolePolicy{}),
+		write("UpdateRole", updateRole{}),
+		write("UpdateRoleDescription", updateRoleDescription{}),
+	}
 }
 
 // reservedRolePaths begin the paths of roles that services make for themselves.
@@ -40,7 +29,14 @@ var roleActions = []Action{
 // Organizations User Guide), so nobody else may make one.
 var reservedRolePaths = []string{"/aws-service-role/", "/aws-reserved/"}
 
-func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
+type createRole struct{}
+
+func (createRole) Access(c *Call, in *sdk.CreateRoleInput) []Access {
+	a := c.toBe(identity.KindRole, in.Path, in.RoleName).With(c.boundaryKey(in.PermissionsBoundary)...)
+	return creation(a, in.Tags, "iam:TagRole")
+}
+
+func (createRole) Command(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
 	for _, path := range reservedRolePaths {
 		if strings.HasPrefix(pathOr(in.Path), path) {
 			return nil, fail(codeInvalidInput, "Role path %s is reserved.", path)
@@ -63,8 +59,8 @@ func createRole(c *Call, in *sdk.CreateRoleInput) (identity.Command, error) {
 		Trust: trust, Boundary: boundary, Tags: tags}, nil
 }
 
-// roleCreated leaves the description and the longest session out, as AWS does.
-func roleCreated(c *Call, in *sdk.CreateRoleInput, b *event.Batch) (*sdk.CreateRoleOutput, error) {
+// Render leaves the description and the longest session out, as AWS does.
+func (createRole) Render(c *Call, in *sdk.CreateRoleInput, b *event.Batch) (*sdk.CreateRoleOutput, error) {
 	e, err := one[*identity.RoleCreated](b)
 	if err != nil {
 		return nil, err
@@ -84,7 +80,13 @@ func (c *Call) shownRole(r *identity.Role) types.Role {
 	return shown
 }
 
-func getRole(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error) {
+type getRole struct{}
+
+func (getRole) Access(c *Call, in *sdk.GetRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (getRole) Answer(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error) {
 	r, err := c.mustRole(in.RoleName)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,13 @@ func getRole(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error) {
 	return &sdk.GetRoleOutput{Role: &shown}, nil
 }
 
-func listRoles(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
+type listRoles struct{}
+
+func (listRoles) Access(c *Call, in *sdk.ListRolesInput) []Access {
+	return c.below(identity.KindRole, in.PathPrefix)
+}
+
+func (listRoles) Answer(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
 	walk := func(after string, yield func(*identity.Role) bool) { c.state().Roles(c.Caller.Account, after, yield) }
 	name := func(r *identity.Role) string { return r.Name }
 	p, err := paginate("ListRoles", in.Marker, in.MaxItems, walk, name, func(r *identity.Role) (types.Role, bool) {
@@ -110,7 +118,15 @@ func listRoles(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
 	return &sdk.ListRolesOutput{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func updateRole(c *Call, in *sdk.UpdateRoleInput) (identity.Command, error) {
+type updateRole struct {
+	nothing[sdk.UpdateRoleInput, sdk.UpdateRoleOutput]
+}
+
+func (updateRole) Access(c *Call, in *sdk.UpdateRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (updateRole) Command(c *Call, in *sdk.UpdateRoleInput) (identity.Command, error) {
 	cmd := &identity.UpdateRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Description: in.Description}
 	if in.MaxSessionDuration != nil {
 		cmd.MaxSession = aws.Int(int(*in.MaxSessionDuration))
@@ -118,11 +134,17 @@ func updateRole(c *Call, in *sdk.UpdateRoleInput) (identity.Command, error) {
 	return cmd, nil
 }
 
-func updateRoleDescription(c *Call, in *sdk.UpdateRoleDescriptionInput) (identity.Command, error) {
+type updateRoleDescription struct{}
+
+func (updateRoleDescription) Access(c *Call, in *sdk.UpdateRoleDescriptionInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (updateRoleDescription) Command(c *Call, in *sdk.UpdateRoleDescriptionInput) (identity.Command, error) {
 	return &identity.UpdateRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Description: in.Description}, nil
 }
 
-func roleDescriptionUpdated(c *Call, _ *sdk.UpdateRoleDescriptionInput, b *event.Batch) (*sdk.UpdateRoleDescriptionOutput, error) {
+func (updateRoleDescription) Render(c *Call, _ *sdk.UpdateRoleDescriptionInput, b *event.Batch) (*sdk.UpdateRoleDescriptionOutput, error) {
 	e, err := one[*identity.RoleUpdated](b)
 	if err != nil {
 		return nil, err
@@ -137,7 +159,15 @@ func roleDescriptionUpdated(c *Call, _ *sdk.UpdateRoleDescriptionInput, b *event
 	return &sdk.UpdateRoleDescriptionOutput{Role: &shown}, nil
 }
 
-func updateTrust(c *Call, in *sdk.UpdateAssumeRolePolicyInput) (identity.Command, error) {
+type updateAssumeRolePolicy struct {
+	nothing[sdk.UpdateAssumeRolePolicyInput, sdk.UpdateAssumeRolePolicyOutput]
+}
+
+func (updateAssumeRolePolicy) Access(c *Call, in *sdk.UpdateAssumeRolePolicyInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (updateAssumeRolePolicy) Command(c *Call, in *sdk.UpdateAssumeRolePolicyInput) (identity.Command, error) {
 	trust, err := c.newTrust(in.PolicyDocument)
 	if err != nil {
 		return nil, err
@@ -145,12 +175,26 @@ func updateTrust(c *Call, in *sdk.UpdateAssumeRolePolicyInput) (identity.Command
 	return &identity.UpdateTrust{Account: c.Caller.Account, Name: aws.ToString(in.RoleName), Trust: trust}, nil
 }
 
-func deleteRole(c *Call, in *sdk.DeleteRoleInput) (identity.Command, error) {
+type deleteRole struct {
+	nothing[sdk.DeleteRoleInput, sdk.DeleteRoleOutput]
+}
+
+func (deleteRole) Access(c *Call, in *sdk.DeleteRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (deleteRole) Command(c *Call, in *sdk.DeleteRoleInput) (identity.Command, error) {
 	return &identity.DeleteRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName)}, nil
 }
 
-// listInstanceProfilesForRole finds none: there are no instance profiles yet.
-func listInstanceProfilesForRole(c *Call, in *sdk.ListInstanceProfilesForRoleInput) (*sdk.ListInstanceProfilesForRoleOutput, error) {
+type listInstanceProfilesForRole struct{}
+
+func (listInstanceProfilesForRole) Access(c *Call, in *sdk.ListInstanceProfilesForRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+// Answer finds none: there are no instance profiles yet.
+func (listInstanceProfilesForRole) Answer(c *Call, in *sdk.ListInstanceProfilesForRoleInput) (*sdk.ListInstanceProfilesForRoleOutput, error) {
 	if _, err := c.mustRole(in.RoleName); err != nil {
 		return nil, err
 	}

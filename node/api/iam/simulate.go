@@ -19,18 +19,13 @@ import (
 	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
-var simulateActions = []Action{
-	read("GetContextKeysForCustomPolicy", func(c *Call, _ *sdk.GetContextKeysForCustomPolicyInput) []Access { return c.anything() },
-		getContextKeysForCustomPolicy),
-	read("GetContextKeysForPrincipalPolicy", func(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) []Access {
-		return []Access{c.onSource(in.PolicySourceArn)}
-	}, getContextKeysForPrincipalPolicy),
-	read("SimulateCustomPolicy", func(c *Call, in *sdk.SimulateCustomPolicyInput) []Access {
-		return append(c.anything(), c.shownBy(in.CallerArn, in.ResourceArns)...)
-	}, simulateCustomPolicy),
-	read("SimulatePrincipalPolicy", func(c *Call, in *sdk.SimulatePrincipalPolicyInput) []Access {
-		return append([]Access{c.onSource(in.PolicySourceArn)}, c.shownBy(in.CallerArn, in.ResourceArns)...)
-	}, simulatePrincipalPolicy),
+func simulateActions() []Action {
+	return []Action{
+		read("GetContextKeysForCustomPolicy", getContextKeysForCustomPolicy{}),
+		read("GetContextKeysForPrincipalPolicy", getContextKeysForPrincipalPolicy{}),
+		read("SimulateCustomPolicy", simulateCustomPolicy{}),
+		read("SimulatePrincipalPolicy", simulatePrincipalPolicy{}),
+	}
 }
 
 // maxSimulated is how many decisions one page of a simulation may cost. With
@@ -226,7 +221,13 @@ type simulationInput struct {
 	maxItems           *int32
 }
 
-func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.SimulateCustomPolicyOutput, error) {
+type simulateCustomPolicy struct{}
+
+func (simulateCustomPolicy) Access(c *Call, in *sdk.SimulateCustomPolicyInput) []Access {
+	return append(c.anything(), c.shownBy(in.CallerArn, in.ResourceArns)...)
+}
+
+func (simulateCustomPolicy) Answer(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.SimulateCustomPolicyOutput, error) {
 	policies, err := c.given("PolicyInputList", in.PolicyInputList)
 	if err != nil {
 		return nil, err
@@ -237,7 +238,13 @@ func simulateCustomPolicy(c *Call, in *sdk.SimulateCustomPolicyInput) (*sdk.Simu
 	return &sdk.SimulateCustomPolicyOutput{EvaluationResults: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func simulatePrincipalPolicy(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sdk.SimulatePrincipalPolicyOutput, error) {
+type simulatePrincipalPolicy struct{}
+
+func (simulatePrincipalPolicy) Access(c *Call, in *sdk.SimulatePrincipalPolicyInput) []Access {
+	return append([]Access{c.onSource(in.PolicySourceArn)}, c.shownBy(in.CallerArn, in.ResourceArns)...)
+}
+
+func (simulatePrincipalPolicy) Answer(c *Call, in *sdk.SimulatePrincipalPolicyInput) (*sdk.SimulatePrincipalPolicyOutput, error) {
 	e, err := c.source(in.PolicySourceArn)
 	if err != nil {
 		return nil, err
@@ -528,12 +535,24 @@ func shownPosition(p syntax.Position) *types.Position {
 	return &types.Position{Line: int32(p.Line), Column: int32(p.Column)}
 }
 
-func getContextKeysForCustomPolicy(c *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
+type getContextKeysForCustomPolicy struct{}
+
+func (getContextKeysForCustomPolicy) Access(c *Call, _ *sdk.GetContextKeysForCustomPolicyInput) []Access {
+	return c.anything()
+}
+
+func (getContextKeysForCustomPolicy) Answer(c *Call, in *sdk.GetContextKeysForCustomPolicyInput) (*sdk.GetContextKeysForCustomPolicyOutput, error) {
 	policies, err := c.given("PolicyInputList", in.PolicyInputList)
 	return &sdk.GetContextKeysForCustomPolicyOutput{ContextKeyNames: contextKeys(policies)}, err
 }
 
-func getContextKeysForPrincipalPolicy(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) (*sdk.GetContextKeysForPrincipalPolicyOutput, error) {
+type getContextKeysForPrincipalPolicy struct{}
+
+func (getContextKeysForPrincipalPolicy) Access(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) []Access {
+	return []Access{c.onSource(in.PolicySourceArn)}
+}
+
+func (getContextKeysForPrincipalPolicy) Answer(c *Call, in *sdk.GetContextKeysForPrincipalPolicyInput) (*sdk.GetContextKeysForPrincipalPolicyOutput, error) {
 	e, err := c.source(in.PolicySourceArn)
 	if err != nil {
 		return nil, err

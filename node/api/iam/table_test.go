@@ -75,7 +75,7 @@ func TestTableAgainstTheModel(t *testing.T) {
 		if got := reflect.TypeOf(a.New()).Elem().Name(); got != a.Name+"Input" {
 			t.Errorf("%s takes %s", a.Name, got)
 		}
-		if reads, writes := a.Answer != nil, a.Command != nil && a.Render != nil; reads == writes || writes != a.Write {
+		if reads, writes := iam.Methods(a); reads == writes || writes != a.Write {
 			t.Errorf("%s: answers %v, writes %v", a.Name, reads, writes)
 		}
 	}

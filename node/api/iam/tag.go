@@ -13,40 +13,18 @@ import (
 	"github.com/writ-iam/writ/projection/policy"
 )
 
-var tagActions = []Action{
-	read("ListPolicyTags", func(c *Call, in *sdk.ListPolicyTagsInput) []Access { return []Access{c.onPolicy(in.PolicyArn)} }, listPolicyTags),
-	read("ListRoleTags", func(c *Call, in *sdk.ListRoleTagsInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName)}
-	}, listRoleTags),
-	read("ListUserTags", func(c *Call, in *sdk.ListUserTagsInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName)}
-	}, listUserTags),
-	write("TagPolicy", func(c *Call, in *sdk.TagPolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn).With(tagsKeys(in.Tags)...)}
-	}, tagPolicy, nothing[sdk.TagPolicyInput, sdk.TagPolicyOutput]),
-	write("TagRole", func(c *Call, in *sdk.TagRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName).With(tagsKeys(in.Tags)...)}
-	}, func(c *Call, in *sdk.TagRoleInput) (identity.Command, error) {
-		return c.tag(identity.KindRole, in.RoleName, in.Tags)
-	}, nothing[sdk.TagRoleInput, sdk.TagRoleOutput]),
-	write("TagUser", func(c *Call, in *sdk.TagUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName).With(tagsKeys(in.Tags)...)}
-	}, func(c *Call, in *sdk.TagUserInput) (identity.Command, error) {
-		return c.tag(identity.KindUser, in.UserName, in.Tags)
-	}, nothing[sdk.TagUserInput, sdk.TagUserOutput]),
-	write("UntagPolicy", func(c *Call, in *sdk.UntagPolicyInput) []Access {
-		return []Access{c.onPolicy(in.PolicyArn).With(policy.Multi(keyTagKeys, in.TagKeys))}
-	}, untagPolicy, nothing[sdk.UntagPolicyInput, sdk.UntagPolicyOutput]),
-	write("UntagRole", func(c *Call, in *sdk.UntagRoleInput) []Access {
-		return []Access{c.on(identity.KindRole, in.RoleName).With(policy.Multi(keyTagKeys, in.TagKeys))}
-	}, func(c *Call, in *sdk.UntagRoleInput) (identity.Command, error) {
-		return c.untag(identity.KindRole, in.RoleName, in.TagKeys), nil
-	}, nothing[sdk.UntagRoleInput, sdk.UntagRoleOutput]),
-	write("UntagUser", func(c *Call, in *sdk.UntagUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName).With(policy.Multi(keyTagKeys, in.TagKeys))}
-	}, func(c *Call, in *sdk.UntagUserInput) (identity.Command, error) {
-		return c.untag(identity.KindUser, in.UserName, in.TagKeys), nil
-	}, nothing[sdk.UntagUserInput, sdk.UntagUserOutput]),
+func tagActions() []Action {
+	return []Action{
+		read("ListPolicyTags", listPolicyTags{}),
+		read("ListRoleTags", listRoleTags{}),
+		read("ListUserTags", listUserTags{}),
+		write("TagPolicy", tagPolicy{}),
+		write("TagRole", tagRole{}),
+		write("TagUser", tagUser{}),
+		write("UntagPolicy", untagPolicy{}),
+		write("UntagRole", untagRole{}),
+		write("UntagUser", untagUser{}),
+	}
 }
 
 // reservedTagPrefix begins the folded keys that belong to AWS, in any letter case ("Tags
@@ -97,7 +75,15 @@ func (c *Call) untag(kind identity.Kind, name *string, keys []string) identity.C
 	return &identity.UntagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Keys: keys, AnyCase: true}
 }
 
-func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
+type tagPolicy struct {
+	nothing[sdk.TagPolicyInput, sdk.TagPolicyOutput]
+}
+
+func (tagPolicy) Access(c *Call, in *sdk.TagPolicyInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn).With(tagsKeys(in.Tags)...)}
+}
+
+func (tagPolicy) Command(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
 	arn, err := c.ownPolicyARN("TagPolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -105,12 +91,68 @@ func tagPolicy(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
 	return c.tag(identity.KindPolicy, &arn, in.Tags)
 }
 
-func untagPolicy(c *Call, in *sdk.UntagPolicyInput) (identity.Command, error) {
+type tagRole struct {
+	nothing[sdk.TagRoleInput, sdk.TagRoleOutput]
+}
+
+func (tagRole) Access(c *Call, in *sdk.TagRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName).With(tagsKeys(in.Tags)...)}
+}
+
+func (tagRole) Command(c *Call, in *sdk.TagRoleInput) (identity.Command, error) {
+	return c.tag(identity.KindRole, in.RoleName, in.Tags)
+}
+
+type tagUser struct {
+	nothing[sdk.TagUserInput, sdk.TagUserOutput]
+}
+
+func (tagUser) Access(c *Call, in *sdk.TagUserInput) []Access {
+	return []Access{c.on(identity.KindUser, in.UserName).With(tagsKeys(in.Tags)...)}
+}
+
+func (tagUser) Command(c *Call, in *sdk.TagUserInput) (identity.Command, error) {
+	return c.tag(identity.KindUser, in.UserName, in.Tags)
+}
+
+type untagPolicy struct {
+	nothing[sdk.UntagPolicyInput, sdk.UntagPolicyOutput]
+}
+
+func (untagPolicy) Access(c *Call, in *sdk.UntagPolicyInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn).With(policy.Multi(keyTagKeys, in.TagKeys))}
+}
+
+func (untagPolicy) Command(c *Call, in *sdk.UntagPolicyInput) (identity.Command, error) {
 	arn, err := c.ownPolicyARN("UntagPolicy", in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
 	return c.untag(identity.KindPolicy, &arn, in.TagKeys), nil
+}
+
+type untagRole struct {
+	nothing[sdk.UntagRoleInput, sdk.UntagRoleOutput]
+}
+
+func (untagRole) Access(c *Call, in *sdk.UntagRoleInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName).With(policy.Multi(keyTagKeys, in.TagKeys))}
+}
+
+func (untagRole) Command(c *Call, in *sdk.UntagRoleInput) (identity.Command, error) {
+	return c.untag(identity.KindRole, in.RoleName, in.TagKeys), nil
+}
+
+type untagUser struct {
+	nothing[sdk.UntagUserInput, sdk.UntagUserOutput]
+}
+
+func (untagUser) Access(c *Call, in *sdk.UntagUserInput) []Access {
+	return []Access{c.on(identity.KindUser, in.UserName).With(policy.Multi(keyTagKeys, in.TagKeys))}
+}
+
+func (untagUser) Command(c *Call, in *sdk.UntagUserInput) (identity.Command, error) {
+	return c.untag(identity.KindUser, in.UserName, in.TagKeys), nil
 }
 
 // tagOrder is the place of a tag in lists: its key, made short enough for a marker.
@@ -128,7 +170,13 @@ func tagPage(list string, tags []identity.Tag, marker *string, maxItems *int32) 
 	return paginate(list, marker, maxItems, sorted(shownTags(tags), tagOrder), tagOrder, all[types.Tag])
 }
 
-func listPolicyTags(c *Call, in *sdk.ListPolicyTagsInput) (*sdk.ListPolicyTagsOutput, error) {
+type listPolicyTags struct{}
+
+func (listPolicyTags) Access(c *Call, in *sdk.ListPolicyTagsInput) []Access {
+	return []Access{c.onPolicy(in.PolicyArn)}
+}
+
+func (listPolicyTags) Answer(c *Call, in *sdk.ListPolicyTagsInput) (*sdk.ListPolicyTagsOutput, error) {
 	p, err := c.mustPolicy(in.PolicyArn)
 	if err != nil {
 		return nil, err
@@ -137,7 +185,13 @@ func listPolicyTags(c *Call, in *sdk.ListPolicyTagsInput) (*sdk.ListPolicyTagsOu
 	return &sdk.ListPolicyTagsOutput{Tags: tags.items, IsTruncated: tags.truncated, Marker: tags.marker}, err
 }
 
-func listRoleTags(c *Call, in *sdk.ListRoleTagsInput) (*sdk.ListRoleTagsOutput, error) {
+type listRoleTags struct{}
+
+func (listRoleTags) Access(c *Call, in *sdk.ListRoleTagsInput) []Access {
+	return []Access{c.on(identity.KindRole, in.RoleName)}
+}
+
+func (listRoleTags) Answer(c *Call, in *sdk.ListRoleTagsInput) (*sdk.ListRoleTagsOutput, error) {
 	r, err := c.mustRole(in.RoleName)
 	if err != nil {
 		return nil, err
@@ -146,7 +200,13 @@ func listRoleTags(c *Call, in *sdk.ListRoleTagsInput) (*sdk.ListRoleTagsOutput, 
 	return &sdk.ListRoleTagsOutput{Tags: tags.items, IsTruncated: tags.truncated, Marker: tags.marker}, err
 }
 
-func listUserTags(c *Call, in *sdk.ListUserTagsInput) (*sdk.ListUserTagsOutput, error) {
+type listUserTags struct{}
+
+func (listUserTags) Access(c *Call, in *sdk.ListUserTagsInput) []Access {
+	return []Access{c.on(identity.KindUser, in.UserName)}
+}
+
+func (listUserTags) Answer(c *Call, in *sdk.ListUserTagsInput) (*sdk.ListUserTagsOutput, error) {
 	u, err := c.mustUser(in.UserName)
 	if err != nil {
 		return nil, err

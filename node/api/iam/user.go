@@ -12,22 +12,24 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 )
 
-var userActions = []Action{
-	write("CreateUser", func(c *Call, in *sdk.CreateUserInput) []Access {
-		a := c.toBe(identity.KindUser, in.Path, in.UserName).With(c.boundaryKey(in.PermissionsBoundary)...)
-		return creation(a, in.Tags, "iam:TagUser")
-	}, createUser, userCreated),
-	write("DeleteUser", func(c *Call, in *sdk.DeleteUserInput) []Access {
-		return []Access{c.on(identity.KindUser, in.UserName)}
-	}, deleteUser, nothing[sdk.DeleteUserInput, sdk.DeleteUserOutput]),
-	read("GetUser", func(c *Call, in *sdk.GetUserInput) []Access { return []Access{c.onSelf(in.UserName)} }, getUser),
-	read("ListUsers", func(c *Call, in *sdk.ListUsersInput) []Access { return c.below(identity.KindUser, in.PathPrefix) }, listUsers),
-	write("UpdateUser", func(c *Call, in *sdk.UpdateUserInput) []Access {
-		return c.renaming(identity.KindUser, in.UserName, in.NewPath, in.NewUserName)
-	}, updateUser, nothing[sdk.UpdateUserInput, sdk.UpdateUserOutput]),
+func userActions() []Action {
+	return []Action{
+		write("CreateUser", createUser{}),
+		write("DeleteUser", deleteUser{}),
+		read("GetUser", getUser{}),
+		read("ListUsers", listUsers{}),
+		write("UpdateUser", updateUser{}),
+	}
 }
 
-func createUser(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
+type createUser struct{}
+
+func (createUser) Access(c *Call, in *sdk.CreateUserInput) []Access {
+	a := c.toBe(identity.KindUser, in.Path, in.UserName).With(c.boundaryKey(in.PermissionsBoundary)...)
+	return creation(a, in.Tags, "iam:TagUser")
+}
+
+func (createUser) Command(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
 	tags, err := newTags(identity.KindUser, in.Tags)
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func createUser(c *Call, in *sdk.CreateUserInput) (identity.Command, error) {
 		Path: pathOr(in.Path), Boundary: boundary, Tags: tags}, nil
 }
 
-func userCreated(_ *Call, in *sdk.CreateUserInput, b *event.Batch) (*sdk.CreateUserOutput, error) {
+func (createUser) Render(_ *Call, in *sdk.CreateUserInput, b *event.Batch) (*sdk.CreateUserOutput, error) {
 	e, err := one[*identity.UserCreated](b)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,13 @@ func shownUser(u *identity.User) types.User {
 		UserId: aws.String(string(u.ID)), UserName: aws.String(u.Name)}
 }
 
-func getUser(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error) {
+type getUser struct{}
+
+func (getUser) Access(c *Call, in *sdk.GetUserInput) []Access {
+	return []Access{c.onSelf(in.UserName)}
+}
+
+func (getUser) Answer(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error) {
 	name := in.UserName
 	if name == nil {
 		if c.Caller.Kind != admission.KindUser {
@@ -82,7 +90,13 @@ func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
 }
 
-func listUsers(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
+type listUsers struct{}
+
+func (listUsers) Access(c *Call, in *sdk.ListUsersInput) []Access {
+	return c.below(identity.KindUser, in.PathPrefix)
+}
+
+func (listUsers) Answer(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
 	walk := func(after string, yield func(*identity.User) bool) { c.state().Users(c.Caller.Account, after, yield) }
 	name := func(u *identity.User) string { return u.Name }
 	p, err := paginate("ListUsers", in.Marker, in.MaxItems, walk, name, func(u *identity.User) (types.User, bool) {
@@ -91,12 +105,28 @@ func listUsers(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
 	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-func updateUser(c *Call, in *sdk.UpdateUserInput) (identity.Command, error) {
+type updateUser struct {
+	nothing[sdk.UpdateUserInput, sdk.UpdateUserOutput]
+}
+
+func (updateUser) Access(c *Call, in *sdk.UpdateUserInput) []Access {
+	return c.renaming(identity.KindUser, in.UserName, in.NewPath, in.NewUserName)
+}
+
+func (updateUser) Command(c *Call, in *sdk.UpdateUserInput) (identity.Command, error) {
 	return &identity.UpdateUser{Account: c.Caller.Account, Name: aws.ToString(in.UserName),
 		NewName: aws.ToString(in.NewUserName), NewPath: aws.ToString(in.NewPath)}, nil
 }
 
-func deleteUser(c *Call, in *sdk.DeleteUserInput) (identity.Command, error) {
+type deleteUser struct {
+	nothing[sdk.DeleteUserInput, sdk.DeleteUserOutput]
+}
+
+func (deleteUser) Access(c *Call, in *sdk.DeleteUserInput) []Access {
+	return []Access{c.on(identity.KindUser, in.UserName)}
+}
+
+func (deleteUser) Command(c *Call, in *sdk.DeleteUserInput) (identity.Command, error) {
 	return &identity.DeleteUser{Account: c.Caller.Account, Name: aws.ToString(in.UserName)}, nil
 }
 

@@ -14,10 +14,12 @@ import (
 const Service = "sts"
 
 // table has every action of STS that Writ carries out, in order of name.
-var table = []iam.Action{
-	// No permission is needed to learn who one is, and none can be taken away
-	// ("GetCallerIdentity" in the STS API Reference).
-	iam.Read(Service, "GetCallerIdentity", func(*iam.Call, *sdk.GetCallerIdentityInput) []iam.Access { return nil }, getCallerIdentity),
+var table = actions()
+
+func actions() []iam.Action {
+	return []iam.Action{
+		iam.NewRead(Service, "GetCallerIdentity", getCallerIdentity{}),
+	}
 }
 
 // Actions returns every action of STS that Writ carries out, in order of name.
@@ -34,7 +36,13 @@ func Find(name string) (*iam.Action, bool) {
 	return nil, false
 }
 
-func getCallerIdentity(c *iam.Call, _ *sdk.GetCallerIdentityInput) (*sdk.GetCallerIdentityOutput, error) {
+type getCallerIdentity struct{}
+
+// Access is to nothing: no permission is needed to learn who one is, and none can be
+// taken away ("GetCallerIdentity" in the STS API Reference).
+func (getCallerIdentity) Access(*iam.Call, *sdk.GetCallerIdentityInput) []iam.Access { return nil }
+
+func (getCallerIdentity) Answer(c *iam.Call, _ *sdk.GetCallerIdentityInput) (*sdk.GetCallerIdentityOutput, error) {
 	return &sdk.GetCallerIdentityOutput{Account: aws.String(string(c.Caller.Account)), Arn: aws.String(c.Caller.ARN),
 		UserId: aws.String(string(c.Caller.ID))}, nil
 }
