@@ -103,7 +103,7 @@ func (c *call) admit(v *projection.View) error {
 	if c.op == nil || c.action == nil {
 		_, err := c.form.Operation()
 		if err == nil {
-			err = &query.Error{Code: "InvalidAction", Status: http.StatusBadRequest, Message: "The action " + c.op.Name + " is not available here."}
+			err = fault.New(fault.InvalidAction, "The action "+c.op.Name+" is not available here.", "")
 		}
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/model"
@@ -169,9 +171,29 @@ func TestOf(t *testing.T) {
 
 // TestStatuses holds the statuses that other packages put on their errors against the table.
 func TestStatuses(t *testing.T) {
-	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrExpiredToken, sigv4.ErrSignatureDoesNotMatch} {
-		if a := fault.Of(e).AWS(); a.Status != e.Status || a.Code != e.Code || a.Detail != e.Message {
-			t.Errorf("%v is answered as %v", e, a)
+	holds := func(e error, code string, status int, message string) {
+		t.Helper()
+		if a := fault.Of(e).AWS(); a.Status != status || a.Code != code || a.Detail != message {
+			t.Errorf("%v, of status %d, is answered as %v", e, status, a)
 		}
+	}
+	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrExpiredToken, sigv4.ErrSignatureDoesNotMatch} {
+		holds(e, e.Code, e.Status, e.Message)
+	}
+	for _, target := range []string{"/?%zz", "/", "/?Action=No&Version=2010-05-08", "/?Action=GetUser&Version=2010-05-08&UserName=" + strings.Repeat("x", 200)} {
+		f, err := query.ParseRequest(httptest.NewRequest(http.MethodGet, target, nil), nil)
+		var op *model.Operation
+		if err == nil {
+			op, err = f.Operation()
+		}
+		if err == nil {
+			err = query.Decode(op, f, new(sdk.GetUserInput))
+		}
+		var e *query.Error
+		if !errors.As(err, &e) {
+			t.Errorf("%.50s: %v", target, err)
+			continue
+		}
+		holds(e, e.Code, e.Status, e.Message)
 	}
 }

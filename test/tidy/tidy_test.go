@@ -73,8 +73,8 @@ func TestPermissions(t *testing.T) {
 
 func TestPlantedPermissions(t *testing.T) {
 	for name, text := range map[string]string{
-		"README.md":             "Allow writ:GetEvents.",
-		"node/api/x.go":         "package api\nconst x = \"writ:Verify\"\n",
+		"README.md":                    "Allow writ:GetEvents.",
+		"node/api/x.go":                "package api\nconst x = \"writ:Verify\"\n",
 		"node/api/native/openapi.json": "{}",
 	} {
 		dir := t.TempDir()
