@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection"
@@ -383,7 +384,7 @@ func (r *renewing) stands(kind propagation.Kind) bool {
 }
 
 // digestHash is a digest as the lease protocol carries it.
-func digestHash(d identity.Digest) (h event.Hash) {
+func digestHash(d digest.Sum) (h event.Hash) {
 	binary.BigEndian.PutUint64(h[0:], d[0])
 	binary.BigEndian.PutUint64(h[8:], d[1])
 	return h

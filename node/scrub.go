@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Limits of scrubbing: the records in memory are recounted a part at a time, all
@@ -29,12 +30,12 @@ type scrubbed struct {
 // scrub recounts the state in memory, part by part, and calls alarm whenever one is
 // not what was put there. It ends with the node.
 func (n *Node) scrub(lease time.Duration, alarm func()) {
-	every := lease / (identity.Parts + scrubLag)
+	every := lease / (table.Parts + scrubLag)
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	var pass scrubbed
 	begun := time.Now()
-	for part := 0; ; part = (part + 1) % identity.Parts {
+	for part := 0; ; part = (part + 1) % table.Parts {
 		select {
 		case <-timer.C:
 		case <-n.ctx.Done():
@@ -49,7 +50,7 @@ func (n *Node) scrub(lease time.Duration, alarm func()) {
 			alarm()
 		}
 		pass.records, pass.busy = pass.records+records, pass.busy+took
-		if part == identity.Parts-1 {
+		if part == table.Parts-1 {
 			done := pass
 			done.took = time.Since(begun)
 			n.scrubbed.Store(&done)

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 )
 
 // Verified is what a verification has found about one node.
@@ -17,14 +17,14 @@ type Verified struct {
 	Role string `json:"role"`
 	// Verdict is "ok"; "differs" or "broken", for what was proved wrong; or
 	// "unfinished" or "unreachable", for what was not looked at.
-	Verdict  string          `json:"verdict"`
-	Detail   string          `json:"detail,omitempty"`
-	Position event.Position  `json:"position"`
-	Hash     event.Hash      `json:"hash"`
-	Digest   identity.Digest `json:"digest"`
-	Batches  int             `json:"batches"` // walked in a writer's event store
-	Records  int             `json:"records"` // recounted
-	TookMS   int64           `json:"took_ms"`
+	Verdict  string         `json:"verdict"`
+	Detail   string         `json:"detail,omitempty"`
+	Position event.Position `json:"position"`
+	Hash     event.Hash     `json:"hash"`
+	Digest   digest.Sum     `json:"digest"`
+	Batches  int            `json:"batches"` // walked in a writer's event store
+	Records  int            `json:"records"` // recounted
+	TookMS   int64          `json:"took_ms"`
 }
 
 // Verification is a comparison of all nodes with the leader's log.

@@ -198,7 +198,7 @@ func (r Rules) atHome(dep, pkg string) bool {
 }
 
 // Pure are the packages without I/O, clock and randomness.
-var Pure = []string{"log/casefold", "log/identity", "log/event", "projection/policy", "projection/policy/scalar", "projection/policy/syntax",
+var Pure = []string{"log/casefold", "log/digest", "log/table", "log/identity", "log/event", "projection/policy", "projection/policy/scalar", "projection/policy/syntax",
 	"projection/policy/valid", "projection/policy/catalogue", "projection/policy/lint", "projection/policy/diff", "projection/authz", "replication/propagation"}
 
 // impure are packages that the pure ones must not import, and functions of others
