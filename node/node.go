@@ -67,7 +67,7 @@ type Node struct {
 	server   *http.Server
 	gate     *admission.Gate // of clients
 	listener net.Listener
-	apiCert  *reloadedCert          // nil for plain HTTP
+	apiCert  *api.Certificate       // nil for plain HTTP
 	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
 	failed   chan error             // has room for one
 
@@ -202,11 +202,11 @@ func (n *Node) serveAPI() error {
 	n.observeGate()
 	var serve net.Listener = n.gate
 	if n.cfg.Files.APICert != "" {
-		if n.apiCert, err = loadReloadedCert(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
+		if n.apiCert, err = api.LoadCertificate(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
 			l.Close()
 			return err
 		}
-		serve = tls.NewListener(n.gate, n.apiCert.config())
+		serve = tls.NewListener(n.gate, n.apiCert.TLS())
 	}
 	n.server = clientServer(n.edge, n.gate, n.logger)
 	n.server.RegisterOnShutdown(n.edge.EndStreams) // they would not end by themselves
@@ -273,7 +273,7 @@ func (n *Node) Reload() error {
 		return err
 	}
 	if n.apiCert != nil {
-		return n.apiCert.reload()
+		return n.apiCert.Reload()
 	}
 	return nil
 }

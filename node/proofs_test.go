@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log"
-	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
@@ -173,7 +173,7 @@ func TestVerifyFindsAnAlteredReplica(t *testing.T) {
 	// the record of the position is what the replica's records must give
 	w := m.node("writer-1").part.(*writer)
 	b, err := w.prover.Batch(found["replica-1"].Position)
-	if err != nil || b.State == (identity.Digest{}) || b.State == found["replica-1"].Digest {
+	if err != nil || b.State == (digest.Sum{}) || b.State == found["replica-1"].Digest {
 		t.Errorf("%+v, %v", b, err)
 	}
 	if _, err := w.prover.Batch(1 << 40); err == nil {

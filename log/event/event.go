@@ -6,7 +6,10 @@
 // made in log/wire alone.
 package event
 
-import "github.com/writ-iam/writ/log/identity"
+import (
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/identity"
+)
 
 // Position numbers batches; see identity.Position.
 type Position = identity.Position
@@ -60,7 +63,7 @@ type Batch struct {
 	Events      []identity.Event
 	// State is the digest of the state after these events. Whoever folds them and
 	// finds another has diverged.
-	State identity.Digest
+	State digest.Sum
 	Prev  Hash
 	Hash  Hash
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/identity"
 )
 
@@ -19,11 +20,11 @@ const (
 // contains it; two of one position with different hashes prove that somebody
 // showed two histories.
 type SignedHead struct {
-	Cluster     string          `json:"cluster"`
-	Incarnation string          `json:"incarnation"`
-	Position    Position        `json:"position"`
-	Hash        Hash            `json:"hash"`   // of the batch at Position
-	Digest      identity.Digest `json:"digest"` // of the state at Position
+	Cluster     string     `json:"cluster"`
+	Incarnation string     `json:"incarnation"`
+	Position    Position   `json:"position"`
+	Hash        Hash       `json:"hash"`   // of the batch at Position
+	Digest      digest.Sum `json:"digest"` // of the state at Position
 	// Time is the signer's clock, in milliseconds since 1970.
 	Time identity.Time `json:"time_ms"`
 	Node string        `json:"node"` // the writer that signed

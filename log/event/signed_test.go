@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/digest"
 )
 
 func someSigned() SignedHead {
-	return SignedHead{Cluster: "c", Incarnation: "in", Position: 258, Hash: Hash{0xaa, 31: 0xbb}, Digest: identity.Digest{1, 2}, Time: 3, Node: "w-1"}
+	return SignedHead{Cluster: "c", Incarnation: "in", Position: 258, Hash: Hash{0xaa, 31: 0xbb}, Digest: digest.Sum{1, 2}, Time: 3, Node: "w-1"}
 }
 
 // What is signed is forever: heads that people keep are checked by later releases.

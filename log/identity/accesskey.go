@@ -1,6 +1,11 @@
 package identity
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // AccessKey is a long-term credential of a user or of an account's root.
 type AccessKey struct {
@@ -27,27 +32,27 @@ type Credential struct {
 }
 
 func appendKeys(b []byte, keys []AccessKey) []byte {
-	b = appendInt(b, len(keys))
+	b = digest.AppendInt(b, len(keys))
 	for _, k := range keys {
-		b = appendString(b, k.ID)
-		b = appendString(b, k.Sealed)
-		b = appendBool(b, k.Active)
-		b = appendInt(b, int64(k.Created))
+		b = digest.AppendString(b, k.ID)
+		b = digest.AppendString(b, k.Sealed)
+		b = digest.AppendBool(b, k.Active)
+		b = digest.AppendInt(b, int64(k.Created))
 	}
 	return b
 }
 
 // AccessKey returns the key of that id with its owner.
 func (s *State) AccessKey(id string) (Credential, bool) {
-	owner, ok := s.keys.Get(handleOf(id))
+	owner, ok := s.keys.Get(table.HandleOf(id))
 	if !ok {
 		return Credential{}, false
 	}
 	var c Credential
 	var keys []AccessKey
-	if u, ok := s.users.rows.Get(owner); ok {
+	if u, ok := s.users.Rows.Get(owner); ok {
 		c.Account, c.Owner, keys = u.Account, u.ID, u.Keys
-	} else if a, ok := s.accounts.rows.Get(owner); ok {
+	} else if a, ok := s.accounts.Rows.Get(owner); ok {
 		c.Account, c.Owner, keys = a.ID, ID(a.ID), a.Keys
 	}
 	i := findKey(keys, id)
@@ -92,7 +97,7 @@ func (e *AccessKeyCreated) evolve(s *State) {
 	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
 		return appended(keys, AccessKey{ID: e.ID, Sealed: e.Sealed, Active: true, Created: e.Created})
 	})
-	s.keys.Set(handleOf(e.ID), handleOf(e.Owner))
+	s.keys.Set(table.HandleOf(e.ID), table.HandleOf(e.Owner))
 }
 
 // UpdateAccessKey activates or deactivates a key.
@@ -153,7 +158,7 @@ func (e *AccessKeyDeleted) evolve(s *State) {
 	s.changeKeys(e.Owner, func(keys []AccessKey) []AccessKey {
 		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
 	})
-	s.keys.Delete(handleOf(e.ID))
+	s.keys.Delete(table.HandleOf(e.ID))
 }
 
 // keyOwner finds the user, or the root where user is empty, and its keys.
@@ -186,7 +191,7 @@ func (s *State) mustOwnKey(account AccountID, user, id string) (ID, error) {
 
 // mayAddKey refuses a key whose id is in use; see handle.
 func (s *State) mayAddKey(id string) error {
-	if _, taken := s.keys.Get(handleOf(id)); taken {
+	if _, taken := s.keys.Get(table.HandleOf(id)); taken {
 		return refuse(EntityAlreadyExists, "The Access Key with id %s already exists.", id)
 	}
 	return nil

@@ -3,6 +3,9 @@ package identity
 import (
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Account holds users, groups, roles and policies, and a root that may do everything.
@@ -35,29 +38,32 @@ const (
 	DefaultPoliciesQuota = 1_000_000
 )
 
-func (a *Account) handle() handle { return handleOf(a.ID) }
+// Handle makes a Account a record of a table, by its key, as do Is and AppendDigest.
+func (a *Account) Handle() table.Handle { return table.HandleOf(a.ID) }
 
-func (a *Account) is(key string) bool { return string(a.ID) == key }
+// Is tells whether the Account has that key.
+func (a *Account) Is(key string) bool { return string(a.ID) == key }
 
-func (a *Account) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Account has.
+func (a *Account) AppendDigest(b []byte) []byte {
 	b = append(b, 'a')
-	b = appendString(b, a.ID)
-	b = appendInt(b, int64(a.Created))
-	b = appendString(b, a.Alias)
+	b = digest.AppendString(b, a.ID)
+	b = digest.AppendInt(b, int64(a.Created))
+	b = digest.AppendString(b, a.Alias)
 	for _, q := range [...]uint32{a.Quotas.Users, a.Quotas.Groups, a.Quotas.Roles, a.Quotas.Policies} {
-		b = appendInt(b, q)
+		b = digest.AppendInt(b, q)
 	}
 	b = appendKeys(b, a.Keys)
 	b = appendTags(b, a.Tags)
-	return appendInt(b, uint64(a.Changed))
+	return digest.AppendInt(b, uint64(a.Changed))
 }
 
 // Account returns the account of that number.
-func (s *State) Account(id AccountID) (*Account, bool) { return s.accounts.get(id) }
+func (s *State) Account(id AccountID) (*Account, bool) { return s.accounts.Get(id) }
 
 // Accounts returns all accounts in order of their numbers.
 func (s *State) Accounts() []*Account {
-	all := s.accounts.rows.Values()
+	all := s.accounts.Rows.Values()
 	slices.SortFunc(all, func(a, b *Account) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return all
 }
@@ -68,7 +74,7 @@ func (s *State) AccountByAlias(alias string) (*Account, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.accounts.rows.Get(to)
+	return s.accounts.Rows.Get(to)
 }
 
 // CreateAccount opens an account with a root access key.
@@ -84,7 +90,7 @@ type AccountCreated struct {
 }
 
 func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
-	if _, ok := s.accounts.get(c.ID); ok || handleOf(c.ID) == handleOf(AWSAccount) {
+	if _, ok := s.accounts.Get(c.ID); ok || table.HandleOf(c.ID) == table.HandleOf(AWSAccount) {
 		return nil, refuse(EntityAlreadyExists, "Account with id %s already exists.", c.ID)
 	}
 	if err := s.mayIdentify(ID(c.ID)); err != nil {
@@ -100,7 +106,7 @@ func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *AccountCreated) evolve(s *State) {
-	s.accounts.put(&Account{ID: e.ID, Created: e.Created, Changed: s.position})
+	s.accounts.Put(&Account{ID: e.ID, Created: e.Created, Changed: s.position})
 }
 
 // SetAccountAlias gives an account its one alias, unique in the cluster, instead
@@ -160,7 +166,7 @@ func (s *State) changeAlias(id AccountID, alias string) {
 		}
 		a.Alias = alias
 		if alias != "" {
-			s.names.add(aliases, alias, a.handle())
+			s.names.add(aliases, alias, a.Handle())
 		}
 		return true
 	})
@@ -193,7 +199,7 @@ func (e *AccountQuotasSet) evolve(s *State) {
 }
 
 func (s *State) mustAccount(id AccountID) (*Account, error) {
-	if a, ok := s.accounts.get(id); ok {
+	if a, ok := s.accounts.Get(id); ok {
 		return a, nil
 	}
 	return nil, refuse(NoSuchEntity, "The account with id %s cannot be found.", id)

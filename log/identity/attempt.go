@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 
 	"github.com/tidwall/btree"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Key identifies one attempt of one caller at one command: a hash, made by the
@@ -104,24 +107,29 @@ type Attempt struct {
 }
 
 // A key is a hash already: its first bytes serve as its handle.
-func (k *Key) handle() handle { return handle(binary.BigEndian.Uint64(k[:8]) >> (64 - handleBits)) }
+func (k *Key) handle() table.Handle {
+	return table.Handle(binary.BigEndian.Uint64(k[:8]) >> (64 - table.HandleBits))
+}
 
-func (a *Attempt) handle() handle { return a.Key.handle() }
+// Handle makes a Attempt a record of a table, by its key, as do Is and AppendDigest.
+func (a *Attempt) Handle() table.Handle { return a.Key.handle() }
 
-func (a *Attempt) is(key string) bool { return string(a.Key[:]) == key }
+// Is tells whether the Attempt has that key.
+func (a *Attempt) Is(key string) bool { return string(a.Key[:]) == key }
 
-func (a *Attempt) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Attempt has.
+func (a *Attempt) AppendDigest(b []byte) []byte {
 	b = append(b, 'k')
 	b = append(b, a.Key[:]...)
-	b = appendInt(b, uint64(a.At))
-	b = appendInt(b, int64(a.Time))
+	b = digest.AppendInt(b, uint64(a.At))
+	b = digest.AppendInt(b, int64(a.Time))
 	if a.Signature == (Signature{}) && a.Arrived == 0 { // as before there were any
 		return b
 	}
 	b = append(b, a.Signature.ID[:]...)
-	b = appendInt(b, int64(a.Signature.Signed))
-	b = appendInt(b, int64(a.Signature.Until))
-	return appendInt(b, int64(a.Arrived))
+	b = digest.AppendInt(b, int64(a.Signature.Signed))
+	b = digest.AppendInt(b, int64(a.Signature.Until))
+	return digest.AppendInt(b, int64(a.Arrived))
 }
 
 // expired tells whether neither a retry nor a replay of a is to be told from a new
@@ -148,33 +156,33 @@ type Forgotten struct {
 // handle cannot be remembered at once: Decide refuses the second, for whoever calls
 // chooses what keys are made of. By the first rules the later one stays.
 type attempts struct {
-	byKey table[string, *Attempt]
+	byKey table.Table[string, *Attempt]
 	gone  Forgotten
 	// The rest is derived: the keys from the oldest on, and the positions by signature.
-	order  btree.Map[Position, handle]
-	signed *btree.BTreeG[edge]
+	order  btree.Map[Position, table.Handle]
+	signed *btree.BTreeG[table.Edge]
 	ahead  int      // of them were signed ahead
 	passed Position // all that are remembered from before it were signed ahead
 }
 
 func newAttempts() attempts {
-	return attempts{signed: btree.NewBTreeGOptions(edgeLess, btree.Options{NoLocks: true})}
+	return attempts{signed: btree.NewBTreeGOptions(table.EdgeLess, btree.Options{NoLocks: true})}
 }
 
 func (a *attempts) snapshot() attempts {
-	return attempts{byKey: a.byKey.snapshot(), gone: a.gone, order: *a.order.Copy(), signed: a.signed.Copy(), ahead: a.ahead, passed: a.passed}
+	return attempts{byKey: a.byKey.Snapshot(), gone: a.gone, order: *a.order.Copy(), signed: a.signed.Copy(), ahead: a.ahead, passed: a.passed}
 }
 
-func (id *SignatureID) handle() handle {
-	return handle(binary.BigEndian.Uint64(id[:8]) >> (64 - handleBits))
+func (id *SignatureID) handle() table.Handle {
+	return table.Handle(binary.BigEndian.Uint64(id[:8]) >> (64 - table.HandleBits))
 }
 
 func (a *attempts) remember(r *Attempt) {
-	if old, ok := a.byKey.rows.Get(r.handle()); ok {
+	if old, ok := a.byKey.Rows.Get(r.Handle()); ok {
 		a.forget(old)
 	}
-	a.byKey.put(r)
-	a.order.Set(r.At, r.handle())
+	a.byKey.Put(r)
+	a.order.Set(r.At, r.Handle())
 	if r.Signature != (Signature{}) {
 		a.signed.Set(r.signed())
 	}
@@ -189,17 +197,19 @@ func (a *attempts) count(r *Attempt, by int) {
 }
 
 // signed leads from a signature to the position of an attempt under it.
-func (a *Attempt) signed() edge { return edge{a.Signature.ID.handle(), handle(a.At)} }
+func (a *Attempt) signed() table.Edge {
+	return table.Edge{From: a.Signature.ID.handle(), To: table.Handle(a.At)}
+}
 
 // bySignature returns the first attempt that came under a signature.
 func (a *attempts) bySignature(id SignatureID) (first *Attempt) {
 	from := id.handle()
-	a.signed.Ascend(edge{from: from}, func(e edge) bool {
-		if e.from != from {
+	a.signed.Ascend(table.Edge{From: from}, func(e table.Edge) bool {
+		if e.From != from {
 			return false
 		}
-		h, _ := a.order.Get(Position(e.to))
-		if r, ok := a.byKey.rows.Get(h); ok && r.Signature.ID == id {
+		h, _ := a.order.Get(Position(e.To))
+		if r, ok := a.byKey.Rows.Get(h); ok && r.Signature.ID == id {
 			first = r
 		}
 		return first == nil
@@ -210,7 +220,7 @@ func (a *attempts) bySignature(id SignatureID) (first *Attempt) {
 // forget forgets an attempt, and notes that its signature is known no longer.
 func (a *attempts) forget(r *Attempt) {
 	a.order.Delete(r.At)
-	a.byKey.delete(r)
+	a.byKey.Delete(r)
 	a.count(r, -1)
 	if r.Signature != (Signature{}) {
 		a.signed.Delete(r.signed())
@@ -220,9 +230,9 @@ func (a *attempts) forget(r *Attempt) {
 
 // timely returns the oldest attempt that was not signed ahead; nil if there is none.
 func (a *attempts) timely() (oldest *Attempt) {
-	a.order.Ascend(a.passed, func(at Position, h handle) bool {
+	a.order.Ascend(a.passed, func(at Position, h table.Handle) bool {
 		a.passed = at
-		r, _ := a.byKey.rows.Get(h)
+		r, _ := a.byKey.Rows.Get(h)
 		if !r.ahead() {
 			oldest = r
 		}
@@ -239,7 +249,7 @@ func (a *attempts) expire(now Time, by Rules) {
 			return
 		}
 		_, h, _ := a.order.Min()
-		r, _ := a.byKey.rows.Get(h)
+		r, _ := a.byKey.Rows.Get(h)
 		if !r.expired(now) {
 			if a.order.Len() < MaxKeys {
 				return
@@ -255,7 +265,7 @@ func (a *attempts) expire(now Time, by Rules) {
 // Attempt returns the position at which the command with this key took effect,
 // if it did and is still remembered.
 func (s *State) Attempt(key Key) (Position, bool) {
-	r, ok := s.attempts.byKey.rows.Get(key.handle())
+	r, ok := s.attempts.byKey.Rows.Get(key.handle())
 	if !ok || r.Key != key {
 		return 0, false
 	}
@@ -283,7 +293,7 @@ func (s *State) Repeats(m Meta) (Position, bool) {
 // from being told from replays.
 func (s *State) recall(m Meta) *Refusal {
 	bounded := m.Rules >= BoundedRules
-	if old, ok := s.attempts.byKey.rows.Get(m.Key.handle()); bounded && ok && old.Key != m.Key && m.Key != (Key{}) {
+	if old, ok := s.attempts.byKey.Rows.Get(m.Key.handle()); bounded && ok && old.Key != m.Key && m.Key != (Key{}) {
 		return refuse(InvalidInput, "The request's invocation id cannot be told from that of an earlier request; send it with another.")
 	}
 	g := m.Signature

@@ -1,5 +1,9 @@
 package identity
 
+import (
+	"github.com/writ-iam/writ/log/digest"
+)
+
 // Cluster is what the cluster knows of itself.
 type Cluster struct {
 	ID          string // a uuid, set by whoever initialized the cluster
@@ -21,12 +25,12 @@ const FeatureLevel uint32 = 1
 
 func (c *Cluster) appendDigest(b []byte) []byte {
 	b = append(b, 'c')
-	b = appendString(b, c.ID)
-	b = appendString(b, c.Incarnation)
-	b = appendInt(b, c.FeatureLevel)
-	b = appendInt(b, c.StreamGeneration)
-	b = appendInt(b, uint64(c.RosterChanged))
-	return appendInt(b, uint64(c.ReplicaRemoved))
+	b = digest.AppendString(b, c.ID)
+	b = digest.AppendString(b, c.Incarnation)
+	b = digest.AppendInt(b, c.FeatureLevel)
+	b = digest.AppendInt(b, c.StreamGeneration)
+	b = digest.AppendInt(b, uint64(c.RosterChanged))
+	return digest.AppendInt(b, uint64(c.ReplicaRemoved))
 }
 
 // Cluster returns what the cluster knows of itself.

@@ -104,19 +104,19 @@ func (s *State) contain(by Authority) *Refusal {
 // policies attached to it or them, its boundary. The root of an account is
 // named by the account's number. It is zero for a principal that does not exist.
 func (s *State) PermissionsChanged(principal ID) Position {
-	u, ok := s.users.get(principal)
+	u, ok := s.users.Get(principal)
 	if !ok {
-		if r, ok := s.roles.get(principal); ok {
+		if r, ok := s.roles.Get(principal); ok {
 			return s.latestChange(r.Changed, r.Attached, r.Boundary)
 		}
-		if a, ok := s.accounts.get(AccountID(principal)); ok {
+		if a, ok := s.accounts.Get(AccountID(principal)); ok {
 			return a.Changed
 		}
 		return 0
 	}
 	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)
 	for _, id := range u.Groups {
-		if g, ok := s.groups.get(id); ok {
+		if g, ok := s.groups.Get(id); ok {
 			latest = max(latest, s.latestChange(g.Changed, g.Attached, ""))
 		}
 	}
@@ -125,11 +125,11 @@ func (s *State) PermissionsChanged(principal ID) Position {
 
 func (s *State) latestChange(own Position, attached []ID, boundary ID) Position {
 	for _, id := range attached {
-		if p, ok := s.policies.get(id); ok {
+		if p, ok := s.policies.Get(id); ok {
 			own = max(own, p.Changed)
 		}
 	}
-	if p, ok := s.policies.get(boundary); ok {
+	if p, ok := s.policies.Get(boundary); ok {
 		own = max(own, p.Changed)
 	}
 	return own

@@ -2,9 +2,11 @@ package identity
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"testing"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // The digest is compared between nodes: no build may compute another one.
@@ -15,33 +17,12 @@ func TestDigestsAreForever(t *testing.T) {
 	}
 }
 
-func TestHashNoticesEveryBit(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for n := range 70 {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		want := hash(b)
-		for bit := range 8 * n {
-			b[bit/8] ^= 1 << (bit % 8)
-			if got := hash(b); got[0] == want[0] || got[1] == want[1] {
-				t.Fatalf("bit %d of %d bytes is not noticed", bit, n)
-			}
-			b[bit/8] ^= 1 << (bit % 8)
-		}
-		if got := hash(append(b, 0)); got[0] == want[0] || got[1] == want[1] {
-			t.Fatalf("a zero after %d bytes is not noticed", n)
-		}
-	}
-}
-
 // Each lane must tell records apart by itself, even when they differ little.
 func TestHashSpreads(t *testing.T) {
 	lanes := [2]map[uint64]bool{{}, {}}
 	const n = 200_000
 	for i := range n {
-		d := hashRecord(&Group{ID: ID(fmt.Sprintf("AGPA%017d", i)), Account: acct, Name: "n", Path: "/"})
+		d := table.SumOf(&Group{ID: ID(fmt.Sprintf("AGPA%017d", i)), Account: acct, Name: "n", Path: "/"})
 		lanes[0][d[0]], lanes[1][d[1]] = true, true
 	}
 	if len(lanes[0]) != n || len(lanes[1]) != n {
@@ -57,9 +38,9 @@ func TestDigestCoversEveryField(t *testing.T) {
 }
 
 func covers(t *testing.T, path string, r Record, v reflect.Value) {
-	before := hash(r.appendDigest(nil))
+	before := digest.Of(r.AppendDigest(nil))
 	changed := func() {
-		if hash(r.appendDigest(nil)) == before {
+		if digest.Of(r.AppendDigest(nil)) == before {
 			t.Errorf("%s is not in the digest", path)
 		}
 	}
@@ -114,7 +95,7 @@ func TestCheckPart(t *testing.T) {
 		s.fold(c.user())
 	}
 	total := 0
-	for part := range Parts {
+	for part := range table.Parts {
 		records, sound := s.CheckPart(part)
 		if !sound || records == 0 {
 			t.Errorf("part %d: %d records, sound %v", part, records, sound)
@@ -124,12 +105,12 @@ func TestCheckPart(t *testing.T) {
 	if want := users + crowdGroups + 1; total != want {
 		t.Errorf("%d records in all parts, not %d", total, want)
 	}
-	s.users.rows.Scan(func(h handle, u *User) bool {
+	s.users.Rows.Scan(func(h table.Handle, u *User) bool {
 		was := u.Changed
 		u.Changed++
-		for part := range Parts {
-			if _, sound := s.CheckPart(part); sound == (part == h.part()) {
-				t.Errorf("part %d is sound: %v; the altered record is in part %d", part, sound, h.part())
+		for part := range table.Parts {
+			if _, sound := s.CheckPart(part); sound == (part == h.Part()) {
+				t.Errorf("part %d is sound: %v; the altered record is in part %d", part, sound, h.Part())
 			}
 		}
 		u.Changed = was

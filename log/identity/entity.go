@@ -1,8 +1,12 @@
 package identity
 
+import (
+	"github.com/writ-iam/writ/log/table"
+)
+
 // KindOf says what the entity with that unique identifier is, if there is one.
 func (s *State) KindOf(id ID) (Kind, bool) {
-	kind, found, ok := s.entity(handleOf(id))
+	kind, found, ok := s.entity(table.HandleOf(id))
 	if !ok || found != id {
 		return 0, false
 	}
@@ -10,17 +14,17 @@ func (s *State) KindOf(id ID) (Kind, bool) {
 }
 
 // entity finds the user, group, role or policy with that handle.
-func (s *State) entity(h handle) (Kind, ID, bool) {
-	if u, ok := s.users.rows.Get(h); ok {
+func (s *State) entity(h table.Handle) (Kind, ID, bool) {
+	if u, ok := s.users.Rows.Get(h); ok {
 		return KindUser, u.ID, true
 	}
-	if g, ok := s.groups.rows.Get(h); ok {
+	if g, ok := s.groups.Rows.Get(h); ok {
 		return KindGroup, g.ID, true
 	}
-	if r, ok := s.roles.rows.Get(h); ok {
+	if r, ok := s.roles.Rows.Get(h); ok {
 		return KindRole, r.ID, true
 	}
-	if p, ok := s.policies.rows.Get(h); ok {
+	if p, ok := s.policies.Rows.Get(h); ok {
 		return KindPolicy, p.ID, true
 	}
 	return 0, "", false
@@ -53,7 +57,7 @@ func (s *State) mayCreate(account AccountID, kind Kind, name string, id ID) erro
 func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) error {
 	holder, taken := s.names.find(scopeOf(account, kind), name)
 	switch {
-	case !taken || holder == handleOf(id):
+	case !taken || holder == table.HandleOf(id):
 		return nil
 	case kind == KindPolicy:
 		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
@@ -63,8 +67,8 @@ func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) erro
 
 // mayIdentify refuses a unique identifier that an account or entity has; see handle.
 func (s *State) mayIdentify(id ID) error {
-	_, _, taken := s.entity(handleOf(id))
-	if _, account := s.accounts.rows.Get(handleOf(id)); taken || account {
+	_, _, taken := s.entity(table.HandleOf(id))
+	if _, account := s.accounts.Rows.Get(table.HandleOf(id)); taken || account {
 		return refuse(EntityAlreadyExists, "The unique identifier %s is in use.", id)
 	}
 	return nil
@@ -103,22 +107,22 @@ func (p *Policy) held() held {
 }
 
 // held finds the entity of that kind.
-func (s *State) held(kind Kind, h handle) (held, bool) {
+func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 	switch kind {
 	case KindUser:
-		if u, ok := s.users.rows.Get(h); ok {
+		if u, ok := s.users.Rows.Get(h); ok {
 			return u.held(), true
 		}
 	case KindGroup:
-		if g, ok := s.groups.rows.Get(h); ok {
+		if g, ok := s.groups.Rows.Get(h); ok {
 			return g.held(), true
 		}
 	case KindRole:
-		if r, ok := s.roles.rows.Get(h); ok {
+		if r, ok := s.roles.Rows.Get(h); ok {
 			return r.held(), true
 		}
 	case KindPolicy:
-		if p, ok := s.policies.rows.Get(h); ok {
+		if p, ok := s.policies.Rows.Get(h); ok {
 			return p.held(), true
 		}
 	}
@@ -157,15 +161,15 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 // are shared with the original: f must replace them, not write into them.
 func changeRecord[K ~string, R any, P interface {
 	*R
-	record
-}](t *table[K, P], key K, f func(P) bool) {
-	old, ok := t.get(key)
+	table.Record
+}](t *table.Table[K, P], key K, f func(P) bool) {
+	old, ok := t.Get(key)
 	if !ok {
 		return
 	}
 	r := *old
 	if f(&r) {
-		t.put(&r)
+		t.Put(&r)
 	}
 }
 

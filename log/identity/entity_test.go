@@ -3,6 +3,8 @@ package identity
 import (
 	"fmt"
 	"testing"
+
+	"github.com/writ-iam/writ/log/table"
 )
 
 func TestARNs(t *testing.T) {
@@ -47,19 +49,19 @@ func TestLower(t *testing.T) {
 
 // The order of handles is that of snapshots and of pages: it must not change.
 func TestHandlesAreForever(t *testing.T) {
-	for text, want := range map[string]handle{"": 0x197e539c90844464, "AIDA1": 0xaebdbff988e8be4, "123456789012": 0x12d08a08a11c8e28} {
-		if got := handleOf(text); got != want {
+	for text, want := range map[string]table.Handle{"": 0x197e539c90844464, "AIDA1": 0xaebdbff988e8be4, "123456789012": 0x12d08a08a11c8e28} {
+		if got := table.HandleOf(text); got != want {
 			t.Errorf("the handle of %q is %#x, was %#x", text, got, want)
 		}
 	}
 }
 
 func TestHandlesDiffer(t *testing.T) {
-	seen := map[handle]string{}
+	seen := map[table.Handle]string{}
 	for i := range 200_000 {
 		for _, text := range []string{fmt.Sprintf("AIDA%d", i), fmt.Sprintf("AKIA%017d", i), fmt.Sprintf("%012d", i)} {
-			h := handleOf(text)
-			if before, ok := seen[h]; ok || h>>handleBits != 0 {
+			h := table.HandleOf(text)
+			if before, ok := seen[h]; ok || h>>table.HandleBits != 0 {
 				t.Fatalf("%s and %s have the handle %#x", text, before, h)
 			}
 			seen[h] = text
@@ -72,22 +74,22 @@ func TestHandlesDiffer(t *testing.T) {
 func TestHandleOfAnother(t *testing.T) {
 	s := given(alice)
 	u, _ := s.UserByID("AIDA1")
-	s.users.rows.Set(handleOf("twin"), u)
+	s.users.Rows.Set(table.HandleOf("twin"), u)
 	if found, ok := s.UserByID("twin"); ok {
 		t.Errorf("found is %+v", found)
 	}
 	if kind, ok := s.KindOf("twin"); ok {
 		t.Errorf("its kind is %d", kind)
 	}
-	s.keys.Set(handleOf("AKIAtwin"), handleOf("AIDA1"))
+	s.keys.Set(table.HandleOf("AKIAtwin"), table.HandleOf("AIDA1"))
 	if k, ok := s.AccessKey("AKIAtwin"); ok {
 		t.Errorf("found is %+v", k)
 	}
-	s.replicas.rows.Set(handleOf("twin"), &Replica{Name: "one"})
+	s.replicas.Rows.Set(table.HandleOf("twin"), &Replica{Name: "one"})
 	if _, err := Decide(s, Meta{}, &RegisterReplica{Name: "twin"}); err == nil {
 		t.Error("a replica replaces another")
 	}
-	s.barred.rows.Set(handleOf("twin"), &BarredReplica{Name: "other"})
+	s.barred.Rows.Set(table.HandleOf("twin"), &BarredReplica{Name: "other"})
 	if _, err := Decide(s, Meta{}, &BarReplica{Name: "twin", Unregistered: true}); err == nil || s.Barred("twin") {
 		t.Errorf("a barred name makes room for another: %v", err)
 	}

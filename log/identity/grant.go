@@ -1,6 +1,11 @@
 package identity
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // InlinePolicy is a policy that lives and dies with its user, group or role.
 type InlinePolicy struct {
@@ -22,10 +27,10 @@ const (
 )
 
 func appendInline(b []byte, policies []InlinePolicy) []byte {
-	b = appendInt(b, len(policies))
+	b = digest.AppendInt(b, len(policies))
 	for _, p := range policies {
-		b = appendString(b, p.Name)
-		b = appendString(b, p.Document)
+		b = digest.AppendString(b, p.Name)
+		b = digest.AppendString(b, p.Document)
 	}
 	return b
 }
@@ -43,18 +48,18 @@ func (s *State) Bounded(policy, after ID, yield func(Kind, ID) bool) {
 	s.eachEntity(&s.bounded, policy, after, yield)
 }
 
-func (s *State) eachEntity(r *relation, from, after ID, yield func(Kind, ID) bool) {
-	r.each(from, after, func(h handle) bool {
+func (s *State) eachEntity(r *table.Relation, from, after ID, yield func(Kind, ID) bool) {
+	r.Each(string(from), string(after), func(h table.Handle) bool {
 		kind, id, ok := s.entity(h)
 		return !ok || yield(kind, id)
 	})
 }
 
 // AttachmentCount is how many users, groups and roles a policy is attached to.
-func (s *State) AttachmentCount(policy ID) int { return s.holders.count(handleOf(policy)) }
+func (s *State) AttachmentCount(policy ID) int { return s.holders.Count(table.HandleOf(policy)) }
 
 // BoundaryUsageCount is how many users and roles have a policy as their permissions boundary.
-func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.count(handleOf(policy)) }
+func (s *State) BoundaryUsageCount(policy ID) int { return s.bounded.Count(table.HandleOf(policy)) }
 
 // PutInlinePolicy adds an inline policy or replaces its document.
 type PutInlinePolicy struct {
@@ -196,7 +201,7 @@ func (e *PolicyAttached) evolve(s *State) {
 			return false
 		}
 		*h.attached, *h.changed = appended(*h.attached, e.Policy), s.position
-		s.holders.add(handleOf(e.Policy), handleOf(h.id))
+		s.holders.Add(table.HandleOf(e.Policy), table.HandleOf(h.id))
 		return true
 	})
 }
@@ -229,7 +234,7 @@ func (c *DetachPolicy) decide(s *State, _ Meta) ([]Event, error) {
 func (e *PolicyDetached) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) bool {
 		*h.attached, *h.changed = without(*h.attached, func(id ID) bool { return id == e.Policy }), s.position
-		s.holders.remove(handleOf(e.Policy), handleOf(h.id))
+		s.holders.Remove(table.HandleOf(e.Policy), table.HandleOf(h.id))
 		return true
 	})
 }
@@ -265,7 +270,7 @@ func (c *SetBoundary) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *BoundarySet) evolve(s *State) {
 	s.change(e.Kind, e.ID, func(h held) bool {
-		s.rebound(handleOf(h.id), *h.boundary, e.Policy)
+		s.rebound(table.HandleOf(h.id), *h.boundary, e.Policy)
 		*h.boundary, *h.changed = e.Policy, s.position
 		return true
 	})
@@ -284,11 +289,11 @@ func (s *State) boundary(account AccountID, arn string) (ID, error) {
 }
 
 // rebound notes that another policy bounds an entity; empty for none.
-func (s *State) rebound(entity handle, from, to ID) {
+func (s *State) rebound(entity table.Handle, from, to ID) {
 	if from != "" {
-		s.bounded.remove(handleOf(from), entity)
+		s.bounded.Remove(table.HandleOf(from), entity)
 	}
 	if to != "" {
-		s.bounded.add(handleOf(to), entity)
+		s.bounded.Add(table.HandleOf(to), entity)
 	}
 }

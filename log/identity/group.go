@@ -1,6 +1,11 @@
 package identity
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // Group is a set of users that share permissions.
 type Group struct {
@@ -17,20 +22,23 @@ type Group struct {
 // ARN is arn:aws:iam::ACCOUNT:group/path/name.
 func (g *Group) ARN() string { return ARN(KindGroup, g.Account, g.Path, g.Name) }
 
-func (g *Group) handle() handle { return handleOf(g.ID) }
+// Handle makes a Group a record of a table, by its key, as do Is and AppendDigest.
+func (g *Group) Handle() table.Handle { return table.HandleOf(g.ID) }
 
-func (g *Group) is(key string) bool { return string(g.ID) == key }
+// Is tells whether the Group has that key.
+func (g *Group) Is(key string) bool { return string(g.ID) == key }
 
-func (g *Group) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Group has.
+func (g *Group) AppendDigest(b []byte) []byte {
 	b = append(b, 'g')
-	b = appendString(b, g.ID)
-	b = appendString(b, g.Account)
-	b = appendString(b, g.Name)
-	b = appendString(b, g.Path)
-	b = appendInt(b, int64(g.Created))
+	b = digest.AppendString(b, g.ID)
+	b = digest.AppendString(b, g.Account)
+	b = digest.AppendString(b, g.Name)
+	b = digest.AppendString(b, g.Path)
+	b = digest.AppendInt(b, int64(g.Created))
 	b = appendIDs(b, g.Attached)
 	b = appendInline(b, g.Inline)
-	return appendInt(b, uint64(g.Changed))
+	return digest.AppendInt(b, uint64(g.Changed))
 }
 
 // Group returns the group of that name, without regard to case.
@@ -39,7 +47,7 @@ func (s *State) Group(account AccountID, name string) (*Group, bool) {
 }
 
 // GroupByID returns the group with that unique identifier.
-func (s *State) GroupByID(id ID) (*Group, bool) { return s.groups.get(id) }
+func (s *State) GroupByID(id ID) (*Group, bool) { return s.groups.Get(id) }
 
 // Groups yields the groups of an account in order of name without regard to
 // case, those after the name after.
@@ -50,8 +58,8 @@ func (s *State) Groups(account AccountID, after string, yield func(*Group) bool)
 // GroupMembers yields the members of a group that come after the user of that
 // unique identifier, or all if it is empty. The order is fixed, that of handles.
 func (s *State) GroupMembers(group, after ID, yield func(*User) bool) {
-	s.members.each(group, after, func(h handle) bool {
-		u, ok := s.users.rows.Get(h)
+	s.members.Each(string(group), string(after), func(h table.Handle) bool {
+		u, ok := s.users.Rows.Get(h)
 		return !ok || yield(u)
 	})
 }
@@ -82,8 +90,8 @@ func (c *CreateGroup) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *GroupCreated) evolve(s *State) {
 	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
-	s.groups.put(g)
-	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.handle())
+	s.groups.Put(g)
+	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.Handle())
 }
 
 // UpdateGroup renames a group or moves it to another path. Empty fields stay as they are.
@@ -121,7 +129,7 @@ func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *GroupUpdated) evolve(s *State) {
 	changeRecord(&s.groups, e.ID, func(g *Group) bool {
-		s.names.rename(scopeOf(g.Account, KindGroup), g.Name, e.Name, g.handle())
+		s.names.rename(scopeOf(g.Account, KindGroup), g.Name, e.Name, g.Handle())
 		g.Name, g.Path, g.Changed = e.Name, e.Path, s.position
 		return true
 	})
@@ -142,7 +150,7 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 		return nil, err
 	}
 	switch {
-	case s.members.count(g.handle()) > 0:
+	case s.members.Count(g.Handle()) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must remove users from group first.")
 	case len(g.Attached) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
@@ -153,9 +161,9 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *GroupDeleted) evolve(s *State) {
-	if g, ok := s.groups.get(e.ID); ok {
+	if g, ok := s.groups.Get(e.ID); ok {
 		s.names.remove(scopeOf(g.Account, KindGroup), g.Name)
-		s.groups.delete(g)
+		s.groups.Delete(g)
 	}
 }
 
@@ -189,7 +197,7 @@ func (e *UserAddedToGroup) evolve(s *State) {
 			return false
 		}
 		u.Groups, u.Changed = appended(u.Groups, e.Group), s.position
-		s.members.add(handleOf(e.Group), u.handle())
+		s.members.Add(table.HandleOf(e.Group), u.Handle())
 		return true
 	})
 }
@@ -221,7 +229,7 @@ func (e *UserRemovedFromGroup) evolve(s *State) {
 			return false
 		}
 		u.Groups, u.Changed = without(u.Groups, func(id ID) bool { return id == e.Group }), s.position
-		s.members.remove(handleOf(e.Group), u.handle())
+		s.members.Remove(table.HandleOf(e.Group), u.Handle())
 		return true
 	})
 }

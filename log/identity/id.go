@@ -1,6 +1,10 @@
 package identity
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/writ-iam/writ/log/digest"
+)
 
 // Position numbers accepted commands 1, 2, 3, ... without gaps, within one
 // incarnation of a cluster. Zero is the empty state before the first.
@@ -99,4 +103,12 @@ func lowered(s string) string {
 		}
 	}
 	return string(b)
+}
+
+func appendIDs(b []byte, ids []ID) []byte {
+	b = digest.AppendInt(b, len(ids))
+	for _, id := range ids {
+		b = digest.AppendString(b, id)
+	}
+	return b
 }

@@ -1,6 +1,9 @@
 package identity
 
-import "github.com/tidwall/btree"
+import (
+	"github.com/tidwall/btree"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // scope is where names are unique: one kind of entity in one account.
 type scope uint64
@@ -11,16 +14,16 @@ const aliases scope = 0
 // scopeOf puts policies first and users last, the order in which State.Records
 // yields them.
 func scopeOf(account AccountID, kind Kind) scope {
-	return scope(7-kind)<<handleBits | scope(handleOf(account))
+	return scope(7-kind)<<table.HandleBits | scope(table.HandleOf(account))
 }
 
-func (s scope) kind() Kind { return 7 - Kind(s>>handleBits) }
+func (s scope) kind() Kind { return 7 - Kind(s>>table.HandleBits) }
 
 // name is an entry of the index of names: the text without regard to case.
 type name struct {
 	scope scope
 	text  string
-	to    handle
+	to    table.Handle
 }
 
 func nameLess(a, b name) bool {
@@ -42,7 +45,7 @@ func (n *names) snapshot() names {
 	return names{entries: n.entries.Copy(), number: *n.number.Copy()}
 }
 
-func (n *names) find(in scope, text string) (handle, bool) {
+func (n *names) find(in scope, text string) (table.Handle, bool) {
 	e, ok := n.entries.Get(name{scope: in, text: lower(text)})
 	return e.to, ok
 }
@@ -52,7 +55,7 @@ func (n *names) count(in scope) int {
 	return number
 }
 
-func (n *names) add(in scope, text string, to handle) {
+func (n *names) add(in scope, text string, to table.Handle) {
 	if _, there := n.entries.Set(name{in, lower(text), to}); !there {
 		n.number.Set(in, n.count(in)+1)
 	}
@@ -69,13 +72,13 @@ func (n *names) remove(in scope, text string) {
 	}
 }
 
-func (n *names) rename(in scope, from, text string, to handle) {
+func (n *names) rename(in scope, from, text string, to table.Handle) {
 	n.remove(in, from)
 	n.add(in, text, to)
 }
 
 // each yields the entities whose names come after the name after, in order of name.
-func (n *names) each(in scope, after string, yield func(handle) bool) {
+func (n *names) each(in scope, after string, yield func(table.Handle) bool) {
 	start := name{scope: in, text: lower(after)}
 	n.entries.Ascend(start, func(e name) bool {
 		if e.scope != in {
@@ -86,20 +89,20 @@ func (n *names) each(in scope, after string, yield func(handle) bool) {
 }
 
 // named finds the record of a name in the table of its kind.
-func named[R record](s *State, t *table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
+func named[R table.Record](s *State, t *table.Table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
 	to, ok := s.names.find(scopeOf(account, kind), text)
 	if !ok {
 		var none R
 		return none, false
 	}
-	return t.rows.Get(to)
+	return t.Rows.Get(to)
 }
 
 // list yields the entities of a kind whose names come after the name after, in
 // order of name without regard to case.
-func list[R record](s *State, t *table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
-	s.names.each(scopeOf(account, kind), after, func(to handle) bool {
-		r, _ := t.rows.Get(to)
+func list[R table.Record](s *State, t *table.Table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
+	s.names.each(scopeOf(account, kind), after, func(to table.Handle) bool {
+		r, _ := t.Rows.Get(to)
 		return yield(r)
 	})
 }

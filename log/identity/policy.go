@@ -3,6 +3,9 @@ package identity
 import (
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Policy is a managed policy with up to five versions, one of them in force.
@@ -47,29 +50,32 @@ func (p *Policy) Document() string {
 	return ""
 }
 
-func (p *Policy) handle() handle { return handleOf(p.ID) }
+// Handle makes a Policy a record of a table, by its key, as do Is and AppendDigest.
+func (p *Policy) Handle() table.Handle { return table.HandleOf(p.ID) }
 
-func (p *Policy) is(key string) bool { return string(p.ID) == key }
+// Is tells whether the Policy has that key.
+func (p *Policy) Is(key string) bool { return string(p.ID) == key }
 
-func (p *Policy) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Policy has.
+func (p *Policy) AppendDigest(b []byte) []byte {
 	b = append(b, 'p')
-	b = appendString(b, p.ID)
-	b = appendString(b, p.Account)
-	b = appendString(b, p.Name)
-	b = appendString(b, p.Path)
-	b = appendString(b, p.Description)
-	b = appendInt(b, int64(p.Created))
-	b = appendInt(b, int64(p.Updated))
-	b = appendInt(b, p.Default)
-	b = appendInt(b, p.Latest)
-	b = appendInt(b, len(p.Versions))
+	b = digest.AppendString(b, p.ID)
+	b = digest.AppendString(b, p.Account)
+	b = digest.AppendString(b, p.Name)
+	b = digest.AppendString(b, p.Path)
+	b = digest.AppendString(b, p.Description)
+	b = digest.AppendInt(b, int64(p.Created))
+	b = digest.AppendInt(b, int64(p.Updated))
+	b = digest.AppendInt(b, p.Default)
+	b = digest.AppendInt(b, p.Latest)
+	b = digest.AppendInt(b, len(p.Versions))
 	for _, v := range p.Versions {
-		b = appendInt(b, v.Number)
-		b = appendString(b, v.Document)
-		b = appendInt(b, int64(v.Created))
+		b = digest.AppendInt(b, v.Number)
+		b = digest.AppendString(b, v.Document)
+		b = digest.AppendInt(b, int64(v.Created))
 	}
 	b = appendTags(b, p.Tags)
-	return appendInt(b, uint64(p.Changed))
+	return digest.AppendInt(b, uint64(p.Changed))
 }
 
 // Policy returns the managed policy that an ARN names. The path must match, and
@@ -102,7 +108,7 @@ func splitPolicyARN(arn string) (account AccountID, path, name string, ok bool) 
 }
 
 // PolicyByID returns the managed policy with that unique identifier.
-func (s *State) PolicyByID(id ID) (*Policy, bool) { return s.policies.get(id) }
+func (s *State) PolicyByID(id ID) (*Policy, bool) { return s.policies.Get(id) }
 
 // Policies yields the managed policies of an account, or of AWSAccount, in order
 // of name without regard to case, those after the name after.
@@ -152,8 +158,8 @@ func (e *PolicyCreated) evolve(s *State) {
 		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
 		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}},
 		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}
-	s.policies.put(p)
-	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.handle())
+	s.policies.Put(p)
+	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.Handle())
 }
 
 // DeletePolicy removes a managed policy that is attached to nothing and has one version.
@@ -177,9 +183,9 @@ func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *PolicyDeleted) evolve(s *State) {
-	if p, ok := s.policies.get(e.ID); ok {
+	if p, ok := s.policies.Get(e.ID); ok {
 		s.names.remove(scopeOf(p.Account, KindPolicy), p.Name)
-		s.policies.delete(p)
+		s.policies.Delete(p)
 	}
 }
 

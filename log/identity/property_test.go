@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/writ-iam/writ/log/digest"
 )
 
 // Commands are drawn from few names, so that they meet; and for a populated
@@ -207,7 +209,7 @@ func TestAnyHistory(t *testing.T) {
 		type taken struct {
 			state *State
 			was   content
-			sum   Digest
+			sum   digest.Sum
 		}
 		var snapshots []taken
 		for range rapid.IntRange(1, 80).Draw(t, "commands") {

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tidwall/btree"
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
 // *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
 type Record interface {
-	appendDigest(b []byte) []byte
+	AppendDigest(b []byte) []byte
 }
 
 // Header is the part of a State that there is one of.
@@ -23,12 +24,13 @@ type Header struct {
 	Forgotten Forgotten
 }
 
-func (h *Header) appendDigest(b []byte) []byte {
-	b = h.Cluster.appendDigest(appendInt(appendInt(b, uint64(h.Position)), int64(h.Time)))
+// AppendDigest appends all that the Header has.
+func (h *Header) AppendDigest(b []byte) []byte {
+	b = h.Cluster.appendDigest(digest.AppendInt(digest.AppendInt(b, uint64(h.Position)), int64(h.Time)))
 	if h.Forgotten == (Forgotten{}) { // as before there were signatures
 		return b
 	}
-	return appendInt(appendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	return digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
 }
 
 func (s *State) header() Header {
@@ -45,7 +47,7 @@ func (s *State) Records(yield func(Record) bool) {
 		return
 	}
 	more := true
-	s.accounts.rows.Scan(func(_ handle, a *Account) bool {
+	s.accounts.Rows.Scan(func(_ table.Handle, a *Account) bool {
 		more = yield(a)
 		return more
 	})
@@ -59,22 +61,22 @@ func (s *State) Records(yield func(Record) bool) {
 	if !more {
 		return
 	}
-	s.replicas.rows.Scan(func(_ handle, r *Replica) bool {
+	s.replicas.Rows.Scan(func(_ table.Handle, r *Replica) bool {
 		more = yield(r)
 		return more
 	})
 	if !more {
 		return
 	}
-	s.barred.rows.Scan(func(_ handle, r *BarredReplica) bool {
+	s.barred.Rows.Scan(func(_ table.Handle, r *BarredReplica) bool {
 		more = yield(r)
 		return more
 	})
 	if !more {
 		return
 	}
-	s.attempts.order.Scan(func(_ Position, h handle) bool {
-		a, _ := s.attempts.byKey.rows.Get(h)
+	s.attempts.order.Scan(func(_ Position, h table.Handle) bool {
+		a, _ := s.attempts.byKey.Rows.Get(h)
 		return yield(a)
 	})
 }
@@ -83,16 +85,16 @@ func (s *State) Records(yield func(Record) bool) {
 func (s *State) record(n name) Record {
 	switch n.scope.kind() {
 	case KindUser:
-		u, _ := s.users.rows.Get(n.to)
+		u, _ := s.users.Rows.Get(n.to)
 		return u
 	case KindGroup:
-		g, _ := s.groups.rows.Get(n.to)
+		g, _ := s.groups.Rows.Get(n.to)
 		return g
 	case KindRole:
-		r, _ := s.roles.rows.Get(n.to)
+		r, _ := s.roles.Rows.Get(n.to)
 		return r
 	}
-	p, _ := s.policies.rows.Get(n.to)
+	p, _ := s.policies.Rows.Get(n.to)
 	return p
 }
 
@@ -107,20 +109,20 @@ type Loader struct {
 	header bool
 	err    error
 
-	accounts rows[*Account]
-	users    rows[*User]
-	groups   rows[*Group]
-	roles    rows[*Role]
-	policies rows[*Policy]
-	replicas rows[*Replica]
-	barred   rows[*BarredReplica]
-	attempts rows[*Attempt]
-	signed   []edge
-	keys     rows[handle]
+	accounts table.Rows[*Account]
+	users    table.Rows[*User]
+	groups   table.Rows[*Group]
+	roles    table.Rows[*Role]
+	policies table.Rows[*Policy]
+	replicas table.Rows[*Replica]
+	barred   table.Rows[*BarredReplica]
+	attempts table.Rows[*Attempt]
+	signed   []table.Edge
+	keys     table.Rows[table.Handle]
 	names    []name
-	members  []edge
-	holders  []edge
-	bounded  []edge
+	members  []table.Edge
+	holders  []table.Edge
+	bounded  []table.Edge
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -137,21 +139,21 @@ func (l *Loader) Add(r Record) {
 	case *User:
 		l.addUser(r)
 	case *Group:
-		addRow(&l.state.groups, &l.groups, r)
-		l.addHeld(r.held(), r.handle())
+		table.AddRow(&l.state.groups, &l.groups, r)
+		l.addHeld(r.held(), r.Handle())
 	case *Role:
-		addRow(&l.state.roles, &l.roles, r)
-		l.addHeld(r.held(), r.handle())
+		table.AddRow(&l.state.roles, &l.roles, r)
+		l.addHeld(r.held(), r.Handle())
 	case *Policy:
-		addRow(&l.state.policies, &l.policies, r)
-		l.addHeld(r.held(), r.handle())
+		table.AddRow(&l.state.policies, &l.policies, r)
+		l.addHeld(r.held(), r.Handle())
 	case *Replica:
-		addRow(&l.state.replicas, &l.replicas, r)
+		table.AddRow(&l.state.replicas, &l.replicas, r)
 	case *BarredReplica:
-		addRow(&l.state.barred, &l.barred, r)
+		table.AddRow(&l.state.barred, &l.barred, r)
 	case *Attempt:
-		addRow(&l.state.attempts.byKey, &l.attempts, r)
-		l.state.attempts.order.Load(r.At, r.handle())
+		table.AddRow(&l.state.attempts.byKey, &l.attempts, r)
+		l.state.attempts.order.Load(r.At, r.Handle())
 		if r.Signature != (Signature{}) {
 			l.signed = append(l.signed, r.signed())
 		}
@@ -162,38 +164,38 @@ func (l *Loader) Add(r Record) {
 }
 
 func (l *Loader) addAccount(a *Account) {
-	addRow(&l.state.accounts, &l.accounts, a)
-	l.addKeys(a.Keys, a.handle())
+	table.AddRow(&l.state.accounts, &l.accounts, a)
+	l.addKeys(a.Keys, a.Handle())
 	if a.Alias != "" {
-		l.names = append(l.names, name{aliases, lower(a.Alias), a.handle()})
+		l.names = append(l.names, name{aliases, lower(a.Alias), a.Handle()})
 	}
 }
 
 func (l *Loader) addUser(u *User) {
-	h := u.handle()
-	addRow(&l.state.users, &l.users, u)
+	h := u.Handle()
+	table.AddRow(&l.state.users, &l.users, u)
 	l.addHeld(u.held(), h)
 	l.addKeys(u.Keys, h)
 	for _, g := range u.Groups {
-		l.members = append(l.members, edge{handleOf(g), h})
+		l.members = append(l.members, table.Edge{From: table.HandleOf(g), To: h})
 	}
 }
 
-func (l *Loader) addKeys(keys []AccessKey, owner handle) {
+func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 	for i := range keys {
-		l.keys.add(handleOf(keys[i].ID), owner)
+		l.keys.Add(table.HandleOf(keys[i].ID), owner)
 	}
 }
 
-func (l *Loader) addHeld(h held, to handle) {
+func (l *Loader) addHeld(h held, to table.Handle) {
 	l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
 	if h.attached != nil {
 		for _, p := range *h.attached {
-			l.holders = append(l.holders, edge{handleOf(p), to})
+			l.holders = append(l.holders, table.Edge{From: table.HandleOf(p), To: to})
 		}
 	}
 	if h.boundary != nil && *h.boundary != "" {
-		l.bounded = append(l.bounded, edge{handleOf(*h.boundary), to})
+		l.bounded = append(l.bounded, table.Edge{From: table.HandleOf(*h.boundary), To: to})
 	}
 }
 
@@ -208,24 +210,24 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		l.err = errors.Join(l.err, errors.New("load state: no header among the records"))
 	}
 	fills := []func() error{
-		func() error { return fill(&s.accounts.rows, &l.accounts) },
-		func() error { return fill(&s.users.rows, &l.users) },
-		func() error { return fill(&s.groups.rows, &l.groups) },
-		func() error { return fill(&s.roles.rows, &l.roles) },
-		func() error { return fill(&s.policies.rows, &l.policies) },
-		func() error { return fill(&s.replicas.rows, &l.replicas) },
-		func() error { return fill(&s.barred.rows, &l.barred) },
-		func() error { return fill(&s.attempts.byKey.rows, &l.attempts) },
+		func() error { return table.Fill(&s.accounts.Rows, &l.accounts) },
+		func() error { return table.Fill(&s.users.Rows, &l.users) },
+		func() error { return table.Fill(&s.groups.Rows, &l.groups) },
+		func() error { return table.Fill(&s.roles.Rows, &l.roles) },
+		func() error { return table.Fill(&s.policies.Rows, &l.policies) },
+		func() error { return table.Fill(&s.replicas.Rows, &l.replicas) },
+		func() error { return table.Fill(&s.barred.Rows, &l.barred) },
+		func() error { return table.Fill(&s.attempts.byKey.Rows, &l.attempts) },
 		func() error {
-			fillEdges(s.attempts.signed, l.signed)
-			s.attempts.signed = packed(s.attempts.signed)
+			table.FillEdges(s.attempts.signed, l.signed)
+			s.attempts.signed = table.Packed(s.attempts.signed)
 			return nil
 		},
-		func() error { return fill(&s.keys, &l.keys) },
+		func() error { return table.Fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
-		func() error { fillRelation(&s.members, &l.members); return nil },
-		func() error { fillRelation(&s.holders, &l.holders); return nil },
-		func() error { fillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { table.FillRelation(&s.members, &l.members); return nil },
+		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
+		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err
@@ -249,36 +251,6 @@ func inTurn(jobs []func()) {
 	}
 }
 
-// rows are the entries of a map by handle.
-type rows[V any] []row[V]
-
-type row[V any] struct {
-	key   handle
-	value V
-}
-
-func (r *rows[V]) add(key handle, value V) { *r = append(*r, row[V]{key, value}) }
-
-// addRow takes a record of a table.
-func addRow[K ~string, R record](t *table[K, R], to *rows[R], r R) {
-	h := r.handle()
-	t.sums[h.part()].add(hashRecord(r))
-	to.add(h, r)
-}
-
-// fill moves the rows into an empty map.
-func fill[V any](m *btree.Map[handle, V], from *rows[V]) (err error) {
-	slices.SortFunc(*from, func(a, b row[V]) int { return cmp.Compare(a.key, b.key) })
-	for _, r := range *from {
-		if _, twice := m.Load(r.key, r.value); twice {
-			err = fmt.Errorf("load state: two records or keys with handle %d", r.key)
-		}
-	}
-	*from = nil
-	pack(m)
-	return err
-}
-
 func fillNames(n *names, from *[]name) (err error) {
 	if !slices.IsSortedFunc(*from, compareNames) {
 		slices.SortFunc(*from, compareNames)
@@ -290,7 +262,7 @@ func fillNames(n *names, from *[]name) (err error) {
 		n.number.Set(e.scope, n.count(e.scope)+1)
 	}
 	*from = nil
-	n.entries = packed(n.entries)
+	n.entries = table.Packed(n.entries)
 	return err
 }
 
@@ -299,41 +271,4 @@ func compareNames(a, b name) int {
 		return c
 	}
 	return cmp.Compare(a.text, b.text)
-}
-
-func fillRelation(r *relation, from *[]edge) {
-	fillEdges(r.edges, *from)
-	for _, e := range *from {
-		r.degree.Set(e.from, r.count(e.from)+1)
-	}
-	*from = nil
-	r.edges = packed(r.edges)
-}
-
-// fillEdges moves edges into an empty set.
-func fillEdges(to *btree.BTreeG[edge], from []edge) {
-	slices.SortFunc(from, func(a, b edge) int {
-		if c := cmp.Compare(a.from, b.from); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.to, b.to)
-	})
-	for _, e := range from {
-		to.Load(e)
-	}
-}
-
-// pack gives the nodes of a map that was filled in order, which share arrays of
-// twice their size, arrays of their own size: a change of a copy copies a node.
-func pack[K ~uint64, V any](m *btree.Map[K, V]) {
-	c := m.Copy()
-	c.ScanMut(func(K, V) bool { return true })
-	*m = *c
-}
-
-// packed is pack for a set.
-func packed[E any](t *btree.BTreeG[E]) *btree.BTreeG[E] {
-	c := t.Copy()
-	c.ScanMut(func(E) bool { return true })
-	return c
 }

@@ -3,6 +3,9 @@ package identity
 import (
 	"crypto/sha256"
 	"fmt"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Reliance is one thing that an authorization took from a state: what it looked
@@ -65,12 +68,12 @@ type Fingerprint [sha256.Size]byte
 
 func (t *Target) fingerprint() Fingerprint {
 	b := make([]byte, 0, 256)
-	b = appendInt(b, t.Kind)
-	b = appendString(b, t.ID)
-	b = appendString(b, t.Account)
-	b = appendString(b, t.Name)
-	b = appendString(b, t.Path)
-	b = appendString(b, t.Boundary)
+	b = digest.AppendInt(b, t.Kind)
+	b = digest.AppendString(b, t.ID)
+	b = digest.AppendString(b, t.Account)
+	b = digest.AppendString(b, t.Name)
+	b = digest.AppendString(b, t.Path)
+	b = digest.AppendString(b, t.Boundary)
 	return sha256.Sum256(appendTags(b, t.Tags))
 }
 
@@ -80,7 +83,7 @@ func (s *State) target(l Lookup) (Target, bool) {
 	var ok bool
 	switch l.By {
 	case ByName:
-		var to handle
+		var to table.Handle
 		if to, ok = s.names.find(scopeOf(l.Account, l.Kind), l.Text); ok {
 			h, ok = s.held(l.Kind, to)
 		}
@@ -92,12 +95,12 @@ func (s *State) target(l Lookup) (Target, bool) {
 	case ByID:
 		var kind Kind
 		if kind, ok = s.KindOf(ID(l.Text)); ok {
-			h, ok = s.held(kind, handleOf(ID(l.Text)))
+			h, ok = s.held(kind, table.HandleOf(ID(l.Text)))
 		}
 	case ByKey:
 		var u *User
 		key, _ := s.AccessKey(l.Text)
-		if u, ok = s.users.get(key.Owner); ok {
+		if u, ok = s.users.Get(key.Owner); ok {
 			h = u.held()
 		}
 	}
@@ -109,7 +112,7 @@ func (s *State) target(l Lookup) (Target, bool) {
 		t.Tags = *h.tags
 	}
 	if h.boundary != nil {
-		if p, ok := s.policies.get(*h.boundary); ok {
+		if p, ok := s.policies.Get(*h.boundary); ok {
 			t.Boundary = p.ARN()
 		}
 	}

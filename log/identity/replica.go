@@ -3,6 +3,9 @@ package identity
 import (
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // Replica is an entry of the roster: a reader whose acknowledgement "everywhere"
@@ -16,17 +19,20 @@ type Replica struct {
 	Registered Position
 }
 
-func (r *Replica) handle() handle { return handleOf(r.Name) }
+// Handle makes a Replica a record of a table, by its key, as do Is and AppendDigest.
+func (r *Replica) Handle() table.Handle { return table.HandleOf(r.Name) }
 
-func (r *Replica) is(key string) bool { return r.Name == key }
+// Is tells whether the Replica has that key.
+func (r *Replica) Is(key string) bool { return r.Name == key }
 
-func (r *Replica) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Replica has.
+func (r *Replica) AppendDigest(b []byte) []byte {
 	b = append(b, 'r')
-	b = appendString(b, r.Name)
-	b = appendString(b, r.Region)
-	b = appendString(b, r.Class)
-	b = appendBool(b, r.Draining)
-	return appendInt(b, uint64(r.Registered))
+	b = digest.AppendString(b, r.Name)
+	b = digest.AppendString(b, r.Region)
+	b = digest.AppendString(b, r.Class)
+	b = digest.AppendBool(b, r.Draining)
+	return digest.AppendInt(b, uint64(r.Registered))
 }
 
 // BarredReplica is a name that was taken off the roster by command. Whoever comes
@@ -37,14 +43,17 @@ type BarredReplica struct {
 	At   Position // of the command
 }
 
-func (r *BarredReplica) handle() handle { return handleOf(r.Name) }
+// Handle makes a BarredReplica a record of a table, by its key, as do Is and AppendDigest.
+func (r *BarredReplica) Handle() table.Handle { return table.HandleOf(r.Name) }
 
-func (r *BarredReplica) is(key string) bool { return r.Name == key }
+// Is tells whether the BarredReplica has that key.
+func (r *BarredReplica) Is(key string) bool { return r.Name == key }
 
-func (r *BarredReplica) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the BarredReplica has.
+func (r *BarredReplica) AppendDigest(b []byte) []byte {
 	b = append(b, 'b')
-	b = appendString(b, r.Name)
-	return appendInt(b, uint64(r.At))
+	b = digest.AppendString(b, r.Name)
+	return digest.AppendInt(b, uint64(r.At))
 }
 
 // Limits of the roster.
@@ -58,18 +67,18 @@ const (
 )
 
 // Replica returns the roster's entry of that name.
-func (s *State) Replica(name string) (*Replica, bool) { return s.replicas.get(name) }
+func (s *State) Replica(name string) (*Replica, bool) { return s.replicas.Get(name) }
 
 // Replicas returns the roster in order of name.
 func (s *State) Replicas() []*Replica {
-	all := s.replicas.rows.Values()
+	all := s.replicas.Rows.Values()
 	slices.SortFunc(all, func(a, b *Replica) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
 // Barred tells whether a name was taken off the roster by command, and not admitted since.
 func (s *State) Barred(name string) bool {
-	_, ok := s.barred.get(name)
+	_, ok := s.barred.Get(name)
 	return ok
 }
 
@@ -92,14 +101,14 @@ func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
 	if s.Barred(c.Name) {
 		return nil, refuse(Barred, "Replica %s was removed by command and stays out until it is admitted again.", c.Name)
 	}
-	old, ok := s.replicas.rows.Get(handleOf(c.Name))
+	old, ok := s.replicas.Rows.Get(table.HandleOf(c.Name))
 	if ok && old.Name != c.Name {
 		return nil, refuse(EntityAlreadyExists, "The name %s cannot be told from that of replica %s.", c.Name, old.Name)
 	}
 	if ok && old.Region == c.Region && old.Class == c.Class && !old.Draining {
 		return nil, refuse(EntityAlreadyExists, "Replica %s is registered.", c.Name)
 	}
-	if !ok && s.replicas.rows.Len() >= MaxReplicas {
+	if !ok && s.replicas.Rows.Len() >= MaxReplicas {
 		return nil, refuse(LimitExceeded, "Cannot exceed quota for Replicas: %d", MaxReplicas)
 	}
 	return []Event{&ReplicaRegistered{Name: c.Name, Region: c.Region, Class: c.Class}}, nil
@@ -107,10 +116,10 @@ func (c *RegisterReplica) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *ReplicaRegistered) evolve(s *State) {
 	s.cluster.RosterChanged = s.position
-	if _, again := s.replicas.get(e.Name); again {
+	if _, again := s.replicas.Get(e.Name); again {
 		s.cluster.ReplicaRemoved = s.position // the registration that this one replaces
 	}
-	s.replicas.put(&Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
+	s.replicas.Put(&Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
 }
 
 // DrainReplica stops new leases for a reader that is about to go.
@@ -120,7 +129,7 @@ type DrainReplica struct{ Name string }
 type ReplicaDrained struct{ Name string }
 
 func (c *DrainReplica) decide(s *State, _ Meta) ([]Event, error) {
-	switch r, ok := s.replicas.get(c.Name); {
+	switch r, ok := s.replicas.Get(c.Name); {
 	case !ok:
 		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
 	case r.Draining:
@@ -130,11 +139,11 @@ func (c *DrainReplica) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *ReplicaDrained) evolve(s *State) {
-	if r, ok := s.replicas.get(e.Name); ok {
+	if r, ok := s.replicas.Get(e.Name); ok {
 		drained := *r
 		drained.Draining = true
 		s.cluster.RosterChanged = s.position
-		s.replicas.put(&drained)
+		s.replicas.Put(&drained)
 	}
 }
 
@@ -142,7 +151,7 @@ func (e *ReplicaDrained) evolve(s *State) {
 type ResumeReplica struct{ Name string }
 
 func (c *ResumeReplica) decide(s *State, _ Meta) ([]Event, error) {
-	r, ok := s.replicas.get(c.Name)
+	r, ok := s.replicas.Get(c.Name)
 	switch {
 	case !ok:
 		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
@@ -161,16 +170,16 @@ type RemoveReplica struct{ Name string }
 type ReplicaRemoved struct{ Name string }
 
 func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
-	if _, ok := s.replicas.get(c.Name); !ok {
+	if _, ok := s.replicas.Get(c.Name); !ok {
 		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
 	}
 	return []Event{&ReplicaRemoved{Name: c.Name}}, nil
 }
 
 func (e *ReplicaRemoved) evolve(s *State) {
-	if r, ok := s.replicas.get(e.Name); ok {
+	if r, ok := s.replicas.Get(e.Name); ok {
 		s.cluster.RosterChanged, s.cluster.ReplicaRemoved = s.position, s.position
-		s.replicas.delete(r)
+		s.replicas.Delete(r)
 	}
 }
 
@@ -187,8 +196,8 @@ type BarReplica struct {
 type ReplicaBarred struct{ Name string }
 
 func (c *BarReplica) decide(s *State, _ Meta) ([]Event, error) {
-	old, taken := s.barred.rows.Get(handleOf(c.Name))
-	_, registered := s.replicas.get(c.Name)
+	old, taken := s.barred.Rows.Get(table.HandleOf(c.Name))
+	_, registered := s.replicas.Get(c.Name)
 	switch {
 	case taken && old.Name == c.Name:
 		return nil, refuse(EntityAlreadyExists, "Replica %s was removed already.", c.Name)
@@ -196,7 +205,7 @@ func (c *BarReplica) decide(s *State, _ Meta) ([]Event, error) {
 		return nil, refuse(EntityAlreadyExists, "The name %s cannot be told from that of the removed replica %s.", c.Name, old.Name)
 	case !registered && !c.Unregistered:
 		return nil, refuse(NoSuchEntity, "The replica %s is not registered.", c.Name)
-	case s.barred.rows.Len() >= MaxBarred:
+	case s.barred.Rows.Len() >= MaxBarred:
 		return nil, refuse(LimitExceeded, "Cannot exceed quota for RemovedReplicas: %d. Admit a name that no certificate is left for.", MaxBarred)
 	}
 	return []Event{&ReplicaBarred{Name: c.Name}}, nil
@@ -204,11 +213,11 @@ func (c *BarReplica) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *ReplicaBarred) evolve(s *State) {
 	s.cluster.RosterChanged = s.position
-	if r, ok := s.replicas.get(e.Name); ok {
+	if r, ok := s.replicas.Get(e.Name); ok {
 		s.cluster.ReplicaRemoved = s.position
-		s.replicas.delete(r)
+		s.replicas.Delete(r)
 	}
-	s.barred.put(&BarredReplica{Name: e.Name, At: s.position})
+	s.barred.Put(&BarredReplica{Name: e.Name, At: s.position})
 }
 
 // AdmitReplica ends the barring of a name: its reader may enter the roster again.
@@ -225,7 +234,7 @@ func (c *AdmitReplica) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *ReplicaAdmitted) evolve(s *State) {
-	if r, ok := s.barred.get(e.Name); ok {
-		s.barred.delete(r)
+	if r, ok := s.barred.Get(e.Name); ok {
+		s.barred.Delete(r)
 	}
 }

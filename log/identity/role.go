@@ -1,6 +1,11 @@
 package identity
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // Role is an identity without long-term credentials that others assume.
 type Role struct {
@@ -28,25 +33,28 @@ const serviceRolePath = "/aws-service-role/"
 // ARN is arn:aws:iam::ACCOUNT:role/path/name.
 func (r *Role) ARN() string { return ARN(KindRole, r.Account, r.Path, r.Name) }
 
-func (r *Role) handle() handle { return handleOf(r.ID) }
+// Handle makes a Role a record of a table, by its key, as do Is and AppendDigest.
+func (r *Role) Handle() table.Handle { return table.HandleOf(r.ID) }
 
-func (r *Role) is(key string) bool { return string(r.ID) == key }
+// Is tells whether the Role has that key.
+func (r *Role) Is(key string) bool { return string(r.ID) == key }
 
-func (r *Role) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the Role has.
+func (r *Role) AppendDigest(b []byte) []byte {
 	b = append(b, 'R')
-	b = appendString(b, r.ID)
-	b = appendString(b, r.Account)
-	b = appendString(b, r.Name)
-	b = appendString(b, r.Path)
-	b = appendString(b, r.Description)
-	b = appendInt(b, int64(r.Created))
-	b = appendInt(b, r.MaxSession)
-	b = appendString(b, r.Trust)
-	b = appendString(b, r.Boundary)
+	b = digest.AppendString(b, r.ID)
+	b = digest.AppendString(b, r.Account)
+	b = digest.AppendString(b, r.Name)
+	b = digest.AppendString(b, r.Path)
+	b = digest.AppendString(b, r.Description)
+	b = digest.AppendInt(b, int64(r.Created))
+	b = digest.AppendInt(b, r.MaxSession)
+	b = digest.AppendString(b, r.Trust)
+	b = digest.AppendString(b, r.Boundary)
 	b = appendTags(b, r.Tags)
 	b = appendIDs(b, r.Attached)
 	b = appendInline(b, r.Inline)
-	return appendInt(b, uint64(r.Changed))
+	return digest.AppendInt(b, uint64(r.Changed))
 }
 
 // Role returns the role of that name, without regard to case.
@@ -55,7 +63,7 @@ func (s *State) Role(account AccountID, name string) (*Role, bool) {
 }
 
 // RoleByID returns the role with that unique identifier.
-func (s *State) RoleByID(id ID) (*Role, bool) { return s.roles.get(id) }
+func (s *State) RoleByID(id ID) (*Role, bool) { return s.roles.Get(id) }
 
 // Roles yields the roles of an account in order of name without regard to case,
 // those after the name after.
@@ -116,9 +124,9 @@ func (e *RoleCreated) evolve(s *State) {
 	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
 		Created: e.Created, MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary,
 		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
-	s.roles.put(r)
-	s.names.add(scopeOf(r.Account, KindRole), r.Name, r.handle())
-	s.rebound(r.handle(), "", r.Boundary)
+	s.roles.Put(r)
+	s.names.add(scopeOf(r.Account, KindRole), r.Name, r.Handle())
+	s.rebound(r.Handle(), "", r.Boundary)
 }
 
 // UpdateRole changes a role's description or longest session; nil fields stay as they are.
@@ -210,10 +218,10 @@ func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *RoleDeleted) evolve(s *State) {
-	if r, ok := s.roles.get(e.ID); ok {
+	if r, ok := s.roles.Get(e.ID); ok {
 		s.names.remove(scopeOf(r.Account, KindRole), r.Name)
-		s.rebound(r.handle(), r.Boundary, "")
-		s.roles.delete(r)
+		s.rebound(r.Handle(), r.Boundary, "")
+		s.roles.Delete(r)
 	}
 }
 

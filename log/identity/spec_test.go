@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
 )
 
 // spec is one rule: given a history, when a command comes, then these events
@@ -156,16 +159,16 @@ func methods(t *testing.T, method string) (types []string) {
 
 // content is all of a state, its derived maps included.
 type content struct {
-	Digest  Digest
+	Digest  digest.Sum
 	Records []Record
 	Names   []string
 	Numbers map[scope]int
-	Keys    map[handle]handle
-	Members []edge
-	Holders []edge
-	Bounded []edge
-	Degrees map[handle]int
-	Order   map[Position]handle
+	Keys    map[table.Handle]table.Handle
+	Members []table.Edge
+	Holders []table.Edge
+	Bounded []table.Edge
+	Degrees map[table.Handle]int
+	Order   map[Position]table.Handle
 }
 
 func dump(s *State) (c content) {
@@ -174,7 +177,7 @@ func dump(s *State) (c content) {
 		c.Records = append(c.Records, r)
 		return true
 	})
-	c.Numbers, c.Keys, c.Degrees = map[scope]int{}, map[handle]handle{}, map[handle]int{}
+	c.Numbers, c.Keys, c.Degrees = map[scope]int{}, map[table.Handle]table.Handle{}, map[table.Handle]int{}
 	s.names.entries.Scan(func(n name) bool {
 		c.Names = append(c.Names, n.scope.kind().Noun()+" "+n.text)
 		return true
@@ -183,29 +186,29 @@ func dump(s *State) (c content) {
 		c.Numbers[in] = n
 		return true
 	})
-	s.keys.Scan(func(key, owner handle) bool {
+	s.keys.Scan(func(key, owner table.Handle) bool {
 		c.Keys[key] = owner
 		return true
 	})
 	for _, r := range []struct {
-		relation *relation
-		edges    *[]edge
+		relation *table.Relation
+		edges    *[]table.Edge
 	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
-		*r.edges = append(*r.edges, r.relation.edges.Items()...)
-		r.relation.degree.Scan(func(from handle, n int) bool {
+		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
+		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n
 			return true
 		})
 	}
-	c.Order = map[Position]handle{}
-	s.attempts.order.Scan(func(at Position, h handle) bool {
+	c.Order = map[Position]table.Handle{}
+	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h
 		return true
 	})
 	return c
 }
 
-var compareContent = cmp.AllowUnexported(edge{})
+var compareContent = cmp.AllowUnexported(table.Edge{})
 
 // verify checks what is true of every state.
 func verify(t failing, s *State) {
@@ -227,8 +230,8 @@ func verify(t failing, s *State) {
 func verifySignatures(t failing, s *State) {
 	t.Helper()
 	first, signed, ahead := make(map[SignatureID]Position), 0, 0
-	s.attempts.order.Scan(func(at Position, h handle) bool {
-		a, _ := s.attempts.byKey.rows.Get(h)
+	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
+		a, _ := s.attempts.byKey.Rows.Get(h)
 		if a.Signature == (Signature{}) {
 			return true
 		}
@@ -272,31 +275,31 @@ func reload(t failing, s *State) *State {
 // verifyNames checks that every entity is found by its name, and no two by one.
 func verifyNames(t failing, s *State) {
 	t.Helper()
-	s.users.rows.Scan(func(_ handle, u *User) bool {
+	s.users.Rows.Scan(func(_ table.Handle, u *User) bool {
 		if found, ok := s.User(u.Account, strings.ToUpper(u.Name)); !ok || found != u {
 			t.Fatalf("by the name of %s one finds %v", u.ARN(), found)
 		}
 		return true
 	})
-	s.groups.rows.Scan(func(_ handle, g *Group) bool {
+	s.groups.Rows.Scan(func(_ table.Handle, g *Group) bool {
 		if found, ok := s.Group(g.Account, strings.ToUpper(g.Name)); !ok || found != g {
 			t.Fatalf("by the name of %s one finds %v", g.ARN(), found)
 		}
 		return true
 	})
-	s.roles.rows.Scan(func(_ handle, r *Role) bool {
+	s.roles.Rows.Scan(func(_ table.Handle, r *Role) bool {
 		if found, ok := s.Role(r.Account, strings.ToUpper(r.Name)); !ok || found != r {
 			t.Fatalf("by the name of %s one finds %v", r.ARN(), found)
 		}
 		return true
 	})
-	s.policies.rows.Scan(func(_ handle, p *Policy) bool {
+	s.policies.Rows.Scan(func(_ table.Handle, p *Policy) bool {
 		if found, ok := s.Policy(p.ARN()); !ok || found != p {
 			t.Fatalf("by the ARN %s one finds %v", p.ARN(), found)
 		}
 		return true
 	})
-	entities := s.users.rows.Len() + s.groups.rows.Len() + s.roles.rows.Len() + s.policies.rows.Len()
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
 		for kind := KindUser; kind <= KindPolicy; kind++ {
@@ -311,29 +314,29 @@ func verifyNames(t failing, s *State) {
 // verifyRelations checks that relations hold both ways and refer to what exists.
 func verifyRelations(t failing, s *State) {
 	t.Helper()
-	for _, e := range s.members.edges.Items() {
-		g, ok := s.groups.rows.Get(e.from)
-		u, found := s.users.rows.Get(e.to)
+	for _, e := range s.members.Edges.Items() {
+		g, ok := s.groups.Rows.Get(e.From)
+		u, found := s.users.Rows.Get(e.To)
 		if !ok || !found || !slices.Contains(u.Groups, g.ID) {
 			t.Fatalf("%v is no member of %v", u, g)
 		}
 	}
-	for _, e := range s.holders.edges.Items() {
-		p, ok := s.policies.rows.Get(e.from)
-		kind, _, found := s.entity(e.to)
-		if h, _ := s.held(kind, e.to); !ok || !found || !slices.Contains(*h.attached, p.ID) {
+	for _, e := range s.holders.Edges.Items() {
+		p, ok := s.policies.Rows.Get(e.From)
+		kind, _, found := s.entity(e.To)
+		if h, _ := s.held(kind, e.To); !ok || !found || !slices.Contains(*h.attached, p.ID) {
 			t.Fatalf("%v is not attached to %v", p, h)
 		}
 	}
-	for _, e := range s.bounded.edges.Items() {
-		p, ok := s.policies.rows.Get(e.from)
-		kind, _, found := s.entity(e.to)
-		if h, _ := s.held(kind, e.to); !ok || !found || *h.boundary != p.ID {
+	for _, e := range s.bounded.Edges.Items() {
+		p, ok := s.policies.Rows.Get(e.From)
+		kind, _, found := s.entity(e.To)
+		if h, _ := s.held(kind, e.To); !ok || !found || *h.boundary != p.ID {
 			t.Fatalf("%v does not bound %v", p, h)
 		}
 	}
-	s.keys.Scan(func(key, owner handle) bool {
-		if u, ok := s.users.rows.Get(owner); ok && !slices.ContainsFunc(u.Keys, func(k AccessKey) bool { return handleOf(k.ID) == key }) {
+	s.keys.Scan(func(key, owner table.Handle) bool {
+		if u, ok := s.users.Rows.Get(owner); ok && !slices.ContainsFunc(u.Keys, func(k AccessKey) bool { return table.HandleOf(k.ID) == key }) {
 			t.Fatalf("%s has no key %d", u.ARN(), key)
 		}
 		return true

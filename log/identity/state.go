@@ -1,6 +1,10 @@
 package identity
 
-import "github.com/tidwall/btree"
+import (
+	"github.com/tidwall/btree"
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
 
 // State is everything that commands have established, at one position. The zero
 // value is not usable; see NewState.
@@ -13,37 +17,37 @@ type State struct {
 	time     Time // of the latest command; never decreases
 
 	cluster  Cluster
-	accounts table[AccountID, *Account]
-	users    table[ID, *User]
-	groups   table[ID, *Group]
-	roles    table[ID, *Role]
-	policies table[ID, *Policy]
-	replicas table[string, *Replica]
-	barred   table[string, *BarredReplica]
+	accounts table.Table[AccountID, *Account]
+	users    table.Table[ID, *User]
+	groups   table.Table[ID, *Group]
+	roles    table.Table[ID, *Role]
+	policies table.Table[ID, *Policy]
+	replicas table.Table[string, *Replica]
+	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
 	// The rest is derived from the records above.
 	names   names
-	keys    btree.Map[handle, handle] // access key -> user or account
-	members relation                  // group -> user
-	holders relation                  // policy -> user, group or role that it is attached to
-	bounded relation                  // policy -> user or role whose boundary it is
+	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
+	members table.Relation                        // group -> user
+	holders table.Relation                        // policy -> user, group or role that it is attached to
+	bounded table.Relation                        // policy -> user or role whose boundary it is
 }
 
 // NewState returns the empty state, at position zero.
 func NewState() *State {
-	return &State{attempts: newAttempts(), names: newNames(), members: newRelation(), holders: newRelation(), bounded: newRelation()}
+	return &State{attempts: newAttempts(), names: newNames(), members: table.NewRelation(), holders: table.NewRelation(), bounded: table.NewRelation()}
 }
 
 // Snapshot returns an immutable copy in constant time.
 func (s *State) Snapshot() *State {
 	c := *s
-	c.accounts, c.users, c.groups = s.accounts.snapshot(), s.users.snapshot(), s.groups.snapshot()
-	c.roles, c.policies = s.roles.snapshot(), s.policies.snapshot()
-	c.replicas, c.barred = s.replicas.snapshot(), s.barred.snapshot()
+	c.accounts, c.users, c.groups = s.accounts.Snapshot(), s.users.Snapshot(), s.groups.Snapshot()
+	c.roles, c.policies = s.roles.Snapshot(), s.policies.Snapshot()
+	c.replicas, c.barred = s.replicas.Snapshot(), s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
 	c.names, c.keys = s.names.snapshot(), *s.keys.Copy()
-	c.members, c.holders, c.bounded = s.members.snapshot(), s.holders.snapshot(), s.bounded.snapshot()
+	c.members, c.holders, c.bounded = s.members.Snapshot(), s.holders.Snapshot(), s.bounded.Snapshot()
 	return &c
 }
 
@@ -54,46 +58,46 @@ func (s *State) Position() Position { return s.position }
 func (s *State) Time() Time { return s.time }
 
 // Digest identifies the state's content: at equal positions, equal digests.
-func (s *State) Digest() Digest {
-	return s.digest(s.accounts.sum(), s.users.sum(), s.groups.sum(), s.roles.sum(), s.policies.sum(), s.replicas.sum(), s.barred.sum(), s.attempts.byKey.sum())
+func (s *State) Digest() digest.Sum {
+	return s.digest(s.accounts.Sum(), s.users.Sum(), s.groups.Sum(), s.roles.Sum(), s.policies.Sum(), s.replicas.Sum(), s.barred.Sum(), s.attempts.byKey.Sum())
 }
 
 // Recount computes the digest from the records themselves, in time linear in
 // their number. It differs from Digest when a record was altered in memory. What
 // is derived from the records, such as the map of access keys, has no digest.
-func (s *State) Recount() Digest {
-	var c count
-	for part := range Parts {
+func (s *State) Recount() digest.Sum {
+	var c table.Count
+	for part := range table.Parts {
 		s.recount(part, &c)
 	}
-	return s.digest(c.sum)
+	return s.digest(c.Sum)
 }
 
 // CheckPart recounts one of the Parts of the records. It returns how many records
 // there are in it, and whether they are what was put there. When every part is
 // sound, Recount equals Digest.
 func (s *State) CheckPart(part int) (records int, sound bool) {
-	var c count
+	var c table.Count
 	s.recount(part, &c)
-	return c.records, c.sum == c.kept
+	return c.Records, c.Sum == c.Kept
 }
 
-func (s *State) recount(part int, c *count) {
-	s.accounts.recount(part, c)
-	s.users.recount(part, c)
-	s.groups.recount(part, c)
-	s.roles.recount(part, c)
-	s.policies.recount(part, c)
-	s.replicas.recount(part, c)
-	s.barred.recount(part, c)
-	s.attempts.byKey.recount(part, c)
+func (s *State) recount(part int, c *table.Count) {
+	s.accounts.Recount(part, c)
+	s.users.Recount(part, c)
+	s.groups.Recount(part, c)
+	s.roles.Recount(part, c)
+	s.policies.Recount(part, c)
+	s.replicas.Recount(part, c)
+	s.barred.Recount(part, c)
+	s.attempts.byKey.Recount(part, c)
 }
 
-func (s *State) digest(tables ...Digest) Digest {
+func (s *State) digest(tables ...digest.Sum) digest.Sum {
 	h := s.header()
-	d := hash(h.appendDigest(make([]byte, 0, 128)))
+	d := digest.Of(h.AppendDigest(make([]byte, 0, 128)))
 	for _, t := range tables {
-		d.add(t)
+		d.Add(t)
 	}
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/log/casefold"
+	"github.com/writ-iam/writ/log/digest"
 )
 
 // Tag is a key and a value put on an entity. Keys are unique on an entity and
@@ -20,10 +21,10 @@ type Tag struct {
 const MaxTags = 50
 
 func appendTags(b []byte, tags []Tag) []byte {
-	b = appendInt(b, len(tags))
+	b = digest.AppendInt(b, len(tags))
 	for _, t := range tags {
-		b = appendString(b, t.Key)
-		b = appendString(b, t.Value)
+		b = digest.AppendString(b, t.Key)
+		b = digest.AppendString(b, t.Value)
 	}
 	return b
 }

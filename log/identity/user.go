@@ -1,5 +1,10 @@
 package identity
 
+import (
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
+
 // User is a person or program with long-term credentials.
 type User struct {
 	ID       ID
@@ -22,24 +27,27 @@ const MaxGroupsPerUser = 10
 // ARN is arn:aws:iam::ACCOUNT:user/path/name.
 func (u *User) ARN() string { return ARN(KindUser, u.Account, u.Path, u.Name) }
 
-func (u *User) handle() handle { return handleOf(u.ID) }
+// Handle makes a User a record of a table, by its key, as do Is and AppendDigest.
+func (u *User) Handle() table.Handle { return table.HandleOf(u.ID) }
 
-func (u *User) is(key string) bool { return string(u.ID) == key }
+// Is tells whether the User has that key.
+func (u *User) Is(key string) bool { return string(u.ID) == key }
 
-func (u *User) appendDigest(b []byte) []byte {
+// AppendDigest appends all that the User has.
+func (u *User) AppendDigest(b []byte) []byte {
 	b = append(b, 'u')
-	b = appendString(b, u.ID)
-	b = appendString(b, u.Account)
-	b = appendString(b, u.Name)
-	b = appendString(b, u.Path)
-	b = appendInt(b, int64(u.Created))
-	b = appendString(b, u.Boundary)
+	b = digest.AppendString(b, u.ID)
+	b = digest.AppendString(b, u.Account)
+	b = digest.AppendString(b, u.Name)
+	b = digest.AppendString(b, u.Path)
+	b = digest.AppendInt(b, int64(u.Created))
+	b = digest.AppendString(b, u.Boundary)
 	b = appendTags(b, u.Tags)
 	b = appendIDs(b, u.Groups)
 	b = appendIDs(b, u.Attached)
 	b = appendInline(b, u.Inline)
 	b = appendKeys(b, u.Keys)
-	return appendInt(b, uint64(u.Changed))
+	return digest.AppendInt(b, uint64(u.Changed))
 }
 
 // User returns the user of that name, without regard to case.
@@ -48,7 +56,7 @@ func (s *State) User(account AccountID, name string) (*User, bool) {
 }
 
 // UserByID returns the user with that unique identifier.
-func (s *State) UserByID(id ID) (*User, bool) { return s.users.get(id) }
+func (s *State) UserByID(id ID) (*User, bool) { return s.users.Get(id) }
 
 // Users yields the users of an account in order of name without regard to case,
 // those after the name after.
@@ -94,9 +102,9 @@ func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
 func (e *UserCreated) evolve(s *State) {
 	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
 		Boundary: e.Boundary, Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
-	s.users.put(u)
-	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.handle())
-	s.rebound(u.handle(), "", u.Boundary)
+	s.users.Put(u)
+	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.Handle())
+	s.rebound(u.Handle(), "", u.Boundary)
 }
 
 // UpdateUser renames a user or moves it to another path. Empty fields stay as they are.
@@ -134,7 +142,7 @@ func (c *UpdateUser) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *UserUpdated) evolve(s *State) {
 	changeRecord(&s.users, e.ID, func(u *User) bool {
-		s.names.rename(scopeOf(u.Account, KindUser), u.Name, e.Name, u.handle())
+		s.names.rename(scopeOf(u.Account, KindUser), u.Name, e.Name, u.Handle())
 		u.Name, u.Path, u.Changed = e.Name, e.Path, s.position
 		return true
 	})
@@ -170,10 +178,10 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 }
 
 func (e *UserDeleted) evolve(s *State) {
-	if u, ok := s.users.get(e.ID); ok {
+	if u, ok := s.users.Get(e.ID); ok {
 		s.names.remove(scopeOf(u.Account, KindUser), u.Name)
-		s.rebound(u.handle(), u.Boundary, "")
-		s.users.delete(u)
+		s.rebound(u.Handle(), u.Boundary, "")
+		s.users.Delete(u)
 	}
 }
 

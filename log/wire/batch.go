@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 )
@@ -68,7 +69,7 @@ func (c *coder) fields(b *event.Batch) {
 	c.fixed(b.Prev[:])
 }
 
-func (c *coder) digest(d *identity.Digest) {
+func (c *coder) digest(d *digest.Sum) {
 	for i := range d {
 		num(c, &d[i])
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 )
@@ -46,7 +47,7 @@ type SnapshotHeader struct {
 	Floor       event.Position // of the freshness leases; see the replication protocol
 	Index       uint64         // of the last raft entry applied
 	Term        uint64         // of that entry
-	Digest      identity.Digest
+	Digest      digest.Sum
 	// Lives may hold freshness leases.
 	Lives event.Lives
 }

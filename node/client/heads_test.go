@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
@@ -96,7 +97,7 @@ func (n *notary) authority(t *testing.T) *client.Authority {
 }
 
 func someHead() client.SignedHead {
-	return client.SignedHead{Cluster: "c", Incarnation: "i", Position: 7, Hash: event.Hash{1}, Digest: identity.Digest{2, 3}, Time: identity.Time(noon.UnixMilli()), Node: "w1"}
+	return client.SignedHead{Cluster: "c", Incarnation: "i", Position: 7, Hash: event.Hash{1}, Digest: digest.Sum{2, 3}, Time: identity.Time(noon.UnixMilli()), Node: "w1"}
 }
 
 // Only a writer of the head's cluster can sign it, and only what it says.
@@ -172,7 +173,7 @@ func (h history) grow(t *testing.T, n int, mark string) history {
 		prev = sha256.Sum256(h[len(h)-1])
 	}
 	for range n {
-		b := &event.Batch{Cluster: "c", Incarnation: "i", Position: event.Position(len(h) + 1), State: identity.Digest{uint64(len(h) + 1), 9}, Prev: prev, Cause: event.Cause{Request: mark}}
+		b := &event.Batch{Cluster: "c", Incarnation: "i", Position: event.Position(len(h) + 1), State: digest.Sum{uint64(len(h) + 1), 9}, Prev: prev, Cause: event.Cause{Request: mark}}
 		encoded, err := wire.EncodeBatch(b)
 		if err != nil {
 			t.Fatal(err)
@@ -188,7 +189,7 @@ func (h history) grow(t *testing.T, n int, mark string) history {
 
 // at is the head of the history at a position.
 func (h history) at(p int) *client.SignedHead {
-	return &client.SignedHead{Cluster: "c", Incarnation: "i", Position: event.Position(p), Hash: sha256.Sum256(h[p-1]), Digest: identity.Digest{uint64(p), 9}, Node: "w1"}
+	return &client.SignedHead{Cluster: "c", Incarnation: "i", Position: event.Position(p), Hash: sha256.Sum256(h[p-1]), Digest: digest.Sum{uint64(p), 9}, Node: "w1"}
 }
 
 // serve answers for the history, a few headers at a time.

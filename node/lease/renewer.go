@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/peer"
@@ -345,7 +346,7 @@ func (r *Renewer) refuse(a propagation.Answer) {
 const stopTimeout = time.Second
 
 // StateHash is a digest as the lease protocol carries it.
-func StateHash(d identity.Digest) (h event.Hash) {
+func StateHash(d digest.Sum) (h event.Hash) {
 	binary.BigEndian.PutUint64(h[0:], d[0])
 	binary.BigEndian.PutUint64(h[8:], d[1])
 	return h

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/log/table"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -22,10 +23,10 @@ type Evidence struct {
 	Chain   event.Head `json:"chain"`
 	Batches int        `json:"batches"`
 	// Position and Hash are those of the state, Digest what its records give.
-	Position event.Position  `json:"position"`
-	Hash     event.Hash      `json:"hash"`
-	Digest   identity.Digest `json:"digest"`
-	Records  int             `json:"records"`
+	Position event.Position `json:"position"`
+	Hash     event.Hash     `json:"hash"`
+	Digest   digest.Sum     `json:"digest"`
+	Records  int            `json:"records"`
 	// Broken is what is wrong with the chain or the memory, Unfinished what was not
 	// looked at.
 	Broken     string        `json:"broken,omitempty"`
@@ -58,7 +59,7 @@ func (p *pacer) rest(ctx context.Context) error {
 func (e *Evidence) recount(ctx context.Context, v *projection.View) error {
 	e.Position, e.Hash, e.Digest = v.Head.Position, v.Head.Hash, v.State.Digest()
 	p := pacer{time.Now()}
-	for part := range identity.Parts {
+	for part := range table.Parts {
 		records, sound := v.State.CheckPart(part)
 		e.Records += records
 		if !sound {
@@ -67,7 +68,7 @@ func (e *Evidence) recount(ctx context.Context, v *projection.View) error {
 			return nil
 		}
 		if err := p.rest(ctx); err != nil {
-			e.Unfinished = fmt.Sprintf("%d of %d parts of the state were not recounted in time", identity.Parts-1-part, identity.Parts)
+			e.Unfinished = fmt.Sprintf("%d of %d parts of the state were not recounted in time", table.Parts-1-part, table.Parts)
 			return err
 		}
 	}

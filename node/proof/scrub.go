@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/table"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -45,12 +46,12 @@ type pass struct {
 // Run recounts part by part until ctx ends, all parts within a lease, and calls alarm
 // whenever one is not what was put there.
 func (s *Scrubber) Run(ctx context.Context, lease time.Duration, alarm func()) {
-	every := lease / (identity.Parts + scrubLag)
+	every := lease / (table.Parts + scrubLag)
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	var now pass
 	begun := time.Now()
-	for part := 0; ; part = (part + 1) % identity.Parts {
+	for part := 0; ; part = (part + 1) % table.Parts {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -65,7 +66,7 @@ func (s *Scrubber) Run(ctx context.Context, lease time.Duration, alarm func()) {
 			alarm()
 		}
 		now.records, now.busy = now.records+records, now.busy+took
-		if part == identity.Parts-1 {
+		if part == table.Parts-1 {
 			done := now
 			done.took = time.Since(begun)
 			s.latest.Store(&done)

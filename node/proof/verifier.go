@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/ask"
@@ -59,7 +60,7 @@ type Finding struct {
 	// its records give.
 	Position event.Position
 	Hash     event.Hash
-	Digest   identity.Digest
+	Digest   digest.Sum
 	// Batches and Records are how many were checked: of the event store, which only
 	// writers have, and of the state.
 	Batches, Records int
@@ -197,7 +198,7 @@ func (v *Verifier) Judge(ctx context.Context, name string, role setup.Role, e Ev
 type claim struct {
 	what   string
 	head   event.Head
-	digest *identity.Digest
+	digest *digest.Sum
 }
 
 // compare holds a claim against this writer's record of the position. It says what

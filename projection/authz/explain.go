@@ -141,9 +141,7 @@ func KeyNames(uses []policy.KeyUse) []string {
 			spelling[use.Key] = use.Name
 		}
 	}
-	names := slices.AppendSeq(make([]string, 0, len(spelling)), maps.Values(spelling))
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Values(spelling))
 }
 
 // Work that a part of an explanation takes, for the memory that it takes.

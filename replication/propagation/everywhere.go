@@ -180,7 +180,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 // leases below r, to readers never heard of here. A successor's leases are never
 // below what was proven, as its floor is the head that it found.
 func (t *Tracker) proven(r event.Position) bool {
-	return r <= max(t.fenced, t.view.Floor) || !t.broken.keeps(ruleProven)
+	return r <= max(t.fenced, t.view.Floor)
 }
 
 // classify fills in who is where, and how long that can last. If nothing but a
@@ -263,15 +263,12 @@ func (t *Tracker) settle(s *Status, now time.Duration, scope *Scope) {
 	if scope.all() {
 		t.floor = max(t.floor, r)
 		t.floorAsked = max(t.floorAsked, r)
-		if r <= t.view.Floor || !t.broken.keeps(ruleDurable) {
+		if r <= t.view.Floor {
 			s.State = StateEverywhere
 		}
 		return
 	}
 	s.State = StateEverywhere
-	if !t.broken.keeps(ruleScopeFloor) {
-		return
-	}
 	for _, m := range t.members {
 		if scope.selects(m, now) && (scope.Count == 0 || t.shows(m, r, now)) {
 			m.floor, m.bound = max(m.floor, r), max(m.bound, r)

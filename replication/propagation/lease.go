@@ -30,7 +30,6 @@ type Applied struct {
 type Lease struct {
 	params Params
 	reader Reader
-	broken rule // tests only
 
 	nonce    string
 	asked    bool     // a renewal was made under nonce
@@ -69,11 +68,7 @@ const (
 // must be random, of at least 128 bits. ended are nonces of this name that are over
 // for good: whoever tells of one must know that nobody answers under it any more.
 func NewLease(p Params, r Reader, nonce string, ended ...string) *Lease {
-	return newLease(p, r, nonce, 0, ended...)
-}
-
-func newLease(p Params, r Reader, nonce string, broken rule, ended ...string) *Lease {
-	return &Lease{params: p, reader: r, broken: broken, nonce: nonce, ended: ended, snapshot: &Snapshot{params: p, broken: broken}}
+	return &Lease{params: p, reader: r, nonce: nonce, ended: ended, snapshot: &Snapshot{params: p}}
 }
 
 // Snapshot is what queries read. It changes with Renew, Receive, StepBack and
@@ -102,7 +97,7 @@ func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
 		panic("propagation: a reader that has stopped asks for a lease")
 	}
 	at := applied.Head.Position
-	if at < l.snapshot.reported && l.broken.keeps(ruleStepBack) {
+	if at < l.snapshot.reported {
 		panic(fmt.Sprintf("propagation: position %d after %d was reported, without a step back", at, l.snapshot.reported))
 	}
 	l.seq++
@@ -178,15 +173,11 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 
 // take makes a granted lease the one in force.
 func (l *Lease) take(now Clocks, asked sentRenewal, a Answer) {
-	if l.snapshot.fault != "" || a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position && l.broken.keeps(ruleFloorCheck|ruleJoiner) {
+	if l.snapshot.fault != "" || a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position {
 		return // no such grant can have been made to this life
 	}
-	anchor := asked.anchor
-	if !l.broken.keeps(ruleAnchor) {
-		anchor = now
-	}
 	l.pause = pausePeriod
-	l.change(func(s *Snapshot) { s.anchor, s.duration = anchor, a.Duration })
+	l.change(func(s *Snapshot) { s.anchor, s.duration = asked.anchor, a.Duration })
 }
 
 // answered forgets the read of that number and returns its anchor.
@@ -211,13 +202,10 @@ func (l *Lease) learn(anchor Clocks, head event.Position) {
 // one before is told to be over. The driver calls it, and publishes the Snapshot, before it rebuilds the state or
 // bootstraps it from elsewhere. It also ends a quarantine.
 func (l *Lease) StepBack(nonce string) {
-	if !l.broken.keeps(ruleStepBack) {
-		return
-	}
 	l.end()
 	l.nonce, l.asked, l.session, l.pending, l.reads, l.pause = nonce, false, Session{}, nil, nil, pauseNone
 	l.change(func(s *Snapshot) {
-		*s = Snapshot{params: s.params, broken: s.broken, heads: s.heads, head: s.head}
+		*s = Snapshot{params: s.params, heads: s.heads, head: s.head}
 	})
 }
 
@@ -234,13 +222,9 @@ func (l *Lease) end() {
 // which tells a leader that it need not wait; false: there is nothing to tell.
 func (l *Lease) Stop() (Renewal, bool) {
 	l.end()
-	l.stopped = l.broken.keeps(ruleStopAsks)
-	if l.broken.keeps(ruleStopTakes | ruleStopAsks) {
-		l.asked, l.session, l.pending = false, Session{}, nil
-	}
-	if l.broken.keeps(ruleStopDrops) {
-		l.change(func(s *Snapshot) { s.duration = 0 })
-	}
+	l.stopped = true
+	l.asked, l.session, l.pending = false, Session{}, nil
+	l.change(func(s *Snapshot) { s.duration = 0 })
 	return Renewal{Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation, Ended: l.ended}, len(l.ended) > 0
 }
 
@@ -249,7 +233,7 @@ func (l *Lease) Stop() (Renewal, bool) {
 func (l *Lease) Rejoin(incarnation, nonce string) {
 	l.reader.Incarnation = incarnation
 	l.StepBack(nonce)
-	l.snapshot = &Snapshot{params: l.params, broken: l.broken}
+	l.snapshot = &Snapshot{params: l.params}
 }
 
 // Quarantine drops the lease: the reader found, or was told, that it is not sound.

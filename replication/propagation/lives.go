@@ -11,15 +11,10 @@ import (
 // inherit takes over the lives that the log names when this leader's term begins:
 // until when leaders before it granted them leases is not known.
 func (t *Tracker) inherit(now time.Duration) {
-	if !t.broken.keeps(ruleGrace) {
-		return
-	}
 	for x := range t.view.Lives.All() {
 		l := t.open(t.name(x.Replica), x.Nonce, now)
 		l.found, l.anywhere = true, true
-		if t.broken.keeps(ruleFound) {
-			l.mayHold = now + t.window(t.params.Duration)
-		}
+		l.mayHold = now + t.window(t.params.Duration)
 	}
 }
 
@@ -38,25 +33,8 @@ func (t *Tracker) open(m *member, nonce string, now time.Duration) *life {
 	t.sessions++
 	t.known++
 	l := &life{Life: event.Life{Replica: m.Name, Nonce: nonce}, session: Session{t.term, t.sessions}, heard: now, region: m.Region}
-	t.openBroken(m, l)
 	m.lives = append(m.lives, l)
 	return l
-}
-
-// openBroken is only for a tracker that breaks a rule.
-func (t *Tracker) openBroken(m *member, l *life) {
-	if !t.broken.keeps(ruleBeside) {
-		t.known -= len(m.lives)
-		m.lives = nil
-	}
-	for _, o := range m.lives {
-		if !t.broken.keeps(ruleOwnHold) {
-			o.mayHold = 0
-		}
-		if !t.broken.keeps(ruleForget) {
-			l.acked = max(l.acked, o.acked)
-		}
-	}
 }
 
 // life returns what is known of a life of m; nil: nothing is.
@@ -114,21 +92,15 @@ func (t *Tracker) turnover(now time.Duration, f *Fence) {
 		}
 	}
 	f.Dropped = t.dropped(now)
-	f.Complete = !t.view.Lives.Complete && (now >= t.grace || !t.broken.keeps(ruleComplete))
+	f.Complete = !t.view.Lives.Complete && now >= t.grace
 }
 
 // ask notes that l has a request in the tick that begins.
 func (t *Tracker) ask(m *member, l *life, now time.Duration, f *Fence) {
 	l.asked, l.heard, l.found = true, now, false
 	l.named = t.view.Lives.Has(l.Life)
-	if !l.named && len(f.Opened) < MaxTurnover && t.broken.keeps(ruleNamed) {
+	if !l.named && len(f.Opened) < MaxTurnover {
 		f.Opened = append(f.Opened, l.Life)
-	}
-	if last := len(m.lives) - 1; m.lives[last] != l && !t.broken.keeps(ruleReturn) {
-		t.sessions++
-		l.acked, l.mayHold, l.session.Number = 0, 0, t.sessions
-		i := slices.Index(m.lives, l)
-		m.lives = append(slices.Delete(m.lives, i, i+1), l)
 	}
 }
 
@@ -145,9 +117,7 @@ func (t *Tracker) end(q *request) {
 	}
 	for _, nonce := range q.Ended[:min(len(q.Ended), MaxEnded)] {
 		before := len(m.lives)
-		m.lives = slices.DeleteFunc(m.lives, func(l *life) bool {
-			return l.Nonce == nonce || !t.broken.keeps(ruleEndedAlone) && l.Nonce != q.Nonce
-		})
+		m.lives = slices.DeleteFunc(m.lives, func(l *life) bool { return l.Nonce == nonce })
 		t.known -= before - len(m.lives)
 	}
 }
@@ -173,12 +143,6 @@ func (t *Tracker) dropped(now time.Duration) (out []event.Life) {
 
 // droppable says whether the log need no longer name l.
 func (t *Tracker) droppable(l *life, now, linger time.Duration) bool {
-	switch {
-	case l.asked && !t.broken.keeps(ruleDropAlone):
-		return now >= l.mayHold
-	case !l.asked && !t.broken.keeps(ruleDropLapsed):
-		return true
-	}
 	return !l.asked && l.lapsed(now, linger)
 }
 

@@ -11,7 +11,6 @@ import (
 // once: it is never changed. The nil Snapshot has no lease and knows no head.
 type Snapshot struct {
 	params   Params
-	broken   rule
 	anchor   Clocks
 	duration time.Duration  // of the lease from anchor; 0: none
 	reported event.Position // highest that this life of the reader has sent; never below a lease's floor
@@ -42,9 +41,6 @@ func (s *Snapshot) Remaining(now Clocks) time.Duration {
 		return 0
 	}
 	passed := now.since(s.anchor)
-	if !s.broken.keeps(ruleClocks) {
-		passed = now.Monotonic - s.anchor.Monotonic
-	}
 	if passed < 0 {
 		return 0 // all three clocks were set back: nothing is known
 	}
@@ -203,5 +199,5 @@ func (f Freshness) leased(at event.Position) bool {
 	if f.remaining <= 0 {
 		return false
 	}
-	return at >= f.snapshot.reported || !f.snapshot.broken.keeps(ruleReported)
+	return at >= f.snapshot.reported
 }

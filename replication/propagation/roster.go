@@ -83,17 +83,11 @@ func (t *Tracker) released(m *member) time.Duration {
 func (t *Tracker) held(m *member, r event.Position) time.Duration {
 	until := t.grace
 	for _, l := range m.lives {
-		if l.acked < r && !t.waived(m, l, r) {
+		if l.acked < r {
 			until = max(until, l.mayHold)
 		}
 	}
 	return until
-}
-
-// waived is only for a tracker that breaks a rule: a life found in the log does not
-// count where another of the name has acknowledged.
-func (t *Tracker) waived(m *member, l *life, r event.Position) bool {
-	return !t.broken.keeps(ruleInherit) && l.found && slices.ContainsFunc(m.lives, func(o *life) bool { return o.acked >= r })
 }
 
 // shows says whether a life of m has applied r, and none answers from before it.
@@ -143,18 +137,8 @@ func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
 		m := t.members[i]
 		if m.Registered != entry.Registered {
 			m.floor = max(m.floor, floor)
-			if !t.broken.keeps(ruleAgain) {
-				m.lives = nil
-			}
 		}
 		m.Member, m.registered = entry, true
-	}
-	if !t.broken.keeps(ruleGone) {
-		for _, m := range t.members {
-			if !m.registered {
-				m.lives = nil
-			}
-		}
 	}
 	t.forget(now)
 }

@@ -181,7 +181,7 @@ type wait struct {
 
 func (s *simulation) lead(w *simHost, term uint64, v View, promised event.Position) {
 	l := &simLeader{host: w, term: term, routes: map[Ticket]route{}, wakeAt: -1}
-	l.tracker = newTracker(DefaultParams(), simCluster, simEpoch, term, s.clocks(w), v, s.broken)
+	l.tracker = trackerThatBreaks(s.broken, simCluster, simEpoch, term, s.clocks(w), v)
 	s.leaders = append(s.leaders, l)
 	if s.broken == 0 && l.tracker.floor < promised {
 		s.fail("I8", "the floor of term %d is %d, after %d was everywhere", term, l.tracker.floor, promised)

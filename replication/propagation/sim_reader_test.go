@@ -56,7 +56,7 @@ func (s *simulation) boot(r *simReader, d time.Duration) {
 		}
 		r.life++
 		r.up, r.applied, r.strict, r.recorded = true, r.disk, map[uint64]event.Position{}, s.nonce()
-		r.lease = newLease(DefaultParams(), Reader{Replica: r.name, Cluster: simCluster, Incarnation: simEpoch}, r.recorded, s.broken, ended...)
+		r.lease = leaseThatBreaks(s.broken, Reader{Replica: r.name, Cluster: simCluster, Incarnation: simEpoch}, r.recorded, ended...)
 		if !s.broken.keeps(ruleVolatile) && old != nil {
 			r.lease.change(func(n *Snapshot) { n.anchor, n.duration = old.anchor, old.duration })
 		}

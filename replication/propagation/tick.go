@@ -2,7 +2,6 @@ package propagation
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -23,7 +22,7 @@ type Record struct {
 // An entry of another term proves nothing: the node may have lost and regained
 // leadership in between.
 func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Position) (Record, bool)) []Reply {
-	if term != t.term && t.broken.keeps(ruleTerm) {
+	if term != t.term {
 		return t.FailTick()
 	}
 	t.fenced = max(t.fenced, v.Head.Position)
@@ -73,12 +72,12 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 	}
 	a := Answer{Session: l.session, Floor: t.threshold(m)}
 	switch {
-	case q.Session != l.session || !t.named(l, named):
-		// The life is new here, or not yet in the log. Or an OPEN was lost, or this request
+	case q.Session != l.session || !named.Has(l.Life):
+		// The life is new here, or not yet in the log, where leaders to come would find it. Or an OPEN was lost, or this request
 		// is older than the session. Nothing is taken from it; the session is told again, or
 		// a reader would never learn it.
 		a.Kind = KindOpen
-	case q.Seq <= l.seq && t.broken.keeps(ruleSeq):
+	case q.Seq <= l.seq:
 		a.Kind = KindStale
 	default:
 		l.seq = q.Seq
@@ -90,11 +89,6 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 		t.grant(&a, m, l, q, now, kept)
 	}
 	return a
-}
-
-// named says whether leaders to come would find l in the log.
-func (t *Tracker) named(l *life, named event.Lives) bool {
-	return named.Has(l.Life) || !t.broken.keeps(ruleNamed) || l.named && !t.broken.keeps(ruleDropAlone)
 }
 
 // judge quarantines a life of a reader whose history is not the committed
@@ -109,7 +103,7 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Recor
 	switch {
 	case q.Position > head:
 		l.fault, l.reason = KindFork, fmt.Sprintf("The reader is at position %d, beyond the head %d.", q.Position, head)
-	case q.Position < l.acked && t.broken.keeps(ruleForward):
+	case q.Position < l.acked:
 		l.fault, l.reason = KindFork, fmt.Sprintf("The reader went back from position %d to %d within a session.", l.acked, q.Position)
 	case q.Position > 0:
 		if want, kept = history(q.Position); !kept {
@@ -143,12 +137,12 @@ func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Dura
 		a.Reason = fmt.Sprintf("The log no longer tells what was at position %d.", q.Position)
 		return
 	}
-	t.acknowledge(m, l, q.Position)
+	l.acked = q.Position
 	d := t.duration(m, q.Position)
 	switch {
 	case q.Level < t.view.Level:
 		a.Reason = fmt.Sprintf("The reader supports feature level %d; %d is in force.", q.Level, t.view.Level)
-	case q.Position < a.Floor && t.broken.keeps(ruleFloorCheck):
+	case q.Position < a.Floor:
 		a.Reason = fmt.Sprintf("The reader is at position %d, below the floor %d.", q.Position, a.Floor)
 	case d <= 0:
 		a.Reason = fmt.Sprintf("The reader is at position %d; what follows was committed more than a lease ago.", q.Position)
@@ -163,35 +157,11 @@ func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Dura
 // hold records until when l may hold the lease that it is about to get. Its request
 // was there when the tick began, and the lease counts from before the request left.
 func (t *Tracker) hold(m *member, l *life, until time.Duration) {
-	if t.broken.keeps(ruleLongest) {
-		until = max(until, l.mayHold)
-	}
-	l.mayHold, l.region, l.anywhere = until, m.Region, l.anywhere || l.region != m.Region
-	if !t.broken.keeps(ruleGrantAlone) {
-		m.lives = []*life{l}
-	}
-}
-
-// acknowledge takes what counts of a renewal for position p.
-func (t *Tracker) acknowledge(m *member, l *life, p event.Position) {
-	if !t.broken.keeps(ruleApplied) {
-		p = t.view.Head.Position
-	}
-	if t.broken.keeps(ruleForget) {
-		l.acked = p
-	}
-	for i, of := 0, slices.Index(m.lives, l); i < len(m.lives); i++ {
-		if i < of && !t.broken.keeps(ruleOwnAck) || i >= of && !t.broken.keeps(ruleForget) {
-			m.lives[i].acked = max(m.lives[i].acked, p)
-		}
-	}
+	l.mayHold, l.region, l.anywhere = max(until, l.mayHold), m.Region, l.anywhere || l.region != m.Region
 }
 
 // threshold is the least position that gets m a lease.
 func (t *Tracker) threshold(m *member) event.Position {
-	if !t.broken.keeps(ruleJoiner) && t.released(m) == t.grace {
-		return 0
-	}
 	return max(t.floor, m.floor)
 }
 
@@ -202,10 +172,7 @@ func (t *Tracker) threshold(m *member) event.Position {
 func (t *Tracker) duration(m *member, p event.Position) time.Duration {
 	d := t.params.Lease(m.Class)
 	k, ok := t.marks.below(p)
-	switch {
-	case !t.broken.keeps(ruleLag):
-		return d
-	case !ok:
+	if !ok {
 		return 0
 	}
 	return d - t.begun.since(k.at)

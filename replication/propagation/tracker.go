@@ -18,7 +18,6 @@ type Tracker struct {
 	cluster     string
 	incarnation string
 	term        uint64
-	broken      rule // tests only
 
 	view   View
 	fenced event.Position // head when this leader last proved that it led
@@ -55,19 +54,12 @@ type request struct {
 // the clocks after that. Every term needs a tracker of its own; nothing is
 // carried over.
 func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v View) *Tracker {
-	return newTracker(p, cluster, incarnation, term, now, v, 0)
-}
-
-func newTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v View, broken rule) *Tracker {
 	t := &Tracker{
-		params: p, cluster: cluster, incarnation: incarnation, term: term, broken: broken,
+		params: p, cluster: cluster, incarnation: incarnation, term: term,
 		view: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
 		nextTick: now.Monotonic, nextFloor: now.Monotonic, grace: now.Monotonic,
 	}
-	if !broken.keeps(ruleGainFloor) {
-		t.floor = 0
-	}
-	if !v.Lives.Complete && broken.keeps(ruleNameless) {
+	if !v.Lives.Complete {
 		t.grace += t.window(p.Duration)
 	}
 	t.enroll(now.Monotonic, v.Roster, t.floor)
@@ -75,12 +67,7 @@ func newTracker(p Params, cluster, incarnation string, term uint64, now Clocks, 
 	return t
 }
 
-func (t *Tracker) window(d time.Duration) time.Duration {
-	if !t.broken.keeps(ruleMargin) {
-		return d
-	}
-	return t.params.Window(d)
-}
+func (t *Tracker) window(d time.Duration) time.Duration { return t.params.Window(d) }
 
 // Renew takes in a renewal; the answer comes with the tick that it joins. False
 // says that too many wait: the caller answers Busy.

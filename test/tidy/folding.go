@@ -1,6 +1,7 @@
 package tidy
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"maps"
@@ -70,7 +71,7 @@ func CheckFolding(files []File) (violations []string) {
 			if fn, ok := d.(*ast.FuncDecl); ok {
 				where = f.Pkg + "." + fn.Name.Name
 			}
-			for _, call := range folds(d) {
+			for _, call := range folds(d, f.renamed()) {
 				delete(stale, where)
 				if _, ok := unfolded[where]; !ok {
 					violations = append(violations, fmt.Sprintf("%s: %s calls %s; keys are compared by log/casefold, and what else it folds belongs into the list of test/tidy",
@@ -86,13 +87,13 @@ func CheckFolding(files []File) (violations []string) {
 }
 
 // folds lists the uses of folding in a declaration.
-func folds(d ast.Decl) (list []namedCall) {
+func folds(d ast.Decl, renamed map[string]string) (list []namedCall) {
 	ast.Inspect(d, func(n ast.Node) bool {
 		name := ""
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok {
-				name = x.Name + "." + n.Sel.Name
+				name = cmp.Or(renamed[x.Name], x.Name) + "." + n.Sel.Name
 			}
 		case *ast.CallExpr:
 			if x, ok := n.Fun.(*ast.Ident); ok {

@@ -5,6 +5,7 @@
 package tidy
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -26,6 +27,8 @@ const Module = "github.com/writ-iam/writ"
 type Rules struct {
 	Packages []Rule              // in order of the table
 	Homes    map[string][]string // outside module path -> packages that may import it
+	Edges    []string            // between folders at the top, "log -> node", in order of the page
+	Large    map[string]int      // package -> lines that it may have, of those over MaxPackageLines
 }
 
 // Rule says what a package may import of ours; Any stands for everything, a name
@@ -34,14 +37,18 @@ type Rule struct {
 	Package string
 	May     []string
 	Any     bool
+	Pure    bool // without I/O, clock and randomness
 }
 
 // may tells whether the rule lets a package be imported.
 func (r Rule) may(pkg string) bool {
-	return r.Any || slices.ContainsFunc(r.May, func(name string) bool {
-		top, below := strings.CutSuffix(name, "/...")
-		return pkg == top || below && strings.HasPrefix(pkg, top+"/")
-	})
+	return r.Any || slices.ContainsFunc(r.May, func(name string) bool { return covers(name, pkg) })
+}
+
+// covers tells whether a name of the tables, with or without /..., stands for a package.
+func covers(name, pkg string) bool {
+	top, below := strings.CutSuffix(name, "/...")
+	return pkg == top || below && strings.HasPrefix(pkg, top+"/")
 }
 
 var code = regexp.MustCompile("`([^`]+)`")
@@ -52,7 +59,7 @@ func ReadRules(page string) (Rules, error) {
 	if err != nil {
 		return Rules{}, fmt.Errorf("read the import table: %w", err)
 	}
-	rules := Rules{Homes: map[string][]string{}}
+	rules := Rules{Homes: map[string][]string{}, Large: map[string]int{}, Edges: readEdges(string(text))}
 	table := ""
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
@@ -64,18 +71,42 @@ func ReadRules(page string) (Rules, error) {
 		case strings.HasPrefix(line, "| ---"):
 		case table == "Package":
 			r := Rule{Package: names(cells[0])[0], May: names(cells[2])}
-			r.Any = slices.Contains(r.May, "*")
+			r.Any, r.Pure = slices.Contains(r.May, "*"), strings.HasSuffix(strings.TrimSpace(cells[1]), "Pure.")
 			rules.Packages = append(rules.Packages, r)
 		case table == "Dependency":
 			for _, dep := range names(cells[0]) {
 				rules.Homes[dep] = names(cells[1])
 			}
+		case table == "Large package":
+			lines, err := strconv.Atoi(strings.ReplaceAll(strings.TrimSpace(cells[1]), ",", ""))
+			if err != nil || strings.TrimSpace(cells[2]) == "" {
+				return Rules{}, fmt.Errorf("read the sizes of packages: %q: want a package, its lines and why", line)
+			}
+			rules.Large[names(cells[0])[0]] = lines
 		}
 	}
 	if len(rules.Packages) == 0 || len(rules.Homes) == 0 {
 		return Rules{}, fmt.Errorf("no import table in %s", page)
 	}
 	return rules, nil
+}
+
+// edgesSentence is where ARCHITECTURE.md says which folders at the top import which.
+var edgesSentence = regexp.MustCompile(`(?s)Between the top-level folders: (.*?)\.`)
+
+// readEdges reads that sentence; `node -> log, projection` is two edges.
+func readEdges(text string) (edges []string) {
+	sentence := edgesSentence.FindStringSubmatch(text)
+	if sentence == nil {
+		return nil
+	}
+	for _, piece := range names(sentence[1]) {
+		from, to, _ := strings.Cut(piece, " -> ")
+		for name := range strings.SplitSeq(to, ",") {
+			edges = append(edges, from+" -> "+strings.TrimSpace(name))
+		}
+	}
+	return edges
 }
 
 func names(cell string) (list []string) {
@@ -186,10 +217,11 @@ func (r Rules) atHome(dep, pkg string) bool {
 			continue
 		}
 		if len(homes) == 0 { // "anywhere but the pure packages"
-			return !slices.Contains(Pure, pkg)
+			rule, _ := r.rule(pkg)
+			return !rule.Pure
 		}
 		for _, home := range homes {
-			if pkg == home || home == "node/api" && strings.HasPrefix(pkg, "node/api/") && strings.HasPrefix(dep, "github.com/aws/") {
+			if covers(home, pkg) {
 				return true
 			}
 		}
@@ -197,54 +229,33 @@ func (r Rules) atHome(dep, pkg string) bool {
 	return false
 }
 
-// Pure are the packages without I/O, clock and randomness.
-var Pure = []string{"log/casefold", "log/identity", "log/event", "projection/policy", "projection/policy/scalar", "projection/policy/syntax",
-	"projection/policy/valid", "projection/policy/catalogue", "projection/policy/lint", "projection/policy/diff", "projection/authz", "replication/propagation"}
-
-// impure are packages that the pure ones must not import, and functions of others
-// that they must not call.
-var (
-	impurePackages = []string{
-		"bufio", "context", "crypto/rand", "io/fs", "io/ioutil", "log", "log/slog", "math/rand", "math/rand/v2",
-		"net", "net/http", "os", "os/exec", "path/filepath", "runtime", "sync", "syscall", "unsafe",
-	}
-	impureCalls = []string{"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.NewTimer", "time.NewTicker", "time.Tick", "time.AfterFunc"}
-)
-
-// CheckPurity reports where the pure packages touch the world.
-func CheckPurity(files []File) (violations []string) {
-	for _, f := range files {
-		if f.Test || !slices.Contains(Pure, f.Pkg) {
-			continue
-		}
-		for _, p := range f.Imports() {
-			if slices.Contains(impurePackages, p) {
-				violations = append(violations, fmt.Sprintf("%s: a pure package imports %s", f.Path, p))
-			}
-		}
-		for _, call := range calls(f.AST) {
-			if slices.Contains(impureCalls, call.name) {
-				violations = append(violations, fmt.Sprintf("%s: a pure package calls %s", f.Set.Position(call.pos), call.name))
-			}
-		}
-	}
-	return violations
-}
-
 type namedCall struct {
 	name string
 	pos  token.Pos
 }
 
-// calls lists the selectors pkg.Name that a file uses.
-func calls(file *ast.File) (list []namedCall) {
-	ast.Inspect(file, func(n ast.Node) bool {
+// calls lists the selectors pkg.Name that a file uses. A package has the last part of
+// its path for a name, whatever the file calls it.
+func calls(f File) (list []namedCall) {
+	named := f.renamed()
+	ast.Inspect(f.AST, func(n ast.Node) bool {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
 			if x, ok := sel.X.(*ast.Ident); ok {
-				list = append(list, namedCall{x.Name + "." + sel.Sel.Name, sel.Pos()})
+				list = append(list, namedCall{cmp.Or(named[x.Name], x.Name) + "." + sel.Sel.Name, sel.Pos()})
 			}
 		}
 		return true
 	})
 	return list
+}
+
+// renamed are the packages that a file imports under another name.
+func (f File) renamed() map[string]string {
+	names := map[string]string{}
+	for _, spec := range f.AST.Imports {
+		if spec.Name != nil {
+			names[spec.Name.Name] = path.Base(strings.Trim(spec.Path.Value, "`\""))
+		}
+	}
+	return names
 }

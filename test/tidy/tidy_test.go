@@ -3,7 +3,9 @@ package tidy
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/writ-iam/writ/projection/policy"
@@ -38,7 +40,38 @@ func report(t *testing.T, violations []string) {
 
 func TestImports(t *testing.T) { report(t, CheckImports(scan(t, root), rules(t))) }
 
-func TestPurity(t *testing.T) { report(t, CheckPurity(scan(t, root))) }
+func TestPurity(t *testing.T) { report(t, purity(t, scan(t, root))) }
+
+// compiled is where what the module imports is, compiled.
+var compiled = sync.OnceValues(func() (*Types, error) { return LoadTypes(root) })
+
+func purity(t *testing.T, files []File) []string {
+	t.Helper()
+	known, err := compiled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	violations, err := CheckPurity(files, rules(t), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return violations
+}
+
+func TestPackageSizes(t *testing.T) { report(t, CheckPackageSizes(scan(t, root), rules(t))) }
+
+func TestEdges(t *testing.T) {
+	report(t, CheckEdges(rules(t)))
+	report(t, CheckCrossings(scan(t, root), rules(t)))
+}
+
+func TestHomes(t *testing.T) {
+	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, CheckHomes(scan(t, root), rules(t), string(gomod)))
+}
 
 func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
@@ -47,12 +80,12 @@ func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
 func TestFolding(t *testing.T) { report(t, CheckFolding(scan(t, root))) }
 
 func TestPlantedFolding(t *testing.T) {
-	for _, body := range []string{"strings.EqualFold(a, b)", "lower(a) == b", "strings.ToLower(a) == b", "slices.ContainsFunc(nil, strings.ToLower)"} {
+	for _, body := range []string{"strings.EqualFold(a, b)", "lower(a) == b", "strings.ToLower(a) == b", "slices.ContainsFunc(nil, strings.ToLower)", "s.EqualFold(a, b)"} {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, "log/identity"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		text := "package identity\nfunc sameKey(a, b string) bool { return " + body + " }\n"
+		text := "package identity\nimport s \"strings\"\nfunc sameKey(a, b string) bool { return " + body + " }\n"
 		if err := os.WriteFile(filepath.Join(dir, "log/identity/x.go"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -126,13 +159,26 @@ func TestPlanted(t *testing.T) {
 		{"dependency away from home", "node/x.go", "package node\nimport _ \"go.etcd.io/bbolt\"\n", "node is no home of go.etcd.io/bbolt"},
 		{"unknown dependency", "log/store/x.go", "package store\nimport _ \"example.com/thing\"\n", "log/store is no home of example.com/thing"},
 		{"dependency in a pure package", "projection/policy/x.go", "package policy\nimport _ \"golang.org/x/sync/errgroup\"\n", "projection/policy is no home"},
-		{"clock in the core", "log/identity/x.go", "package identity\nimport \"time\"\nvar now = time.Now\n", "calls time.Now"},
+		{"clock in the core", "log/identity/x.go", "package identity\nimport \"time\"\nvar now = time.Now\n", "uses time.Now"},
+		{"clock under another name", "log/identity/x.go", "package identity\nimport t \"time\"\nvar now = t.Now\n", "uses time.Now"},
+		{"clock under no name", "log/event/x.go", "package event\nimport . \"time\"\nvar now = Now\n", "uses time.Now"},
+		{"something else under the clock's name", "log/event/x.go", "package event\nvar time = struct{ Now func() }{}\nfunc f() { time.Now() }\nfunc init() {}\n", "init function"},
+		{"goroutine in the core", "log/event/x.go", "package event\nfunc f() { go f() }\n", "starts a goroutine"},
+		{"order of a map in the core", "log/event/x.go", "package event\nfunc f(m map[int]int) (list []int) {\n\tfor k := range m {\n\t\tlist = append(list, k)\n\t}\n\treturn list\n}\n", "log/event.f goes through a map"},
+		{"order of a map of any kind in the core", "log/event/x.go", "package event\nfunc f[M ~map[K]V, K comparable, V any](m M) (list []K) {\n\tfor k := range m {\n\t\tlist = append(list, k)\n\t}\n\treturn list\n}\n", "log/event.f goes through a map"},
+		{"order of keys in the core", "log/event/x.go", "package event\nimport (\"maps\"; \"slices\")\nfunc f(m map[int]int) []int { return slices.Collect(maps.Keys(m)) }\n", "log/event.f goes through a map"},
+		{"crossing", "projection/x.go", "package projection\nimport _ \"github.com/writ-iam/writ/replication\"\n", "does not tell of projection -> replication"},
+		{"long package", "log/wake/x.go", "package wake\n" + strings.Repeat("//\n", MaxPackageLines), "lines without tests; the most is"},
+		{"larger than listed", "log/identity/x.go", "package identity\n" + strings.Repeat("//\n", 20_000), "lets it have"},
+		{"long test", "node/x_test.go", "package node\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", MaxFunctionLines) + "}\n", "f has 102 lines; the most is"},
 		{"randomness in the core", "log/event/x.go", "package event\nimport _ \"crypto/rand\"\n", "imports crypto/rand"},
 		{"standard log", "node/x.go", "package node\nimport _ \"log\"\n", "standard log"},
 		{"init", "node/x.go", "package node\nfunc init() {}\n", "init function"},
 		{"undocumented", "node/x.go", "package node\nfunc Exported() {}\n", "Exported has no comment"},
 		{"sleep", "node/x_test.go", "package node\nimport \"time\"\nfunc f() { time.Sleep(1) }\n", "a test sleeps"},
 		{"file put in place without a sync", "node/x.go", "package node\nimport \"os\"\nfunc f() { os.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
+		{"sleep under another name", "node/x_test.go", "package node\nimport clock \"time\"\nfunc f() { clock.Sleep(1) }\n", "a test sleeps"},
+		{"file put in place under another name", "node/x.go", "package node\nimport o \"os\"\nfunc f() { o.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
@@ -148,12 +194,71 @@ func TestPlanted(t *testing.T) {
 			files := scan(t, dir)
 			var found []string
 			found = append(found, CheckImports(files, rules(t))...)
-			found = append(found, CheckPurity(files)...)
+			found = append(found, purity(t, files)...)
+			found = append(found, CheckCrossings(files, rules(t))...)
+			found = append(found, CheckPackageSizes(files, rules(t))...)
 			found = append(found, CheckSizes(files)...)
 			found = append(found, CheckStyle(files)...)
 			if !strings.Contains(strings.Join(found, "\n"), test.want) {
 				t.Errorf("found %q, want %q", found, test.want)
 			}
 		})
+	}
+}
+
+// TestOrderThatDoesNotShow holds that sorting, counting and looking up pass.
+func TestOrderThatDoesNotShow(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "log/event"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := "package event\nimport (\"maps\"; \"slices\")\nfunc f(m map[int]int) (n int, keys []int) {\n\tfor range m {\n\t\tn++\n\t}\n\treturn n + m[1], slices.Sorted(maps.Keys(m))\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "log/event/x.go"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range purity(t, scan(t, dir)) {
+		if strings.Contains(v, "x.go") {
+			t.Error(v)
+		}
+	}
+}
+
+func TestPlantedPages(t *testing.T) {
+	const page = "Between the top-level folders: `a -> b`, `c -> b`, and no others.\n\n" +
+		"| Package | Purpose | May import (ours) |\n| --- | --- | --- |\n| `b` | x. Pure. | none |\n| `a` | x. | `b` |\n| `c` | x. | `d` |\n\n" +
+		"| Dependency | Home |\n| --- | --- |\n| `example.com/used` | `a` |\n| `example.com/idle` | `a` |\n| `example.com/gone` | `a` |\n\n" +
+		"| Large package | Lines | Why |\n| --- | --- | --- |\n| `b` | 2,600 | It is. |\n| `nowhere` | 2,600 | It was. |\n"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "page.md"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	planted, err := ReadRules(filepath.Join(dir, "page.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg, text := range map[string]string{"a": "package a\nimport _ \"example.com/used\"\n", "b": "package b\n"} {
+		if err := os.MkdirAll(filepath.Join(dir, pkg), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, pkg, "x.go"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := scan(t, dir)
+	found := CheckEdges(planted)
+	found = append(found, CheckHomes(files, planted, "require example.com/used v1\nrequire (\n\texample.com/idle v1\n\texample.com/homeless v1\n\texample.com/far v1 // indirect\n)\n")...)
+	found = append(found, CheckPackageSizes(files, planted)...)
+	slices.Sort(found)
+	want := []string{
+		"a is a home of example.com/idle, and does not import it",
+		"go.mod does not require example.com/gone, which has a home in the table",
+		"go.mod requires example.com/homeless, which has no home in the table of ARCHITECTURE.md",
+		"package b has 1 lines without tests; take it off the list of large packages in ARCHITECTURE.md",
+		"the sentence tells of c -> b, which no row of the table has",
+		"the table lets c import d, the sentence does not tell of c -> d",
+		"there is no large package nowhere; take it off the list in ARCHITECTURE.md",
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("found\n%s\nwant\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
 }

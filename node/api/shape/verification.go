@@ -1,8 +1,8 @@
 package shape
 
 import (
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 )
 
 // Verdict is what a verification has found about one node.
@@ -25,13 +25,13 @@ const (
 
 // Verified is what a verification has found about one node.
 type Verified struct {
-	Name     string          `json:"name"`
-	Role     string          `json:"role"` // "writer" or "replica"
-	Verdict  Verdict         `json:"verdict"`
-	Detail   string          `json:"detail,omitempty"`
-	Position event.Position  `json:"position"` // of the node's state
-	Hash     event.Hash      `json:"hash"`     // of the batch there, as the node has it
-	Digest   identity.Digest `json:"digest"`   // of the state there, recounted from its records
+	Name     string         `json:"name"`
+	Role     string         `json:"role"` // "writer" or "replica"
+	Verdict  Verdict        `json:"verdict"`
+	Detail   string         `json:"detail,omitempty"`
+	Position event.Position `json:"position"` // of the node's state
+	Hash     event.Hash     `json:"hash"`     // of the batch there, as the node has it
+	Digest   digest.Sum     `json:"digest"`   // of the state there, recounted from its records
 	// Batches and Records are how many were checked: of the event store, which only
 	// writers have, and of the state.
 	Batches int   `json:"batches"`

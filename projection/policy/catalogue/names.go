@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/writ-iam/writ/projection/policy"
@@ -14,8 +15,11 @@ type Names struct {
 	// names are the actions of the services that are listed, as they are written, by
 	// service and name in lower case.
 	names map[string]map[string]string
+	// sorted are the same in order, for what is nearest, which may be several alike.
+	sorted map[string][]string
 	// services are the prefixes of AWS's services and Writ's own.
 	services map[string]bool
+	prefixes []string // the same, in order
 	// principals are labels of service principals that are no prefixes.
 	principals map[string]bool
 }
@@ -23,7 +27,7 @@ type Names struct {
 // BuiltinNames returns the actions of iam, sts, writ and s3, and the prefixes
 // of AWS's other services.
 func BuiltinNames() *Names {
-	a := &Names{names: map[string]map[string]string{}, services: map[string]bool{}, principals: map[string]bool{}}
+	a := &Names{names: map[string]map[string]string{}, sorted: map[string][]string{}, services: map[string]bool{}, principals: map[string]bool{}}
 	for label := range strings.FieldsSeq(servicePrincipals) {
 		a.principals[label] = true
 	}
@@ -37,8 +41,10 @@ func BuiltinNames() *Names {
 			for name := range strings.FieldsSeq(list) {
 				a.names[service][strings.ToLower(name)] = name
 			}
+			a.sorted[service] = slices.Sorted(maps.Values(a.names[service]))
 		}
 	}
+	a.prefixes = slices.Sorted(maps.Keys(a.services))
 	return a
 }
 
@@ -75,7 +81,7 @@ func (a *Names) Known(action string) (known bool, like string) {
 		if _, known = names[string(folded[colon+1:])]; known {
 			return true, ""
 		}
-		if like = Nearest(action[colon+1:], maps.Values(names)); like != "" {
+		if like = Nearest(action[colon+1:], slices.Values(a.sorted[string(folded[:colon])])); like != "" {
 			like = string(folded[:colon+1]) + like
 		}
 		return false, like
@@ -83,7 +89,7 @@ func (a *Names) Known(action string) (known bool, like string) {
 	if a.services[string(folded[:colon])] {
 		return true, ""
 	}
-	if like = Nearest(action[:colon], maps.Keys(a.services)); like != "" {
+	if like = Nearest(action[:colon], slices.Values(a.prefixes)); like != "" {
 		like += action[colon:]
 	}
 	return false, like

@@ -47,3 +47,13 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// Of several names that are as near, the first in order is told, always.
+func TestNearestOfSeveral(t *testing.T) {
+	for range 50 {
+		names := catalogue.BuiltinNames()
+		if _, like := names.Known("exs:DescribeThings"); like != "ebs:DescribeThings" {
+			t.Fatal(like)
+		}
+	}
+}

@@ -18,8 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -199,7 +199,7 @@ func (s *strike) forge(ctx context.Context, stream jetstream.Stream) ([]*nats.Ms
 func (s *strike) next(b *event.Batch) (*event.Batch, []byte, error) {
 	n := *b
 	n.Position, n.Prev, n.Index = b.Position+1, b.Hash, b.Index+1
-	n.State = identity.Digest{s.rng.Uint64(), s.rng.Uint64()} // who folds it, quarantines itself
+	n.State = digest.Sum{s.rng.Uint64(), s.rng.Uint64()} // who folds it, quarantines itself
 	encoded, err := wire.EncodeBatch(&n)
 	return &n, encoded, err
 }

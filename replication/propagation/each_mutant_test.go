@@ -1,3 +1,5 @@
+//go:build mutants
+
 package propagation
 
 import "testing"
@@ -12,11 +14,11 @@ func overlapping(f *simFaults) { f.overlap, f.elect, f.cut, f.roster = 0.5, 0.15
 // stopping is weather in which processes stop in good order and are late to be gone.
 func stopping(f *simFaults) { overlapping(f); f.leave, f.slow = 0.5, 0.2 }
 
-// TestMutants breaks each rule in turn. A rule without which nothing goes wrong
+// TestEachMutant breaks each rule in turn; TestMutants runs it. A rule without which nothing goes wrong
 // would be superfluous, or the simulation blind to it. Where two rules catch the
 // same mistake, both are broken. Some mistakes show in rare weather only; then
 // the histories have more of it.
-func TestMutants(t *testing.T) {
+func TestEachMutant(t *testing.T) {
 	mutants := []struct {
 		name     string
 		broken   rule

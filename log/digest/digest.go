@@ -1,4 +1,7 @@
-package identity
+// Package digest sums up records, so that states which were folded from the same
+// history can be compared. Its bytes are forever: a change of what is hashed, or how,
+// makes nodes of two builds disagree about equal states. It is pure.
+package digest
 
 import (
 	"encoding/binary"
@@ -7,7 +10,7 @@ import (
 	"math/bits"
 )
 
-// Digest identifies the content of a state: the sum, in two lanes modulo 2^64,
+// Sum identifies the content of a state: the sum, in two lanes modulo 2^64,
 // of a hash of each record. It does not depend on the order in which the records
 // came to be, so it is kept up to date in constant time per change and can be
 // recomputed from the records alone.
@@ -15,16 +18,16 @@ import (
 // It is there to find bugs and broken memory, by comparing nodes that folded the
 // same history. It is no proof against someone who forges a state; histories and
 // snapshots carry a SHA-256 for that.
-type Digest [2]uint64
+type Sum [2]uint64
 
 // String is the digest as 32 hexadecimal digits.
-func (d Digest) String() string { return fmt.Sprintf("%016x%016x", d[0], d[1]) }
+func (d Sum) String() string { return fmt.Sprintf("%016x%016x", d[0], d[1]) }
 
 // MarshalText gives what String gives.
-func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+func (d Sum) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads 32 hexadecimal digits.
-func (d *Digest) UnmarshalText(text []byte) error {
+func (d *Sum) UnmarshalText(text []byte) error {
 	var b [16]byte
 	if len(text) != hex.EncodedLen(len(b)) {
 		return fmt.Errorf("a digest has %d hexadecimal digits, not %d", hex.EncodedLen(len(b)), len(text))
@@ -36,20 +39,22 @@ func (d *Digest) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (d *Digest) add(o Digest) {
+// Add adds the hash of a record, or another sum.
+func (d *Sum) Add(o Sum) {
 	d[0] += o[0]
 	d[1] += o[1]
 }
 
-func (d *Digest) sub(o Digest) {
+// Sub takes it away again.
+func (d *Sum) Sub(o Sum) {
 	d[0] -= o[0]
 	d[1] -= o[1]
 }
 
-// hash is that of one record's encoding: two lanes that multiply and fold one
+// Of is that of one record's encoding: two lanes that multiply and fold one
 // word after the other, with odd constants of their own. A change of it makes
 // nodes of two builds disagree about equal states.
-func hash(b []byte) Digest {
+func Of(b []byte) Sum {
 	const a0, a1 = 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f
 	const b0, b1 = 0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53
 	x, y := uint64(len(b))^a0, uint64(len(b))^b0
@@ -61,7 +66,7 @@ func hash(b []byte) Digest {
 	copy(last[:], b)
 	w := binary.LittleEndian.Uint64(last[:])
 	x, y = fold(x^w, a1), fold(y^w, b1)
-	return Digest{fold(x^bits.RotateLeft64(y, 32), a0), fold(y, b0)}
+	return Sum{fold(x^bits.RotateLeft64(y, 32), a0), fold(y, b0)}
 }
 
 // fold multiplies to 128 bits and folds the halves together.
@@ -70,32 +75,21 @@ func fold(v, by uint64) uint64 {
 	return hi ^ lo
 }
 
-func hashRecord[R record](r R) Digest {
-	var buf [512]byte
-	return hash(r.appendDigest(buf[:0]))
-}
-
-// appendString appends s with its length before it, so that neighbours cannot run together.
-func appendString[S ~string | ~[]byte](b []byte, s S) []byte {
+// AppendString appends s with its length before it, so that neighbours cannot run together.
+func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
 
-func appendInt[N ~int64 | ~uint64 | ~int | ~uint32 | ~uint8](b []byte, n N) []byte {
+// AppendInt appends a number as a varint.
+func AppendInt[N ~int64 | ~uint64 | ~int | ~uint32 | ~uint8](b []byte, n N) []byte {
 	return binary.AppendUvarint(b, uint64(n))
 }
 
-func appendBool(b []byte, v bool) []byte {
+// AppendBool appends a byte, 1 or 0.
+func AppendBool(b []byte, v bool) []byte {
 	if v {
 		return append(b, 1)
 	}
 	return append(b, 0)
-}
-
-func appendIDs(b []byte, ids []ID) []byte {
-	b = appendInt(b, len(ids))
-	for _, id := range ids {
-		b = appendString(b, id)
-	}
-	return b
 }

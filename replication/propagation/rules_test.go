@@ -1,8 +1,8 @@
 package propagation
 
 // rule names one rule of the protocol. A state machine holds the set of the rules
-// that it breaks: none, except in tests, which break one at a time to show that
-// the simulation notices.
+// that it breaks: what is shipped knows of none, and TestMutants builds one that does
+// and breaks one rule at a time, to show that the simulation notices.
 type rule uint64
 
 const (
