@@ -73,6 +73,8 @@ func TestHomes(t *testing.T) {
 	report(t, CheckHomes(scan(t, root), rules(t), string(gomod)))
 }
 
+func TestFunctionFields(t *testing.T) { report(t, CheckFunctionFields(scan(t, root))) }
+
 func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
 func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
@@ -179,6 +181,7 @@ func TestPlanted(t *testing.T) {
 		{"file put in place without a sync", "node/x.go", "package node\nimport \"os\"\nfunc f() { os.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
 		{"sleep under another name", "node/x_test.go", "package node\nimport clock \"time\"\nfunc f() { clock.Sleep(1) }\n", "a test sleeps"},
 		{"file put in place under another name", "node/x.go", "package node\nimport o \"os\"\nfunc f() { o.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
+		{"function in a field", "node/x.go", "package node\ntype x struct { ask func() error }\n", "node.x.ask is a function"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
@@ -197,6 +200,7 @@ func TestPlanted(t *testing.T) {
 			found = append(found, purity(t, files)...)
 			found = append(found, CheckCrossings(files, rules(t))...)
 			found = append(found, CheckPackageSizes(files, rules(t))...)
+			found = append(found, CheckFunctionFields(files)...)
 			found = append(found, CheckSizes(files)...)
 			found = append(found, CheckStyle(files)...)
 			if !strings.Contains(strings.Join(found, "\n"), test.want) {
