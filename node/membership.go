@@ -101,7 +101,7 @@ func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) 
 		rw.Header().Set(peer.HeaderLeader, addr)
 		status := http.StatusMisdirectedRequest
 		if path := r.URL.Path; path == tail.EventsPath || path == tail.SnapshotPath {
-			status = http.StatusServiceUnavailable // every writer has these: busy, and nothing against the reader's state
+			status = http.StatusServiceUnavailable // every writer has these: busy, and nothing against the replica's state
 		}
 		http.Error(rw, why.Error(), status)
 		return

@@ -217,7 +217,7 @@ func (p *peerServer) register(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lease answers a reader's renewal.
+// lease answers a replica's renewal.
 func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 	var q lease.Renewal
 	if !p.read(rw, r, &q) {
@@ -340,7 +340,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 	return members
 }
 
-// replicaMember tells about a reader.
+// replicaMember tells about a replica.
 func replicaMember(m propagation.MemberStatus, head event.Position) shape.Member {
 	state := "silent"
 	switch {

@@ -61,7 +61,7 @@ func (n *Node) startReplica() (*replica, error) {
 	process := lease.NewNonce()
 	r := &replica{node: n, recent: &changes{}}
 	r.renewer = lease.NewRenewer(lease.Config{
-		Reader: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewRecord(n.cfg.Data, n.lock), Clocks: n.clocks,
+		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewRecord(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
 	})
 	link, err := n.dialNATS(replication.LinkConfig{})

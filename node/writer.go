@@ -112,7 +112,7 @@ func (w *writer) unsound() {
 func (w *writer) Fresh() propagation.Freshness {
 	var s *propagation.Snapshot
 	if w.alarm.Load() != nil {
-		l := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{}, "")
+		l := propagation.NewLease(propagation.DefaultParams(), propagation.Replica{}, "")
 		l.Quarantine(propagation.KindDiverged)
 		s = l.Snapshot()
 	}
@@ -154,7 +154,7 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	return w.link.ServeConsumers(broker.ConsumerRequests)
 }
 
-// adopt shows readers what the state machine has reached.
+// adopt shows replicas what the state machine has reached.
 func (w *writer) adopt() {
 	a := w.log.Applied()
 	if a.Head.Position > 0 && a.Head != w.node.projection.Head() {
@@ -197,7 +197,7 @@ type leadership struct {
 	questions *ask.Questions // to the replicas
 }
 
-// run tracks the readers until ctx, which is that of the term, ends.
+// run tracks the replicas until ctx, which is that of the term, ends.
 func (l *leadership) run(ctx context.Context) {
 	defer l.questions.End()
 	l.Tracker.Run(ctx)
@@ -261,7 +261,7 @@ func (w *writer) publish(ctx context.Context) {
 		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Replicas: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
-		w.node.logger.Error("the publisher ended; readers follow over HTTP", "error", err)
+		w.node.logger.Error("the publisher ended; replicas follow over HTTP", "error", err)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package event holds what travels: a Command on its way into the log, the Batch
 // of events that one accepted command made, and the Position and Token that say
-// how far a reader has come.
+// how far a replica has come.
 //
 // Pure, like the domain it carries: no I/O, no clock, no randomness. Bytes are
 // made in log/wire alone.

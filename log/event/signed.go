@@ -50,7 +50,7 @@ func (h *SignedHead) Statement() []byte {
 
 // SignedBatch is a writer's word, under its certificate, that its cluster committed
 // the batch of this hash at this position: and with it, as batches are chained by
-// hash, all before it. It travels beside batches, to readers who have nothing else
+// hash, all before it. It travels beside batches, to replicas who have nothing else
 // that says who sent them. Unlike a SignedHead it says nothing of when, and proves
 // no leadership: what was committed stays so.
 type SignedBatch struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/writ-iam/writ/log/table"
 )
 
-// Replica is an entry of the roster: a reader whose acknowledgement "everywhere"
+// Replica is an entry of the roster: a replica whose acknowledgement "everywhere"
 // waits for.
 type Replica struct {
 	Name   string
@@ -58,7 +58,7 @@ func (r *BarredReplica) AppendDigest(b []byte) []byte {
 
 // Limits of the roster.
 const (
-	// MaxReplicas is how many readers a cluster may have.
+	// MaxReplicas is how many replicas a cluster may have.
 	MaxReplicas = 1000
 	// MaxBarred is how many names may be barred. None is ever forgotten to make room,
 	// for that would let it in again: one more removal is refused until an operator
@@ -82,7 +82,7 @@ func (s *State) Barred(name string) bool {
 	return ok
 }
 
-// RegisterReplica enters a reader into the roster, or changes its region or
+// RegisterReplica enters a replica into the roster, or changes its region or
 // class, or ends its draining.
 type RegisterReplica struct {
 	Name   string
@@ -90,7 +90,7 @@ type RegisterReplica struct {
 	Class  string
 }
 
-// ReplicaRegistered entered a reader into the roster.
+// ReplicaRegistered entered a replica into the roster.
 type ReplicaRegistered struct {
 	Name   string
 	Region string
@@ -122,10 +122,10 @@ func (e *ReplicaRegistered) evolve(s *State) {
 	s.replicas.Put(&Replica{Name: e.Name, Region: e.Region, Class: e.Class, Registered: s.position})
 }
 
-// DrainReplica stops new leases for a reader that is about to go.
+// DrainReplica stops new leases for a replica that is about to go.
 type DrainReplica struct{ Name string }
 
-// ReplicaDrained stopped new leases for a reader.
+// ReplicaDrained stopped new leases for a replica.
 type ReplicaDrained struct{ Name string }
 
 func (c *DrainReplica) decide(s *State, _ Meta) ([]Event, error) {
@@ -147,7 +147,7 @@ func (e *ReplicaDrained) evolve(s *State) {
 	}
 }
 
-// ResumeReplica ends a reader's draining: it is registered again as it was.
+// ResumeReplica ends a replica's draining: it is registered again as it was.
 type ResumeReplica struct{ Name string }
 
 func (c *ResumeReplica) decide(s *State, _ Meta) ([]Event, error) {
@@ -161,12 +161,12 @@ func (c *ResumeReplica) decide(s *State, _ Meta) ([]Event, error) {
 	return []Event{&ReplicaRegistered{Name: r.Name, Region: r.Region, Class: r.Class}}, nil
 }
 
-// RemoveReplica takes a reader off the roster and leaves it free to enter again.
+// RemoveReplica takes a replica off the roster and leaves it free to enter again.
 // Histories from before names were barred hold it; nothing proposes it now. See
 // BarReplica.
 type RemoveReplica struct{ Name string }
 
-// ReplicaRemoved took a reader off the roster and left it free to enter again.
+// ReplicaRemoved took a replica off the roster and left it free to enter again.
 type ReplicaRemoved struct{ Name string }
 
 func (c *RemoveReplica) decide(s *State, _ Meta) ([]Event, error) {
@@ -183,7 +183,7 @@ func (e *ReplicaRemoved) evolve(s *State) {
 	}
 }
 
-// BarReplica takes a reader off the roster and bars its name. "Everywhere" still
+// BarReplica takes a replica off the roster and bars its name. "Everywhere" still
 // waits until its last lease has run out.
 type BarReplica struct {
 	Name string
@@ -192,7 +192,7 @@ type BarReplica struct {
 	Unregistered bool
 }
 
-// ReplicaBarred took a reader off the roster, if it was there, and barred its name.
+// ReplicaBarred took a replica off the roster, if it was there, and barred its name.
 type ReplicaBarred struct{ Name string }
 
 func (c *BarReplica) decide(s *State, _ Meta) ([]Event, error) {
@@ -220,7 +220,7 @@ func (e *ReplicaBarred) evolve(s *State) {
 	s.barred.Put(&BarredReplica{Name: e.Name, At: s.position})
 }
 
-// AdmitReplica ends the barring of a name: its reader may enter the roster again.
+// AdmitReplica ends the barring of a name: its replica may enter the roster again.
 type AdmitReplica struct{ Name string }
 
 // ReplicaAdmitted ended the barring of a name.

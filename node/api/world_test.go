@@ -360,7 +360,7 @@ type leased struct {
 }
 
 func newLeased(w *world, now func() time.Duration) *leased {
-	return &leased{propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "replica-1", Cluster: clusterID, Incarnation: incarnation}, "nonce"), now}
+	return &leased{propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: "replica-1", Cluster: clusterID, Incarnation: incarnation}, "nonce"), now}
 }
 
 func (l *leased) clocks() propagation.Clocks {

@@ -5,7 +5,7 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Paths that a leader answers for readers.
+// Paths that a leader answers for replicas.
 const (
 	// Path takes a Renewal, and is answered with a propagation.Answer.
 	Path = "/peer/lease"
@@ -18,7 +18,7 @@ const (
 // Renewal is a renewal on its way to the leader, with what is not of the protocol.
 type Renewal struct {
 	propagation.Renewal
-	Endpoint string `json:"endpoint,omitempty"` // where clients reach the reader
+	Endpoint string `json:"endpoint,omitempty"` // where clients reach the replica
 }
 
 // Registration asks the leader to enter a replica into the roster.

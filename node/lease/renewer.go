@@ -22,7 +22,7 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// renewTimeout bounds one renewal: a reader that hears nothing asks anew.
+// renewTimeout bounds one renewal: a replica that hears nothing asks anew.
 const renewTimeout = 3 * time.Second
 
 // gather is how long changes gather after an answer, with up to half of that on top,
@@ -31,13 +31,13 @@ const renewTimeout = 3 * time.Second
 // then knows nothing of the changes in between.
 const gather = propagation.TickEvery / 2
 
-// Renewer keeps a reader's lease: it tells the leader what the reader has
+// Renewer keeps a replica's lease: it tells the leader what the replica has
 // applied, and takes in what the leader grants.
 type Renewer struct {
 	clocks     func() propagation.Clocks
 	finder     *peer.Finder
 	projection *projection.Projection
-	reader     setup.Replica
+	replica    setup.Replica
 	node       Node
 	logger     *slog.Logger
 
@@ -51,15 +51,15 @@ type Renewer struct {
 	early    time.Time      // no renewal out of turn before; of run's goroutine
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
-	entering bool           // the latest word was that the roster lacks this reader; of run's goroutine
+	entering bool           // the latest word was that the roster lacks this replica; of run's goroutine
 	placed   string         // incarnation in whose roster its region and class are right; of run's goroutine
-	// standing is the leader's latest word on this reader's place in the roster:
+	// standing is the leader's latest word on this replica's place in the roster:
 	// UNREGISTERED of one that was removed, DRAINING, or any other.
 	standing atomic.Pointer[propagation.Kind]
-	refused  atomic.Pointer[string]  // why the leader takes this reader in no more; nil: it does
+	refused  atomic.Pointer[string]  // why the leader takes this replica in no more; nil: it does
 	sent     atomic.Uint64           // number of the latest renewal
 	verdict  atomic.Pointer[verdict] // the leader's latest; never nil
-	// snapshot is what queries read; nil until the reader knows its cluster.
+	// snapshot is what queries read; nil until the replica knows its cluster.
 	snapshot atomic.Pointer[propagation.Snapshot]
 }
 
@@ -73,8 +73,8 @@ type Node interface {
 
 // Config is what a renewer is made of. All fields are required but Record.
 type Config struct {
-	// Reader is the replica, as the configuration has it.
-	Reader  setup.Replica
+	// Replica is the replica, as the configuration has it.
+	Replica setup.Replica
 	Cluster string // its id
 	// Process is the nonce of the process, which tells it from others of its name.
 	Process string
@@ -95,8 +95,8 @@ func NewRenewer(cfg Config) *Renewer {
 		cfg.Logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
 	}
 	r := &Renewer{
-		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, reader: cfg.Reader, node: cfg.Node, logger: cfg.Logger, record: cfg.Record, news: make(chan struct{}, 1),
-		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: cfg.Reader.Name, Class: cfg.Reader.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
+		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, logger: cfg.Logger, record: cfg.Record, news: make(chan struct{}, 1),
+		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: cfg.Replica.Name, Class: cfg.Replica.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
 	}
 	r.snapshot.Store(r.lease.Snapshot())
 	r.verdict.Store(&verdict{next: make(chan struct{})})
@@ -106,7 +106,7 @@ func NewRenewer(cfg Config) *Renewer {
 // Snapshot is the lease as queries read it.
 func (r *Renewer) Snapshot() *propagation.Snapshot { return r.snapshot.Load() }
 
-// Nonce is that of the life under which the reader asks.
+// Nonce is that of the life under which the replica asks.
 func (r *Renewer) Nonce() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *Renewer) Held() bool { return r.held.Load() }
 // Sent is the number of the latest renewal.
 func (r *Renewer) Sent() uint64 { return r.sent.Load() }
 
-// Refused is why the leader takes this reader in no more; empty: it does.
+// Refused is why the leader takes this replica in no more; empty: it does.
 func (r *Renewer) Refused() string {
 	if why := r.refused.Load(); why != nil {
 		return *why
@@ -144,12 +144,12 @@ func (r *Renewer) take(v verdict) {
 // judgeTimeout bounds the wait for the leader's word on the state that is there.
 const judgeTimeout = 5 * time.Second
 
-// errForked is why a forked reader keeps its state.
+// errForked is why a forked replica keeps its state.
 var errForked = errors.New("its history is not the cluster's")
 
 // MayReplace asks the leader about the state that is there, before it is replaced
 // by a writer's. A state of another history is evidence, and stays: either this
-// reader was misled, or the writers have lost what they had committed.
+// replica was misled, or the writers have lost what they had committed.
 func (r *Renewer) MayReplace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, judgeTimeout)
 	defer cancel()
@@ -173,7 +173,7 @@ func (r *Renewer) MayReplace(ctx context.Context) error {
 	}
 }
 
-// Wake makes the reader renew at once.
+// Wake makes the replica renew at once.
 func (r *Renewer) Wake() {
 	select {
 	case r.news <- struct{}{}:
@@ -211,13 +211,13 @@ func (r *Renewer) stepBack(incarnation string, replace func()) {
 	replace()
 }
 
-// Quarantine stops the reader from answering, and tells the leader.
+// Quarantine stops the replica from answering, and tells the leader.
 func (r *Renewer) Quarantine(why propagation.Kind) {
 	r.change(func(l *propagation.Lease) { l.Quarantine(why) })
 	r.Wake()
 }
 
-// Run renews until ctx ends or the reader has stopped.
+// Run renews until ctx ends or the replica has stopped.
 func (r *Renewer) Run(ctx context.Context) {
 	if _, err := r.projection.Wait(ctx, 1); err != nil {
 		return // before there was anything to report
@@ -328,11 +328,11 @@ func (r *Renewer) once(ctx context.Context) {
 	}
 }
 
-// refuse notes why the leader takes this reader in no more: too many processes of
+// refuse notes why the leader takes this replica in no more: too many processes of
 // its name hold leases, or may.
 func (r *Renewer) refuse(a propagation.Answer) {
 	switch {
-	case a.Kind == propagation.KindBusy && a.Head.Position > 0: // said after a fence, so of this reader
+	case a.Kind == propagation.KindBusy && a.Head.Position > 0: // said after a fence, so of this replica
 		if r.refused.Swap(&a.Reason) == nil {
 			r.logger.Warn("this replica gets no lease", "reason", a.Reason)
 		}
@@ -368,7 +368,7 @@ func (r *Renewer) StrictHead(ctx context.Context) (event.Head, error) {
 }
 
 // Stop drops the lease for good, and tells the leader, who then need not wait for it
-// to run out. Nobody asks this reader any more.
+// to run out. Nobody asks this replica any more.
 func (r *Renewer) Stop() {
 	r.mu.Lock()
 	r.stopped = true

@@ -22,7 +22,7 @@ import (
 	"github.com/writ-iam/writ/test/roundtrip"
 )
 
-// answers answers what readers ask a leader; the first of each kind opens a session.
+// answers answers what replicas ask a leader; the first of each kind opens a session.
 type answers struct {
 	mu          sync.Mutex
 	kinds       []propagation.Kind // of leases, in order; the last goes on
@@ -106,7 +106,7 @@ func newRenewer(a *answers) (*Renewer, Sink) {
 	f.Learn("a:1")
 	p := projection.New()
 	r := NewRenewer(Config{
-		Reader: setup.Replica{Name: "r1", Class: "tight"}, Cluster: "c", Process: NewNonce(), Clocks: ReadClocks(time.Now()),
+		Replica: setup.Replica{Name: "r1", Class: "tight"}, Cluster: "c", Process: NewNonce(), Clocks: ReadClocks(time.Now()),
 		Finder: f, Projection: p, Node: alone{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	return r, Sink{p, r}
@@ -121,10 +121,10 @@ func TestRenewing(t *testing.T) {
 		go func() { defer close(done); r.Run(ctx) }()
 		synctest.Wait()
 		if a.count() != 0 {
-			t.Fatal("a reader without a state renews")
+			t.Fatal("a replica without a state renews")
 		}
 		if _, err := r.StrictHead(t.Context()); err == nil {
-			t.Error("a reader of no incarnation compares positions")
+			t.Error("a replica of no incarnation compares positions")
 		}
 		s.Restore(layout.State(t, "i", 5))
 		time.Sleep(2 * time.Second) // of the bubble's clock
@@ -278,7 +278,7 @@ func TestRenewingRacesRestore(t *testing.T) {
 	wg.Wait()
 }
 
-// A reader that was removed while it runs drops its lease and stays out, asks seldom
+// A replica that was removed while it runs drops its lease and stays out, asks seldom
 // whether it was admitted, and registers by itself when it was.
 func TestRemovedReaderStaysOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -312,7 +312,7 @@ func TestRemovedReaderStaysOut(t *testing.T) {
 	})
 }
 
-// A reader without a state registers first, asks seldom while it is barred, and says so.
+// A replica without a state registers first, asks seldom while it is barred, and says so.
 func TestBarredReaderDoesNotJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &answers{incarnation: "i"}

@@ -11,22 +11,22 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// register enters this reader into the roster, if it is not barred.
+// register enters this replica into the roster, if it is not barred.
 func (r *Renewer) register(ctx context.Context) error {
-	return r.finder.Post(ctx, RegisterPath, Registration{Replica: r.reader, Attempt: NewNonce()}, nil)
+	return r.finder.Post(ctx, RegisterPath, Registration{Replica: r.replica, Attempt: NewNonce()}, nil)
 }
 
-// misplaced tells whether the roster, as this reader shows it, has it in another
+// misplaced tells whether the roster, as this replica shows it, has it in another
 // region or class.
 func (r *Renewer) misplaced() bool {
-	entry, ok := r.projection.View().State.Replica(r.reader.Name)
-	return ok && (entry.Region != r.reader.Region || entry.Class != r.reader.Class)
+	entry, ok := r.projection.View().State.Replica(r.replica.Name)
+	return ok && (entry.Region != r.replica.Region || entry.Class != r.replica.Class)
 }
 
-// registerPause is how long a reader at least waits that could not be registered.
+// registerPause is how long a replica at least waits that could not be registered.
 const registerPause = 250 * time.Millisecond
 
-// Enter brings a reader into the roster that has no state yet: writers give theirs to
+// Enter brings a replica into the roster that has no state yet: writers give theirs to
 // members alone. It returns when that is done, or ctx ends.
 func (r *Renewer) Enter(ctx context.Context) error {
 	for {
@@ -48,7 +48,7 @@ func (r *Renewer) Enter(ctx context.Context) error {
 	}
 }
 
-// rejoin registers a reader that the roster lacks.
+// rejoin registers a replica that the roster lacks.
 func (r *Renewer) rejoin(ctx context.Context) {
 	if err := r.register(ctx); err != nil {
 		if !r.barred(err) {
@@ -61,7 +61,7 @@ func (r *Renewer) rejoin(ctx context.Context) {
 }
 
 // barred tells whether an error is a writer's word that an operator removed this
-// reader. Then it has no lease any more, and stays out until it is admitted again.
+// replica. Then it has no lease any more, and stays out until it is admitted again.
 func (r *Renewer) barred(err error) bool {
 	if !errors.Is(err, peer.ErrBarred) {
 		return false
@@ -75,7 +75,7 @@ func (r *Renewer) barred(err error) bool {
 	return true
 }
 
-// move registers a reader anew that the roster has in another region or class than
+// move registers a replica anew that the roster has in another region or class than
 // its configuration, which was changed before it was started.
 func (r *Renewer) move(ctx context.Context, incarnation string) {
 	if r.placed == incarnation {
@@ -90,10 +90,10 @@ func (r *Renewer) move(ctx context.Context, incarnation string) {
 	r.placed = incarnation
 }
 
-// Removed tells whether this reader was taken off the roster by command.
+// Removed tells whether this replica was taken off the roster by command.
 func (r *Renewer) Removed() bool { return r.stands(propagation.KindUnregistered) }
 
-// Draining tells whether this reader is in the roster, but gets no new leases.
+// Draining tells whether this replica is in the roster, but gets no new leases.
 func (r *Renewer) Draining() bool { return r.stands(propagation.KindDraining) }
 
 func (r *Renewer) stands(kind propagation.Kind) bool {

@@ -21,7 +21,7 @@ func (s Sink) Restore(state *identity.State, head event.Head) {
 	s.Renewer.stepBack(state.Cluster().Incarnation, func() { s.Projection.Restore(state, head) })
 }
 
-// Apply folds batches, and quarantines the reader if they lead to another state
+// Apply folds batches, and quarantines the replica if they lead to another state
 // than the cluster's.
 func (s Sink) Apply(batches []*event.Batch) error {
 	err := s.Projection.Apply(batches)

@@ -37,12 +37,12 @@ type Tracker struct {
 	ended   bool
 	changed chan struct{} // closed when a tick has ended
 	wake    chan struct{} // one element: there may be something to do
-	// endpoints are where clients reach the readers, by name, as these said it in their
+	// endpoints are where clients reach the replicas, by name, as these said it in their
 	// latest renewals: one for each life that said so lately, the latest last.
 	endpoints map[string][]lifeEndpoint
 }
 
-// lifeEndpoint is where clients reach one life of a reader.
+// lifeEndpoint is where clients reach one life of a replica.
 type lifeEndpoint struct{ nonce, url string }
 
 // NewTracker returns the tracker of a term of this node's leadership of a cluster.
@@ -64,7 +64,7 @@ func (t *Tracker) Run(ctx context.Context) {
 	for {
 		t.mu.Lock()
 		now := t.clocks()
-		t.tracker.Observe(now, t.log.Observe()) // a reader may have been registered since the last tick
+		t.tracker.Observe(now, t.log.Observe()) // a replica may have been registered since the last tick
 		fence, due := t.tracker.BeginTick(now)
 		wait, timed := t.tracker.NextTick(now)
 		t.mu.Unlock()
@@ -129,7 +129,7 @@ func (t *Tracker) poke() {
 	}
 }
 
-// Renew answers a reader's renewal, after a fence. Errors are peer.ErrNotLeader, once the
+// Renew answers a replica's renewal, after a fence. Errors are peer.ErrNotLeader, once the
 // term has ended, and ctx's.
 func (t *Tracker) Renew(ctx context.Context, q propagation.Renewal) (propagation.Answer, error) {
 	t.mu.Lock()
@@ -199,7 +199,7 @@ func (t *Tracker) Everywhere(ctx context.Context, at event.Position, scope propa
 // committed without one.
 const pollEvery = 200 * time.Millisecond
 
-// Members tells about all readers.
+// Members tells about all replicas.
 func (t *Tracker) Members() []propagation.MemberStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -208,7 +208,7 @@ func (t *Tracker) Members() []propagation.MemberStatus {
 	return t.tracker.Members(now)
 }
 
-// Reached notes where clients reach a reader. Names are those of certificates, so
+// Reached notes where clients reach a replica. Names are those of certificates, so
 // there are no more of them than the cluster has nodes.
 func (t *Tracker) Reached(name, nonce, url string) {
 	t.mu.Lock()
@@ -218,7 +218,7 @@ func (t *Tracker) Reached(name, nonce, url string) {
 	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
-// Endpoint is where clients reach a life of a reader, as its status names it, or
+// Endpoint is where clients reach a life of a replica, as its status names it, or
 // whichever spoke last.
 func (t *Tracker) Endpoint(name, life string) (url string) {
 	t.mu.Lock()

@@ -62,9 +62,9 @@ func (counter) Record(at event.Position) (propagation.Record, bool) {
 
 func (x *term) end() { x.cancel(); <-x.done }
 
-// reader renews as a replica does.
-func reader(name string) *propagation.Lease {
-	return propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: name, Class: "tight", Cluster: "c", Incarnation: "i"}, "nonce-"+name)
+// replica renews as a replica does.
+func replica(name string) *propagation.Lease {
+	return propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: name, Class: "tight", Cluster: "c", Incarnation: "i"}, "nonce-"+name)
 }
 
 func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) propagation.Kind {
@@ -81,23 +81,23 @@ func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) pr
 func TestTracking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newTerm(t, propagation.Member{Name: "r1", Class: "tight", Registered: 1})
-		l := reader("r1")
+		l := replica("r1")
 		if k := x.renewed(t, l, 5); k != propagation.KindOpen {
 			t.Fatalf("the first answer is %s", k)
 		}
 		if k := x.renewed(t, l, 5); k != propagation.KindGrant {
 			t.Fatalf("the second answer is %s", k)
 		}
-		if k := x.renewed(t, reader("stranger"), 5); k != propagation.KindUnregistered {
+		if k := x.renewed(t, replica("stranger"), 5); k != propagation.KindUnregistered {
 			t.Errorf("a stranger is told %s", k)
 		}
 		x.mu.Lock()
 		x.view.Head = head(6)
 		x.mu.Unlock()
 		if s, err := x.Everywhere(t.Context(), 6, propagation.Scope{}, 0); err != nil || s.State == propagation.StateEverywhere || len(s.Pending) != 1 {
-			t.Errorf("before the reader has it: %+v, %v", s, err)
+			t.Errorf("before the replica has it: %+v, %v", s, err)
 		}
-		// who waits is told as soon as the reader has it
+		// who waits is told as soon as the replica has it
 		answers := make(chan propagation.Status, 1)
 		go func() {
 			s, err := x.Everywhere(t.Context(), 6, propagation.Scope{}, time.Hour)
@@ -114,7 +114,7 @@ func TestTracking(t *testing.T) {
 		if m := x.Members(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
 			t.Errorf("members are %+v", m)
 		}
-		// a reader that is silent is fenced after its window
+		// a replica that is silent is fenced after its window
 		x.mu.Lock()
 		x.view.Head = head(7)
 		x.mu.Unlock()
@@ -149,7 +149,7 @@ func TestTrackingGivesUp(t *testing.T) {
 		x.mu.Lock()
 		x.failed = errors.New("the office is lost")
 		x.mu.Unlock()
-		if k := x.renewed(t, reader("r1"), 5); k != propagation.KindNotLeader {
+		if k := x.renewed(t, replica("r1"), 5); k != propagation.KindNotLeader {
 			t.Errorf("a failed fence says %s", k)
 		}
 		waiting := make(chan error, 1)

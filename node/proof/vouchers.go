@@ -29,7 +29,7 @@ func SignBatch(by Signer, b *event.SignedBatch) (err error) {
 const maxVouchers = 4 * setup.MaxWriters
 
 // Vouchers tell whether writers of the cluster signed batches. A certificate must
-// be good now, not when it signed: nothing tells a reader when that was. One that was
+// be good now, not when it signed: nothing tells a replica when that was. One that was
 // renewed vouches on until it expires; what it signed is then read from a writer. It is
 // of one goroutine.
 type Vouchers struct {

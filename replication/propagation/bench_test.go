@@ -9,7 +9,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// rosterOf is a roster of n readers.
+// rosterOf is a roster of n replicas.
 func rosterOf(n int) *Roster {
 	r := &Roster{At: event.Position(n)}
 	for i := range n {
@@ -18,12 +18,12 @@ func rosterOf(n int) *Roster {
 	return r
 }
 
-// leasedReader is a reader with a lease granted at time zero, and some heads.
-func leasedReader(b testing.TB) *Lease {
+// leasedReplica is a replica with a lease granted at time zero, and some heads.
+func leasedReplica(b testing.TB) *Lease {
 	at := event.Position(1)
 	v := View{Head: headAt(at), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
-	l := NewLease(DefaultParams(), Reader{Replica: "replica-0000", Cluster: simCluster, Incarnation: simEpoch}, "n")
+	l := NewLease(DefaultParams(), Replica{Name: "replica-0000", Cluster: simCluster, Incarnation: simEpoch}, "n")
 	for i := range maxReaderHeads {
 		now := Clocks{Monotonic: time.Duration(i) * time.Second}
 		v.Head = headAt(at + event.Position(i))
@@ -43,7 +43,7 @@ func leasedReader(b testing.TB) *Lease {
 // BenchmarkQuery is what freshness costs a query: load, check, cover.
 func BenchmarkQuery(b *testing.B) {
 	var published atomic.Pointer[Snapshot]
-	published.Store(leasedReader(b).Snapshot())
+	published.Store(leasedReplica(b).Snapshot())
 	for _, parallel := range []bool{false, true} {
 		b.Run(fmt.Sprintf("parallel=%v", parallel), func(b *testing.B) {
 			b.ReportAllocs()
@@ -68,7 +68,7 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
-// thousand is a leader with 1,000 readers that have sessions.
+// thousand is a leader with 1,000 replicas that have sessions.
 func thousand(b *testing.B) (*Tracker, []Renewal, View) {
 	v := View{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
@@ -101,7 +101,7 @@ func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v *View, seq uint64) 
 	return tr.EndTick(now, 1, *v, recordAt)
 }
 
-// BenchmarkTick is one tick in which 1,000 readers renew.
+// BenchmarkTick is one tick in which 1,000 replicas renew.
 func BenchmarkTick(b *testing.B) {
 	tr, renewals, v := thousand(b)
 	b.ReportAllocs()
@@ -116,7 +116,7 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
-// BenchmarkEverywhere is one question about 1,000 readers.
+// BenchmarkEverywhere is one question about 1,000 replicas.
 func BenchmarkEverywhere(b *testing.B) {
 	tr, renewals, v := thousand(b)
 	tickOf(b, tr, renewals, &v, 10)

@@ -9,6 +9,6 @@ func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, no
 }
 
 // leaseThatBreaks is trackerThatBreaks for a lease.
-func leaseThatBreaks(broken rule, r Reader, nonce string, ended ...string) *Lease {
+func leaseThatBreaks(broken rule, r Replica, nonce string, ended ...string) *Lease {
 	return newLease(DefaultParams(), r, nonce, broken, ended...)
 }

@@ -9,7 +9,7 @@ import (
 // Clocks are readings of three clocks of one host at one moment, each since an
 // origin of its own that stays the same while the process lives.
 //
-// A reader takes the largest of the three differences as the time that passed: a
+// A replica takes the largest of the three differences as the time that passed: a
 // lease must end although one of its clocks stopped (a suspended machine stops
 // the monotonic clock) or was set back. At least one of the three must go on
 // counting, at a rate within Params.Drift. A leader that waits for leases to run

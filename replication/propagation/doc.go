@@ -1,20 +1,20 @@
 // Package propagation says who has applied which position of the log, and who may
 // still answer as fresh. It is two state machines: the leader's Tracker and the
-// reader's Lease. Messages go in and come out; time comes in as readings of three
+// replica's Lease. Messages go in and come out; time comes in as readings of three
 // clocks. There is no I/O, no clock, no randomness, no lock and no goroutine here.
 //
 // # What it promises
 //
-// After a leader has said "everywhere" of a position, no reader ever again answers
+// After a leader has said "everywhere" of a position, no replica ever again answers
 // as leased from before it, under any partition, pause, restart or change of
-// leaders. And at most one window after a position was committed, every reader
+// leaders. And at most one window after a position was committed, every replica
 // either shows it or no longer answers as leased.
 //
-// A reader that is asked while its lease is in force answers as "leased". The
+// A replica that is asked while its lease is in force answers as "leased". The
 // lease ends a duration D after the moment before its request left, on whichever
-// of the reader's clocks counted most. The leader recorded, before its answer
-// left, until when the reader may hold that lease; it waits a window W, longer
-// than D by the drift of both clocks, before it takes a silent reader as fenced. A
+// of the replica's clocks counted most. The leader recorded, before its answer
+// left, until when the replica may hold that lease; it waits a window W, longer
+// than D by the drift of both clocks, before it takes a silent replica as fenced. A
 // new leader first waits a window for the leases that others granted, to lives that
 // it finds named in the log, and gives leases only at or above the head that it found, so above everything that was
 // ever said to be everywhere. A leader may be deposed and not know: it answers
@@ -36,7 +36,7 @@
 // there until it can hold none: a new leader waits a window for each life that it
 // finds. It stays named for a while after it was heard last, too, lest it must be
 // opened anew between two renewals. A life that is over for good need not be waited
-// for: a reader that stops drops its lease and says so, one that steps back says so
+// for: a replica that stops drops its lease and says so, one that steps back says so
 // of the life before, and a process that knows its predecessor in the same directory
 // to be gone says so of that. How many there may be is bounded, see MaxLives.
 //
@@ -46,7 +46,7 @@
 //
 // # What it needs
 //
-//   - While a reader's process is stopped, at least one of its clocks goes on, and
+//   - While a replica's process is stopped, at least one of its clocks goes on, and
 //     no clock's rate is off by more than Params.Drift. A virtual machine that is
 //     paused or cloned together with all its clocks breaks this. Strict answers and
 //     those at a token hold even then.

@@ -10,16 +10,16 @@ import (
 )
 
 // Scope says whom a question about a position is about. The zero Scope is all
-// readers. Where both Replicas and Region are set, both must hold.
+// replicas. Where both Replicas and Region are set, both must hold.
 //
-// A question about all readers, answered "everywhere", is a promise for ever: the
-// position becomes the floor of every leader to come, so that no reader, joiners
+// A question about all replicas, answered "everywhere", is a promise for ever: the
+// position becomes the floor of every leader to come, so that no replica, joiners
 // and restarted ones among them, gets a lease below it.
 //
-// A narrower question must not do that: it would take the leases of readers
+// A narrower question must not do that: it would take the leases of replicas
 // outside the scope that are behind, for a wait that did not ask for them. So it
-// never moves the common floor, not even when its readers happen to be all. It
-// binds the readers that it spoke of, each by a floor of its own, which lives as
+// never moves the common floor, not even when its replicas happen to be all. It
+// binds the replicas that it spoke of, each by a floor of its own, which lives as
 // long as the leader; the next leader's floor is its head, which is above. The
 // promise is therefore as lasting as that for all, for the registrations as of
 // Status.Roster; only the leader's memory of having made it is not, and after a
@@ -29,8 +29,8 @@ type Scope struct {
 	Replicas []string
 	// Region is a region's name; empty: any.
 	Region string
-	// Count, where positive, asks that so many of the scope's readers show the
-	// position. A reader that is fenced does not show it.
+	// Count, where positive, asks that so many of the scope's replicas show the
+	// position. A replica that is fenced does not show it.
 	Count int
 }
 
@@ -54,8 +54,8 @@ func (s *Scope) selects(m *member, now time.Duration) bool {
 func (s *Scope) has(m *member) bool { return s.Region == "" || s.Region == m.Region }
 
 // ErrScope is returned when the roster cannot meet a scope: a name or a region in
-// it is not registered, or it has fewer readers than asked for.
-var ErrScope = errors.New("the roster has no such readers")
+// it is not registered, or it has fewer replicas than asked for.
+var ErrScope = errors.New("the roster has no such replicas")
 
 // check refuses scopes that would be met by nobody, or could never be met.
 func (t *Tracker) check(s *Scope) error {
@@ -74,7 +74,7 @@ func (t *Tracker) check(s *Scope) error {
 		}
 	}
 	if n < max(1, s.Count) {
-		return fmt.Errorf("%d readers, of at least %d: %w", n, max(1, s.Count), ErrScope)
+		return fmt.Errorf("%d replicas, of at least %d: %w", n, max(1, s.Count), ErrScope)
 	}
 	return nil
 }
@@ -86,18 +86,18 @@ type State string
 const (
 	// StateUnknown: beyond what this leader knows to be committed.
 	StateUnknown State = "unknown"
-	// StateCommitted: in the log for good, shown by no reader of the scope.
+	// StateCommitted: in the log for good, shown by no replica of the scope.
 	StateCommitted State = "committed"
-	// StatePartial: some readers of the scope show it or are fenced.
+	// StatePartial: some replicas of the scope show it or are fenced.
 	StatePartial State = "partial"
-	// StateEverywhere: no reader of the scope will ever again answer as fresh from
-	// before the position. With Scope.Count: so many readers show it, and these will
+	// StateEverywhere: no replica of the scope will ever again answer as fresh from
+	// before the position. With Scope.Count: so many replicas show it, and these will
 	// never again answer as fresh from before it.
 	StateEverywhere State = "everywhere"
 )
 
-// Status is how far a position has come, in a scope. Each reader of the scope is
-// in one of three lists, in order of name; a removed reader that may still hold a
+// Status is how far a position has come, in a scope. Each replica of the scope is
+// in one of three lists, in order of name; a removed replica that may still hold a
 // lease is among them. A name shows the position when one of its lives does and none
 // may answer as fresh from before it.
 type Status struct {
@@ -115,17 +115,17 @@ type Status struct {
 	// Former says that lives which the log does not name may be pending too: it was
 	// written when marks named none.
 	Former bool
-	// WorstCase is how long, at most, any reader may still answer as fresh from
-	// before the position. What the leader knows can come later: a reader that
+	// WorstCase is how long, at most, any replica may still answer as fresh from
+	// before the position. What the leader knows can come later: a replica that
 	// restarts is pending again until it has reported, or its window is over. With
 	// Scope.Count there may be no bound.
 	WorstCase time.Duration
 	Bounded   bool
-	// Roster is the position of the roster that the readers were taken from.
+	// Roster is the position of the roster that the replicas were taken from.
 	Roster event.Position
 	// Floor is the highest position for which "everywhere" is in the log.
 	Floor event.Position
-	// Settled says that nobody is pending, or that enough readers show the position.
+	// Settled says that nobody is pending, or that enough replicas show the position.
 	// If State is not yet "everywhere", then a tick must end first, see NextTick.
 	Settled bool
 	// Changes says when the status changes with nothing but time, on the clock that
@@ -177,7 +177,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 
 // proven says whether a fence of this leader, or the floor in the log, covers r.
 // Above, a leader that was deposed knows nothing: its successor may have granted
-// leases below r, to readers never heard of here. A successor's leases are never
+// leases below r, to replicas never heard of here. A successor's leases are never
 // below what was proven, as its floor is the head that it found.
 func (t *Tracker) proven(r event.Position) bool {
 	return r <= max(t.fenced, t.view.Floor)
@@ -191,7 +191,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	if k, ok := t.marks.reaching(r); ok {
 		committed = k.since.Monotonic
 	}
-	missing := 0 // readers that only a proof is missing for
+	missing := 0 // replicas that only a proof is missing for
 	for _, m := range t.members {
 		if !scope.selects(m, now) {
 			continue
@@ -216,7 +216,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 			s.WorstCase = max(s.WorstCase, until-now)
 			s.pendingLives(m, now)
 		}
-		// Until the floor has risen, any reader may get a lease below r, even one that
+		// Until the floor has risen, any replica may get a lease below r, even one that
 		// showed r and then stepped back; but none that outlasts this.
 		if m.registered && !m.Draining && t.threshold(m) < r {
 			s.WorstCase = max(s.WorstCase, committed+t.window(t.params.Lease(m.Class))-now)

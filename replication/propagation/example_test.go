@@ -9,7 +9,7 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// One reader gets a lease from a leader and answers a query. What a driver does
+// One replica gets a lease from a leader and answers a query. What a driver does
 // over the network and the log happens here by plain calls.
 func Example() {
 	clocks := func() propagation.Clocks { return propagation.Clocks{} } // of the host, in a real driver
@@ -22,8 +22,8 @@ func Example() {
 	}}
 	tracker := propagation.NewTracker(propagation.DefaultParams(), "c", "i", 1, clocks(), view)
 
-	// The reader.
-	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Reader{Replica: "r1", Cluster: "c", Incarnation: "i"}, "nonce")
+	// The replica.
+	lease := propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: "r1", Cluster: "c", Incarnation: "i"}, "nonce")
 	var published atomic.Pointer[propagation.Snapshot]
 
 	for now := clocks(); ; now.Monotonic += propagation.TickEvery {

@@ -8,28 +8,28 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Reader says who renews.
-type Reader struct {
-	Replica     string // name in the roster
+// Replica says who renews.
+type Replica struct {
+	Name        string // in the roster
 	Class       string // of lease; see ClassTight
 	Cluster     string
 	Incarnation string
 }
 
-// Applied is what a reader has applied and shows to its callers.
+// Applied is what a replica has applied and shows to its callers.
 type Applied struct {
 	Head  event.Head
 	State event.Hash // digest of the state there; zero if it is not computed
-	Level uint32     // highest feature level that the reader supports
+	Level uint32     // highest feature level that the replica supports
 }
 
-// Lease is the reader's side: it asks for leases, and knows whether one is in
+// Lease is the replica's side: it asks for leases, and knows whether one is in
 // force. It is a state machine without locks, for one goroutine; queries read the
 // Snapshot that this goroutine published last. It lives in memory alone: a
 // process that starts begins with NewLease and a nonce never used before.
 type Lease struct {
-	params Params
-	reader Reader
+	params  Params
+	replica Replica
 
 	nonce    string
 	asked    bool     // a renewal was made under nonce
@@ -55,7 +55,7 @@ type sentRead struct {
 	anchor Clocks
 }
 
-// pause is what a reader waits for before its next renewal.
+// pause is what a replica waits for before its next renewal.
 type pause uint8
 
 const (
@@ -64,11 +64,11 @@ const (
 	pausePeriod              // a share of the lease since the last one
 )
 
-// NewLease returns the lease of a reader that has none and knows no head. nonce
+// NewLease returns the lease of a replica that has none and knows no head. nonce
 // must be random, of at least 128 bits. ended are nonces of this name that are over
 // for good: whoever tells of one must know that nobody answers under it any more.
-func NewLease(p Params, r Reader, nonce string, ended ...string) *Lease {
-	return &Lease{params: p, reader: r, nonce: nonce, ended: ended, snapshot: &Snapshot{params: p}}
+func NewLease(p Params, r Replica, nonce string, ended ...string) *Lease {
+	return &Lease{params: p, replica: r, nonce: nonce, ended: ended, snapshot: &Snapshot{params: p}}
 }
 
 // Snapshot is what queries read. It changes with Renew, Receive, StepBack and
@@ -90,11 +90,11 @@ func (l *Lease) change(f func(*Snapshot)) {
 // the clocks must be read before it is sent, and applied must be what queries
 // already see. A renewal that is still unanswered is given up.
 //
-// It panics if applied is below what this life of the reader has reported: a state
+// It panics if applied is below what this life of the replica has reported: a state
 // that steps back without StepBack could be taken as fresh. It panics after Stop.
 func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
 	if l.stopped {
-		panic("propagation: a reader that has stopped asks for a lease")
+		panic("propagation: a replica that has stopped asks for a lease")
 	}
 	at := applied.Head.Position
 	if at < l.snapshot.reported {
@@ -106,7 +106,7 @@ func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
 	l.pending = &sentRenewal{l.seq, now, at}
 	l.change(func(s *Snapshot) { s.reported = max(s.reported, at) })
 	return Renewal{
-		Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation,
+		Replica: l.replica.Name, Cluster: l.replica.Cluster, Incarnation: l.replica.Incarnation,
 		Nonce: l.nonce, Ended: l.ended, Session: l.session, Seq: l.seq,
 		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level, Fault: l.snapshot.fault,
 	}
@@ -120,16 +120,16 @@ func (l *Lease) Read(now Clocks) Read {
 	}
 	l.seq++
 	l.reads = append(l.reads, sentRead{l.seq, now})
-	return Read{Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation, Nonce: l.nonce, Seq: l.seq}
+	return Read{Cluster: l.replica.Cluster, Incarnation: l.replica.Incarnation, Nonce: l.nonce, Seq: l.seq}
 }
 
 // Receive takes in an answer. False says that it is not for a question of this
 // life, or that the question was given up: nothing changed.
 //
-// After FORK, DIVERGED and WRONG_INCARNATION the reader is quarantined; see
+// After FORK, DIVERGED and WRONG_INCARNATION the replica is quarantined; see
 // Quarantine.
 func (l *Lease) Receive(now Clocks, a Answer) bool {
-	ours := a.Cluster == l.reader.Cluster && a.Incarnation == l.reader.Incarnation
+	ours := a.Cluster == l.replica.Cluster && a.Incarnation == l.replica.Incarnation
 	if a.Nonce != l.nonce || !ours && a.Kind != KindWrongIncarnation {
 		return false
 	}
@@ -225,18 +225,18 @@ func (l *Lease) Stop() (Renewal, bool) {
 	l.stopped = true
 	l.asked, l.session, l.pending = false, Session{}, nil
 	l.change(func(s *Snapshot) { s.duration = 0 })
-	return Renewal{Replica: l.reader.Replica, Cluster: l.reader.Cluster, Incarnation: l.reader.Incarnation, Ended: l.ended}, len(l.ended) > 0
+	return Renewal{Replica: l.replica.Name, Cluster: l.replica.Cluster, Incarnation: l.replica.Incarnation, Ended: l.ended}, len(l.ended) > 0
 }
 
 // Rejoin is StepBack into another incarnation of the cluster: heads known of the
 // old one are forgotten too.
 func (l *Lease) Rejoin(incarnation, nonce string) {
-	l.reader.Incarnation = incarnation
+	l.replica.Incarnation = incarnation
 	l.StepBack(nonce)
 	l.snapshot = &Snapshot{params: l.params}
 }
 
-// Quarantine drops the lease: the reader found, or was told, that it is not sound.
+// Quarantine drops the lease: the replica found, or was told, that it is not sound.
 // It answers nothing and gets no lease until it was built anew, see StepBack. Its
 // renewals say so, or whoever leads would only see that it is silent.
 func (l *Lease) Quarantine(why Kind) {
@@ -244,7 +244,7 @@ func (l *Lease) Quarantine(why Kind) {
 	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })
 }
 
-// Withdraw drops the lease in force: the reader was told that it has no place in the
+// Withdraw drops the lease in force: the replica was told that it has no place in the
 // cluster. It may go on asking for another.
 func (l *Lease) Withdraw() {
 	l.pending, l.pause = nil, pausePeriod
@@ -260,7 +260,7 @@ func (l *Lease) Next(now Clocks, jitter float64) time.Duration {
 	case pauseRetry:
 		wait = RetryEvery
 	case pausePeriod:
-		period := l.params.Lease(l.reader.Class) / RenewalsPerLease
+		period := l.params.Lease(l.replica.Class) / RenewalsPerLease
 		wait = period - time.Duration(min(max(jitter, 0), 1)*float64(period)/RenewalsPerLease)
 	}
 	return max(0, wait-max(0, now.since(l.sent)))

@@ -48,7 +48,7 @@ func (m *member) life(nonce string) *life {
 }
 
 // linger is how long a life is kept in the log after its latest request, even if
-// it has no lease: readers renew twice within it.
+// it has no lease: replicas renew twice within it.
 func (t *Tracker) linger() time.Duration { return 2 * t.params.Duration / RenewalsPerLease }
 
 // lapsed says whether l can hold no lease, and has not been heard for a while.
@@ -60,7 +60,7 @@ func (l *life) lapsed(now, linger time.Duration) bool {
 func (t *Tracker) refuses(m *member, nonce string) string {
 	switch {
 	case len(nonce) > MaxNonce:
-		return fmt.Sprintf("The nonce of the reader is longer than %d bytes.", MaxNonce)
+		return fmt.Sprintf("The nonce of the replica is longer than %d bytes.", MaxNonce)
 	case len(m.lives) >= MaxLives:
 		return fmt.Sprintf("The leader knows of %d processes of %s that may hold leases; another is taken in when one of these has stopped or run out.", len(m.lives), m.Name)
 	case t.known >= MaxAllLives:
@@ -104,7 +104,7 @@ func (t *Tracker) ask(m *member, l *life, now time.Duration, f *Fence) {
 	}
 }
 
-// asks says whether q is a renewal of a reader of this history.
+// asks says whether q is a renewal of a replica of this history.
 func (t *Tracker) asks(q *request) bool {
 	return !q.read && q.Cluster == t.cluster && q.Incarnation == t.incarnation
 }

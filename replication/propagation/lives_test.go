@@ -26,8 +26,8 @@ func newTerm(t *testing.T, number uint64, v View) *term {
 	return x
 }
 
-func viewOf(readers int) View {
-	return View{Head: headAt(2000), Roster: rosterOf(readers), Lives: event.Lives{Complete: true}}
+func viewOf(replicas int) View {
+	return View{Head: headAt(2000), Roster: rosterOf(replicas), Lives: event.Lives{Complete: true}}
 }
 
 // ask is one tick with these renewals.
@@ -88,15 +88,15 @@ func TestLivesOfANameAreBounded(t *testing.T) {
 
 // All names together get so many lives and no more, over several leaders.
 func TestAllLivesAreBounded(t *testing.T) {
-	const readers = MaxAllLives/MaxLives + 1
-	v := viewOf(readers)
+	const replicas = MaxAllLives/MaxLives + 1
+	v := viewOf(replicas)
 	var list []event.Life
 	for i := range MaxAllLives {
 		list = append(list, event.Life{Replica: v.Roster.Members[i/MaxLives].Name, Nonce: fmt.Sprint("n", i)})
 	}
 	v.Lives = event.LivesOf(true, list)
 	x := newTerm(t, 2, v)
-	last := v.Roster.Members[readers-1].Name
+	last := v.Roster.Members[replicas-1].Name
 	if a := x.ask(Renewal{Replica: last, Nonce: "n"})[0]; a.Kind != KindBusy || !strings.Contains(a.Reason, "4096") || x.v.Lives.Len() != MaxAllLives {
 		t.Errorf("%+v, %d lives", a, x.v.Lives.Len())
 	}
@@ -188,9 +188,9 @@ func TestWhatARenewalSaysIsBounded(t *testing.T) {
 	}
 }
 
-// What a reader tells to be over is told until it is answered, and bounded.
+// What a replica tells to be over is told until it is answered, and bounded.
 func TestEndedIsToldUntilAnswered(t *testing.T) {
-	l := NewLease(DefaultParams(), Reader{Replica: "r", Cluster: simCluster, Incarnation: simEpoch}, "n1", "n0")
+	l := NewLease(DefaultParams(), Replica{Name: "r", Cluster: simCluster, Incarnation: simEpoch}, "n1", "n0")
 	at := Applied{Head: headAt(5)}
 	answer := func(q Renewal, kind Kind) {
 		l.Receive(Clocks{}, Answer{Kind: kind, Cluster: simCluster, Incarnation: simEpoch, Nonce: q.Nonce, Seq: q.Seq})
@@ -219,9 +219,9 @@ func TestEndedIsToldUntilAnswered(t *testing.T) {
 	}
 }
 
-// A reader that has stopped answers nothing as leased, takes nothing, asks nothing.
+// A replica that has stopped answers nothing as leased, takes nothing, asks nothing.
 func TestStop(t *testing.T) {
-	l := leasedReader(t)
+	l := leasedReplica(t)
 	now := Clocks{Monotonic: 16 * time.Second}
 	q := l.Renew(now, Applied{Head: headAt(16)})
 	grant := Answer{Kind: KindGrant, Cluster: simCluster, Incarnation: simEpoch, Nonce: q.Nonce, Seq: q.Seq, Session: q.Session, Duration: time.Minute, Head: headAt(16)}
@@ -243,13 +243,13 @@ func TestStop(t *testing.T) {
 	if again, _ := l.Stop(); !slices.Equal(again.Ended, last.Ended) {
 		t.Errorf("stopped twice: %+v", again)
 	}
-	never := NewLease(DefaultParams(), Reader{}, "n")
+	never := NewLease(DefaultParams(), Replica{}, "n")
 	if _, ok := never.Stop(); ok {
-		t.Error("a reader that never asked has something to tell")
+		t.Error("a replica that never asked has something to tell")
 	}
 }
 
-// A reader that lags beyond the linger keeps its place in the log by renewing.
+// A replica that lags beyond the linger keeps its place in the log by renewing.
 func TestRenewingKeepsALifeInTheLog(t *testing.T) {
 	x := newTerm(t, 1, viewOf(2))
 	q := Renewal{Replica: "replica-0000", Nonce: "n", Session: x.ask(Renewal{Replica: "replica-0000", Nonce: "n"})[0].Session}

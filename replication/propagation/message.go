@@ -6,36 +6,36 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Session numbers what one leader opened for one life of a reader. A reader's
+// Session numbers what one leader opened for one life of a replica. A replica's
 // acknowledgements count only within one session. The zero Session is none.
 type Session struct {
 	Term   uint64 `json:"term"`   // of the leader
 	Number uint64 `json:"number"` // 1, 2, 3, ... within the term
 }
 
-// Renewal says what a reader has applied, and asks for a lease.
+// Renewal says what a replica has applied, and asks for a lease.
 type Renewal struct {
 	Replica     string `json:"replica"` // name in the roster
 	Cluster     string `json:"cluster"`
 	Incarnation string `json:"incarnation"`
-	// Nonce names one life of the reader: another after every start of the process
-	// and after every step back of its state. Empty: the reader asks for nothing, it
+	// Nonce names one life of the replica: another after every start of the process
+	// and after every step back of its state. Empty: the replica asks for nothing, it
 	// tells what is over.
 	Nonce string `json:"nonce"`
-	// Ended are nonces of lives of this reader that are over for good: nobody answers
+	// Ended are nonces of lives of this replica that are over for good: nobody answers
 	// under them any more. At most MaxEnded.
 	Ended   []string `json:"ended,omitempty"`
 	Session Session  `json:"session"` // zero before the first OPEN
 	Seq     uint64   `json:"seq"`     // rises with every request of one life
-	// Position and Hash are the head of what the reader has applied and shows; what
+	// Position and Hash are the head of what the replica has applied and shows; what
 	// it has merely received does not count.
 	Position event.Position `json:"position"`
 	Hash     event.Hash     `json:"hash"`
-	// State is the digest of the reader's state at Position; zero if it has none.
+	// State is the digest of the replica's state at Position; zero if it has none.
 	State event.Hash `json:"state"`
-	// Level is the highest feature level that the reader supports.
+	// Level is the highest feature level that the replica supports.
 	Level uint32 `json:"level"`
-	// Fault is why the reader is quarantined; empty: it is not. A quarantined reader
+	// Fault is why the replica is quarantined; empty: it is not. A quarantined replica
 	// asks for nothing, it lets the leader know.
 	Fault Kind `json:"fault,omitempty"`
 }
@@ -56,27 +56,27 @@ type Kind string
 // sender led when the request had already arrived. FORK, DIVERGED and
 // WRONG_INCARNATION are alarms on both sides.
 const (
-	// KindOpen gives the reader a session. Nothing was acknowledged or granted.
+	// KindOpen gives the replica a session. Nothing was acknowledged or granted.
 	KindOpen Kind = "OPEN"
 	// KindGrant gives a lease of Duration from the moment before the request left.
 	KindGrant Kind = "GRANT"
-	// KindBehind refuses a lease until the reader has caught up, or was upgraded.
+	// KindBehind refuses a lease until the replica has caught up, or was upgraded.
 	KindBehind Kind = "BEHIND"
-	// KindEnded answers a reader that only told what is over.
+	// KindEnded answers a replica that only told what is over.
 	KindEnded Kind = "ENDED"
-	// KindDraining refuses a lease because the reader is about to go.
+	// KindDraining refuses a lease because the replica is about to go.
 	KindDraining Kind = "DRAINING"
 	// KindStale is for a request that a later one had overtaken; it changed nothing.
 	KindStale Kind = "STALE"
-	// KindUnregistered is for a reader that is not in the roster.
+	// KindUnregistered is for a replica that is not in the roster.
 	KindUnregistered Kind = "UNREGISTERED"
-	// KindWrongIncarnation is for a reader of another history. It must stop
+	// KindWrongIncarnation is for a replica of another history. It must stop
 	// answering and bootstrap anew.
 	KindWrongIncarnation Kind = "WRONG_INCARNATION"
-	// KindFork is for a reader whose log differs from the committed one, is longer,
+	// KindFork is for a replica whose log differs from the committed one, is longer,
 	// or went back within a session. No lease in this session, ever.
 	KindFork Kind = "FORK"
-	// KindDiverged is for a reader that has the committed log but another state.
+	// KindDiverged is for a replica that has the committed log but another state.
 	// No lease in this session, ever.
 	KindDiverged Kind = "DIVERGED"
 	// KindHead answers a Read.

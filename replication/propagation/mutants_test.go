@@ -144,7 +144,7 @@ func TestRulesAreBroken(t *testing.T) {
 		}
 		return all
 	}
-	branches := read("testdata/mutants.diff", "sim_leader_test.go", "sim_reader_test.go", "sim_test.go")
+	branches := read("testdata/mutants.diff", "sim_leader_test.go", "sim_replica_test.go", "sim_test.go")
 	mutants := read("each_mutant_test.go")
 	rules := 0
 	for line := range strings.Lines(read("rules_test.go")) {

@@ -14,19 +14,19 @@ const (
 	// Between two there may be one more, for a floor: it follows at once on the tick
 	// that settled a position which somebody waits for.
 	TickEvery = 100 * time.Millisecond
-	// RenewalsPerLease says how often a reader renews within a lease, so how many
+	// RenewalsPerLease says how often a replica renews within a lease, so how many
 	// renewals may be lost before it runs out.
 	RenewalsPerLease = 4
-	// RetryEvery is how long a reader waits after an answer that was no grant.
+	// RetryEvery is how long a replica waits after an answer that was no grant.
 	RetryEvery = 250 * time.Millisecond
 	// MaxWaiting bounds the requests that one tick answers; more are refused with
-	// BUSY. It is four times the number of readers that a roster may hold.
+	// BUSY. It is four times the number of replicas that a roster may hold.
 	MaxWaiting = 4096
-	// MaxReads bounds the reads of the head that a reader has under way.
+	// MaxReads bounds the reads of the head that a replica has under way.
 	MaxReads = 64
 	// MaxLives bounds the lives of one name that a leader knows, and MaxAllLives those
 	// of all: they are in the state of every writer. A life that is one too many hears
-	// BUSY until another has run out. A reader that starts anew every second, and
+	// BUSY until another has run out. A replica that starts anew every second, and
 	// cannot say that the process before it is gone, needs a dozen. Whoever holds a
 	// replica's certificate can use up the lives of that name alone.
 	MaxLives    = 16
@@ -38,7 +38,7 @@ const (
 	MaxEnded = 8
 	// MaxNonce bounds a nonce, in bytes.
 	MaxNonce = 64
-	// ClassTight is the class of readers with the short lease.
+	// ClassTight is the class of replicas with the short lease.
 	ClassTight = "tight"
 
 	// maxReaderHeads and maxLeaderHeads bound the known heads kept on each side.
@@ -48,12 +48,12 @@ const (
 	maxLeaderHeads = 128
 )
 
-// Params are the durations of leases. They may differ between readers of one
+// Params are the durations of leases. They may differ between replicas of one
 // cluster only while an operator changes them: a grant names its own duration.
 type Params struct {
 	// Duration (D) is how long a lease lasts, counted from before its request left.
 	Duration time.Duration
-	// Tight is D for the readers of ClassTight.
+	// Tight is D for the replicas of ClassTight.
 	Tight time.Duration
 	// Drift (rho) is how far a clock's rate may be off, in thousandths: while d
 	// passes, a clock counts between d*(1-rho) and d*(1+rho).
@@ -86,7 +86,7 @@ func (p Params) Validate() error {
 	return nil
 }
 
-// Lease is D for readers of a class; a class that is not known has the default.
+// Lease is D for replicas of a class; a class that is not known has the default.
 func (p Params) Lease(class string) time.Duration {
 	if class == ClassTight {
 		return p.Tight
@@ -96,7 +96,7 @@ func (p Params) Lease(class string) time.Duration {
 
 // Window (W) is how long a leader waits on its own clock before it takes a lease
 // of duration d as run out: d*(1+rho)/(1-rho) and a margin, rounded up. The
-// reader's clock may be slow by rho and the leader's fast by rho.
+// replica's clock may be slow by rho and the leader's fast by rho.
 func (p Params) Window(d time.Duration) time.Duration {
 	fast, slow := time.Duration(1000+p.Drift), time.Duration(1000-p.Drift)
 	return (d*fast+slow-1)/slow + p.Margin

@@ -7,19 +7,19 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Snapshot is what a reader knows of its freshness, for any number of queries at
+// Snapshot is what a replica knows of its freshness, for any number of queries at
 // once: it is never changed. The nil Snapshot has no lease and knows no head.
 type Snapshot struct {
 	params   Params
 	anchor   Clocks
 	duration time.Duration  // of the lease from anchor; 0: none
-	reported event.Position // highest that this life of the reader has sent; never below a lease's floor
+	reported event.Position // highest that this life of the replica has sent; never below a lease's floor
 	fault    Kind           // quarantined; empty: not
 	heads    heads
 	head     event.Position // highest known
 }
 
-// Head is the highest head of the log that the reader knows of.
+// Head is the highest head of the log that the replica knows of.
 func (s *Snapshot) Head() event.Position {
 	if s == nil {
 		return 0
@@ -27,7 +27,7 @@ func (s *Snapshot) Head() event.Position {
 	return s.head
 }
 
-// Quarantined is why the reader must not answer at all; empty: it may.
+// Quarantined is why the replica must not answer at all; empty: it may.
 func (s *Snapshot) Quarantined() Kind {
 	if s == nil {
 		return ""
@@ -135,7 +135,7 @@ type Coverage struct {
 	// Staleness bounds how long ago the answer was the newest possible, if Bounded.
 	Staleness time.Duration
 	Bounded   bool
-	// Head is the highest head that the reader knew of.
+	// Head is the highest head that the replica knew of.
 	Head event.Position
 	// DenyOnly says that the answer may deny but not allow: an allow becomes
 	// "indeterminate". So it is with unleased answers, unless the caller said how
@@ -147,10 +147,10 @@ type Coverage struct {
 // arrived. A position that was asked for proves nothing of what came after it.
 func (c *Coverage) Current() bool { return c.Freshness == Leased || c.Freshness == Strict }
 
-// Errors of Cover, all for a status of 503: another reader, or this one a little
+// Errors of Cover, all for a status of 503: another replica, or this one a little
 // later, may answer.
 var (
-	// ErrQuarantined is returned when the reader is not sound.
+	// ErrQuarantined is returned when the replica is not sound.
 	ErrQuarantined = errors.New("the replica is quarantined")
 	// ErrNotLeased is returned when no lease is in force and one was asked for.
 	ErrNotLeased = errors.New("the replica holds no lease, so its answer could be old")

@@ -8,7 +8,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Member is an entry of the roster: a reader that "everywhere" waits for. A name is
+// Member is an entry of the roster: a replica that "everywhere" waits for. A name is
 // not a process: several may run under it at once, each a life of its own.
 type Member struct {
 	Name   string
@@ -25,7 +25,7 @@ type Member struct {
 type Roster struct {
 	// At is the position of the latest change to the roster.
 	At event.Position
-	// Members are the readers in order of name.
+	// Members are the replicas in order of name.
 	Members []Member
 }
 
@@ -143,7 +143,7 @@ func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
 	t.forget(now)
 }
 
-// MemberStatus is what a leader knows of one reader, or of one life of it.
+// MemberStatus is what a leader knows of one replica, or of one life of it.
 type MemberStatus struct {
 	Member
 	// Life tells the lives of a name apart where it has several; empty: it has not.
@@ -159,11 +159,11 @@ type MemberStatus struct {
 	// Fault is why the life is quarantined, Reason the sentence for it; empty: it is not.
 	Fault  Kind
 	Reason string
-	// Removed readers are waited for until MayHold is over, and then forgotten.
+	// Removed replicas are waited for until MayHold is over, and then forgotten.
 	Removed bool
 }
 
-// Members tells about all readers, in order of name, the removed ones last. A name
+// Members tells about all replicas, in order of name, the removed ones last. A name
 // with several lives that may answer is told of once for each of them.
 func (t *Tracker) Members(clocks Clocks) []MemberStatus {
 	now := clocks.Monotonic

@@ -16,19 +16,19 @@ const (
 	ruleGrace
 	// A new leader's floor is the head of the log.
 	ruleGainFloor
-	// Acknowledgements of an earlier life of a reader do not count for a later one.
+	// Acknowledgements of an earlier life of a replica do not count for a later one.
 	ruleForget
 	// No lease below the floor.
 	ruleFloorCheck
-	// A removed reader is waited for until its lease has run out.
+	// A removed replica is waited for until its lease has run out.
 	ruleGone
 	// A lease does not survive its process.
 	ruleVolatile
-	// The reader believes the clock that counted most.
+	// The replica believes the clock that counted most.
 	ruleClocks
-	// Only what a reader has applied counts, not what it was sent.
+	// Only what a replica has applied counts, not what it was sent.
 	ruleApplied
-	// The floor holds for readers that have just joined, too.
+	// The floor holds for replicas that have just joined, too.
 	ruleJoiner
 	// A query checks the lease first and loads the view then.
 	ruleCheckFirst
@@ -37,19 +37,19 @@ const (
 	ruleTerm
 	// "Everywhere" is answered when the floor is in the log, not before.
 	ruleDurable
-	// A leader says that readers are fenced only from what a fence of its own covers.
+	// A leader says that replicas are fenced only from what a fence of its own covers.
 	ruleProven
-	// A scoped "everywhere" binds the readers it spoke of.
+	// A scoped "everywhere" binds the replicas it spoke of.
 	ruleScopeFloor
 	// A lease ends one window after the commit of what its holder lacked.
 	ruleLag
 	// A history whose marks did not name lives is waited for.
 	ruleNameless
-	// A reader drops its lease before its state steps back.
+	// A replica drops its lease before its state steps back.
 	ruleStepBack
-	// An answer below what the reader has reported is not a leased one.
+	// An answer below what the replica has reported is not a leased one.
 	ruleReported
-	// A reader that goes back within a session is quarantined.
+	// A replica that goes back within a session is quarantined.
 	ruleForward
 	// Requests that a later one has overtaken count for nothing.
 	ruleSeq
@@ -84,11 +84,11 @@ const (
 	ruleComplete
 	// That a life is over is told of that life alone.
 	ruleEndedAlone
-	// A reader that says it stopped has dropped its lease.
+	// A replica that says it stopped has dropped its lease.
 	ruleStopDrops
-	// A reader that said it stopped takes no grant.
+	// A replica that said it stopped takes no grant.
 	ruleStopTakes
-	// A reader that said it stopped asks no more under its nonce.
+	// A replica that said it stopped asks no more under its nonce.
 	ruleStopAsks
 	// The recorded nonce of a process is told to be over only when that process is gone.
 	ruleRecorded

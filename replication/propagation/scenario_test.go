@@ -46,7 +46,7 @@ func TestScenarios(t *testing.T) {
 
 // playScenario returns the text with the output that its commands give now.
 func playScenario(t *testing.T, text string) string {
-	st := &stage{t: t, hosts: map[string]*[3]time.Duration{}, leaders: map[string]*stageLeader{}, readers: map[string]*stageReader{}}
+	st := &stage{t: t, hosts: map[string]*[3]time.Duration{}, leaders: map[string]*stageLeader{}, replicas: map[string]*stageReplica{}}
 	st.view.Roster, st.view.Lives.Complete = &Roster{}, true
 	var out []string
 	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
@@ -71,12 +71,12 @@ func playScenario(t *testing.T, text string) string {
 
 // stage is a small world in which each event happens on command.
 type stage struct {
-	t       *testing.T
-	hosts   map[string]*[3]time.Duration // monotonic, boottime, wall
-	view    View
-	leaders map[string]*stageLeader
-	readers map[string]*stageReader
-	nonces  int
+	t        *testing.T
+	hosts    map[string]*[3]time.Duration // monotonic, boottime, wall
+	view     View
+	leaders  map[string]*stageLeader
+	replicas map[string]*stageReplica
+	nonces   int
 }
 
 type stageLeader struct {
@@ -86,7 +86,7 @@ type stageLeader struct {
 	fence Fence // of the tick in flight
 }
 
-type stageReader struct {
+type stageReplica struct {
 	*Lease
 	applied   Applied
 	published *Snapshot
@@ -297,13 +297,13 @@ func (st *stage) tick(name string, a args) []string {
 	return st.end(name, a)
 }
 
-// deliver hands held answers to their readers; lose forgets them.
+// deliver hands held answers to their replicas; lose forgets them.
 func (st *stage) deliver(name string, a args) []string {
 	l := st.leaders[name]
 	var out []string
 	for _, reply := range l.held {
 		to := l.from[reply.Ticket]
-		if r := st.readers[to]; r != nil && a["verb"] == "deliver" {
+		if r := st.replicas[to]; r != nil && a["verb"] == "deliver" {
 			if !r.Receive(st.clocks(to), reply.Answer) {
 				out = append(out, to+" ignores it")
 			}
@@ -388,7 +388,7 @@ func (st *stage) members(name string, _ args) []string {
 	return out
 }
 
-// start begins a life of a reader's process, its first or another: of the name in the
+// start begins a life of a replica's process, its first or another: of the name in the
 // roster that as says, or its own. ended is what it found recorded.
 func (st *stage) start(name string, a args) []string {
 	st.nonces++
@@ -399,13 +399,13 @@ func (st *stage) start(name string, a args) []string {
 	if a["ended"] != "" {
 		ended = strings.Split(a["ended"], ",")
 	}
-	r := &stageReader{Lease: NewLease(DefaultParams(), Reader{
-		Replica: replica, Class: a["class"], Cluster: simCluster, Incarnation: simEpoch,
+	r := &stageReplica{Lease: NewLease(DefaultParams(), Replica{
+		Name: replica, Class: a["class"], Cluster: simCluster, Incarnation: simEpoch,
 	}, fmt.Sprintf("n%d", st.nonces), ended...)}
 	if old := a["incarnation"]; old != "" {
-		r.reader.Incarnation = old
+		r.replica.Incarnation = old
 	}
-	st.readers[name] = r
+	st.replicas[name] = r
 	r.published = r.Snapshot()
 	st.host(name)
 	a["to"] = a["at"]
@@ -414,14 +414,14 @@ func (st *stage) start(name string, a args) []string {
 
 func (st *stage) apply(name string, a args) []string {
 	p := event.Position(a.number("to", uint64(st.view.Head.Position)))
-	r := st.readers[name]
+	r := st.replicas[name]
 	r.applied = Applied{Head: headAt(p), State: hashAt(p), Level: uint32(a.number("level", uint64(r.applied.Level)))}
 	return nil
 }
 
-// spoil makes a reader's history or state differ from the log's.
+// spoil makes a replica's history or state differ from the log's.
 func (st *stage) spoil(name string, a args) []string {
-	r := st.readers[name]
+	r := st.replicas[name]
 	if a["state"] != "" {
 		r.applied.State[0] ^= 1
 	} else {
@@ -430,9 +430,9 @@ func (st *stage) spoil(name string, a args) []string {
 	return nil
 }
 
-// quarantine lets a reader find that its own state is not sound.
+// quarantine lets a replica find that its own state is not sound.
 func (st *stage) quarantine(name string, _ args) []string {
-	r := st.readers[name]
+	r := st.replicas[name]
 	r.Quarantine(KindDiverged)
 	r.published = r.Snapshot()
 	return nil
@@ -440,7 +440,7 @@ func (st *stage) quarantine(name string, _ args) []string {
 
 func (st *stage) stepBack(name string, a args) []string {
 	st.nonces++
-	r := st.readers[name]
+	r := st.replicas[name]
 	if to := a["incarnation"]; to != "" {
 		r.Rejoin(to, fmt.Sprintf("n%d", st.nonces))
 	} else {
@@ -450,9 +450,9 @@ func (st *stage) stepBack(name string, a args) []string {
 	return st.apply(name, a)
 }
 
-// stop ends a reader in good order, and tells a leader of it.
+// stop ends a replica in good order, and tells a leader of it.
 func (st *stage) stop(name string, a args) []string {
-	r, l := st.readers[name], st.leaders[a["to"]]
+	r, l := st.replicas[name], st.leaders[a["to"]]
 	q, ok := r.Stop()
 	r.published = r.Snapshot()
 	if !ok {
@@ -465,7 +465,7 @@ func (st *stage) stop(name string, a args) []string {
 
 // renew sends a renewal to a leader; with again, the last one a second time.
 func (st *stage) renew(name string, a args) []string {
-	r, l := st.readers[name], st.leaders[a["to"]]
+	r, l := st.replicas[name], st.leaders[a["to"]]
 	q := r.Renew(st.clocks(name), r.applied)
 	r.published = r.Snapshot()
 	copies := 1
@@ -480,7 +480,7 @@ func (st *stage) renew(name string, a args) []string {
 }
 
 func (st *stage) read(name string, a args) []string {
-	r, l := st.readers[name], st.leaders[a["to"]]
+	r, l := st.replicas[name], st.leaders[a["to"]]
 	ticket, _ := l.Read(r.Read(st.clocks(name)))
 	l.from[ticket] = name
 	return nil
@@ -489,7 +489,7 @@ func (st *stage) read(name string, a args) []string {
 func (st *stage) next(name string, a args) []string {
 	var d time.Duration
 	var ok bool
-	if r := st.readers[name]; r != nil {
+	if r := st.replicas[name]; r != nil {
 		jitter, _ := strconv.ParseFloat(a["jitter"], 64)
 		d, ok = r.Next(st.clocks(name), jitter), true
 	} else {
@@ -502,14 +502,14 @@ func (st *stage) next(name string, a args) []string {
 }
 
 func (st *stage) check(name string, _ args) []string {
-	r := st.readers[name]
+	r := st.replicas[name]
 	r.freshness = r.published.Check(st.clocks(name))
 	return nil
 }
 
 // answer answers from the view that is there now, by the check made before.
 func (st *stage) answer(name string, a args) []string {
-	r := st.readers[name]
+	r := st.replicas[name]
 	ask := Ask{
 		Mode:    Mode(slices.Index([]string{"", "any", "at_least", "strict"}, a["mode"])),
 		AtLeast: event.Position(a.number("at_least", 0)),

@@ -87,7 +87,7 @@ func (s *simulation) commitBatch(change func(*Roster)) {
 	for len(s.raft.committed) <= int(v.Head.Position) {
 		s.raft.committed = append(s.raft.committed, s.now)
 	}
-	for _, r := range s.readers {
+	for _, r := range s.replicas {
 		s.follow(r)
 	}
 }
@@ -167,8 +167,8 @@ type simLeader struct {
 }
 
 type route struct {
-	reader *simReader
-	asked  Renewal
+	replica *simReplica
+	asked   Renewal
 }
 
 // wait is a caller who waits for a position.
@@ -269,12 +269,12 @@ func (s *simulation) reply(l *simLeader, replies []Reply) {
 	for _, reply := range replies {
 		to, a := l.routes[reply.Ticket], reply.Answer
 		delete(l.routes, reply.Ticket)
-		s.trace("term %d answers %s: %s seq %d, floor %d, head %d %s", l.term, to.reader, a.Kind, a.Seq, a.Floor, a.Head.Position, a.Reason)
+		s.trace("term %d answers %s: %s seq %d, floor %d, head %d %s", l.term, to.replica, a.Kind, a.Seq, a.Floor, a.Head.Position, a.Reason)
 		if a.Kind == KindGrant {
 			s.count.grants++
 			s.checkGrant(l, to.asked, a)
 		}
-		s.send(to.reader.host, func() { s.receive(to.reader, a) })
+		s.send(to.replica.host, func() { s.receive(to.replica, a) })
 	}
 }
 
@@ -306,7 +306,7 @@ func (s *simulation) startWait() {
 	case 1:
 		w.scope.Count = 1 + s.rng.IntN(2)
 	case 2:
-		w.scope.Replicas = []string{s.readers[s.rng.IntN(len(s.readers))].name}
+		w.scope.Replicas = []string{s.replicas[s.rng.IntN(len(s.replicas))].name}
 	}
 	s.trace("wait at term %d for %d, %+v", l.term, w.position, w.scope)
 	l.waits = append(l.waits, w)
@@ -345,7 +345,7 @@ func (s *simulation) serveWaits(l *simLeader) {
 }
 
 // checkWorst holds a leader to the worst case that it told first: after it, no
-// reader may answer as leased from before the position.
+// replica may answer as leased from before the position.
 func (s *simulation) checkWorst(l *simLeader, w *wait) {
 	now := s.clocks(l.host)
 	st, err := l.tracker.Everywhere(now, w.position, w.scope)
@@ -355,7 +355,7 @@ func (s *simulation) checkWorst(l *simLeader, w *wait) {
 		w.worst = now.Monotonic + st.WorstCase
 		s.wake(l, st.WorstCase)
 	case now.Monotonic > w.worst:
-		for _, r := range s.readers {
+		for _, r := range s.replicas {
 			c, err := r.published.Check(s.clocks(r.host)).Cover(r.applied, Ask{Mode: ModeAny})
 			if r.up && err == nil && c.Freshness == Leased && r.applied < w.position {
 				s.fail("P6", "%s answers as leased from %d, after the worst case for %d that term %d told", r, r.applied, w.position, l.term)
@@ -381,9 +381,9 @@ func (s *simulation) anyLeader() *simLeader {
 	return alive[s.rng.IntN(len(alive))]
 }
 
-// changeRoster registers, drains or removes a reader.
+// changeRoster registers, drains or removes a replica.
 func (s *simulation) changeRoster() {
-	name := s.readers[s.rng.IntN(len(s.readers))].name
+	name := s.replicas[s.rng.IntN(len(s.replicas))].name
 	kind := s.rng.IntN(4)
 	s.trace("roster change %d of %s", kind, name)
 	s.write(func(v *Roster) {

@@ -15,7 +15,7 @@ import (
 )
 
 // The simulation plays one history for each seed: three writers, of which any may
-// be elected at any time and none learns at once that it was deposed; readers that
+// be elected at any time and none learns at once that it was deposed; replicas that
 // lag, restart, stop, are rebuilt, removed and registered again, and of which two run
 // under one name, the first cut off or not; a network that loses,
 // delays, doubles and reorders; clocks that drift within bounds, jump and stop;
@@ -69,14 +69,14 @@ type simulation struct {
 	steps  int
 	faults simFaults
 
-	raft    simRaft
-	writers []*simHost
-	leaders []*simLeader
-	readers []*simReader // simSlots neighbours have one name
-	nonces  int
+	raft     simRaft
+	writers  []*simHost
+	leaders  []*simLeader
+	replicas []*simReplica // simSlots neighbours have one name
+	nonces   int
 
 	everywhere event.Position            // highest declared for all
-	bound      map[string]event.Position // highest declared for a reader, by scoped waits
+	bound      map[string]event.Position // highest declared for a replica, by scoped waits
 	broke      string                    // the first violation
 	healed     bool                      // no more faults
 	only       string                    // look for violations of this invariant alone
@@ -129,7 +129,7 @@ func newSimulation(seed uint64, broken rule, weather func(*simFaults)) *simulati
 	for i := range simReaders {
 		name := fmt.Sprintf("r%d", i+1)
 		for slot := range simSlots {
-			s.readers = append(s.readers, &simReader{host: s.newHost(), name: name, slot: slot})
+			s.replicas = append(s.replicas, &simReplica{host: s.newHost(), name: name, slot: slot})
 		}
 		s.commitBatch(func(v *Roster) { s.register(v, name) })
 	}
@@ -194,8 +194,8 @@ func (s *simulation) run() string {
 	s.every(f.suspend, func() { s.pause(true) })
 	s.every(f.jump, s.jump)
 	s.every(f.overlap, s.overlap)
-	s.every(f.leave, func() { s.leave(s.readers[s.rng.IntN(len(s.readers))]) })
-	for _, r := range s.readers {
+	s.every(f.leave, func() { s.leave(s.replicas[s.rng.IntN(len(s.replicas))]) })
+	for _, r := range s.replicas {
 		s.every(0.7, func() { s.startQuery(r) })
 		s.every(f.restart/simReaders, func() { s.restart(r) })
 		s.every(f.rebuild/simReaders, func() { s.rebuild(r) })
@@ -234,13 +234,13 @@ func (s *simulation) heal() {
 	for _, h := range s.writers {
 		s.wakeUp(h)
 	}
-	for _, r := range s.readers {
+	for _, r := range s.replicas {
 		s.wakeUp(r.host)
 		r.cutUntil, r.muteUntil = 0, 0
 		s.follow(r)
 	}
 	s.elect()
-	s.play(s.now + 20*time.Second) // what is still under way arrives, and stopped readers start
+	s.play(s.now + 20*time.Second) // what is still under way arrives, and stopped replicas start
 	s.play(s.now + 3*DefaultParams().Duration)
 	l, head := s.anyLeader(), s.raft.view.Head.Position
 	if l == nil || l.term != s.raft.term {
@@ -249,7 +249,7 @@ func (s *simulation) heal() {
 	}
 	for _, m := range l.tracker.view.Roster.Members {
 		up := 0 // two connected processes of one name both have leases
-		for _, r := range s.readers {
+		for _, r := range s.replicas {
 			if r.name != m.Name || !r.up || r.lease.stopped {
 				continue
 			}
@@ -288,10 +288,10 @@ func (s *simulation) fail(invariant, format string, args ...any) {
 	s.trace("%s", s.broke)
 }
 
-// judge looks at every reader that could answer now, and at what it would say.
+// judge looks at every replica that could answer now, and at what it would say.
 func (s *simulation) judge() {
 	head := s.raft.view.Head.Position
-	for _, r := range s.readers {
+	for _, r := range s.replicas {
 		if !r.up || r.host.pausedUntil > s.now {
 			continue
 		}
@@ -300,7 +300,7 @@ func (s *simulation) judge() {
 			s.fail("P7", "%s is quarantined: %v", r, r.published.Quarantined())
 			continue
 		}
-		var stale time.Duration // what the reader lacks was committed so long ago
+		var stale time.Duration // what the replica lacks was committed so long ago
 		if r.applied < head {
 			stale = s.now - s.raft.committed[r.applied+1]
 		}
@@ -320,7 +320,7 @@ func (s *simulation) judge() {
 	}
 }
 
-// promised is the position below which a reader may never again answer as leased.
+// promised is the position below which a replica may never again answer as leased.
 func (s *simulation) promised(name string) event.Position { return max(s.everywhere, s.bound[name]) }
 
 // simHost is a machine with three clocks.
@@ -375,10 +375,10 @@ func (s *simulation) clocks(h *simHost) Clocks {
 }
 
 func (s *simulation) anyHost() *simHost {
-	if i := s.rng.IntN(simWriters + len(s.readers)); i < simWriters {
+	if i := s.rng.IntN(simWriters + len(s.replicas)); i < simWriters {
 		return s.writers[i]
 	} else {
-		return s.readers[i-simWriters].host
+		return s.replicas[i-simWriters].host
 	}
 }
 

@@ -10,7 +10,7 @@ func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, no
 }
 
 // leaseThatBreaks is trackerThatBreaks for a lease.
-func leaseThatBreaks(broken rule, r Reader, nonce string, ended ...string) *Lease {
+func leaseThatBreaks(broken rule, r Replica, nonce string, ended ...string) *Lease {
 	mustBreakNone(broken)
 	return NewLease(DefaultParams(), r, nonce, ended...)
 }

@@ -50,7 +50,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, history func(event.Position) (Record, bool)) Answer {
 	if q.Cluster != t.cluster || q.Incarnation != t.incarnation {
 		return Answer{Kind: KindWrongIncarnation, Reason: fmt.Sprintf(
-			"This is cluster %s, incarnation %s; the reader is of cluster %s, incarnation %s.",
+			"This is cluster %s, incarnation %s; the replica is of cluster %s, incarnation %s.",
 			t.cluster, t.incarnation, q.Cluster, q.Incarnation)}
 	}
 	if q.read {
@@ -75,7 +75,7 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 	case q.Session != l.session || !named.Has(l.Life):
 		// The life is new here, or not yet in the log, where leaders to come would find it. Or an OPEN was lost, or this request
 		// is older than the session. Nothing is taken from it; the session is told again, or
-		// a reader would never learn it.
+		// a replica would never learn it.
 		a.Kind = KindOpen
 	case q.Seq <= l.seq:
 		a.Kind = KindStale
@@ -91,7 +91,7 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 	return a
 }
 
-// judge quarantines a life of a reader whose history is not the committed
+// judge quarantines a life of a replica whose history is not the committed
 // one, or that says itself that it is not sound. As q arrived before the fence, whatever it rightly holds is in the log.
 // False says that the log is no longer kept so far back.
 func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Record, bool)) (kept bool) {
@@ -102,9 +102,9 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Recor
 	var want Record // the empty log before the first batch has a zero hash
 	switch {
 	case q.Position > head:
-		l.fault, l.reason = KindFork, fmt.Sprintf("The reader is at position %d, beyond the head %d.", q.Position, head)
+		l.fault, l.reason = KindFork, fmt.Sprintf("The replica is at position %d, beyond the head %d.", q.Position, head)
 	case q.Position < l.acked:
-		l.fault, l.reason = KindFork, fmt.Sprintf("The reader went back from position %d to %d within a session.", l.acked, q.Position)
+		l.fault, l.reason = KindFork, fmt.Sprintf("The replica went back from position %d to %d within a session.", l.acked, q.Position)
 	case q.Position > 0:
 		if want, kept = history(q.Position); !kept {
 			return false
@@ -117,7 +117,7 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Recor
 	case want.State != event.Hash{} && q.State != event.Hash{} && want.State != q.State:
 		l.fault, l.reason = KindDiverged, differs("state", q.Position, q.State, want.State)
 	case q.Fault != "":
-		l.fault, l.reason = KindDiverged, fmt.Sprintf("The reader says that it is quarantined (%.32s); its log says why.", q.Fault)
+		l.fault, l.reason = KindDiverged, fmt.Sprintf("The replica says that it is quarantined (%.32s); its log says why.", q.Fault)
 	}
 	if l.fault != "" {
 		l.acked = 0 // what it acknowledged may be of another history as well
@@ -126,11 +126,11 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Recor
 }
 
 func differs(what string, p event.Position, got, want event.Hash) string {
-	return fmt.Sprintf("The reader's %s at position %d is %x, the log's %x.", what, p, got[:8], want[:8])
+	return fmt.Sprintf("The replica's %s at position %d is %x, the log's %x.", what, p, got[:8], want[:8])
 }
 
-// grant takes the acknowledgement of a sound reader and decides on a lease. That
-// the reader may hold it is recorded before the answer leaves.
+// grant takes the acknowledgement of a sound replica and decides on a lease. That
+// the replica may hold it is recorded before the answer leaves.
 func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Duration, kept bool) {
 	a.Kind = KindBehind
 	if !kept {
@@ -141,13 +141,13 @@ func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Dura
 	d := t.duration(m, q.Position)
 	switch {
 	case q.Level < t.view.Level:
-		a.Reason = fmt.Sprintf("The reader supports feature level %d; %d is in force.", q.Level, t.view.Level)
+		a.Reason = fmt.Sprintf("The replica supports feature level %d; %d is in force.", q.Level, t.view.Level)
 	case q.Position < a.Floor:
-		a.Reason = fmt.Sprintf("The reader is at position %d, below the floor %d.", q.Position, a.Floor)
+		a.Reason = fmt.Sprintf("The replica is at position %d, below the floor %d.", q.Position, a.Floor)
 	case d <= 0:
-		a.Reason = fmt.Sprintf("The reader is at position %d; what follows was committed more than a lease ago.", q.Position)
+		a.Reason = fmt.Sprintf("The replica is at position %d; what follows was committed more than a lease ago.", q.Position)
 	case m.Draining:
-		a.Kind, a.Reason = KindDraining, "The reader is draining."
+		a.Kind, a.Reason = KindDraining, "The replica is draining."
 	default:
 		t.hold(m, l, t.begun.Monotonic+t.window(d))
 		a.Kind, a.Duration = KindGrant, d
@@ -165,7 +165,7 @@ func (t *Tracker) threshold(m *member) event.Position {
 	return max(t.floor, m.floor)
 }
 
-// duration is how long a lease for a reader at p may last: D, less the time for
+// duration is how long a lease for a replica at p may last: D, less the time for
 // which its next position may have been committed when the tick began. So no
 // lease outlasts the commit of what its holder lacks by more than a window, no
 // matter how often the holder renews while it lags.

@@ -35,7 +35,7 @@ func TestParams(t *testing.T) {
 	}
 }
 
-// The reader's clock may count 990 while 1000 pass, the leader's 1010.
+// The replica's clock may count 990 while 1000 pass, the leader's 1010.
 func TestWindowOutlastsLease(t *testing.T) {
 	p := DefaultParams()
 	for _, d := range []time.Duration{1, time.Second, p.Tight, p.Duration, maxDuration} {
@@ -81,7 +81,7 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-// A reader that got its state from an older copy without telling, so under the
+// A replica that got its state from an older copy without telling, so under the
 // same nonce and session.
 func TestGoingBackIsFork(t *testing.T) {
 	v := View{Head: headAt(9), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
@@ -98,7 +98,7 @@ func TestGoingBackIsFork(t *testing.T) {
 	}
 	session := renew(1, Session{}, 9).Session
 	if a := renew(2, session, 9); a.Kind != KindGrant {
-		t.Fatalf("a sound reader: %+v", a)
+		t.Fatalf("a sound replica: %+v", a)
 	}
 	if a := renew(3, session, 8); a.Kind != KindFork || !strings.Contains(a.Reason, "from position 9 to 8") {
 		t.Errorf("went back: %+v", a)
@@ -187,7 +187,7 @@ func TestFloorAlone(t *testing.T) {
 
 func TestLeaseRefuses(t *testing.T) {
 	start := func() (*Lease, Renewal) {
-		l := NewLease(DefaultParams(), Reader{Replica: "r", Cluster: simCluster, Incarnation: simEpoch}, "n")
+		l := NewLease(DefaultParams(), Replica{Name: "r", Cluster: simCluster, Incarnation: simEpoch}, "n")
 		q := l.Renew(Clocks{}, Applied{Head: headAt(5)})
 		l.Receive(Clocks{}, Answer{Kind: KindOpen, Cluster: simCluster, Incarnation: simEpoch, Nonce: "n", Seq: q.Seq, Session: Session{1, 1}})
 		return l, l.Renew(Clocks{}, Applied{Head: headAt(5)})
@@ -219,7 +219,7 @@ func TestLeaseRefuses(t *testing.T) {
 }
 
 func TestRenewPanicsOnAStepBack(t *testing.T) {
-	l := NewLease(DefaultParams(), Reader{}, "n")
+	l := NewLease(DefaultParams(), Replica{}, "n")
 	l.Renew(Clocks{}, Applied{Head: headAt(5)})
 	defer func() {
 		if why := fmt.Sprint(recover()); !strings.Contains(why, "position 4 after 5") {
@@ -230,7 +230,7 @@ func TestRenewPanicsOnAStepBack(t *testing.T) {
 }
 
 func TestReadsAreBounded(t *testing.T) {
-	l := NewLease(DefaultParams(), Reader{Cluster: simCluster, Incarnation: simEpoch}, "n")
+	l := NewLease(DefaultParams(), Replica{Cluster: simCluster, Incarnation: simEpoch}, "n")
 	first := l.Read(Clocks{})
 	var last Read
 	for range MaxReads {
@@ -265,7 +265,7 @@ func TestNoSnapshot(t *testing.T) {
 
 // TestQueryDoesNotAllocate holds for every mode, refused or not.
 func TestQueryDoesNotAllocate(t *testing.T) {
-	s := leasedReader(t).Snapshot()
+	s := leasedReplica(t).Snapshot()
 	for _, ask := range []Ask{{}, {Mode: ModeAny}, {Mode: ModeAtLeast, AtLeast: 99}, {Mode: ModeStrict}, {MaxStaleness: 1}} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = s.Check(Clocks{Monotonic: 16 * time.Second}).Cover(20, ask) }); n != 0 {
 			t.Errorf("%+v: %v allocations", ask, n)

@@ -6,9 +6,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// simReader is a place where a process of a reader may run, over its lives. Another
+// simReplica is a place where a process of a replica may run, over its lives. Another
 // process of the same name may run in the place beside it.
-type simReader struct {
+type simReplica struct {
 	host      *simHost
 	name      string
 	slot      int
@@ -26,11 +26,11 @@ type simReader struct {
 }
 
 // String tells the processes of a name apart.
-func (r *simReader) String() string { return r.name + []string{"", "'"}[r.slot] }
+func (r *simReplica) String() string { return r.name + []string{"", "'"}[r.slot] }
 
 // beside is the other place of the name.
-func (s *simulation) beside(r *simReader) *simReader {
-	for _, o := range s.readers {
+func (s *simulation) beside(r *simReplica) *simReplica {
+	for _, o := range s.replicas {
 		if o.name == r.name && o != r {
 			return o
 		}
@@ -38,10 +38,10 @@ func (s *simulation) beside(r *simReader) *simReader {
 	return nil
 }
 
-// boot starts a life of the reader's process. It finds the nonce of the life before
+// boot starts a life of the replica's process. It finds the nonce of the life before
 // in its directory, and often knows that it may tell of it; from a copy of another
 // process's directory it may not.
-func (s *simulation) boot(r *simReader, d time.Duration) {
+func (s *simulation) boot(r *simReplica, d time.Duration) {
 	s.after(d, r.host, func() {
 		if r.up {
 			return
@@ -56,7 +56,7 @@ func (s *simulation) boot(r *simReader, d time.Duration) {
 		}
 		r.life++
 		r.up, r.applied, r.strict, r.recorded = true, r.disk, map[uint64]event.Position{}, s.nonce()
-		r.lease = leaseThatBreaks(s.broken, Reader{Replica: r.name, Cluster: simCluster, Incarnation: simEpoch}, r.recorded, ended...)
+		r.lease = leaseThatBreaks(s.broken, Replica{Name: r.name, Cluster: simCluster, Incarnation: simEpoch}, r.recorded, ended...)
 		if !s.broken.keeps(ruleVolatile) && old != nil {
 			r.lease.change(func(n *Snapshot) { n.anchor, n.duration = old.anchor, old.duration })
 		}
@@ -74,7 +74,7 @@ func (s *simulation) boot(r *simReader, d time.Duration) {
 	})
 }
 
-func (s *simulation) restart(r *simReader) {
+func (s *simulation) restart(r *simReplica) {
 	if !r.up {
 		return
 	}
@@ -93,7 +93,7 @@ func (s *simulation) restart(r *simReader) {
 // overlap starts a second process of a name, from whatever state it finds. The first
 // is cut off, or goes on beside it.
 func (s *simulation) overlap() {
-	a := s.readers[s.rng.IntN(len(s.readers))]
+	a := s.replicas[s.rng.IntN(len(s.replicas))]
 	b := s.beside(a)
 	if !a.up {
 		a, b = b, a
@@ -110,13 +110,13 @@ func (s *simulation) overlap() {
 	s.trace("a second process of %s starts; the first is cut off until %v", a.name, a.muteUntil)
 	s.count.overlaps++
 	s.boot(b, s.upTo(200*time.Millisecond))
-	s.after(s.upTo(30*time.Second), nil, func() { s.leave([]*simReader{a, b}[s.rng.IntN(2)]) })
+	s.after(s.upTo(30*time.Second), nil, func() { s.leave([]*simReplica{a, b}[s.rng.IntN(2)]) })
 }
 
 // leave stops a process in good order: it tells that it is over, and may answer for
 // a while before it is gone, or begin another life. The name is not left without a
 // process for long.
-func (s *simulation) leave(r *simReader) {
+func (s *simulation) leave(r *simReplica) {
 	if !r.up || r.host.pausedUntil > s.now || r.lease.stopped {
 		return
 	}
@@ -143,7 +143,7 @@ func (s *simulation) leave(r *simReader) {
 }
 
 // take hands a renewal to a leader.
-func (s *simulation) take(l *simLeader, r *simReader, q Renewal) {
+func (s *simulation) take(l *simLeader, r *simReplica, q Renewal) {
 	if l.over {
 		return
 	}
@@ -154,7 +154,7 @@ func (s *simulation) take(l *simLeader, r *simReader, q Renewal) {
 }
 
 // rebuild steps the state back within a life of the process.
-func (s *simulation) rebuild(r *simReader) {
+func (s *simulation) rebuild(r *simReplica) {
 	if !r.up || r.host.pausedUntil > s.now || r.lease.stopped {
 		return
 	}
@@ -168,7 +168,7 @@ func (s *simulation) rebuild(r *simReader) {
 }
 
 // follow applies, some time from now, some of what is committed then.
-func (s *simulation) follow(r *simReader) {
+func (s *simulation) follow(r *simReplica) {
 	d := s.upTo(30 * time.Millisecond)
 	if s.chance(s.faults.slow / 2) {
 		d = s.upTo(5 * time.Second)
@@ -193,7 +193,7 @@ func (s *simulation) follow(r *simReader) {
 	})
 }
 
-func (s *simulation) planRenewal(r *simReader) {
+func (s *simulation) planRenewal(r *simReplica) {
 	r.renewal++
 	plan := r.renewal
 	d := r.lease.Next(s.clocks(r.host), s.rng.Float64())
@@ -216,8 +216,8 @@ func (s *simulation) planRenewal(r *simReader) {
 	})
 }
 
-// receive hands an answer to whatever process has the reader's name now.
-func (s *simulation) receive(r *simReader, a Answer) {
+// receive hands an answer to whatever process has the replica's name now.
+func (s *simulation) receive(r *simReplica, a Answer) {
 	if !r.up || r.muteUntil > s.now {
 		return
 	}
@@ -232,10 +232,10 @@ func (s *simulation) receive(r *simReader, a Answer) {
 	s.planRenewal(r)
 }
 
-// simQuery is a question to one life of a reader. Its parts happen at different
+// simQuery is a question to one life of a replica. Its parts happen at different
 // times, as those of a goroutine do.
 type simQuery struct {
-	r        *simReader
+	r        *simReplica
 	life     int
 	ask      Ask
 	promised event.Position // when the query arrived
@@ -247,7 +247,7 @@ type simQuery struct {
 	view      event.Position
 }
 
-func (s *simulation) startQuery(r *simReader) {
+func (s *simulation) startQuery(r *simReplica) {
 	if !r.up || r.host.pausedUntil > s.now {
 		return
 	}
@@ -289,7 +289,7 @@ func (s *simulation) askHead(q *simQuery) {
 			return
 		}
 		if ticket, ok := l.tracker.Read(read); ok {
-			l.routes[ticket] = route{reader: q.r}
+			l.routes[ticket] = route{replica: q.r}
 		}
 		s.pump(l)
 	})
