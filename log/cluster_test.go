@@ -165,7 +165,7 @@ func (c *cluster) leader() *node {
 				continue
 			}
 			ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
-			_, err := m.Fence(ctx)
+			_, err := m.StrictHead(ctx)
 			cancel()
 			if err == nil {
 				leader = m

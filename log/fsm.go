@@ -56,7 +56,7 @@ func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm
 type outcome struct {
 	batch    *event.Batch   // what an accepted command made
 	repeated event.Position // where the command of this key took effect before
-	marked   *Applied       // what a mark found
+	marked   *Applied       // what a fence found
 	err      error          // a refusal; or why the state machine stopped, and stopped is set
 	stopped  bool
 }
@@ -118,8 +118,8 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcom
 	o, err := outcome{}, error(nil)
 	switch {
 	case entry.Type != raft.LogCommand: // a change of members
-	case wire.IsMark(entry.Data):
-		o, err = f.mark(next, entry)
+	case wire.IsFence(entry.Data):
+		o, err = f.fence(next, entry)
 	default:
 		o, err = f.command(next, entry, made)
 	}
@@ -130,10 +130,10 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcom
 	return o, nil
 }
 
-// mark applies a mark: it proves that the histories agree, and may change what is
+// fence applies a fence: it proves that the histories agree, and may change what is
 // known of leases.
-func (f *fsm) mark(next *Applied, entry *raft.Log) (outcome, error) {
-	m, err := wire.DecodeMark(entry.Data)
+func (f *fsm) fence(next *Applied, entry *raft.Log) (outcome, error) {
+	m, err := wire.DecodeFence(entry.Data)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -65,7 +65,7 @@ func (l *Log) watch(ctx context.Context, notify <-chan bool) {
 func (l *Log) lead(ctx context.Context) {
 	for {
 		term := l.raft.CurrentTerm()
-		_, err := l.Mark(ctx, wire.Mark{Term: term, Head: l.Applied().Head})
+		_, err := l.Fence(ctx, wire.Fence{Term: term, Head: l.Applied().Head})
 		if err == nil {
 			select {
 			case l.leadership <- Leadership{Term: term, Context: ctx}:
@@ -83,14 +83,14 @@ func (l *Log) lead(ctx context.Context) {
 	}
 }
 
-// Mark commits a mark, which may raise the floor of leases up to the head, and returns what the state machine showed as it applied it,
-// neither before nor after. Like Fence it proves leadership; its term must be the
+// Fence commits a fence, which may raise the floor of leases up to the head, and returns what the state machine showed as it applied it,
+// neither before nor after. Like StrictHead it proves leadership; its term must be the
 // one in which this writer leads.
-func (l *Log) Mark(ctx context.Context, m wire.Mark) (*Applied, error) {
+func (l *Log) Fence(ctx context.Context, m wire.Fence) (*Applied, error) {
 	if head := l.Applied().Head.Position; m.Floor > head {
-		return nil, fmt.Errorf("mark a floor of %d: the head is at %d", m.Floor, head)
+		return nil, fmt.Errorf("fence a floor of %d: the head is at %d", m.Floor, head)
 	}
-	entry, err := wire.EncodeMark(&m)
+	entry, err := wire.EncodeFence(&m)
 	if err != nil {
 		return nil, err
 	}
@@ -104,33 +104,33 @@ func (l *Log) Mark(ctx context.Context, m wire.Mark) (*Applied, error) {
 	return o.marked, nil
 }
 
-// fence is one mark that serves all who asked before it was proposed.
-type fence struct {
+// read is one fence that serves all who asked for a head before it was proposed.
+type read struct {
 	done chan struct{} // closed when head and err are set
 	head event.Head
 	err  error
 }
 
-// Fence proves that this writer led at a moment after the call, by an entry of
+// StrictHead proves that this writer led at a moment after the call, by an entry of
 // the log, and returns the head of the history at that entry: everything that was
 // acknowledged before the call is at or before it, and Applied has reached it.
 // One entry serves all callers that came before it was proposed. It fails like
 // Propose, except that nothing is lost with it; a disk that is nearly full does
 // not matter.
-func (l *Log) Fence(ctx context.Context) (event.Head, error) {
+func (l *Log) StrictHead(ctx context.Context) (event.Head, error) {
 	l.mu.Lock()
-	if l.fence == nil {
-		l.fence = &fence{done: make(chan struct{})}
+	if l.read == nil {
+		l.read = &read{done: make(chan struct{})}
 	}
-	f := l.fence
-	if !l.fenced && !l.closed {
-		l.fenced = true
-		l.proposals.Go(l.runFences)
+	r := l.read
+	if !l.reading && !l.closed {
+		l.reading = true
+		l.proposals.Go(l.runReads)
 	}
 	l.mu.Unlock()
 	select {
-	case <-f.done:
-		return f.head, f.err
+	case <-r.done:
+		return r.head, r.err
 	case <-ctx.Done():
 		return event.Head{}, ctx.Err()
 	case <-l.closing:
@@ -138,24 +138,24 @@ func (l *Log) Fence(ctx context.Context) (event.Head, error) {
 	}
 }
 
-// runFences proposes one fence after the other while callers wait for one.
-func (l *Log) runFences() {
+// runReads proposes one fence after the other while callers wait for one.
+func (l *Log) runReads() {
 	for {
 		l.mu.Lock()
-		f := l.fence
-		l.fence = nil
-		l.fenced = f != nil
+		r := l.read
+		l.read = nil
+		l.reading = r != nil
 		l.mu.Unlock()
-		if f == nil {
+		if r == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), fenceTimeout)
 		var a *Applied
-		if a, f.err = l.Mark(ctx, wire.Mark{Term: l.raft.CurrentTerm(), Head: l.Applied().Head}); f.err == nil {
-			f.head = a.Head
+		if a, r.err = l.Fence(ctx, wire.Fence{Term: l.raft.CurrentTerm(), Head: l.Applied().Head}); r.err == nil {
+			r.head = a.Head
 		}
 		cancel()
-		close(f.done)
+		close(r.done)
 	}
 }
 

@@ -71,13 +71,13 @@ func TestFenceOfADeposedLeaderFails(t *testing.T) {
 		c := newCluster(t, 3, nil)
 		old := c.leader()
 		c.cut(old)
-		if head, err := old.Fence(t.Context()); err == nil {
+		if head, err := old.StrictHead(t.Context()); err == nil {
 			t.Errorf("proved leadership at %v without a majority", head)
 		}
 		var next *node
 		c.eventually("another leader", func() bool { next = c.leader(); return next != old })
 		c.create(next, "a", 1)
-		if head, err := old.Fence(t.Context()); err == nil {
+		if head, err := old.StrictHead(t.Context()); err == nil {
 			t.Errorf("proved leadership at %v after its successor's commit", head)
 		}
 		c.connect(old)
@@ -94,7 +94,7 @@ func TestFenceCoversWhatWasAcknowledged(t *testing.T) {
 			wg.Go(func() {
 				for range 20 {
 					before := leader.Applied().Head
-					head, err := leader.Fence(t.Context())
+					head, err := leader.StrictHead(t.Context())
 					if err != nil || head.Position < before.Position {
 						t.Errorf("fence at %v after %v: %v", head, before, err)
 						return
@@ -111,9 +111,9 @@ func TestFenceCoversWhatWasAcknowledged(t *testing.T) {
 	})
 }
 
-// advance marks a floor in the leader's term.
+// advance fences a floor in the leader's term.
 func advance(t *testing.T, leader *node, floor event.Position) error {
-	_, err := leader.Mark(t.Context(), wire.Mark{Term: leader.Term(), Head: leader.Applied().Head, Floor: floor})
+	_, err := leader.Fence(t.Context(), wire.Fence{Term: leader.Term(), Head: leader.Applied().Head, Floor: floor})
 	return err
 }
 
@@ -155,9 +155,9 @@ func TestAnotherHashAtTheSamePositionHalts(t *testing.T) {
 		c.create(m, "a", 5)
 		head := m.Applied().Head
 		head.Hash[0] ^= 1
-		_, err := m.Mark(t.Context(), wire.Mark{Term: m.Term(), Head: head})
+		_, err := m.Fence(t.Context(), wire.Fence{Term: m.Term(), Head: head})
 		if err == nil {
-			t.Fatal("a mark of another history was applied")
+			t.Fatal("a fence of another history was applied")
 		}
 		<-m.Failed()
 		if !errors.Is(m.Err(), ErrDiverged) {
@@ -171,7 +171,7 @@ func TestAnotherHashAtTheSamePositionHalts(t *testing.T) {
 
 func TestDamagedEntryHaltsBeforeIt(t *testing.T) {
 	halts(t, wire.ErrCorrupt, func(t *testing.T) []byte {
-		entry, err := wire.EncodeMark(&wire.Mark{})
+		entry, err := wire.EncodeFence(&wire.Fence{})
 		must(t, err)
 		entry[0] = 99 // the hash no longer fits
 		return entry
@@ -326,7 +326,7 @@ func TestCloseHandsLeadershipOver(t *testing.T) {
 		if _, err := log.Propose(t.Context(), createUser("u")); !errors.Is(err, ErrStopped) {
 			t.Errorf("propose after close: %v", err)
 		}
-		if _, err := log.Fence(context.Background()); !errors.Is(err, ErrStopped) {
+		if _, err := log.StrictHead(context.Background()); !errors.Is(err, ErrStopped) {
 			t.Errorf("fence after close: %v", err)
 		}
 	})

@@ -21,7 +21,7 @@ func nonces(l event.Lives) (out []string) {
 	return out
 }
 
-// The lives that marks name are on every writer, in snapshots, and after a restart.
+// The lives that fences name are on every writer, in snapshots, and after a restart.
 func TestLivesAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, func(c *Config) { c.TrailingLogs = 1 })
@@ -29,7 +29,7 @@ func TestLivesAreKept(t *testing.T) {
 		c.create(leader, "a", 5)
 		mark := func(m *node, opened, dropped []event.Life) {
 			t.Helper()
-			a, err := m.Mark(t.Context(), wire.Mark{Term: m.Term(), Head: m.Applied().Head, Opened: opened, Dropped: dropped})
+			a, err := m.Fence(t.Context(), wire.Fence{Term: m.Term(), Head: m.Applied().Head, Opened: opened, Dropped: dropped})
 			must(t, err)
 			if !slices.Equal(nonces(a.Lives), nonces(m.Applied().Lives)) {
 				t.Errorf("the mark found %v", nonces(a.Lives))
@@ -58,17 +58,17 @@ func TestLivesAreKept(t *testing.T) {
 	})
 }
 
-// What a mark says of lives counts only where it was committed in its own term; and
-// a mark from before marks named lives says that there may be others.
+// What a fence says of lives counts only where it was committed in its own term; and
+// a fence from before fences named lives says that there may be others.
 func TestMarksOfAnotherTermNameNobody(t *testing.T) {
 	s, err := store.Open(filepath.Join(t.TempDir(), "events.db"), store.Options{})
 	must(t, err)
 	defer s.Close()
 	f := newFSM("", s, new(failure), func() {})
 	index := uint64(0)
-	apply := func(term uint64, m wire.Mark) event.Lives {
+	apply := func(term uint64, m wire.Fence) event.Lives {
 		t.Helper()
-		entry, err := wire.EncodeMark(&m)
+		entry, err := wire.EncodeFence(&m)
 		must(t, err)
 		index++
 		o := f.Apply(&raft.Log{Index: index, Term: term, Data: entry}).(outcome)
@@ -85,11 +85,11 @@ func TestMarksOfAnotherTermNameNobody(t *testing.T) {
 		}
 	}
 	check(f.applied.Load().Lives, true)
-	check(apply(1, wire.Mark{Term: 1, Opened: []event.Life{life("n1"), life("n2")}}), true, "n1", "n2")
-	check(apply(2, wire.Mark{Term: 1, Opened: []event.Life{life("n3")}, Dropped: []event.Life{life("n1")}}), true, "n1", "n2")
-	check(apply(3, wire.Mark{Term: 2, Nameless: true}), false, "n1", "n2")
-	check(apply(4, wire.Mark{Term: 3, Complete: true}), false, "n1", "n2")
-	check(apply(4, wire.Mark{Term: 4, Dropped: []event.Life{life("n2")}}), false, "n1")
-	check(apply(4, wire.Mark{Term: 4, Complete: true}), true, "n1")
-	check(apply(5, wire.Mark{Term: 5}), true, "n1")
+	check(apply(1, wire.Fence{Term: 1, Opened: []event.Life{life("n1"), life("n2")}}), true, "n1", "n2")
+	check(apply(2, wire.Fence{Term: 1, Opened: []event.Life{life("n3")}, Dropped: []event.Life{life("n1")}}), true, "n1", "n2")
+	check(apply(3, wire.Fence{Term: 2, Nameless: true}), false, "n1", "n2")
+	check(apply(4, wire.Fence{Term: 3, Complete: true}), false, "n1", "n2")
+	check(apply(4, wire.Fence{Term: 4, Dropped: []event.Life{life("n2")}}), false, "n1")
+	check(apply(4, wire.Fence{Term: 4, Complete: true}), true, "n1")
+	check(apply(5, wire.Fence{Term: 5}), true, "n1")
 }

@@ -47,11 +47,11 @@ type Log struct {
 	leadership chan Leadership
 	gapped     chan struct{} // capacity 1: the store may have a gap
 
-	mu     sync.Mutex    // guards the fields below
-	closed bool          // Close has begun
-	filled chan struct{} // closed and replaced when a gap shrinks
-	fence  *fence        // the one to come; see Fence
-	fenced bool          // one is in flight
+	mu      sync.Mutex    // guards the fields below
+	closed  bool          // Close has begun
+	filled  chan struct{} // closed and replaced when a gap shrinks
+	read    *read         // the fence to come that reads a head; see StrictHead
+	reading bool          // one is in flight
 }
 
 // Open opens the log in c.Dir, and begins an empty one where there is none. It

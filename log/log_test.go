@@ -116,7 +116,7 @@ func TestFollowerNamesTheLeader(t *testing.T) {
 			if _, err := m.Propose(t.Context(), createUser("u")); !errors.As(err, &other) || other.Address != string(leader.address) {
 				t.Errorf("propose to a follower: %v", err)
 			}
-			if _, err := m.Fence(t.Context()); !errors.As(err, &other) {
+			if _, err := m.StrictHead(t.Context()); !errors.As(err, &other) {
 				t.Errorf("fence of a follower: %v", err)
 			}
 		}
@@ -366,7 +366,7 @@ func TestDiskNearlyFull(t *testing.T) {
 		if _, err := m.Propose(t.Context(), createUser("u")); !errors.Is(err, ErrDiskFull) {
 			t.Errorf("propose: %v", err)
 		}
-		if _, err := m.Fence(t.Context()); err != nil {
+		if _, err := m.StrictHead(t.Context()); err != nil {
 			t.Errorf("reads need no room: %v", err)
 		}
 	})

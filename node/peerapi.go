@@ -249,7 +249,7 @@ func (p *peerServer) head(rw http.ResponseWriter, r *http.Request) {
 	if !p.read(rw, r, &q) {
 		return
 	}
-	head, err := p.w.log.Fence(r.Context())
+	head, err := p.w.log.StrictHead(r.Context())
 	if err != nil {
 		p.fail(rw, err)
 		return

@@ -309,7 +309,7 @@ func (l leaderLog) Observe() propagation.View { return l.w.view(l.w.log.Applied(
 
 // Commit commits a fence.
 func (l leaderLog) Commit(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
-	a, err := l.w.log.Mark(ctx, wire.Mark{
+	a, err := l.w.log.Fence(ctx, wire.Fence{
 		Term: f.Term, Head: f.Head, Floor: f.Floor, Opened: f.Opened, Dropped: f.Dropped, Complete: f.Complete,
 	})
 	if err != nil {
@@ -362,7 +362,7 @@ func (w *writer) StrictHead(ctx context.Context) (event.Head, error) {
 		if len(w.log.Servers()) == 1 {
 			return w.log.Applied().Head, nil // nobody else can have committed anything
 		}
-		head, err := w.log.Fence(ctx)
+		head, err := w.log.StrictHead(ctx)
 		var notLeader *log.NotLeaderError
 		if !errors.As(err, &notLeader) {
 			return head, err

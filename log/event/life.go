@@ -20,7 +20,7 @@ func (l Life) compare(o Life) int {
 
 // Lives are the lives that may hold freshness leases, as of one entry of the log. A
 // Lives is never changed: Change returns another. The zero Lives is what is known of
-// a history whose marks did not name them.
+// a history whose fences did not name them.
 type Lives struct {
 	// Complete says that no life holds a lease that is not among these.
 	Complete bool

@@ -13,13 +13,13 @@ import (
 // The formats of an entry of the Raft log: what its first byte says. A stored
 // number is forever.
 const (
-	formatBare         uint8 = 1 // a command without reliances; read, and written no more
-	formatNamelessMark uint8 = 2 // a mark that names no lives; read, and written no more
-	formatReliant      uint8 = 3 // a command without signature; read, and written no more
-	formatMark         uint8 = 4
-	formatCommand      uint8 = 5
-	formatRelayed      uint8 = 6 // a command that came by way of another node; see event.Cause.Via
-	formatRuled        uint8 = 7 // a command with the rules to decide it by, and with that node or none
+	formatBare          uint8 = 1 // a command without reliances; read, and written no more
+	formatNamelessFence uint8 = 2 // a fence that names no lives; read, and written no more
+	formatReliant       uint8 = 3 // a command without signature; read, and written no more
+	formatFence         uint8 = 4
+	formatCommand       uint8 = 5
+	formatRelayed       uint8 = 6 // a command that came by way of another node; see event.Cause.Via
+	formatRuled         uint8 = 7 // a command with the rules to decide it by, and with that node or none
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,

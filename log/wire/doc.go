@@ -1,4 +1,4 @@
-// Package wire is the one place that makes bytes: of commands and marks on their
+// Package wire is the one place that makes bytes: of commands and fences on their
 // way into the Raft log, of batches on their way to the event store, the stream
 // and the replicas, and of snapshots.
 //

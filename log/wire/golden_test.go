@@ -49,16 +49,17 @@ func TestGolden(t *testing.T) {
 		c.record(v)
 		line("record", v, c.out.Bytes(), c.done())
 	}
-	mark := Mark{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
+	type Mark Fence // as golden files have called it
+	mark := Fence{Term: 2, Head: event.Head{Position: 3, Hash: event.Hash{4}}, Floor: 5}
 	nameless := mark
 	nameless.Nameless = true
 	mark.Opened = []event.Life{{Replica: "r1", Nonce: "n1"}, {Replica: "r1", Nonce: "n2"}}
 	mark.Dropped, mark.Complete = []event.Life{{Replica: "r2", Nonce: "n3"}}, true
-	for _, m := range []*Mark{&nameless, &mark} {
-		b, err := EncodeMark(m)
-		line("mark", m, b, err)
-		if got, err := DecodeMark(b); err != nil || !reflect.DeepEqual(got, m) {
-			t.Errorf("the mark %+v comes back as %+v, %v", m, got, err)
+	for _, m := range []*Fence{&nameless, &mark} {
+		b, err := EncodeFence(m)
+		line("mark", (*Mark)(m), b, err)
+		if got, err := DecodeFence(b); err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("the fence %+v comes back as %+v, %v", m, got, err)
 		}
 	}
 	file(entriesFile)
@@ -89,7 +90,7 @@ func TestGolden(t *testing.T) {
 }
 
 // Commands as this release writes them, as they were before they carried reliances,
-// and those of tags before letters outside ASCII had two cases; batches, marks and
+// and those of tags before letters outside ASCII had two cases; batches, fences and
 // records as they are and as they were before there were signatures.
 const (
 	commandsFile     = "commands.txt"
@@ -155,7 +156,7 @@ func TestStoredFormsAreRead(t *testing.T) {
 			case "batch":
 				_, err = DecodeBatch(e.bytes)
 			case "mark":
-				_, err = DecodeMark(e.bytes)
+				_, err = DecodeFence(e.bytes)
 			case "record":
 				c := reader(e.bytes)
 				c.readRecord()

@@ -149,7 +149,7 @@ func TestAnyChangedByteIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark, err := EncodeMark(&Mark{Term: 3, Head: event.Head{Position: 7}, Floor: 5})
+	mark, err := EncodeFence(&Fence{Term: 3, Head: event.Head{Position: 7}, Floor: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestAnyChangedByteIsNoticed(t *testing.T) {
 		"batch":   {batch, func(b []byte) error { _, err := DecodeBatch(b); return err }},
 		"peek":    {batch, func(b []byte) error { _, _, err := PeekBatch(b); return err }},
 		"command": {command, func(b []byte) error { _, err := DecodeCommand(b); return err }},
-		"mark":    {mark, func(b []byte) error { _, err := DecodeMark(b); return err }},
+		"mark":    {mark, func(b []byte) error { _, err := DecodeFence(b); return err }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := c.decode(c.bytes); err != nil {

@@ -18,7 +18,7 @@ var errNoHead = errors.New("the cluster has not begun")
 // leads. Errors are those of log.Log.Fence, or say why there is none.
 func (p *Prover) Head(ctx context.Context, by Signer, node string, now func() time.Time) (*event.SignedHead, error) {
 	if len(p.log.Servers()) > 1 { // else nobody else can have committed anything
-		if _, err := p.log.Fence(ctx); err != nil {
+		if _, err := p.log.StrictHead(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -79,7 +79,7 @@ func thousand(b *testing.B) (*Tracker, []Renewal, View) {
 			Position: v.Head.Position, Hash: v.Head.Hash,
 		})
 	}
-	for seq := range uint64(1 + len(renewals)/MaxTurnover) { // as many as one mark opens, and then the next
+	for seq := range uint64(1 + len(renewals)/MaxTurnover) { // as many as one fence opens, and then the next
 		for i, reply := range tickOf(b, tr, renewals, &v, seq) {
 			renewals[i].Session = reply.Answer.Session
 		}

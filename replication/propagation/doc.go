@@ -32,7 +32,7 @@
 // position when one of its lives does and none may answer from before it.
 //
 // The next leader has heard of none of them, and one that is cut off will not tell
-// it. So no life gets a lease before a mark has named it in the log, and it is named
+// it. So no life gets a lease before a fence has named it in the log, and it is named
 // there until it can hold none: a new leader waits a window for each life that it
 // finds. It stays named for a while after it was heard last, too, lest it must be
 // opened anew between two renewals. A life that is over for good need not be waited
@@ -40,9 +40,9 @@
 // of the life before, and a process that knows its predecessor in the same directory
 // to be gone says so of that. How many there may be is bounded, see MaxLives.
 //
-// A history whose marks named no lives, as earlier versions wrote it, is not complete
+// A history whose fences named no lives, as earlier versions wrote it, is not complete
 // (View.Lives): each leader waits a window before it says "everywhere" at all, until
-// one has led for so long and a mark of it says that the log names all.
+// one has led for so long and a fence of it says that the log names all.
 //
 // # What it needs
 //
@@ -53,9 +53,9 @@
 //   - A nonce names one life for ever: it is random, of at least 128 bits, and whoever
 //     tells that it is over knows that nobody answers under it. Only a process that was
 //     copied together with its memory breaks this, as above.
-//   - The leader's state machine keeps a floor, the highest that a mark carried, and
-//     the lives that marks have opened and not dropped, in its snapshots too. It
-//     ignores what a mark says of either unless the mark names the term of the entry
+//   - The leader's state machine keeps a floor, the highest that a fence carried, and
+//     the lives that fences have opened and not dropped, in its snapshots too. It
+//     ignores what a fence says of either unless the fence names the term of the entry
 //     that carried it: an entry proposed in one term may be committed in a later one.
 //
 // # How to drive a Tracker
@@ -63,12 +63,12 @@
 // One goroutine, or one lock, for all calls; the clocks are read inside it, right
 // before each call. In each term:
 //
-//  1. Commit a mark of the new term and wait until the own state machine has
+//  1. Commit a fence of the new term and wait until the own state machine has
 //     applied it. Read the clocks. NewTracker, with the view as of that entry. If
 //     the entry's term is another, then the leadership is already over.
 //  2. As requests come: Renew and Read; where they return false, answer Busy.
 //  3. When NextTick has passed: Observe and BeginTick. If it returns a fence, then
-//     commit a mark with all of it, and keep taking requests meanwhile. Committed and applied: EndTick,
+//     commit a fence with all of it, and keep taking requests meanwhile. Committed and applied: EndTick,
 //     with the entry's term and the view that the state machine showed as it applied
 //     the entry. Anything else, a timeout among it: FailTick. Send the replies, by
 //     their tickets.

@@ -69,7 +69,7 @@ func TestEachMutant(t *testing.T) {
 		{"O15 a new registration forgets", ruleAgain, "P5", overlapping},
 		{"O16 a grant to a life that the log does not name", ruleNamed, "P5", overlapping},
 		{"O17 dropped from the log while it may hold", ruleDropLapsed, "P5", overlapping},
-		{"O18 dropped and granted to by one mark", ruleDropAlone, "P5", overlapping},
+		{"O18 dropped and granted to by one fence", ruleDropAlone, "P5", overlapping},
 		{"O19 found lives taken as run out", ruleFound, "P5", overlapping},
 		{"O25 a drop of an earlier term", ruleDropTerm, "P5", func(f *simFaults) { overlapping(f); f.elect, f.deaf = 0.3, 1 }},
 		{"a history that named no lives is not waited for", ruleNameless, "P5", func(f *simFaults) { overlapping(f); f.nameless = true }},

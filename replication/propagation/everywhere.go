@@ -113,7 +113,7 @@ type Status struct {
 	// several: in order of name.
 	PendingLives []LifeStatus
 	// Former says that lives which the log does not name may be pending too: it was
-	// written when marks named none.
+	// written when fences named none.
 	Former bool
 	// WorstCase is how long, at most, any replica may still answer as fresh from
 	// before the position. What the leader knows can come later: a replica that
@@ -188,7 +188,7 @@ func (t *Tracker) proven(r event.Position) bool {
 func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	r, proven := s.Position, t.proven(s.Position)
 	committed := now
-	if k, ok := t.marks.reaching(r); ok {
+	if k, ok := t.fences.reaching(r); ok {
 		committed = k.since.Monotonic
 	}
 	missing := 0 // replicas that only a proof is missing for

@@ -16,7 +16,7 @@ func Example() {
 	head := event.Head{Position: 7, Hash: event.Hash{7}}
 	history := func(event.Position) (propagation.Record, bool) { return propagation.Record{Hash: head.Hash}, true }
 
-	// The leader, after it has committed and applied the first mark of term 1.
+	// The leader, after it has committed and applied the first fence of term 1.
 	view := propagation.View{Head: head, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{
 		At: 2, Members: []propagation.Member{{Name: "r1", Registered: 2}},
 	}}

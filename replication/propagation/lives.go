@@ -69,7 +69,7 @@ func (t *Tracker) refuses(m *member, nonce string) string {
 	return ""
 }
 
-// turnover decides which lives the mark of a tick opens and which it drops. What is
+// turnover decides which lives the fence of a tick opens and which it drops. What is
 // told to be over is forgotten at once: no fence is needed for that.
 func (t *Tracker) turnover(now time.Duration, f *Fence) {
 	for i := range t.batch {

@@ -10,7 +10,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// term is a leader of one term over a log in which every mark is committed at once.
+// term is a leader of one term over a log in which every fence is committed at once.
 type term struct {
 	*Tracker
 	t   *testing.T
@@ -107,7 +107,7 @@ func TestAllLivesAreBounded(t *testing.T) {
 	}
 }
 
-// A mark opens and drops so many lives; the next one does the rest. Who is not named
+// A fence opens and drops so many lives; the next one does the rest. Who is not named
 // yet gets no lease.
 func TestTurnoverIsBounded(t *testing.T) {
 	x := newTerm(t, 1, viewOf(MaxTurnover+1))
@@ -117,19 +117,19 @@ func TestTurnoverIsBounded(t *testing.T) {
 	}
 	answers := x.ask(qs...)
 	if len(x.fence.Opened) != MaxTurnover || x.v.Lives.Len() != MaxTurnover {
-		t.Errorf("one mark opens %d", len(x.fence.Opened))
+		t.Errorf("one fence opens %d", len(x.fence.Opened))
 	}
 	for i := range qs {
 		qs[i].Session = answers[i].Session
 	}
 	answers = x.ask(qs...)
 	if kind := answers[MaxTurnover].Kind; kind != KindGrant || answers[0].Kind != KindGrant || len(x.fence.Opened) != 1 {
-		t.Errorf("the second mark opens %d, and then the last is told %s", len(x.fence.Opened), kind)
+		t.Errorf("the second fence opens %d, and then the last is told %s", len(x.fence.Opened), kind)
 	}
 	x.wait(x.window(x.params.Duration))
 	x.ask(Renewal{Replica: "nobody", Nonce: "n"})
 	if len(x.fence.Dropped) != MaxTurnover || x.v.Lives.Len() != 1 {
-		t.Errorf("one mark drops %d", len(x.fence.Dropped))
+		t.Errorf("one fence drops %d", len(x.fence.Dropped))
 	}
 	if x.ask(Renewal{Replica: "nobody", Nonce: "n"}); x.v.Lives.Len() != 0 || x.known != MaxTurnover+1 {
 		t.Errorf("%d are left, %d are remembered", x.v.Lives.Len(), x.known) // the latest of each name
@@ -151,7 +151,7 @@ func TestNoLeaseUnlessNamed(t *testing.T) {
 	if a := x.ask(q)[0]; a.Kind != KindGrant {
 		t.Fatalf("named by this tick: %+v", a)
 	}
-	// A mark drops it; the leader does not learn of that.
+	// A fence drops it; the leader does not learn of that.
 	x.wait(x.window(x.params.Duration))
 	x.Read(Read{Cluster: simCluster, Incarnation: simEpoch})
 	if f, _ := x.BeginTick(x.now); len(f.Dropped) != 1 {

@@ -31,7 +31,7 @@ const (
 	// replica's certificate can use up the lives of that name alone.
 	MaxLives    = 16
 	MaxAllLives = 4096
-	// MaxTurnover bounds the lives that one mark opens, and those that it drops; others
+	// MaxTurnover bounds the lives that one fence opens, and those that it drops; others
 	// wait for the next.
 	MaxTurnover = 256
 	// MaxEnded bounds the lives that one renewal tells to be over.

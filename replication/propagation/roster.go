@@ -32,11 +32,11 @@ type Roster struct {
 // View is what a leader's state machine showed at one moment.
 type View struct {
 	Head  event.Head
-	Floor event.Position // the highest that a committed mark carried
+	Floor event.Position // the highest that a committed fence carried
 	Level uint32         // feature level in force
 	// Roster is as of Head. The same pointer means that nothing changed.
 	Roster *Roster
-	// Lives are those that marks have opened and not dropped.
+	// Lives are those that fences have opened and not dropped.
 	Lives event.Lives
 }
 

@@ -43,7 +43,7 @@ const (
 	ruleScopeFloor
 	// A lease ends one window after the commit of what its holder lacked.
 	ruleLag
-	// A history whose marks did not name lives is waited for.
+	// A history whose fences did not name lives is waited for.
 	ruleNameless
 	// A replica drops its lease before its state steps back.
 	ruleStepBack
@@ -76,7 +76,7 @@ const (
 	ruleNamed
 	// A life leaves the log only when it can hold no lease.
 	ruleDropLapsed
-	// The mark that drops a life is not the fence of a grant to it.
+	// The fence that drops a life is not the fence of a grant to it.
 	ruleDropAlone
 	// Marks of an earlier term open and drop no lives.
 	ruleDropTerm

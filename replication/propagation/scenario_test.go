@@ -222,7 +222,7 @@ func (st *stage) lead(name string, a args) []string {
 	return []string{out}
 }
 
-// forget makes the log one whose marks named no lives.
+// forget makes the log one whose fences named no lives.
 func (st *stage) forget(string, args) []string {
 	st.view.Lives = event.Lives{}
 	return nil
@@ -265,7 +265,7 @@ func (st *stage) end(name string, a args) []string {
 	case a["failed"] != "":
 		replies = l.FailTick()
 	default:
-		// A mark's floor and lives count where it was committed in the term that it names.
+		// A fence's floor and lives count where it was committed in the term that it names.
 		term := a.number("term", l.term)
 		if term == l.term {
 			st.view.Floor = max(st.view.Floor, l.fence.Floor)

@@ -92,9 +92,9 @@ func (s *simulation) commitBatch(change func(*Roster)) {
 	}
 }
 
-// mark is a fence, or the first entry of a leader. Its floor and its lives count
+// commitFence commits a fence, or the first entry of a leader. Its floor and its lives count
 // only if the term that it names is that of the entry.
-func (s *simulation) mark(by *simHost, m Fence, done func(ok bool, term uint64, v View)) {
+func (s *simulation) commitFence(by *simHost, m Fence, done func(ok bool, term uint64, v View)) {
 	s.propose(&proposal{by: by, done: done, apply: func(term uint64) {
 		if term == m.Term || !s.broken.keeps(ruleTerm) {
 			s.raft.view.Floor = max(s.raft.view.Floor, m.Floor)
@@ -134,7 +134,7 @@ func (s *simulation) elect() {
 	s.raft.leader = w
 	term := s.raft.term
 	s.trace("writer %d is elected for term %d", slices.Index(s.writers, w), term)
-	var promised event.Position // when the first mark of the term was committed
+	var promised event.Position // when the first fence of the term was committed
 	s.propose(&proposal{by: w, apply: func(uint64) { promised = s.everywhere }, done: func(ok bool, at uint64, v View) {
 		if ok && at == term {
 			s.lead(w, term, v, promised)
@@ -224,10 +224,10 @@ func (s *simulation) pump(l *simLeader) {
 	}
 }
 
-// fence commits the mark of a tick and ends the tick.
+// fence commits the fence of a tick and ends the tick.
 func (s *simulation) fence(l *simLeader, f Fence) {
 	if !s.broken.keeps(ruleFence) {
-		s.mark(l.host, f, func(bool, uint64, View) {})
+		s.commitFence(l.host, f, func(bool, uint64, View) {})
 		l.opened = append(l.opened, f.Opened...)
 		s.after(0, l.host, func() {
 			v := s.view(l)
@@ -236,7 +236,7 @@ func (s *simulation) fence(l *simLeader, f Fence) {
 		})
 		return
 	}
-	s.mark(l.host, f, func(ok bool, term uint64, v View) { s.endTick(l, ok, term, v) })
+	s.commitFence(l.host, f, func(ok bool, term uint64, v View) { s.endTick(l, ok, term, v) })
 }
 
 func (s *simulation) endTick(l *simLeader, ok bool, term uint64, v View) {

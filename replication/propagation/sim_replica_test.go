@@ -65,7 +65,7 @@ func (s *simulation) boot(r *simReplica, d time.Duration) {
 		if s.broken.keeps(ruleVolatile) && r.published.Valid(s.clocks(r.host)) {
 			s.fail("I6", "%s has a lease from before its start", r)
 		}
-		if s.faults.nameless && s.now == 0 { // granted by a leader whose marks named no lives
+		if s.faults.nameless && s.now == 0 { // granted by a leader whose fences named no lives
 			r.lease.change(func(n *Snapshot) { n.anchor, n.duration = s.clocks(r.host), DefaultParams().Duration })
 			r.published = r.lease.Snapshot()
 		}

@@ -26,7 +26,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 		return t.FailTick()
 	}
 	t.fenced = max(t.fenced, v.Head.Position)
-	t.marks = t.marks.add(t.begun, v.Head.Position, maxLeaderHeads)
+	t.fences = t.fences.add(t.begun, v.Head.Position, maxLeaderHeads)
 	t.Observe(now, v)
 	replies := make([]Reply, 0, len(t.batch))
 	for i := range t.batch {
@@ -68,7 +68,7 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 		if why := t.refuses(m, q.Nonce); why != "" {
 			return Answer{Kind: KindBusy, Reason: why}
 		}
-		l = t.open(m, q.Nonce, now) // registered since the tick began; the next mark names it
+		l = t.open(m, q.Nonce, now) // registered since the tick began; the next fence names it
 	}
 	a := Answer{Session: l.session, Floor: t.threshold(m)}
 	switch {
@@ -171,7 +171,7 @@ func (t *Tracker) threshold(m *member) event.Position {
 // matter how often the holder renews while it lags.
 func (t *Tracker) duration(m *member, p event.Position) time.Duration {
 	d := t.params.Lease(m.Class)
-	k, ok := t.marks.below(p)
+	k, ok := t.fences.below(p)
 	if !ok {
 		return 0
 	}

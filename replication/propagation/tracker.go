@@ -21,7 +21,7 @@ type Tracker struct {
 
 	view   View
 	fenced event.Position // head when this leader last proved that it led
-	marks  heads          // what ticks proved about the head
+	fences heads          // what ticks proved about the head
 	floor  event.Position // no lease is granted below
 	// grace is until when lives that the log does not name may hold leases.
 	grace time.Duration
@@ -49,7 +49,7 @@ type request struct {
 }
 
 // NewTracker returns the tracker of a leader that has just taken over. Before it
-// is called, the leader must have committed a first mark of its term and its own
+// is called, the leader must have committed a first fence of its term and its own
 // state machine must have applied it: v is what that showed, and now a reading of
 // the clocks after that. Every term needs a tracker of its own; nothing is
 // carried over.
@@ -113,7 +113,7 @@ func (t *Tracker) Observe(now Clocks, v View) {
 	}
 }
 
-// Fence is the mark that a tick needs in the log. It proves leadership to whoever
+// Fence is the fence that a tick needs in the log. It proves leadership to whoever
 // asked before it was proposed, makes a floor durable, and names the lives that may
 // hold leases, for leaders to come.
 type Fence struct {

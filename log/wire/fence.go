@@ -6,10 +6,10 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Mark is an entry of the Raft log that changes no identities and makes no batch.
+// Fence is an entry of the Raft log that changes no identities and makes no batch.
 // Committed, it proves that its term's leader still led after it was proposed. What
 // it says of leases counts only where Term is that of the entry.
-type Mark struct {
+type Fence struct {
 	Term uint64     // in which it was proposed
 	Head event.Head // of the proposer; a state machine that differs there has diverged
 	// Floor is a position that the freshness leases no longer go below; it never decreases.
@@ -19,49 +19,49 @@ type Mark struct {
 	Opened, Dropped []event.Life
 	// Complete says that no life holds a lease which the log does not name.
 	Complete bool
-	// Nameless marks were made when leases were granted to lives that no mark named;
+	// Nameless fences were made when leases were granted to lives that no fence named;
 	// the three fields above were not in them.
 	Nameless bool
 }
 
-// EncodeMark makes the entry of the Raft log for a mark, with the SHA-256 of its
+// EncodeFence makes the entry of the Raft log for a fence, with the SHA-256 of its
 // fields at the end.
-func EncodeMark(m *Mark) ([]byte, error) {
+func EncodeFence(m *Fence) ([]byte, error) {
 	c := writer()
 	defer c.release()
-	format := formatMark
+	format := formatFence
 	if m.Nameless {
-		format = formatNamelessMark
+		format = formatNamelessFence
 	}
 	num(c, &format)
-	c.mark(m)
+	c.fence(m)
 	if err := c.done(); err != nil {
-		return nil, fmt.Errorf("encode mark: %w", err)
+		return nil, fmt.Errorf("encode fence: %w", err)
 	}
 	return c.sealed()
 }
 
-// IsMark says whether an entry of the Raft log claims to be a mark and not a command.
-func IsMark(b []byte) bool {
-	return len(b) > 0 && (b[0] == formatMark || b[0] == formatNamelessMark)
+// IsFence says whether an entry of the Raft log claims to be a fence and not a command.
+func IsFence(b []byte) bool {
+	return len(b) > 0 && (b[0] == formatFence || b[0] == formatNamelessFence)
 }
 
-// DecodeMark reads what EncodeMark made.
-func DecodeMark(b []byte) (*Mark, error) {
-	c, format, err := openSealed(b, "mark format", formatMark, formatNamelessMark)
+// DecodeFence reads what EncodeFence made.
+func DecodeFence(b []byte) (*Fence, error) {
+	c, format, err := openSealed(b, "fence format", formatFence, formatNamelessFence)
 	if err != nil {
-		return nil, fmt.Errorf("decode mark: %w", err)
+		return nil, fmt.Errorf("decode fence: %w", err)
 	}
 	defer c.release()
-	m := &Mark{Nameless: format == formatNamelessMark}
-	c.mark(m)
+	m := &Fence{Nameless: format == formatNamelessFence}
+	c.fence(m)
 	if err := c.done(); err != nil {
-		return nil, fmt.Errorf("decode mark: %w", err)
+		return nil, fmt.Errorf("decode fence: %w", err)
 	}
 	return m, nil
 }
 
-func (c *coder) mark(m *Mark) {
+func (c *coder) fence(m *Fence) {
 	num(c, &m.Term)
 	num(c, &m.Head.Position)
 	c.fixed(m.Head.Hash[:])
