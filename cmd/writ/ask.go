@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -58,7 +59,7 @@ func health(ctx context.Context, out io.Writer, t *target) error {
 	}
 	for _, text := range endpoints {
 		if !client.IsEndpoint(text) {
-			return usage("the endpoint %q is no http or https URL; set --endpoint or WRIT_ENDPOINT", text)
+			return shell.Usage("the endpoint %q is no http or https URL; set --endpoint or WRIT_ENDPOINT", text)
 		}
 	}
 	hc, err := setup.HTTPClient(t.caFile)
@@ -82,7 +83,7 @@ func health(ctx context.Context, out io.Writer, t *target) error {
 		}
 	}
 	if err := errors.Join(failed...); err != nil {
-		return &exit{exitUnhealthy, err}
+		return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
 	}
 	return nil
 }
@@ -109,7 +110,7 @@ func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint stri
 
 func newStatus() *cobra.Command {
 	t := target{limit: lookTimeout}
-	var o output
+	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show who leads, who lags, and where; exits 5 if a member is not in order",
@@ -123,24 +124,24 @@ it ends within --timeout, and names those that did not answer if none has.`,
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	return cmd
 }
 
-func status(ctx context.Context, out io.Writer, t *target, o *output) error {
-	if err := o.check(); err != nil {
+func status(ctx context.Context, out io.Writer, t *target, o *shell.Output) error {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	s, err := cluster(ctx, t)
 	var p *client.Problem
 	if errors.As(err, &p) && p.Temporary() || errors.Is(err, context.DeadlineExceeded) || nobodyThere(err) {
-		return &exit{exitUnhealthy, fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
+		return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
 	}
 	if err != nil {
 		return err
 	}
-	if o.json() {
-		err = printJSON(out, s)
+	if o.JSON() {
+		err = shell.PrintJSON(out, s)
 	} else {
 		err = printStatus(out, s)
 	}
@@ -224,7 +225,7 @@ func inOrder(s *client.Cluster) error {
 		}
 	}
 	if len(wrong) > 0 {
-		return &exit{exitUnhealthy, errors.New(strings.Join(wrong, "; "))}
+		return &shell.Exit{Code: shell.CodeUnhealthy, Err: errors.New(strings.Join(wrong, "; "))}
 	}
 	return nil
 }

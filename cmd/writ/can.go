@@ -12,13 +12,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/github"
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/projection/authz"
 )
 
 func newCan() *cobra.Command {
 	t := target{replicas: true}
-	var o output
+	var o shell.Output
 	var a asking
 	cmd := &cobra.Command{
 		Use:   "can --as ARN --action ACTION [--resource ARN] [--wait --expect allow|deny]",
@@ -39,7 +41,7 @@ no catalogue knows, is said on standard error.`,
   writ can --wait --as arn:aws:iam::123456789012:user/mallory --action s3:GetObject --resource arn:aws:s3:::bucket/key --expect deny --for all`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(o.check(), a.check(cmd)); err != nil {
+			if err := errors.Join(o.Check(), a.check(cmd)); err != nil {
 				return err
 			}
 			if a.wait {
@@ -50,7 +52,7 @@ no catalogue knows, is said on standard error.`,
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&a.question.Principal, "as", "", "ARN of the principal")
 	f.StringVar(&a.question.Action, "action", "", "action, such as s3:GetObject")
@@ -63,7 +65,7 @@ no catalogue knows, is said on standard error.`,
 	f.StringVar(&a.expect, "expect", "", "allow or deny, with --wait")
 	f.StringVar(&a.scopeText, "for", "all", "with --wait: all, region=NAME, count=N, or replicas by name, NAME,NAME...")
 	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait at most; without --wait, how long it may take, 15s if not given")
-	a.github.flag(f)
+	a.github.Flag(f)
 	return cmd
 }
 
@@ -78,52 +80,52 @@ type asking struct {
 	scopeText string
 	scope     client.Scope
 	timeout   time.Duration
-	github    github
+	github    github.Report
 }
 
 // check reads what the flags say together.
 func (a *asking) check(cmd *cobra.Command) (err error) {
 	if a.question.Principal == "" || a.question.Action == "" {
-		return usage("say who and what: --as ARN --action SERVICE:ACTION")
+		return shell.Usage("say who and what: --as ARN --action SERVICE:ACTION")
 	}
 	if err := authz.CheckPrincipal(a.question.Principal); err != nil {
-		return usage("--as: %w", err)
+		return shell.Usage("--as: %w", err)
 	}
 	if err := authz.CheckAction(a.question.Action); err != nil {
-		return usage("--action: %w", err)
+		return shell.Usage("--action: %w", err)
 	}
 	if err := authz.CheckResource(a.question.Resource); err != nil {
-		return usage("--resource: %w", err)
+		return shell.Usage("--resource: %w", err)
 	}
 	a.question.Context = make(map[string][]string)
 	for _, pair := range a.context {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return usage("--context is %q; use key=value", pair)
+			return shell.Usage("--context is %q; use key=value", pair)
 		}
 		if err := authz.CheckContextKey(key); err != nil {
-			return usage("--context: %w", err)
+			return shell.Usage("--context: %w", err)
 		}
 		a.question.Context[key] = append(a.question.Context[key], value)
 	}
 	if !a.wait {
-		for _, name := range []string{"expect", "for", githubFlag} {
+		for _, name := range []string{"expect", "for", github.FlagName} {
 			if cmd.Flags().Changed(name) {
-				return usage("--%s goes with --wait", name)
+				return shell.Usage("--%s goes with --wait", name)
 			}
 		}
 		return nil
 	}
 	if a.expect != "allow" && a.expect != "deny" {
-		return usage("say what to wait for: --expect allow or --expect deny")
+		return shell.Usage("say what to wait for: --expect allow or --expect deny")
 	}
 	if a.fresh.Consistency != "" || a.fresh.MaxStaleness != 0 {
-		return usage("--consistency and --max-staleness do not go with --wait, which takes fresh answers alone")
+		return shell.Usage("--consistency and --max-staleness do not go with --wait, which takes fresh answers alone")
 	}
 	if a.scope, err = parseScope(a.scopeText); err != nil {
 		return err
 	}
-	return a.github.check()
+	return a.github.Check()
 }
 
 // parseScope reads whom a wait is about.
@@ -135,10 +137,10 @@ func parseScope(text string) (s client.Scope, err error) {
 		s.Region = value
 	case named && key == "count":
 		if s.Count, err = strconv.Atoi(value); err != nil || s.Count <= 0 {
-			return s, usage("--for is %q; use a number of replicas, at least 1", text)
+			return s, shell.Usage("--for is %q; use a number of replicas, at least 1", text)
 		}
 	case named || text == "":
-		return s, usage("--for is %q; use all, region=NAME, count=N, or names of replicas", text)
+		return s, shell.Usage("--for is %q; use all, region=NAME, count=N, or names of replicas", text)
 	default:
 		s.Replicas = strings.Split(text, ",")
 	}
@@ -152,7 +154,7 @@ func warn(errs io.Writer, warnings []string) {
 	}
 }
 
-func can(cmd *cobra.Command, t *target, o *output, a *asking) error {
+func can(cmd *cobra.Command, t *target, o *shell.Output, a *asking) error {
 	c, err := t.client()
 	if err != nil {
 		return err
@@ -171,13 +173,13 @@ func can(cmd *cobra.Command, t *target, o *output, a *asking) error {
 	}
 	warn(cmd.ErrOrStderr(), d.Warnings)
 	out := cmd.OutOrStdout()
-	if o.json() {
-		err = printJSON(out, d)
+	if o.JSON() {
+		err = shell.PrintJSON(out, d)
 	} else {
 		err = printDecision(out, d)
 	}
 	if err == nil && !d.Allowed() {
-		return &exit{code: exitDenied}
+		return &shell.Exit{Code: shell.CodeDenied}
 	}
 	return err
 }
@@ -205,7 +207,7 @@ func printDecision(out io.Writer, d *client.Decision) error {
 }
 
 // awaitEffect waits until a decision is as expected everywhere.
-func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
+func awaitEffect(cmd *cobra.Command, t *target, o *shell.Output, a *asking) error {
 	c, err := t.client()
 	if err != nil {
 		return err
@@ -230,22 +232,22 @@ func awaitEffect(cmd *cobra.Command, t *target, o *output, a *asking) error {
 		return err
 	}
 	warn(cmd.ErrOrStderr(), e.Warnings)
-	facts := append([]fact{{"effect", e.Effect}, {"decision", e.Decision}}, factsOf(&e.Propagation, time.Since(begun))...)
-	if o.json() {
-		err = printJSON(cmd.OutOrStdout(), e)
+	facts := append([]github.Fact{{Name: "effect", Value: e.Effect}, {Name: "decision", Value: e.Decision}}, github.FactsOf(&e.Propagation, time.Since(begun))...)
+	if o.JSON() {
+		err = shell.PrintJSON(cmd.OutOrStdout(), e)
 	} else {
 		err = printEffect(cmd.OutOrStdout(), e)
 	}
-	if err := errors.Join(err, a.github.write("writ can: "+a.expect+" is "+e.Effect, facts)); err != nil {
+	if err := errors.Join(err, a.github.Write("writ can: "+a.expect+" is "+e.Effect, facts)); err != nil {
 		return err
 	}
 	switch {
 	case e.Present():
 		return nil
 	case e.Absent():
-		return &exit{exitDenied, fmt.Errorf("%s is absent: after %v the leader decides %s", a.expect, a.timeout, e.Decision)}
+		return &shell.Exit{Code: shell.CodeDenied, Err: fmt.Errorf("%s is absent: after %v the leader decides %s", a.expect, a.timeout, e.Decision)}
 	}
-	return &exit{exitNotYet, fmt.Errorf("%s is not in force everywhere within %v", a.expect, a.timeout)}
+	return &shell.Exit{Code: shell.CodeNotYet, Err: fmt.Errorf("%s is not in force everywhere within %v", a.expect, a.timeout)}
 }
 
 // printEffect tells who decides what.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -83,10 +84,10 @@ func (n *devNode) url() string { return "http://" + n.api }
 
 func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 	if d.writers != 1 && d.writers != 3 && d.writers != 5 {
-		return usage("--writers is %d; use 1, 3 or 5", d.writers)
+		return shell.Usage("--writers is %d; use 1, 3 or 5", d.writers)
 	}
 	if d.replicas < 0 || d.replicas > maxDevReplicas {
-		return usage("--replicas is %d; use 0 to %d", d.replicas, maxDevReplicas)
+		return shell.Usage("--replicas is %d; use 0 to %d", d.replicas, maxDevReplicas)
 	}
 	dir, err := filepath.Abs(d.dir)
 	if err != nil {
@@ -134,7 +135,7 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
 		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
-			return old, usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
+			return old, shell.Usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
 				dir, len(old.Writers), len(old.Replicas), old.Account)
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -159,11 +160,11 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 func devNodes(dir, api string, c setup.Cluster) ([]*devNode, error) {
 	host, portText, err := net.SplitHostPort(api)
 	if err != nil {
-		return nil, usage("--api is %q; use host:port", api)
+		return nil, shell.Usage("--api is %q; use host:port", api)
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		return nil, usage("--api is %q; the port is no number", api)
+		return nil, shell.Usage("--api is %q; the port is no number", api)
 	}
 	var nodes []*devNode
 	add := func(name string, offset int) error {

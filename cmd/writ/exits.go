@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/cmd/writ/shell"
 )
 
 // outcome is one way in which a command ends.
@@ -16,23 +18,23 @@ type outcome struct {
 // Outcomes that commands share; each also ends with exitError for what goes wrong
 // on the way, and with exitUsage.
 var (
-	notYet    = outcome{exitNotYet, "not known to be in force everywhere when the time is up"}
-	otherHead = outcome{exitUnhealthy, "a head is not in the history, or its signature is not good"}
+	notYet    = outcome{shell.CodeNotYet, "not known to be in force everywhere when the time is up"}
+	otherHead = outcome{shell.CodeUnhealthy, "a head is not in the history, or its signature is not good"}
 )
 
 // outcomes is what the code of each command promises besides 0, 1 and 2, by the
 // command's path. Help is made from it, and TestExitCodes walks through it.
 var outcomes = map[string][]outcome{
-	"writ health":      {{exitUnhealthy, "a node does not answer or is not ready"}},
-	"writ status":      {{exitUnhealthy, "no leader is known, or a member is not in order"}},
+	"writ health":      {{shell.CodeUnhealthy, "a node does not answer or is not ready"}},
+	"writ status":      {{shell.CodeUnhealthy, "no leader is known, or a member is not in order"}},
 	"writ wait":        {notYet},
-	"writ can":         {notYet, {exitDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
+	"writ can":         {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
 	"writ head":        {otherHead},
-	"writ verify":      {{exitUnhealthy, "a node differs; with --head, a head is not in the history"}},
-	"writ log verify":  {{exitUnhealthy, "the chain is broken"}},
-	"writ policy lint": {{exitDenied, "there are errors"}},
-	"writ policy test": {{exitDenied, "a case fails"}},
-	"writ policy diff": {{exitDenied, "the second policy allows more"}},
+	"writ verify":      {{shell.CodeUnhealthy, "a node differs; with --head, a head is not in the history"}},
+	"writ log verify":  {{shell.CodeUnhealthy, "the chain is broken"}},
+	"writ policy lint": {{shell.CodeDenied, "there are errors"}},
+	"writ policy test": {{shell.CodeDenied, "a case fails"}},
+	"writ policy diff": {{shell.CodeDenied, "the second policy allows more"}},
 }
 
 // explainExits adds the exit codes of a command, and of those below it, to its help.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -60,84 +61,84 @@ func TestExitCodes(t *testing.T) {
 	for _, c := range []exitCase{
 		{"writ health", 0, ""},
 		{"writ health --endpoint $REPLICA", 0, ""},
-		{"writ health --endpoint $NOBODY", exitUnhealthy, "does not answer"},
-		{"writ health --endpoint nonsense", exitUsage, "no http or https URL"},
-		{"writ health --ca-file missing.crt", exitError, "missing.crt"},
+		{"writ health --endpoint $NOBODY", shell.CodeUnhealthy, "does not answer"},
+		{"writ health --endpoint nonsense", shell.CodeUsage, "no http or https URL"},
+		{"writ health --ca-file missing.crt", shell.CodeError, "missing.crt"},
 		{"writ status", 0, ""},
 		{"writ status --endpoint $REPLICA", 0, ""},
-		{"writ status --endpoint $NOBODY", exitUnhealthy, "refused"},
-		{"writ status --endpoint http://nobody.invalid:1", exitError, "nobody.invalid"},
-		{"writ status -o yaml", exitUsage, "text or json"},
+		{"writ status --endpoint $NOBODY", shell.CodeUnhealthy, "refused"},
+		{"writ status --endpoint http://nobody.invalid:1", shell.CodeError, "nobody.invalid"},
+		{"writ status -o yaml", shell.CodeUsage, "text or json"},
 		{"writ wait --head --timeout 60s", 0, ""},
-		{"writ wait --token nonsense", exitError, "token"},
-		{"writ wait --token $AHEAD --timeout 10m", exitError, "never committed"},
-		{"writ wait --token $AHEAD --timeout 10m --endpoint $REPLICA", exitError, "never committed"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --at-least $AHEAD --timeout 10m", exitError, "never committed"},
-		{"writ wait", exitUsage, "say what to wait for"},
+		{"writ wait --token nonsense", shell.CodeError, "token"},
+		{"writ wait --token $AHEAD --timeout 10m", shell.CodeError, "never committed"},
+		{"writ wait --token $AHEAD --timeout 10m --endpoint $REPLICA", shell.CodeError, "never committed"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --at-least $AHEAD --timeout 10m", shell.CodeError, "never committed"},
+		{"writ wait", shell.CodeUsage, "say what to wait for"},
 		{"writ can --as $ROOT --action s3:GetObject", 0, ""},
-		{"writ can --as $USER --action s3:GetObject", exitDenied, ""},
-		{"writ can --action s3:GetObject", exitUsage, "say who"},
-		{"writ can --as $ROOT --action s3:GetObject --endpoint $NOBODY", exitError, "refused"},
+		{"writ can --as $USER --action s3:GetObject", shell.CodeDenied, ""},
+		{"writ can --action s3:GetObject", shell.CodeUsage, "say who"},
+		{"writ can --as $ROOT --action s3:GetObject --endpoint $NOBODY", shell.CodeError, "refused"},
 		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow", 0, ""},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect deny --timeout 0s", exitDenied, "absent"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect deny --timeout 0s", shell.CodeDenied, "absent"},
 		{"writ replica list", 0, ""},
-		{"writ replica list -o yaml", exitUsage, ""},
-		{"writ replica list --endpoint $NOBODY", exitError, "refused"},
+		{"writ replica list -o yaml", shell.CodeUsage, ""},
+		{"writ replica list --endpoint $NOBODY", shell.CodeError, "refused"},
 		{"writ replica drain r1", 0, ""},
-		{"writ replica drain r1", exitError, "draining"},
-		{"writ replica drain", exitUsage, ""},
+		{"writ replica drain r1", shell.CodeError, "draining"},
+		{"writ replica drain", shell.CodeUsage, ""},
 		{"writ replica resume r1", 0, ""},
-		{"writ replica resume r1", exitError, "not draining"},
-		{"writ replica resume", exitUsage, ""},
-		{"writ replica remove", exitUsage, ""},
-		{"writ replica admit", exitUsage, ""},
-		{"writ replica admit nobody", exitError, ""},
-		{"writ replica remove nobody", exitError, "not registered"},
+		{"writ replica resume r1", shell.CodeError, "not draining"},
+		{"writ replica resume", shell.CodeUsage, ""},
+		{"writ replica remove", shell.CodeUsage, ""},
+		{"writ replica admit", shell.CodeUsage, ""},
+		{"writ replica admit nobody", shell.CodeError, ""},
+		{"writ replica remove nobody", shell.CodeError, "not registered"},
 		{"writ head --authority $CA", 0, ""},
-		{"writ head --authority $OTHERCA", exitUnhealthy, ""},
-		{"writ head --endpoint $NOBODY", exitError, "refused"},
-		{"writ wait --head --timeout 100ms --endpoint $NOBODY", exitNotYet, "refused"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 100ms --endpoint $NOBODY", exitNotYet, "refused"},
-		{"writ head --authority missing.crt", exitError, "missing.crt"},
-		{"writ head -o yaml", exitUsage, ""},
+		{"writ head --authority $OTHERCA", shell.CodeUnhealthy, ""},
+		{"writ head --endpoint $NOBODY", shell.CodeError, "refused"},
+		{"writ wait --head --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
+		{"writ head --authority missing.crt", shell.CodeError, "missing.crt"},
+		{"writ head -o yaml", shell.CodeUsage, ""},
 		{"writ verify", 0, ""},
-		{"writ verify --endpoint $NOBODY", exitError, "refused"},
-		{"writ verify --head x --from 2", exitUsage, ""},
-		{"writ verify --head $FORGEDHEAD --authority $CA", exitUnhealthy, ""},
-		{"writ watch -o yaml", exitUsage, ""},
-		{"writ watch --after nonsense --endpoint $REPLICA", exitError, "nonsense"},
-		{"writ log verify", exitUsage, "--data"},
-		{"writ log verify --data $DIR/nowhere", exitError, "no such file"},
-		{"writ log verify --data $DIR/data/w1", exitError, "another process has the event store open"},
-		{"writ log verify --data $BROKEN", exitUnhealthy, "broken"},
+		{"writ verify --endpoint $NOBODY", shell.CodeError, "refused"},
+		{"writ verify --head x --from 2", shell.CodeUsage, ""},
+		{"writ verify --head $FORGEDHEAD --authority $CA", shell.CodeUnhealthy, ""},
+		{"writ watch -o yaml", shell.CodeUsage, ""},
+		{"writ watch --after nonsense --endpoint $REPLICA", shell.CodeError, "nonsense"},
+		{"writ log verify", shell.CodeUsage, "--data"},
+		{"writ log verify --data $DIR/nowhere", shell.CodeError, "no such file"},
+		{"writ log verify --data $DIR/data/w1", shell.CodeError, "another process has the event store open"},
+		{"writ log verify --data $BROKEN", shell.CodeUnhealthy, "broken"},
 		{"writ policy lint $GOOD", 0, ""},
-		{"writ policy lint $BAD", exitDenied, ""},
-		{"writ policy lint missing.json", exitError, ""},
-		{"writ policy lint", exitUsage, ""},
+		{"writ policy lint $BAD", shell.CodeDenied, ""},
+		{"writ policy lint missing.json", shell.CodeError, ""},
+		{"writ policy lint", shell.CodeUsage, ""},
 		{"writ policy test $PASSES", 0, ""},
-		{"writ policy test $FAILS", exitDenied, ""},
-		{"writ policy test missing.jsonl", exitError, ""},
-		{"writ policy test", exitUsage, ""},
+		{"writ policy test $FAILS", shell.CodeDenied, ""},
+		{"writ policy test missing.jsonl", shell.CodeError, ""},
+		{"writ policy test", shell.CodeUsage, ""},
 		{"writ policy explain --policy $GOOD --principal $USER --action s3:GetObject", 0, ""},
-		{"writ policy explain --policy missing.json --principal $USER --action s3:GetObject", exitError, ""},
-		{"writ policy explain", exitUsage, ""},
+		{"writ policy explain --policy missing.json --principal $USER --action s3:GetObject", shell.CodeError, ""},
+		{"writ policy explain", shell.CodeUsage, ""},
 		{"writ policy diff $GOOD $GOOD", 0, ""},
-		{"writ policy diff $GOOD $MORE", exitDenied, ""},
-		{"writ policy diff $GOOD missing.json", exitError, ""},
-		{"writ policy diff $GOOD", exitUsage, ""},
+		{"writ policy diff $GOOD $MORE", shell.CodeDenied, ""},
+		{"writ policy diff $GOOD missing.json", shell.CodeError, ""},
+		{"writ policy diff $GOOD", shell.CodeUsage, ""},
 		{"writ config print --redacted --cluster $DIR/cluster.yaml --name w1 --data d", 0, ""},
-		{"writ config print --redacted --cluster missing.yaml --name w1 --data d", exitError, ""},
-		{"writ config print", exitUsage, ""},
+		{"writ config print --redacted --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
+		{"writ config print", shell.CodeUsage, ""},
 		{"writ man --dir $DIR/man", 0, ""},
-		{"writ man --dir $GOOD/x", exitError, ""},
-		{"writ man extra", exitUsage, ""},
+		{"writ man --dir $GOOD/x", shell.CodeError, ""},
+		{"writ man extra", shell.CodeUsage, ""},
 		{"writ init --dir $DIR/other --writer w=127.0.0.1:1", 0, ""},
-		{"writ init --dir $GOOD --writer w=127.0.0.1:1", exitError, ""},
-		{"writ init --writer nonsense", exitUsage, ""},
-		{"writ serve", exitUsage, "--cluster"},
-		{"writ serve --cluster missing.yaml --name w1 --data d", exitError, ""},
-		{"writ dev --writers 2", exitUsage, ""},
-		{"writ dev --dir $GOOD", exitError, ""},
+		{"writ init --dir $GOOD --writer w=127.0.0.1:1", shell.CodeError, ""},
+		{"writ init --writer nonsense", shell.CodeUsage, ""},
+		{"writ serve", shell.CodeUsage, "--cluster"},
+		{"writ serve --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
+		{"writ dev --writers 2", shell.CodeUsage, ""},
+		{"writ dev --dir $GOOD", shell.CodeError, ""},
 	} {
 		w.run(c)
 	}
@@ -150,12 +151,12 @@ func TestExitCodes(t *testing.T) {
 	w.untilStatus("no leader is known")
 	var running sync.WaitGroup
 	for _, c := range []exitCase{
-		{"writ wait --head --timeout 1s --endpoint $REPLICA", exitNotYet, "within 1s"},
-		{"writ wait --head --timeout 1s --endpoint $WRITER", exitNotYet, "within 1s"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", exitNotYet, "within 1s"},
-		{"writ replica drain r1 --endpoint $REPLICA", exitError, ""},
-		{"writ head --endpoint $REPLICA", exitError, ""},
-		{"writ verify --timeout 1s --endpoint $REPLICA", exitError, ""},
+		{"writ wait --head --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
+		{"writ wait --head --timeout 1s --endpoint $WRITER", shell.CodeNotYet, "within 1s"},
+		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
+		{"writ replica drain r1 --endpoint $REPLICA", shell.CodeError, ""},
+		{"writ head --endpoint $REPLICA", shell.CodeError, ""},
+		{"writ verify --timeout 1s --endpoint $REPLICA", shell.CodeError, ""},
 	} {
 		running.Go(func() { w.run(c) })
 	}
@@ -190,7 +191,7 @@ func TestWaitWithoutAnswer(t *testing.T) {
 		} {
 			begun := time.Now()
 			code, text := exitOf(run(t.Context(), strings.Fields(line)))
-			if code != exitNotYet || !strings.Contains(text, "within 10ms") {
+			if code != shell.CodeNotYet || !strings.Contains(text, "within 10ms") {
 				t.Errorf("%s: exit %d, %s", line, code, text)
 			}
 			// Far less than the time that a client leaves a node for an answer.
@@ -223,15 +224,15 @@ func TestSilentNodes(t *testing.T) {
 		code int
 		all  bool // all of them are named
 	}{
-		{"writ status", exitUnhealthy, true},
-		{"writ health", exitUnhealthy, true},
-		{"writ replica list", exitError, true},
-		{"writ replica drain r1", exitError, false},
-		{"writ replica resume r1", exitError, false},
-		{"writ replica remove r1", exitError, false},
-		{"writ replica admit r1", exitError, false},
-		{"writ head", exitError, false},
-		{"writ can --as arn:aws:iam::123456789012:root --action s3:GetObject", exitError, false},
+		{"writ status", shell.CodeUnhealthy, true},
+		{"writ health", shell.CodeUnhealthy, true},
+		{"writ replica list", shell.CodeError, true},
+		{"writ replica drain r1", shell.CodeError, false},
+		{"writ replica resume r1", shell.CodeError, false},
+		{"writ replica remove r1", shell.CodeError, false},
+		{"writ replica admit r1", shell.CodeError, false},
+		{"writ head", shell.CodeError, false},
+		{"writ can --as arn:aws:iam::123456789012:root --action s3:GetObject", shell.CodeError, false},
 	} {
 		code, text := exitOf(run(t.Context(), append(strings.Fields(c.line)[1:], "--timeout", "10ms")))
 		if code != c.code {
@@ -391,9 +392,9 @@ func (w *exitWorld) until(what string, done func() bool) {
 func (w *exitWorld) untilStatus(says string) {
 	w.until(says, func() bool {
 		code, text := exitOf(run(w.t.Context(), []string{"status"}))
-		return code == exitUnhealthy && strings.Contains(text, says)
+		return code == shell.CodeUnhealthy && strings.Contains(text, says)
 	})
-	w.run(exitCase{"writ status", exitUnhealthy, says})
+	w.run(exitCase{"writ status", shell.CodeUnhealthy, says})
 }
 
 // files writes what the commands work on.
@@ -463,9 +464,9 @@ func (w *exitWorld) complete(excused ...string) {
 		if cmd.RunE == nil || cmd.HasSubCommands() || strings.HasPrefix(cmd.CommandPath(), "writ completion") || cmd.Name() == "help" {
 			return
 		}
-		want := []int{exitUsage}
+		want := []int{shell.CodeUsage}
 		if !slices.Contains(excused, cmd.CommandPath()) && cmd.CommandPath() != "writ serve" {
-			want = append(want, 0, exitError)
+			want = append(want, 0, shell.CodeError)
 		}
 		for _, o := range outcomes[cmd.CommandPath()] {
 			want = append(want, o.code)
@@ -486,14 +487,14 @@ func (w *exitWorld) complete(excused ...string) {
 
 // exitOf is the code that main would exit with, and what it would print.
 func exitOf(err error) (int, string) {
-	var e *exit
+	var e *shell.Exit
 	switch {
 	case err == nil:
 		return 0, ""
-	case errors.As(err, &e) && e.err == nil:
-		return e.code, ""
+	case errors.As(err, &e) && e.Err == nil:
+		return e.Code, ""
 	case errors.As(err, &e):
-		return e.code, e.err.Error()
+		return e.Code, e.Err.Error()
 	}
-	return exitError, err.Error()
+	return shell.CodeError, err.Error()
 }

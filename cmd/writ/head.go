@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -38,14 +39,14 @@ func (t *trust) authority(caFile string) (*client.Authority, error) {
 	}
 	a, err := client.ParseAuthority(text)
 	if err != nil {
-		return nil, usage("--authority %s: %w", path, err)
+		return nil, shell.Usage("--authority %s: %w", path, err)
 	}
 	return a, nil
 }
 
 func newHead() *cobra.Command {
 	t := target{limit: askTimeout}
-	var o output
+	var o shell.Output
 	var by trust
 	cmd := &cobra.Command{
 		Use:   "head",
@@ -60,13 +61,13 @@ still contains it: see ` + "`writ verify --head`" + `. Needs the permission writ
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	by.flag(cmd.Flags())
 	return cmd
 }
 
-func head(ctx context.Context, out io.Writer, t *target, o *output, by *trust) error {
-	if err := o.check(); err != nil {
+func head(ctx context.Context, out io.Writer, t *target, o *shell.Output, by *trust) error {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	a, err := by.authority(t.caFile)
@@ -86,12 +87,12 @@ func head(ctx context.Context, out io.Writer, t *target, o *output, by *trust) e
 	checked := "; the signature was not checked: name the --authority"
 	if a != nil {
 		if err := a.Check(h); err != nil {
-			return &exit{exitUnhealthy, err}
+			return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
 		}
 		checked = ", signature checked"
 	}
-	if o.json() {
-		return printJSON(out, h)
+	if o.JSON() {
+		return shell.PrintJSON(out, h)
 	}
 	_, err = fmt.Fprintf(out, "position %d, hash %x\nstate %s\nsigned by %s at %s%s\n", h.Position, h.Hash, h.Digest, h.Node, signedAt(h), checked)
 	return err
@@ -144,19 +145,19 @@ func (r *headsReport) note(i int, err error) error {
 func (r *headsReport) verdict() error {
 	for _, h := range r.Heads {
 		if h.Verdict != "contained" {
-			return &exit{exitUnhealthy, fmt.Errorf("%s: %s: %s", h.File, h.Verdict, h.Detail)}
+			return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("%s: %s: %s", h.File, h.Verdict, h.Detail)}
 		}
 	}
 	return nil
 }
 
-func verifyHeads(ctx context.Context, out io.Writer, t *target, o *output, by *trust, files []string) error {
+func verifyHeads(ctx context.Context, out io.Writer, t *target, o *shell.Output, by *trust, files []string) error {
 	a, err := by.authority(t.caFile)
 	if err != nil {
 		return err
 	}
 	if a == nil {
-		return usage("say whose signatures to believe: --authority, the ca.crt of `writ init`")
+		return shell.Usage("say whose signatures to believe: --authority, the ca.crt of `writ init`")
 	}
 	var r headsReport
 	for _, file := range files {
@@ -165,15 +166,15 @@ func verifyHeads(ctx context.Context, out io.Writer, t *target, o *output, by *t
 			return err
 		}
 		if err := a.Check(h); err != nil {
-			return &exit{exitUnhealthy, fmt.Errorf("%s: %w", file, err)}
+			return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("%s: %w", file, err)}
 		}
 		r.Heads = append(r.Heads, keptHead{File: file, Kept: h, Verdict: "contained"})
 	}
 	if err := r.compare(ctx, t, a); err != nil {
 		return err
 	}
-	if o.json() {
-		err = printJSON(out, r)
+	if o.JSON() {
+		err = shell.PrintJSON(out, r)
 	} else {
 		err = r.print(out)
 	}
@@ -204,7 +205,7 @@ func (r *headsReport) compare(ctx context.Context, t *target, a *client.Authorit
 		return err
 	}
 	if err := a.Check(r.Now); err != nil {
-		return &exit{exitUnhealthy, err}
+		return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
 	}
 	for i := range r.Heads {
 		h := &r.Heads[i]
@@ -227,7 +228,7 @@ func (r *headsReport) print(out io.Writer) error {
 	for _, conflict := range r.Evidence {
 		fmt.Fprintf(out, "evidence: two signed heads that cannot both be true: %s\n", conflict.What)
 		for _, h := range []*client.SignedHead{conflict.Kept, conflict.Now} {
-			if err := printJSON(out, h); err != nil {
+			if err := shell.PrintJSON(out, h); err != nil {
 				return err
 			}
 		}

@@ -13,38 +13,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/cmd/writ/shell"
 )
-
-// Exit codes; pipelines rely on them.
-const (
-	exitError     = 1 // something went wrong
-	exitUsage     = 2 // the command line is not right
-	exitNotYet    = 3 // not everywhere in time
-	exitDenied    = 4 // denied, or the effect is absent, or findings that are errors
-	exitUnhealthy = 5 // diverged or unhealthy
-)
-
-// exit is an error with an exit code. With a nil error nothing more is printed:
-// the command has said what there is to say.
-type exit struct {
-	code int
-	err  error
-}
-
-// Error is that of the error within.
-func (e *exit) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
-// Unwrap returns the error within.
-func (e *exit) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error {
-	return &exit{exitUsage, fmt.Errorf(format, args...)}
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,14 +25,14 @@ func main() {
 	if err == nil {
 		return
 	}
-	var e *exit
+	var e *shell.Exit
 	if !errors.As(err, &e) {
-		e = &exit{exitError, err}
+		e = &shell.Exit{Code: shell.CodeError, Err: err}
 	}
-	if e.err != nil {
-		fmt.Fprintln(os.Stderr, "writ:", strings.TrimSpace(e.err.Error()))
+	if e.Err != nil {
+		fmt.Fprintln(os.Stderr, "writ:", strings.TrimSpace(e.Err.Error()))
 	}
-	os.Exit(e.code)
+	os.Exit(e.Code)
 }
 
 // run carries out one command line. What goes wrong before a command begins is
@@ -71,9 +42,9 @@ func run(ctx context.Context, args []string) error {
 	noteBegin(root, &begun)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var e *exit
+	var e *shell.Exit
 	if err != nil && !begun && !errors.As(err, &e) {
-		return usage("%w; see `writ --help`", err)
+		return shell.Usage("%w; see `writ --help`", err)
 	}
 	return err
 }

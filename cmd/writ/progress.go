@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -36,9 +37,9 @@ type progress struct {
 
 // newProgress shows progress on stderr if that is a terminal and the command
 // prints text.
-func newProgress(stderr io.Writer, o *output) *progress {
+func newProgress(stderr io.Writer, o *shell.Output) *progress {
 	f, ok := stderr.(*os.File)
-	if !ok || o.json() || os.Getenv("TERM") == "dumb" {
+	if !ok || o.JSON() || os.Getenv("TERM") == "dumb" {
 		return &progress{}
 	}
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -49,7 +50,7 @@ A replica that runs answers as one that is cut off.`, "is removed",
 
 func newReplicaList() *cobra.Command {
 	t := target{limit: lookTimeout}
-	var o output
+	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "Show the replicas, and what the leader knows of them",
@@ -60,12 +61,12 @@ func newReplicaList() *cobra.Command {
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	return cmd
 }
 
-func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) error {
-	if err := o.check(); err != nil {
+func listReplicas(ctx context.Context, out io.Writer, t *target, o *shell.Output) error {
+	if err := o.Check(); err != nil {
 		return err
 	}
 	s, err := cluster(ctx, t)
@@ -78,8 +79,8 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) erro
 			replicas = append(replicas, m)
 		}
 	}
-	if o.json() {
-		return printJSON(out, replicas)
+	if o.JSON() {
+		return shell.PrintJSON(out, replicas)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tREGION\tSTATE\tPOSITION\tLAG\tMAY HOLD A LEASE FOR\tDETAIL")
@@ -92,14 +93,14 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *output) erro
 // newReplicaChange is a command that changes the entry of one replica.
 func newReplicaChange(verb, short, long, done string, change func(*client.Client, context.Context, string) (*client.RosterChange, error)) *cobra.Command {
 	t := target{limit: changeTimeout}
-	var o output
+	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   verb + " NAME",
 		Short: short,
 		Long:  short + ". " + long,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			c, err := t.client()
@@ -112,14 +113,14 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			if err != nil {
 				return err
 			}
-			if o.json() {
-				return printJSON(cmd.OutOrStdout(), r)
+			if o.JSON() {
+				return shell.PrintJSON(cmd.OutOrStdout(), r)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s at position %d; token %s\n", r.Replica, done, r.Position, r.Token)
 			return err
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	return cmd
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
+	"github.com/writ-iam/writ/cmd/writ/policies"
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -40,9 +39,9 @@ configuration directory) is read for what neither says.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w; see `%s --help`", err, cmd.CommandPath())
+		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newWatch(), newHead(), newVerify(), newLog(), newPolicy(), newConfig(), newDocs())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), newDocs())
 	explainExits(root)
 	giveOnce(root)
 	return root
@@ -115,7 +114,7 @@ func fillFlags(flags *pflag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			failed = usage("%s: %w", source, err)
+			failed = shell.Usage("%s: %w", source, err)
 		}
 	})
 	return failed
@@ -136,7 +135,7 @@ func loadSettings() (map[string]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, shell.Usage("%w", err)
 	}
 	return settings, nil
 }
@@ -147,32 +146,6 @@ const endpointFlag = "endpoint"
 // replicasFlag is how many replicas `writ dev` has. The variable of that name tells
 // commands where the replicas are, as env.sh sets it.
 const replicasFlag = "replicas"
-
-// output is how a command prints what it found.
-type output struct{ format string }
-
-func (o *output) flag(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.format, "output", "o", "text", "text or json")
-}
-
-func (o *output) json() bool { return o.format == "json" }
-
-func (o *output) check() error {
-	if o.format != "text" && o.format != "json" {
-		return usage("--output is %q; use text or json", o.format)
-	}
-	return nil
-}
-
-// print writes v as indented JSON.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("print the answer: %w", err)
-	}
-	return nil
-}
 
 // target says which nodes a command asks, and as whom.
 type target struct {
@@ -262,7 +235,7 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 		Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, shell.Usage("%w", err)
 	}
 	return c, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
@@ -41,7 +42,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
-					return usage("--writer %s: %w", text, err)
+					return shell.Usage("--writer %s: %w", text, err)
 				}
 				c.Writers = append(c.Writers, w)
 			}
@@ -188,7 +189,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 
 func (s *serving) config() (node.Config, error) {
 	if s.cluster == "" || s.cfg.Name == "" || s.cfg.Data == "" {
-		return node.Config{}, usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
+		return node.Config{}, shell.Usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
 	}
 	c, err := setup.LoadCluster(s.cluster)
 	if err != nil {
@@ -197,7 +198,7 @@ func (s *serving) config() (node.Config, error) {
 	cfg := s.cfg
 	cfg.Cluster = c
 	if cfg.Connections.Proxies, err = setup.ParseProxies(s.proxies); err != nil {
-		return node.Config{}, usage("--proxies: %v", err)
+		return node.Config{}, shell.Usage("--proxies: %v", err)
 	}
 	def := setup.DefaultFiles(filepath.Dir(s.cluster), cfg.Name)
 	for _, f := range []struct{ given, def *string }{
@@ -223,12 +224,12 @@ and that the next one follows. The node must not be running.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if data == "" {
-				return usage("--data is needed: the directory of a writer")
+				return shell.Usage("--data is needed: the directory of a writer")
 			}
 			head, err := proof.VerifyLog(cmd.Context(), data)
 			switch {
 			case errors.Is(err, proof.ErrBroken):
-				return &exit{exitUnhealthy, err}
+				return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
 			case errors.Is(err, fs.ErrNotExist):
 				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)
 			case err != nil:
@@ -253,7 +254,7 @@ func newConfig() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !redacted {
-				return usage("only the redacted configuration is ever printed: say --redacted")
+				return shell.Usage("only the redacted configuration is ever printed: say --redacted")
 			}
 			cfg, err := s.config()
 			if err != nil {

@@ -10,12 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newVerify() *cobra.Command {
 	var t target
-	var o output
+	var o shell.Output
 	var by trust
 	var files []string
 	var v verifying
@@ -34,7 +35,7 @@ the evidence. Needs the permissions writ:GetHead and writ:GetChain.`,
 		Example: "  writ verify\n  writ verify --head yesterday.json --authority ca.crt",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			if len(files) > 0 {
@@ -44,7 +45,7 @@ the evidence. Needs the permissions writ:GetHead and writ:GetChain.`,
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	by.flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringArrayVar(&files, "head", nil, "a signed head that was kept, JSON; may be given several times")
@@ -62,7 +63,7 @@ type verifying struct {
 	timeout time.Duration
 }
 
-func verifyNodes(ctx context.Context, out io.Writer, t *target, o *output, how *verifying) error {
+func verifyNodes(ctx context.Context, out io.Writer, t *target, o *shell.Output, how *verifying) error {
 	c, err := t.client()
 	if err != nil {
 		return err
@@ -73,8 +74,8 @@ func verifyNodes(ctx context.Context, out io.Writer, t *target, o *output, how *
 	if err != nil {
 		return err
 	}
-	if o.json() {
-		err = printJSON(out, v)
+	if o.JSON() {
+		err = shell.PrintJSON(out, v)
 	} else {
 		err = printVerification(out, v)
 	}
@@ -94,7 +95,7 @@ func verifyNodes(ctx context.Context, out io.Writer, t *target, o *output, how *
 	}
 	switch {
 	case len(wrong) > 0:
-		return &exit{exitUnhealthy, fmt.Errorf("not all nodes are equal: %s", strings.Join(append(wrong, open...), "; "))}
+		return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("not all nodes are equal: %s", strings.Join(append(wrong, open...), "; "))}
 	case len(open) > 0:
 		return fmt.Errorf("not all nodes are proved equal: %s", strings.Join(open, "; "))
 	}

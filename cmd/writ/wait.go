@@ -9,12 +9,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/github"
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newWait() *cobra.Command {
 	var t target
-	var o output
+	var o shell.Output
 	var w waiting
 	cmd := &cobra.Command{
 		Use:   "wait [--token TOKEN | --request-id ID | --arn ARN | --head]",
@@ -33,7 +35,7 @@ committed, is an error (exit 1) at once: nothing is to be waited for. To wait fo
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&w.target.Token, "token", "", "token of a write")
 	f.StringVar(&w.target.RequestID, "request-id", "", "x-amzn-RequestId of a write's answer")
@@ -43,7 +45,7 @@ committed, is an error (exit 1) at once: nothing is to be waited for. To wait fo
 	f.StringSliceVar(&w.scope.Replicas, "replica", nil, "wait for these replicas only")
 	f.StringVar(&w.scope.Region, "region", "", "wait for the replicas of one region only")
 	f.IntVar(&w.scope.Count, "count", 0, "wait until this many replicas show it")
-	w.github.flag(f)
+	w.github.Flag(f)
 	cmd.MarkFlagsMutuallyExclusive("token", "request-id", "arn", "head")
 	return cmd
 }
@@ -53,15 +55,15 @@ type waiting struct {
 	head    bool
 	timeout time.Duration
 	scope   client.Scope
-	github  github
+	github  github.Report
 }
 
-func wait(cmd *cobra.Command, t *target, o *output, w *waiting) error {
-	if err := errors.Join(o.check(), w.github.check()); err != nil {
+func wait(cmd *cobra.Command, t *target, o *shell.Output, w *waiting) error {
+	if err := errors.Join(o.Check(), w.github.Check()); err != nil {
 		return err
 	}
 	if w.target == (client.Target{}) && !w.head {
-		return usage("say what to wait for: --token, --request-id, --arn or --head")
+		return shell.Usage("say what to wait for: --token, --request-id, --arn or --head")
 	}
 	c, err := t.client()
 	if err != nil {
@@ -86,28 +88,28 @@ func wait(cmd *cobra.Command, t *target, o *output, w *waiting) error {
 	if err != nil {
 		return err
 	}
-	facts := factsOf(p, time.Since(begun))
-	if o.json() {
-		err = printJSON(cmd.OutOrStdout(), p)
+	facts := github.FactsOf(p, time.Since(begun))
+	if o.JSON() {
+		err = shell.PrintJSON(cmd.OutOrStdout(), p)
 	} else {
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), describe(p))
 	}
-	if err := errors.Join(err, w.github.write("writ wait: "+p.State, facts)); err != nil {
+	if err := errors.Join(err, w.github.Write("writ wait: "+p.State, facts)); err != nil {
 		return err
 	}
 	if !p.Everywhere() {
-		return &exit{exitNotYet, fmt.Errorf("not everywhere within %v", w.timeout)}
+		return &shell.Exit{Code: shell.CodeNotYet, Err: fmt.Errorf("not everywhere within %v", w.timeout)}
 	}
 	return nil
 }
 
 // notInTime ends a wait whose time was up before anybody said how far it has come.
-func notInTime(g *github, command string, timeout time.Duration, begun time.Time, cause error) error {
-	facts := append([]fact{{"effect", "unknown"}}, factsOf(&client.Propagation{State: "unknown"}, time.Since(begun))...)
-	if err := g.write(command+": unknown", facts); err != nil {
+func notInTime(g *github.Report, command string, timeout time.Duration, begun time.Time, cause error) error {
+	facts := append([]github.Fact{{Name: "effect", Value: "unknown"}}, github.FactsOf(&client.Propagation{State: "unknown"}, time.Since(begun))...)
+	if err := g.Write(command+": unknown", facts); err != nil {
 		return err
 	}
-	return &exit{exitNotYet, fmt.Errorf("not known to be in force everywhere within %v: %w", timeout, cause)}
+	return &shell.Exit{Code: shell.CodeNotYet, Err: fmt.Errorf("not known to be in force everywhere within %v: %w", timeout, cause)}
 }
 
 // describe says in one line how far a position has come.

@@ -10,12 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newWatch() *cobra.Command {
 	t := target{replicas: true}
-	var o output
+	var o shell.Output
 	var after string
 	cmd := &cobra.Command{
 		Use:   "watch [--after TOKEN|POSITION]",
@@ -33,7 +34,7 @@ With --output json every event is one line, heartbeats among them.`,
 		Example: "  writ watch --after 0\n  writ watch --output json | jq -r 'select(.event == \"position\").token'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			c, err := t.client()
@@ -44,18 +45,18 @@ With --output json every event is one line, heartbeats among them.`,
 		},
 	}
 	t.flags(cmd.Flags())
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	cmd.Flags().StringVar(&after, "after", "", "token of a write, or a position, to begin after; 0 is the beginning of the history")
 	return cmd
 }
 
 // watch prints events until the context ends, which is how a watch is meant to end.
-func watch(ctx context.Context, out io.Writer, p *progress, c *client.Client, o *output, after string) error {
+func watch(ctx context.Context, out io.Writer, p *progress, c *client.Client, o *shell.Output, after string) error {
 	defer p.clear()
 	enc := json.NewEncoder(out)
 	err := c.Watch(ctx, after, func(e client.Event) error {
 		switch {
-		case o.json():
+		case o.JSON():
 			return enc.Encode(e)
 		case e.Kind == client.HeartbeatEvent:
 			p.show(describeHeartbeat(e))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -45,7 +46,7 @@ data: {"status":403,"code":"AccessDenied","detail":"No."}
 `,
 	} {
 		var out, shown bytes.Buffer
-		err := watch(t.Context(), &out, &progress{out: &shown, width: 80}, c, &output{format}, "6")
+		err := watch(t.Context(), &out, &progress{out: &shown, width: 80}, c, &shell.Output{Format: format}, "6")
 		if err == nil || !strings.Contains(err.Error(), "AccessDenied") || out.String() != want {
 			t.Errorf("%s: %v\n%s", format, err, &out)
 		}

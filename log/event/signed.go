@@ -34,9 +34,6 @@ type SignedHead struct {
 	Certificate []byte `json:"certificate"`
 }
 
-// Head is the position and the hash that are signed.
-func (h *SignedHead) Head() Head { return Head{Position: h.Position, Hash: h.Hash} }
-
 // Statement is what is signed: the domain, and then each field in the order of the
 // struct up to Node, with its length before it as four bytes; numbers are eight.
 // All are big-endian.

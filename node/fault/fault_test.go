@@ -177,7 +177,7 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("%v, of status %d, is answered as %v", e, status, a)
 		}
 	}
-	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrExpiredToken, sigv4.ErrSignatureDoesNotMatch} {
+	for _, e := range []*sigv4.Error{sigv4.ErrMissingAuthenticationToken, sigv4.ErrInvalidClientTokenID, sigv4.ErrSignatureDoesNotMatch} {
 		holds(e, e.Code, e.Status, e.Message)
 	}
 	for _, target := range []string{"/?%zz", "/", "/?Action=No&Version=2010-05-08", "/?Action=GetUser&Version=2010-05-08&UserName=" + strings.Repeat("x", 200)} {

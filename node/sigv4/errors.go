@@ -27,7 +27,6 @@ const (
 	CodeIncompleteSignature        = "IncompleteSignature"
 	CodeInvalidClientTokenID       = "InvalidClientTokenId"
 	CodeSignatureDoesNotMatch      = "SignatureDoesNotMatch"
-	CodeExpiredToken               = "ExpiredToken"
 )
 
 var (
@@ -42,11 +41,6 @@ var (
 	ErrInvalidClientTokenID = &Error{
 		CodeInvalidClientTokenID, http.StatusForbidden,
 		"The security token included in the request is invalid.",
-	}
-	// ErrExpiredToken is for callers whose temporary credentials have expired.
-	ErrExpiredToken = &Error{
-		CodeExpiredToken, http.StatusForbidden,
-		"The security token included in the request is expired",
 	}
 	// ErrSignatureDoesNotMatch is returned when the signature is another one
 	// than the key and the request make.

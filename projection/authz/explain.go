@@ -133,7 +133,7 @@ func (x *Explanation) HangsOn() []string {
 }
 
 // KeyNames are the names of keys, each once, sorted: as a condition writes it, where
-// one does.
+// one does. Without keys the list is empty and not nil.
 func KeyNames(uses []policy.KeyUse) []string {
 	spelling := map[policy.Key]string{}
 	for _, use := range uses {
@@ -141,7 +141,11 @@ func KeyNames(uses []policy.KeyUse) []string {
 			spelling[use.Key] = use.Name
 		}
 	}
-	return slices.Sorted(maps.Values(spelling))
+	names := slices.Sorted(maps.Values(spelling))
+	if names == nil {
+		names = []string{} // an answer shows the list, empty
+	}
+	return names
 }
 
 // Work that a part of an explanation takes, for the memory that it takes.

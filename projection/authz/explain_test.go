@@ -294,3 +294,13 @@ func TestHangsOnWhom(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyNames(t *testing.T) {
+	if names := KeyNames(nil); names == nil || len(names) != 0 {
+		t.Errorf("%#v", names)
+	}
+	uses := []policy.KeyUse{{Key: "b:b", Name: "b:b"}, {Key: "a:a", Name: "a:a"}, {Key: "b:b", Name: "B:b"}}
+	if names := KeyNames(uses); !slices.Equal(names, []string{"B:b", "a:a"}) {
+		t.Errorf("%q", names)
+	}
+}

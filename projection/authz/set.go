@@ -71,6 +71,3 @@ func newSet(policies []Policy, principals bool) *Set {
 	s.index = b.index(principals)
 	return s
 }
-
-// Policies returns the policies of the set. The caller must not change them.
-func (s *Set) Policies() []Policy { return s.policies }

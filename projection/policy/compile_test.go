@@ -222,10 +222,6 @@ func TestContextLookup(t *testing.T) {
 	if _, ok := ctx.Lookup("aws:none", 0); ok || lazy != 2 {
 		t.Errorf("a missing key; Lazy was asked %d times", lazy)
 	}
-	ctx.Reset()
-	if _, ok := ctx.Lookup("aws:username", 0); ok || ctx.Lazy != nil {
-		t.Error("Reset left something")
-	}
 }
 
 func TestUses(t *testing.T) {

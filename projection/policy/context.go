@@ -96,9 +96,6 @@ func (c *Context) Add(entries []Entry) {
 	c.n++
 }
 
-// Reset empties the context for another request and drops Lazy and Work.
-func (c *Context) Reset() { *c = Context{} }
-
 // counted tells that work is counted.
 func (c *Context) counted() bool { return c != nil && c.Work != nil }
 

@@ -58,7 +58,7 @@
 // once: constants for global keys, tag keys when the principal is loaded. Per
 // request:
 //
-//	var ctx policy.Context            // or a pooled one after Reset
+//	var ctx policy.Context
 //	ctx.Add(principal.entries)        // shared by all requests of the principal
 //	ctx.Add(request.entries[:n])      // filled per request
 //	ctx.Lazy = evaluator              // optional: asked last, for costly keys

@@ -199,7 +199,7 @@ func CheckImports(files []File, rules Rules) (violations []string) {
 		}
 		for _, p := range f.Imports() {
 			if ours, ok := strings.CutPrefix(p, Module+"/"); ok {
-				if !rule.may(ours) || ours == "test" || strings.HasPrefix(ours, "test/") || strings.HasPrefix(ours, "cmd/") {
+				if !rule.may(ours) || ours == "test" || strings.HasPrefix(ours, "test/") || top(ours) == "cmd" && top(f.Pkg) != "cmd" {
 					violations = append(violations, fmt.Sprintf("%s: %s may not import %s", f.Path, f.Pkg, ours))
 				}
 			} else if strings.Contains(strings.Split(p, "/")[0], ".") && !rules.atHome(p, f.Pkg) {

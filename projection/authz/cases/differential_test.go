@@ -91,9 +91,11 @@ func realWorld(t *testing.T, g *generator, c *refCase) (*authz.Prepared, *authz.
 		t.Fatal(err)
 	}
 	if len(layers.Identity) == 1 && g.chance(50) {
-		policies := layers.Identity[0].Policies()
+		policies, b := decoded.IdentityPolicies, caseBuilder{}
 		n := g.IntN(len(policies) + 1)
-		layers.Identity = []*authz.Set{authz.NewSet(policies[:n]...), authz.NewSet(policies[n:]...)}
+		layers.Identity = []*authz.Set{
+			b.set("identity_policies", policies[:n], authz.NewSet), b.set("identity_policies", policies[n:], authz.NewSet),
+		}
 	}
 	return authz.Prepare(layers), request.Target
 }

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"encoding/json"
@@ -10,15 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/authz/cases"
 	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/projection/policy/catalogue"
 )
 
-func newPolicyExplain() *cobra.Command {
-	var o output
-	var q policyQuestion
+func newExplain() *cobra.Command {
+	var o shell.Output
+	var q question
 	cmd := &cobra.Command{
 		Use:   "explain (--case FILE [--id ID] | --principal WHO --action ACTION [--policy FILE]...)",
 		Short: "Show why a request is allowed or denied, as a tree",
@@ -39,32 +40,32 @@ Exits 0 whatever the decision is.`,
     --action sts:AssumeRole --resource arn:aws:iam::123456789012:role/app`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("%q is no flag; give files as --case FILE or --policy FILE", args[0])
+				return shell.Usage("%q is no flag; give files as --case FILE or --policy FILE", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			x, err := q.explain(cmd)
 			if err != nil {
 				return err
 			}
-			if o.json() {
-				return printJSON(cmd.OutOrStdout(), x)
+			if o.JSON() {
+				return shell.PrintJSON(cmd.OutOrStdout(), x)
 			}
 			_, err = io.WriteString(cmd.OutOrStdout(), x.text())
 			return err
 		},
 	}
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	q.flags(cmd)
 	return cmd
 }
 
-// policyQuestion is a case in a file, or the parts of a request.
-type policyQuestion struct {
+// question is a case in a file, or the parts of a request.
+type question struct {
 	caseFile, id string
 
 	policies, sessions, scps, rcps []string // files
@@ -80,7 +81,7 @@ var requestFlags = [...]string{
 	"principal", "action", "resource", "resource-account", "context",
 }
 
-func (q *policyQuestion) flags(cmd *cobra.Command) {
+func (q *question) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&q.caseFile, "case", "", "file with the case to explain, or - for standard input")
 	f.StringVar(&q.id, "id", "", "id of the case, where the file has several")
@@ -97,11 +98,11 @@ func (q *policyQuestion) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&q.context, "context", nil, "condition key and value, key=value; several for one key make a list")
 }
 
-func (q *policyQuestion) explain(cmd *cobra.Command) (*policyExplanation, error) {
+func (q *question) explain(cmd *cobra.Command) (*explanation, error) {
 	in := &inputs{stdin: cmd.InOrStdin()}
 	if q.caseFile == "" {
 		if q.id != "" {
-			return nil, usage("--id chooses a case of a file; say which with --case FILE")
+			return nil, shell.Usage("--id chooses a case of a file; say which with --case FILE")
 		}
 		prepared, request, err := q.prepare(in)
 		if err != nil {
@@ -112,7 +113,7 @@ func (q *policyQuestion) explain(cmd *cobra.Command) (*policyExplanation, error)
 	}
 	for _, name := range requestFlags {
 		if cmd.Flags().Changed(name) {
-			return nil, usage("--%s cannot be combined with --case: a case has it all", name)
+			return nil, shell.Usage("--%s cannot be combined with --case: a case has it all", name)
 		}
 	}
 	c, err := q.findCase(in)
@@ -131,7 +132,7 @@ func (q *policyQuestion) explain(cmd *cobra.Command) (*policyExplanation, error)
 
 // findCase reads the case to explain. The file may have one case over many
 // lines.
-func (q *policyQuestion) findCase(in *inputs) (*cases.Case, error) {
+func (q *question) findCase(in *inputs) (*cases.Case, error) {
 	f, err := in.open(q.caseFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the case: %w", err)
@@ -160,7 +161,7 @@ func (q *policyQuestion) findCase(in *inputs) (*cases.Case, error) {
 		case q.id != "" && c.ID == q.id:
 			return &c, nil
 		case q.id == "" && found != nil:
-			return nil, usage("%s has several cases; choose one with --id, such as --id %s", q.caseFile, found.ID)
+			return nil, shell.Usage("%s has several cases; choose one with --id, such as --id %s", q.caseFile, found.ID)
 		case q.id == "":
 			found = &c
 		}
@@ -175,15 +176,15 @@ func (q *policyQuestion) findCase(in *inputs) (*cases.Case, error) {
 }
 
 // prepare makes a request and its layers of the flags.
-func (q *policyQuestion) prepare(in *inputs) (*authz.Prepared, *authz.Request, error) {
+func (q *question) prepare(in *inputs) (*authz.Prepared, *authz.Request, error) {
 	if q.principal == "" || q.action == "" {
-		return nil, nil, usage("say who and what: --principal ARN --action SERVICE:ACTION; or give a case with --case FILE")
+		return nil, nil, shell.Usage("say who and what: --principal ARN --action SERVICE:ACTION; or give a case with --case FILE")
 	}
 	if err := authz.CheckAction(q.action); err != nil {
-		return nil, nil, usage("--action: %w", err)
+		return nil, nil, shell.Usage("--action: %w", err)
 	}
 	if err := authz.CheckResource(q.resource); err != nil {
-		return nil, nil, usage("--resource: %w", err)
+		return nil, nil, shell.Usage("--resource: %w", err)
 	}
 	principal, err := principalOf(q.principal)
 	if err != nil {
@@ -258,7 +259,7 @@ func principalOf(who string) (*authz.Principal, error) {
 	}
 	p, err := authz.ParsePrincipal(who)
 	if err != nil {
-		return nil, usage("--principal: %w, nor a service such as ec2.amazonaws.com, nor *", err)
+		return nil, shell.Usage("--principal: %w, nor a service such as ec2.amazonaws.com, nor *", err)
 	}
 	return &p, nil
 }
@@ -273,7 +274,7 @@ func contextOf(pairs []string) ([]policy.Entry, error) {
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, usage("--context is %q; use key=value", pair)
+			return nil, shell.Usage("--context is %q; use key=value", pair)
 		}
 		if _, ok := values[name]; !ok {
 			names = append(names, name)

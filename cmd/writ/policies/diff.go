@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"errors"
@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/projection/policy/diff"
 )
 
-func newPolicyDiff() *cobra.Command {
-	var o output
+func newDiff() *cobra.Command {
+	var o shell.Output
 	var both bool
 	cmd := &cobra.Command{
 		Use:   "diff A B",
@@ -28,12 +29,12 @@ Exits 4 if B allows more, 0 if it does not.`,
   git show main:policy.json | writ policy diff - policy.json --both`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usage("say which two policies to compare; see `%s --help`", cmd.CommandPath())
+				return shell.Usage("say which two policies to compare; see `%s --help`", cmd.CommandPath())
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			d, err := comparePolicies(&inputs{stdin: cmd.InOrStdin()}, args[0], args[1])
@@ -43,31 +44,31 @@ Exits 4 if B allows more, 0 if it does not.`,
 			if !both {
 				d.Removed = nil
 			}
-			if o.json() {
-				err = printJSON(cmd.OutOrStdout(), d)
+			if o.JSON() {
+				err = shell.PrintJSON(cmd.OutOrStdout(), d)
 			} else {
 				err = d.print(cmd.OutOrStdout(), args[0], args[1])
 			}
 			if err == nil && len(d.Added) > 0 {
-				return &exit{code: exitDenied}
+				return &shell.Exit{Code: shell.CodeDenied}
 			}
 			return err
 		},
 	}
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	cmd.Flags().BoolVar(&both, "both", false, "show also what A allows that B does not")
 	return cmd
 }
 
 // policyDiff is what two policies allow differently.
 type policyDiff struct {
-	Added   []policyDifference `json:"added"`
-	Removed []policyDifference `json:"removed,omitempty"`
+	Added   []difference `json:"added"`
+	Removed []difference `json:"removed,omitempty"`
 }
 
-// policyDifference is an action with a resource, patterns both, that one policy
+// difference is an action with a resource, patterns both, that one policy
 // allows and the other does not.
-type policyDifference struct {
+type difference struct {
 	Action    string          `json:"action"`
 	Resource  string          `json:"resource"`
 	AllowedBy []diffStatement `json:"allowed_by"`
@@ -112,10 +113,10 @@ func comparePolicies(in *inputs, a, b string) (*policyDiff, error) {
 
 // differences names the statements of what policy b allows and policy a does
 // not.
-func differences(list []diff.Difference, a, b string) []policyDifference {
-	out := make([]policyDifference, len(list))
+func differences(list []diff.Difference, a, b string) []difference {
+	out := make([]difference, len(list))
 	for i, d := range list {
-		out[i] = policyDifference{
+		out[i] = difference{
 			Action: d.Action, Resource: d.Resource, AllowedBy: placed(d.Allowed, b),
 			DeniedBy: placed(d.Denied, a), NarrowerBy: placed(d.Narrower, a),
 		}
@@ -135,7 +136,7 @@ func (d *policyDiff) print(out io.Writer, a, b string) error {
 	var text strings.Builder
 	for _, part := range []struct {
 		mark string
-		list []policyDifference
+		list []difference
 	}{{"-", d.Removed}, {"+", d.Added}} {
 		for i := range part.list {
 			part.list[i].print(&text, part.mark)
@@ -148,7 +149,7 @@ func (d *policyDiff) print(out io.Writer, a, b string) error {
 	return err
 }
 
-func (d *policyDifference) print(text *strings.Builder, mark string) {
+func (d *difference) print(text *strings.Builder, mark string) {
 	fmt.Fprintf(text, "%s %s on %s\n", mark, d.Action, d.Resource)
 	for _, part := range []struct {
 		verb string

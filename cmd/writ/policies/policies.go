@@ -1,4 +1,6 @@
-package main
+// Package policies is the verbs of writ on policy documents in files: lint, test, explain
+// and diff, with the parser and the decisions of a running cluster but without one.
+package policies
 
 import (
 	"fmt"
@@ -10,11 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-// newPolicy declares the commands on policy documents.
-func newPolicy() *cobra.Command {
+// New declares the commands on policy documents.
+func New() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Check, test, explain and compare policy documents, without a cluster",
@@ -28,18 +31,18 @@ cluster but without one. A file named - is standard input.`,
 			if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
 				hint = "; did you mean " + strings.Join(names, " or ") + "?"
 			}
-			return usage("`%s` has no command %q%s; see `%[1]s --help`", cmd.CommandPath(), args[0], hint)
+			return shell.Usage("`%s` has no command %q%s; see `%[1]s --help`", cmd.CommandPath(), args[0], hint)
 		},
 	}
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.AddCommand(newPolicyLint(), newPolicyTest(), newPolicyExplain(), newPolicyDiff(), newPolicyCases())
+	cmd.AddCommand(newLint(), newTest(), newExplain(), newDiff(), newCases())
 	return cmd
 }
 
 // someFiles demands at least one argument.
 func someFiles(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usage("say which files, or - for standard input; see `%s --help`", cmd.CommandPath())
+		return shell.Usage("say which files, or - for standard input; see `%s --help`", cmd.CommandPath())
 	}
 	return nil
 }
@@ -58,7 +61,7 @@ func (in *inputs) open(name string) (io.ReadCloser, error) {
 		return os.Open(name)
 	}
 	if in.used {
-		return nil, usage("standard input (-) can be read only once; give the others as files")
+		return nil, shell.Usage("standard input (-) can be read only once; give the others as files")
 	}
 	in.used = true
 	return io.NopCloser(in.stdin), nil

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
-// policyExplanation is a decision as `writ policy explain` shows it: layers,
+// explanation is a decision as `writ policy explain` shows it: layers,
 // their policies, the statements of these that speak of the action.
-type policyExplanation struct {
+type explanation struct {
 	ID       string           `json:"id,omitempty"`
 	Decision string           `json:"decision"`
 	By       []string         `json:"by"`
@@ -64,8 +64,8 @@ type explainedCondition struct {
 
 // explained puts the statements of an explanation below their layers and
 // policies.
-func explained(id string, x *authz.Explanation) *policyExplanation {
-	out := &policyExplanation{
+func explained(id string, x *authz.Explanation) *explanation {
+	out := &explanation{
 		ID: id, Decision: x.Outcome.String(), By: layerNames(x.By), Reason: reason(x), Layers: []explainedLayer{},
 	}
 	for i := range x.Layers {
@@ -154,7 +154,7 @@ func statementName(index int, sid string) string {
 }
 
 // text is the explanation as a tree.
-func (x *policyExplanation) text() string {
+func (x *explanation) text() string {
 	var t treeText
 	t.line(0, "%s: %s", x.Decision, x.Reason)
 	for i := range x.Layers {

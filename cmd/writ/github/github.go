@@ -1,4 +1,6 @@
-package main
+// Package github tells GitHub Actions what a verb found: outputs of a step for later
+// steps, and a table in the summary of the job.
+package github
 
 import (
 	"errors"
@@ -10,41 +12,44 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node/client"
 )
 
-// github tells the later steps of a GitHub Actions job what a wait found, and the
+// Report tells the later steps of a GitHub Actions job what a wait found, and the
 // job's summary.
-type github struct {
+type Report struct {
 	on      bool
 	output  string // file for NAME=VALUE lines
 	summary string // file for Markdown
 }
 
-const githubFlag = "github-output"
+// FlagName is the flag that asks for it.
+const FlagName = "github-output"
 
-func (g *github) flag(flags *pflag.FlagSet) {
-	flags.BoolVar(&g.on, githubFlag, false, "append the outcome to $GITHUB_OUTPUT and $GITHUB_STEP_SUMMARY, as a step of GitHub Actions")
+// Flag declares the flag.
+func (g *Report) Flag(flags *pflag.FlagSet) {
+	flags.BoolVar(&g.on, FlagName, false, "append the outcome to $GITHUB_OUTPUT and $GITHUB_STEP_SUMMARY, as a step of GitHub Actions")
 }
 
-// check finds the files before anything is waited for.
-func (g *github) check() error {
+// Check finds the files before anything is waited for.
+func (g *Report) Check() error {
 	if !g.on {
 		return nil
 	}
 	g.output, g.summary = os.Getenv("GITHUB_OUTPUT"), os.Getenv("GITHUB_STEP_SUMMARY")
 	if g.output == "" || g.summary == "" {
-		return usage("--%s needs $GITHUB_OUTPUT and $GITHUB_STEP_SUMMARY, which GitHub Actions sets for a step", githubFlag)
+		return shell.Usage("--%s needs $GITHUB_OUTPUT and $GITHUB_STEP_SUMMARY, which GitHub Actions sets for a step", FlagName)
 	}
 	return nil
 }
 
-// fact is one line of an outcome.
-type fact struct{ name, value string }
+// Fact is one line of an outcome.
+type Fact struct{ Name, Value string }
 
-// factsOf are what every wait found.
-func factsOf(p *client.Propagation, took time.Duration) []fact {
-	return []fact{
+// FactsOf are what every wait found.
+func FactsOf(p *client.Propagation, took time.Duration) []Fact {
+	return []Fact{
 		{"state", p.State},
 		{"position", strconv.FormatUint(uint64(p.Position), 10)},
 		{"token", p.Token},
@@ -55,17 +60,17 @@ func factsOf(p *client.Propagation, took time.Duration) []fact {
 	}
 }
 
-// write appends an outcome to both files.
-func (g *github) write(title string, facts []fact) error {
+// Write appends an outcome to both files.
+func (g *Report) Write(title string, facts []Fact) error {
 	if !g.on {
 		return nil
 	}
 	var lines, table strings.Builder
 	fmt.Fprintf(&table, "### %s\n\n| | |\n| --- | --- |\n", inTable(title))
 	for _, f := range facts {
-		fmt.Fprintf(&lines, "%s=%s\n", f.name, oneLine(f.value))
-		if f.value != "" {
-			fmt.Fprintf(&table, "| %s | %s |\n", f.name, inTable(f.value))
+		fmt.Fprintf(&lines, "%s=%s\n", f.Name, oneLine(f.Value))
+		if f.Value != "" {
+			fmt.Fprintf(&table, "| %s | %s |\n", f.Name, inTable(f.Value))
 		}
 	}
 	table.WriteString("\n")

@@ -1,4 +1,4 @@
-package main
+package github
 
 import (
 	"os"
@@ -13,9 +13,9 @@ import (
 // Whatever a value holds, it stays in its line and in its cell.
 func TestGithubOutputHoldsItsLines(t *testing.T) {
 	dir := t.TempDir()
-	g := github{on: true, output: filepath.Join(dir, "output"), summary: filepath.Join(dir, "summary")}
+	g := Report{on: true, output: filepath.Join(dir, "output"), summary: filepath.Join(dir, "summary")}
 	p := &client.Propagation{State: "partial\nstate=everywhere\r\nX<<EOF\x00\u2028a=b", VisibleOn: []string{"a|b", "<b>`c`", "[d](e)"}}
-	if err := g.write("# it\n\n<script>", factsOf(p, 1500*time.Millisecond)); err != nil {
+	if err := g.Write("# it\n\n<script>", FactsOf(p, 1500*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	output, err := os.ReadFile(g.output)
@@ -39,7 +39,7 @@ func TestGithubOutputHoldsItsLines(t *testing.T) {
 		t.Errorf("the summary is %q", summary)
 	}
 	g.output = filepath.Join(dir, "missing", "output")
-	if err := g.write("x", nil); err == nil || !strings.Contains(err.Error(), "missing") {
+	if err := g.Write("x", nil); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("a file that cannot be written: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"bufio"
@@ -15,12 +15,13 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/authz/cases"
 )
 
-func newPolicyTest() *cobra.Command {
-	var o output
+func newTest() *cobra.Command {
+	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   "test FILE...",
 		Short: "Run unit tests of policies; exits 4 if one fails",
@@ -41,7 +42,7 @@ still run), 0 if all pass.`,
   writ policy test cases.jsonl --output json | jq 'select(.passed | not)'`,
 		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
 			t := newCaseTester(cmd, &o)
@@ -51,15 +52,15 @@ still run), 0 if all pass.`,
 			return t.finish()
 		},
 	}
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	return cmd
 }
 
 //go:embed policy-cases.md
 var caseFormat string
 
-// newPolicyCases is the help page about the format of cases.
-func newPolicyCases() *cobra.Command {
+// newCases is the help page about the format of cases.
+func newCases() *cobra.Command {
 	return &cobra.Command{Use: "cases", Short: "The format of cases", Long: caseFormat}
 }
 
@@ -101,13 +102,13 @@ type caseResult struct {
 	Reason   string   `json:"reason"`
 }
 
-func newCaseTester(cmd *cobra.Command, o *output) *caseTester {
+func newCaseTester(cmd *cobra.Command, o *shell.Output) *caseTester {
 	t := &caseTester{
 		in:   inputs{stdin: cmd.InOrStdin()},
 		out:  bufio.NewWriter(cmd.OutOrStdout()),
 		errs: cmd.ErrOrStderr(),
 	}
-	if o.json() {
+	if o.JSON() {
 		t.json = json.NewEncoder(t.out)
 		t.json.SetEscapeHTML(false)
 	}
@@ -229,9 +230,9 @@ func (t *caseTester) finish() error {
 	}
 	switch {
 	case t.broken > 0:
-		return &exit{code: exitError}
+		return &shell.Exit{Code: shell.CodeError}
 	case t.failed > 0:
-		return &exit{code: exitDenied}
+		return &shell.Exit{Code: shell.CodeDenied}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package policies
 
 import (
 	"errors"
@@ -8,14 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/projection/policy/catalogue"
 	"github.com/writ-iam/writ/projection/policy/lint"
 	"github.com/writ-iam/writ/projection/policy/syntax"
 	"github.com/writ-iam/writ/projection/policy/valid"
 )
 
-func newPolicyLint() *cobra.Command {
-	var o output
+func newLint() *cobra.Command {
+	var o shell.Output
 	var kind string
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
@@ -35,10 +36,10 @@ Exits 4 if there are errors, 1 if a file cannot be read, 0 if there are at most 
   writ policy lint *.json --output json | jq -r '.[] | select(.severity == "error") | .file'`,
 		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				return err
 			}
-			l, err := newPolicyLinter(cmd, kind)
+			l, err := newLinter(cmd, kind)
 			if err != nil {
 				return err
 			}
@@ -48,7 +49,7 @@ Exits 4 if there are errors, 1 if a file cannot be read, 0 if there are at most 
 			return l.report(cmd.OutOrStdout(), &o, len(files))
 		},
 	}
-	o.flag(cmd.Flags())
+	o.Flag(cmd.Flags())
 	cmd.Flags().StringVar(&kind, "type", identityType, "what the policies are for: identity, user, group, role, boundary, session, trust, resource, scp or rcp")
 	return cmd
 }
@@ -56,21 +57,21 @@ Exits 4 if there are errors, 1 if a file cannot be read, 0 if there are at most 
 // identityType is the --type of a managed policy.
 const identityType = "identity"
 
-// policyLinter checks files and counts what it finds.
-type policyLinter struct {
+// linter checks files and counts what it finds.
+type linter struct {
 	in     inputs
 	errs   io.Writer
 	kind   syntax.Kind
 	chosen bool // the kind was, by the user
 	known  *catalogue.Catalogue
 
-	findings []policyFinding
+	findings []finding
 	count    [lint.Suggestion + 1]int
 	broken   error // of a file that could not be read
 }
 
-// policyFinding is a finding as it is printed. Columns count characters.
-type policyFinding struct {
+// finding is a finding as it is printed. Columns count characters.
+type finding struct {
 	File     string `json:"file"`
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
@@ -79,25 +80,25 @@ type policyFinding struct {
 	Message  string `json:"message"`
 }
 
-func newPolicyLinter(cmd *cobra.Command, kind string) (*policyLinter, error) {
-	l := &policyLinter{
+func newLinter(cmd *cobra.Command, kind string) (*linter, error) {
+	l := &linter{
 		in: inputs{stdin: cmd.InOrStdin()}, errs: cmd.ErrOrStderr(),
-		known: catalogue.Builtin(), findings: []policyFinding{},
+		known: catalogue.Builtin(), findings: []finding{},
 	}
 	var ok bool
 	if l.kind, ok = syntax.KindByName(kind); !ok && kind != identityType {
-		return nil, usage("--type is %q; use identity, user, group, role, boundary, session, trust, resource, scp or rcp", kind)
+		return nil, shell.Usage("--type is %q; use identity, user, group, role, boundary, session, trust, resource, scp or rcp", kind)
 	}
 	l.chosen = cmd.Flags().Changed("type")
 	return l, nil
 }
 
-func (l *policyLinter) add(file string, f lint.Finding) {
+func (l *linter) add(file string, f lint.Finding) {
 	l.count[f.Severity]++
-	l.findings = append(l.findings, policyFinding{file, f.Line, f.Column, f.Severity.String(), f.Code, f.Message})
+	l.findings = append(l.findings, finding{file, f.Line, f.Column, f.Severity.String(), f.Code, f.Message})
 }
 
-func (l *policyLinter) lint(file string) {
+func (l *linter) lint(file string) {
 	text, err := l.in.text(file)
 	if err != nil {
 		l.broken = err
@@ -156,9 +157,9 @@ func hasPrincipals(doc *syntax.Document) bool {
 }
 
 // report prints the findings and returns how the command ends.
-func (l *policyLinter) report(out io.Writer, o *output, files int) error {
-	if o.json() {
-		if err := printJSON(out, l.findings); err != nil {
+func (l *linter) report(out io.Writer, o *shell.Output, files int) error {
+	if o.JSON() {
+		if err := shell.PrintJSON(out, l.findings); err != nil {
 			return err
 		}
 	} else {
@@ -168,14 +169,14 @@ func (l *policyLinter) report(out io.Writer, o *output, files int) error {
 	}
 	switch {
 	case l.broken != nil:
-		return &exit{code: exitError}
+		return &shell.Exit{Code: shell.CodeError}
 	case l.count[lint.Error] > 0:
-		return &exit{code: exitDenied}
+		return &shell.Exit{Code: shell.CodeDenied}
 	}
 	return nil
 }
 
-func (l *policyLinter) print(out io.Writer, files int) error {
+func (l *linter) print(out io.Writer, files int) error {
 	var b strings.Builder
 	for _, f := range l.findings {
 		fmt.Fprintf(&b, "%s:%d:%d: %s %s: %s\n", f.File, f.Line, f.Column, f.Severity, f.Code, f.Message)
