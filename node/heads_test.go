@@ -11,13 +11,13 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 )
 
-func (m *team) authority() *client.Authority {
+func (m *team) authority() *client.CertificateAuthority {
 	m.t.Helper()
 	text, err := os.ReadFile(filepath.Join(m.dir, "ca.crt"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	a, err := client.ParseAuthority(text)
+	a, err := client.ParseCertificateAuthority(text)
 	if err != nil {
 		m.t.Fatal(err)
 	}

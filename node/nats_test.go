@@ -113,7 +113,7 @@ const outsidePassword = "of-nobody's-business"
 func startOutside(t *testing.T) *outside {
 	t.Helper()
 	dir := t.TempDir()
-	a, err := setup.NewAuthority("an operator", time.Now())
+	a, err := setup.NewCertificateAuthority("an operator", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

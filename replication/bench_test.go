@@ -77,7 +77,7 @@ func BenchmarkReplayStream(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &sending{js: js, by: publisherOf(l, h), subject: cfg.Subjects[0], next: 1}
+	w := &pipeline{js: js, by: publisherOf(l, h), subject: cfg.Subjects[0], next: 1}
 	for w.next <= h.Last().Position {
 		if err := w.fill(h); err != nil {
 			b.Fatal(err)

@@ -153,7 +153,7 @@ func (p *Publisher) publish(ctx context.Context) (int, error) {
 	conn := p.cfg.Link.conn
 	lost := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	defer conn.RemoveStatusListener(lost)
-	w := &sending{js: p.cfg.Link.js, by: p, subject: s.CachedInfo().Config.Subjects[0], next: next}
+	w := &pipeline{js: p.cfg.Link.js, by: p, subject: s.CachedInfo().Config.Subjects[0], next: next}
 	for {
 		changed := p.cfg.Log.Changed() // before Read, lest a batch come between the two
 		if now := streamName(p.cfg.Log.Cluster()); now != name {
@@ -197,8 +197,8 @@ func (p *Publisher) begun(ctx context.Context) (identity.Cluster, error) {
 	}
 }
 
-// sending publishes batches with up to window of them unacknowledged.
-type sending struct {
+// pipeline publishes batches with up to window of them unacknowledged.
+type pipeline struct {
 	js      jetstream.JetStream
 	by      *Publisher // signs what ends a burst
 	subject string
@@ -212,7 +212,7 @@ type sending struct {
 
 // fill publishes while there are batches and room. The last of those that are ready
 // ends a burst and is signed, so that no follower waits for what may not come soon.
-func (w *sending) fill(events tail.Events) (err error) {
+func (w *pipeline) fill(events tail.Events) (err error) {
 	for len(w.unacked) < window {
 		if len(w.ahead) == 0 {
 			if w.ahead, err = events.Read(w.next, window, readAhead); err != nil {
@@ -241,7 +241,7 @@ func (w *sending) fill(events tail.Events) (err error) {
 }
 
 // oldest returns where the oldest unacknowledged batch's fate will arrive.
-func (w *sending) oldest() (<-chan *jetstream.PubAck, <-chan error) {
+func (w *pipeline) oldest() (<-chan *jetstream.PubAck, <-chan error) {
 	if len(w.unacked) == 0 {
 		return nil, nil
 	}
@@ -249,10 +249,10 @@ func (w *sending) oldest() (<-chan *jetstream.PubAck, <-chan error) {
 }
 
 // oldestUnacked is the first position that is not acknowledged.
-func (w *sending) oldestUnacked() event.Position { return w.next - event.Position(len(w.unacked)) }
+func (w *pipeline) oldestUnacked() event.Position { return w.next - event.Position(len(w.unacked)) }
 
 // acknowledged takes the oldest batch out of the window.
-func (w *sending) acknowledged(ack *jetstream.PubAck) error {
+func (w *pipeline) acknowledged(ack *jetstream.PubAck) error {
 	if at := w.oldestUnacked(); ack.Sequence != uint64(at) {
 		return fmt.Errorf("batch %d was stored at sequence %d", at, ack.Sequence)
 	}
@@ -263,7 +263,7 @@ func (w *sending) acknowledged(ack *jetstream.PubAck) error {
 }
 
 // room returns changed when there is room for what changed brings.
-func (w *sending) room(changed <-chan struct{}) <-chan struct{} {
+func (w *pipeline) room(changed <-chan struct{}) <-chan struct{} {
 	if len(w.unacked) < window {
 		return changed
 	}
@@ -307,7 +307,7 @@ func (p *Publisher) look(ctx context.Context, c identity.Cluster) (s jetstream.S
 }
 
 // check looks again at a stream that works and compares some of its messages.
-func (p *Publisher) check(ctx context.Context, s jetstream.Stream, w *sending) error {
+func (p *Publisher) check(ctx context.Context, s jetstream.Stream, w *pipeline) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if _, err := s.Info(ctx); err != nil {

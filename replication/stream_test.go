@@ -448,11 +448,11 @@ func TestCheck(t *testing.T) {
 	c := h.Cluster()
 	sound := stream(c, h.Batches)
 	for range 5 {
-		if err := p.check(t.Context(), sound, &sending{next: 6}); err != nil {
+		if err := p.check(t.Context(), sound, &pipeline{next: 6}); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := p.check(t.Context(), sound, &sending{next: 7}); err == nil {
+	if err := p.check(t.Context(), sound, &pipeline{next: 7}); err == nil {
 		t.Error("a lost message was not noticed")
 	}
 	messages := append([][]byte{}, h.Batches...)
@@ -460,13 +460,13 @@ func TestCheck(t *testing.T) {
 	c.StreamGeneration++
 	p.cfg.Log = logOf{cluster: c}
 	altered := stream(c, messages)
-	for p.check(t.Context(), altered, &sending{next: 6}) == nil {
+	for p.check(t.Context(), altered, &pipeline{next: 6}) == nil {
 		// one of four is altered, and three are compared at a time
 	}
 	if err := l.js.DeleteStream(t.Context(), streamName(c)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.check(t.Context(), altered, &sending{next: 6}); err == nil {
+	if err := p.check(t.Context(), altered, &pipeline{next: 6}); err == nil {
 		t.Error("a missing stream was not noticed")
 	}
 }

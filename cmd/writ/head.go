@@ -28,7 +28,7 @@ func (t *trust) flag(flags *pflag.FlagSet) {
 }
 
 // authority is nil where none is named.
-func (t *trust) authority(caFile string) (*client.Authority, error) {
+func (t *trust) authority(caFile string) (*client.CertificateAuthority, error) {
 	path := cmp.Or(t.file, caFile)
 	if path == "" {
 		return nil, nil
@@ -37,7 +37,7 @@ func (t *trust) authority(caFile string) (*client.Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the authority's certificate: %w", err)
 	}
-	a, err := client.ParseAuthority(text)
+	a, err := client.ParseCertificateAuthority(text)
 	if err != nil {
 		return nil, shell.Usage("--authority %s: %w", path, err)
 	}
@@ -186,7 +186,7 @@ func verifyHeads(ctx context.Context, out io.Writer, t *target, o *shell.Output,
 
 // compare compares the heads that were kept with each other, and then looks for each in
 // the history that ends in one signed now.
-func (r *headsReport) compare(ctx context.Context, t *target, a *client.Authority) error {
+func (r *headsReport) compare(ctx context.Context, t *target, a *client.CertificateAuthority) error {
 	for i := range r.Heads {
 		for j := range i {
 			var conflict *client.Conflict

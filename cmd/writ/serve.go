@@ -130,7 +130,7 @@ slow replicas down, as can a replica that makes consumers without end.`,
 			if err != nil {
 				return err
 			}
-			return node.Run(cmd.Context(), cfg, slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: s.level})))
+			return node.Run(cmd.Context(), cfg, newLogger(cmd.ErrOrStderr(), s.level))
 		},
 	}
 	s.flags(cmd.Flags())

@@ -154,7 +154,7 @@ func (d *Desk) takeFor(of Place, q *Request, holder string, n int) error {
 	if err == nil {
 		return nil
 	}
-	d.cfg.Meter.Refused(p.name, q.Verified())
+	d.cfg.Meter.Refused(p.name, q.Authenticated())
 	if errors.Is(err, ErrShare) {
 		return fault.Later(fmt.Sprintf("%d %s already, as many as one caller may have.", p.Share(), p.what), ErrBusy)
 	}
@@ -195,7 +195,7 @@ func (d *Desk) Handing(q *Request, sig *sigv4.Signature, held bool) (free func()
 	free, err = d.Take(Strangers, q)
 	if err == nil && !d.rate.Allow() {
 		free()
-		d.cfg.Meter.Refused("strangers_rate", q.Verified())
+		d.cfg.Meter.Refused("strangers_rate", q.Authenticated())
 		return nil, fault.Later("Too many requests by unknown access keys come at a time.", ErrBusy)
 	}
 	return free, err

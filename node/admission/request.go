@@ -77,6 +77,6 @@ func (q *Request) Forward() Forwarded {
 	return Forwarded{Body: q.Payload, RequestID: q.ID, Attempt: q.Attempt, Source: q.Source, Secure: q.Secure, came: time.Now()}
 }
 
-// Verified tells whether the signature was found to be by an access key that the node, or
+// Authenticated tells whether the signature was found to be by an access key that the node, or
 // the leader for it, knows.
-func (q *Request) Verified() bool { return len(q.verified) > 0 }
+func (q *Request) Authenticated() bool { return len(q.verified) > 0 }

@@ -24,7 +24,7 @@ type (
 )
 
 // Head asks for a signed head that is current after the question. Check it with
-// Authority.Check.
+// CertificateAuthority.Check.
 func (c *Client) Head(ctx context.Context) (*SignedHead, error) {
 	var h SignedHead
 	return &h, c.do(ctx, http.MethodGet, "/v1/head", nil, Freshness{}, &h)
@@ -48,9 +48,9 @@ func (c *Client) Chain(ctx context.Context, after event.Position, limit int) (*C
 // may say what the history is.
 const writerRole = "writer"
 
-// Authority checks signed heads against the certificate of a cluster's authority,
+// CertificateAuthority checks signed heads against the certificate of a cluster's authority,
 // the ca.crt that `writ init` made. It needs nothing else, and nobody.
-type Authority struct{ roots *x509.CertPool }
+type CertificateAuthority struct{ roots *x509.CertPool }
 
 // Errors of checking heads.
 var (
@@ -60,8 +60,8 @@ var (
 	ErrSignature = errors.New("the head is not signed by a writer of its cluster")
 )
 
-// ParseAuthority reads an authority's certificate, in PEM.
-func ParseAuthority(text []byte) (*Authority, error) {
+// ParseCertificateAuthority reads an authority's certificate, in PEM.
+func ParseCertificateAuthority(text []byte) (*CertificateAuthority, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
 		return nil, fmt.Errorf("%w: no PEM", ErrAuthority)
@@ -73,7 +73,7 @@ func ParseAuthority(text []byte) (*Authority, error) {
 	if !cert.IsCA {
 		return nil, fmt.Errorf("%w: the certificate is that of %q", ErrAuthority, cert.Subject.CommonName)
 	}
-	a := &Authority{x509.NewCertPool()}
+	a := &CertificateAuthority{x509.NewCertPool()}
 	a.roots.AddCert(cert)
 	return a, nil
 }
@@ -82,7 +82,7 @@ func ParseAuthority(text []byte) (*Authority, error) {
 // of this authority that was good at the time which the head states. That time is
 // the signer's word: whoever has a writer's old key can sign for the time when it
 // was good.
-func (a *Authority) Check(h *SignedHead) error {
+func (a *CertificateAuthority) Check(h *SignedHead) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("%w: head %d, said to be of %s: %w", ErrSignature, h.Position, h.Node, fmt.Errorf(format, args...))
 	}

@@ -87,9 +87,9 @@ func (n *notary) sign(t *testing.T, h client.SignedHead) *client.SignedHead {
 	return &h
 }
 
-func (n *notary) authority(t *testing.T) *client.Authority {
+func (n *notary) authority(t *testing.T) *client.CertificateAuthority {
 	t.Helper()
-	a, err := client.ParseAuthority(n.pem)
+	a, err := client.ParseCertificateAuthority(n.pem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestParseAuthority(t *testing.T) {
 	n := newNotary(t)
 	leaf := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.leaf})
 	for _, text := range [][]byte{nil, []byte("nonsense"), leaf, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})} {
-		if _, err := client.ParseAuthority(text); !errors.Is(err, client.ErrAuthority) {
+		if _, err := client.ParseCertificateAuthority(text); !errors.Is(err, client.ErrAuthority) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -126,7 +126,7 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 		s.Refuse(fault.Of(err))
 	}
 	took := d.cfg.Now().Sub(x.Began)
-	d.cfg.Meter.Observe(x.Action, x.W.status, x.Verified(), took)
+	d.cfg.Meter.Observe(x.Action, x.W.status, x.Authenticated(), took)
 	d.log(x, took, err)
 }
 
@@ -164,7 +164,7 @@ func (x *Exchange) failed(failure error) bool {
 	case fault.InternalFailure, fault.OutcomeUnknown, fault.TookEffect:
 		return true
 	case fault.Unavailable:
-		return x.Verified()
+		return x.Authenticated()
 	}
 	return false
 }

@@ -5,6 +5,6 @@
 //
 // A dialect is a [Surface]. [Dispatcher.Serve] carries one request of it through; what
 // must hear of every request belongs there. A Surface reads by [Exchange.Find] and
-// [Exchange.Verify], writes by [Exchange.Write], and tells by [Exchange.Right] whether
+// [Exchange.Authenticate], writes by [Exchange.Write], and tells by [Exchange.Right] whether
 // its caller may still be told what took its time.
 package dispatch

@@ -86,8 +86,8 @@ func (x *Exchange) Find(u freshness.Use) (err error) {
 	return err
 }
 
-// Verify finds the view, and out who calls, in that view.
-func (x *Exchange) Verify(u freshness.Use) error {
+// Authenticate finds the view, and out who calls, in that view.
+func (x *Exchange) Authenticate(u freshness.Use) error {
 	if err := x.Find(u); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 	i.writer, i.replica = load(dir, c.ID, "writer-1"), load(dir, c.ID, "replica-1")
 	other, oc, _ := layout.Init(t, layout.Cluster(t, 1, 0))
 	i.otherAuthority = load(other, oc.ID, "writer-1")
-	a, err := setup.LoadAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
+	a, err := setup.LoadCertificateAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
 	if err != nil {
 		t.Fatal(err)
 	}

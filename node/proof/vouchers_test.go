@@ -50,7 +50,7 @@ func newSigners(t testing.TB) (s signers, c setup.Cluster) {
 	s.writer, s.replica = load(dir, c, "writer-1"), s.reader
 	other, oc, _ := layout.Init(t, layout.Cluster(t, 1, 0))
 	s.otherAuthority = load(other, oc, "writer-1")
-	a, err := setup.LoadAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
+	a, err := setup.LoadCertificateAuthority(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,15 +20,15 @@ const (
 	clockSlack    = time.Hour // certificates are good this long before they are made
 )
 
-// Authority is a cluster's own certificate authority. Whoever shows a
+// CertificateAuthority is a cluster's own certificate authority. Whoever shows a
 // certificate of it is a node of the cluster, in the role the certificate names.
-type Authority struct {
+type CertificateAuthority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// NewAuthority makes the authority of a cluster, whose id its certificates carry.
-func NewAuthority(cluster string, now time.Time) (*Authority, error) {
+// NewCertificateAuthority makes the authority of a cluster, whose id its certificates carry.
+func NewCertificateAuthority(cluster string, now time.Time) (*CertificateAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make the authority's key: %w", err)
@@ -55,12 +55,12 @@ func NewAuthority(cluster string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the authority's certificate: %w", err)
 	}
-	return &Authority{cert: cert, key: key}, nil
+	return &CertificateAuthority{cert: cert, key: key}, nil
 }
 
 // Issue makes a certificate for a node: its name and cluster are what others
 // check, whatever address they dial.
-func (a *Authority) Issue(cluster, name string, role Role, now time.Time) (certPEM, keyPEM []byte, err error) {
+func (a *CertificateAuthority) Issue(cluster, name string, role Role, now time.Time) (certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make the key of %s: %w", name, err)
@@ -90,7 +90,7 @@ func (a *Authority) Issue(cluster, name string, role Role, now time.Time) (certP
 }
 
 // PEM is the authority's own certificate and key, as files hold them.
-func (a *Authority) PEM() (cert, key []byte, err error) {
+func (a *CertificateAuthority) PEM() (cert, key []byte, err error) {
 	if key, err = encodeKey(a.key); err != nil {
 		return nil, nil, err
 	}
@@ -113,9 +113,9 @@ func serialNumber() (*big.Int, error) {
 	return n, nil
 }
 
-// LoadAuthority reads an authority that `writ init` wrote. A key of another kind is an
+// LoadCertificateAuthority reads an authority that `writ init` wrote. A key of another kind is an
 // ErrConfig.
-func LoadAuthority(certFile, keyFile string) (*Authority, error) {
+func LoadCertificateAuthority(certFile, keyFile string) (*CertificateAuthority, error) {
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the cluster's authority: %w", err)
@@ -124,5 +124,5 @@ func LoadAuthority(certFile, keyFile string) (*Authority, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the key in %s is not ECDSA", ErrConfig, keyFile)
 	}
-	return &Authority{cert: pair.Leaf, key: key}, nil
+	return &CertificateAuthority{cert: pair.Leaf, key: key}, nil
 }

@@ -105,7 +105,7 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 func initNodes(dir string, c Cluster, now time.Time) error {
 	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
-		a, err := NewAuthority(c.ID, now)
+		a, err := NewCertificateAuthority(c.ID, now)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func initNodes(dir string, c Cluster, now time.Time) error {
 			return err
 		}
 	}
-	a, err := LoadAuthority(certFile, keyFile)
+	a, err := LoadCertificateAuthority(certFile, keyFile)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func initNodes(dir string, c Cluster, now time.Time) error {
 	return nil
 }
 
-func initNode(dir string, a *Authority, cluster, name string, role Role, now time.Time) error {
+func initNode(dir string, a *CertificateAuthority, cluster, name string, role Role, now time.Time) error {
 	f := DefaultFiles(dir, name)
 	if _, err := os.Stat(f.Key); err == nil {
 		return nil

@@ -14,7 +14,7 @@ const answerSize = 512
 type authorizeOne struct{ *API }
 
 func (s authorizeOne) serve(c *call) error {
-	if err := c.Verify(c.useOfQuestion()); err != nil {
+	if err := c.Authenticate(c.useOfQuestion()); err != nil {
 		return err
 	}
 	q, err := decision.Parse(c.Payload)
@@ -32,7 +32,7 @@ func (s authorizeOne) serve(c *call) error {
 type authorizeMany struct{ *API }
 
 func (s authorizeMany) serve(c *call) error {
-	if err := c.Verify(c.useOfQuestion()); err != nil {
+	if err := c.Authenticate(c.useOfQuestion()); err != nil {
 		return err
 	}
 	questions, err := decision.ParseBatch(c.Payload)

@@ -34,7 +34,7 @@ func (s getCluster) serve(c *call) error {
 			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)
 		}
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	if err := c.May(admission.Access{Action: actionGetCluster, Resource: "*"}); err != nil {

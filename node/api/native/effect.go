@@ -26,7 +26,7 @@ func (s awaitEffect) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(ask.Timeout)
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	right := c.Right(ask.Principal, admission.Access{Action: actionGetPropagation, Resource: "*"})

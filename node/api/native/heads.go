@@ -27,7 +27,7 @@ func (s getHead) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(0)
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	if err := c.May(admission.Access{Action: actionGetHead, Resource: "*"}); err != nil {
@@ -71,7 +71,7 @@ func (s getChain) serve(c *call) error {
 			return fault.BadRequest(hint, "limit is %q.", text)
 		}
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	if err := c.May(s.ofCluster(actionGetChain)); err != nil {

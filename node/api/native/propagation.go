@@ -47,7 +47,7 @@ func (s getPropagation) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(wait)
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	if err := c.May(admission.Access{Action: actionGetPropagation, Resource: "*"}); err != nil {

@@ -33,7 +33,7 @@ func (s verifyNodes) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(timeout)
 	}
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	if err := c.May(s.ofCluster(actionVerify)); err != nil {

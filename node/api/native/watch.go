@@ -110,7 +110,7 @@ func (s watch) serve(c *call) error {
 		return err
 	}
 	w.leased = ask.Mode == propagation.ModeLeased
-	if err := c.Verify(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
 	w.right = c.Right("", s.ofCluster(actionWatch))
