@@ -121,11 +121,11 @@ func requirements(gomod string) (list []string) {
 	block := false
 	for line := range strings.Lines(gomod) {
 		line = strings.TrimSpace(line)
-		switch {
-		case line == "require (":
+		switch line {
+		case "require (":
 			block = true
 			continue
-		case line == ")":
+		case ")":
 			block = false
 		}
 		module, single := strings.CutPrefix(line, "require ")

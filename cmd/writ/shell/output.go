@@ -30,7 +30,7 @@ func (o *Output) Check() error {
 	return nil
 }
 
-// print writes v as indented JSON.
+// PrintJSON writes v as indented JSON.
 func PrintJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
