@@ -48,7 +48,7 @@ func (d *Desk) verifySignature(q *Request, sig *sigv4.Signature, cred *identity.
 		return err
 	}
 	q.verified, q.owner = cred.Sealed, cred.Owner
-	d.proved(q, cred.ID)
+	d.proved(q, cred)
 	Prove(q.Context())
 	return nil
 }

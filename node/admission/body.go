@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
 )
@@ -35,8 +36,9 @@ type heldBody struct {
 
 // ReadBody reads the whole body, at most MaxBody bytes. Nothing is known of its caller
 // yet but its address and the access key that it claims, if sig is not nil: what is held
-// of it beyond freeBody counts against that key where the two have been proved to belong
-// together, or else among those of strangers, as it comes. Release gives it back.
+// of it beyond freeBody counts against that key's owner where the two have been proved to
+// belong together, or against the node that hands it on, or else among those of strangers,
+// as it comes. Release gives it back.
 //
 // A request has arrived when its body has: it is then that its signature must be good,
 // and by that time that the log tells a replay from a twin. Whoever repeats a request
@@ -115,10 +117,10 @@ func readError(err error) error {
 func (d *Desk) hold(q *Request, sig *sigv4.Signature, n int) error {
 	if !q.held.begun {
 		q.held = heldBody{begun: true, of: StrangersBodies, holder: q.holder()}
-		if sig != nil && d.mayBe(q, sig.AccessKeyID) {
-			if cred, ok := d.cfg.Projection.View().State.AccessKey(sig.AccessKeyID); ok && cred.Active {
-				q.held.of, q.held.holder = Bodies, cred.ID
-			}
+		if owner, ok := d.claimed(q, sig); ok {
+			q.held.of, q.held.holder = Bodies, owner
+		} else if q.Via != "" { // it has all of the body, and must not choose who pays for it
+			q.held.of, q.held.holder = Bodies, "by way of "+q.Via
 		}
 	}
 	if err := d.takeFor(q.held.of, q, q.held.holder, n); err != nil {
@@ -128,20 +130,25 @@ func (d *Desk) hold(q *Request, sig *sigv4.Signature, n int) error {
 	return nil
 }
 
-// mayBe tells whether a request, of which no signature was verified yet, is likely to be by
-// the key that it claims. One that another node hands on has been read there, and verified
-// if the key is known there.
-func (d *Desk) mayBe(q *Request, key string) bool {
-	return q.Forwarded || d.proofs.have(key, q.network(), q.Now)
+// claimed returns the owner of the access key that a request claims, of which no signature
+// was verified yet, where it is likely to be by that key: where the key has lately proved
+// itself from its address. What another node says of the address proves nothing.
+func (d *Desk) claimed(q *Request, sig *sigv4.Signature) (owner string, ok bool) {
+	if sig == nil || q.Forwarded || !d.proofs.have(sig.AccessKeyID, q.network(), q.Now) {
+		return "", false
+	}
+	cred, ok := d.cfg.Projection.View().State.AccessKey(sig.AccessKeyID)
+	return string(cred.Owner), ok && cred.Active
 }
 
-// proved notes that a request is by an access key. What it holds no longer counts among
-// those of strangers, if the key has room for it.
-func (d *Desk) proved(q *Request, key string) {
-	d.proofs.note(key, q.network(), q.Now)
-	if q.held.begun && q.held.of == StrangersBodies && d.places[Bodies].Take(key, q.held.bytes) == nil {
-		d.places[StrangersBodies].Free(q.held.holder, q.held.bytes)
-		q.held.of, q.held.holder = Bodies, key
+// proved notes that a request is by an access key. What it holds counts as its owner's from
+// then on, if that one has room for it.
+func (d *Desk) proved(q *Request, cred *identity.Credential) {
+	d.proofs.note(cred.ID, q.network(), q.Now)
+	owner := string(cred.Owner)
+	if q.held.begun && q.held.holder != owner && d.places[Bodies].Take(owner, q.held.bytes) == nil {
+		d.places[q.held.of].Free(q.held.holder, q.held.bytes)
+		q.held.of, q.held.holder = Bodies, owner
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 // confirm has the leader verify a signature.
 func (d *Desk) confirm(q *Request, sig *sigv4.Signature) error {
 	of, holder := StrangersSignatures, q.holder()
-	if d.mayBe(q, sig.AccessKeyID) {
-		of, holder = Signatures, sig.AccessKeyID
+	if owner, ok := d.claimed(q, sig); ok {
+		of, holder = Signatures, owner
 	}
 	if err := d.takeFor(of, q, holder, 1); err != nil {
 		return err

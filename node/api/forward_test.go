@@ -95,6 +95,9 @@ func TestRefusedAfterItTookEffect(t *testing.T) {
 			t.Errorf("%s: %s", name, detail)
 		}
 		w.refused(name, w.iam(alice, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-3"), 403, c.code, "")
+		if text := w.logs.String(); strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, "arn:aws:iam") {
+			t.Errorf("%s: what a caller has lost is no failure of the node: %s", name, text)
+		}
 		w.refused("a signature by another secret", w.iam(credential{w.root.id, "another secret"}, "CreateUser", "UserName", "new", "@Amz-Sdk-Invocation-Id", "i-1"), 403, "SignatureDoesNotMatch", "")
 	}
 }

@@ -61,10 +61,14 @@ func (u *lazyReader) Write(b []byte) (int, error) {
 }
 
 // hold sends a request and waits until it is held, or was answered. The caller reads
-// no answer if unread is wanted.
+// no answer if unread is wanted, and comes by way of replica-1 if that is, second.
 func (n *node) hold(r *http.Request, wanted ...bool) *held {
 	ctx, cancel := context.WithCancel(r.Context())
 	h := &held{httptest.NewRecorder(), make(chan struct{}), cancel}
+	serve := n.server.ServeHTTP
+	if len(wanted) > 1 && wanted[1] {
+		serve = func(rec http.ResponseWriter, r *http.Request) { n.server.ServeForwarded(rec, r, "replica-1") }
+	}
 	var rec http.ResponseWriter = h.rec
 	if len(wanted) > 0 && wanted[0] {
 		rec = &lazyReader{h.rec, ctx}
@@ -75,7 +79,7 @@ func (n *node) hold(r *http.Request, wanted ...bool) *held {
 	}
 	go func() {
 		defer close(h.done)
-		n.server.ServeHTTP(rec, r)
+		serve(rec, r)
 	}()
 	synctest.Wait()
 	return h
@@ -503,6 +507,64 @@ func TestStrangersHoldNothingOfAKey(t *testing.T) {
 		w.problem("and with room", big(fresh), 503, "Unavailable") // more than an address's share
 		w.questionFrom(address(fresh), guess)
 		w.problem("a guess proves nothing", big(fresh), 503, "Unavailable")
+	})
+}
+
+// Whoever has a node's certificate says which keys' requests it hands on. What is held of
+// them before their signatures are verified is that node's, and a share of all.
+func TestANodeHoldsNothingOfTheKeysItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *config) { c.Limits = admission.Limits{Bodies: 64 << 10} })
+		var all []*held
+		refused := 0
+		for i := range 8 { // as many keys as would have taken all
+			victim := w.user(fmt.Sprintf("victim%d", i), allow("*"))
+			for range 2 {
+				r := w.stalling(credential{victim.id, "a guess"})
+				(&admission.Forwarded{RequestID: "1", Source: "198.51.99.1"}).SetHeaders(r)
+				h := w.hold(r, false, true)
+				if all = append(all, h); h.answered() {
+					refused++
+				}
+			}
+		}
+		if refused != len(all)-4 {
+			t.Errorf("%d of %d were refused, a quarter is a share", refused, len(all))
+		}
+		alice := w.user("alice", allow("*"))
+		w.accepted("a small question", w.questionFrom(address(1), alice))
+		w.problem("who has proved who she is", w.nativeFrom(address(1), alice, "POST", "/v1/authorize", strings.Repeat("x", 20<<10)), 400, "InvalidRequest")
+		for _, h := range all {
+			h.end()
+		}
+	})
+}
+
+// A principal has one share, however many keys it has.
+func TestKeysOfAPrincipalShareItsBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *config) { c.Limits = admission.Limits{Bodies: 64 << 10, StrangersBodies: 4 << 10} })
+		keys := []credential{w.user("alice", allow("*")), {"AKIAALICESSECOND0000", "another secret"}}
+		w.must(&identity.CreateAccessKey{Account: account, User: "alice", Key: w.sealed(account, keys[1])})
+		for i, k := range keys {
+			w.accepted("a small question", w.questionFrom(address(i), k))
+		}
+		var all []*held
+		served := 0
+		for i := range 8 {
+			r := w.stalling(keys[i%2])
+			r.RemoteAddr = address(i % 2)
+			h := w.hold(r)
+			if all = append(all, h); !h.answered() {
+				served++
+			}
+		}
+		if served != 4 {
+			t.Errorf("%d bodies are held, a quarter is 4", served)
+		}
+		for _, h := range all {
+			h.end()
+		}
 	})
 }
 

@@ -161,7 +161,7 @@ func (x *Exchange) failed(failure error) bool {
 		return false
 	}
 	switch fault.Of(failure).Code() {
-	case fault.InternalFailure, fault.OutcomeUnknown, fault.TookEffect:
+	case fault.InternalFailure, fault.OutcomeUnknown:
 		return true
 	case fault.Unavailable:
 		return x.Authenticated()

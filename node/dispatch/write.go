@@ -236,10 +236,11 @@ func (x *Exchange) meta() identity.Meta {
 //
 // A key is no secret, and knowing one gives nothing but that position. It is never
 // taken from a caller, only computed here. The answer of an earlier attempt is
-// given to those alone whose own request has the same key (its position also when
-// the access key has been deleted since): that takes a verified
+// given to those alone whose own request has the same key: that takes a verified
 // signature by the very access key that was hashed, as anything else would be a
-// second preimage of half a SHA-256. Nor does a key tell what a request contained
+// second preimage of half a SHA-256. Its position alone is also told to who sends the same
+// request, to the last byte and with its invocation id, after the access key was deleted:
+// nothing can be verified then. Nor does a key tell what a request contained
 // to somebody who does not know the invocation id: SDKs, and the node for clients
 // that send none, make it of 122 random bits.
 //
