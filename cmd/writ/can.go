@@ -25,7 +25,7 @@ func newCan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "can --as ARN --action ACTION [--resource ARN] [--wait --expect allow|deny]",
 		Short: "Ask whether a principal may do something, or wait until it may; exits 4 if not",
-		Long: `Asks a replica (the first of $WRIT_REPLICAS, unless --endpoint is given) for a decision
+		Long: `Asks a replica (one of $WRIT_REPLICAS, unless --endpoint is given) for a decision
 and prints it with the position at which it holds and how fresh it is.
 
 With --wait it asks the leader instead, until the decision is as expected there and at every

@@ -14,13 +14,13 @@ import (
 )
 
 func newReplica() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := shell.Group(&cobra.Command{
 		Use:   "replica",
 		Short: "Show and change the roster: the replicas that \"everywhere\" waits for",
 		Long: `A replica enters the roster by itself when it is started, unless it was removed: then only
 after ` + "`writ replica admit`." + ` "Everywhere" waits for every replica in the roster, and for one
 that was taken off until its last lease has run out.`,
-	}
+	})
 	cmd.AddCommand(newReplicaList(),
 		newReplicaChange("drain", "Stop new leases for a replica that is about to go",
 			"Its last lease still runs out; after that it answers as one that is cut off.", "drains", (*client.Client).Drain),

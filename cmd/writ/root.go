@@ -218,6 +218,11 @@ func (t *target) each() (list []*client.Client, err error) {
 
 // clientOf is client for one endpoint, or for all where that is empty.
 func (t *target) clientOf(endpoint string) (*client.Client, error) {
+	for pair := range strings.SplitSeq(os.Getenv("WRIT_REPLICAS"), ",") {
+		if _, text, _ := strings.Cut(pair, "="); pair != "" && !strings.HasPrefix(text, "http") {
+			return nil, shell.Usage("WRIT_REPLICAS has %q; use NAME=URL, with commas between them", pair)
+		}
+	}
 	secret := os.Getenv("AWS_SECRET_ACCESS_KEY")
 	if t.secretFile != "" {
 		text, err := os.ReadFile(t.secretFile)

@@ -214,7 +214,7 @@ func (s *serving) config() (node.Config, error) {
 }
 
 func newLog() *cobra.Command {
-	cmd := &cobra.Command{Use: "log", Short: "Work on a node's event store"}
+	cmd := shell.Group(&cobra.Command{Use: "log", Short: "Work on a node's event store"})
 	var data string
 	verify := &cobra.Command{
 		Use:   "verify --data DIR",
@@ -245,7 +245,7 @@ and that the next one follows. The node must not be running.`,
 }
 
 func newConfig() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show how a node is configured"}
+	cmd := shell.Group(&cobra.Command{Use: "config", Short: "Show how a node is configured"})
 	var s serving
 	var redacted bool
 	show := &cobra.Command{

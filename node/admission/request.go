@@ -48,9 +48,7 @@ func NewRequest(r *http.Request, now time.Time) Request {
 		q.Source = r.Header.Get(headerForwardedSource)
 		q.Secure = r.Header.Get(headerForwardedSecure) == "true"
 		q.Via = r.Header.Get(headerForwardedVia)
-		if ms, err := strconv.Atoi(r.Header.Get(headerForwardedHeld)); err == nil && ms > 0 {
-			q.Sought = min(time.Duration(ms)*time.Millisecond, maxForwardedHeld)
-		}
+		q.Sought = sought(r.Header.Get(headerForwardedHeld))
 		return q
 	}
 	q.ID = newRequestID()
@@ -62,6 +60,17 @@ func NewRequest(r *http.Request, now time.Time) Request {
 		q.Source = addr.Addr().Unmap().WithZone("").String()
 	}
 	return q
+}
+
+// sought reads for how long a node says that it looked for the leader: what is no such time
+// counts for none, and none is longer than a node looks, or the write would have come when
+// it did not.
+func sought(text string) time.Duration {
+	ms, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(min(ms, uint64(maxForwardedHeld/time.Millisecond))) * time.Millisecond
 }
 
 // newRequestID returns a random uuid (version 4).

@@ -65,8 +65,6 @@ func (c *call) Serve() error {
 	if err := c.Find(freshness.ForRead); err != nil {
 		return err
 	}
-	c.W.Header().Set(shape.HeaderPosition, c.Seen.Position())
-	c.W.Header().Set(shape.HeaderFreshness, c.Seen.Mode)
 	if err := c.admit(c.Seen.View); err != nil {
 		return err
 	}
@@ -99,6 +97,10 @@ func (c *call) room(bytes int) (free func(), err error) {
 func (c *call) admit(v *projection.View) error {
 	if err := c.Admit(v); err != nil {
 		return err
+	}
+	if c.Seen.View != nil { // a read: strangers are not told how it stands
+		c.W.Header().Set(shape.HeaderPosition, c.Seen.Position())
+		c.W.Header().Set(shape.HeaderFreshness, c.Seen.Mode)
 	}
 	if c.op == nil || c.action == nil {
 		_, err := c.form.Operation()

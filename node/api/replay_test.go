@@ -116,6 +116,8 @@ func TestReplaysTakeEffectOnce(t *testing.T) {
 		{"sent late, however it was held before", 12 * time.Second, "500", false, false},
 		{"a client says so", 12 * time.Second, "10500", true, false},
 		{"in the future", 12 * time.Second, "-99999", false, false},
+		{"so long that it would wrap into the future", 12 * time.Second, "18131168073709", false, false},
+		{"longer than any number", 12 * time.Second, "99999999999999999999", false, false},
 	} {
 		w, g, _ := setUp()
 		before := w.log.position()
@@ -202,6 +204,27 @@ func TestPresignedWrites(t *testing.T) {
 		w.node.now = func() time.Time { return noon.Add(c.at + 3*time.Second) }
 		if rec := g.send(w.node); rec.Code == http.StatusOK && w.log.position() != before {
 			t.Errorf("%s: again, it took effect again", c.name)
+		}
+	}
+}
+
+// No node says of a write that it came when it did not: neither later than it is, nor
+// longer ago than a node looks for the leader.
+func TestTheTimeOfAHandedOnWrite(t *testing.T) {
+	for held, want := range map[string]time.Duration{
+		"": 0, "2000": -2 * time.Second, "60000": -15 * time.Second, "-2000": 0, "18131168073709": -15 * time.Second, "9223372036854775807": -15 * time.Second,
+		"18446744073709551615": 0, "x": 0,
+	} {
+		w := newWorld(t)
+		alice := w.user("alice", allow("*"))
+		r, body := form(iamVersion, "CreateUser", "UserName", "new")
+		(&admission.Forwarded{RequestID: "r", Attempt: "a", Source: "192.0.2.7"}).SetHeaders(r)
+		r.Header.Set("X-Writ-Forwarded-Held", held)
+		rec := httptest.NewRecorder()
+		w.server.ServeForwarded(rec, w.sign(r, alice, "iam", body), "replica-1")
+		w.accepted(held, rec)
+		if came := time.UnixMilli(int64(w.log.batches[w.log.position()-1].Cause.Time)).Sub(w.now()); came != want {
+			t.Errorf("held for %q: it came %v from now, not %v", held, came, want)
 		}
 	}
 }

@@ -76,11 +76,16 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 		c.ID = old.ID
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return c, root, err
+	} else if exists(filepath.Join(dir, "ca.crt")) {
+		return c, root, fmt.Errorf("%w: %s has the certificates of a cluster and no cluster.yaml: put that back, or choose another directory", ErrConfig, dir)
 	}
 	if c.ID == "" {
 		c.ID = uuid.NewString()
 	}
 	if err := c.Validate(); err != nil {
+		return c, root, err
+	}
+	if err := notLost(dir, c); err != nil {
 		return c, root, err
 	}
 	text, err := yaml.Marshal(c)
@@ -101,10 +106,49 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	return c, key, err
 }
 
-// initNodes makes the authority and the certificates that are missing.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// notLost refuses to make anew what a layout has had: nothing that was made by what is
+// lost would fit it. seal.key is written before root.json.
+func notLost(dir string, c Cluster) error {
+	f := DefaultFiles(dir, "")
+	if exists(f.Root) && !exists(f.SealKey) {
+		return fmt.Errorf("%w: %s is missing: put it back. Another would open none of the cluster's secrets", ErrConfig, f.SealKey)
+	}
+	cert, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	if exists(cert) && !exists(key) && !complete(dir, c) {
+		return fmt.Errorf("%w: %s is missing: put it back while certificates are issued. By another, all nodes would need new ones: remove %s and %s for that",
+			ErrConfig, key, cert, filepath.Join(dir, "nodes"))
+	}
+	return nil
+}
+
+// complete tells whether every node has its certificate.
+func complete(dir string, c Cluster) bool {
+	for _, w := range c.Writers {
+		if !exists(DefaultFiles(dir, w.Name).Key) {
+			return false
+		}
+	}
+	for _, r := range c.Replicas {
+		if !exists(DefaultFiles(dir, r.Name).Key) {
+			return false
+		}
+	}
+	return true
+}
+
+// initNodes makes the certificate authority and the certificates that are missing. The
+// authority's key is needed only where one is.
 func initNodes(dir string, c Cluster, now time.Time) error {
 	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
-	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
+	if exists(certFile) && !exists(keyFile) && complete(dir, c) {
+		return nil // notLost lets nothing else without the key come here
+	}
+	if !exists(keyFile) {
 		a, err := NewCertificateAuthority(c.ID, now)
 		if err != nil {
 			return err

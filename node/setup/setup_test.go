@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,52 @@ func TestInitRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// What a layout has had is not made anew, for nothing would fit it, and nothing is
+// changed before that is found.
+func TestInitMakesNothingAnew(t *testing.T) {
+	for lost, adds := range map[string]bool{"ca.key": true, "seal.key": false, "cluster.yaml": false} {
+		dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+		if err := os.Remove(filepath.Join(dir, lost)); err != nil {
+			t.Fatal(err)
+		}
+		if lost == "ca.key" { // it is needed for nothing
+			if _, _, err := setup.Init(dir, c, setup.RootKey{}, time.Now()); err != nil {
+				t.Errorf("without %s, nothing new: %v", lost, err)
+			}
+		}
+		before, more := sums(t, dir), c
+		if lost == "cluster.yaml" {
+			more.ID = ""
+		}
+		if adds {
+			more.Replicas = append(slices.Clone(c.Replicas), setup.Replica{Name: "replica-2"})
+		}
+		if _, _, err := setup.Init(dir, more, setup.RootKey{}, time.Now()); !errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), lost) {
+			t.Errorf("without %s: %v", lost, err)
+		}
+		if after := sums(t, dir); !maps.Equal(before, after) {
+			t.Errorf("without %s files were changed", lost)
+		}
+	}
+}
+
+// sums are the contents of a directory's files.
+func sums(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = string(text)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestValidate(t *testing.T) {

@@ -163,7 +163,7 @@ func (s *Source) get(ctx context.Context, method, base, path string, query url.V
 	}
 	text, _ := io.ReadAll(io.LimitReader(a, maxRefusal))
 	a.Close()
-	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16) // none is 0
 	return fail(&refusal{response.StatusCode, strings.TrimSpace(string(text)), time.Duration(seconds) * time.Second})
 }
 

@@ -8,8 +8,9 @@ import (
 )
 
 // functionFields are the fields of function type that stand in shipped code, each with
-// what it is. None of them is on the way of a request, which "go to definition" must be
-// able to follow: there, an interface of the consumer stands.
+// what it is. But for the tables of encodings none of them is on the way of a request,
+// which "go to definition" must be able to follow: there, an interface of the consumer
+// stands.
 var functionFields = map[string]string{
 	"log.fsm.restored":                     "a bell",
 	"log/store.Options.Failed":             "a bell",
@@ -43,6 +44,7 @@ var functionFields = map[string]string{
 // CheckFunctionFields looks for fields of function type in shipped code.
 func CheckFunctionFields(files []File) (violations []string) {
 	var seen []string
+	named := functionTypes(files)
 	for _, f := range files {
 		if f.Test || !shipped(f.Pkg) {
 			continue
@@ -57,7 +59,7 @@ func CheckFunctionFields(files []File) (violations []string) {
 				if !ok {
 					continue
 				}
-				for _, field := range fieldsOfFunctions(t) {
+				for _, field := range fieldsOfFunctions(t, named[f.Pkg]) {
 					name := f.Pkg + "." + t.Name.Name + "." + field
 					seen = append(seen, name)
 					if _, ok := functionFields[name]; !ok {
@@ -82,14 +84,45 @@ func shipped(pkg string) bool {
 	return top != "test" && top != "cmd"
 }
 
+// functionTypes lists the types of each package that are functions.
+func functionTypes(files []File) map[string][]string {
+	named := map[string][]string{}
+	for _, f := range files {
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			if t, ok := n.(*ast.TypeSpec); ok {
+				if _, ok := t.Type.(*ast.FuncType); ok && !f.Test {
+					named[f.Pkg] = append(named[f.Pkg], t.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	return named
+}
+
+// isFunction tells whether a type is one of functions, or a list or map of them.
+func isFunction(t ast.Expr, named []string) bool {
+	switch t := t.(type) {
+	case *ast.FuncType:
+		return true
+	case *ast.Ident:
+		return slices.Contains(named, t.Name)
+	case *ast.ArrayType:
+		return isFunction(t.Elt, named)
+	case *ast.MapType:
+		return isFunction(t.Value, named)
+	}
+	return false
+}
+
 // fieldsOfFunctions lists the fields of a struct that are functions.
-func fieldsOfFunctions(t *ast.TypeSpec) (names []string) {
+func fieldsOfFunctions(t *ast.TypeSpec, named []string) (names []string) {
 	s, ok := t.Type.(*ast.StructType)
 	if !ok {
 		return nil
 	}
 	for _, field := range s.Fields.List {
-		if _, ok := field.Type.(*ast.FuncType); !ok {
+		if !isFunction(field.Type, named) {
 			continue
 		}
 		for _, n := range field.Names {

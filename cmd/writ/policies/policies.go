@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,23 +17,12 @@ import (
 
 // New declares the commands on policy documents.
 func New() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := shell.Group(&cobra.Command{
 		Use:   "policy",
 		Short: "Check, test, explain and compare policy documents, without a cluster",
 		Long: `Works on policy documents in files, with the parser and the decisions of a running
 cluster but without one. A file named - is standard input.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			hint := ""
-			if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
-				hint = "; did you mean " + strings.Join(names, " or ") + "?"
-			}
-			return shell.Usage("`%s` has no command %q%s; see `%[1]s --help`", cmd.CommandPath(), args[0], hint)
-		},
-	}
-	cmd.SuggestionsMinimumDistance = 2
+	})
 	cmd.AddCommand(newLint(), newTest(), newExplain(), newDiff(), newCases())
 	return cmd
 }
