@@ -7,38 +7,65 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// kind is how one type is written: its number, its latest version, and the
-// visitor of its fields. A visitor that has learned a field asks the coder's
-// version whether it is there.
+// kind is how one type is written: its number, its latest version, and its form.
 type kind[I any] struct {
 	number  uint64
 	version uint64
-	make    func() I
-	visit   func(*coder, I)
+	form[I]
 }
+
+// form is what a type looks like in bytes. It is a visitor of the type's fields: one that
+// has learned a field asks the coder's version whether it is there.
+type form[I any] interface {
+	// make returns a value of the type, to be read.
+	make() I
+	// visit writes or reads the fields of a value.
+	visit(*coder, I)
+}
+
+type commandForm[T any, P interface {
+	*T
+	identity.Command
+}] func(*coder, P)
+
+func (commandForm[T, P]) make() identity.Command               { return P(new(T)) }
+func (f commandForm[T, P]) visit(c *coder, v identity.Command) { f(c, v.(P)) }
 
 func command[T any, P interface {
 	*T
 	identity.Command
 }](number, version uint64, visit func(*coder, P)) kind[identity.Command] {
-	return kind[identity.Command]{number, version, func() identity.Command { return P(new(T)) },
-		func(c *coder, v identity.Command) { visit(c, v.(P)) }}
+	return kind[identity.Command]{number, version, commandForm[T, P](visit)}
 }
+
+type eventForm[T any, P interface {
+	*T
+	identity.Event
+}] func(*coder, P)
+
+func (eventForm[T, P]) make() identity.Event               { return P(new(T)) }
+func (f eventForm[T, P]) visit(c *coder, v identity.Event) { f(c, v.(P)) }
 
 func change[T any, P interface {
 	*T
 	identity.Event
 }](number, version uint64, visit func(*coder, P)) kind[identity.Event] {
-	return kind[identity.Event]{number, version, func() identity.Event { return P(new(T)) },
-		func(c *coder, v identity.Event) { visit(c, v.(P)) }}
+	return kind[identity.Event]{number, version, eventForm[T, P](visit)}
 }
+
+type recordForm[T any, P interface {
+	*T
+	identity.Record
+}] func(*coder, P)
+
+func (recordForm[T, P]) make() identity.Record               { return P(new(T)) }
+func (f recordForm[T, P]) visit(c *coder, v identity.Record) { f(c, v.(P)) }
 
 func record[T any, P interface {
 	*T
 	identity.Record
 }](number, version uint64, visit func(*coder, P)) kind[identity.Record] {
-	return kind[identity.Record]{number, version, func() identity.Record { return P(new(T)) },
-		func(c *coder, v identity.Record) { visit(c, v.(P)) }}
+	return kind[identity.Record]{number, version, recordForm[T, P](visit)}
 }
 
 // kinds finds a kind by its number and by its type.

@@ -8,14 +8,12 @@ import (
 )
 
 // functionFields are the fields of function type that stand in shipped code, each with
-// what it is. But for the tables of encodings none of them is on the way of a request,
-// which "go to definition" must be able to follow: there, an interface of the consumer
-// stands.
+// what it is. None of them is on the way of a request, which "go to definition" must be
+// able to follow: there, an interface of the consumer stands.
 var functionFields = map[string]string{
 	"log.fsm.restored":                     "a bell",
 	"log/store.Options.Failed":             "a bell",
-	"log/wire.kind.make":                   "the table of encodings",
-	"log/wire.kind.visit":                  "the table of encodings",
+	"log.Config.Backfill":                  "what a writer's store lacks, from others",
 	"node.Machine.Listen":                  "the network, in simulations another",
 	"node.Machine.Dial":                    "the network, in simulations another",
 	"node.Machine.Now":                     "a clock",
