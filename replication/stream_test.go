@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -88,17 +89,26 @@ func TestStreamBeginsWithRecentBatches(t *testing.T) {
 	}
 }
 
-// deposed is the log of a writer that leads no more.
-type deposed struct{ *history.History }
+// term is the log of a writer that leads until it is over.
+type term struct {
+	*history.History
+	over atomic.Bool
+}
 
-func (deposed) RaiseGeneration(context.Context, uint32) error { return errors.New("not the leader") }
+func (l *term) RaiseGeneration(ctx context.Context, from uint32) error {
+	if l.over.Load() {
+		return errors.New("not the leader")
+	}
+	return l.History.RaiseGeneration(ctx, from)
+}
 
 // TestTwoPublishers has a deposed leader and its successor publish at once.
 func TestTwoPublishers(t *testing.T) {
 	h := history.New(t, "aa")
 	b := startBroker(t)
 	l := publisherLink(t, b)
-	old := publisherOf(l, h)
+	old, leads := publisherOf(l, h), &term{History: h}
+	old.cfg.Log = leads
 	stopOld := run(t, old.Run)
 	w := history.Serve(t, h)
 	s := newSink()
@@ -108,7 +118,7 @@ func TestTwoPublishers(t *testing.T) {
 	generation := h.Cluster().StreamGeneration
 
 	successor := publisherOf(publisherLink(t, b), h)
-	old.cfg.Log = deposed{h}
+	leads.over.Store(true)
 	run(t, successor.Run)
 	h.Grow(t, 3000)
 	published(t, l, h)
