@@ -144,7 +144,9 @@ func (d *Desk) claimed(q *Request, sig *sigv4.Signature) (owner string, ok bool)
 // proved notes that a request is by an access key. What it holds counts as its owner's from
 // then on, if that one has room for it.
 func (d *Desk) proved(q *Request, cred *identity.Credential) {
-	d.proofs.note(cred.ID, q.network(), q.Now)
+	if !q.Forwarded { // else its address is another node's word
+		d.proofs.note(cred.ID, q.network(), q.Now)
+	}
 	owner := string(cred.Owner)
 	if q.held.begun && q.held.holder != owner && d.places[Bodies].Take(owner, q.held.bytes) == nil {
 		d.places[q.held.of].Free(q.held.holder, q.held.bytes)

@@ -496,6 +496,9 @@ func TestStrangersHoldNothingOfAKey(t *testing.T) {
 		rec := httptest.NewRecorder()
 		w.server.ServeForwarded(rec, handed, "replica-1")
 		w.problem("handed on by a node that has read it", rec, 400, "InvalidRequest")
+		good := w.signed(alice, "POST", "/v1/authorize", question)
+		(&admission.Forwarded{RequestID: "2", Source: strings.Split(address(fresh), ":")[0]}).SetHeaders(good)
+		w.server.ServeForwarded(rec, good, "replica-1") // a node's word proves no address
 		w.problem("at an address that has proved nothing", big(fresh), 503, "Unavailable")
 		w.accepted("a small question", w.questionFrom(address(fresh), alice))
 		w.problem("that it has proved", big(fresh), 400, "InvalidRequest")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/wake"
 )
 
 // strangersFence is the least time between two fences of the log that strangers cause:
@@ -66,12 +67,8 @@ func (h *headReader) read(ctx context.Context) (event.Head, error) {
 	default:
 	}
 	if rest := h.every - time.Since(h.asked); rest > 0 {
-		pause := time.NewTimer(rest)
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return event.Head{}, ctx.Err() // the others go on without this one
+		if err := wake.After(ctx, rest); err != nil {
+			return event.Head{}, err // the others go on without this one
 		}
 	}
 	h.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -40,10 +41,8 @@ func (r *Renewer) Enter(ctx context.Context) error {
 		} else if ctx.Err() == nil {
 			r.logger.Warn("the replica could not be registered", "error", err)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := wake.After(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
