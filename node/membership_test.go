@@ -79,7 +79,7 @@ func (x *thief) targets() []target {
 		{name: "register", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-2","attempt":"x"}`},
 		{name: "register another", method: "POST", path: lease.RegisterPath, body: `{"Name":"replica-7","attempt":"y"}`},
 		{name: "head", method: "POST", path: lease.HeadPath, body: `{}`},
-		{name: "questions", method: "POST", path: ask.QuestionsPath, body: `{}`},
+		{name: "questions", method: "POST", path: ask.TasksPath, body: `{}`},
 		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
 		{name: "status", method: "GET", path: statusPath},
@@ -194,7 +194,7 @@ func TestRemovedReplicaIsRefusedOnEveryPort(t *testing.T) {
 	defer follower.Body.Close()
 	asked := make(chan error, 1)
 	go func() {
-		answer, err := x.ask(w, "POST", ask.QuestionsPath, []byte(`{}`), nil)
+		answer, err := x.ask(w, "POST", ask.TasksPath, []byte(`{}`), nil)
 		if err == nil {
 			answer.Body.Close()
 			err = fmt.Errorf("%d %s", answer.StatusCode, answer.Header.Get(peer.HeaderStanding))

@@ -83,7 +83,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
 	mux.HandleFunc("POST "+lease.Path, p.leader(p.lease))
 	mux.HandleFunc("POST "+lease.HeadPath, p.leader(p.head))
-	mux.HandleFunc("POST "+ask.QuestionsPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+ask.TasksPath, p.leader(p.questions))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	p.server = &http.Server{
@@ -299,7 +299,7 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		for _, m := range t.Members() {
+		for _, m := range t.Replicas() {
 			one := replicaMember(m, a.Head.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
@@ -341,7 +341,7 @@ func (w *writer) writers(ctx context.Context, head event.Position, leader string
 }
 
 // replicaMember tells about a replica.
-func replicaMember(m propagation.MemberStatus, head event.Position) shape.Member {
+func replicaMember(m propagation.ReplicaStatus, head event.Position) shape.Member {
 	state := "silent"
 	switch {
 	case m.Fault != "":
@@ -363,7 +363,7 @@ func replicaMember(m propagation.MemberStatus, head event.Position) shape.Member
 
 // lifeDetail tells why a life is quarantined, and of a name that has several lives
 // which of them this is.
-func lifeDetail(m propagation.MemberStatus) string {
+func lifeDetail(m propagation.ReplicaStatus) string {
 	if m.Life == "" {
 		return m.Reason
 	}

@@ -19,7 +19,7 @@ import (
 const kindDecide = "decide"
 
 // Decide asks a replica for a decision, if this writer leads.
-func (w *writer) Decide(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Decided, err error) {
+func (w *writer) Decide(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
 	t := w.leading.Load()
 	if t == nil {
 		return d, dispatch.ErrNotLeader

@@ -29,7 +29,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 			m.until(name+" decides", func(ctx context.Context) error {
 				leading := m.node("writer-1").part.(*writer).leading.Load()
 				r, err := leading.questions.Ask(ctx, name, kindDecide, at, body)
-				var d shape.Decided
+				var d shape.Evaluated
 				if err == nil {
 					err = json.Unmarshal(r.Body, &d)
 				}
@@ -50,7 +50,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 	}
 	// a writer is asked nothing, and takes no questions for others
 	f := peer.NewFinder(peer.TCP{}, m.node("writer-1").tls, 1<<10, m.cluster.Writers)
-	for _, path := range []string{ask.QuestionsPath, ask.AnswersPath} {
+	for _, path := range []string{ask.TasksPath, ask.AnswersPath} {
 		if err := f.Post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {
 			t.Errorf("%s: %v", path, err)
 		}

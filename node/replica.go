@@ -61,7 +61,7 @@ func (n *Node) startReplica() (*replica, error) {
 	process := lease.NewNonce()
 	r := &replica{node: n, recent: &changes{}}
 	r.renewer = lease.NewRenewer(lease.Config{
-		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewRecord(n.cfg.Data, n.lock), Clocks: n.clocks,
+		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
 	})
 	link, err := n.dialNATS(replication.LinkConfig{})
@@ -74,7 +74,7 @@ func (n *Node) startReplica() (*replica, error) {
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
-	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: decider{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
+	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -116,11 +116,11 @@ func (n *Node) source() *tail.Source {
 	return tail.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
-// decider answers questions of kindDecide.
-type decider struct{ *replica }
+// evaluator answers questions of kindDecide.
+type evaluator struct{ *replica }
 
 // Answer decides. The leader has found that its caller may ask.
-func (r decider) Answer(ctx context.Context, q ask.Question) (event.Head, any, error) {
+func (r evaluator) Answer(ctx context.Context, q ask.Task) (event.Head, any, error) {
 	d, err := r.edge.Decide(ctx, q.At, q.Body)
 	return event.Head{Position: d.Position, Hash: d.Hash}, d, err
 }

@@ -194,7 +194,7 @@ func (w *writer) watch() {
 // leadership is one term of this writer's leadership.
 type leadership struct {
 	*lease.Tracker
-	questions *ask.Questions // to the replicas
+	questions *ask.Tasks // to the replicas
 }
 
 // run tracks the replicas until ctx, which is that of the term, ends.
@@ -222,7 +222,7 @@ func (w *writer) lead(term log.Leadership) {
 		return
 	}
 	c := w.log.Applied().State.Cluster()
-	t := &leadership{questions: ask.NewQuestions(term.Term, c.Incarnation)}
+	t := &leadership{questions: ask.NewTasks(term.Term, c.Incarnation)}
 	t.Tracker = lease.NewTracker(propagation.DefaultParams(), c, term.Term, n.clocks, leaderLog{w})
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
@@ -292,11 +292,11 @@ func (w *writer) propose(ctx context.Context, key identity.Key, c identity.Comma
 }
 
 // view is the tracker's view of an applied state.
-func (w *writer) view(a *log.Applied) propagation.View {
+func (w *writer) view(a *log.Applied) propagation.Shown {
 	w.roster.Lock()
 	defer w.roster.Unlock()
 	w.roster.last = lease.RosterOf(a.State, w.roster.last)
-	return propagation.View{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last, Lives: a.Lives}
+	return propagation.Shown{Head: a.Head, Floor: a.Floor, Level: a.State.Cluster().FeatureLevel, Roster: w.roster.last, Lives: a.Lives}
 }
 
 // leaderLog is the log as a tracker needs it.
@@ -305,29 +305,29 @@ type leaderLog struct{ w *writer }
 var _ lease.Log = leaderLog{}
 
 // Observe is the state that the writer has applied.
-func (l leaderLog) Observe() propagation.View { return l.w.view(l.w.log.Applied()) }
+func (l leaderLog) Observe() propagation.Shown { return l.w.view(l.w.log.Applied()) }
 
 // Commit commits a fence.
-func (l leaderLog) Commit(ctx context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+func (l leaderLog) Commit(ctx context.Context, f propagation.Fence) (uint64, propagation.Shown, error) {
 	a, err := l.w.log.Fence(ctx, wire.Fence{
 		Term: f.Term, Head: f.Head, Floor: f.Floor, Opened: f.Opened, Dropped: f.Dropped, Complete: f.Complete,
 	})
 	if err != nil {
-		return 0, propagation.View{}, err
+		return 0, propagation.Shown{}, err
 	}
 	return a.Term, l.w.view(a), nil
 }
 
 // Record is what the log says of a position.
-func (l leaderLog) Record(at event.Position) (propagation.Record, bool) {
+func (l leaderLog) Record(at event.Position) (propagation.Hashes, bool) {
 	if a := l.w.log.Applied(); a.Head.Position == at {
-		return propagation.Record{Hash: a.Head.Hash, State: lease.StateHash(a.State.Digest())}, true
+		return propagation.Hashes{Hash: a.Head.Hash, State: lease.StateHash(a.State.Digest())}, true
 	}
 	b, err := l.w.prover.Batch(at)
 	if err != nil {
-		return propagation.Record{}, false
+		return propagation.Hashes{}, false
 	}
-	return propagation.Record{Hash: b.Hash, State: lease.StateHash(b.State)}, true
+	return propagation.Hashes{Hash: b.Hash, State: lease.StateHash(b.State)}, true
 }
 
 // Leads tells whether this writer leads.

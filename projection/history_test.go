@@ -123,7 +123,7 @@ func ask(v *projection.View, principal, action string) string {
 	}
 	r := authz.Request{Principal: &p.Principal, Action: action, Resource: "*"}
 	r.FillGlobals(&authz.Globals{})
-	return p.Decide(&r).Outcome.String()
+	return p.Evaluate(&r).Outcome.String()
 }
 
 // fresh is a projection that has seen nothing but one state.

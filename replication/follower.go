@@ -56,8 +56,8 @@ type Sink interface {
 	Restore(*identity.State, event.Head)
 }
 
-// Member is a replica's membership of its cluster.
-type Member interface {
+// Membership is a replica's membership of its cluster.
+type Membership interface {
 	// MayReplace is asked before a state that is there is replaced by a writer's,
 	// because the writers' history does not continue it; an error keeps the state.
 	MayReplace(context.Context) error
@@ -84,7 +84,7 @@ type FollowerConfig struct {
 	Source *tail.Source
 	// Member is the node's membership. Nil: a state may always be replaced, and there is
 	// no other way in than to ask again.
-	Member Member
+	Member Membership
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link

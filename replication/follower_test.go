@@ -175,7 +175,7 @@ func TestTailThatDoesNotLeadOn(t *testing.T) {
 
 // keeping is the membership of one who keeps its state.
 type keeping struct {
-	Member
+	Membership
 	asked atomic.Int32
 }
 

@@ -55,9 +55,9 @@ func (s *State) Groups(account AccountID, after string, yield func(*Group) bool)
 	list(s, &s.groups, account, KindGroup, after, yield)
 }
 
-// GroupMembers yields the members of a group that come after the user of that
+// GroupUsers yields the members of a group that come after the user of that
 // unique identifier, or all if it is empty. The order is fixed, that of handles.
-func (s *State) GroupMembers(group, after ID, yield func(*User) bool) {
+func (s *State) GroupUsers(group, after ID, yield func(*User) bool) {
 	s.members.Each(string(group), string(after), func(h table.Handle) bool {
 		u, ok := s.users.Rows.Get(h)
 		return !ok || yield(u)

@@ -102,7 +102,7 @@ func groupSpecs() []spec {
 
 // members are those of the group AGPA1.
 func members(s *State, after ID) (ids []ID) {
-	s.GroupMembers("AGPA1", after, func(u *User) bool {
+	s.GroupUsers("AGPA1", after, func(u *User) bool {
 		ids = append(ids, u.ID)
 		return true
 	})

@@ -107,7 +107,7 @@ func (p *Pass) May(a Access) error {
 	}
 	i.FillGlobals(&i.Globals)
 	defer p.Job.Rest()
-	if p.Principal.Decide(&i.Request).Allowed() {
+	if p.Principal.Evaluate(&i.Request).Allowed() {
 		return nil
 	}
 	message := p.Principal.Explain(&i.Request).Message

@@ -117,11 +117,11 @@ func TestNoQuestionsWithoutTheRight(t *testing.T) {
 				time.Sleep(wait + 600*time.Millisecond) // the replica is due to be asked again before the wait looks again
 				return propagation.Status{State: propagation.StatePartial, VisibleOn: []string{"r1"}}, nil
 			}
-			c.Node.Decide = func(context.Context, string, event.Position, []byte) (shape.Decided, error) {
+			c.Node.Decide = func(context.Context, string, event.Position, []byte) (shape.Evaluated, error) {
 				if asked.Add(1) == 2 {
 					w.must(&identity.DeleteAccessKey{Account: account, User: "app", ID: "AKIAUSERUSERAPP"})
 				}
-				return shape.Decided{}, errors.New("not yet")
+				return shape.Evaluated{}, errors.New("not yet")
 			}
 		})
 		w.now = time.Now

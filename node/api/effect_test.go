@@ -113,7 +113,7 @@ func (f *fleet) everywhere(ctx context.Context, at event.Position, scope propaga
 	}
 }
 
-func (f *fleet) decide(ctx context.Context, name string, at event.Position, body []byte) (shape.Decided, error) {
+func (f *fleet) decide(ctx context.Context, name string, at event.Position, body []byte) (shape.Evaluated, error) {
 	f.mu.Lock()
 	r := f.replicas[name]
 	cut := r.cut
@@ -121,7 +121,7 @@ func (f *fleet) decide(ctx context.Context, name string, at event.Position, body
 	f.mu.Unlock()
 	if cut {
 		<-ctx.Done()
-		return shape.Decided{}, ctx.Err()
+		return shape.Evaluated{}, ctx.Err()
 	}
 	return r.server.Decide(ctx, at, body)
 }

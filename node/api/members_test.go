@@ -46,7 +46,7 @@ func TestNoMemberIsIgnored(t *testing.T) {
 		if shape := service.Operation(a.Name).Input; shape != nil {
 			checkMembers(t, input, shape, nil)
 			for f := range input.NumField() {
-				if m := shape.Member(input.Field(f).Name); m != nil {
+				if m := shape.Field(input.Field(f).Name); m != nil {
 					checkMembers(t, input.Field(f).Type, m.Shape, names)
 				}
 			}
@@ -85,7 +85,7 @@ func checkMembers(t *testing.T, input reflect.Type, shape *model.Shape, names ma
 		if !field.IsExported() || field.Name == "ResultMetadata" {
 			continue
 		}
-		m := shape.Member(field.Name)
+		m := shape.Field(field.Name)
 		if m == nil {
 			t.Errorf("the model of %s has no %s", shape.Name, field.Name)
 			continue

@@ -151,8 +151,8 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 func (s *Server) EndStreams() { s.native.EndStreams() }
 
 // Decide answers a question of the leader; see decision.Engine.Decide.
-func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (shape.Decided, error) {
-	return s.engine.Decide(ctx, at, body)
+func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
+	return s.engine.Evaluate(ctx, at, body)
 }
 
 // Confirms answers another node about a signature; see admission.Desk.Confirms.

@@ -32,7 +32,7 @@ type stub struct {
 	Fresh      func() propagation.Freshness
 	Forward    func(http.ResponseWriter, *http.Request, admission.Forwarded) error
 	Everywhere func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error)
-	Decide     func(context.Context, string, event.Position, []byte) (shape.Decided, error)
+	Decide     func(context.Context, string, event.Position, []byte) (shape.Evaluated, error)
 	Changes    func(event.Position, int) ([]native.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
@@ -76,7 +76,7 @@ func (p parts) Everywhere(ctx context.Context, at event.Position, scope propagat
 	return p.s.Everywhere(ctx, at, scope, wait)
 }
 
-func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Decided, error) {
+func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error) {
 	return p.s.Decide(ctx, replica, at, question)
 }
 

@@ -13,7 +13,7 @@ import (
 // process too many takes the place of the oldest.
 func TestPollsOfTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := NewQuestions(7, "i")
+		o := NewTasks(7, "i")
 		var mu sync.Mutex
 		over := map[string]int{}
 		var wg sync.WaitGroup

@@ -16,8 +16,8 @@ import (
 
 // Paths of the leader's peer port.
 const (
-	// QuestionsPath is where a replica fetches questions: by a Poll, for a Handover.
-	QuestionsPath = "/peer/questions"
+	// TasksPath is where a replica fetches questions: by a Poll, for a Handover.
+	TasksPath = "/peer/questions"
 	// AnswersPath is where it brings an Answer.
 	AnswersPath = "/peer/answers"
 )
@@ -37,8 +37,8 @@ const (
 	maxHandedOver = 16
 )
 
-// Question is what the leader asks one replica.
-type Question struct {
+// Task is what the leader asks one replica.
+type Task struct {
 	// ID is the leader's: its term and a number. It is never used again.
 	ID string `json:"id"`
 	// Kind names who answers; see NewResponder.
@@ -85,10 +85,10 @@ func (e *Problem) Error() string { return "the replica answers " + e.Code + ": "
 // many open questions as they may. Asking a little later may do.
 var ErrTooMany = errors.New("too many questions to replicas are open")
 
-// Questions are the leader's open ones, of one term. Nothing of them is kept: who asks is
+// Tasks are the leader's open ones, of one term. Nothing of them is kept: who asks is
 // told when the term ends, and asks the next leader. They may be used by any number of
 // goroutines.
-type Questions struct {
+type Tasks struct {
 	term        uint64
 	incarnation string
 
@@ -102,7 +102,7 @@ type Questions struct {
 // inbox is what one replica was asked and has not answered. Where several processes
 // run under its name, each is told, and the first answer counts.
 type inbox struct {
-	open    []*openQuestion   // oldest first
+	open    []*openTask   // oldest first
 	last    uint64            // number of the replica's latest request
 	held    map[string]uint64 // by process, the number of its latest request; that alone is held
 	changed chan struct{}     // closed when a request that is held must look again
@@ -126,18 +126,18 @@ func (b *inbox) hold(process string) uint64 {
 	return b.last
 }
 
-type openQuestion struct {
-	Question
+type openTask struct {
+	Task
 	answer chan Answer // has room for one; closed when the term ends
 }
 
-// NewQuestions returns those of a term, about the state of an incarnation: none.
-func NewQuestions(term uint64, incarnation string) *Questions {
-	return &Questions{term: term, incarnation: incarnation, boxes: make(map[string]*inbox)}
+// NewTasks returns those of a term, about the state of an incarnation: none.
+func NewTasks(term uint64, incarnation string) *Tasks {
+	return &Tasks{term: term, incarnation: incarnation, boxes: make(map[string]*inbox)}
 }
 
 // box returns a replica's. The lock is held.
-func (all *Questions) box(replica string) *inbox {
+func (all *Tasks) box(replica string) *inbox {
 	b := all.boxes[replica]
 	if b == nil {
 		b = &inbox{held: make(map[string]uint64), changed: make(chan struct{})}
@@ -156,7 +156,7 @@ func (b *inbox) wake() {
 // a position, and waits for the answer: until ctx ends, for a replica that cannot
 // be reached is not told from one that is slow. Errors are *Problem,
 // ErrTooMany, peer.ErrNotLeader and ctx's.
-func (all *Questions) Ask(ctx context.Context, replica, kind string, at event.Position, body any) (Answer, error) {
+func (all *Tasks) Ask(ctx context.Context, replica, kind string, at event.Position, body any) (Answer, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return Answer{}, fmt.Errorf("encode a question to %s: %w", replica, err)
@@ -164,7 +164,7 @@ func (all *Questions) Ask(ctx context.Context, replica, kind string, at event.Po
 	if len(text) > MaxBody {
 		return Answer{}, fmt.Errorf("ask %s: the question is longer than %d bytes", replica, MaxBody)
 	}
-	q, err := all.put(replica, Question{Kind: kind, Incarnation: all.incarnation, At: at, Body: text})
+	q, err := all.put(replica, Task{Kind: kind, Incarnation: all.incarnation, At: at, Body: text})
 	if err != nil {
 		return Answer{}, err
 	}
@@ -184,7 +184,7 @@ func (all *Questions) Ask(ctx context.Context, replica, kind string, at event.Po
 }
 
 // put opens a question.
-func (all *Questions) put(replica string, q Question) (*openQuestion, error) {
+func (all *Tasks) put(replica string, q Task) (*openTask, error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.ended {
@@ -196,7 +196,7 @@ func (all *Questions) put(replica string, q Question) (*openQuestion, error) {
 	}
 	all.last++
 	q.ID = fmt.Sprintf("%d-%d", all.term, all.last)
-	o := &openQuestion{Question: q, answer: make(chan Answer, 1)}
+	o := &openTask{Task: q, answer: make(chan Answer, 1)}
 	all.open++
 	b.open = append(b.open, o)
 	b.wake()
@@ -204,7 +204,7 @@ func (all *Questions) put(replica string, q Question) (*openQuestion, error) {
 }
 
 // drop closes a question that nobody waits for any more.
-func (all *Questions) drop(replica string, q *openQuestion) {
+func (all *Tasks) drop(replica string, q *openTask) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	b := all.boxes[replica]
@@ -216,14 +216,14 @@ func (all *Questions) drop(replica string, q *openQuestion) {
 
 // Answered takes in a replica's answer. One to a question that is no longer open
 // comes too late, and is dropped.
-func (all *Questions) Answered(replica string, r Answer) {
+func (all *Tasks) Answered(replica string, r Answer) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	b := all.boxes[replica]
 	if b == nil || all.ended {
 		return
 	}
-	if i := slices.IndexFunc(b.open, func(q *openQuestion) bool { return q.ID == r.ID }); i >= 0 {
+	if i := slices.IndexFunc(b.open, func(q *openTask) bool { return q.ID == r.ID }); i >= 0 {
 		b.open[i].answer <- r // has room, for it is open no longer
 		b.open = slices.Delete(b.open, i, i+1)
 		all.open--
@@ -234,7 +234,7 @@ func (all *Questions) Answered(replica string, r Answer) {
 // hold, or none when hold is over or a newer poll of that process has come: its older
 // one is dead. Whatever it does not hold is handed over again, so no question is lost
 // with a connection. Errors are peer.ErrNotLeader and ctx's.
-func (all *Questions) Poll(ctx context.Context, replica, process string, holds []string, hold time.Duration) ([]Question, error) {
+func (all *Tasks) Poll(ctx context.Context, replica, process string, holds []string, hold time.Duration) ([]Task, error) {
 	timer := time.NewTimer(hold)
 	defer timer.Stop()
 	all.mu.Lock()
@@ -251,10 +251,10 @@ func (all *Questions) Poll(ctx context.Context, replica, process string, holds [
 		if all.ended {
 			return nil, peer.ErrNotLeader
 		}
-		var news []Question
+		var news []Task
 		for _, q := range b.open {
 			if len(news) < maxHandedOver && !slices.Contains(holds, q.ID) {
-				news = append(news, q.Question)
+				news = append(news, q.Task)
 			}
 		}
 		if len(news) > 0 {
@@ -279,7 +279,7 @@ func (all *Questions) Poll(ctx context.Context, replica, process string, holds [
 }
 
 // End answers all who wait: this writer leads no more.
-func (all *Questions) End() {
+func (all *Tasks) End() {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.ended = true
@@ -303,5 +303,5 @@ type Poll struct {
 
 // Handover is the answer to a Poll: what the replica is asked.
 type Handover struct {
-	Questions []Question `json:"questions"`
+	Questions []Task `json:"questions"`
 }

@@ -29,7 +29,7 @@ func headAt(at event.Position) event.Head {
 
 // office is a leader as replicas reach it, without a network.
 type office struct {
-	*Questions
+	*Tasks
 	mu   sync.Mutex
 	lose int // so many answers to polls are lost
 }
@@ -39,7 +39,7 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 	const replica = "r1"
 	var answer any = struct{}{}
 	switch r.URL.Path {
-	case QuestionsPath:
+	case TasksPath:
 		var p Poll
 		if err := peer.Decode(r.Body, &p); err != nil {
 			return nil, err
@@ -70,21 +70,21 @@ func (o *office) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // answererFunc answers by a function.
-type answererFunc func(context.Context, Question) (event.Head, any, error)
+type answererFunc func(context.Context, Task) (event.Head, any, error)
 
 // Answer calls it.
-func (f answererFunc) Answer(ctx context.Context, q Question) (event.Head, any, error) {
+func (f answererFunc) Answer(ctx context.Context, q Task) (event.Head, any, error) {
 	return f(ctx, q)
 }
 
 // answerers are what the replica of these tests can answer.
 func answerers(p *projection.Projection) map[string]Answerer {
 	return map[string]Answerer{
-		"echo": answererFunc(func(_ context.Context, q Question) (event.Head, any, error) { return p.Head(), q.Body, nil }),
-		"long": answererFunc(func(context.Context, Question) (event.Head, any, error) {
+		"echo": answererFunc(func(_ context.Context, q Task) (event.Head, any, error) { return p.Head(), q.Body, nil }),
+		"long": answererFunc(func(context.Context, Task) (event.Head, any, error) {
 			return p.Head(), strings.Repeat("x", MaxBody), nil
 		}),
-		"fail": answererFunc(func(context.Context, Question) (event.Head, any, error) { return p.Head(), nil, errors.New("no luck") }),
+		"fail": answererFunc(func(context.Context, Task) (event.Head, any, error) { return p.Head(), nil, errors.New("no luck") }),
 	}
 }
 
@@ -111,7 +111,7 @@ func answeringBy(t *testing.T, p *projection.Projection, transport http.RoundTri
 func TestQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, s := begun(t)
-		o := &office{Questions: NewQuestions(7, "i")}
+		o := &office{Tasks: NewTasks(7, "i")}
 		_, stop := answeringBy(t, p, o)
 		defer stop()
 		for _, lost := range []int{0, 2} {
@@ -159,7 +159,7 @@ func TestQuestions(t *testing.T) {
 func TestQuestionsOfAnotherIncarnation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := begun(t)
-		o := &office{Questions: NewQuestions(7, "another")}
+		o := &office{Tasks: NewTasks(7, "another")}
 		_, stop := answeringBy(t, p, o)
 		defer stop()
 		var problem *Problem
@@ -171,7 +171,7 @@ func TestQuestionsOfAnotherIncarnation(t *testing.T) {
 
 func TestQuestionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := NewQuestions(7, "i")
+		a := NewTasks(7, "i")
 		// a caller that gives up takes its question back
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -255,7 +255,7 @@ func TestQuestionsEnd(t *testing.T) {
 func TestQuestionsOfTheNextLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := begun(t)
-		o := &office{Questions: NewQuestions(8, "i")}
+		o := &office{Tasks: NewTasks(8, "i")}
 		a, stop := answeringBy(t, p, roundtrip.ByHost{"a:1": roundtrip.Silent, "b:1": o.RoundTrip})
 		defer stop()
 		synctest.Wait() // it hangs

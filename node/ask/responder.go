@@ -35,7 +35,7 @@ type Answerer interface {
 	// question's incarnation; an answerer loads the view itself, for some must look at
 	// the lease before. An error that is no *Problem is told as Failed. It
 	// may be called by any number of goroutines.
-	Answer(ctx context.Context, q Question) (event.Head, any, error)
+	Answer(ctx context.Context, q Task) (event.Head, any, error)
 }
 
 // Responder fetches the questions that the leader has for this replica, and
@@ -99,7 +99,7 @@ func (a *Responder) Run(ctx context.Context) {
 }
 
 // poll asks the leader for questions; it may hold the request back.
-func (a *Responder) poll(ctx context.Context) ([]Question, error) {
+func (a *Responder) poll(ctx context.Context) ([]Task, error) {
 	held, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a.mu.Lock()
@@ -107,7 +107,7 @@ func (a *Responder) poll(ctx context.Context) ([]Question, error) {
 	a.giveUp = cancel
 	a.mu.Unlock()
 	var list Handover
-	err := a.finder.PostHeld(held, Hold, QuestionsPath, p, &list)
+	err := a.finder.PostHeld(held, Hold, TasksPath, p, &list)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if held.Err() != nil && a.term != term {
@@ -146,7 +146,7 @@ func (a *Responder) drop(id string) {
 
 // serve answers one question. An answer that does not get through is found again:
 // the leader hands the question over once more, as long as somebody waits for it.
-func (a *Responder) serve(ctx context.Context, q Question) {
+func (a *Responder) serve(ctx context.Context, q Task) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	r := Answer{ID: q.ID}
@@ -169,7 +169,7 @@ func (a *Responder) serve(ctx context.Context, q Question) {
 }
 
 // find finds the answer.
-func (a *Responder) find(ctx context.Context, q Question) (event.Head, any, error) {
+func (a *Responder) find(ctx context.Context, q Task) (event.Head, any, error) {
 	answer, ok := a.kinds[q.Kind]
 	if !ok {
 		return event.Head{}, nil, &Problem{UnknownKind, fmt.Sprintf("this version of Writ has no answer to %.64q", q.Kind)}

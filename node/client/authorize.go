@@ -59,18 +59,18 @@ func (c *Client) Authorize(ctx context.Context, q Question, f Freshness) (*Decis
 	if f.Consistency == "" && (own != "" || f.AtLeast == "" && !c.nodes.pinned) {
 		leased := f
 		leased.Consistency = "leased"
-		d, err := c.decide(ctx, body, leased, 1)
+		d, err := c.evaluate(ctx, body, leased, 1)
 		var p *Problem
 		if !errors.As(err, &p) || !p.Temporary() {
 			return d, c.disown(own, err)
 		}
 	}
-	d, err := c.decide(ctx, body, f, Attempts)
+	d, err := c.evaluate(ctx, body, f, Attempts)
 	return d, c.disown(own, err)
 }
 
-// decide asks a question of the replicas, or else of anybody.
-func (c *Client) decide(ctx context.Context, body []byte, f Freshness, rounds int) (*Decision, error) {
+// evaluate asks a question of the replicas, or else of anybody.
+func (c *Client) evaluate(ctx context.Context, body []byte, f Freshness, rounds int) (*Decision, error) {
 	call := newCall(http.MethodPost, "/v1/authorize", body, f)
 	call.route, call.rounds, call.silence = toReplica, rounds, decisionSilence
 	var d Decision

@@ -13,9 +13,9 @@ import (
 	"github.com/writ-iam/writ/projection/authz"
 )
 
-// Decide decides a question in a view, as a part of a job. i is room for the inquiry.
+// Evaluate decides a question in a view, as a part of a job. i is room for the inquiry.
 // The error wraps projection.ErrNoPrincipal where there is no such principal.
-func Decide(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
+func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
 	p, err := v.PrincipalByARN(q.Principal)
 	if err != nil {
 		return Answer{}, err
@@ -26,7 +26,7 @@ func Decide(i *admission.Inquiry, v *projection.View, q *Question, now time.Time
 	}
 	r := &i.Request
 	r.FillGlobals(&i.Globals)
-	a.Decision = p.Decide(r).Outcome.String()
+	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
 		e := p.Explain(r)
 		a.hangsOn = slices.DeleteFunc(e.HangsOn(), func(key string) bool { return authz.CheckContextKey(key) != nil })

@@ -54,7 +54,7 @@ func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
 		}
 		k.about = q.Principal
 	}
-	a, err := Decide(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	a, err := Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
 	}

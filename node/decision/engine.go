@@ -47,23 +47,23 @@ func (e *Engine) Known() *catalogue.Names { return e.known }
 // leaderAsks is whose shifts the leader's questions take.
 const leaderAsks = "the leader"
 
-// Decide answers the body of a POST /v1/authorize from a view at or after a
+// Evaluate answers the body of a POST /v1/authorize from a view at or after a
 // position, with this node's engine and clock. It verifies and authorizes nobody:
 // only a peer that has done so may ask, never a client.
-func (e *Engine) Decide(ctx context.Context, at event.Position, body []byte) (shape.Decided, error) {
+func (e *Engine) Evaluate(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
 	q, err := Parse(body)
 	if err != nil {
-		return shape.Decided{}, err
+		return shape.Evaluated{}, err
 	}
 	if err := q.Check(); err != nil {
-		return shape.Decided{}, err
+		return shape.Evaluated{}, err
 	}
 	if _, err := e.cfg.Projection.Wait(ctx, at); err != nil {
-		return shape.Decided{}, fmt.Errorf("wait for position %d: %w", at, err)
+		return shape.Evaluated{}, fmt.Errorf("wait for position %d: %w", at, err)
 	}
 	fresh := e.cfg.Lease.Fresh() // before the view is loaded, as in freshness.Views.View
 	v := e.cfg.Projection.View()
-	d := shape.Decided{Position: v.Head.Position, Hash: v.Head.Hash}
+	d := shape.Evaluated{Position: v.Head.Position, Hash: v.Head.Hash}
 	c, err := fresh.Cover(v.Head.Position, propagation.Ask{Mode: propagation.ModeAny, AtLeast: at})
 	if err != nil {
 		return d, fmt.Errorf("answer at position %d: %w", v.Head.Position, err)
@@ -71,7 +71,7 @@ func (e *Engine) Decide(ctx context.Context, at event.Position, body []byte) (sh
 	var j admission.Job
 	e.cfg.Desk.Begin(&j, ctx, leaderAsks)
 	defer j.End()
-	a, err := Decide(new(admission.Inquiry), v, &q, e.cfg.Now(), &j)
+	a, err := Evaluate(new(admission.Inquiry), v, &q, e.cfg.Now(), &j)
 	if errors.Is(err, projection.ErrNoPrincipal) { // deleted since the leader found it
 		a, err = Answer{Decision: ImplicitDeny, Message: gone(q.Principal, v.Head.Position)}, nil
 	}

@@ -25,7 +25,7 @@ type Exchange struct {
 	// Seen is the view that is answered from; of a read, from Find on.
 	Seen freshness.Seen
 	// W takes the answer.
-	W Recorder
+	W Response
 	// Action is the name of what is asked, for metrics and the node's log: one of our own.
 	Action string
 
@@ -113,8 +113,8 @@ func (x *Exchange) HandOn(hold time.Duration) error {
 	return nil
 }
 
-// Recorder remembers the status of an answer.
-type Recorder struct {
+// Response remembers the status of an answer.
+type Response struct {
 	http.ResponseWriter
 	status int
 	// key is the access key whose write was handed on, views what is to know of it.
@@ -123,10 +123,10 @@ type Recorder struct {
 }
 
 // Status is that of the answer; 0 before it begins.
-func (r *Recorder) Status() int { return r.status }
+func (r *Response) Status() int { return r.status }
 
 // WriteHeader notes the status.
-func (r *Recorder) WriteHeader(status int) {
+func (r *Response) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 		if r.views != nil && status == http.StatusOK {
@@ -138,11 +138,11 @@ func (r *Recorder) WriteHeader(status int) {
 
 // wrote notes where a write took effect that was handed on: before the caller can see
 // the answer, whose next read may be here before Forward returns.
-func (r *Recorder) wrote() {
+func (r *Response) wrote() {
 	if at, err := strconv.ParseUint(r.Header().Get(shape.HeaderPosition), 10, 64); err == nil {
 		r.views.Wrote(r.key, event.Position(at))
 	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (r *Response) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -37,7 +37,7 @@ type Tracker interface {
 	// once it has reached a position; see decision.Engine.Decide. It waits until ctx ends
 	// for a replica that cannot be reached. An error other than dispatch.ErrNotLeader and
 	// the context's says why the replica does not decide now.
-	Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Decided, error)
+	Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error)
 }
 
 // Config is what waits are made of. All fields are required.
@@ -90,7 +90,7 @@ func (e *Wait) Run(ctx context.Context) (effect string, err error) {
 	defer cancel()
 	for {
 		changed := e.cfg.Projection.Changed()
-		if err := e.decide(ctx); err != nil {
+		if err := e.evaluate(ctx); err != nil {
 			return "", err
 		}
 		agreed := e.expected(e.own.Decision)
@@ -159,8 +159,8 @@ func (e *Wait) expected(decided string) bool {
 	return false // indeterminate
 }
 
-// decide decides at this leader, at a head that is current.
-func (e *Wait) decide(ctx context.Context) error {
+// evaluate decides at this leader, at a head that is current.
+func (e *Wait) evaluate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
 	head, err := e.cfg.Views.StrictHead(ctx, true)
@@ -176,7 +176,7 @@ func (e *Wait) decide(ctx context.Context) error {
 	var j admission.Job
 	e.cfg.Desk.Begin(&j, ctx, e.who)
 	defer j.End()
-	if e.own, err = decision.Decide(new(admission.Inquiry), e.view, &e.ask.Question, e.cfg.Now(), &j); err != nil {
+	if e.own, err = decision.Evaluate(new(admission.Inquiry), e.view, &e.ask.Question, e.cfg.Now(), &j); err != nil {
 		return fmt.Errorf("decide at position %d: %w", e.view.Head.Position, err)
 	}
 	return nil
@@ -188,7 +188,7 @@ func (e *Wait) decide(ctx context.Context) error {
 func (e *Wait) everywhere(ctx context.Context) (done bool, err error) {
 	at := e.view.Head.Position
 	ctx, cancel := context.WithCancel(ctx)
-	r := &round{e: e, at: at, answers: make(map[string]shape.Decided), news: make(chan struct{}, 1)}
+	r := &round{e: e, at: at, answers: make(map[string]shape.Evaluated), news: make(chan struct{}, 1)}
 	defer func() {
 		cancel()
 		r.asking.Wait()
@@ -239,7 +239,7 @@ type round struct {
 	news   chan struct{} // one element: an answer has come
 
 	mu      sync.Mutex
-	answers map[string]shape.Decided // of those that were asked; guarded by mu
+	answers map[string]shape.Evaluated // of those that were asked; guarded by mu
 }
 
 // ask asks a replica, unless it was asked, until it decides under a lease.
@@ -249,7 +249,7 @@ func (r *round) ask(ctx context.Context, name string) {
 	if _, asked := r.answers[name]; asked {
 		return
 	}
-	r.answers[name] = shape.Decided{}
+	r.answers[name] = shape.Evaluated{}
 	r.asking.Go(func() {
 		pause := time.NewTimer(0)
 		defer pause.Stop()
@@ -267,7 +267,7 @@ func (r *round) ask(ctx context.Context, name string) {
 				return
 			}
 			if err != nil {
-				d = shape.Decided{Position: d.Position, Reason: err.Error()}
+				d = shape.Evaluated{Position: d.Position, Reason: err.Error()}
 			}
 			r.mu.Lock()
 			r.answers[name] = d
@@ -284,7 +284,7 @@ func (r *round) ask(ctx context.Context, name string) {
 	})
 }
 
-func leased(d *shape.Decided) bool { return d.Freshness == string(propagation.Leased) }
+func leased(d *shape.Evaluated) bool { return d.Freshness == string(propagation.Leased) }
 
 // judge says whether the answers so far settle it: all agree that must, or one
 // decided otherwise.
@@ -321,7 +321,7 @@ func (r *round) list() []shape.EffectReplica {
 		if d.Decision == "" && d.Reason == "" {
 			d.Reason = "It has not answered."
 		}
-		replicas = append(replicas, shape.EffectReplica{Name: name, Decided: d})
+		replicas = append(replicas, shape.EffectReplica{Name: name, Evaluated: d})
 	}
 	return replicas
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// recordFile, in a replica's directory, holds the nonce of the latest life that ran there.
-const recordFile = "life.json"
+// lifeFileName, in a replica's directory, holds the nonce of the latest life that ran there.
+const lifeFileName = "life.json"
 
-const recordMode = 0o600 // of recordFile
+const lifeFileMode = 0o600 // of recordFile
 
 // bootIDFile tells one run of the machine's kernel from the next.
 const bootIDFile = "/proc/sys/kernel/random/boot_id"
@@ -38,19 +38,19 @@ type recorded struct {
 	place
 }
 
-// Record keeps the nonce of the life that runs in a directory, for the process
+// LifeFile keeps the nonce of the life that runs in a directory, for the process
 // after it. Of what it finds it may say that it is over only because it holds the
 // lock that the process before held: a directory that was copied while its process
 // ran, or is shared with another machine, holds the nonce of a life that may go on.
-type Record struct {
+type LifeFile struct {
 	path  string
 	place place
 	last  string // recorded by this process; of one goroutine at a time
 }
 
-// NewRecord returns the record in dir, whose lock this process holds.
-func NewRecord(dir string, lock *os.File) *Record {
-	r := &Record{path: filepath.Join(dir, recordFile)}
+// NewLifeFile returns the record in dir, whose lock this process holds.
+func NewLifeFile(dir string, lock *os.File) *LifeFile {
+	r := &LifeFile{path: filepath.Join(dir, lifeFileName)}
 	var s unix.Stat_t
 	boot, err := os.ReadFile(bootIDFile)
 	if err == nil && unix.Fstat(int(lock.Fd()), &s) == nil {
@@ -61,7 +61,7 @@ func NewRecord(dir string, lock *os.File) *Record {
 
 // over returns the nonce of the life before, if it is certain that nobody answers
 // under it any more.
-func (r *Record) over() ([]string, error) {
+func (r *LifeFile) over() ([]string, error) {
 	if r == nil {
 		return nil, nil
 	}
@@ -83,14 +83,14 @@ func (r *Record) over() ([]string, error) {
 }
 
 // begin records a life, before its first request leaves.
-func (r *Record) begin(nonce string) error {
+func (r *LifeFile) begin(nonce string) error {
 	if r == nil || r.last == nonce {
 		return nil
 	}
 	r.last = nonce // tried; a nonce that is not recorded is waited for, that is all
 	text, err := json.Marshal(recorded{nonce, r.place})
 	if err == nil {
-		err = durable.Write(r.path, recordMode, text)
+		err = durable.Write(r.path, lifeFileMode, text)
 	}
 	if err != nil {
 		return fmt.Errorf("record the nonce of this process: %w", err)

@@ -20,13 +20,13 @@ import (
 )
 
 // lockedRecord is the record of a directory whose lock this process takes.
-func lockedRecord(t *testing.T, dir string) (r *Record, unlock func()) {
+func lockedRecord(t *testing.T, dir string) (r *LifeFile, unlock func()) {
 	t.Helper()
 	lock, err := setup.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewRecord(dir, lock), func() { lock.Close() }
+	return NewLifeFile(dir, lock), func() { lock.Close() }
 }
 
 // The nonce that is found recorded is told to be over only where the process before
@@ -34,7 +34,7 @@ func lockedRecord(t *testing.T, dir string) (r *Record, unlock func()) {
 // anew, not on a machine that was booted since.
 func TestRecordedLife(t *testing.T) {
 	dir := t.TempDir()
-	over := func(r *Record, want ...string) {
+	over := func(r *LifeFile, want ...string) {
 		t.Helper()
 		if got, err := r.over(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("over are %v, %v, not %v", got, err, want)
@@ -139,7 +139,7 @@ func TestNonceIsRecordedFirst(t *testing.T) {
 		seen[asked] = true
 	}
 	// a directory that takes nothing costs a wait after a crash, not the lease
-	r.record = &Record{path: filepath.Join(dir, "none", recordFile)}
+	r.record = &LifeFile{path: filepath.Join(dir, "none", lifeFileName)}
 	before := a.count()
 	if r.once(t.Context()); a.count() != before+1 {
 		t.Error("it asks no more")

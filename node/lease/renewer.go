@@ -41,7 +41,7 @@ type Renewer struct {
 	node       Node
 	logger     *slog.Logger
 
-	record *Record // nil in tests that need none; of run's goroutine
+	record *LifeFile // nil in tests that need none; of run's goroutine
 
 	mu       sync.Mutex // guards lease and stopped
 	lease    *propagation.Lease
@@ -79,7 +79,7 @@ type Config struct {
 	// Process is the nonce of the process, which tells it from others of its name.
 	Process string
 	// Record keeps the nonces of the processes in a directory; nil for none.
-	Record     *Record
+	Record     *LifeFile
 	Clocks     func() propagation.Clocks
 	Finder     *peer.Finder
 	Projection *projection.Projection

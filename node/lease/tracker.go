@@ -17,12 +17,12 @@ import (
 // by any number of goroutines.
 type Log interface {
 	// Observe is the latest state of the log, as this writer has applied it.
-	Observe() propagation.View
+	Observe() propagation.Shown
 	// Commit puts a fence into the log: an entry that proves who leads. It returns the
 	// entry's term and what the leader's own state machine showed as it applied it.
-	Commit(context.Context, propagation.Fence) (term uint64, v propagation.View, err error)
+	Commit(context.Context, propagation.Fence) (term uint64, v propagation.Shown, err error)
 	// Record is what the log says of a position, if it can still tell.
-	Record(at event.Position) (propagation.Record, bool)
+	Record(at event.Position) (propagation.Hashes, bool)
 }
 
 // Tracker drives the tracker of one term of this node's leadership: it gives it
@@ -199,13 +199,13 @@ func (t *Tracker) Everywhere(ctx context.Context, at event.Position, scope propa
 // committed without one.
 const pollEvery = 200 * time.Millisecond
 
-// Members tells about all replicas.
-func (t *Tracker) Members() []propagation.MemberStatus {
+// Replicas tells about all replicas.
+func (t *Tracker) Replicas() []propagation.ReplicaStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clocks()
 	t.tracker.Observe(now, t.log.Observe()) // the roster may have changed since the last tick
-	return t.tracker.Members(now)
+	return t.tracker.Replicas(now)
 }
 
 // Reached notes where clients reach a replica. Names are those of certificates, so

@@ -19,7 +19,7 @@ import (
 type term struct {
 	*Tracker
 	mu     sync.Mutex
-	view   propagation.View
+	view   propagation.Shown
 	failed error
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -27,8 +27,8 @@ type term struct {
 
 func head(at event.Position) event.Head { return event.Head{Position: at, Hash: event.Hash{byte(at)}} }
 
-func newTerm(t *testing.T, members ...propagation.Member) *term {
-	x := &term{view: propagation.View{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
+func newTerm(t *testing.T, members ...propagation.Registration) *term {
+	x := &term{view: propagation.Shown{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
 	x.Tracker = NewTracker(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, ReadClocks(time.Now()), counter{x})
 	ctx, cancel := context.WithCancel(t.Context())
 	x.cancel = cancel
@@ -40,14 +40,14 @@ func newTerm(t *testing.T, members ...propagation.Member) *term {
 type counter struct{ *term }
 
 // Observe is what the test says.
-func (c counter) Observe() propagation.View {
+func (c counter) Observe() propagation.Shown {
 	c.term.mu.Lock()
 	defer c.term.mu.Unlock()
 	return c.view
 }
 
 // Commit takes a fence, unless the office is lost.
-func (c counter) Commit(_ context.Context, f propagation.Fence) (uint64, propagation.View, error) {
+func (c counter) Commit(_ context.Context, f propagation.Fence) (uint64, propagation.Shown, error) {
 	c.term.mu.Lock()
 	defer c.term.mu.Unlock()
 	c.view.Floor = max(c.view.Floor, f.Floor)
@@ -56,8 +56,8 @@ func (c counter) Commit(_ context.Context, f propagation.Fence) (uint64, propaga
 }
 
 // Record is the same for all.
-func (counter) Record(at event.Position) (propagation.Record, bool) {
-	return propagation.Record{Hash: head(at).Hash}, true
+func (counter) Record(at event.Position) (propagation.Hashes, bool) {
+	return propagation.Hashes{Hash: head(at).Hash}, true
 }
 
 func (x *term) end() { x.cancel(); <-x.done }
@@ -80,7 +80,7 @@ func (x *term) renewed(t *testing.T, l *propagation.Lease, at event.Position) pr
 
 func TestTracking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTerm(t, propagation.Member{Name: "r1", Class: "tight", Registered: 1})
+		x := newTerm(t, propagation.Registration{Name: "r1", Class: "tight", Registered: 1})
 		l := replica("r1")
 		if k := x.renewed(t, l, 5); k != propagation.KindOpen {
 			t.Fatalf("the first answer is %s", k)
@@ -111,7 +111,7 @@ func TestTracking(t *testing.T) {
 		if s := <-answers; s.State != propagation.StateEverywhere || len(s.VisibleOn) != 1 {
 			t.Errorf("everywhere: %+v", s)
 		}
-		if m := x.Members(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
+		if m := x.Replicas(); len(m) != 1 || m[0].Acked != 6 || !m[0].Connected {
 			t.Errorf("members are %+v", m)
 		}
 		// a replica that is silent is fenced after its window
@@ -132,7 +132,7 @@ func TestTracking(t *testing.T) {
 
 func TestTrackingGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		x := newTerm(t, propagation.Member{Name: "r1", Registered: 1})
+		x := newTerm(t, propagation.Registration{Name: "r1", Registered: 1})
 		begun := time.Now()
 		if s, err := x.Everywhere(t.Context(), 99, propagation.Scope{}, 3*time.Second); err != nil || s.State == propagation.StateEverywhere || time.Since(begun) != 3*time.Second {
 			t.Errorf("%+v, %v after %v", s, err, time.Since(begun))
@@ -178,7 +178,7 @@ func TestRosterOf(t *testing.T) {
 	none := RosterOf(s, nil)
 	fold(2, &identity.RegisterReplica{Name: "r1", Region: "eu", Class: "tight"})
 	one := RosterOf(s, none)
-	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Member{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
+	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Registration{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
 		t.Errorf("rosters %+v, %+v", none, one)
 	}
 	fold(3, &identity.CreateUser{Account: setup.DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})

@@ -19,7 +19,7 @@ type Recounter struct{ Projection *projection.Projection }
 var _ ask.Answerer = Recounter{}
 
 // Answer recounts the replica's records.
-func (r Recounter) Answer(ctx context.Context, _ ask.Question) (event.Head, any, error) {
+func (r Recounter) Answer(ctx context.Context, _ ask.Task) (event.Head, any, error) {
 	begun := time.Now()
 	var e Evidence
 	v := r.Projection.View()

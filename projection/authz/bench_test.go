@@ -111,7 +111,7 @@ func benchDecide(b *testing.B, principals, groups int) {
 		p := &world[rng.IntN(len(world))]
 		r := &requests[rng.IntN(len(requests))]
 		r.Principal = p.principal
-		if p.prepared.Decide(r).Allowed() {
+		if p.prepared.Evaluate(r).Allowed() {
 			allowed++
 		}
 	}
@@ -151,7 +151,7 @@ func BenchmarkOtherStatements(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if !prepared.Decide(r).Allowed() {
+				if !prepared.Evaluate(r).Allowed() {
 					b.Fatal("denied")
 				}
 			}

@@ -44,10 +44,10 @@ type Decision struct {
 // Allowed tells whether the request is allowed.
 func (d Decision) Allowed() bool { return d.Outcome == Allow }
 
-// Decide answers a request. Where the request has Work, ask its Err afterwards: when
+// Evaluate answers a request. Where the request has Work, ask its Err afterwards: when
 // it has ended the answer is no, and says nothing. It does not allocate, except for the text of a
 // time that a policy asks for.
-func (p *Prepared) Decide(r *Request) Decision {
+func (p *Prepared) Evaluate(r *Request) Decision {
 	if free(r) {
 		return Decision{Outcome: Allow}
 	}

@@ -25,7 +25,7 @@ func Example() {
 	for _, key := range []string{"alice/may.csv", "bob/may.csv"} {
 		request := authz.Request{Principal: alice, Action: "s3:GetObject", Resource: "arn:aws:s3:::reports/" + key}
 		request.FillGlobals(&authz.Globals{})
-		decision := prepared.Decide(&request)
+		decision := prepared.Evaluate(&request)
 		if decision.Allowed() {
 			fmt.Println("allowed")
 		} else {

@@ -80,7 +80,7 @@ func TestMessages(t *testing.T) {
 		if x.Message != tt.want || !slices.Equal(x.By, tt.by) {
 			t.Errorf("by %v: %q\nwant %v: %q", x.By, x.Message, tt.by, tt.want)
 		}
-		if d := p.Decide(r); d != x.Decision() || Message(r, d) != tt.want || (tt.want == "") != (Because(r, d) == "") {
+		if d := p.Evaluate(r); d != x.Decision() || Message(r, d) != tt.want || (tt.want == "") != (Because(r, d) == "") {
 			t.Errorf("Decide: %v by %v, %q", d.Outcome, d.By, Message(r, d))
 		}
 	}
@@ -105,7 +105,7 @@ func TestFreeActions(t *testing.T) {
 	} {
 		r := &Request{Principal: &Principal{Type: tt.kind, Account: accountA}, Action: tt.action, Resource: "*"}
 		x := p.Explain(r)
-		if got := p.Decide(r).Allowed(); got != tt.free || x.Free != tt.free || (x.Outcome == Allow) != tt.free {
+		if got := p.Evaluate(r).Allowed(); got != tt.free || x.Free != tt.free || (x.Outcome == Allow) != tt.free {
 			t.Errorf("%s by %v: %v", tt.action, tt.kind, got)
 		}
 	}
@@ -135,7 +135,7 @@ func TestUniqueIDsAsPrincipals(t *testing.T) {
 	} {
 		policy := resourceSet(t, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+tt.id+`"},"Action":"s3:*","Resource":"*"}}`)
 		r := &Request{Principal: tt.principal, Action: "s3:GetObject", Resource: "*", Target: &Target{Policy: policy}}
-		if got := Prepare(Layers{}).Decide(r).Allowed(); got != tt.want {
+		if got := Prepare(Layers{}).Evaluate(r).Allowed(); got != tt.want {
 			t.Errorf("%s for %s: %v", tt.id, tt.principal.ARN, got)
 		}
 	}

@@ -91,7 +91,7 @@ func TestIndexSkipsOthers(t *testing.T) {
 			t.Errorf("%q: %d candidates, want %d", action, got, want)
 		}
 		r := &Request{Principal: &Principal{Account: accountA}, Action: action, Resource: "*"}
-		if got := Prepare(Layers{Identity: []*Set{set}}).Decide(r).Allowed(); got != (want > 0) {
+		if got := Prepare(Layers{Identity: []*Set{set}}).Evaluate(r).Allowed(); got != (want > 0) {
 			t.Errorf("%q: allowed %v", action, got)
 		}
 	}
@@ -126,10 +126,10 @@ func TestDecideDoesNotAllocate(t *testing.T) {
 		Context: []policy.Entry{policy.Single("s3:max-keys", "9"), policy.Multi("aws:tagkeys", []string{"a", "b"})},
 	}
 	r.FillGlobals(&Globals{SourceIP: "10.1.1.1", Transport: TLSTransport})
-	if d := p.Decide(r); !d.Allowed() {
+	if d := p.Evaluate(r); !d.Allowed() {
 		t.Fatalf("%v by %v", d.Outcome, d.By)
 	}
-	if n := testing.AllocsPerRun(100, func() { p.Decide(r) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.Evaluate(r) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

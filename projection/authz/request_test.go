@@ -122,15 +122,15 @@ func TestContextIsAClosedWorldWithoutGlobals(t *testing.T) {
 		{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:username":"alice"}}}}`)})
 	p := Prepare(Layers{Identity: []*Set{set}})
 	r := Request{Principal: &Principal{Account: accountA, Name: "alice"}, Action: "s3:GetObject", Resource: "*"}
-	if p.Decide(&r).Allowed() {
+	if p.Evaluate(&r).Allowed() {
 		t.Error("aws:username was filled in")
 	}
 	r.FillGlobals(&Globals{})
-	if !p.Decide(&r).Allowed() {
+	if !p.Evaluate(&r).Allowed() {
 		t.Error("aws:username was not filled in")
 	}
 	r.Context = []policy.Entry{policy.Single("aws:username", "bob")}
-	if p.Decide(&r).Allowed() {
+	if p.Evaluate(&r).Allowed() {
 		t.Error("the request's own aws:username does not count")
 	}
 }

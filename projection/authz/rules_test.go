@@ -55,14 +55,14 @@ func TestNotPrincipal(t *testing.T) {
 			layers.Boundaries = []*Set{set(t, "all", allowAll)}
 		}
 		r := &Request{Principal: tt.principal, Action: "s3:GetObject", Resource: "*", Target: &Target{Policy: deny}}
-		if got := Prepare(layers).Decide(r).Allowed(); got != tt.spared {
+		if got := Prepare(layers).Evaluate(r).Allowed(); got != tt.spared {
 			t.Errorf("Deny NotPrincipal %s for %v %s: spared %v", tt.list, tt.principal.Type, tt.principal.ARN, got)
 		}
 		if tt.principal.Type == Root {
 			continue // allowed anyway
 		}
 		r.Target = &Target{Policy: allow}
-		if got := Prepare(layers).Decide(r).Allowed(); got == tt.left {
+		if got := Prepare(layers).Evaluate(r).Allowed(); got == tt.left {
 			t.Errorf("Allow NotPrincipal %s for %v %s: allowed %v", tt.list, tt.principal.Type, tt.principal.ARN, got)
 		}
 	}

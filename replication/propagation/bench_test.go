@@ -13,7 +13,7 @@ import (
 func rosterOf(n int) *Roster {
 	r := &Roster{At: event.Position(n)}
 	for i := range n {
-		r.Members = append(r.Members, Member{Name: fmt.Sprintf("replica-%04d", i), Region: "eu", Registered: event.Position(i + 1)})
+		r.Members = append(r.Members, Registration{Name: fmt.Sprintf("replica-%04d", i), Region: "eu", Registered: event.Position(i + 1)})
 	}
 	return r
 }
@@ -21,7 +21,7 @@ func rosterOf(n int) *Roster {
 // leasedReplica is a replica with a lease granted at time zero, and some heads.
 func leasedReplica(b testing.TB) *Lease {
 	at := event.Position(1)
-	v := View{Head: headAt(at), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
+	v := Shown{Head: headAt(at), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	l := NewLease(DefaultParams(), Replica{Name: "replica-0000", Cluster: simCluster, Incarnation: simEpoch}, "n")
 	for i := range maxReaderHeads {
@@ -33,7 +33,7 @@ func leasedReplica(b testing.TB) *Lease {
 			b.Fatal("no tick")
 		}
 		v.Lives = v.Lives.Change(f.Opened, f.Dropped)
-		for _, reply := range tr.EndTick(now, 1, v, func(p event.Position) (Record, bool) { return Record{Hash: hashAt(p)}, true }) {
+		for _, reply := range tr.EndTick(now, 1, v, func(p event.Position) (Hashes, bool) { return Hashes{Hash: hashAt(p)}, true }) {
 			l.Receive(now, reply.Answer)
 		}
 	}
@@ -69,8 +69,8 @@ func BenchmarkQuery(b *testing.B) {
 }
 
 // thousand is a leader with 1,000 replicas that have sessions.
-func thousand(b *testing.B) (*Tracker, []Renewal, View) {
-	v := View{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
+func thousand(b *testing.B) (*Tracker, []Renewal, Shown) {
+	v := Shown{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	var renewals []Renewal
 	for _, m := range v.Roster.Members {
@@ -87,7 +87,7 @@ func thousand(b *testing.B) (*Tracker, []Renewal, View) {
 	return tr, renewals, v
 }
 
-func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v *View, seq uint64) []Reply {
+func tickOf(b *testing.B, tr *Tracker, renewals []Renewal, v *Shown, seq uint64) []Reply {
 	now := Clocks{Monotonic: time.Duration(seq) * TickEvery}
 	for i := range renewals {
 		renewals[i].Seq = seq

@@ -38,7 +38,7 @@ func (s *Scope) all() bool { return len(s.Replicas) == 0 && s.Region == "" && s.
 
 // selects says whether the scope is about m: for its place in the roster, or for a
 // lease that one of its lives got in another place, or before it was removed.
-func (s *Scope) selects(m *member, now time.Duration) bool {
+func (s *Scope) selects(m *tracked, now time.Duration) bool {
 	switch {
 	case len(s.Replicas) > 0 && !slices.Contains(s.Replicas, m.Name):
 		return false
@@ -51,7 +51,7 @@ func (s *Scope) selects(m *member, now time.Duration) bool {
 }
 
 // has says whether m, which is registered, is of the scope's region.
-func (s *Scope) has(m *member) bool { return s.Region == "" || s.Region == m.Region }
+func (s *Scope) has(m *tracked) bool { return s.Region == "" || s.Region == m.Region }
 
 // ErrScope is returned when the roster cannot meet a scope: a name or a region in
 // it is not registered, or it has fewer replicas than asked for.
@@ -245,7 +245,7 @@ func (s *Status) changes(at time.Duration) {
 }
 
 // pendingLives names the lives that m is pending for, if it has several.
-func (s *Status) pendingLives(m *member, now time.Duration) {
+func (s *Status) pendingLives(m *tracked, now time.Duration) {
 	if len(m.lives) < 2 {
 		return
 	}

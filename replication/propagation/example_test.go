@@ -14,11 +14,11 @@ import (
 func Example() {
 	clocks := func() propagation.Clocks { return propagation.Clocks{} } // of the host, in a real driver
 	head := event.Head{Position: 7, Hash: event.Hash{7}}
-	history := func(event.Position) (propagation.Record, bool) { return propagation.Record{Hash: head.Hash}, true }
+	history := func(event.Position) (propagation.Hashes, bool) { return propagation.Hashes{Hash: head.Hash}, true }
 
 	// The leader, after it has committed and applied the first fence of term 1.
-	view := propagation.View{Head: head, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{
-		At: 2, Members: []propagation.Member{{Name: "r1", Registered: 2}},
+	view := propagation.Shown{Head: head, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{
+		At: 2, Members: []propagation.Registration{{Name: "r1", Registered: 2}},
 	}}
 	tracker := propagation.NewTracker(propagation.DefaultParams(), "c", "i", 1, clocks(), view)
 

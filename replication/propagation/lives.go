@@ -19,17 +19,17 @@ func (t *Tracker) inherit(now time.Duration) {
 }
 
 // name returns the member of a name, which is made if there is none.
-func (t *Tracker) name(name string) *member {
+func (t *Tracker) name(name string) *tracked {
 	i, ok := t.index(name)
 	if !ok {
-		t.members = slices.Insert(t.members, i, &member{Member: Member{Name: name}})
+		t.members = slices.Insert(t.members, i, &tracked{Registration: Registration{Name: name}})
 	}
 	return t.members[i]
 }
 
 // open begins a session for a life that this leader does not know, beside the
 // others of its name.
-func (t *Tracker) open(m *member, nonce string, now time.Duration) *life {
+func (t *Tracker) open(m *tracked, nonce string, now time.Duration) *life {
 	t.sessions++
 	t.known++
 	l := &life{Life: event.Life{Replica: m.Name, Nonce: nonce}, session: Session{t.term, t.sessions}, heard: now, region: m.Region}
@@ -38,7 +38,7 @@ func (t *Tracker) open(m *member, nonce string, now time.Duration) *life {
 }
 
 // life returns what is known of a life of m; nil: nothing is.
-func (m *member) life(nonce string) *life {
+func (m *tracked) life(nonce string) *life {
 	for _, l := range m.lives {
 		if l.Nonce == nonce {
 			return l
@@ -57,7 +57,7 @@ func (l *life) lapsed(now, linger time.Duration) bool {
 }
 
 // refuses says why no further life of m can be taken in; empty: one can.
-func (t *Tracker) refuses(m *member, nonce string) string {
+func (t *Tracker) refuses(m *tracked, nonce string) string {
 	switch {
 	case len(nonce) > MaxNonce:
 		return fmt.Sprintf("The nonce of the replica is longer than %d bytes.", MaxNonce)
@@ -96,7 +96,7 @@ func (t *Tracker) turnover(now time.Duration, f *Fence) {
 }
 
 // ask notes that l has a request in the tick that begins.
-func (t *Tracker) ask(m *member, l *life, now time.Duration, f *Fence) {
+func (t *Tracker) ask(m *tracked, l *life, now time.Duration, f *Fence) {
 	l.asked, l.heard, l.found = true, now, false
 	l.named = t.view.Lives.Has(l.Life)
 	if !l.named && len(f.Opened) < MaxTurnover {
@@ -164,7 +164,7 @@ func (t *Tracker) forget(now time.Duration) {
 		})
 		t.known += len(m.lives)
 	}
-	t.members = slices.DeleteFunc(t.members, func(m *member) bool {
+	t.members = slices.DeleteFunc(t.members, func(m *tracked) bool {
 		return !m.registered && len(m.lives) == 0 && now >= t.grace
 	})
 }

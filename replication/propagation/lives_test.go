@@ -14,20 +14,20 @@ import (
 type term struct {
 	*Tracker
 	t   *testing.T
-	v   View
+	v   Shown
 	now Clocks
 	// fence is the latest.
 	fence Fence
 }
 
-func newTerm(t *testing.T, number uint64, v View) *term {
+func newTerm(t *testing.T, number uint64, v Shown) *term {
 	x := &term{t: t, v: v}
 	x.Tracker = NewTracker(DefaultParams(), simCluster, simEpoch, number, x.now, v)
 	return x
 }
 
-func viewOf(replicas int) View {
-	return View{Head: headAt(2000), Roster: rosterOf(replicas), Lives: event.Lives{Complete: true}}
+func viewOf(replicas int) Shown {
+	return Shown{Head: headAt(2000), Roster: rosterOf(replicas), Lives: event.Lives{Complete: true}}
 }
 
 // ask is one tick with these renewals.

@@ -8,9 +8,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Member is an entry of the roster: a replica that "everywhere" waits for. A name is
+// Registration is an entry of the roster: a replica that "everywhere" waits for. A name is
 // not a process: several may run under it at once, each a life of its own.
-type Member struct {
+type Registration struct {
 	Name   string
 	Region string
 	Class  string // of lease; see ClassTight
@@ -26,11 +26,11 @@ type Roster struct {
 	// At is the position of the latest change to the roster.
 	At event.Position
 	// Members are the replicas in order of name.
-	Members []Member
+	Members []Registration
 }
 
-// View is what a leader's state machine showed at one moment.
-type View struct {
+// Shown is what a leader's state machine showed at one moment.
+type Shown struct {
 	Head  event.Head
 	Floor event.Position // the highest that a committed fence carried
 	Level uint32         // feature level in force
@@ -40,10 +40,10 @@ type View struct {
 	Lives event.Lives
 }
 
-// member is a name with what the tracker knows of it: registered, or removed while
+// tracked is a name with what the tracker knows of it: registered, or removed while
 // lives of it may hold leases. Times are readings of the leader's monotonic clock.
-type member struct {
-	Member     // as it was registered last; only the name, if never in this term
+type tracked struct {
+	Registration     // as it was registered last; only the name, if never in this term
 	registered bool
 	floor      event.Position // of this name alone, as the tracker's floor is of all
 	bound      event.Position // a scoped "everywhere" up to here included this name
@@ -71,7 +71,7 @@ type life struct {
 }
 
 // released is when m can hold no lease that was granted so far.
-func (t *Tracker) released(m *member) time.Duration {
+func (t *Tracker) released(m *tracked) time.Duration {
 	until := t.grace
 	for _, l := range m.lives {
 		until = max(until, l.mayHold)
@@ -80,7 +80,7 @@ func (t *Tracker) released(m *member) time.Duration {
 }
 
 // held is until when m may answer as fresh from before r, by what was granted so far.
-func (t *Tracker) held(m *member, r event.Position) time.Duration {
+func (t *Tracker) held(m *tracked, r event.Position) time.Duration {
 	until := t.grace
 	for _, l := range m.lives {
 		if l.acked < r {
@@ -91,23 +91,23 @@ func (t *Tracker) held(m *member, r event.Position) time.Duration {
 }
 
 // shows says whether a life of m has applied r, and none answers from before it.
-func (t *Tracker) shows(m *member, r event.Position, now time.Duration) bool {
+func (t *Tracker) shows(m *tracked, r event.Position, now time.Duration) bool {
 	return slices.ContainsFunc(m.lives, func(l *life) bool { return l.acked >= r }) && now >= t.held(m, r)
 }
 
 // settled says whether m will never again answer as fresh from before r, given
 // that the floor for m rises to r.
-func (t *Tracker) settled(m *member, r event.Position, now time.Duration) bool {
+func (t *Tracker) settled(m *tracked, r event.Position, now time.Duration) bool {
 	return now >= t.held(m, r) || m.bound >= r
 }
 
 // index is where the name is, or belongs.
 func (t *Tracker) index(name string) (int, bool) {
-	return slices.BinarySearchFunc(t.members, name, func(m *member, name string) int { return cmp.Compare(m.Name, name) })
+	return slices.BinarySearchFunc(t.members, name, func(m *tracked, name string) int { return cmp.Compare(m.Name, name) })
 }
 
 // find returns the member of that name, registered or not; nil if there is none.
-func (t *Tracker) find(name string) *member {
+func (t *Tracker) find(name string) *tracked {
 	if i, ok := t.index(name); ok {
 		return t.members[i]
 	}
@@ -115,7 +115,7 @@ func (t *Tracker) find(name string) *member {
 }
 
 // registered returns the member of that name if it is in the roster.
-func (t *Tracker) registered(name string) *member {
+func (t *Tracker) registered(name string) *tracked {
 	if m := t.find(name); m != nil && m.registered {
 		return m
 	}
@@ -132,20 +132,20 @@ func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
 	for _, entry := range r.Members {
 		i, ok := t.index(entry.Name)
 		if !ok {
-			t.members = slices.Insert(t.members, i, &member{})
+			t.members = slices.Insert(t.members, i, &tracked{})
 		}
 		m := t.members[i]
 		if m.Registered != entry.Registered {
 			m.floor = max(m.floor, floor)
 		}
-		m.Member, m.registered = entry, true
+		m.Registration, m.registered = entry, true
 	}
 	t.forget(now)
 }
 
-// MemberStatus is what a leader knows of one replica, or of one life of it.
-type MemberStatus struct {
-	Member
+// ReplicaStatus is what a leader knows of one replica, or of one life of it.
+type ReplicaStatus struct {
+	Registration
 	// Life tells the lives of a name apart where it has several; empty: it has not.
 	Life string
 	// Connected says whether the life has asked this leader for a lease.
@@ -163,12 +163,12 @@ type MemberStatus struct {
 	Removed bool
 }
 
-// Members tells about all replicas, in order of name, the removed ones last. A name
+// Replicas tells about all replicas, in order of name, the removed ones last. A name
 // with several lives that may answer is told of once for each of them.
-func (t *Tracker) Members(clocks Clocks) []MemberStatus {
+func (t *Tracker) Replicas(clocks Clocks) []ReplicaStatus {
 	now := clocks.Monotonic
 	t.forget(now)
-	var out, removed []MemberStatus
+	var out, removed []ReplicaStatus
 	for _, m := range t.members {
 		told := t.tell(m, now)
 		if m.registered {
@@ -182,12 +182,12 @@ func (t *Tracker) Members(clocks Clocks) []MemberStatus {
 
 // tell tells about the lives of one name: those that may hold a lease or were heard
 // lately; if there are none, about the one that was heard last.
-func (t *Tracker) tell(m *member, now time.Duration) []MemberStatus {
-	var out []MemberStatus
+func (t *Tracker) tell(m *tracked, now time.Duration) []ReplicaStatus {
+	var out []ReplicaStatus
 	several := false
 	for _, l := range m.current(now, t.linger()) {
-		one := MemberStatus{
-			Member: m.Member, Life: shortNonce(l.Nonce), Connected: !l.found, Heard: max(0, now-l.heard), Acked: l.acked,
+		one := ReplicaStatus{
+			Registration: m.Registration, Life: shortNonce(l.Nonce), Connected: !l.found, Heard: max(0, now-l.heard), Acked: l.acked,
 			MayHold: max(0, max(l.mayHold, t.grace)-now), Fault: l.fault, Reason: l.reason, Removed: !m.registered,
 		}
 		several = len(out) > 0
@@ -195,7 +195,7 @@ func (t *Tracker) tell(m *member, now time.Duration) []MemberStatus {
 	}
 	switch {
 	case len(out) == 0:
-		out = append(out, MemberStatus{Member: m.Member, MayHold: max(0, t.grace-now), Removed: !m.registered})
+		out = append(out, ReplicaStatus{Registration: m.Registration, MayHold: max(0, t.grace-now), Removed: !m.registered})
 	case !several:
 		out[0].Life = ""
 	}
@@ -203,7 +203,7 @@ func (t *Tracker) tell(m *member, now time.Duration) []MemberStatus {
 }
 
 // current are the lives of m that may answer, or that one which was heard last.
-func (m *member) current(now, linger time.Duration) []*life {
+func (m *tracked) current(now, linger time.Duration) []*life {
 	var out []*life
 	var last *life
 	for _, l := range m.lives {

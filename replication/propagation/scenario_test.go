@@ -73,7 +73,7 @@ func playScenario(t *testing.T, text string) string {
 type stage struct {
 	t        *testing.T
 	hosts    map[string]*[3]time.Duration // monotonic, boottime, wall
-	view     View
+	view     Shown
 	leaders  map[string]*stageLeader
 	replicas map[string]*stageReplica
 	nonces   int
@@ -189,20 +189,20 @@ func (st *stage) roster(name string, a args) []string {
 	st.view.Head = headAt(st.view.Head.Position + 1)
 	r := *st.view.Roster
 	r.At, r.Members = st.view.Head.Position, slices.Clone(r.Members)
-	i := slices.IndexFunc(r.Members, func(m Member) bool { return m.Name == name })
+	i := slices.IndexFunc(r.Members, func(m Registration) bool { return m.Name == name })
 	switch a["verb"] {
 	case "drain":
 		r.Members[i].Draining = true
 	case "remove":
 		r.Members = slices.Delete(r.Members, i, i+1)
 	default:
-		m := Member{Name: name, Region: a["region"], Class: a["class"], Registered: r.At}
+		m := Registration{Name: name, Region: a["region"], Class: a["class"], Registered: r.At}
 		if i < 0 {
 			r.Members = append(r.Members, m)
 		} else {
 			r.Members[i] = m
 		}
-		slices.SortFunc(r.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(r.Members, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
 	}
 	st.view.Roster = &r
 	return []string{fmt.Sprintf("position %d", r.At)}
@@ -333,7 +333,7 @@ func answerText(a Answer) string {
 }
 
 // history forgets what is 1000 positions old.
-func (st *stage) history(p event.Position) (Record, bool) {
+func (st *stage) history(p event.Position) (Hashes, bool) {
 	r, _ := recordAt(p)
 	return r, p+1000 > st.view.Head.Position
 }
@@ -368,7 +368,7 @@ func (st *stage) everywhere(name string, a args) []string {
 
 func (st *stage) members(name string, _ args) []string {
 	var out []string
-	for _, m := range st.leaders[name].Members(st.clocks(name)) {
+	for _, m := range st.leaders[name].Replicas(st.clocks(name)) {
 		name := m.Name
 		if m.Life != "" {
 			name += "/" + m.Life

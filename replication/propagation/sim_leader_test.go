@@ -13,8 +13,8 @@ import (
 type simRaft struct {
 	leader    *simHost
 	term      uint64
-	log       []View // what a state machine shows after each entry
-	view      View   // after the last entry
+	log       []Shown // what a state machine shows after each entry
+	view      Shown   // after the last entry
 	committed []time.Duration
 	proposals []*proposal // under way
 }
@@ -24,7 +24,7 @@ type proposal struct {
 	by    *simHost
 	term  uint64
 	apply func(term uint64)
-	done  func(ok bool, term uint64, v View)
+	done  func(ok bool, term uint64, v Shown)
 	over  bool
 }
 
@@ -32,7 +32,7 @@ type proposal struct {
 func (s *simulation) propose(p *proposal) {
 	p.term = s.raft.term
 	if p.by != s.raft.leader {
-		s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, View{}) })
+		s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, Shown{}) })
 		return
 	}
 	s.raft.proposals = append(s.raft.proposals, p)
@@ -51,7 +51,7 @@ func (s *simulation) commit(p *proposal) {
 	p.over = true
 	s.raft.proposals = slices.DeleteFunc(s.raft.proposals, func(o *proposal) bool { return o == p })
 	if p.by != s.raft.leader || p.term != s.raft.term {
-		s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, View{}) })
+		s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, Shown{}) })
 		return
 	}
 	s.append(p)
@@ -94,7 +94,7 @@ func (s *simulation) commitBatch(change func(*Roster)) {
 
 // commitFence commits a fence, or the first entry of a leader. Its floor and its lives count
 // only if the term that it names is that of the entry.
-func (s *simulation) commitFence(by *simHost, m Fence, done func(ok bool, term uint64, v View)) {
+func (s *simulation) commitFence(by *simHost, m Fence, done func(ok bool, term uint64, v Shown)) {
 	s.propose(&proposal{by: by, done: done, apply: func(term uint64) {
 		if term == m.Term || !s.broken.keeps(ruleTerm) {
 			s.raft.view.Floor = max(s.raft.view.Floor, m.Floor)
@@ -108,7 +108,7 @@ func (s *simulation) commitFence(by *simHost, m Fence, done func(ok bool, term u
 
 func (s *simulation) write(change func(*Roster)) {
 	s.propose(&proposal{
-		by: s.raft.leader, done: func(bool, uint64, View) {},
+		by: s.raft.leader, done: func(bool, uint64, Shown) {},
 		apply: func(uint64) { s.commitBatch(change) },
 	})
 }
@@ -122,7 +122,7 @@ func (s *simulation) elect() {
 		if s.chance(0.5) {
 			s.append(p)
 		} else {
-			s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, View{}) })
+			s.after(s.upTo(3*time.Second), p.by, func() { p.done(false, 0, Shown{}) })
 		}
 	}
 	s.raft.proposals = nil
@@ -135,7 +135,7 @@ func (s *simulation) elect() {
 	term := s.raft.term
 	s.trace("writer %d is elected for term %d", slices.Index(s.writers, w), term)
 	var promised event.Position // when the first fence of the term was committed
-	s.propose(&proposal{by: w, apply: func(uint64) { promised = s.everywhere }, done: func(ok bool, at uint64, v View) {
+	s.propose(&proposal{by: w, apply: func(uint64) { promised = s.everywhere }, done: func(ok bool, at uint64, v Shown) {
 		if ok && at == term {
 			s.lead(w, term, v, promised)
 		}
@@ -179,7 +179,7 @@ type wait struct {
 	worst    time.Duration // on the leader's clock, by what it said first; 0: not yet asked
 }
 
-func (s *simulation) lead(w *simHost, term uint64, v View, promised event.Position) {
+func (s *simulation) lead(w *simHost, term uint64, v Shown, promised event.Position) {
 	l := &simLeader{host: w, term: term, routes: map[Ticket]route{}, wakeAt: -1}
 	l.tracker = trackerThatBreaks(s.broken, simCluster, simEpoch, term, s.clocks(w), v)
 	s.leaders = append(s.leaders, l)
@@ -199,12 +199,12 @@ func (s *simulation) lead(w *simHost, term uint64, v View, promised event.Positi
 }
 
 // view is what the writer's own state machine shows: anything up to the last entry.
-func (s *simulation) view(l *simLeader) View {
+func (s *simulation) view(l *simLeader) Shown {
 	if s.chance(0.7) {
 		l.host.fsm = max(l.host.fsm, min(len(s.raft.log), l.host.fsm+s.rng.IntN(8)))
 	}
 	if l.host.fsm == 0 {
-		return View{Roster: &Roster{}}
+		return Shown{Roster: &Roster{}}
 	}
 	return s.raft.log[l.host.fsm-1]
 }
@@ -227,7 +227,7 @@ func (s *simulation) pump(l *simLeader) {
 // fence commits the fence of a tick and ends the tick.
 func (s *simulation) fence(l *simLeader, f Fence) {
 	if !s.broken.keeps(ruleFence) {
-		s.commitFence(l.host, f, func(bool, uint64, View) {})
+		s.commitFence(l.host, f, func(bool, uint64, Shown) {})
 		l.opened = append(l.opened, f.Opened...)
 		s.after(0, l.host, func() {
 			v := s.view(l)
@@ -236,10 +236,10 @@ func (s *simulation) fence(l *simLeader, f Fence) {
 		})
 		return
 	}
-	s.commitFence(l.host, f, func(ok bool, term uint64, v View) { s.endTick(l, ok, term, v) })
+	s.commitFence(l.host, f, func(ok bool, term uint64, v Shown) { s.endTick(l, ok, term, v) })
 }
 
-func (s *simulation) endTick(l *simLeader, ok bool, term uint64, v View) {
+func (s *simulation) endTick(l *simLeader, ok bool, term uint64, v Shown) {
 	switch {
 	case l.over:
 	case ok:
@@ -387,7 +387,7 @@ func (s *simulation) changeRoster() {
 	kind := s.rng.IntN(4)
 	s.trace("roster change %d of %s", kind, name)
 	s.write(func(v *Roster) {
-		i := slices.IndexFunc(v.Members, func(m Member) bool { return m.Name == name })
+		i := slices.IndexFunc(v.Members, func(m Registration) bool { return m.Name == name })
 		switch {
 		case i < 0:
 			s.register(v, name)
@@ -402,8 +402,8 @@ func (s *simulation) changeRoster() {
 }
 
 func (s *simulation) register(v *Roster, name string) {
-	v.Members = append(v.Members, Member{Name: name, Region: s.region(), Class: s.class(), Registered: v.At})
-	slices.SortFunc(v.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	v.Members = append(v.Members, Registration{Name: name, Region: s.region(), Class: s.class(), Registered: v.At})
+	slices.SortFunc(v.Members, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (s *simulation) class() string {

@@ -448,8 +448,8 @@ func hashAt(p event.Position) (h event.Hash) {
 
 func headAt(p event.Position) event.Head { return event.Head{Position: p, Hash: hashAt(p)} }
 
-func recordAt(p event.Position) (Record, bool) {
-	return Record{Hash: hashAt(p), State: hashAt(p)}, true
+func recordAt(p event.Position) (Hashes, bool) {
+	return Hashes{Hash: hashAt(p), State: hashAt(p)}, true
 }
 
 func TestSimulation(t *testing.T) {

@@ -4,7 +4,7 @@ package propagation
 
 // trackerThatBreaks returns a tracker for the simulation. What is shipped breaks no
 // rule: see TestMutants.
-func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, now Clocks, v View) *Tracker {
+func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, now Clocks, v Shown) *Tracker {
 	mustBreakNone(broken)
 	return NewTracker(DefaultParams(), cluster, incarnation, term, now, v)
 }

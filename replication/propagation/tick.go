@@ -7,8 +7,8 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Record is what the committed log says of one position.
-type Record struct {
+// Hashes is what the committed log says of one position.
+type Hashes struct {
 	Hash  event.Hash // of the batch
 	State event.Hash // digest of the state after it; zero if it is not kept
 }
@@ -21,7 +21,7 @@ type Record struct {
 //
 // An entry of another term proves nothing: the node may have lost and regained
 // leadership in between.
-func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Position) (Record, bool)) []Reply {
+func (t *Tracker) EndTick(now Clocks, term uint64, v Shown, history func(event.Position) (Hashes, bool)) []Reply {
 	if term != t.term {
 		return t.FailTick()
 	}
@@ -47,7 +47,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v View, history func(event.Po
 // answer is the protocol: the order of these cases is part of it. named are the
 // lives that the log names with the tick's entry; what q told to be over was
 // forgotten when the tick began.
-func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, history func(event.Position) (Record, bool)) Answer {
+func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, history func(event.Position) (Hashes, bool)) Answer {
 	if q.Cluster != t.cluster || q.Incarnation != t.incarnation {
 		return Answer{Kind: KindWrongIncarnation, Reason: fmt.Sprintf(
 			"This is cluster %s, incarnation %s; the replica is of cluster %s, incarnation %s.",
@@ -94,12 +94,12 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 // judge quarantines a life of a replica whose history is not the committed
 // one, or that says itself that it is not sound. As q arrived before the fence, whatever it rightly holds is in the log.
 // False says that the log is no longer kept so far back.
-func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Record, bool)) (kept bool) {
+func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Hashes, bool)) (kept bool) {
 	if l.fault != "" {
 		return false
 	}
 	head := t.view.Head.Position
-	var want Record // the empty log before the first batch has a zero hash
+	var want Hashes // the empty log before the first batch has a zero hash
 	switch {
 	case q.Position > head:
 		l.fault, l.reason = KindFork, fmt.Sprintf("The replica is at position %d, beyond the head %d.", q.Position, head)
@@ -131,7 +131,7 @@ func differs(what string, p event.Position, got, want event.Hash) string {
 
 // grant takes the acknowledgement of a sound replica and decides on a lease. That
 // the replica may hold it is recorded before the answer leaves.
-func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Duration, kept bool) {
+func (t *Tracker) grant(a *Answer, m *tracked, l *life, q *request, now time.Duration, kept bool) {
 	a.Kind = KindBehind
 	if !kept {
 		a.Reason = fmt.Sprintf("The log no longer tells what was at position %d.", q.Position)
@@ -156,12 +156,12 @@ func (t *Tracker) grant(a *Answer, m *member, l *life, q *request, now time.Dura
 
 // hold records until when l may hold the lease that it is about to get. Its request
 // was there when the tick began, and the lease counts from before the request left.
-func (t *Tracker) hold(m *member, l *life, until time.Duration) {
+func (t *Tracker) hold(m *tracked, l *life, until time.Duration) {
 	l.mayHold, l.region, l.anywhere = max(until, l.mayHold), m.Region, l.anywhere || l.region != m.Region
 }
 
 // threshold is the least position that gets m a lease.
-func (t *Tracker) threshold(m *member) event.Position {
+func (t *Tracker) threshold(m *tracked) event.Position {
 	return max(t.floor, m.floor)
 }
 
@@ -169,7 +169,7 @@ func (t *Tracker) threshold(m *member) event.Position {
 // which its next position may have been committed when the tick began. So no
 // lease outlasts the commit of what its holder lacks by more than a window, no
 // matter how often the holder renews while it lags.
-func (t *Tracker) duration(m *member, p event.Position) time.Duration {
+func (t *Tracker) duration(m *tracked, p event.Position) time.Duration {
 	d := t.params.Lease(m.Class)
 	k, ok := t.fences.below(p)
 	if !ok {

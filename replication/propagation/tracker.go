@@ -19,14 +19,14 @@ type Tracker struct {
 	incarnation string
 	term        uint64
 
-	view   View
+	view   Shown
 	fenced event.Position // head when this leader last proved that it led
 	fences heads          // what ticks proved about the head
 	floor  event.Position // no lease is granted below
 	// grace is until when lives that the log does not name may hold leases.
 	grace time.Duration
 
-	members  []*member // in order of name
+	members  []*tracked // in order of name
 	sessions uint64    // opened in this term
 	known    int       // lives of all members
 
@@ -53,7 +53,7 @@ type request struct {
 // state machine must have applied it: v is what that showed, and now a reading of
 // the clocks after that. Every term needs a tracker of its own; nothing is
 // carried over.
-func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v View) *Tracker {
+func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v Shown) *Tracker {
 	t := &Tracker{
 		params: p, cluster: cluster, incarnation: incarnation, term: term,
 		view: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
@@ -101,7 +101,7 @@ func (t *Tracker) Busy(nonce string, seq uint64) Answer {
 // Observe takes in what the leader's own state machine shows, whenever the driver
 // likes: after every batch, or only before it asks about a position. A view older
 // than one seen before is ignored.
-func (t *Tracker) Observe(now Clocks, v View) {
+func (t *Tracker) Observe(now Clocks, v Shown) {
 	if v.Head.Position < t.view.Head.Position {
 		return
 	}

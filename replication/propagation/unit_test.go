@@ -84,7 +84,7 @@ func TestHeads(t *testing.T) {
 // A replica that got its state from an older copy without telling, so under the
 // same nonce and session.
 func TestGoingBackIsFork(t *testing.T) {
-	v := View{Head: headAt(9), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
+	v := Shown{Head: headAt(9), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	renew := func(seq uint64, session Session, p event.Position) Answer {
 		now := Clocks{Monotonic: time.Duration(seq) * time.Second}
@@ -106,13 +106,13 @@ func TestGoingBackIsFork(t *testing.T) {
 	if a := renew(4, session, 9); a.Kind != KindFork {
 		t.Errorf("after a fork, in the same session: %+v", a)
 	}
-	if m := tr.Members(Clocks{Monotonic: 5 * time.Second})[0]; m.Acked != 0 || m.Fault != KindFork {
+	if m := tr.Replicas(Clocks{Monotonic: 5 * time.Second})[0]; m.Acked != 0 || m.Fault != KindFork {
 		t.Errorf("the tracker believes what it was told before: %+v", m)
 	}
 }
 
 func TestBusy(t *testing.T) {
-	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 7, Clocks{}, View{Roster: &Roster{}})
+	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 7, Clocks{}, Shown{Roster: &Roster{}})
 	for i := range MaxWaiting {
 		if _, ok := tr.Read(Read{Seq: uint64(i)}); !ok {
 			t.Fatalf("request %d is refused", i)
@@ -142,7 +142,7 @@ func TestBusy(t *testing.T) {
 
 // A floor causes a tick of its own at once, but no two between two other ticks.
 func TestFloorAlone(t *testing.T) {
-	v := View{Head: headAt(3), Roster: &Roster{}, Lives: event.Lives{Complete: true}}
+	v := Shown{Head: headAt(3), Roster: &Roster{}, Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	now := Clocks{}
 	for i := event.Position(4); i < 7; i++ {
@@ -179,7 +179,7 @@ func TestFloorAlone(t *testing.T) {
 		tr.floorAsked = 0
 		now.Monotonic += wait
 	}
-	old := View{Head: headAt(1), Roster: &Roster{}}
+	old := Shown{Head: headAt(1), Roster: &Roster{}}
 	if tr.Observe(now, old); tr.view.Head.Position != 6 {
 		t.Error("a view from before replaces a later one")
 	}

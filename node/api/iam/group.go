@@ -61,7 +61,7 @@ func (getGroup) Answer(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, err
 		return nil, err
 	}
 	members := func(after string, yield func(*identity.User) bool) {
-		c.state().GroupMembers(g.ID, identity.ID(after), yield)
+		c.state().GroupUsers(g.ID, identity.ID(after), yield)
 	}
 	id := func(u *identity.User) string { return string(u.ID) }
 	p, err := paginate("GetGroup", in.Marker, in.MaxItems, members, id, func(u *identity.User) (types.User, bool) {

@@ -68,7 +68,7 @@ const (
 type Shape struct {
 	Name    string
 	Kind    Kind
-	Members []Member // of a structure, by name
+	Members []Field // of a structure, by name
 	Element *Shape   // of a list
 	Key     *Shape   // of a map
 	Value   *Shape   // of a map
@@ -84,8 +84,8 @@ type Shape struct {
 	pattern *pattern
 }
 
-// Member is a member of a structure.
-type Member struct {
+// Field is a member of a structure.
+type Field struct {
 	Name     string // on the wire
 	Path     string // as in ValidationError: the first letter in lower case
 	Shape    *Shape
@@ -157,9 +157,9 @@ var commonErrors = map[string]int{
 	"ValidationError":             400,
 }
 
-// Member returns the member of that name, nil when there is none.
-func (s *Shape) Member(name string) *Member {
-	i, ok := slices.BinarySearchFunc(s.Members, name, func(m Member, name string) int { return strings.Compare(m.Name, name) })
+// Field returns the member of that name, nil when there is none.
+func (s *Shape) Field(name string) *Field {
+	i, ok := slices.BinarySearchFunc(s.Members, name, func(m Field, name string) int { return strings.Compare(m.Name, name) })
 	if !ok {
 		return nil
 	}

@@ -56,11 +56,11 @@ func TestOperation(t *testing.T) {
 	if op.ResultWrapper != "CreateUserResult" || op.Pagination != nil || op.Unsigned {
 		t.Errorf("got %+v", op)
 	}
-	name := op.Input.Member("UserName")
+	name := op.Input.Field("UserName")
 	if name == nil || !name.Required || name.Path != "userName" || *name.Shape.Max != 64 {
 		t.Errorf("got %+v", name)
 	}
-	if op.Input.Member("Tags").Shape.Element.Member("Key") == nil || op.Input.Member("Nothing") != nil {
+	if op.Input.Field("Tags").Shape.Element.Field("Key") == nil || op.Input.Field("Nothing") != nil {
 		t.Error("members are wrong")
 	}
 	if p := IAM().Operation("ListUsers").Pagination; p == nil || p.InputToken != "Marker" || p.OutputToken != "Marker" ||

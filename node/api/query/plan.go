@@ -27,7 +27,7 @@ type codec struct {
 
 // variant is a member of a union: the SDK has a type for each, with one field.
 type variant struct {
-	member *model.Member
+	member *model.Field
 	goType reflect.Type // a struct, behind a pointer in the interface
 	value  *codec       // of its field Value
 }
@@ -43,7 +43,7 @@ var unions = map[reflect.Type][]reflect.Type{
 }
 
 type field struct {
-	member           *model.Member
+	member           *model.Field
 	index            int // of the Go field
 	codec            *codec
 	open, end, empty string // tags
@@ -128,7 +128,7 @@ var goKinds = map[model.Kind]reflect.Kind{
 
 // buildField finds the Go field of a member. The SDK's names differ from those on
 // the wire in the case of the first letter at most ("arn", "isTruncated").
-func buildField(member *model.Member, t reflect.Type, depth int) field {
+func buildField(member *model.Field, t reflect.Type, depth int) field {
 	name := strings.ToUpper(member.Name[:1]) + member.Name[1:]
 	f, ok := t.FieldByName(name)
 	if !ok {

@@ -2,8 +2,8 @@ package shape
 
 import "github.com/writ-iam/writ/log/event"
 
-// Decided is what one node decides about a question, and how fresh that is.
-type Decided struct {
+// Evaluated is what one node decides about a question, and how fresh that is.
+type Evaluated struct {
 	Position event.Position `json:"position"`
 	Hash     event.Hash     `json:"-"`
 	// Decision is one of /v1/authorize: an allow without a lease is "indeterminate".
@@ -43,5 +43,5 @@ func (e *Effect) Absent() bool { return e.Effect == EffectAbsent }
 // EffectReplica is what a replica decided, or, without a decision, why not.
 type EffectReplica struct {
 	Name string `json:"name"`
-	Decided
+	Evaluated
 }

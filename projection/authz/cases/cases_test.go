@@ -20,7 +20,7 @@ func TestCases(t *testing.T) {
 		if err != nil || !c.Passed(x) {
 			t.Errorf("%s (%s): %v by %v, want %s by %v (%v)", c.ID, c.Group, x.Outcome, x.By, c.Expected.Decision, c.Expected.By, err)
 		}
-		if d := authz.Prepare(layers).Decide(request); d != x.Decision() {
+		if d := authz.Prepare(layers).Evaluate(request); d != x.Decision() {
 			t.Errorf("%s: Decide says %v by %v, Explain %v by %v", c.ID, d.Outcome, d.By, x.Outcome, x.By)
 		}
 	}
@@ -44,7 +44,7 @@ func FuzzCase(f *testing.F) {
 			return
 		}
 		x := authz.Prepare(layers).Explain(request)
-		if d := authz.Prepare(layers).Decide(request); d != x.Decision() {
+		if d := authz.Prepare(layers).Evaluate(request); d != x.Decision() {
 			t.Errorf("Decide says %v by %v, Explain %v by %v", d.Outcome, d.By, x.Outcome, x.By)
 		}
 	})

@@ -47,7 +47,7 @@ func compareWorld(t *testing.T, g *generator, outcomes *[3]atomic.Int64) {
 		request := realRequest(t, &c)
 		request.Target = target
 		x := prepared.Explain(request)
-		d := prepared.Decide(request)
+		d := prepared.Evaluate(request)
 		outcomes[d.Outcome].Add(1)
 		if d.Outcome.String() != want || d != x.Decision() {
 			line, err := json.Marshal(c)
