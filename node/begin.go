@@ -55,7 +55,7 @@ func (w *writer) join() {
 	first := n.cfg.Cluster.Writers[0].Name == n.cfg.Name
 	told := ""
 	for {
-		if w.member() {
+		if w.votes() {
 			return
 		}
 		if err := w.tryJoin(first); err != nil && err.Error() != told {
@@ -70,8 +70,8 @@ func (w *writer) join() {
 	}
 }
 
-// member tells whether this writer is in its own log's list of members.
-func (w *writer) member() bool {
+// votes tells whether this writer is in its own log's list of members.
+func (w *writer) votes() bool {
 	for _, s := range w.log.Servers() {
 		if s.ID == w.log.ID() {
 			return true

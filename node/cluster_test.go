@@ -547,7 +547,7 @@ func TestAWriterWithAnotherSealKey(t *testing.T) {
 		}
 		return nil
 	})
-	if n.part.(*writer).member() {
+	if n.part.(*writer).votes() {
 		t.Error("it was let in")
 	}
 }

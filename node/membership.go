@@ -71,7 +71,7 @@ var accesses = map[string]access{
 	joinPath:           {writers: true},
 	lease.RegisterPath: {replicas: true, newcomers: true},
 	lease.Path:         {replicas: true, newcomers: true}, // the answer says that it is not registered
-	ask.TasksPath:  {replicas: true},
+	ask.TasksPath:      {replicas: true},
 	ask.AnswersPath:    {replicas: true},
 	signaturePath:      {replicas: true},
 }

@@ -83,7 +83,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
 	mux.HandleFunc("POST "+lease.Path, p.leader(p.lease))
 	mux.HandleFunc("POST "+lease.HeadPath, p.leader(p.head))
-	mux.HandleFunc("POST "+ask.TasksPath, p.leader(p.questions))
+	mux.HandleFunc("POST "+ask.TasksPath, p.leader(p.tasks))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	p.server = &http.Server{

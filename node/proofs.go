@@ -48,7 +48,7 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 	}
 	begun := time.Now()
 	state := w.log.Applied().State
-	found, err := w.verifier.Verify(ctx, from, timeout, state.Replicas(), t.questions)
+	found, err := w.verifier.Verify(ctx, from, timeout, state.Replicas(), t.tasks)
 	switch {
 	case errors.Is(err, proof.ErrBusy):
 		return nil, native.ErrVerifying

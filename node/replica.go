@@ -61,7 +61,7 @@ func (n *Node) startReplica() (*replica, error) {
 	process := lease.NewNonce()
 	r := &replica{node: n, recent: &changes{}}
 	r.renewer = lease.NewRenewer(lease.Config{
-		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, Record: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
+		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
 	})
 	link, err := n.dialNATS(replication.LinkConfig{})
@@ -70,7 +70,7 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, Member: r.renewer,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, Membership: r.renewer,
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
@@ -116,12 +116,12 @@ func (n *Node) source() *tail.Source {
 	return tail.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
-// evaluator answers questions of kindDecide.
+// evaluator answers tasks of kindDecide.
 type evaluator struct{ *replica }
 
 // Answer decides. The leader has found that its caller may ask.
 func (r evaluator) Answer(ctx context.Context, q ask.Task) (event.Head, any, error) {
-	d, err := r.edge.Decide(ctx, q.At, q.Body)
+	d, err := r.edge.Evaluate(ctx, q.At, q.Body)
 	return event.Head{Position: d.Position, Hash: d.Hash}, d, err
 }
 

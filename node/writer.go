@@ -194,12 +194,12 @@ func (w *writer) watch() {
 // leadership is one term of this writer's leadership.
 type leadership struct {
 	*lease.Tracker
-	questions *ask.Tasks // to the replicas
+	tasks *ask.Tasks // to the replicas
 }
 
 // run tracks the replicas until ctx, which is that of the term, ends.
 func (l *leadership) run(ctx context.Context) {
-	defer l.questions.End()
+	defer l.tasks.End()
 	l.Tracker.Run(ctx)
 }
 
@@ -222,7 +222,7 @@ func (w *writer) lead(term log.Leadership) {
 		return
 	}
 	c := w.log.Applied().State.Cluster()
-	t := &leadership{questions: ask.NewTasks(term.Term, c.Incarnation)}
+	t := &leadership{tasks: ask.NewTasks(term.Term, c.Incarnation)}
 	t.Tracker = lease.NewTracker(propagation.DefaultParams(), c, term.Term, n.clocks, leaderLog{w})
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
@@ -318,8 +318,8 @@ func (l leaderLog) Commit(ctx context.Context, f propagation.Fence) (uint64, pro
 	return a.Term, l.w.view(a), nil
 }
 
-// Record is what the log says of a position.
-func (l leaderLog) Record(at event.Position) (propagation.Hashes, bool) {
+// Hashes is what the log says of a position.
+func (l leaderLog) Hashes(at event.Position) (propagation.Hashes, bool) {
 	if a := l.w.log.Applied(); a.Head.Position == at {
 		return propagation.Hashes{Hash: a.Head.Hash, State: lease.StateHash(a.State.Digest())}, true
 	}

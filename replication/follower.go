@@ -82,9 +82,9 @@ type FollowerConfig struct {
 	Sink Sink
 	// Source reads from the writers.
 	Source *tail.Source
-	// Member is the node's membership. Nil: a state may always be replaced, and there is
+	// Membership is the node's membership. Nil: a state may always be replaced, and there is
 	// no other way in than to ask again.
-	Member Membership
+	Membership Membership
 	// Link to NATS, as a user that may look at streams and consume them; nil follows
 	// over HTTP alone.
 	Link *Link
@@ -257,8 +257,8 @@ func (f *Follower) begin(ctx context.Context) error {
 	}
 	for {
 		err := f.bootstrap(ctx)
-		if errors.Is(err, tail.ErrShut) && f.cfg.Member != nil {
-			if err = f.cfg.Member.Enter(ctx); err == nil {
+		if errors.Is(err, tail.ErrShut) && f.cfg.Membership != nil {
+			if err = f.cfg.Membership.Enter(ctx); err == nil {
 				err = f.bootstrap(ctx)
 			}
 		}
@@ -275,8 +275,8 @@ func (f *Follower) begin(ctx context.Context) error {
 // bootstrap replaces the state by a writer's. Nothing is on its way to the sink.
 func (f *Follower) bootstrap(ctx context.Context) error {
 	old := f.at.Load()
-	if old.head.Position > 0 && f.cfg.Member != nil {
-		if err := f.cfg.Member.MayReplace(ctx); err != nil {
+	if old.head.Position > 0 && f.cfg.Membership != nil {
+		if err := f.cfg.Membership.MayReplace(ctx); err != nil {
 			return fmt.Errorf("%w, at position %d: %w", errKept, old.head.Position, err)
 		}
 	}

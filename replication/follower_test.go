@@ -191,14 +191,14 @@ func TestAStateThatIsKept(t *testing.T) {
 	s := newSink()
 	var keep keeping
 	// the first state is taken without a question
-	_, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, h)), Member: &keep})
+	_, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, h)), Membership: &keep})
 	s.wait(t, h)
 	stop()
 	_, before := s.Snapshot()
 	other := history.New(t, "aa")
 	other.Users = 1000
 	other.Grow(t, 200)
-	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, other)), Member: &keep})
+	f, _ := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Sink: s, Source: history.SourceOf(t, history.Serve(t, other)), Membership: &keep})
 	await(t, "asked", func() bool { return keep.asked.Load() == 1 })
 	if _, head := s.Snapshot(); head != before || f.Status().Bootstraps != 0 {
 		t.Errorf("it is at %v, was at %v", head, before)

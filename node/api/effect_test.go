@@ -123,7 +123,7 @@ func (f *fleet) decide(ctx context.Context, name string, at event.Position, body
 		<-ctx.Done()
 		return shape.Evaluated{}, ctx.Err()
 	}
-	return r.server.Decide(ctx, at, body)
+	return r.server.Evaluate(ctx, at, body)
 }
 
 // effect waits as the root for what alice may do.

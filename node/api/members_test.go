@@ -50,7 +50,7 @@ func TestNoMemberIsIgnored(t *testing.T) {
 					checkMembers(t, input.Field(f).Type, m.Shape, names)
 				}
 			}
-			for _, m := range shape.Members {
+			for _, m := range shape.Fields {
 				members[strings.ToUpper(m.Name[:1])+m.Name[1:]] = true
 			}
 		}

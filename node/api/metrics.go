@@ -81,8 +81,8 @@ func (m *Metrics) Refused(limit string, verified bool) {
 	m.refusals.WithLabelValues(limit, caller).Inc()
 }
 
-// Decided counts an answered decision. Both values are our own names.
-func (m *Metrics) Decided(decision, freshness string) {
+// Evaluated counts an answered decision. Both values are our own names.
+func (m *Metrics) Evaluated(decision, freshness string) {
 	m.decisions.WithLabelValues(decision, freshness).Inc()
 }
 

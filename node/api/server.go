@@ -150,8 +150,8 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 // EndStreams ends all streams of events, and lets none begin that would go on.
 func (s *Server) EndStreams() { s.native.EndStreams() }
 
-// Decide answers a question of the leader; see decision.Engine.Decide.
-func (s *Server) Decide(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
+// Evaluate answers a question of the leader; see decision.Engine.Evaluate.
+func (s *Server) Evaluate(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
 	return s.engine.Evaluate(ctx, at, body)
 }
 

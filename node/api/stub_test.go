@@ -76,7 +76,7 @@ func (p parts) Everywhere(ctx context.Context, at event.Position, scope propagat
 	return p.s.Everywhere(ctx, at, scope, wait)
 }
 
-func (p parts) Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error) {
+func (p parts) Evaluate(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error) {
 	return p.s.Decide(ctx, replica, at, question)
 }
 

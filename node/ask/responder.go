@@ -17,46 +17,46 @@ import (
 
 // Limits of a replica that answers the leader.
 const (
-	// maxAnswering is how many questions are answered at once. While there are so
+	// maxAnswering is how many tasks are answered at once. While there are so
 	// many, no more are fetched.
 	maxAnswering = 64
-	// reachTimeout bounds the wait for a question's position.
+	// reachTimeout bounds the wait for a task's position.
 	reachTimeout = 5 * time.Second
-	// answerTimeout bounds all that is done about one question.
+	// answerTimeout bounds all that is done about one task.
 	answerTimeout = 30 * time.Second
-	// pollPause is how long a replica that got no questions from anybody rests.
+	// pollPause is how long a replica that got no tasks from anybody rests.
 	pollPause = 500 * time.Millisecond
 )
 
-// Answerer answers the questions of one kind.
+// Answerer answers the tasks of one kind.
 type Answerer interface {
 	// Answer returns what becomes the answer's body, and the head of the one view that
-	// it was found in. The projection has reached the question's position, in the
-	// question's incarnation; an answerer loads the view itself, for some must look at
+	// it was found in. The projection has reached the task's position, in the
+	// task's incarnation; an answerer loads the view itself, for some must look at
 	// the lease before. An error that is no *Problem is told as Failed. It
 	// may be called by any number of goroutines.
 	Answer(ctx context.Context, q Task) (event.Head, any, error)
 }
 
-// Responder fetches the questions that the leader has for this replica, and
+// Responder fetches the tasks that the leader has for this replica, and
 // answers them.
 type Responder struct {
 	finder     *peer.Finder
 	projection *projection.Projection
 	process    string // tells this process from others of its name
-	// kinds is who answers which kind of question. It does not change.
+	// kinds is who answers which kind of task. It does not change.
 	kinds  map[string]Answerer
 	logger *slog.Logger
 
 	mu    sync.Mutex // guards all below
-	holds []string   // ids of questions that were fetched and not yet answered
+	holds []string   // ids of tasks that were fetched and not yet answered
 	term  uint64     // the latest that was heard of
 	// giveUp ends the request that the leader of an earlier term may hold.
 	giveUp context.CancelFunc
 }
 
 // NewResponder returns the replica's side for a process, which its id tells from others of
-// its name: kinds are who answers which kind of question.
+// its name: kinds are who answers which kind of task.
 func NewResponder(finder *peer.Finder, p *projection.Projection, process string, kinds map[string]Answerer, logger *slog.Logger) *Responder {
 	return &Responder{finder: finder, projection: p, process: process, kinds: kinds, logger: logger}
 }
@@ -72,7 +72,7 @@ func (a *Responder) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		list, err := a.poll(ctx)
 		if err != nil {
-			a.logger.Debug("no questions were fetched", "error", err)
+			a.logger.Debug("no tasks were fetched", "error", err)
 			wait := pollPause
 			if errors.Is(err, peer.ErrBarred) {
 				wait = peer.Rest()
@@ -98,7 +98,7 @@ func (a *Responder) Run(ctx context.Context) {
 	}
 }
 
-// poll asks the leader for questions; it may hold the request back.
+// poll asks the leader for tasks; it may hold the request back.
 func (a *Responder) poll(ctx context.Context) ([]Task, error) {
 	held, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -113,7 +113,7 @@ func (a *Responder) poll(ctx context.Context) ([]Task, error) {
 	if held.Err() != nil && a.term != term {
 		return nil, nil // given up, for a leader who is to be asked at once
 	}
-	return list.Questions, err
+	return list.Tasks, err
 }
 
 // Heard is told of the term of whoever answered as the leader. A former leader
@@ -144,8 +144,8 @@ func (a *Responder) drop(id string) {
 	}
 }
 
-// serve answers one question. An answer that does not get through is found again:
-// the leader hands the question over once more, as long as somebody waits for it.
+// serve answers one task. An answer that does not get through is found again:
+// the leader hands the task over once more, as long as somebody waits for it.
 func (a *Responder) serve(ctx context.Context, q Task) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()

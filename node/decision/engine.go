@@ -17,8 +17,8 @@ import (
 
 // Meter counts decisions.
 type Meter interface {
-	// Decided counts an answered decision. Both values are our own names.
-	Decided(decision, freshness string)
+	// Evaluated counts an answered decision. Both values are our own names.
+	Evaluated(decision, freshness string)
 }
 
 // Config is what an Engine is made of. All fields are required.
@@ -79,6 +79,6 @@ func (e *Engine) Evaluate(ctx context.Context, at event.Position, body []byte) (
 		return d, fmt.Errorf("decide at position %d: %w", v.Head.Position, err)
 	}
 	d.Decision, d.Freshness, d.Reason = a.Told(c.DenyOnly), string(c.Freshness), a.Message
-	e.cfg.Meter.Decided(d.Decision, d.Freshness)
+	e.cfg.Meter.Evaluated(d.Decision, d.Freshness)
 	return d, nil
 }

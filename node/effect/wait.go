@@ -33,11 +33,11 @@ type Tracker interface {
 	// Everywhere says how far a position has come: at once, or when it is settled or the
 	// time is up. Errors are dispatch.ErrNotLeader, propagation.ErrScope or the context's.
 	Everywhere(ctx context.Context, at event.Position, scope propagation.Scope, wait time.Duration) (propagation.Status, error)
-	// Decide asks a replica for its decision about the body of a POST /v1/authorize,
-	// once it has reached a position; see decision.Engine.Decide. It waits until ctx ends
+	// Evaluate asks a replica for its decision about the body of a POST /v1/authorize,
+	// once it has reached a position; see decision.Engine.Evaluate. It waits until ctx ends
 	// for a replica that cannot be reached. An error other than dispatch.ErrNotLeader and
 	// the context's says why the replica does not decide now.
-	Decide(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error)
+	Evaluate(ctx context.Context, replica string, at event.Position, question []byte) (shape.Evaluated, error)
 }
 
 // Config is what waits are made of. All fields are required.
@@ -262,7 +262,7 @@ func (r *round) ask(ctx context.Context, name string) {
 			if r.e.right.In(r.e.cfg.Projection.View()) != nil {
 				return // whoever waits finds that, too
 			}
-			d, err := r.e.cfg.Tracker.Decide(ctx, name, r.at, r.e.body)
+			d, err := r.e.cfg.Tracker.Evaluate(ctx, name, r.at, r.e.body)
 			if ctx.Err() != nil {
 				return
 			}

@@ -41,7 +41,7 @@ type Renewer struct {
 	node       Node
 	logger     *slog.Logger
 
-	record *LifeFile // nil in tests that need none; of run's goroutine
+	lifeFile *LifeFile // nil in tests that need none; of run's goroutine
 
 	mu       sync.Mutex // guards lease and stopped
 	lease    *propagation.Lease
@@ -71,15 +71,15 @@ type Node interface {
 	Endpoint() string
 }
 
-// Config is what a renewer is made of. All fields are required but Record.
+// Config is what a renewer is made of. All fields are required but LifeFile.
 type Config struct {
 	// Replica is the replica, as the configuration has it.
 	Replica setup.Replica
 	Cluster string // its id
 	// Process is the nonce of the process, which tells it from others of its name.
 	Process string
-	// Record keeps the nonces of the processes in a directory; nil for none.
-	Record     *LifeFile
+	// LifeFile keeps the nonces of the processes in a directory; nil for none.
+	LifeFile   *LifeFile
 	Clocks     func() propagation.Clocks
 	Finder     *peer.Finder
 	Projection *projection.Projection
@@ -90,12 +90,12 @@ type Config struct {
 // NewRenewer returns a renewer, without a lease. What the process before held in the
 // same directory is given up with the first renewal.
 func NewRenewer(cfg Config) *Renewer {
-	over, err := cfg.Record.over()
+	over, err := cfg.LifeFile.over()
 	if err != nil {
 		cfg.Logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
 	}
 	r := &Renewer{
-		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, logger: cfg.Logger, record: cfg.Record, news: make(chan struct{}, 1),
+		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, logger: cfg.Logger, lifeFile: cfg.LifeFile, news: make(chan struct{}, 1),
 		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: cfg.Replica.Name, Class: cfg.Replica.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
 	}
 	r.snapshot.Store(r.lease.Snapshot())
@@ -272,7 +272,7 @@ func (r *Renewer) rest(ctx context.Context, wait time.Duration, early bool) bool
 // begin records the nonce of the life that is about to ask, and returns it.
 func (r *Renewer) begin() string {
 	nonce := r.Nonce()
-	if err := r.record.begin(nonce); err != nil {
+	if err := r.lifeFile.begin(nonce); err != nil {
 		r.logger.Warn("after a crash of this replica the leader will wait for its lease", "error", err)
 	}
 	return nonce

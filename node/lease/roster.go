@@ -109,7 +109,7 @@ func RosterOf(s *identity.State, last *propagation.Roster) *propagation.Roster {
 	}
 	r := &propagation.Roster{At: c.RosterChanged}
 	for _, m := range s.Replicas() {
-		r.Members = append(r.Members, propagation.Registration{
+		r.Registered = append(r.Registered, propagation.Registration{
 			Name: m.Name, Region: m.Region, Class: m.Class, Draining: m.Draining, Registered: m.Registered,
 		})
 	}

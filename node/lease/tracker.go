@@ -21,8 +21,8 @@ type Log interface {
 	// Commit puts a fence into the log: an entry that proves who leads. It returns the
 	// entry's term and what the leader's own state machine showed as it applied it.
 	Commit(context.Context, propagation.Fence) (term uint64, v propagation.Shown, err error)
-	// Record is what the log says of a position, if it can still tell.
-	Record(at event.Position) (propagation.Hashes, bool)
+	// Hashes is what the log says of a position, if it can still tell.
+	Hashes(at event.Position) (propagation.Hashes, bool)
 }
 
 // Tracker drives the tracker of one term of this node's leadership: it gives it
@@ -96,7 +96,7 @@ func (t *Tracker) tick(ctx context.Context, fence propagation.Fence) {
 	if err != nil {
 		t.deliver(t.tracker.FailTick())
 	} else {
-		t.deliver(t.tracker.EndTick(t.clocks(), term, v, t.log.Record))
+		t.deliver(t.tracker.EndTick(t.clocks(), term, v, t.log.Hashes))
 	}
 	close(t.changed)
 	t.changed = make(chan struct{})

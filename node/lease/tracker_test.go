@@ -28,7 +28,7 @@ type term struct {
 func head(at event.Position) event.Head { return event.Head{Position: at, Hash: event.Hash{byte(at)}} }
 
 func newTerm(t *testing.T, members ...propagation.Registration) *term {
-	x := &term{view: propagation.Shown{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Members: members}}, done: make(chan struct{})}
+	x := &term{view: propagation.Shown{Head: head(5), Level: 1, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{At: 1, Registered: members}}, done: make(chan struct{})}
 	x.Tracker = NewTracker(propagation.DefaultParams(), identity.Cluster{ID: "c", Incarnation: "i"}, 3, ReadClocks(time.Now()), counter{x})
 	ctx, cancel := context.WithCancel(t.Context())
 	x.cancel = cancel
@@ -55,8 +55,8 @@ func (c counter) Commit(_ context.Context, f propagation.Fence) (uint64, propaga
 	return 3, c.view, c.failed
 }
 
-// Record is the same for all.
-func (counter) Record(at event.Position) (propagation.Hashes, bool) {
+// Hashes is the same for all.
+func (counter) Hashes(at event.Position) (propagation.Hashes, bool) {
 	return propagation.Hashes{Hash: head(at).Hash}, true
 }
 
@@ -178,7 +178,7 @@ func TestRosterOf(t *testing.T) {
 	none := RosterOf(s, nil)
 	fold(2, &identity.RegisterReplica{Name: "r1", Region: "eu", Class: "tight"})
 	one := RosterOf(s, none)
-	if len(none.Members) != 0 || len(one.Members) != 1 || one.At != 2 || one.Members[0] != (propagation.Registration{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
+	if len(none.Registered) != 0 || len(one.Registered) != 1 || one.At != 2 || one.Registered[0] != (propagation.Registration{Name: "r1", Region: "eu", Class: "tight", Registered: 2}) {
 		t.Errorf("rosters %+v, %+v", none, one)
 	}
 	fold(3, &identity.CreateUser{Account: setup.DefaultAccount, ID: "AIDA1", Name: "u", Path: "/"})

@@ -9,11 +9,11 @@ import (
 	"github.com/writ-iam/writ/projection"
 )
 
-// KindRecount is the kind of question that the evidence of a replica answers; it has no
+// KindRecount is the kind of task that the evidence of a replica answers; it has no
 // body.
 const KindRecount = "recount"
 
-// Recounter answers questions of KindRecount from what a projection shows.
+// Recounter answers tasks of KindRecount from what a projection shows.
 type Recounter struct{ Projection *projection.Projection }
 
 var _ ask.Answerer = Recounter{}

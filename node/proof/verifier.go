@@ -79,7 +79,7 @@ type Verifier struct {
 
 // Verify asks all nodes for evidence, of the chain from a position on, and judges it. It
 // takes little longer than timeout, and there is one at a time: else the error is ErrBusy.
-func (v *Verifier) Verify(ctx context.Context, from event.Position, timeout time.Duration, replicas []*identity.Replica, questions *ask.Tasks) ([]Finding, error) {
+func (v *Verifier) Verify(ctx context.Context, from event.Position, timeout time.Duration, replicas []*identity.Replica, tasks *ask.Tasks) ([]Finding, error) {
 	release, err := v.Reserve()
 	if err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (v *Verifier) Verify(ctx context.Context, from event.Position, timeout time
 	}
 	for i, r := range replicas {
 		wg.Go(func() {
-			e, err := recount(ctx, questions, r.Name, timeout)
+			e, err := recount(ctx, tasks, r.Name, timeout)
 			list[len(v.Writers)+i] = v.Judge(ctx, r.Name, setup.RoleReplica, e, err)
 		})
 	}
@@ -115,10 +115,10 @@ func (v *Verifier) evidence(ctx context.Context, w setup.Writer, q Request) (Evi
 }
 
 // recount asks a replica for its evidence.
-func recount(ctx context.Context, questions *ask.Tasks, replica string, timeout time.Duration) (e Evidence, err error) {
+func recount(ctx context.Context, tasks *ask.Tasks, replica string, timeout time.Duration) (e Evidence, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	a, err := questions.Ask(ctx, replica, KindRecount, 1, nil)
+	a, err := tasks.Ask(ctx, replica, KindRecount, 1, nil)
 	if err != nil {
 		return e, err
 	}

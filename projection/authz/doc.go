@@ -10,10 +10,10 @@
 //
 //	own := authz.NewSet(policies...)            // per user, group or role
 //	prepared := authz.Prepare(authz.Layers{Identity: []*authz.Set{own, group1, group2}})
-//	decision := prepared.Decide(&request)       // no allocation
+//	decision := prepared.Evaluate(&request)       // no allocation
 //	explanation := prepared.Explain(&request)   // every statement, for people
 //
-// Decide and Explain agree always. The policies of the resource (bucket, key or
+// Evaluate and Explain agree always. The policies of the resource (bucket, key or
 // trust policy, and resource control policies) come with the request, as its
 // Target.
 //

@@ -13,7 +13,7 @@ import (
 func rosterOf(n int) *Roster {
 	r := &Roster{At: event.Position(n)}
 	for i := range n {
-		r.Members = append(r.Members, Registration{Name: fmt.Sprintf("replica-%04d", i), Region: "eu", Registered: event.Position(i + 1)})
+		r.Registered = append(r.Registered, Registration{Name: fmt.Sprintf("replica-%04d", i), Region: "eu", Registered: event.Position(i + 1)})
 	}
 	return r
 }
@@ -73,7 +73,7 @@ func thousand(b *testing.B) (*Tracker, []Renewal, Shown) {
 	v := Shown{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
 	var renewals []Renewal
-	for _, m := range v.Roster.Members {
+	for _, m := range v.Roster.Registered {
 		renewals = append(renewals, Renewal{
 			Replica: m.Name, Cluster: simCluster, Incarnation: simEpoch, Nonce: m.Name,
 			Position: v.Head.Position, Hash: v.Head.Hash,

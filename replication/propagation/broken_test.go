@@ -4,7 +4,7 @@ package propagation
 
 // trackerThatBreaks returns a tracker for the simulation that breaks rules. Its
 // constructor is of testdata/mutants.diff.
-func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, now Clocks, v View) *Tracker {
+func trackerThatBreaks(broken rule, cluster, incarnation string, term uint64, now Clocks, v Shown) *Tracker {
 	return newTracker(DefaultParams(), cluster, incarnation, term, now, v, broken)
 }
 

@@ -41,7 +41,7 @@
 // to be gone says so of that. How many there may be is bounded, see MaxLives.
 //
 // A history whose fences named no lives, as earlier versions wrote it, is not complete
-// (View.Lives): each leader waits a window before it says "everywhere" at all, until
+// (Shown.Lives): each leader waits a window before it says "everywhere" at all, until
 // one has led for so long and a fence of it says that the log names all.
 //
 // # What it needs

@@ -68,7 +68,7 @@ func (t *Tracker) check(s *Scope) error {
 		}
 	}
 	n := 0
-	for _, m := range t.members {
+	for _, m := range t.names {
 		if m.registered && s.has(m) && (len(s.Replicas) == 0 || slices.Contains(s.Replicas, m.Name)) {
 			n++
 		}
@@ -151,11 +151,11 @@ type LifeStatus struct {
 // ended, a view was observed, or Status.Changes has come.
 func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Status, error) {
 	now := clocks.Monotonic
-	s := Status{Position: r, State: StateUnknown, Roster: t.view.Roster.At, Floor: t.view.Floor}
+	s := Status{Position: r, State: StateUnknown, Roster: t.shown.Roster.At, Floor: t.shown.Floor}
 	if err := t.check(&scope); err != nil {
 		return s, err
 	}
-	if r > t.view.Head.Position {
+	if r > t.shown.Head.Position {
 		return s, nil
 	}
 	t.classify(&s, now, &scope)
@@ -180,7 +180,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 // leases below r, to replicas never heard of here. A successor's leases are never
 // below what was proven, as its floor is the head that it found.
 func (t *Tracker) proven(r event.Position) bool {
-	return r <= max(t.fenced, t.view.Floor)
+	return r <= max(t.fenced, t.shown.Floor)
 }
 
 // classify fills in who is where, and how long that can last. If nothing but a
@@ -192,11 +192,11 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		committed = k.since.Monotonic
 	}
 	missing := 0 // replicas that only a proof is missing for
-	for _, m := range t.members {
+	for _, m := range t.names {
 		if !scope.selects(m, now) {
 			continue
 		}
-		settled := r <= t.view.Floor || t.settled(m, r, now)
+		settled := r <= t.shown.Floor || t.settled(m, r, now)
 		switch {
 		case t.shows(m, r, now):
 			s.VisibleOn = append(s.VisibleOn, m.Name)
@@ -223,7 +223,7 @@ func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 		}
 	}
 	s.Bounded = true
-	if now < t.grace && r > t.view.Floor {
+	if now < t.grace && r > t.shown.Floor {
 		s.Former = true
 		s.changes(t.grace)
 		s.WorstCase = max(s.WorstCase, t.grace-now)
@@ -263,13 +263,13 @@ func (t *Tracker) settle(s *Status, now time.Duration, scope *Scope) {
 	if scope.all() {
 		t.floor = max(t.floor, r)
 		t.floorAsked = max(t.floorAsked, r)
-		if r <= t.view.Floor {
+		if r <= t.shown.Floor {
 			s.State = StateEverywhere
 		}
 		return
 	}
 	s.State = StateEverywhere
-	for _, m := range t.members {
+	for _, m := range t.names {
 		if scope.selects(m, now) && (scope.Count == 0 || t.shows(m, r, now)) {
 			m.floor, m.bound = max(m.floor, r), max(m.bound, r)
 		}

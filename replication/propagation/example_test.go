@@ -18,7 +18,7 @@ func Example() {
 
 	// The leader, after it has committed and applied the first fence of term 1.
 	view := propagation.Shown{Head: head, Lives: event.Lives{Complete: true}, Roster: &propagation.Roster{
-		At: 2, Members: []propagation.Registration{{Name: "r1", Registered: 2}},
+		At: 2, Registered: []propagation.Registration{{Name: "r1", Registered: 2}},
 	}}
 	tracker := propagation.NewTracker(propagation.DefaultParams(), "c", "i", 1, clocks(), view)
 

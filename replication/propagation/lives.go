@@ -11,20 +11,20 @@ import (
 // inherit takes over the lives that the log names when this leader's term begins:
 // until when leaders before it granted them leases is not known.
 func (t *Tracker) inherit(now time.Duration) {
-	for x := range t.view.Lives.All() {
+	for x := range t.shown.Lives.All() {
 		l := t.open(t.name(x.Replica), x.Nonce, now)
 		l.found, l.anywhere = true, true
 		l.mayHold = now + t.window(t.params.Duration)
 	}
 }
 
-// name returns the member of a name, which is made if there is none.
+// name returns what is known of a name, which is made if there is none.
 func (t *Tracker) name(name string) *tracked {
 	i, ok := t.index(name)
 	if !ok {
-		t.members = slices.Insert(t.members, i, &tracked{Registration: Registration{Name: name}})
+		t.names = slices.Insert(t.names, i, &tracked{Registration: Registration{Name: name}})
 	}
-	return t.members[i]
+	return t.names[i]
 }
 
 // open begins a session for a life that this leader does not know, beside the
@@ -92,13 +92,13 @@ func (t *Tracker) turnover(now time.Duration, f *Fence) {
 		}
 	}
 	f.Dropped = t.dropped(now)
-	f.Complete = !t.view.Lives.Complete && now >= t.grace
+	f.Complete = !t.shown.Lives.Complete && now >= t.grace
 }
 
 // ask notes that l has a request in the tick that begins.
 func (t *Tracker) ask(m *tracked, l *life, now time.Duration, f *Fence) {
 	l.asked, l.heard, l.found = true, now, false
-	l.named = t.view.Lives.Has(l.Life)
+	l.named = t.shown.Lives.Has(l.Life)
 	if !l.named && len(f.Opened) < MaxTurnover {
 		f.Opened = append(f.Opened, l.Life)
 	}
@@ -126,7 +126,7 @@ func (t *Tracker) end(q *request) {
 // be over, and those that can hold no lease and have no request in this tick.
 func (t *Tracker) dropped(now time.Duration) (out []event.Life) {
 	linger := t.linger()
-	for x := range t.view.Lives.All() {
+	for x := range t.shown.Lives.All() {
 		var l *life
 		if m := t.find(x.Replica); m != nil {
 			l = m.life(x.Nonce)
@@ -152,7 +152,7 @@ func (t *Tracker) droppable(l *life, now, linger time.Duration) bool {
 func (t *Tracker) forget(now time.Duration) {
 	linger := t.linger()
 	t.known = 0
-	for _, m := range t.members {
+	for _, m := range t.names {
 		keep := (*life)(nil)
 		for _, l := range m.lives {
 			if m.registered && (keep == nil || l.heard >= keep.heard) {
@@ -160,11 +160,11 @@ func (t *Tracker) forget(now time.Duration) {
 			}
 		}
 		m.lives = slices.DeleteFunc(m.lives, func(l *life) bool {
-			return l != keep && !l.asked && l.lapsed(now, linger) && !t.view.Lives.Has(l.Life)
+			return l != keep && !l.asked && l.lapsed(now, linger) && !t.shown.Lives.Has(l.Life)
 		})
 		t.known += len(m.lives)
 	}
-	t.members = slices.DeleteFunc(t.members, func(m *tracked) bool {
+	t.names = slices.DeleteFunc(t.names, func(m *tracked) bool {
 		return !m.registered && len(m.lives) == 0 && now >= t.grace
 	})
 }

@@ -92,11 +92,11 @@ func TestAllLivesAreBounded(t *testing.T) {
 	v := viewOf(replicas)
 	var list []event.Life
 	for i := range MaxAllLives {
-		list = append(list, event.Life{Replica: v.Roster.Members[i/MaxLives].Name, Nonce: fmt.Sprint("n", i)})
+		list = append(list, event.Life{Replica: v.Roster.Registered[i/MaxLives].Name, Nonce: fmt.Sprint("n", i)})
 	}
 	v.Lives = event.LivesOf(true, list)
 	x := newTerm(t, 2, v)
-	last := v.Roster.Members[replicas-1].Name
+	last := v.Roster.Registered[replicas-1].Name
 	if a := x.ask(Renewal{Replica: last, Nonce: "n"})[0]; a.Kind != KindBusy || !strings.Contains(a.Reason, "4096") || x.v.Lives.Len() != MaxAllLives {
 		t.Errorf("%+v, %d lives", a, x.v.Lives.Len())
 	}
@@ -112,7 +112,7 @@ func TestAllLivesAreBounded(t *testing.T) {
 func TestTurnoverIsBounded(t *testing.T) {
 	x := newTerm(t, 1, viewOf(MaxTurnover+1))
 	var qs []Renewal
-	for _, m := range x.v.Roster.Members {
+	for _, m := range x.v.Roster.Registered {
 		qs = append(qs, Renewal{Replica: m.Name, Nonce: "n"})
 	}
 	answers := x.ask(qs...)

@@ -14,7 +14,7 @@ type Registration struct {
 	Name   string
 	Region string
 	Class  string // of lease; see ClassTight
-	// Draining members get no new leases and are waited for.
+	// Draining replicas get no new leases and are waited for.
 	Draining bool
 	// Registered is the position of the registration in force. A name with another
 	// registration gets no lease below it.
@@ -25,8 +25,8 @@ type Registration struct {
 type Roster struct {
 	// At is the position of the latest change to the roster.
 	At event.Position
-	// Members are the replicas in order of name.
-	Members []Registration
+	// Registered are the replicas in order of name.
+	Registered []Registration
 }
 
 // Shown is what a leader's state machine showed at one moment.
@@ -43,11 +43,11 @@ type Shown struct {
 // tracked is a name with what the tracker knows of it: registered, or removed while
 // lives of it may hold leases. Times are readings of the leader's monotonic clock.
 type tracked struct {
-	Registration     // as it was registered last; only the name, if never in this term
-	registered bool
-	floor      event.Position // of this name alone, as the tracker's floor is of all
-	bound      event.Position // a scoped "everywhere" up to here included this name
-	lives      []*life        // in the order in which they were opened
+	Registration // as it was registered last; only the name, if never in this term
+	registered   bool
+	floor        event.Position // of this name alone, as the tracker's floor is of all
+	bound        event.Position // a scoped "everywhere" up to here included this name
+	lives        []*life        // in the order in which they were opened
 }
 
 // life is what the tracker knows of one life of a name: a session of the protocol.
@@ -103,18 +103,18 @@ func (t *Tracker) settled(m *tracked, r event.Position, now time.Duration) bool 
 
 // index is where the name is, or belongs.
 func (t *Tracker) index(name string) (int, bool) {
-	return slices.BinarySearchFunc(t.members, name, func(m *tracked, name string) int { return cmp.Compare(m.Name, name) })
+	return slices.BinarySearchFunc(t.names, name, func(m *tracked, name string) int { return cmp.Compare(m.Name, name) })
 }
 
-// find returns the member of that name, registered or not; nil if there is none.
+// find returns what is known of that name, registered or not; nil if nothing is.
 func (t *Tracker) find(name string) *tracked {
 	if i, ok := t.index(name); ok {
-		return t.members[i]
+		return t.names[i]
 	}
 	return nil
 }
 
-// registered returns the member of that name if it is in the roster.
+// registered returns what is known of that name if it is in the roster.
 func (t *Tracker) registered(name string) *tracked {
 	if m := t.find(name); m != nil && m.registered {
 		return m
@@ -122,19 +122,19 @@ func (t *Tracker) registered(name string) *tracked {
 	return nil
 }
 
-// enroll brings the members in line with a roster. A registration that is new
+// enroll brings the names in line with a roster. A registration that is new
 // here is a joiner, whatever its state claims: it gets no lease below floor. What
 // is known of the lives of a name stays, registered or not.
 func (t *Tracker) enroll(now time.Duration, r *Roster, floor event.Position) {
-	for _, m := range t.members {
+	for _, m := range t.names {
 		m.registered = false
 	}
-	for _, entry := range r.Members {
+	for _, entry := range r.Registered {
 		i, ok := t.index(entry.Name)
 		if !ok {
-			t.members = slices.Insert(t.members, i, &tracked{})
+			t.names = slices.Insert(t.names, i, &tracked{})
 		}
-		m := t.members[i]
+		m := t.names[i]
 		if m.Registered != entry.Registered {
 			m.floor = max(m.floor, floor)
 		}
@@ -169,7 +169,7 @@ func (t *Tracker) Replicas(clocks Clocks) []ReplicaStatus {
 	now := clocks.Monotonic
 	t.forget(now)
 	var out, removed []ReplicaStatus
-	for _, m := range t.members {
+	for _, m := range t.names {
 		told := t.tell(m, now)
 		if m.registered {
 			out = append(out, told...)

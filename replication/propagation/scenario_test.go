@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 // playScenario returns the text with the output that its commands give now.
 func playScenario(t *testing.T, text string) string {
 	st := &stage{t: t, hosts: map[string]*[3]time.Duration{}, leaders: map[string]*stageLeader{}, replicas: map[string]*stageReplica{}}
-	st.view.Roster, st.view.Lives.Complete = &Roster{}, true
+	st.shown.Roster, st.shown.Lives.Complete = &Roster{}, true
 	var out []string
 	for block := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		var result []string
@@ -73,7 +73,7 @@ func playScenario(t *testing.T, text string) string {
 type stage struct {
 	t        *testing.T
 	hosts    map[string]*[3]time.Duration // monotonic, boottime, wall
-	view     Shown
+	shown    Shown
 	leaders  map[string]*stageLeader
 	replicas map[string]*stageReplica
 	nonces   int
@@ -181,41 +181,41 @@ func (st *stage) write(count string, _ args) []string {
 	if err != nil {
 		st.t.Fatal(err)
 	}
-	st.view.Head = headAt(st.view.Head.Position + event.Position(n))
+	st.shown.Head = headAt(st.shown.Head.Position + event.Position(n))
 	return nil
 }
 
 func (st *stage) roster(name string, a args) []string {
-	st.view.Head = headAt(st.view.Head.Position + 1)
-	r := *st.view.Roster
-	r.At, r.Members = st.view.Head.Position, slices.Clone(r.Members)
-	i := slices.IndexFunc(r.Members, func(m Registration) bool { return m.Name == name })
+	st.shown.Head = headAt(st.shown.Head.Position + 1)
+	r := *st.shown.Roster
+	r.At, r.Registered = st.shown.Head.Position, slices.Clone(r.Registered)
+	i := slices.IndexFunc(r.Registered, func(m Registration) bool { return m.Name == name })
 	switch a["verb"] {
 	case "drain":
-		r.Members[i].Draining = true
+		r.Registered[i].Draining = true
 	case "remove":
-		r.Members = slices.Delete(r.Members, i, i+1)
+		r.Registered = slices.Delete(r.Registered, i, i+1)
 	default:
 		m := Registration{Name: name, Region: a["region"], Class: a["class"], Registered: r.At}
 		if i < 0 {
-			r.Members = append(r.Members, m)
+			r.Registered = append(r.Registered, m)
 		} else {
-			r.Members[i] = m
+			r.Registered[i] = m
 		}
-		slices.SortFunc(r.Members, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(r.Registered, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
 	}
-	st.view.Roster = &r
+	st.shown.Roster = &r
 	return []string{fmt.Sprintf("position %d", r.At)}
 }
 
 func (st *stage) lead(name string, a args) []string {
-	st.view.Level = uint32(a.number("level", uint64(st.view.Level)))
+	st.shown.Level = uint32(a.number("level", uint64(st.shown.Level)))
 	l := &stageLeader{
-		Tracker: NewTracker(DefaultParams(), simCluster, simEpoch, a.number("term", 1), st.clocks(name), st.view),
+		Tracker: NewTracker(DefaultParams(), simCluster, simEpoch, a.number("term", 1), st.clocks(name), st.shown),
 		from:    map[Ticket]string{},
 	}
 	st.leaders[name] = l
-	out := fmt.Sprintf("term %d from head %d: floor %d, %d lives in the log", l.term, st.view.Head.Position, l.floor, st.view.Lives.Len())
+	out := fmt.Sprintf("term %d from head %d: floor %d, %d lives in the log", l.term, st.shown.Head.Position, l.floor, st.shown.Lives.Len())
 	if grace := l.grace - st.clocks(name).Monotonic; grace > 0 {
 		out += fmt.Sprintf(", and for %v perhaps others", grace)
 	}
@@ -224,21 +224,21 @@ func (st *stage) lead(name string, a args) []string {
 
 // forget makes the log one whose fences named no lives.
 func (st *stage) forget(string, args) []string {
-	st.view.Lives = event.Lives{}
+	st.shown.Lives = event.Lives{}
 	return nil
 }
 
 // lives are those that the log names.
 func (st *stage) lives(string, args) []string {
 	var names []string
-	for l := range st.view.Lives.All() {
+	for l := range st.shown.Lives.All() {
 		names = append(names, l.Replica+"/"+l.Nonce)
 	}
-	return []string{fmt.Sprintf("%v, complete %v", names, st.view.Lives.Complete)}
+	return []string{fmt.Sprintf("%v, complete %v", names, st.shown.Lives.Complete)}
 }
 
 func (st *stage) observe(name string, _ args) []string {
-	st.leaders[name].Observe(st.clocks(name), st.view)
+	st.leaders[name].Observe(st.clocks(name), st.shown)
 	return nil
 }
 
@@ -268,11 +268,11 @@ func (st *stage) end(name string, a args) []string {
 		// A fence's floor and lives count where it was committed in the term that it names.
 		term := a.number("term", l.term)
 		if term == l.term {
-			st.view.Floor = max(st.view.Floor, l.fence.Floor)
-			st.view.Lives = st.view.Lives.Change(l.fence.Opened, l.fence.Dropped)
-			st.view.Lives.Complete = st.view.Lives.Complete || l.fence.Complete
+			st.shown.Floor = max(st.shown.Floor, l.fence.Floor)
+			st.shown.Lives = st.shown.Lives.Change(l.fence.Opened, l.fence.Dropped)
+			st.shown.Lives.Complete = st.shown.Lives.Complete || l.fence.Complete
 		}
-		replies = l.EndTick(st.clocks(name), term, st.view, st.history)
+		replies = l.EndTick(st.clocks(name), term, st.shown, st.history)
 	}
 	var out []string
 	for _, r := range replies {
@@ -335,7 +335,7 @@ func answerText(a Answer) string {
 // history forgets what is 1000 positions old.
 func (st *stage) history(p event.Position) (Hashes, bool) {
 	r, _ := recordAt(p)
-	return r, p+1000 > st.view.Head.Position
+	return r, p+1000 > st.shown.Head.Position
 }
 
 func (st *stage) everywhere(name string, a args) []string {
@@ -413,7 +413,7 @@ func (st *stage) start(name string, a args) []string {
 }
 
 func (st *stage) apply(name string, a args) []string {
-	p := event.Position(a.number("to", uint64(st.view.Head.Position)))
+	p := event.Position(a.number("to", uint64(st.shown.Head.Position)))
 	r := st.replicas[name]
 	r.applied = Applied{Head: headAt(p), State: hashAt(p), Level: uint32(a.number("level", uint64(r.applied.Level)))}
 	return nil

@@ -14,7 +14,7 @@ type simRaft struct {
 	leader    *simHost
 	term      uint64
 	log       []Shown // what a state machine shows after each entry
-	view      Shown   // after the last entry
+	shown     Shown   // after the last entry
 	committed []time.Duration
 	proposals []*proposal // under way
 }
@@ -60,8 +60,8 @@ func (s *simulation) commit(p *proposal) {
 // append commits p in its term; its proposer learns of it later.
 func (s *simulation) append(p *proposal) {
 	p.apply(p.term)
-	s.raft.log = append(s.raft.log, s.raft.view)
-	index, v := len(s.raft.log), s.raft.view
+	s.raft.log = append(s.raft.log, s.raft.shown)
+	index, v := len(s.raft.log), s.raft.shown
 	d := s.upTo(5 * time.Millisecond)
 	if s.chance(s.faults.slow / 4) {
 		d = s.upTo(4 * time.Second)
@@ -74,16 +74,16 @@ func (s *simulation) append(p *proposal) {
 
 // commitBatch makes a position out of a change to the roster, or of nothing.
 func (s *simulation) commitBatch(change func(*Roster)) {
-	v := s.raft.view
+	v := s.raft.shown
 	v.Head = headAt(v.Head.Position + 1)
 	if change != nil {
 		roster := *v.Roster
-		roster.Members = slices.Clone(v.Roster.Members)
+		roster.Registered = slices.Clone(v.Roster.Registered)
 		roster.At = v.Head.Position
 		change(&roster)
 		v.Roster = &roster
 	}
-	s.raft.view = v
+	s.raft.shown = v
 	for len(s.raft.committed) <= int(v.Head.Position) {
 		s.raft.committed = append(s.raft.committed, s.now)
 	}
@@ -97,11 +97,11 @@ func (s *simulation) commitBatch(change func(*Roster)) {
 func (s *simulation) commitFence(by *simHost, m Fence, done func(ok bool, term uint64, v Shown)) {
 	s.propose(&proposal{by: by, done: done, apply: func(term uint64) {
 		if term == m.Term || !s.broken.keeps(ruleTerm) {
-			s.raft.view.Floor = max(s.raft.view.Floor, m.Floor)
+			s.raft.shown.Floor = max(s.raft.shown.Floor, m.Floor)
 		}
 		if term == m.Term || !s.broken.keeps(ruleDropTerm) {
-			s.raft.view.Lives = s.raft.view.Lives.Change(m.Opened, m.Dropped)
-			s.raft.view.Lives.Complete = s.raft.view.Lives.Complete || m.Complete
+			s.raft.shown.Lives = s.raft.shown.Lives.Change(m.Opened, m.Dropped)
+			s.raft.shown.Lives.Complete = s.raft.shown.Lives.Complete || m.Complete
 		}
 	}})
 }
@@ -298,7 +298,7 @@ func (s *simulation) startWait() {
 	if l == nil || len(l.waits) >= 4 {
 		return
 	}
-	head := s.raft.view.Head.Position
+	head := s.raft.shown.Head.Position
 	w := wait{position: head - min(head-1, event.Position(s.rng.IntN(4))), until: s.now + s.upTo(60*time.Second)}
 	switch s.rng.IntN(8) {
 	case 0:
@@ -387,23 +387,23 @@ func (s *simulation) changeRoster() {
 	kind := s.rng.IntN(4)
 	s.trace("roster change %d of %s", kind, name)
 	s.write(func(v *Roster) {
-		i := slices.IndexFunc(v.Members, func(m Registration) bool { return m.Name == name })
+		i := slices.IndexFunc(v.Registered, func(m Registration) bool { return m.Name == name })
 		switch {
 		case i < 0:
 			s.register(v, name)
-		case kind == 0 && !v.Members[i].Draining:
-			v.Members[i].Draining = true
-		case kind == 1 || v.Members[i].Draining:
-			v.Members[i].Registered, v.Members[i].Draining, v.Members[i].Region, v.Members[i].Class = v.At, false, s.region(), s.class()
+		case kind == 0 && !v.Registered[i].Draining:
+			v.Registered[i].Draining = true
+		case kind == 1 || v.Registered[i].Draining:
+			v.Registered[i].Registered, v.Registered[i].Draining, v.Registered[i].Region, v.Registered[i].Class = v.At, false, s.region(), s.class()
 		default:
-			v.Members = slices.Delete(v.Members, i, i+1)
+			v.Registered = slices.Delete(v.Registered, i, i+1)
 		}
 	})
 }
 
 func (s *simulation) register(v *Roster, name string) {
-	v.Members = append(v.Members, Registration{Name: name, Region: s.region(), Class: s.class(), Registered: v.At})
-	slices.SortFunc(v.Members, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
+	v.Registered = append(v.Registered, Registration{Name: name, Region: s.region(), Class: s.class(), Registered: v.At})
+	slices.SortFunc(v.Registered, func(a, b Registration) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (s *simulation) class() string {

@@ -106,7 +106,7 @@ func (s *simulation) overlap() {
 		a.cutUntil = s.now + s.upTo(25*time.Second)
 		a.muteUntil = a.cutUntil
 	}
-	b.cutUntil, b.muteUntil, b.disk = 0, 0, []event.Position{0, a.disk, a.applied, s.raft.view.Head.Position}[s.rng.IntN(4)]
+	b.cutUntil, b.muteUntil, b.disk = 0, 0, []event.Position{0, a.disk, a.applied, s.raft.shown.Head.Position}[s.rng.IntN(4)]
 	s.trace("a second process of %s starts; the first is cut off until %v", a.name, a.muteUntil)
 	s.count.overlaps++
 	s.boot(b, s.upTo(200*time.Millisecond))
@@ -175,7 +175,7 @@ func (s *simulation) follow(r *simReplica) {
 	}
 	life := r.life
 	s.after(d, r.host, func() {
-		head := s.raft.view.Head.Position
+		head := s.raft.shown.Head.Position
 		switch {
 		case !r.up || r.life != life || r.applied >= head:
 			return
@@ -251,7 +251,7 @@ func (s *simulation) startQuery(r *simReplica) {
 	if !r.up || r.host.pausedUntil > s.now {
 		return
 	}
-	q := &simQuery{r: r, life: r.life, promised: s.promised(r.name), head: s.raft.view.Head.Position}
+	q := &simQuery{r: r, life: r.life, promised: s.promised(r.name), head: s.raft.shown.Head.Position}
 	q.ask.Mode = Mode(s.rng.IntN(4))
 	switch {
 	case q.ask.Mode == ModeStrict:

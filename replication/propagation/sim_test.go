@@ -124,7 +124,7 @@ func newSimulation(seed uint64, broken rule, weather func(*simFaults)) *simulati
 	for range simWriters {
 		s.writers = append(s.writers, s.newHost())
 	}
-	s.raft.view.Roster = &Roster{}
+	s.raft.shown.Roster = &Roster{}
 	s.raft.leader = s.writers[0]
 	for i := range simReaders {
 		name := fmt.Sprintf("r%d", i+1)
@@ -133,7 +133,7 @@ func newSimulation(seed uint64, broken rule, weather func(*simFaults)) *simulati
 		}
 		s.commitBatch(func(v *Roster) { s.register(v, name) })
 	}
-	s.raft.view.Lives.Complete = !s.faults.nameless
+	s.raft.shown.Lives.Complete = !s.faults.nameless
 	return s
 }
 
@@ -242,12 +242,12 @@ func (s *simulation) heal() {
 	s.elect()
 	s.play(s.now + 20*time.Second) // what is still under way arrives, and stopped replicas start
 	s.play(s.now + 3*DefaultParams().Duration)
-	l, head := s.anyLeader(), s.raft.view.Head.Position
+	l, head := s.anyLeader(), s.raft.shown.Head.Position
 	if l == nil || l.term != s.raft.term {
 		s.fail("I21", "nobody leads")
 		return
 	}
-	for _, m := range l.tracker.view.Roster.Members {
+	for _, m := range l.tracker.shown.Roster.Registered {
 		up := 0 // two connected processes of one name both have leases
 		for _, r := range s.replicas {
 			if r.name != m.Name || !r.up || r.lease.stopped {
@@ -290,7 +290,7 @@ func (s *simulation) fail(invariant, format string, args ...any) {
 
 // judge looks at every replica that could answer now, and at what it would say.
 func (s *simulation) judge() {
-	head := s.raft.view.Head.Position
+	head := s.raft.shown.Head.Position
 	for _, r := range s.replicas {
 		if !r.up || r.host.pausedUntil > s.now {
 			continue

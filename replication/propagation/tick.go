@@ -35,7 +35,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v Shown, history func(event.P
 		a.Cluster, a.Incarnation, a.Term = t.cluster, t.incarnation, t.term
 		a.Nonce, a.Seq = q.Nonce, q.Seq
 		if a.Kind != KindWrongIncarnation {
-			a.Head = t.view.Head
+			a.Head = t.shown.Head
 		}
 		replies = append(replies, Reply{q.ticket, a})
 	}
@@ -98,7 +98,7 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Hashe
 	if l.fault != "" {
 		return false
 	}
-	head := t.view.Head.Position
+	head := t.shown.Head.Position
 	var want Hashes // the empty log before the first batch has a zero hash
 	switch {
 	case q.Position > head:
@@ -140,8 +140,8 @@ func (t *Tracker) grant(a *Answer, m *tracked, l *life, q *request, now time.Dur
 	l.acked = q.Position
 	d := t.duration(m, q.Position)
 	switch {
-	case q.Level < t.view.Level:
-		a.Reason = fmt.Sprintf("The replica supports feature level %d; %d is in force.", q.Level, t.view.Level)
+	case q.Level < t.shown.Level:
+		a.Reason = fmt.Sprintf("The replica supports feature level %d; %d is in force.", q.Level, t.shown.Level)
 	case q.Position < a.Floor:
 		a.Reason = fmt.Sprintf("The replica is at position %d, below the floor %d.", q.Position, a.Floor)
 	case d <= 0:

@@ -19,16 +19,16 @@ type Tracker struct {
 	incarnation string
 	term        uint64
 
-	view   Shown
+	shown  Shown
 	fenced event.Position // head when this leader last proved that it led
 	fences heads          // what ticks proved about the head
 	floor  event.Position // no lease is granted below
 	// grace is until when lives that the log does not name may hold leases.
 	grace time.Duration
 
-	members  []*tracked // in order of name
-	sessions uint64    // opened in this term
-	known    int       // lives of all members
+	names    []*tracked // in order of name
+	sessions uint64     // opened in this term
+	known    int        // lives of all names
 
 	tickets    Ticket
 	waiting    []request // for the next tick
@@ -56,7 +56,7 @@ type request struct {
 func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v Shown) *Tracker {
 	t := &Tracker{
 		params: p, cluster: cluster, incarnation: incarnation, term: term,
-		view: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
+		shown: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
 		nextTick: now.Monotonic, nextFloor: now.Monotonic, grace: now.Monotonic,
 	}
 	if !v.Lives.Complete {
@@ -102,12 +102,12 @@ func (t *Tracker) Busy(nonce string, seq uint64) Answer {
 // likes: after every batch, or only before it asks about a position. A view older
 // than one seen before is ignored.
 func (t *Tracker) Observe(now Clocks, v Shown) {
-	if v.Head.Position < t.view.Head.Position {
+	if v.Head.Position < t.shown.Head.Position {
 		return
 	}
-	changed := v.Roster != t.view.Roster && v.Roster.At != t.view.Roster.At
-	v.Floor = max(v.Floor, t.view.Floor)
-	t.view = v
+	changed := v.Roster != t.shown.Roster && v.Roster.At != t.shown.Roster.At
+	v.Floor = max(v.Floor, t.shown.Floor)
+	t.shown = v
 	if changed {
 		t.enroll(now.Monotonic, v.Roster, v.Head.Position)
 	}
@@ -141,7 +141,7 @@ func (t *Tracker) BeginTick(now Clocks) (Fence, bool) {
 	}
 	t.batch, t.waiting = t.waiting, t.batch[:0]
 	t.inFlight, t.fenceAsked, t.begun = true, false, now
-	f := Fence{Term: t.term, Head: t.view.Head, Floor: max(t.floorAsked, t.view.Floor)}
+	f := Fence{Term: t.term, Head: t.shown.Head, Floor: max(t.floorAsked, t.shown.Floor)}
 	t.turnover(now.Monotonic, &f)
 	return f, true
 }
@@ -151,7 +151,7 @@ func (t *Tracker) tickDue() (time.Duration, bool) {
 	switch {
 	case t.inFlight:
 		return 0, false
-	case t.floorAsked > t.view.Floor:
+	case t.floorAsked > t.shown.Floor:
 		return t.nextFloor, true
 	case len(t.waiting) > 0 || t.fenceAsked:
 		return t.nextTick, true

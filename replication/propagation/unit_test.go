@@ -180,7 +180,7 @@ func TestFloorAlone(t *testing.T) {
 		now.Monotonic += wait
 	}
 	old := Shown{Head: headAt(1), Roster: &Roster{}}
-	if tr.Observe(now, old); tr.view.Head.Position != 6 {
+	if tr.Observe(now, old); tr.shown.Head.Position != 6 {
 		t.Error("a view from before replaces a later one")
 	}
 }

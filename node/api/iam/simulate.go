@@ -406,7 +406,7 @@ func (s *simulation) evaluate(action string, specific bool) (types.EvaluationRes
 	results := make([]types.ResourceSpecificResult, len(s.resources))
 	organizations := make([]*types.OrganizationsDecisionDetail, len(s.resources))
 	for i, resource := range s.resources {
-		results[i], organizations[i] = s.decide(action, resource)
+		results[i], organizations[i] = s.outcome(action, resource)
 		if err := s.call.Work.Err(); err != nil {
 			return types.EvaluationResult{}, err
 		}
@@ -457,9 +457,9 @@ func shownOutcome(o authz.Outcome) types.PolicyEvaluationDecisionType {
 	return types.PolicyEvaluationDecisionTypeImplicitDeny
 }
 
-// decide decides an action for a resource. Where the organization denies it, the
+// outcome decides an action for a resource. Where the organization denies it, the
 // simulation ends ("EvalDecisionDetails" in the IAM API Reference).
-func (s *simulation) decide(action, resource string) (types.ResourceSpecificResult, *types.OrganizationsDecisionDetail) {
+func (s *simulation) outcome(action, resource string) (types.ResourceSpecificResult, *types.OrganizationsDecisionDetail) {
 	r := authz.Request{Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.owner, Target: s.targetOf(resource), Context: s.context, Work: s.call.Work}
 	if account := strings.SplitN(resource, ":", 6); s.owner != "" && len(account) == 6 && account[4] != "" {
 		r.ResourceAccount = account[4]

@@ -160,7 +160,7 @@ func (l *loader) shape(name string) *Shape {
 	}
 	s.Element, s.Key, s.Value = l.ref(from.Member), l.ref(from.Key), l.ref(from.Value)
 	for _, member := range slices.Sorted(maps.Keys(from.Members)) {
-		s.Members = append(s.Members, Field{
+		s.Fields = append(s.Fields, Field{
 			Name:     member,
 			Path:     strings.ToLower(member[:1]) + member[1:],
 			Shape:    l.shape(from.Members[member].Shape),

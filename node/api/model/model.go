@@ -41,7 +41,7 @@ type Error struct {
 	Status int    // of the HTTP answer
 }
 
-// Pagination names the members by which an operation is paged.
+// Pagination names the fields by which an operation is paged.
 type Pagination struct {
 	InputToken, OutputToken string
 	LimitKey                string // the page size
@@ -68,23 +68,23 @@ const (
 type Shape struct {
 	Name    string
 	Kind    Kind
-	Members []Field // of a structure, by name
-	Element *Shape   // of a list
-	Key     *Shape   // of a map
-	Value   *Shape   // of a map
+	Fields  []Field // of a structure, by name
+	Element *Shape  // of a list
+	Key     *Shape  // of a map
+	Value   *Shape  // of a map
 	// Min and Max bound the length of strings (UTF-16 units), blobs, lists and
 	// maps, and the value of integers.
 	Min, Max  *int64
 	Pattern   string // as the model has it; empty is none
 	Enum      []string
 	Sensitive bool // must not show in messages
-	// Union tells that one member of a structure is there, and no other.
+	// Union tells that one field of a structure is there, and no other.
 	Union bool
 
 	pattern *pattern
 }
 
-// Field is a member of a structure.
+// Field is one of a structure, which AWS calls a member.
 type Field struct {
 	Name     string // on the wire
 	Path     string // as in ValidationError: the first letter in lower case
@@ -157,11 +157,11 @@ var commonErrors = map[string]int{
 	"ValidationError":             400,
 }
 
-// Field returns the member of that name, nil when there is none.
+// Field returns the field of that name, nil when there is none.
 func (s *Shape) Field(name string) *Field {
-	i, ok := slices.BinarySearchFunc(s.Members, name, func(m Field, name string) int { return strings.Compare(m.Name, name) })
+	i, ok := slices.BinarySearchFunc(s.Fields, name, func(m Field, name string) int { return strings.Compare(m.Name, name) })
 	if !ok {
 		return nil
 	}
-	return &s.Members[i]
+	return &s.Fields[i]
 }

@@ -61,7 +61,7 @@ func TestOperation(t *testing.T) {
 		t.Errorf("got %+v", name)
 	}
 	if op.Input.Field("Tags").Shape.Element.Field("Key") == nil || op.Input.Field("Nothing") != nil {
-		t.Error("members are wrong")
+		t.Error("fields are wrong")
 	}
 	if p := IAM().Operation("ListUsers").Pagination; p == nil || p.InputToken != "Marker" || p.OutputToken != "Marker" ||
 		p.LimitKey != "MaxItems" || p.MoreResults != "IsTruncated" || len(p.ResultKeys) != 1 || p.ResultKeys[0] != "Users" {
@@ -117,7 +117,7 @@ func shapes(services ...*Service) map[string]*Shape {
 		walk(s.Element)
 		walk(s.Key)
 		walk(s.Value)
-		for _, m := range s.Members {
+		for _, m := range s.Fields {
 			walk(m.Shape)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func TestOtherKinds(t *testing.T) {
 	text := &model.Shape{Name: "text", Kind: model.String}
 	number := &model.Shape{Name: "number", Kind: model.Integer}
-	shape := &model.Shape{Name: "input", Kind: model.Structure, Members: []model.Field{
+	shape := &model.Shape{Name: "input", Kind: model.Structure, Fields: []model.Field{
 		{Name: "Blob", Path: "blob", Shape: &model.Shape{Name: "blob", Kind: model.Blob}},
 		{Name: "Map", Path: "map", Shape: &model.Shape{Name: "map", Kind: model.Map, Key: text, Value: number}},
 		{Name: "Time", Path: "time", Shape: &model.Shape{Name: "time", Kind: model.Timestamp}},

@@ -98,8 +98,8 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 		c.key = build(shape.Key, c.goType.Key(), depth+1)
 		c.elem = build(shape.Value, c.goType.Elem(), depth+1)
 	case model.Structure:
-		for i := range shape.Members {
-			c.fields = append(c.fields, buildField(&shape.Members[i], c.goType, depth))
+		for i := range shape.Fields {
+			c.fields = append(c.fields, buildField(&shape.Fields[i], c.goType, depth))
 		}
 	}
 	return c
@@ -107,8 +107,8 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 
 // buildVariants finds the SDK's type for each member of a union.
 func (c *codec) buildVariants(depth int) {
-	for i := range c.shape.Members {
-		member := &c.shape.Members[i]
+	for i := range c.shape.Fields {
+		member := &c.shape.Fields[i]
 		at := slices.IndexFunc(unions[c.goType], func(t reflect.Type) bool { return t.Name() == c.goType.Name()+"Member"+member.Name })
 		if at < 0 {
 			panic(fmt.Sprintf("no Go type of %s for member %s", c.goType, member.Name))

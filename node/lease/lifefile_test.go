@@ -19,8 +19,8 @@ import (
 	"github.com/writ-iam/writ/test/roundtrip"
 )
 
-// lockedRecord is the record of a directory whose lock this process takes.
-func lockedRecord(t *testing.T, dir string) (r *LifeFile, unlock func()) {
+// lockedLifeFile is the life file of a directory whose lock this process takes.
+func lockedLifeFile(t *testing.T, dir string) (r *LifeFile, unlock func()) {
 	t.Helper()
 	lock, err := setup.Lock(dir)
 	if err != nil {
@@ -40,7 +40,7 @@ func TestRecordedLife(t *testing.T) {
 			t.Errorf("over are %v, %v, not %v", got, err, want)
 		}
 	}
-	first, unlock := lockedRecord(t, dir)
+	first, unlock := lockedLifeFile(t, dir)
 	over(first)
 	for _, nonce := range []string{"n1", "n2"} {
 		if err := first.begin(nonce); err != nil {
@@ -59,7 +59,7 @@ func TestRecordedLife(t *testing.T) {
 	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	second, unlockCopy := lockedRecord(t, copied)
+	second, unlockCopy := lockedLifeFile(t, copied)
 	over(second)
 	unlockCopy()
 
@@ -67,7 +67,7 @@ func TestRecordedLife(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
 		t.Fatal(err)
 	}
-	third, unlockThird := lockedRecord(t, dir)
+	third, unlockThird := lockedLifeFile(t, dir)
 	over(third)
 	if err := third.begin("n3"); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestRecordedLife(t *testing.T) {
 	unlock()
 
 	// the third is gone, and nothing else has changed
-	fourth, unlockFourth := lockedRecord(t, dir)
+	fourth, unlockFourth := lockedLifeFile(t, dir)
 	defer unlockFourth()
 	over(fourth, "n3")
 	for what, change := range map[string]func(*recorded){
@@ -117,11 +117,11 @@ func TestRecordedLife(t *testing.T) {
 // back; and it is 128 random bits.
 func TestNonceIsRecordedFirst(t *testing.T) {
 	dir := t.TempDir()
-	record, unlock := lockedRecord(t, dir)
+	record, unlock := lockedLifeFile(t, dir)
 	defer unlock()
 	a := &answers{incarnation: "i", kinds: []propagation.Kind{propagation.KindOpen}}
 	r, s := newRenewer(a)
-	r.record = record
+	r.lifeFile = record
 	seen := map[string]bool{}
 	for range 5 {
 		s.Restore(layout.State(t, "i", 5))
@@ -139,7 +139,7 @@ func TestNonceIsRecordedFirst(t *testing.T) {
 		seen[asked] = true
 	}
 	// a directory that takes nothing costs a wait after a crash, not the lease
-	r.record = &LifeFile{path: filepath.Join(dir, "none", lifeFileName)}
+	r.lifeFile = &LifeFile{path: filepath.Join(dir, "none", lifeFileName)}
 	before := a.count()
 	if r.once(t.Context()); a.count() != before+1 {
 		t.Error("it asks no more")

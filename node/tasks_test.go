@@ -28,7 +28,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 			body := json.RawMessage(`{"principal":"` + alice + `","action":"s3:Get"}`)
 			m.until(name+" decides", func(ctx context.Context) error {
 				leading := m.node("writer-1").part.(*writer).leading.Load()
-				r, err := leading.questions.Ask(ctx, name, kindDecide, at, body)
+				r, err := leading.tasks.Ask(ctx, name, kindDecide, at, body)
 				var d shape.Evaluated
 				if err == nil {
 					err = json.Unmarshal(r.Body, &d)
@@ -48,7 +48,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 		m.ready("writer-1")
 		m.leader("writer-1")
 	}
-	// a writer is asked nothing, and takes no questions for others
+	// a writer is asked nothing, and takes no tasks for others
 	f := peer.NewFinder(peer.TCP{}, m.node("writer-1").tls, 1<<10, m.cluster.Writers)
 	for _, path := range []string{ask.TasksPath, ask.AnswersPath} {
 		if err := f.Post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {

@@ -14,17 +14,17 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 )
 
-// kindDecide is the kind of question that a decision answers: its body is that of
-// POST /v1/authorize, that of the answer a shape.Decided.
+// kindDecide is the kind of task that a decision answers: its body is that of
+// POST /v1/authorize, that of the answer a shape.Evaluated.
 const kindDecide = "decide"
 
-// Decide asks a replica for a decision, if this writer leads.
-func (w *writer) Decide(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
+// Evaluate asks a replica for a decision, if this writer leads.
+func (w *writer) Evaluate(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
 	t := w.leading.Load()
 	if t == nil {
 		return d, dispatch.ErrNotLeader
 	}
-	r, err := t.questions.Ask(ctx, replica, kindDecide, at, json.RawMessage(body))
+	r, err := t.tasks.Ask(ctx, replica, kindDecide, at, json.RawMessage(body))
 	if errors.Is(err, peer.ErrNotLeader) {
 		return d, dispatch.ErrNotLeader
 	}
@@ -37,20 +37,20 @@ func (w *writer) Decide(ctx context.Context, replica string, at event.Position, 
 	return d, nil
 }
 
-// questions hands a replica what it is asked, as soon as there is something. Whom
-// the questions are for, the certificate says.
-func (p *peerServer) questions(rw http.ResponseWriter, r *http.Request) {
+// tasks hands a replica what it is asked, as soon as there is something. Whom
+// the tasks are for, the certificate says.
+func (p *peerServer) tasks(rw http.ResponseWriter, r *http.Request) {
 	var q ask.Poll
 	t, name, ok := p.replicaCalls(rw, r, &q)
 	if !ok {
 		return
 	}
-	list, err := t.questions.Poll(r.Context(), name, q.Process, q.Holds, ask.Hold)
+	list, err := t.tasks.Poll(r.Context(), name, q.Process, q.Holds, ask.Hold)
 	if err != nil {
 		p.fail(rw, err)
 		return
 	}
-	peer.Reply(rw, ask.Handover{Questions: list})
+	peer.Reply(rw, ask.Handover{Tasks: list})
 }
 
 // answers takes a replica's answer.
@@ -60,7 +60,7 @@ func (p *peerServer) answers(rw http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	t.questions.Answered(name, a)
+	t.tasks.Answered(name, a)
 	peer.Reply(rw, struct{}{})
 }
 

@@ -16,20 +16,20 @@ import (
 
 // Paths of the leader's peer port.
 const (
-	// TasksPath is where a replica fetches questions: by a Poll, for a Handover.
+	// TasksPath is where a replica fetches tasks: by a Poll, for a Handover.
 	TasksPath = "/peer/questions"
 	// AnswersPath is where it brings an Answer.
 	AnswersPath = "/peer/answers"
 )
 
-// Limits of questions to replicas.
+// Limits of tasks to replicas.
 const (
 	// Hold is how long the leader holds a replica's request back while there
-	// is no question for it.
+	// is no task for it.
 	Hold = 20 * time.Second
-	// MaxBody bounds the body of a question, and of an answer, in bytes.
+	// MaxBody bounds the body of a task, and of an answer, in bytes.
 	MaxBody = 32 << 10
-	// MaxOpen and maxAllOpen bound the open questions to one replica, and to all.
+	// MaxOpen and maxAllOpen bound the open tasks to one replica, and to all.
 	MaxOpen    = 64
 	maxAllOpen = 1024
 	// maxHandedOver bounds what one answer to a replica hands over: so many bodies
@@ -50,7 +50,7 @@ type Task struct {
 	Body json.RawMessage `json:"body,omitempty"`
 }
 
-// Answer is a replica's answer to a question: a body, or a problem.
+// Answer is a replica's answer to a task: a body, or a problem.
 type Answer struct {
 	ID string `json:"id"`
 	// Position and Hash are those that the answer was found at.
@@ -60,7 +60,7 @@ type Answer struct {
 	Problem  *Problem        `json:"problem,omitempty"`
 }
 
-// Problem is why a replica does not answer a question.
+// Problem is why a replica does not answer a task.
 type Problem struct {
 	Code   string `json:"code"` // one of those below
 	Detail string `json:"detail"`
@@ -82,8 +82,8 @@ const (
 func (e *Problem) Error() string { return "the replica answers " + e.Code + ": " + e.Detail }
 
 // ErrTooMany is returned when a replica, or all of them together, have as
-// many open questions as they may. Asking a little later may do.
-var ErrTooMany = errors.New("too many questions to replicas are open")
+// many open tasks as they may. Asking a little later may do.
+var ErrTooMany = errors.New("too many tasks to replicas are open")
 
 // Tasks are the leader's open ones, of one term. Nothing of them is kept: who asks is
 // told when the term ends, and asks the next leader. They may be used by any number of
@@ -94,15 +94,15 @@ type Tasks struct {
 
 	mu    sync.Mutex // guards all below
 	ended bool
-	last  uint64            // number of the latest question
-	open  int               // questions in all boxes
+	last  uint64            // number of the latest task
+	open  int               // tasks in all boxes
 	boxes map[string]*inbox // by replica, as its certificate names it
 }
 
 // inbox is what one replica was asked and has not answered. Where several processes
 // run under its name, each is told, and the first answer counts.
 type inbox struct {
-	open    []*openTask   // oldest first
+	open    []*openTask       // oldest first
 	last    uint64            // number of the replica's latest request
 	held    map[string]uint64 // by process, the number of its latest request; that alone is held
 	changed chan struct{}     // closed when a request that is held must look again
@@ -152,17 +152,17 @@ func (b *inbox) wake() {
 	b.changed = make(chan struct{})
 }
 
-// Ask puts a question of a kind to a replica, which answers it once it has reached
+// Ask puts a task of a kind to a replica, which answers it once it has reached
 // a position, and waits for the answer: until ctx ends, for a replica that cannot
 // be reached is not told from one that is slow. Errors are *Problem,
 // ErrTooMany, peer.ErrNotLeader and ctx's.
 func (all *Tasks) Ask(ctx context.Context, replica, kind string, at event.Position, body any) (Answer, error) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		return Answer{}, fmt.Errorf("encode a question to %s: %w", replica, err)
+		return Answer{}, fmt.Errorf("encode a task to %s: %w", replica, err)
 	}
 	if len(text) > MaxBody {
-		return Answer{}, fmt.Errorf("ask %s: the question is longer than %d bytes", replica, MaxBody)
+		return Answer{}, fmt.Errorf("ask %s: the task is longer than %d bytes", replica, MaxBody)
 	}
 	q, err := all.put(replica, Task{Kind: kind, Incarnation: all.incarnation, At: at, Body: text})
 	if err != nil {
@@ -183,7 +183,7 @@ func (all *Tasks) Ask(ctx context.Context, replica, kind string, at event.Positi
 	}
 }
 
-// put opens a question.
+// put opens a task.
 func (all *Tasks) put(replica string, q Task) (*openTask, error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -203,7 +203,7 @@ func (all *Tasks) put(replica string, q Task) (*openTask, error) {
 	return o, nil
 }
 
-// drop closes a question that nobody waits for any more.
+// drop closes a task that nobody waits for any more.
 func (all *Tasks) drop(replica string, q *openTask) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -214,7 +214,7 @@ func (all *Tasks) drop(replica string, q *openTask) {
 	}
 }
 
-// Answered takes in a replica's answer. One to a question that is no longer open
+// Answered takes in a replica's answer. One to a task that is no longer open
 // comes too late, and is dropped.
 func (all *Tasks) Answered(replica string, r Answer) {
 	all.mu.Lock()
@@ -230,9 +230,9 @@ func (all *Tasks) Answered(replica string, r Answer) {
 	}
 }
 
-// Poll returns the open questions to a replica that the process which asks does not
+// Poll returns the open tasks to a replica that the process which asks does not
 // hold, or none when hold is over or a newer poll of that process has come: its older
-// one is dead. Whatever it does not hold is handed over again, so no question is lost
+// one is dead. Whatever it does not hold is handed over again, so no task is lost
 // with a connection. Errors are peer.ErrNotLeader and ctx's.
 func (all *Tasks) Poll(ctx context.Context, replica, process string, holds []string, hold time.Duration) ([]Task, error) {
 	timer := time.NewTimer(hold)
@@ -293,15 +293,15 @@ func (all *Tasks) End() {
 	all.open = 0
 }
 
-// Poll is a replica's request for questions.
+// Poll is a replica's request for tasks.
 type Poll struct {
 	// Process tells the processes of one name apart.
 	Process string `json:"process"`
-	// Holds are the ids of questions that the replica has and is about to answer.
+	// Holds are the ids of tasks that the replica has and is about to answer.
 	Holds []string `json:"holds"`
 }
 
 // Handover is the answer to a Poll: what the replica is asked.
 type Handover struct {
-	Questions []Task `json:"questions"`
+	Tasks []Task `json:"questions"`
 }

@@ -18,7 +18,7 @@ import (
 // lifeFileName, in a replica's directory, holds the nonce of the latest life that ran there.
 const lifeFileName = "life.json"
 
-const lifeFileMode = 0o600 // of recordFile
+const lifeFileMode = 0o600 // of the life file
 
 // bootIDFile tells one run of the machine's kernel from the next.
 const bootIDFile = "/proc/sys/kernel/random/boot_id"
@@ -32,7 +32,7 @@ type place struct {
 	Inode  uint64 `json:"inode"`
 }
 
-// recorded is what recordFile holds.
+// recorded is what lifeFileName holds.
 type recorded struct {
 	Nonce string `json:"nonce"`
 	place
@@ -48,7 +48,7 @@ type LifeFile struct {
 	last  string // recorded by this process; of one goroutine at a time
 }
 
-// NewLifeFile returns the record in dir, whose lock this process holds.
+// NewLifeFile returns the life file of dir, whose lock this process holds.
 func NewLifeFile(dir string, lock *os.File) *LifeFile {
 	r := &LifeFile{path: filepath.Join(dir, lifeFileName)}
 	var s unix.Stat_t

@@ -133,14 +133,14 @@ func TestQuestions(t *testing.T) {
 				t.Errorf("%s at %d: %v, not %s", c.kind, c.at, err, c.code)
 			}
 		}
-		// questions asked at once are answered each; one waits for its position and holds up none
+		// tasks asked at once are answered each; one waits for its position and holds up none
 		late := make(chan error, 1)
 		go func() { _, err := o.Ask(t.Context(), "r1", "echo", 2, 0); late <- err }()
 		var wg sync.WaitGroup
 		for i := range MaxOpen - 1 {
 			wg.Go(func() {
 				if r, err := o.Ask(t.Context(), "r1", "echo", 1, i); err != nil || string(r.Body) != fmt.Sprint(i) {
-					t.Errorf("question %d: %s, %v", i, r.Body, err)
+					t.Errorf("task %d: %s, %v", i, r.Body, err)
 				}
 			})
 		}
@@ -150,7 +150,7 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("once the position is reached: %v", err)
 		}
 		if o.open != 0 || len(o.boxes["r1"].open) != 0 {
-			t.Errorf("%d questions are open", o.open)
+			t.Errorf("%d tasks are open", o.open)
 		}
 	})
 }
@@ -172,14 +172,14 @@ func TestQuestionsOfAnotherIncarnation(t *testing.T) {
 func TestQuestionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewTasks(7, "i")
-		// a caller that gives up takes its question back
+		// a caller that gives up takes its task back
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.Ask(ctx, "r1", "echo", 1, nil); !errors.Is(err, context.DeadlineExceeded) || a.open != 0 {
 			t.Errorf("%v, %d open", err, a.open)
 		}
 		if _, err := a.Ask(t.Context(), "r1", "echo", 1, strings.Repeat("x", MaxBody)); err == nil {
-			t.Error("a question of any length is taken")
+			t.Error("a task of any length is taken")
 		}
 		// an answer to it comes too late
 		a.Answered("r1", Answer{ID: "7-1"})
@@ -207,7 +207,7 @@ func TestQuestionsEnd(t *testing.T) {
 		for len(holds) < MaxOpen {
 			list, err := a.Poll(t.Context(), "r0", "p", holds, Hold)
 			if err != nil || len(list) != maxHandedOver {
-				t.Fatalf("%d questions, %v", len(list), err)
+				t.Fatalf("%d tasks, %v", len(list), err)
 			}
 			for _, q := range list {
 				holds = append(holds, q.ID)
@@ -219,7 +219,7 @@ func TestQuestionsEnd(t *testing.T) {
 		hold := func() {
 			list, err := a.Poll(t.Context(), "r0", "p", holds, Hold)
 			if len(list) > 0 {
-				err = fmt.Errorf("%d questions", len(list))
+				err = fmt.Errorf("%d tasks", len(list))
 			}
 			polls <- err
 		}
@@ -238,7 +238,7 @@ func TestQuestionsEnd(t *testing.T) {
 		a.End()
 		for range maxAllOpen {
 			if err := <-ended; !errors.Is(err, peer.ErrNotLeader) {
-				t.Errorf("a question of the term: %v", err)
+				t.Errorf("a task of the term: %v", err)
 			}
 		}
 		if err := <-polls; !errors.Is(err, peer.ErrNotLeader) {
