@@ -34,6 +34,11 @@ const (
 	RoleIDPrefix      = "AROA"
 	PolicyIDPrefix    = "ANPA"
 	AccessKeyIDPrefix = "AKIA"
+
+	InstanceProfileIDPrefix   = "AIPA"
+	ServerCertificateIDPrefix = "ASCA"
+	PublicKeyIDPrefix         = "APKA"
+	ServiceCredentialIDPrefix = "ACCA"
 )
 
 // Kind says what an entity is. Numbers are stored: append, never reorder or reuse.
@@ -45,9 +50,15 @@ const (
 	KindGroup  Kind = 2
 	KindRole   Kind = 3
 	KindPolicy Kind = 4
+
+	KindInstanceProfile   Kind = 5
+	KindServerCertificate Kind = 6
+	KindMFADevice         Kind = 7 // virtual; its name is the last part of its serial number
+	KindSAMLProvider      Kind = 8 // found by its ARN, not by the index of names
+	KindOIDCProvider      Kind = 9 // as KindSAMLProvider
 )
 
-// Noun is the word for k in ARNs ("user", "group", "role", "policy").
+// Noun is the word for k in ARNs ("user", "group", "role", "policy", "instance-profile" and so on).
 func (k Kind) Noun() string {
 	switch k {
 	case KindUser:
@@ -58,6 +69,16 @@ func (k Kind) Noun() string {
 		return "role"
 	case KindPolicy:
 		return "policy"
+	case KindInstanceProfile:
+		return "instance-profile"
+	case KindServerCertificate:
+		return "server-certificate"
+	case KindMFADevice:
+		return "mfa"
+	case KindSAMLProvider:
+		return "saml-provider"
+	case KindOIDCProvider:
+		return "oidc-provider"
 	}
 	return "entity"
 }

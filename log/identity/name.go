@@ -12,7 +12,7 @@ type scope uint64
 const aliases scope = 0
 
 // scopeOf puts policies first and users last, the order in which State.Records
-// yields them.
+// yields them. Kinds above 7 have no names here: a scope has no more room.
 func scopeOf(account AccountID, kind Kind) scope {
 	return scope(7-kind)<<table.HandleBits | scope(table.HandleOf(account))
 }

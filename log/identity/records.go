@@ -43,42 +43,46 @@ func (s *State) header() Header {
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
-	if !yield(&h) {
-		return
-	}
-	more := true
-	s.accounts.Rows.Scan(func(_ table.Handle, a *Account) bool {
-		more = yield(a)
+	_ = yield(&h) &&
+		rows(&s.accounts, yield) &&
+		s.namedRecords(yield) &&
+		rows(&s.replicas, yield) &&
+		rows(&s.barred, yield) &&
+		s.attempts.records(yield)
+}
+
+// rows yields the records of a table, and says whether yield wants more.
+func rows[K ~string, R interface {
+	table.Record
+	Record
+}](t *table.Table[K, R], yield func(Record) bool) (more bool) {
+	more = true
+	t.Rows.Scan(func(_ table.Handle, r R) bool {
+		more = yield(r)
 		return more
 	})
-	if !more {
-		return
-	}
+	return more
+}
+
+// namedRecords yields the records that have a name in an account, as rows does.
+func (s *State) namedRecords(yield func(Record) bool) (more bool) {
+	more = true
 	s.names.entries.Ascend(name{scope: aliases + 1}, func(n name) bool {
 		more = yield(s.record(n))
 		return more
 	})
-	if !more {
-		return
-	}
-	s.replicas.Rows.Scan(func(_ table.Handle, r *Replica) bool {
+	return more
+}
+
+// records yields the attempts from the oldest on, as rows does.
+func (a *attempts) records(yield func(Record) bool) (more bool) {
+	more = true
+	a.order.Scan(func(_ Position, h table.Handle) bool {
+		r, _ := a.byKey.Rows.Get(h)
 		more = yield(r)
 		return more
 	})
-	if !more {
-		return
-	}
-	s.barred.Rows.Scan(func(_ table.Handle, r *BarredReplica) bool {
-		more = yield(r)
-		return more
-	})
-	if !more {
-		return
-	}
-	s.attempts.order.Scan(func(_ Position, h table.Handle) bool {
-		a, _ := s.attempts.byKey.Rows.Get(h)
-		return yield(a)
-	})
+	return more
 }
 
 // record is the one that a name belongs to.

@@ -36,18 +36,32 @@ type State struct {
 
 // NewState returns the empty state, at position zero.
 func NewState() *State {
-	return &State{attempts: newAttempts(), names: newNames(), members: table.NewRelation(), holders: table.NewRelation(), bounded: table.NewRelation()}
+	return &State{
+		attempts: newAttempts(),
+		names:    newNames(),
+		members:  table.NewRelation(),
+		holders:  table.NewRelation(),
+		bounded:  table.NewRelation(),
+	}
 }
 
 // Snapshot returns an immutable copy in constant time.
 func (s *State) Snapshot() *State {
 	c := *s
-	c.accounts, c.users, c.groups = s.accounts.Snapshot(), s.users.Snapshot(), s.groups.Snapshot()
-	c.roles, c.policies = s.roles.Snapshot(), s.policies.Snapshot()
-	c.replicas, c.barred = s.replicas.Snapshot(), s.barred.Snapshot()
+	c.accounts = s.accounts.Snapshot()
+	c.users = s.users.Snapshot()
+	c.groups = s.groups.Snapshot()
+	c.roles = s.roles.Snapshot()
+	c.policies = s.policies.Snapshot()
+	c.replicas = s.replicas.Snapshot()
+	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
-	c.names, c.keys = s.names.snapshot(), *s.keys.Copy()
-	c.members, c.holders, c.bounded = s.members.Snapshot(), s.holders.Snapshot(), s.bounded.Snapshot()
+
+	c.names = s.names.snapshot()
+	c.keys = *s.keys.Copy()
+	c.members = s.members.Snapshot()
+	c.holders = s.holders.Snapshot()
+	c.bounded = s.bounded.Snapshot()
 	return &c
 }
 
@@ -57,9 +71,33 @@ func (s *State) Position() Position { return s.position }
 // Time is that of the latest command, in milliseconds; it never decreases.
 func (s *State) Time() Time { return s.time }
 
+// counted is a table that keeps a digest of its records and can recount it.
+type counted interface {
+	Sum() digest.Sum
+	Recount(part int, c *table.Count)
+}
+
+// tables has every table of the state: what is not in it has no digest.
+func (s *State) tables() []counted {
+	return []counted{
+		&s.accounts,
+		&s.users,
+		&s.groups,
+		&s.roles,
+		&s.policies,
+		&s.replicas,
+		&s.barred,
+		&s.attempts.byKey,
+	}
+}
+
 // Digest identifies the state's content: at equal positions, equal digests.
 func (s *State) Digest() digest.Sum {
-	return s.digest(s.accounts.Sum(), s.users.Sum(), s.groups.Sum(), s.roles.Sum(), s.policies.Sum(), s.replicas.Sum(), s.barred.Sum(), s.attempts.byKey.Sum())
+	var d digest.Sum
+	for _, t := range s.tables() {
+		d.Add(t.Sum())
+	}
+	return s.digest(d)
 }
 
 // Recount computes the digest from the records themselves, in time linear in
@@ -83,22 +121,15 @@ func (s *State) CheckPart(part int) (records int, sound bool) {
 }
 
 func (s *State) recount(part int, c *table.Count) {
-	s.accounts.Recount(part, c)
-	s.users.Recount(part, c)
-	s.groups.Recount(part, c)
-	s.roles.Recount(part, c)
-	s.policies.Recount(part, c)
-	s.replicas.Recount(part, c)
-	s.barred.Recount(part, c)
-	s.attempts.byKey.Recount(part, c)
+	for _, t := range s.tables() {
+		t.Recount(part, c)
+	}
 }
 
-func (s *State) digest(tables ...digest.Sum) digest.Sum {
+// digest is that of a state whose records have the sum d.
+func (s *State) digest(d digest.Sum) digest.Sum {
 	h := s.header()
-	d := digest.Of(h.AppendDigest(make([]byte, 0, 128)))
-	for _, t := range tables {
-		d.Add(t)
-	}
+	d.Add(digest.Of(h.AppendDigest(make([]byte, 0, 128))))
 	return d
 }
 
