@@ -125,6 +125,7 @@ type Loader struct {
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
+	places   []place
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
@@ -195,6 +196,9 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 func (l *Loader) addHeld(h held, to table.Handle) {
 	if h.kind.named() {
 		l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+		if h.path != rootPath {
+			l.places = append(l.places, place{scopeOf(h.account, h.kind), h.path, lower(h.name), to})
+		}
 	}
 	if h.attached != nil {
 		for _, p := range *h.attached {
@@ -232,6 +236,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		},
 		func() error { return table.Fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
+		func() error { fillPaths(&s.paths, &l.places); return nil },
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
@@ -271,6 +276,23 @@ func fillNames(n *names, from *[]name) (err error) {
 	*from = nil
 	n.entries = table.Packed(n.entries)
 	return err
+}
+
+func fillPaths(p *paths, from *[]place) {
+	slices.SortFunc(*from, func(a, b place) int {
+		switch {
+		case placeLess(a, b):
+			return -1
+		case placeLess(b, a):
+			return 1
+		}
+		return 0
+	})
+	for _, e := range *from {
+		p.entries.Load(e)
+	}
+	*from = nil
+	p.entries = table.Packed(p.entries)
 }
 
 func compareNames(a, b name) int {

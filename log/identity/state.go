@@ -28,6 +28,7 @@ type State struct {
 
 	// The rest is derived from the records above.
 	names   names
+	paths   paths
 	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
@@ -39,6 +40,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
@@ -58,6 +60,7 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 
 	c.names = s.names.snapshot()
+	c.paths = s.paths.snapshot()
 	c.keys = *s.keys.Copy()
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
