@@ -11,7 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy or
+// *LoginProfile.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,7 +40,7 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
+// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -48,7 +49,9 @@ func (s *State) Records(yield func(Record) bool) {
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
-		s.attempts.records(yield)
+		s.attempts.records(yield) &&
+		rows(&s.passwordPolicies, yield) &&
+		rows(&s.loginProfiles, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -129,6 +132,9 @@ type Loader struct {
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
+
+	passwordPolicies table.Rows[*PasswordPolicy]
+	loginProfiles    table.Rows[*LoginProfile]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -164,6 +170,10 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *PasswordPolicy:
+		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
+	case *LoginProfile:
+		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -240,6 +250,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
+		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -26,6 +26,9 @@ type State struct {
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
+	passwordPolicies table.Table[AccountID, *PasswordPolicy]
+	loginProfiles    table.Table[ID, *LoginProfile]
+
 	// The rest is derived from the records above.
 	names   names
 	paths   paths
@@ -58,6 +61,8 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.passwordPolicies = s.passwordPolicies.Snapshot()
+	c.loginProfiles = s.loginProfiles.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -91,6 +96,8 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.passwordPolicies,
+		&s.loginProfiles,
 	}
 }
 

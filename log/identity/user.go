@@ -182,6 +182,9 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 	case len(u.Keys) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete access keys first.")
 	}
+	if _, ok := s.LoginProfile(u.ID); ok {
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete login profile first.")
+	}
 	return []Event{&UserDeleted{ID: u.ID}}, nil
 }
 
