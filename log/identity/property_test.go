@@ -42,6 +42,7 @@ func populated() *State {
 			&UserAddedToGroup{Group: id("G"), User: id("U")},
 			&AccessKeyCreated{Account: acct, Owner: id("U"), ID: fmt.Sprintf("AKIA%d", i+1)},
 			&InlinePolicyPut{Kind: KindGroup, ID: id("G"), Name: name},
+			&InstanceProfileCreated{Account: acct, ID: id("I"), Name: name, Path: "/"},
 		} {
 			apply(s, e)
 		}
@@ -71,7 +72,9 @@ func drawARN(t *rapid.T) string {
 
 func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
 
-func drawKind(t *rapid.T) Kind { return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy) }
+func drawKind(t *rapid.T) Kind {
+	return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy, KindInstanceProfile)
+}
 
 func drawOwner(t *rapid.T) Owner {
 	return Owner{Kind: drawKind(t), Account: drawAccount(t), Name: drawName(t)}
@@ -167,6 +170,16 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &CreateAccessKey{Account: drawAccount(t), User: user(), Key: drawNewKey(t)} },
 		func() Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
+		},
+		func() Command {
+			return &CreateInstanceProfile{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Tags: drawTags(t)}
+		},
+		func() Command { return &DeleteInstanceProfile{Account: drawAccount(t), Name: drawName(t)} },
+		func() Command {
+			return &AddRoleToInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
+		},
+		func() Command {
+			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}

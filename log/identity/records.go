@@ -11,8 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy or
-// *LoginProfile.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
+// *LoginProfile or *InstanceProfile.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,7 +39,7 @@ func (s *State) header() Header {
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the policies, roles, groups and users in order of
+// header, the accounts, the instance profiles, policies, roles, groups and users in order of
 // account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
@@ -97,6 +97,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.groups, n.to)
 	case KindRole:
 		return recordIn(&s.roles, n.to)
+	case KindInstanceProfile:
+		return recordIn(&s.instanceProfiles, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -135,6 +137,8 @@ type Loader struct {
 
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
+	instanceProfiles table.Rows[*InstanceProfile]
+	carriers         []table.Edge
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -174,6 +178,8 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
+	case *InstanceProfile:
+		l.addInstanceProfile(r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -194,6 +200,14 @@ func (l *Loader) addUser(u *User) {
 	l.addKeys(u.Keys, h)
 	for _, g := range u.Groups {
 		l.members = append(l.members, table.Edge{From: table.HandleOf(g), To: h})
+	}
+}
+
+func (l *Loader) addInstanceProfile(p *InstanceProfile) {
+	table.AddRow(&l.state.instanceProfiles, &l.instanceProfiles, p)
+	l.addHeld(p.held(), p.Handle())
+	if p.Role != "" {
+		l.carriers = append(l.carriers, table.Edge{From: table.HandleOf(p.Role), To: p.Handle()})
 	}
 }
 
@@ -252,6 +266,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
+		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
+		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

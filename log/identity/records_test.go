@@ -16,6 +16,7 @@ func everything() *State {
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
 		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
 		strict, aliceIn,
+		webServer, webDeploys,
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
@@ -86,11 +87,13 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "replica")
 		case *BarredReplica:
 			got = append(got, "barred")
+		case *InstanceProfile:
+			got = append(got, "instance profile")
 		case *Attempt:
 			got = append(got, "attempt")
 		}
 	}
-	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt"
+	const want = "header account account instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}

@@ -111,6 +111,7 @@ func (c *spec) run(t *testing.T) {
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
+		instanceProfileSpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
 	)
@@ -171,6 +172,7 @@ type content struct {
 	Members []table.Edge
 	Holders []table.Edge
 	Bounded []table.Edge
+	Carried []table.Edge
 	Degrees map[table.Handle]int
 	Order   map[Position]table.Handle
 }
@@ -201,7 +203,7 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.carriers, &c.Carried}} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n
@@ -308,10 +310,16 @@ func verifyNames(t failing, s *State) {
 		}
 		return true
 	})
-	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len()
+	s.instanceProfiles.Rows.Scan(func(_ table.Handle, p *InstanceProfile) bool {
+		if found, ok := s.InstanceProfile(p.Account, strings.ToUpper(p.Name)); !ok || found != p {
+			t.Fatalf("by the name of %s one finds %v", p.ARN(), found)
+		}
+		return true
+	})
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
-		for kind := KindUser; kind <= KindPolicy; kind++ {
+		for kind := KindUser; kind.named(); kind++ {
 			named += s.Count(account.ID, kind)
 		}
 	}
@@ -369,6 +377,13 @@ func verifyRelations(t failing, s *State) {
 		kind, _, found := s.entity(e.To)
 		if h, _ := s.held(kind, e.To); !ok || !found || *h.boundary != p.ID {
 			t.Fatalf("%v does not bound %v", p, h)
+		}
+	}
+	for _, e := range s.carriers.Edges.Items() {
+		r, ok := s.roles.Rows.Get(e.From)
+		p, found := s.instanceProfiles.Rows.Get(e.To)
+		if !ok || !found || p.Role != r.ID {
+			t.Fatalf("%v does not carry %v", p, r)
 		}
 	}
 	s.keys.Scan(func(key, owner table.Handle) bool {

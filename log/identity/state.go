@@ -28,6 +28,7 @@ type State struct {
 
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
+	instanceProfiles table.Table[ID, *InstanceProfile]
 
 	// The rest is derived from the records above.
 	names   names
@@ -36,6 +37,8 @@ type State struct {
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
+
+	carriers table.Relation // role -> instance profile that carries it
 }
 
 // NewState returns the empty state, at position zero.
@@ -47,6 +50,7 @@ func NewState() *State {
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
+		carriers: table.NewRelation(),
 	}
 }
 
@@ -63,6 +67,7 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
+	c.instanceProfiles = s.instanceProfiles.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -70,6 +75,7 @@ func (s *State) Snapshot() *State {
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
+	c.carriers = s.carriers.Snapshot()
 	return &c
 }
 
@@ -98,6 +104,7 @@ func (s *State) tables() []counted {
 		&s.attempts.byKey,
 		&s.passwordPolicies,
 		&s.loginProfiles,
+		&s.instanceProfiles,
 	}
 }
 

@@ -47,6 +47,10 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(50, 1, createInstanceProfile),
+	command(51, 1, deleteInstanceProfile),
+	command(52, 1, addRoleToInstanceProfile),
+	command(53, 1, removeRoleFromInstanceProfile),
 	command(80, 1, setPasswordPolicy),
 	command(81, 1, deletePasswordPolicy),
 	command(82, 1, createLoginProfile),
@@ -205,6 +209,33 @@ func updateTrust(c *coder, v *identity.UpdateTrust) {
 func deleteRole(c *coder, v *identity.DeleteRole) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
+}
+
+// Instance profiles.
+
+func createInstanceProfile(c *coder, v *identity.CreateInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	list(c, &v.Tags, tag)
+}
+
+func deleteInstanceProfile(c *coder, v *identity.DeleteInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+func addRoleToInstanceProfile(c *coder, v *identity.AddRoleToInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
+
+func removeRoleFromInstanceProfile(c *coder, v *identity.RemoveRoleFromInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Profile)
+	str(c, &v.Role)
 }
 
 // Policies.

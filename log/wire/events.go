@@ -44,6 +44,10 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+	change(50, 1, instanceProfileCreated),
+	change(51, 1, instanceProfileDeleted),
+	change(52, 1, roleAddedToInstanceProfile),
+	change(53, 1, roleRemovedFromInstanceProfile),
 	change(80, 1, passwordPolicySet),
 	change(81, 1, passwordPolicyDeleted),
 	change(82, 1, loginProfileCreated),
@@ -173,6 +177,29 @@ func trustUpdated(c *coder, v *identity.TrustUpdated) {
 }
 
 func roleDeleted(c *coder, v *identity.RoleDeleted) { str(c, &v.ID) }
+
+// Instance profiles.
+
+func instanceProfileCreated(c *coder, v *identity.InstanceProfileCreated) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func instanceProfileDeleted(c *coder, v *identity.InstanceProfileDeleted) { str(c, &v.ID) }
+
+func roleAddedToInstanceProfile(c *coder, v *identity.RoleAddedToInstanceProfile) {
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
+
+func roleRemovedFromInstanceProfile(c *coder, v *identity.RoleRemovedFromInstanceProfile) {
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
 
 // Policies.
 

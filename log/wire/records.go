@@ -14,6 +14,7 @@ var recordKinds = newKinds("record",
 	record(7, 1, replica),
 	record(8, 2, attempt),
 	record(9, 1, barredReplica),
+	record(12, 1, instanceProfile),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
 )
@@ -98,6 +99,16 @@ func policy(c *coder, v *identity.Policy) {
 	list(c, &v.Versions, policyVersion)
 	list(c, &v.Tags, tag)
 	num(c, &v.Changed)
+}
+
+func instanceProfile(c *coder, v *identity.InstanceProfile) {
+	str(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	num(c, &v.Created)
+	list(c, &v.Tags, tag)
+	str(c, &v.Role)
 }
 
 func replica(c *coder, v *identity.Replica) {
