@@ -170,6 +170,7 @@ func drawCommand(t *rapid.T) Command {
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
+	commands = append(commands, drawnPasswords(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy or
+// *LoginProfile.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,7 +40,7 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
+// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -48,7 +49,9 @@ func (s *State) Records(yield func(Record) bool) {
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
-		s.attempts.records(yield)
+		s.attempts.records(yield) &&
+		rows(&s.passwordPolicies, yield) &&
+		rows(&s.loginProfiles, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -125,9 +128,13 @@ type Loader struct {
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
+	places   []place
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
+
+	passwordPolicies table.Rows[*PasswordPolicy]
+	loginProfiles    table.Rows[*LoginProfile]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -163,6 +170,10 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *PasswordPolicy:
+		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
+	case *LoginProfile:
+		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -195,6 +206,9 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 func (l *Loader) addHeld(h held, to table.Handle) {
 	if h.kind.named() {
 		l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+		if h.path != rootPath {
+			l.places = append(l.places, place{scopeOf(h.account, h.kind), h.path, lower(h.name), to})
+		}
 	}
 	if h.attached != nil {
 		for _, p := range *h.attached {
@@ -232,9 +246,12 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		},
 		func() error { return table.Fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
+		func() error { fillPaths(&s.paths, &l.places); return nil },
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
+		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err
@@ -271,6 +288,23 @@ func fillNames(n *names, from *[]name) (err error) {
 	*from = nil
 	n.entries = table.Packed(n.entries)
 	return err
+}
+
+func fillPaths(p *paths, from *[]place) {
+	slices.SortFunc(*from, func(a, b place) int {
+		switch {
+		case placeLess(a, b):
+			return -1
+		case placeLess(b, a):
+			return 1
+		}
+		return 0
+	})
+	for _, e := range *from {
+		p.entries.Load(e)
+	}
+	*from = nil
+	p.entries = table.Packed(p.entries)
 }
 
 func compareNames(a, b name) int {

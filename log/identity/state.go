@@ -26,8 +26,12 @@ type State struct {
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
+	passwordPolicies table.Table[AccountID, *PasswordPolicy]
+	loginProfiles    table.Table[ID, *LoginProfile]
+
 	// The rest is derived from the records above.
 	names   names
+	paths   paths
 	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
@@ -39,6 +43,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
@@ -56,8 +61,11 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.passwordPolicies = s.passwordPolicies.Snapshot()
+	c.loginProfiles = s.loginProfiles.Snapshot()
 
 	c.names = s.names.snapshot()
+	c.paths = s.paths.snapshot()
 	c.keys = *s.keys.Copy()
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
@@ -88,6 +96,8 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.passwordPolicies,
+		&s.loginProfiles,
 	}
 }
 
