@@ -11,7 +11,7 @@ type Question struct {
 	Principal string  `json:"principal"`          // ARN of a user, role, role session or root.
 	Action    string  `json:"action"`             // One action, such as "s3:GetObject", in any letter case; no wildcards.
 	Resource  string  `json:"resource,omitempty"` // An ARN, or "*" for an action without resources.
-	Explain   bool    `json:"explain,omitempty"` // Tell the statements that decided, too.
+	Explain   bool    `json:"explain,omitempty"`  // Tell the statements that decided, too.
 	Context   Context `json:"context,omitempty"`
 }
 
