@@ -11,7 +11,7 @@ type Question struct {
 	Principal string  `json:"principal"`          // ARN of a user, role, role session or root.
 	Action    string  `json:"action"`             // One action, such as "s3:GetObject", in any letter case; no wildcards.
 	Resource  string  `json:"resource,omitempty"` // An ARN, or "*" for an action without resources.
-	Explain   bool    `json:"explain,omitempty"` // Tell the statements that decided, too.
+	Explain   bool    `json:"explain,omitempty"`  // Tell the statements that decided, too.
 	Context   Context `json:"context,omitempty"`
 }
 
@@ -30,16 +30,6 @@ func (c Context) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(values)
-}
-
-// Questions are asked together, and answered from one position.
-type Questions struct {
-	Questions []Question `json:"questions"`
-}
-
-// Decisions are the answers to Questions, in their order.
-type Decisions struct {
-	Answers []Decision `json:"answers"`
 }
 
 // Decision is the answer to a question.
