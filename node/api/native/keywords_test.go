@@ -14,9 +14,19 @@ import (
 // schemas are the types that have a schema under their name. Other structs are written
 // out where they are used.
 var schemas = []any{
-	shape.Question{}, shape.Questions{}, shape.Decision{}, shape.Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
+}
+
+// Questions are asked together, and answered from one position.
+type Questions struct {
+	Questions []shape.Question `json:"questions"`
+}
+
+// Decisions are the answers to Questions, in their order.
+type Decisions struct {
+	Answers []shape.Decision `json:"answers"`
 }
 
 // types are the schemas of types that are not in JSON what they are in Go.

@@ -32,16 +32,6 @@ func (c Context) MarshalJSON() ([]byte, error) {
 	return json.Marshal(values)
 }
 
-// Questions are asked together, and answered from one position.
-type Questions struct {
-	Questions []Question `json:"questions"`
-}
-
-// Decisions are the answers to Questions, in their order.
-type Decisions struct {
-	Answers []Decision `json:"answers"`
-}
-
 // Decision is the answer to a question.
 type Decision struct {
 	// Decision is "allow", "explicitDeny", "implicitDeny", or "indeterminate" for an
