@@ -42,6 +42,9 @@ func populated() *State {
 			&UserAddedToGroup{Group: id("G"), User: id("U")},
 			&AccessKeyCreated{Account: acct, Owner: id("U"), ID: fmt.Sprintf("AKIA%d", i+1)},
 			&InlinePolicyPut{Kind: KindGroup, ID: id("G"), Name: name},
+			&SSHPublicKeyUploaded{Account: acct, Owner: id("U"), ID: "1", Fingerprint: name},
+			&SigningCertificateUploaded{Account: acct, Owner: id("U"), ID: "1", Sum: CertificateSum{byte(i)}},
+			&ServiceCredentialCreated{Account: acct, Owner: id("U"), ID: "1", Service: "s"},
 		} {
 			apply(s, e)
 		}
@@ -97,7 +100,7 @@ func drawCommand(t *rapid.T) Command {
 		}
 		return kind, drawName(t)
 	}
-	commands := []func() Command{
+	commands := append(keyringCommands(t), []func() Command{
 		func() Command { return &Bootstrap{} },
 		func() Command { return &RaiseStreamGeneration{From: uint32(drawNumber(t))} },
 		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },
@@ -169,7 +172,7 @@ func drawCommand(t *rapid.T) Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
-	}
+	}...)
 	return oneOf(t, "command", commands...)()
 }
 

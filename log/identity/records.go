@@ -11,7 +11,7 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt or *Keyring.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,8 +39,8 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
-// states yield equal records in equal order. A Loader makes the state again.
+// account and name, the replicas, the barred ones, the attempts from the oldest on, and the
+// keyrings. Equal states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -48,7 +48,8 @@ func (s *State) Records(yield func(Record) bool) {
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
-		s.attempts.records(yield)
+		s.attempts.records(yield) &&
+		rows(&s.keyrings, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -127,6 +128,9 @@ type Loader struct {
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
+	keyrings table.Rows[*Keyring]
+	served   []table.Edge
+	signers  table.Rows[table.Handle]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -162,6 +166,8 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *Keyring:
+		l.addKeyring(r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -232,6 +238,9 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
+		func() error { table.FillRelation(&s.served, &l.served); return nil },
+		func() error { return table.Fill(&s.signers, &l.signers) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

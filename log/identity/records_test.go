@@ -14,7 +14,7 @@ func everything() *State {
 		&UserCreated{Account: other, ID: "AIDA9", Name: "alice", Path: "/", Boundary: "ANPA3"},
 		&UserAddedToGroup{Group: "AGPA1", User: "AIDA1"}, &PolicyAttached{Kind: KindGroup, ID: "AGPA1", Policy: "ANPA4"},
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
-		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
+		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, aliceSSH, rootSigner, aliceGit, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
 	return s
@@ -86,9 +86,11 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "barred")
 		case *Attempt:
 			got = append(got, "attempt")
+		case *Keyring:
+			got = append(got, "keyring")
 		}
 	}
-	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt"
+	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}
@@ -108,6 +110,9 @@ func TestLoaderRefuses(t *testing.T) {
 		{"an account twice", []Record{&Header{}, &Account{ID: acct}, &Account{ID: acct}}, "two records or keys"},
 		{"an access key twice", []Record{&Header{},
 			&User{ID: "AIDA1", Name: "a", Keys: []AccessKey{{ID: "AKIA1"}}}, &User{ID: "AIDA2", Name: "b", Keys: []AccessKey{{ID: "AKIA1"}}}}, "two records or keys"},
+		{"a keyring twice", []Record{&Header{}, &Keyring{Owner: "AIDA1"}, &Keyring{Owner: "AIDA1"}}, "two records or keys"},
+		{"a certificate twice", []Record{&Header{}, &Keyring{Owner: "AIDA1", Certificates: []SigningCertificate{{ID: "a"}}},
+			&Keyring{Owner: "AIDA2", Certificates: []SigningCertificate{{ID: "b"}}}}, "two records or keys"},
 	} {
 		l := NewLoader()
 		for _, r := range c.records {

@@ -110,7 +110,8 @@ func (c *spec) run(t *testing.T) {
 
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
-		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs())
+		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
+		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs())
 }
 
 // Every command of the package must have a spec that accepts it and one that refuses it.
@@ -167,6 +168,8 @@ type content struct {
 	Members []table.Edge
 	Holders []table.Edge
 	Bounded []table.Edge
+	Served  []table.Edge
+	Signers map[table.Handle]table.Handle
 	Degrees map[table.Handle]int
 	Order   map[Position]table.Handle
 }
@@ -193,13 +196,18 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.served, &c.Served}} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n
 			return true
 		})
 	}
+	c.Signers = map[table.Handle]table.Handle{}
+	s.signers.Scan(func(certificate, owner table.Handle) bool {
+		c.Signers[certificate] = owner
+		return true
+	})
 	c.Order = map[Position]table.Handle{}
 	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h
@@ -222,6 +230,7 @@ func verify(t failing, s *State) {
 	}
 	verifyNames(t, s)
 	verifyRelations(t, s)
+	verifyKeyrings(t, s)
 	verifySignatures(t, s)
 	verifySignatures(t, reload(t, s))
 }

@@ -25,6 +25,7 @@ type State struct {
 	replicas table.Table[string, *Replica]
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
+	keyrings table.Table[ID, *Keyring]
 
 	// The rest is derived from the records above.
 	names   names
@@ -32,6 +33,8 @@ type State struct {
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
+	served  table.Relation                        // account -> owner of a keyring with credentials for services
+	signers btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
 }
 
 // NewState returns the empty state, at position zero.
@@ -42,6 +45,7 @@ func NewState() *State {
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
+		served:   table.NewRelation(),
 	}
 }
 
@@ -56,12 +60,15 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.keyrings = s.keyrings.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.keys = *s.keys.Copy()
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
+	c.served = s.served.Snapshot()
+	c.signers = *s.signers.Copy()
 	return &c
 }
 
@@ -88,6 +95,7 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.keyrings,
 	}
 }
 

@@ -174,6 +174,9 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 	case len(u.Keys) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete access keys first.")
 	}
+	if err := s.mayLeave(u.ID); err != nil {
+		return nil, err
+	}
 	return []Event{&UserDeleted{ID: u.ID}}, nil
 }
 

@@ -45,6 +45,16 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(103, 1, uploadSSHPublicKey),
+	command(104, 1, updateSSHPublicKey),
+	command(105, 1, deleteSSHPublicKey),
+	command(106, 1, uploadSigningCertificate),
+	command(107, 1, updateSigningCertificate),
+	command(108, 1, deleteSigningCertificate),
+	command(109, 1, createServiceCredential),
+	command(110, 1, updateServiceCredential),
+	command(111, 1, resetServiceCredential),
+	command(112, 1, deleteServiceCredential),
 )
 
 // The cluster.

@@ -44,6 +44,16 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+	change(103, 1, sshPublicKeyUploaded),
+	change(104, 1, sshPublicKeyUpdated),
+	change(105, 1, sshPublicKeyDeleted),
+	change(106, 1, signingCertificateUploaded),
+	change(107, 1, signingCertificateUpdated),
+	change(108, 1, signingCertificateDeleted),
+	change(109, 1, serviceCredentialCreated),
+	change(110, 1, serviceCredentialUpdated),
+	change(111, 1, serviceCredentialReset),
+	change(112, 1, serviceCredentialDeleted),
 )
 
 // The cluster.
