@@ -90,17 +90,18 @@ func (a *attempts) records(yield func(Record) bool) (more bool) {
 func (s *State) record(n name) Record {
 	switch n.scope.kind() {
 	case KindUser:
-		u, _ := s.users.Rows.Get(n.to)
-		return u
+		return recordIn(&s.users, n.to)
 	case KindGroup:
-		g, _ := s.groups.Rows.Get(n.to)
-		return g
+		return recordIn(&s.groups, n.to)
 	case KindRole:
-		r, _ := s.roles.Rows.Get(n.to)
-		return r
+		return recordIn(&s.roles, n.to)
 	}
-	p, _ := s.policies.Rows.Get(n.to)
-	return p
+	return recordIn(&s.policies, n.to)
+}
+
+func recordIn[R holder](t *table.Table[ID, R], h table.Handle) Record {
+	r, _ := t.Rows.Get(h)
+	return r
 }
 
 // Loader makes a State of its records. Any order gives the same state; that of
@@ -198,7 +199,9 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 }
 
 func (l *Loader) addHeld(h held, to table.Handle) {
-	l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+	if h.kind.named() {
+		l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+	}
 	if h.attached != nil {
 		for _, p := range *h.attached {
 			l.holders = append(l.holders, table.Edge{From: table.HandleOf(p), To: to})

@@ -4,6 +4,8 @@ import "github.com/writ-iam/writ/log/identity"
 
 // commandKinds numbers the handlers of commands. A stored number is forever:
 // append, never reorder or reuse.
+//
+// The numbers above lastOfLevel1 are of feature level 2; see Level.
 var commandKinds = newKinds("command",
 	command(1, 1, bootstrap),
 	command(2, 1, raiseStreamGeneration),
@@ -56,6 +58,17 @@ var commandKinds = newKinds("command",
 	command(111, 1, resetServiceCredential),
 	command(112, 1, deleteServiceCredential),
 )
+
+const lastOfLevel1 = 40
+
+// Level is the feature level from which on a command may be put into the log: builds
+// that support less cannot read it.
+func Level(c identity.Command) uint32 {
+	if k, err := commandKinds.of(c); err == nil && k.number > lastOfLevel1 {
+		return 2
+	}
+	return 1
+}
 
 // The cluster.
 
