@@ -42,6 +42,7 @@ func populated() *State {
 			&UserAddedToGroup{Group: id("G"), User: id("U")},
 			&AccessKeyCreated{Account: acct, Owner: id("U"), ID: fmt.Sprintf("AKIA%d", i+1)},
 			&InlinePolicyPut{Kind: KindGroup, ID: id("G"), Name: name},
+			&ServerCertificateUploaded{Account: acct, ID: id("S"), Name: name, Path: "/"},
 			&SSHPublicKeyUploaded{Account: acct, Owner: id("U"), ID: "1", Fingerprint: name},
 			&SigningCertificateUploaded{Account: acct, Owner: id("U"), ID: "1", Sum: CertificateSum{byte(i)}},
 			&ServiceCredentialCreated{Account: acct, Owner: id("U"), ID: "1", Service: "s"},
@@ -74,7 +75,9 @@ func drawARN(t *rapid.T) string {
 
 func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
 
-func drawKind(t *rapid.T) Kind { return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy) }
+func drawKind(t *rapid.T) Kind {
+	return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy, KindServerCertificate)
+}
 
 func drawOwner(t *rapid.T) Owner {
 	return Owner{Kind: drawKind(t), Account: drawAccount(t), Name: drawName(t)}
@@ -100,7 +103,7 @@ func drawCommand(t *rapid.T) Command {
 		}
 		return kind, drawName(t)
 	}
-	commands := append(keyringCommands(t), []func() Command{
+	commands := append(append(keyringCommands(t), serverCertificateCommands(t)...), []func() Command{
 		func() Command { return &Bootstrap{} },
 		func() Command { return &RaiseStreamGeneration{From: uint32(drawNumber(t))} },
 		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },

@@ -11,7 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt or *Keyring.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *Keyring
+// or *ServerCertificate.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -38,8 +39,8 @@ func (s *State) header() Header {
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, the attempts from the oldest on, and the
+// header, the accounts, the entities that have names (server certificates, policies, roles,
+// groups, users) in order of account and name, the replicas, the barred ones, the attempts from the oldest on, and the
 // keyrings. Equal states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -95,6 +96,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.groups, n.to)
 	case KindRole:
 		return recordIn(&s.roles, n.to)
+	case KindServerCertificate:
+		return recordIn(&s.certificates, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -115,23 +118,24 @@ type Loader struct {
 	header bool
 	err    error
 
-	accounts table.Rows[*Account]
-	users    table.Rows[*User]
-	groups   table.Rows[*Group]
-	roles    table.Rows[*Role]
-	policies table.Rows[*Policy]
-	replicas table.Rows[*Replica]
-	barred   table.Rows[*BarredReplica]
-	attempts table.Rows[*Attempt]
-	signed   []table.Edge
-	keys     table.Rows[table.Handle]
-	names    []name
-	members  []table.Edge
-	holders  []table.Edge
-	bounded  []table.Edge
-	keyrings table.Rows[*Keyring]
-	served   []table.Edge
-	signers  table.Rows[table.Handle]
+	accounts     table.Rows[*Account]
+	users        table.Rows[*User]
+	groups       table.Rows[*Group]
+	roles        table.Rows[*Role]
+	policies     table.Rows[*Policy]
+	replicas     table.Rows[*Replica]
+	barred       table.Rows[*BarredReplica]
+	attempts     table.Rows[*Attempt]
+	signed       []table.Edge
+	keys         table.Rows[table.Handle]
+	names        []name
+	members      []table.Edge
+	holders      []table.Edge
+	bounded      []table.Edge
+	keyrings     table.Rows[*Keyring]
+	served       []table.Edge
+	signers      table.Rows[table.Handle]
+	certificates table.Rows[*ServerCertificate]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -169,6 +173,9 @@ func (l *Loader) Add(r Record) {
 		l.state.attempts.count(r, 1)
 	case *Keyring:
 		l.addKeyring(r)
+	case *ServerCertificate:
+		table.AddRow(&l.state.certificates, &l.certificates, r)
+		l.addHeld(r.held(), r.Handle())
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -244,6 +251,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
 		func() error { table.FillRelation(&s.served, &l.served); return nil },
 		func() error { return table.Fill(&s.signers, &l.signers) },
+		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -14,7 +14,7 @@ func everything() *State {
 		&UserCreated{Account: other, ID: "AIDA9", Name: "alice", Path: "/", Boundary: "ANPA3"},
 		&UserAddedToGroup{Group: "AGPA1", User: "AIDA1"}, &PolicyAttached{Kind: KindGroup, ID: "AGPA1", Policy: "ANPA4"},
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
-		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, aliceSSH, rootSigner, aliceGit, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
+		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, aliceSSH, rootSigner, aliceGit, siteCert, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
 	return s
@@ -86,11 +86,13 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "barred")
 		case *Attempt:
 			got = append(got, "attempt")
+		case *ServerCertificate:
+			got = append(got, "certificate")
 		case *Keyring:
 			got = append(got, "keyring")
 		}
 	}
-	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring"
+	const want = "header account account certificate policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}

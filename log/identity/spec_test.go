@@ -111,7 +111,7 @@ func (c *spec) run(t *testing.T) {
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
-		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs())
+		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs())
 }
 
 // Every command of the package must have a spec that accepts it and one that refuses it.
@@ -308,10 +308,16 @@ func verifyNames(t failing, s *State) {
 		}
 		return true
 	})
-	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len()
+	s.certificates.Rows.Scan(func(_ table.Handle, c *ServerCertificate) bool {
+		if found, ok := s.ServerCertificate(c.Account, strings.ToUpper(c.Name)); !ok || found != c {
+			t.Fatalf("by the name of %s one finds %v", c.ARN(), found)
+		}
+		return true
+	})
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.certificates.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
-		for kind := KindUser; kind <= KindPolicy; kind++ {
+		for kind := KindUser; kind.named(); kind++ {
 			named += s.Count(account.ID, kind)
 		}
 	}

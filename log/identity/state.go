@@ -16,16 +16,17 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster  Cluster
-	accounts table.Table[AccountID, *Account]
-	users    table.Table[ID, *User]
-	groups   table.Table[ID, *Group]
-	roles    table.Table[ID, *Role]
-	policies table.Table[ID, *Policy]
-	replicas table.Table[string, *Replica]
-	barred   table.Table[string, *BarredReplica]
-	attempts attempts
-	keyrings table.Table[ID, *Keyring]
+	cluster      Cluster
+	accounts     table.Table[AccountID, *Account]
+	users        table.Table[ID, *User]
+	groups       table.Table[ID, *Group]
+	roles        table.Table[ID, *Role]
+	policies     table.Table[ID, *Policy]
+	replicas     table.Table[string, *Replica]
+	barred       table.Table[string, *BarredReplica]
+	attempts     attempts
+	keyrings     table.Table[ID, *Keyring]
+	certificates table.Table[ID, *ServerCertificate]
 
 	// The rest is derived from the records above.
 	names   names
@@ -61,6 +62,7 @@ func (s *State) Snapshot() *State {
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
 	c.keyrings = s.keyrings.Snapshot()
+	c.certificates = s.certificates.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.keys = *s.keys.Copy()
@@ -96,6 +98,7 @@ func (s *State) tables() []counted {
 		&s.barred,
 		&s.attempts.byKey,
 		&s.keyrings,
+		&s.certificates,
 	}
 }
 

@@ -14,6 +14,7 @@ var recordKinds = newKinds("record",
 	record(7, 1, replica),
 	record(8, 2, attempt),
 	record(9, 1, barredReplica),
+	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
 )
 
