@@ -103,7 +103,7 @@ func drawCommand(t *rapid.T) Command {
 		}
 		return kind, drawName(t)
 	}
-	commands := append(append(keyringCommands(t), serverCertificateCommands(t)...), []func() Command{
+	commands := []func() Command{
 		func() Command { return &Bootstrap{} },
 		func() Command { return &RaiseStreamGeneration{From: uint32(drawNumber(t))} },
 		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },
@@ -175,7 +175,10 @@ func drawCommand(t *rapid.T) Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
-	}...)
+	}
+	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *Keyring
-// or *ServerCertificate.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
+// *LoginProfile, *Keyring or *ServerCertificate.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -40,8 +40,9 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the entities that have names (server certificates, policies, roles,
-// groups, users) in order of account and name, the replicas, the barred ones, the attempts from the oldest on, and the
-// keyrings. Equal states yield equal records in equal order. A Loader makes the state again.
+// groups, users) in order of account and name, the replicas, the barred ones, the attempts
+// from the oldest on, and the rest. Equal states yield equal records in equal order. A
+// Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -50,6 +51,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
+		rows(&s.passwordPolicies, yield) &&
+		rows(&s.loginProfiles, yield) &&
 		rows(&s.keyrings, yield)
 }
 
@@ -118,20 +121,25 @@ type Loader struct {
 	header bool
 	err    error
 
-	accounts     table.Rows[*Account]
-	users        table.Rows[*User]
-	groups       table.Rows[*Group]
-	roles        table.Rows[*Role]
-	policies     table.Rows[*Policy]
-	replicas     table.Rows[*Replica]
-	barred       table.Rows[*BarredReplica]
-	attempts     table.Rows[*Attempt]
-	signed       []table.Edge
-	keys         table.Rows[table.Handle]
-	names        []name
-	members      []table.Edge
-	holders      []table.Edge
-	bounded      []table.Edge
+	accounts table.Rows[*Account]
+	users    table.Rows[*User]
+	groups   table.Rows[*Group]
+	roles    table.Rows[*Role]
+	policies table.Rows[*Policy]
+	replicas table.Rows[*Replica]
+	barred   table.Rows[*BarredReplica]
+	attempts table.Rows[*Attempt]
+	signed   []table.Edge
+	keys     table.Rows[table.Handle]
+	names    []name
+	places   []place
+	members  []table.Edge
+	holders  []table.Edge
+	bounded  []table.Edge
+
+	passwordPolicies table.Rows[*PasswordPolicy]
+	loginProfiles    table.Rows[*LoginProfile]
+
 	keyrings     table.Rows[*Keyring]
 	served       []table.Edge
 	signers      table.Rows[table.Handle]
@@ -171,6 +179,10 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *PasswordPolicy:
+		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
+	case *LoginProfile:
+		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	case *Keyring:
 		l.addKeyring(r)
 	case *ServerCertificate:
@@ -208,6 +220,9 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 func (l *Loader) addHeld(h held, to table.Handle) {
 	if h.kind.named() {
 		l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+		if h.path != rootPath {
+			l.places = append(l.places, place{scopeOf(h.account, h.kind), h.path, lower(h.name), to})
+		}
 	}
 	if h.attached != nil {
 		for _, p := range *h.attached {
@@ -245,9 +260,12 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		},
 		func() error { return table.Fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
+		func() error { fillPaths(&s.paths, &l.places); return nil },
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
+		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
 		func() error { table.FillRelation(&s.served, &l.served); return nil },
 		func() error { return table.Fill(&s.signers, &l.signers) },
@@ -288,6 +306,23 @@ func fillNames(n *names, from *[]name) (err error) {
 	*from = nil
 	n.entries = table.Packed(n.entries)
 	return err
+}
+
+func fillPaths(p *paths, from *[]place) {
+	slices.SortFunc(*from, func(a, b place) int {
+		switch {
+		case placeLess(a, b):
+			return -1
+		case placeLess(b, a):
+			return 1
+		}
+		return 0
+	})
+	for _, e := range *from {
+		p.entries.Load(e)
+	}
+	*from = nil
+	p.entries = table.Packed(p.entries)
 }
 
 func compareNames(a, b name) int {

@@ -61,6 +61,13 @@ func (s *State) ServerCertificates(account AccountID, after string, yield func(*
 	list(s, &s.certificates, account, KindServerCertificate, after, yield)
 }
 
+// ServerCertificatesBelow yields the certificates of an account whose path begins with a
+// prefix longer than "/", in order of path and name, those after the one whose path and
+// name after is.
+func (s *State) ServerCertificatesBelow(account AccountID, prefix, after string, yield func(*ServerCertificate) bool) {
+	listBelow(s, &s.certificates, account, KindServerCertificate, prefix, after, yield)
+}
+
 // UploadServerCertificate gives an account another certificate.
 type UploadServerCertificate struct {
 	Account AccountID
@@ -104,6 +111,7 @@ func (e *ServerCertificateUploaded) evolve(s *State) {
 		Uploaded: e.Uploaded, Expires: e.Expires, Tags: withTags(KindServerCertificate, nil, e.Tags)}
 	s.certificates.Put(c)
 	s.names.add(scopeOf(c.Account, KindServerCertificate), c.Name, c.Handle())
+	s.paths.add(scopeOf(c.Account, KindServerCertificate), c.Path, c.Name, c.Handle())
 }
 
 // UpdateServerCertificate renames a certificate or moves it to another path. Empty
@@ -143,6 +151,7 @@ func (c *UpdateServerCertificate) decide(s *State, _ Meta) ([]Event, error) {
 func (e *ServerCertificateUpdated) evolve(s *State) {
 	changeRecord(&s.certificates, e.ID, func(c *ServerCertificate) bool {
 		s.names.rename(scopeOf(c.Account, KindServerCertificate), c.Name, e.Name, c.Handle())
+		s.paths.move(scopeOf(c.Account, KindServerCertificate), c.Path, c.Name, e.Path, e.Name, c.Handle())
 		c.Name, c.Path = e.Name, e.Path
 		return true
 	})
@@ -170,6 +179,7 @@ func (c *DeleteServerCertificate) decide(s *State, _ Meta) ([]Event, error) {
 func (e *ServerCertificateDeleted) evolve(s *State) {
 	if c, ok := s.certificates.Get(e.ID); ok {
 		s.names.remove(scopeOf(c.Account, KindServerCertificate), c.Name)
+		s.paths.remove(scopeOf(c.Account, KindServerCertificate), c.Path, c.Name)
 		s.certificates.Delete(c)
 	}
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -44,14 +45,17 @@ func serverCertificateSpecs() []spec {
 				if c, ok := s.ServerCertificate(acct, "shop"); !ok || c.ARN() != "arn:aws:iam::123456789012:server-certificate/x/shop" {
 					s.Errorf("the certificate is %+v", c)
 				}
+				below(s, "/x", "ASCA1")
 			}},
 		{name: "as it is", given: []Event{siteCert}, when: &UpdateServerCertificate{Account: acct, Name: "site"},
 			then: []Event{&ServerCertificateUpdated{ID: "ASCA1", Name: "Site", Path: "/"}}},
 		{name: "to a name in use", given: []Event{siteCert, second}, when: &UpdateServerCertificate{Account: acct, Name: "Site", NewName: "Shop"},
 			refused: "EntityAlreadyExists: The Server Certificate with name Shop already exists."},
 		{name: "unknown", given: []Event{siteCert}, when: &UpdateServerCertificate{Account: acct, Name: "none"}, refused: gone},
-		{name: "one", given: []Event{siteCert}, when: &DeleteServerCertificate{Account: acct, Name: "site"}, then: []Event{&ServerCertificateDeleted{ID: "ASCA1"}},
+		{name: "one", given: []Event{siteCert, &ServerCertificateUpdated{ID: "ASCA1", Name: "site", Path: "/x/"}}, when: &DeleteServerCertificate{Account: acct, Name: "site"},
+			then: []Event{&ServerCertificateDeleted{ID: "ASCA1"}},
 			check: func(s *spying) {
+				below(s, "/x")
 				if _, ok := s.ServerCertificate(acct, "site"); ok || s.Count(acct, KindServerCertificate) != 0 {
 					s.Error("it is there")
 				}
@@ -73,6 +77,18 @@ func serverCertificateSpecs() []spec {
 					s.Errorf("the tags are %v", c.Tags)
 				}
 			}},
+	}
+}
+
+// below checks which certificates have a path with that prefix.
+func below(s *spying, prefix string, want ...ID) {
+	var got []ID
+	s.ServerCertificatesBelow(acct, prefix, "", func(c *ServerCertificate) bool {
+		got = append(got, c.ID)
+		return true
+	})
+	if !slices.Equal(got, want) {
+		s.Errorf("below %s are %v", prefix, got)
 	}
 }
 

@@ -23,9 +23,6 @@ type ServiceCredential struct {
 // and AWS STS quotas").
 const MaxServiceCredentials = 2
 
-// day is in milliseconds, as Time is.
-const day Time = 24 * 60 * 60 * 1000
-
 // Expired tells whether the credential has run out at a time.
 func (c *ServiceCredential) Expired(now Time) bool { return c.Expires != 0 && c.Expires <= now }
 

@@ -16,20 +16,25 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster      Cluster
-	accounts     table.Table[AccountID, *Account]
-	users        table.Table[ID, *User]
-	groups       table.Table[ID, *Group]
-	roles        table.Table[ID, *Role]
-	policies     table.Table[ID, *Policy]
-	replicas     table.Table[string, *Replica]
-	barred       table.Table[string, *BarredReplica]
-	attempts     attempts
+	cluster  Cluster
+	accounts table.Table[AccountID, *Account]
+	users    table.Table[ID, *User]
+	groups   table.Table[ID, *Group]
+	roles    table.Table[ID, *Role]
+	policies table.Table[ID, *Policy]
+	replicas table.Table[string, *Replica]
+	barred   table.Table[string, *BarredReplica]
+	attempts attempts
+
+	passwordPolicies table.Table[AccountID, *PasswordPolicy]
+	loginProfiles    table.Table[ID, *LoginProfile]
+
 	keyrings     table.Table[ID, *Keyring]
 	certificates table.Table[ID, *ServerCertificate]
 
 	// The rest is derived from the records above.
 	names   names
+	paths   paths
 	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
@@ -43,6 +48,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
@@ -61,10 +67,13 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.passwordPolicies = s.passwordPolicies.Snapshot()
+	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
 
 	c.names = s.names.snapshot()
+	c.paths = s.paths.snapshot()
 	c.keys = *s.keys.Copy()
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
@@ -97,6 +106,8 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.passwordPolicies,
+		&s.loginProfiles,
 		&s.keyrings,
 		&s.certificates,
 	}

@@ -47,6 +47,12 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(80, 1, setPasswordPolicy),
+	command(81, 1, deletePasswordPolicy),
+	command(82, 1, createLoginProfile),
+	command(83, 1, updateLoginProfile),
+	command(84, 1, changePassword),
+	command(85, 1, deleteLoginProfile),
 	command(100, 1, uploadServerCertificate),
 	command(101, 1, updateServerCertificate),
 	command(102, 1, deleteServerCertificate),
@@ -311,7 +317,49 @@ func untagEntity(c *coder, v *identity.UntagEntity) {
 	}
 }
 
+// Passwords.
+
+func setPasswordPolicy(c *coder, v *identity.SetPasswordPolicy) {
+	atom(c, &v.Account)
+	passwordRequirements(c, &v.Requirements)
+}
+
+func deletePasswordPolicy(c *coder, v *identity.DeletePasswordPolicy) { atom(c, &v.Account) }
+
+func createLoginProfile(c *coder, v *identity.CreateLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	newPassword(c, &v.Password)
+	c.flag(&v.Reset)
+}
+
+func updateLoginProfile(c *coder, v *identity.UpdateLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	num(c, &v.Instead)
+	option(c, &v.Password, newPassword)
+	option(c, &v.Reset, (*coder).flag)
+}
+
+func changePassword(c *coder, v *identity.ChangePassword) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	num(c, &v.Instead)
+	newPassword(c, &v.Password)
+}
+
+func deleteLoginProfile(c *coder, v *identity.DeleteLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+}
+
 // Parts of commands.
+
+func newPassword(c *coder, v *identity.NewPassword) {
+	str(c, &v.User)
+	num(c, &v.Policy)
+	c.blob(&v.Sealed)
+}
 
 func owner(c *coder, v *identity.Owner) {
 	num(c, &v.Kind)

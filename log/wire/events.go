@@ -44,6 +44,12 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+	change(80, 1, passwordPolicySet),
+	change(81, 1, passwordPolicyDeleted),
+	change(82, 1, loginProfileCreated),
+	change(83, 1, loginProfileUpdated),
+	change(84, 1, passwordSet),
+	change(85, 1, loginProfileDeleted),
 	change(100, 1, serverCertificateUploaded),
 	change(101, 1, serverCertificateUpdated),
 	change(102, 1, serverCertificateDeleted),
@@ -279,3 +285,34 @@ func entityUntagged(c *coder, v *identity.EntityUntagged) {
 	str(c, &v.ID)
 	list(c, &v.Keys, atom)
 }
+
+// Passwords.
+
+func passwordPolicySet(c *coder, v *identity.PasswordPolicySet) {
+	atom(c, &v.Account)
+	passwordRequirements(c, &v.Requirements)
+}
+
+func passwordPolicyDeleted(c *coder, v *identity.PasswordPolicyDeleted) { atom(c, &v.Account) }
+
+func loginProfileCreated(c *coder, v *identity.LoginProfileCreated) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	c.blob(&v.Sealed)
+	c.flag(&v.Reset)
+	num(c, &v.Created)
+}
+
+func loginProfileUpdated(c *coder, v *identity.LoginProfileUpdated) {
+	str(c, &v.User)
+	c.flag(&v.Reset)
+}
+
+func passwordSet(c *coder, v *identity.PasswordSet) {
+	str(c, &v.User)
+	c.blob(&v.Sealed)
+	num(c, &v.Keep)
+	num(c, &v.Set)
+}
+
+func loginProfileDeleted(c *coder, v *identity.LoginProfileDeleted) { str(c, &v.User) }

@@ -14,6 +14,8 @@ var recordKinds = newKinds("record",
 	record(7, 1, replica),
 	record(8, 2, attempt),
 	record(9, 1, barredReplica),
+	record(20, 1, passwordPolicy),
+	record(21, 1, loginProfile),
 	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
 )
@@ -123,7 +125,35 @@ func attempt(c *coder, v *identity.Attempt) {
 	}
 }
 
+func passwordPolicy(c *coder, v *identity.PasswordPolicy) {
+	atom(c, &v.Account)
+	passwordRequirements(c, &v.PasswordRequirements)
+	num(c, &v.Changed)
+}
+
+func loginProfile(c *coder, v *identity.LoginProfile) {
+	str(c, &v.User)
+	atom(c, &v.Account)
+	num(c, &v.Created)
+	list(c, &v.Passwords, (*coder).blob)
+	num(c, &v.Set)
+	num(c, &v.SetAt)
+	c.flag(&v.Reset)
+}
+
 // Parts of records and of events.
+
+func passwordRequirements(c *coder, v *identity.PasswordRequirements) {
+	num(c, &v.MinLength)
+	c.flag(&v.Symbols)
+	c.flag(&v.Numbers)
+	c.flag(&v.Uppercase)
+	c.flag(&v.Lowercase)
+	c.flag(&v.AllowChange)
+	num(c, &v.MaxAge)
+	c.flag(&v.HardExpiry)
+	num(c, &v.Reuse)
+}
 
 func quotas(c *coder, v *identity.Quotas) {
 	num(c, &v.Users)
