@@ -56,6 +56,8 @@ func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) erro
 		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
 	case kind == KindInstanceProfile:
 		return refuse(EntityAlreadyExists, "Instance Profile %s already exists.", name)
+	case kind == KindServerCertificate:
+		return refuse(EntityAlreadyExists, "The Server Certificate with name %s already exists.", name)
 	}
 	return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
 }
@@ -121,6 +123,8 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.policies, h)
 	case KindInstanceProfile:
 		return heldIn(&s.instanceProfiles, h)
+	case KindServerCertificate:
+		return heldIn(&s.certificates, h)
 	}
 	return held{}, false
 }
@@ -195,6 +199,8 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.policies, id, f)
 	case KindInstanceProfile:
 		changeHeld(&s.instanceProfiles, id, f)
+	case KindServerCertificate:
+		changeHeld(&s.certificates, id, f)
 	}
 }
 

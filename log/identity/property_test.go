@@ -43,6 +43,10 @@ func populated() *State {
 			&AccessKeyCreated{Account: acct, Owner: id("U"), ID: fmt.Sprintf("AKIA%d", i+1)},
 			&InlinePolicyPut{Kind: KindGroup, ID: id("G"), Name: name},
 			&InstanceProfileCreated{Account: acct, ID: id("I"), Name: name, Path: "/"},
+			&ServerCertificateUploaded{Account: acct, ID: id("S"), Name: name, Path: "/"},
+			&SSHPublicKeyUploaded{Account: acct, Owner: id("U"), ID: "1", Fingerprint: name},
+			&SigningCertificateUploaded{Account: acct, Owner: id("U"), ID: "1", Sum: CertificateSum{byte(i)}},
+			&ServiceCredentialCreated{Account: acct, Owner: id("U"), ID: "1", Service: "s"},
 		} {
 			apply(s, e)
 		}
@@ -73,7 +77,7 @@ func drawARN(t *rapid.T) string {
 func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
 
 func drawKind(t *rapid.T) Kind {
-	return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy, KindInstanceProfile)
+	return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy, KindInstanceProfile, KindServerCertificate)
 }
 
 func drawOwner(t *rapid.T) Owner {
@@ -184,6 +188,8 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
 	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
 // *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
-// *LoginProfile or *InstanceProfile.
+// *LoginProfile, *InstanceProfile, *Keyring, *ServerCertificate or another of the same kind.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,9 +39,10 @@ func (s *State) header() Header {
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the instance profiles, policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
-// states yield equal records in equal order. A Loader makes the state again.
+// header, the accounts, the entities that have names (server certificates, instance profiles, policies, roles,
+// groups, users) in order of account and name, the replicas, the barred ones, the attempts
+// from the oldest on, and the rest. Equal states yield equal records in equal order. A
+// Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -51,7 +52,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
 		rows(&s.passwordPolicies, yield) &&
-		rows(&s.loginProfiles, yield)
+		rows(&s.loginProfiles, yield) &&
+		rows(&s.keyrings, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -99,6 +101,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.roles, n.to)
 	case KindInstanceProfile:
 		return recordIn(&s.instanceProfiles, n.to)
+	case KindServerCertificate:
+		return recordIn(&s.certificates, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -139,6 +143,11 @@ type Loader struct {
 	loginProfiles    table.Rows[*LoginProfile]
 	instanceProfiles table.Rows[*InstanceProfile]
 	carriers         []table.Edge
+
+	keyrings     table.Rows[*Keyring]
+	served       []table.Edge
+	signers      table.Rows[table.Handle]
+	certificates table.Rows[*ServerCertificate]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -180,6 +189,11 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	case *InstanceProfile:
 		l.addInstanceProfile(r)
+	case *Keyring:
+		l.addKeyring(r)
+	case *ServerCertificate:
+		table.AddRow(&l.state.certificates, &l.certificates, r)
+		l.addHeld(r.held(), r.Handle())
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -268,6 +282,10 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
 		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
+		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
+		func() error { table.FillRelation(&s.served, &l.served); return nil },
+		func() error { return table.Fill(&s.signers, &l.signers) },
+		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -114,6 +114,7 @@ func allSpecs() []spec {
 		instanceProfileSpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
+		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 	)
 }
 
@@ -173,6 +174,8 @@ type content struct {
 	Holders []table.Edge
 	Bounded []table.Edge
 	Carried []table.Edge
+	Served  []table.Edge
+	Signers map[table.Handle]table.Handle
 	Degrees map[table.Handle]int
 	Order   map[Position]table.Handle
 }
@@ -203,13 +206,18 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.carriers, &c.Carried}} {
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.carriers, &c.Carried}, {&s.served, &c.Served}} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n
 			return true
 		})
 	}
+	c.Signers = map[table.Handle]table.Handle{}
+	s.signers.Scan(func(certificate, owner table.Handle) bool {
+		c.Signers[certificate] = owner
+		return true
+	})
 	c.Order = map[Position]table.Handle{}
 	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h
@@ -233,6 +241,7 @@ func verify(t failing, s *State) {
 	verifyNames(t, s)
 	verifyPaths(t, s)
 	verifyRelations(t, s)
+	verifyKeyrings(t, s)
 	verifySignatures(t, s)
 	verifySignatures(t, reload(t, s))
 }
@@ -316,7 +325,13 @@ func verifyNames(t failing, s *State) {
 		}
 		return true
 	})
-	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len()
+	s.certificates.Rows.Scan(func(_ table.Handle, c *ServerCertificate) bool {
+		if found, ok := s.ServerCertificate(c.Account, strings.ToUpper(c.Name)); !ok || found != c {
+			t.Fatalf("by the name of %s one finds %v", c.ARN(), found)
+		}
+		return true
+	})
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len() + s.certificates.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
 		for kind := KindUser; kind.named(); kind++ {

@@ -30,6 +30,9 @@ type State struct {
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
 
+	keyrings     table.Table[ID, *Keyring]
+	certificates table.Table[ID, *ServerCertificate]
+
 	// The rest is derived from the records above.
 	names   names
 	paths   paths
@@ -38,7 +41,9 @@ type State struct {
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
 
-	carriers table.Relation // role -> instance profile that carries it
+	carriers table.Relation                        // role -> instance profile that carries it
+	served   table.Relation                        // account -> owner of a keyring with credentials for services
+	signers  btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
 }
 
 // NewState returns the empty state, at position zero.
@@ -51,6 +56,7 @@ func NewState() *State {
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
 		carriers: table.NewRelation(),
+		served:   table.NewRelation(),
 	}
 }
 
@@ -68,6 +74,8 @@ func (s *State) Snapshot() *State {
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
+	c.keyrings = s.keyrings.Snapshot()
+	c.certificates = s.certificates.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -76,6 +84,8 @@ func (s *State) Snapshot() *State {
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
 	c.carriers = s.carriers.Snapshot()
+	c.served = s.served.Snapshot()
+	c.signers = *s.signers.Copy()
 	return &c
 }
 
@@ -105,6 +115,8 @@ func (s *State) tables() []counted {
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.instanceProfiles,
+		&s.keyrings,
+		&s.certificates,
 	}
 }
 

@@ -17,6 +17,8 @@ var recordKinds = newKinds("record",
 	record(12, 1, instanceProfile),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
+	record(25, 1, serverCertificate),
+	record(26, 1, keyring),
 )
 
 func header(c *coder, v *identity.Header) {
