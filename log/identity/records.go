@@ -11,7 +11,7 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, or one of those in Records below it.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -48,7 +48,10 @@ func (s *State) Records(yield func(Record) bool) {
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
-		s.attempts.records(yield)
+		s.attempts.records(yield) &&
+		rows(&s.delegations, yield) &&
+		rows(&s.reports, yield) &&
+		rows(&s.reportParts, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -127,6 +130,11 @@ type Loader struct {
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
+
+	delegations table.Rows[*DelegationRequest]
+	delegated   []table.Edge
+	reports     table.Rows[*CredentialReport]
+	reportParts table.Rows[*CredentialReportPart]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -162,6 +170,12 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *DelegationRequest:
+		l.addDelegation(r)
+	case *CredentialReport:
+		table.AddRow(&l.state.reports, &l.reports, r)
+	case *CredentialReportPart:
+		table.AddRow(&l.state.reportParts, &l.reportParts, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -182,6 +196,14 @@ func (l *Loader) addUser(u *User) {
 	l.addKeys(u.Keys, h)
 	for _, g := range u.Groups {
 		l.members = append(l.members, table.Edge{From: table.HandleOf(g), To: h})
+	}
+}
+
+func (l *Loader) addDelegation(d *DelegationRequest) {
+	table.AddRow(&l.state.delegations, &l.delegations, d)
+	l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(requestorOf(d.Ask.Requestor)), To: d.Handle()})
+	if d.Owner != "" {
+		l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(ownerOf(d.Account)), To: d.Handle()})
 	}
 }
 
@@ -232,6 +254,10 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.delegations.Rows, &l.delegations) },
+		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
+		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
+		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

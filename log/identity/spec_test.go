@@ -110,7 +110,8 @@ func (c *spec) run(t *testing.T) {
 
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
-		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs())
+		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
+		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs())
 }
 
 // Every command of the package must have a spec that accepts it and one that refuses it.
@@ -159,16 +160,17 @@ func methods(t *testing.T, method string) (types []string) {
 
 // content is all of a state, its derived maps included.
 type content struct {
-	Digest  digest.Sum
-	Records []Record
-	Names   []string
-	Numbers map[scope]int
-	Keys    map[table.Handle]table.Handle
-	Members []table.Edge
-	Holders []table.Edge
-	Bounded []table.Edge
-	Degrees map[table.Handle]int
-	Order   map[Position]table.Handle
+	Digest    digest.Sum
+	Records   []Record
+	Names     []string
+	Numbers   map[scope]int
+	Keys      map[table.Handle]table.Handle
+	Members   []table.Edge
+	Holders   []table.Edge
+	Bounded   []table.Edge
+	Delegated []table.Edge
+	Degrees   map[table.Handle]int
+	Order     map[Position]table.Handle
 }
 
 func dump(s *State) (c content) {
@@ -193,7 +195,7 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.delegated, &c.Delegated}} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n

@@ -26,12 +26,18 @@ type State struct {
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
+	delegations table.Table[string, *DelegationRequest]
+	reports     table.Table[AccountID, *CredentialReport]
+	reportParts table.Table[string, *CredentialReportPart]
+
 	// The rest is derived from the records above.
 	names   names
 	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
+
+	delegated table.Relation // account, as requestor or owner -> delegation request
 }
 
 // NewState returns the empty state, at position zero.
@@ -42,6 +48,8 @@ func NewState() *State {
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
+
+		delegated: table.NewRelation(),
 	}
 }
 
@@ -62,6 +70,11 @@ func (s *State) Snapshot() *State {
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
+
+	c.delegations = s.delegations.Snapshot()
+	c.delegated = s.delegated.Snapshot()
+	c.reports = s.reports.Snapshot()
+	c.reportParts = s.reportParts.Snapshot()
 	return &c
 }
 
@@ -88,6 +101,9 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.delegations,
+		&s.reports,
+		&s.reportParts,
 	}
 }
 

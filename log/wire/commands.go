@@ -45,6 +45,15 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+
+	command(120, 1, createDelegationRequest),
+	command(121, 1, associateDelegationRequest),
+	command(122, 1, updateDelegationRequest),
+	command(123, 1, acceptDelegationRequest),
+	command(124, 1, rejectDelegationRequest),
+	command(125, 1, sendDelegationToken),
+	command(126, 1, generateCredentialReport),
+	command(127, 1, storeCredentialReport),
 )
 
 // The cluster.
@@ -283,6 +292,52 @@ func untagEntity(c *coder, v *identity.UntagEntity) {
 	if c.version >= 2 {
 		c.flag(&v.AnyCase)
 	}
+}
+
+// Delegation requests.
+
+func createDelegationRequest(c *coder, v *identity.CreateDelegationRequest) {
+	str(c, &v.ID)
+	delegationAsk(c, &v.Ask)
+}
+
+func associateDelegationRequest(c *coder, v *identity.AssociateDelegationRequest) {
+	str(c, &v.ID)
+	delegationParty(c, &v.By)
+}
+
+func updateDelegationRequest(c *coder, v *identity.UpdateDelegationRequest) {
+	str(c, &v.ID)
+	delegationParty(c, &v.By)
+	str(c, &v.Notes)
+}
+
+func acceptDelegationRequest(c *coder, v *identity.AcceptDelegationRequest) {
+	str(c, &v.ID)
+	delegationParty(c, &v.By)
+}
+
+func rejectDelegationRequest(c *coder, v *identity.RejectDelegationRequest) {
+	str(c, &v.ID)
+	delegationParty(c, &v.By)
+	str(c, &v.Notes)
+}
+
+func sendDelegationToken(c *coder, v *identity.SendDelegationToken) {
+	str(c, &v.ID)
+	delegationParty(c, &v.By)
+}
+
+// Reports.
+
+func generateCredentialReport(c *coder, v *identity.GenerateCredentialReport) { atom(c, &v.Account) }
+
+func storeCredentialReport(c *coder, v *identity.StoreCredentialReport) {
+	atom(c, &v.Account)
+	num(c, &v.At)
+	num(c, &v.Number)
+	num(c, &v.Parts)
+	c.blob(&v.Content)
 }
 
 // Parts of commands.

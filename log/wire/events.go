@@ -44,6 +44,12 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+
+	change(120, 1, delegationRequestCreated),
+	change(121, 1, delegationRequestChanged),
+	change(122, 1, delegationRequestForgotten),
+	change(123, 1, credentialReportRequested),
+	change(124, 1, credentialReportStored),
 )
 
 // The cluster.
@@ -265,4 +271,39 @@ func entityUntagged(c *coder, v *identity.EntityUntagged) {
 	num(c, &v.Kind)
 	str(c, &v.ID)
 	list(c, &v.Keys, atom)
+}
+
+// Delegation requests.
+
+func delegationRequestCreated(c *coder, v *identity.DelegationRequestCreated) {
+	str(c, &v.ID)
+	delegationAsk(c, &v.Ask)
+	str(c, &v.Policy)
+	num(c, &v.Created)
+}
+
+func delegationRequestChanged(c *coder, v *identity.DelegationRequestChanged) {
+	str(c, &v.ID)
+	num(c, &v.State)
+	delegationParty(c, &v.By)
+	str(c, &v.Notes)
+	num(c, &v.Change)
+}
+
+func delegationRequestForgotten(c *coder, v *identity.DelegationRequestForgotten) { str(c, &v.ID) }
+
+// Reports.
+
+func credentialReportRequested(c *coder, v *identity.CredentialReportRequested) {
+	atom(c, &v.Account)
+	num(c, &v.State)
+	num(c, &v.Asked)
+}
+
+func credentialReportStored(c *coder, v *identity.CredentialReportStored) {
+	atom(c, &v.Account)
+	num(c, &v.Number)
+	num(c, &v.Parts)
+	c.blob(&v.Content)
+	num(c, &v.Generated)
 }
