@@ -36,7 +36,9 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 	if err := l.address(&cmd); err != nil {
 		return Outcome{}, err
 	}
-	cmd.Cause.Rules = identity.CurrentRules
+	if err := l.level(&cmd); err != nil {
+		return Outcome{}, err
+	}
 	entry, err := wire.EncodeCommand(&cmd)
 	if err != nil {
 		return Outcome{}, err
@@ -70,6 +72,22 @@ func (l *Log) address(cmd *event.Command) error {
 	}
 	if cmd.Incarnation == "" {
 		cmd.Incarnation = c.Incarnation
+	}
+	return nil
+}
+
+// level puts cmd under the rules of the cluster's feature level, and refuses it where a
+// build of that level could not read it.
+func (l *Log) level(cmd *event.Command) error {
+	if _, begins := cmd.Content.(*identity.Bootstrap); begins {
+		cmd.Cause.Rules = identity.CurrentRules
+		return nil
+	}
+	has := l.Applied().State.Cluster().FeatureLevel
+	cmd.Cause.Rules = identity.RulesAt(has)
+	if needs := wire.Level(cmd.Content); needs > has {
+		return &identity.Refusal{Code: identity.UnknownFeature, Message: fmt.Sprintf(
+			"The cluster is at feature level %d, and the change needs level %d. It rises when every writer and every replica runs a version that supports it.", has, needs)}
 	}
 	return nil
 }

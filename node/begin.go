@@ -47,6 +47,9 @@ type peerStatus struct {
 	Hash     event.Hash     `json:"hash"`
 	Digest   string         `json:"digest"`
 	Endpoint string         `json:"endpoint"` // for clients; empty: none is known
+	// Level is the highest feature level that the writer supports; 0: that of an older
+	// build, which does not say it.
+	Level uint32 `json:"level"`
 }
 
 // join makes this writer a member of the cluster's log, until it is one.

@@ -163,7 +163,7 @@ func (w *writer) self() peerStatus {
 	return peerStatus{
 		Name: w.node.cfg.Name, ID: w.log.ID(), Member: len(w.log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: w.leading.Load() != nil, Leader: leader, Term: w.log.Term(),
-		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: w.node.advertises(),
+		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: w.node.advertises(), Level: identity.FeatureLevel,
 	}
 }
 

@@ -29,7 +29,7 @@ type replica struct {
 	follower  *replication.Follower
 	renewer   *lease.Renewer
 	responder *ask.Responder // answers what the leader asks
-	recent    *changes
+	recent    *native.Recent
 	edge      *api.Server           // decides what the leader asks
 	ended     atomic.Pointer[error] // why the follower ended, if it did
 }
@@ -37,19 +37,19 @@ type replica struct {
 // sink feeds a replica, and keeps the latest changes for watchers.
 type sink struct {
 	lease.Sink
-	recent *changes
+	recent *native.Recent
 }
 
 // Restore replaces the state.
 func (s sink) Restore(state *identity.State, head event.Head) {
-	s.recent.forget()
+	s.recent.Forget()
 	s.Sink.Restore(state, head)
 }
 
 // Apply folds batches.
 func (s sink) Apply(batches []*event.Batch) error {
-	for _, b := range batches[max(0, len(batches)-keptChanges):] { // before watchers are woken
-		s.recent.add(native.ChangeOf(b))
+	for _, b := range batches[max(0, len(batches)-native.KeptChanges):] { // before watchers are woken
+		s.recent.Add(native.ChangeOf(b))
 	}
 	return s.Sink.Apply(batches)
 }
@@ -59,7 +59,7 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	process := lease.NewNonce()
-	r := &replica{node: n, recent: &changes{}}
+	r := &replica{node: n, recent: &native.Recent{}}
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,

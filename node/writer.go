@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
@@ -40,7 +41,7 @@ type writer struct {
 	broker *broker.Broker    // nil where NATS runs outside, or not at all
 	link   *replication.Link // of the publisher; nil without NATS
 
-	recent *changes // that watchers asked for
+	recent *native.Recent // that watchers asked for
 
 	expelled chan struct{} // capacity 1: connections to the broker were closed, and their consumers may be left
 
@@ -58,7 +59,7 @@ type writer struct {
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
-	w := &writer{node: n, me: me, recent: &changes{}, expelled: make(chan struct{}, 1)}
+	w := &writer{node: n, me: me, recent: &native.Recent{}, expelled: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			n.cancel()
@@ -227,6 +228,7 @@ func (w *writer) lead(term log.Leadership) {
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
+	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)

@@ -21,7 +21,25 @@ type Cluster struct {
 // FeatureLevel is the highest level this build supports.
 //
 //	1  the first release
-const FeatureLevel uint32 = 1
+//	2  the nouns of the whole IAM API
+const FeatureLevel uint32 = 2
+
+// RulesAt are the rules that new commands are put into the log by at a feature level.
+// A build that does not know the level may not know the rules.
+func RulesAt(level uint32) Rules {
+	if level < 2 {
+		return BoundedRules
+	}
+	return CurrentRules
+}
+
+// level is the feature level at which a cluster begins by the rules r.
+func (r Rules) level() uint32 {
+	if r < LevelRules {
+		return 1
+	}
+	return FeatureLevel
+}
 
 func (c *Cluster) appendDigest(b []byte) []byte {
 	b = append(b, 'c')
@@ -62,7 +80,7 @@ func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
 	for i := range c.Managed {
 		parts = append(parts, &c.Managed[i])
 	}
-	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: FeatureLevel}}
+	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: m.Rules.level()}}
 	scratch := NewState()
 	for _, part := range parts {
 		more, err := part.decide(scratch, m)

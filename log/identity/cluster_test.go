@@ -29,7 +29,7 @@ func clusterSpecs() []spec {
 				}
 			}},
 		{name: "to an unknown level", when: &RaiseFeatureLevel{Level: 99},
-			refused: "UnknownFeature: Feature level 99 is not known here; the highest is 1."},
+			refused: "UnknownFeature: Feature level 99 is not known here; the highest is 2."},
 		{name: "it only rises", when: &RaiseFeatureLevel{Level: 1}, refused: "InvalidInput: The feature level is 1 and only rises."},
 	}
 }
@@ -40,12 +40,18 @@ func TestBootstrap(t *testing.T) {
 			{Account: AWSAccount, ID: "ANPA1", Name: "ReadOnlyAccess", Path: "/", Document: "{}"},
 			{Account: AWSAccount, ID: "ANPA2", Name: "AdministratorAccess", Path: "/job-function/", Document: "{}"},
 		}}
+	for rules, level := range map[Rules]uint32{FirstRules: 1, BoundedRules: 1, LevelRules: 2} { // as they were decided then
+		if events, err := Decide(NewState(), Meta{Rules: rules}, c); err != nil || events[0].(*ClusterBootstrapped).FeatureLevel != level {
+			t.Errorf("by rules %d a cluster begins with %v, %v", rules, events[0], err)
+		}
+	}
 	s := NewState()
-	events, err := Decide(s, Meta{Time: now}, c)
+	m := Meta{Time: now, Rules: CurrentRules}
+	events, err := Decide(s, m, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	Evolve(s, 1, Meta{Time: now}, events)
+	Evolve(s, 1, m, events)
 	verify(t, s)
 	if got := s.Cluster(); got != (Cluster{ID: "cluster", Incarnation: "1", FeatureLevel: FeatureLevel, StreamGeneration: 1}) {
 		t.Errorf("the cluster is %+v", got)

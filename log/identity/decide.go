@@ -34,8 +34,10 @@ const (
 	// BoundedRules refuse attempts that cannot be told apart, forget none that was signed
 	// ahead before its time, and bound the white space of inline policies.
 	BoundedRules Rules = 1
-	// CurrentRules are those that new commands are put into the log by.
-	CurrentRules = BoundedRules
+	// LevelRules begin a cluster at feature level 2.
+	LevelRules Rules = 2
+	// CurrentRules are the newest. New commands are put into the log by RulesAt.
+	CurrentRules = LevelRules
 )
 
 // Command asks for a change. Each implementation is the noun's own, in the noun's file.

@@ -8,10 +8,7 @@ import (
 
 func TestDelegation(t *testing.T) { run(t, slicesOf(delegationSpecs(), delegationChangeSpecs())) }
 
-const (
-	day  Time = 24 * 3600 * 1000
-	hour Time = 3600 * 1000
-)
+const hour Time = 3600 * 1000
 
 var (
 	aTemplate = &PolicyCreated{Account: acct, ID: "ANPAT", Name: "template", Path: "/", Created: past,

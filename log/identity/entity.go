@@ -13,19 +13,12 @@ func (s *State) KindOf(id ID) (Kind, bool) {
 	return kind, true
 }
 
-// entity finds the user, group, role or policy with that handle.
+// entity finds the entity of any kind with that handle.
 func (s *State) entity(h table.Handle) (Kind, ID, bool) {
-	if u, ok := s.users.Rows.Get(h); ok {
-		return KindUser, u.ID, true
-	}
-	if g, ok := s.groups.Rows.Get(h); ok {
-		return KindGroup, g.ID, true
-	}
-	if r, ok := s.roles.Rows.Get(h); ok {
-		return KindRole, r.ID, true
-	}
-	if p, ok := s.policies.Rows.Get(h); ok {
-		return KindPolicy, p.ID, true
+	for kind := KindUser; kind <= lastKind; kind++ {
+		if found, ok := s.held(kind, h); ok {
+			return kind, found.id, true
+		}
 	}
 	return 0, "", false
 }
@@ -74,9 +67,9 @@ func (s *State) mayIdentify(id ID) error {
 	return nil
 }
 
-// held points at the parts that users, groups, roles and policies have in
-// common; nil where the kind lacks the part. It serves to read a record of the
-// state and to write a copy of one, never to write a record of the state.
+// held points at the parts that entities have in common; nil where the kind lacks
+// the part. It serves to read a record of the state and to write a copy of one,
+// never to write a record of the state.
 type held struct {
 	kind     Kind
 	id       ID
@@ -88,6 +81,13 @@ type held struct {
 	inline   *[]InlinePolicy
 	boundary *ID
 	tags     *[]Tag
+}
+
+// holder is the record of an entity.
+type holder interface {
+	table.Record
+	Record
+	held() held
 }
 
 func (u *User) held() held {
@@ -106,27 +106,64 @@ func (p *Policy) held() held {
 	return held{KindPolicy, p.ID, p.Account, p.Name, p.Path, &p.Changed, nil, nil, nil, &p.Tags}
 }
 
-// held finds the entity of that kind.
+// held finds the entity of that kind. A kind without a line has no entities.
 func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 	switch kind {
 	case KindUser:
-		if u, ok := s.users.Rows.Get(h); ok {
-			return u.held(), true
-		}
+		return heldIn(&s.users, h)
 	case KindGroup:
-		if g, ok := s.groups.Rows.Get(h); ok {
-			return g.held(), true
-		}
+		return heldIn(&s.groups, h)
 	case KindRole:
-		if r, ok := s.roles.Rows.Get(h); ok {
-			return r.held(), true
-		}
+		return heldIn(&s.roles, h)
 	case KindPolicy:
-		if p, ok := s.policies.Rows.Get(h); ok {
-			return p.held(), true
-		}
+		return heldIn(&s.policies, h)
 	}
 	return held{}, false
+}
+
+func heldIn[R holder](t *table.Table[ID, R], h table.Handle) (held, bool) {
+	if r, ok := t.Rows.Get(h); ok {
+		return r.held(), true
+	}
+	return held{}, false
+}
+
+// heldByName finds the entity that a command names: a provider by its ARN, any other by
+// its name in its account.
+func (s *State) heldByName(kind Kind, account AccountID, name string) (held, bool) {
+	if !kind.named() {
+		return s.heldByARN(kind, name)
+	}
+	to, ok := s.names.find(scopeOf(account, kind), name)
+	if !ok {
+		return held{}, false
+	}
+	return s.held(kind, to)
+}
+
+// heldByARN finds the entity of a kind without names that has the ARN.
+func (s *State) heldByARN(Kind, string) (held, bool) {
+	return held{}, false
+}
+
+// noSuch is AWS's answer to a name that no entity of the kind has.
+func noSuch(kind Kind, name string) *Refusal {
+	form := "The " + kind.Noun() + " with name %s cannot be found."
+	switch kind {
+	case KindPolicy:
+		form = "Policy %s was not found."
+	case KindInstanceProfile:
+		form = "Instance Profile %s cannot be found."
+	case KindServerCertificate:
+		form = "The Server Certificate with name %s cannot be found."
+	case KindMFADevice:
+		form = "VirtualMFADevice with serial number %s doesn't exist."
+	case KindSAMLProvider:
+		form = "Manifest not found for arn %s"
+	case KindOIDCProvider:
+		form = "OpenIDConnect Provider not found for arn %s"
+	}
+	return refuse(NoSuchEntity, form, name)
 }
 
 // mustHold finds the user, group or role, or refuses as AWS does.
@@ -134,11 +171,10 @@ func (s *State) mustHold(o Owner) (held, error) {
 	if o.Kind != KindUser && o.Kind != KindGroup && o.Kind != KindRole {
 		return held{}, refuse(InvalidInput, "An entity of kind %d cannot be the owner.", o.Kind)
 	}
-	to, ok := s.names.find(scopeOf(o.Account, o.Kind), o.Name)
+	h, ok := s.heldByName(o.Kind, o.Account, o.Name)
 	if !ok {
-		return held{}, refuse(NoSuchEntity, "The %s with name %s cannot be found.", o.Kind.Noun(), o.Name)
+		return held{}, noSuch(o.Kind, o.Name)
 	}
-	h, _ := s.held(o.Kind, to)
 	return h, nil
 }
 
@@ -146,14 +182,21 @@ func (s *State) mustHold(o Owner) (held, error) {
 func (s *State) change(kind Kind, id ID, f func(held) bool) {
 	switch kind {
 	case KindUser:
-		changeRecord(&s.users, id, func(u *User) bool { return f(u.held()) })
+		changeHeld(&s.users, id, f)
 	case KindGroup:
-		changeRecord(&s.groups, id, func(g *Group) bool { return f(g.held()) })
+		changeHeld(&s.groups, id, f)
 	case KindRole:
-		changeRecord(&s.roles, id, func(r *Role) bool { return f(r.held()) })
+		changeHeld(&s.roles, id, f)
 	case KindPolicy:
-		changeRecord(&s.policies, id, func(p *Policy) bool { return f(p.held()) })
+		changeHeld(&s.policies, id, f)
 	}
+}
+
+func changeHeld[R any, P interface {
+	*R
+	holder
+}](t *table.Table[ID, P], id ID, f func(held) bool) {
+	changeRecord(t, id, func(r P) bool { return f(r.held()) })
 }
 
 // changeRecord replaces the record under key, if there is one, by a changed

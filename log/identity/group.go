@@ -55,6 +55,12 @@ func (s *State) Groups(account AccountID, after string, yield func(*Group) bool)
 	list(s, &s.groups, account, KindGroup, after, yield)
 }
 
+// GroupsBelow yields the groups of an account whose path begins with a prefix longer than
+// "/", in order of path and name, those after the one whose path and name after is.
+func (s *State) GroupsBelow(account AccountID, prefix, after string, yield func(*Group) bool) {
+	listBelow(s, &s.groups, account, KindGroup, prefix, after, yield)
+}
+
 // GroupUsers yields the members of a group that come after the user of that
 // unique identifier, or all if it is empty. The order is fixed, that of handles.
 func (s *State) GroupUsers(group, after ID, yield func(*User) bool) {
@@ -92,6 +98,7 @@ func (e *GroupCreated) evolve(s *State) {
 	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
 	s.groups.Put(g)
 	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.Handle())
+	s.paths.add(scopeOf(g.Account, KindGroup), g.Path, g.Name, g.Handle())
 }
 
 // UpdateGroup renames a group or moves it to another path. Empty fields stay as they are.
@@ -130,6 +137,7 @@ func (c *UpdateGroup) decide(s *State, _ Meta) ([]Event, error) {
 func (e *GroupUpdated) evolve(s *State) {
 	changeRecord(&s.groups, e.ID, func(g *Group) bool {
 		s.names.rename(scopeOf(g.Account, KindGroup), g.Name, e.Name, g.Handle())
+		s.paths.move(scopeOf(g.Account, KindGroup), g.Path, g.Name, e.Path, e.Name, g.Handle())
 		g.Name, g.Path, g.Changed = e.Name, e.Path, s.position
 		return true
 	})
@@ -163,6 +171,7 @@ func (c *DeleteGroup) decide(s *State, _ Meta) ([]Event, error) {
 func (e *GroupDeleted) evolve(s *State) {
 	if g, ok := s.groups.Get(e.ID); ok {
 		s.names.remove(scopeOf(g.Account, KindGroup), g.Name)
+		s.paths.remove(scopeOf(g.Account, KindGroup), g.Path, g.Name)
 		s.groups.Delete(g)
 	}
 }

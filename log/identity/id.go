@@ -21,7 +21,7 @@ type AccountID string
 // AWSAccount owns the policies whose ARNs read arn:aws:iam::aws:policy/NAME.
 const AWSAccount AccountID = "aws"
 
-// ID is the unique identifier of a user, group, role or policy, such as
+// ID is the unique identifier of an entity, such as the user
 // AIDA2XKZQJ5VEXAMPLE01. An entity created again under an old name has a new ID.
 // The root of an account is identified by the account's number.
 type ID string
@@ -56,7 +56,12 @@ const (
 	KindMFADevice         Kind = 7 // virtual; its name is the last part of its serial number
 	KindSAMLProvider      Kind = 8 // found by its ARN, not by the index of names
 	KindOIDCProvider      Kind = 9 // as KindSAMLProvider
+
+	lastKind = KindOIDCProvider
 )
+
+// named tells that entities of the kind are in the index of names.
+func (k Kind) named() bool { return KindUser <= k && k <= KindMFADevice }
 
 // Noun is the word for k in ARNs ("user", "group", "role", "policy", "instance-profile" and so on).
 func (k Kind) Noun() string {

@@ -116,6 +116,12 @@ func (s *State) Policies(account AccountID, after string, yield func(*Policy) bo
 	list(s, &s.policies, account, KindPolicy, after, yield)
 }
 
+// PoliciesBelow yields the policies of an account whose path begins with a prefix longer than
+// "/", in order of path and name, those after the one whose path and name after is.
+func (s *State) PoliciesBelow(account AccountID, prefix, after string, yield func(*Policy) bool) {
+	listBelow(s, &s.policies, account, KindPolicy, prefix, after, yield)
+}
+
 // CreatePolicy makes a managed policy with its version 1.
 type CreatePolicy struct {
 	Account     AccountID
@@ -160,6 +166,7 @@ func (e *PolicyCreated) evolve(s *State) {
 		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}
 	s.policies.Put(p)
 	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.Handle())
+	s.paths.add(scopeOf(p.Account, KindPolicy), p.Path, p.Name, p.Handle())
 }
 
 // DeletePolicy removes a managed policy that is attached to nothing and has one version.
@@ -185,6 +192,7 @@ func (c *DeletePolicy) decide(s *State, m Meta) ([]Event, error) {
 func (e *PolicyDeleted) evolve(s *State) {
 	if p, ok := s.policies.Get(e.ID); ok {
 		s.names.remove(scopeOf(p.Account, KindPolicy), p.Name)
+		s.paths.remove(scopeOf(p.Account, KindPolicy), p.Path, p.Name)
 		s.policies.Delete(p)
 	}
 }

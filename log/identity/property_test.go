@@ -172,6 +172,7 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return drawDelegation(t) },
 		func() Command { return drawReport(t) },
 	}
+	commands = append(commands, drawnPasswords(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -12,6 +12,8 @@ import (
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
 // *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, or one of those in Records below it.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy or
+// *LoginProfile.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -39,7 +41,7 @@ func (s *State) header() Header {
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
+// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -51,7 +53,9 @@ func (s *State) Records(yield func(Record) bool) {
 		s.attempts.records(yield) &&
 		rows(&s.delegations, yield) &&
 		rows(&s.reports, yield) &&
-		rows(&s.reportParts, yield)
+		rows(&s.reportParts, yield) &&
+		rows(&s.passwordPolicies, yield) &&
+		rows(&s.loginProfiles, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -92,17 +96,18 @@ func (a *attempts) records(yield func(Record) bool) (more bool) {
 func (s *State) record(n name) Record {
 	switch n.scope.kind() {
 	case KindUser:
-		u, _ := s.users.Rows.Get(n.to)
-		return u
+		return recordIn(&s.users, n.to)
 	case KindGroup:
-		g, _ := s.groups.Rows.Get(n.to)
-		return g
+		return recordIn(&s.groups, n.to)
 	case KindRole:
-		r, _ := s.roles.Rows.Get(n.to)
-		return r
+		return recordIn(&s.roles, n.to)
 	}
-	p, _ := s.policies.Rows.Get(n.to)
-	return p
+	return recordIn(&s.policies, n.to)
+}
+
+func recordIn[R holder](t *table.Table[ID, R], h table.Handle) Record {
+	r, _ := t.Rows.Get(h)
+	return r
 }
 
 // Loader makes a State of its records. Any order gives the same state; that of
@@ -127,14 +132,17 @@ type Loader struct {
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
+	places   []place
 	members  []table.Edge
 	holders  []table.Edge
 	bounded  []table.Edge
 
-	delegations table.Rows[*DelegationRequest]
-	delegated   []table.Edge
-	reports     table.Rows[*CredentialReport]
-	reportParts table.Rows[*CredentialReportPart]
+	delegations      table.Rows[*DelegationRequest]
+	delegated        []table.Edge
+	reports          table.Rows[*CredentialReport]
+	reportParts      table.Rows[*CredentialReportPart]
+	passwordPolicies table.Rows[*PasswordPolicy]
+	loginProfiles    table.Rows[*LoginProfile]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -176,6 +184,10 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.reports, &l.reports, r)
 	case *CredentialReportPart:
 		table.AddRow(&l.state.reportParts, &l.reportParts, r)
+	case *PasswordPolicy:
+		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
+	case *LoginProfile:
+		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -214,7 +226,12 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 }
 
 func (l *Loader) addHeld(h held, to table.Handle) {
-	l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+	if h.kind.named() {
+		l.names = append(l.names, name{scopeOf(h.account, h.kind), lower(h.name), to})
+		if h.path != rootPath {
+			l.places = append(l.places, place{scopeOf(h.account, h.kind), h.path, lower(h.name), to})
+		}
+	}
 	if h.attached != nil {
 		for _, p := range *h.attached {
 			l.holders = append(l.holders, table.Edge{From: table.HandleOf(p), To: to})
@@ -251,6 +268,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		},
 		func() error { return table.Fill(&s.keys, &l.keys) },
 		func() error { return fillNames(&s.names, &l.names) },
+		func() error { fillPaths(&s.paths, &l.places); return nil },
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
@@ -258,6 +276,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
 		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
 		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
+		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
+		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err
@@ -294,6 +314,23 @@ func fillNames(n *names, from *[]name) (err error) {
 	*from = nil
 	n.entries = table.Packed(n.entries)
 	return err
+}
+
+func fillPaths(p *paths, from *[]place) {
+	slices.SortFunc(*from, func(a, b place) int {
+		switch {
+		case placeLess(a, b):
+			return -1
+		case placeLess(b, a):
+			return 1
+		}
+		return 0
+	})
+	for _, e := range *from {
+		p.entries.Load(e)
+	}
+	*from = nil
+	p.entries = table.Packed(p.entries)
 }
 
 func compareNames(a, b name) int {

@@ -14,7 +14,9 @@ func everything() *State {
 		&UserCreated{Account: other, ID: "AIDA9", Name: "alice", Path: "/", Boundary: "ANPA3"},
 		&UserAddedToGroup{Group: "AGPA1", User: "AIDA1"}, &PolicyAttached{Kind: KindGroup, ID: "AGPA1", Policy: "ANPA4"},
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
-		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"})
+		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
+		strict, aliceIn,
+	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
 	return s

@@ -24,7 +24,7 @@ const MaxReliances = 256
 // Lookup names a target.
 type Lookup struct {
 	By      By
-	Kind    Kind      // where By is ByName
+	Kind    Kind      // where By is ByName or ByProviderARN
 	Account AccountID // where By is ByName
 	Text    string    // a name, an ARN, a unique identifier or the id of an access key, as By says
 }
@@ -37,16 +37,18 @@ type By uint8
 
 // The ways to look a target up.
 const (
-	ByName By = 1 // the user, group or role of an account
+	ByName By = 1 // the entity of an account that has the name; not policies and providers
 	ByARN  By = 2 // the managed policy
-	ByID   By = 3 // the user, group, role or policy
+	ByID   By = 3 // the entity of any kind
 	ByKey  By = 4 // the user whose access key it is
+
+	ByProviderARN By = 5 // the provider of identities
 )
 
 // Known says whether this build knows the way.
-func (b By) Known() bool { return ByName <= b && b <= ByKey }
+func (b By) Known() bool { return ByName <= b && b <= ByProviderARN }
 
-// Target is all that an authorization may see of a user, group, role or policy.
+// Target is all that an authorization may see of an entity.
 // It has no more: the rest, such as inline policies, may change between an
 // authorization and the decision.
 type Target struct {
@@ -59,7 +61,7 @@ type Target struct {
 	Tags     []Tag
 }
 
-// ARN is that of the user, group, role or policy.
+// ARN is that of the entity.
 func (t *Target) ARN() string { return ARN(t.Kind, t.Account, t.Path, t.Name) }
 
 // Fingerprint is the SHA-256 of a target. It is one that nobody can make two
@@ -83,10 +85,11 @@ func (s *State) target(l Lookup) (Target, bool) {
 	var ok bool
 	switch l.By {
 	case ByName:
-		var to table.Handle
-		if to, ok = s.names.find(scopeOf(l.Account, l.Kind), l.Text); ok {
-			h, ok = s.held(l.Kind, to)
+		if l.Kind.named() {
+			h, ok = s.heldByName(l.Kind, l.Account, l.Text)
 		}
+	case ByProviderARN:
+		h, ok = s.heldByARN(l.Kind, l.Text)
 	case ByARN:
 		var p *Policy
 		if p, ok = s.Policy(l.Text); ok {

@@ -110,7 +110,7 @@ func TestEachRelianceCounts(t *testing.T) {
 			t.Errorf("reliance %d does not count", i)
 		}
 	}
-	if _, err := Decide(s, Meta{}, command, Reliance{Lookup: Lookup{By: ByKey + 1}}); err == nil {
+	if _, err := Decide(s, Meta{}, command, Reliance{Lookup: Lookup{By: ByProviderARN + 1}}); err == nil {
 		t.Error("a lookup that nobody knows is relied on")
 	}
 }

@@ -71,6 +71,12 @@ func (s *State) Roles(account AccountID, after string, yield func(*Role) bool) {
 	list(s, &s.roles, account, KindRole, after, yield)
 }
 
+// RolesBelow yields the roles of an account whose path begins with a prefix longer than
+// "/", in order of path and name, those after the one whose path and name after is.
+func (s *State) RolesBelow(account AccountID, prefix, after string, yield func(*Role) bool) {
+	listBelow(s, &s.roles, account, KindRole, prefix, after, yield)
+}
+
 // CreateRole makes a role with a new unique identifier.
 type CreateRole struct {
 	Account     AccountID
@@ -126,6 +132,7 @@ func (e *RoleCreated) evolve(s *State) {
 		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
 	s.roles.Put(r)
 	s.names.add(scopeOf(r.Account, KindRole), r.Name, r.Handle())
+	s.paths.add(scopeOf(r.Account, KindRole), r.Path, r.Name, r.Handle())
 	s.rebound(r.Handle(), "", r.Boundary)
 }
 
@@ -220,6 +227,7 @@ func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 func (e *RoleDeleted) evolve(s *State) {
 	if r, ok := s.roles.Get(e.ID); ok {
 		s.names.remove(scopeOf(r.Account, KindRole), r.Name)
+		s.paths.remove(scopeOf(r.Account, KindRole), r.Path, r.Name)
 		s.rebound(r.Handle(), r.Boundary, "")
 		s.roles.Delete(r)
 	}

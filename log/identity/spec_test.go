@@ -111,7 +111,10 @@ func (c *spec) run(t *testing.T) {
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
-		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs())
+		passwordPolicySpecs(),
+		loginProfileSpecs(),
+		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(),
+	)
 }
 
 // Every command of the package must have a spec that accepts it and one that refuses it.
@@ -163,6 +166,7 @@ type content struct {
 	Digest    digest.Sum
 	Records   []Record
 	Names     []string
+	Places    []string
 	Numbers   map[scope]int
 	Keys      map[table.Handle]table.Handle
 	Members   []table.Edge
@@ -182,6 +186,10 @@ func dump(s *State) (c content) {
 	c.Numbers, c.Keys, c.Degrees = map[scope]int{}, map[table.Handle]table.Handle{}, map[table.Handle]int{}
 	s.names.entries.Scan(func(n name) bool {
 		c.Names = append(c.Names, n.scope.kind().Noun()+" "+n.text)
+		return true
+	})
+	s.paths.entries.Scan(func(e place) bool {
+		c.Places = append(c.Places, e.scope.kind().Noun()+e.path+e.text)
 		return true
 	})
 	s.names.number.Scan(func(in scope, n int) bool {
@@ -223,6 +231,7 @@ func verify(t failing, s *State) {
 		t.Fatalf("made again of its records the state differs: %s", diff)
 	}
 	verifyNames(t, s)
+	verifyPaths(t, s)
 	verifyRelations(t, s)
 	verifySignatures(t, s)
 	verifySignatures(t, reload(t, s))
@@ -310,6 +319,33 @@ func verifyNames(t failing, s *State) {
 	}
 	if entities != named {
 		t.Fatalf("%d entities, %d names", entities, named)
+	}
+}
+
+// verifyPaths checks that every user with a path is found below it, once, and that no
+// others are.
+func verifyPaths(t failing, s *State) {
+	t.Helper()
+	for _, a := range s.Accounts() {
+		below := map[string][]string{}
+		s.Users(a.ID, "", func(u *User) bool {
+			if u.Path != rootPath {
+				below[u.Path] = append(below[u.Path], u.Path+u.Name)
+			}
+			return true
+		})
+		for path, want := range below {
+			var got []string
+			s.UsersBelow(a.ID, path, "", func(u *User) bool {
+				if u.Path == path { // there may be deeper ones
+					got = append(got, u.Path+u.Name)
+				}
+				return strings.HasPrefix(u.Path, path)
+			})
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("below %s: %s", path, diff)
+			}
+		}
 	}
 }
 

@@ -26,12 +26,15 @@ type State struct {
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
-	delegations table.Table[string, *DelegationRequest]
-	reports     table.Table[AccountID, *CredentialReport]
-	reportParts table.Table[string, *CredentialReportPart]
+	delegations      table.Table[string, *DelegationRequest]
+	reports          table.Table[AccountID, *CredentialReport]
+	reportParts      table.Table[string, *CredentialReportPart]
+	passwordPolicies table.Table[AccountID, *PasswordPolicy]
+	loginProfiles    table.Table[ID, *LoginProfile]
 
 	// The rest is derived from the records above.
 	names   names
+	paths   paths
 	keys    btree.Map[table.Handle, table.Handle] // access key -> user or account
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
@@ -45,6 +48,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
@@ -64,8 +68,11 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.passwordPolicies = s.passwordPolicies.Snapshot()
+	c.loginProfiles = s.loginProfiles.Snapshot()
 
 	c.names = s.names.snapshot()
+	c.paths = s.paths.snapshot()
 	c.keys = *s.keys.Copy()
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
@@ -104,6 +111,8 @@ func (s *State) tables() []counted {
 		&s.delegations,
 		&s.reports,
 		&s.reportParts,
+		&s.passwordPolicies,
+		&s.loginProfiles,
 	}
 }
 

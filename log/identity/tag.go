@@ -10,7 +10,7 @@ import (
 
 // Tag is a key and a value put on an entity. Keys are unique on an entity and
 // keep the case they were last given; those of users and roles are unique
-// without regard to case, as package casefold has it, those of policies with it.
+// without regard to case, as package casefold has it, those of other kinds with it.
 // An entity's tags are in order of key.
 type Tag struct {
 	Key   string
@@ -29,11 +29,11 @@ func appendTags(b []byte, tags []Tag) []byte {
 	return b
 }
 
-// TagEntity adds tags to a user, role or policy, or replaces their values.
+// TagEntity adds tags to an entity, or replaces their values.
 type TagEntity struct {
-	Kind    Kind // KindUser, KindRole or KindPolicy
+	Kind    Kind // any but KindGroup
 	Account AccountID
-	Name    string // of a policy, its ARN
+	Name    string // of a policy or provider, its ARN
 	Tags    []Tag
 	// AnyCase tells that the case of letters outside ASCII does not count either. It
 	// is false in commands of old logs, which are decided as they were then.
@@ -79,7 +79,7 @@ func (e *EntityTagged) evolve(s *State) {
 type UntagEntity struct {
 	Kind    Kind
 	Account AccountID
-	Name    string // of a policy, its ARN
+	Name    string // as in TagEntity
 	Keys    []string
 	AnyCase bool // as in TagEntity
 }
@@ -112,36 +112,44 @@ func (e *EntityUntagged) from(tags []Tag) []Tag {
 	})
 }
 
-// mustTag finds the user, role or policy that the command may tag.
+// mustTag finds the entity that the command may tag.
 func (s *State) mustTag(kind Kind, account AccountID, name string, m Meta) (held, error) {
 	switch kind {
-	case KindUser, KindRole:
-		return s.mustHold(Owner{Kind: kind, Account: account, Name: name})
 	case KindGroup:
 		return held{}, refuse(InvalidInput, "A group has no tags.")
+	case KindPolicy:
+		p, err := s.mustModify(name, m)
+		if err != nil {
+			return held{}, err
+		}
+		return p.held(), nil
 	}
-	p, err := s.mustModify(name, m)
-	if err != nil {
-		return held{}, err
+	h, ok := s.heldByName(kind, account, name)
+	if !ok || h.account != account {
+		return held{}, noSuch(kind, name)
 	}
-	return p.held(), nil
+	return h, nil
 }
 
 // changeTags replaces the tags of an entity. Those of a user or role can change
-// what it is allowed, those of a policy cannot change what its holders are.
+// what it is allowed, those of others cannot change what anybody is.
 func (s *State) changeTags(kind Kind, id ID, f func([]Tag) []Tag) {
 	s.change(kind, id, func(h held) bool {
 		*h.tags = f(*h.tags)
-		if kind != KindPolicy {
+		if kind == KindUser || kind == KindRole {
 			*h.changed = s.position
 		}
 		return true
 	})
 }
 
+// TagsFold tells that the keys of tags of that kind of entity are unique without regard
+// to the case of letters ("Tags for AWS Identity and Access Management resources").
+func TagsFold(kind Kind) bool { return kind == KindUser || kind == KindRole }
+
 // sameTag tells that two keys are one among the tags of an entity.
 func sameTag(kind Kind, a, b string) bool {
-	if kind == KindPolicy {
+	if !TagsFold(kind) {
 		return a == b
 	}
 	return casefold.Equal(a, b)
@@ -151,7 +159,7 @@ func sameTag(kind Kind, a, b string) bool {
 // case: what else is one tag, Decide puts into events of its own. So events of all
 // releases change the state in one way.
 func oldTag(kind Kind, a, b string) bool {
-	if kind == KindPolicy {
+	if !TagsFold(kind) {
 		return a == b
 	}
 	return lower(a) == lower(b)
@@ -186,7 +194,7 @@ func mayTag(kind Kind, old, request []Tag, same func(kind Kind, a, b string) boo
 
 // DuplicateTags is AWS's answer to tags of which two are one.
 func DuplicateTags(kind Kind) string {
-	if kind == KindPolicy {
+	if !TagsFold(kind) {
 		return "Duplicate tag keys found."
 	}
 	return "Duplicate tag keys found. Please note that Tag keys are case insensitive."

@@ -64,6 +64,12 @@ func (s *State) Users(account AccountID, after string, yield func(*User) bool) {
 	list(s, &s.users, account, KindUser, after, yield)
 }
 
+// UsersBelow yields the users of an account whose path begins with a prefix longer than
+// "/", in order of path and name, those after the one whose path and name after is.
+func (s *State) UsersBelow(account AccountID, prefix, after string, yield func(*User) bool) {
+	listBelow(s, &s.users, account, KindUser, prefix, after, yield)
+}
+
 // CreateUser makes a user with a new unique identifier.
 type CreateUser struct {
 	Account  AccountID
@@ -104,6 +110,7 @@ func (e *UserCreated) evolve(s *State) {
 		Boundary: e.Boundary, Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
 	s.users.Put(u)
 	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.Handle())
+	s.paths.add(scopeOf(u.Account, KindUser), u.Path, u.Name, u.Handle())
 	s.rebound(u.Handle(), "", u.Boundary)
 }
 
@@ -143,6 +150,7 @@ func (c *UpdateUser) decide(s *State, _ Meta) ([]Event, error) {
 func (e *UserUpdated) evolve(s *State) {
 	changeRecord(&s.users, e.ID, func(u *User) bool {
 		s.names.rename(scopeOf(u.Account, KindUser), u.Name, e.Name, u.Handle())
+		s.paths.move(scopeOf(u.Account, KindUser), u.Path, u.Name, e.Path, e.Name, u.Handle())
 		u.Name, u.Path, u.Changed = e.Name, e.Path, s.position
 		return true
 	})
@@ -174,12 +182,16 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 	case len(u.Keys) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete access keys first.")
 	}
+	if _, ok := s.LoginProfile(u.ID); ok {
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete login profile first.")
+	}
 	return []Event{&UserDeleted{ID: u.ID}}, nil
 }
 
 func (e *UserDeleted) evolve(s *State) {
 	if u, ok := s.users.Get(e.ID); ok {
 		s.names.remove(scopeOf(u.Account, KindUser), u.Name)
+		s.paths.remove(scopeOf(u.Account, KindUser), u.Path, u.Name)
 		s.rebound(u.Handle(), u.Boundary, "")
 		s.users.Delete(u)
 	}

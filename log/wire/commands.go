@@ -4,6 +4,8 @@ import "github.com/writ-iam/writ/log/identity"
 
 // commandKinds numbers the handlers of commands. A stored number is forever:
 // append, never reorder or reuse.
+//
+// The numbers above lastOfLevel1 are of feature level 2; see Level.
 var commandKinds = newKinds("command",
 	command(1, 1, bootstrap),
 	command(2, 1, raiseStreamGeneration),
@@ -45,6 +47,12 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(80, 1, setPasswordPolicy),
+	command(81, 1, deletePasswordPolicy),
+	command(82, 1, createLoginProfile),
+	command(83, 1, updateLoginProfile),
+	command(84, 1, changePassword),
+	command(85, 1, deleteLoginProfile),
 
 	command(120, 1, createDelegationRequest),
 	command(121, 1, associateDelegationRequest),
@@ -55,6 +63,17 @@ var commandKinds = newKinds("command",
 	command(126, 1, generateCredentialReport),
 	command(127, 1, storeCredentialReport),
 )
+
+const lastOfLevel1 = 40
+
+// Level is the feature level from which on a command may be put into the log: builds
+// that support less cannot read it.
+func Level(c identity.Command) uint32 {
+	if k, err := commandKinds.of(c); err == nil && k.number > lastOfLevel1 {
+		return 2
+	}
+	return 1
+}
 
 // The cluster.
 
@@ -294,53 +313,49 @@ func untagEntity(c *coder, v *identity.UntagEntity) {
 	}
 }
 
-// Delegation requests.
+// Passwords.
 
-func createDelegationRequest(c *coder, v *identity.CreateDelegationRequest) {
-	str(c, &v.ID)
-	delegationAsk(c, &v.Ask)
-}
-
-func associateDelegationRequest(c *coder, v *identity.AssociateDelegationRequest) {
-	str(c, &v.ID)
-	delegationParty(c, &v.By)
-}
-
-func updateDelegationRequest(c *coder, v *identity.UpdateDelegationRequest) {
-	str(c, &v.ID)
-	delegationParty(c, &v.By)
-	str(c, &v.Notes)
-}
-
-func acceptDelegationRequest(c *coder, v *identity.AcceptDelegationRequest) {
-	str(c, &v.ID)
-	delegationParty(c, &v.By)
-}
-
-func rejectDelegationRequest(c *coder, v *identity.RejectDelegationRequest) {
-	str(c, &v.ID)
-	delegationParty(c, &v.By)
-	str(c, &v.Notes)
-}
-
-func sendDelegationToken(c *coder, v *identity.SendDelegationToken) {
-	str(c, &v.ID)
-	delegationParty(c, &v.By)
-}
-
-// Reports.
-
-func generateCredentialReport(c *coder, v *identity.GenerateCredentialReport) { atom(c, &v.Account) }
-
-func storeCredentialReport(c *coder, v *identity.StoreCredentialReport) {
+func setPasswordPolicy(c *coder, v *identity.SetPasswordPolicy) {
 	atom(c, &v.Account)
-	num(c, &v.At)
-	num(c, &v.Number)
-	num(c, &v.Parts)
-	c.blob(&v.Content)
+	passwordRequirements(c, &v.Requirements)
+}
+
+func deletePasswordPolicy(c *coder, v *identity.DeletePasswordPolicy) { atom(c, &v.Account) }
+
+func createLoginProfile(c *coder, v *identity.CreateLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	newPassword(c, &v.Password)
+	c.flag(&v.Reset)
+}
+
+func updateLoginProfile(c *coder, v *identity.UpdateLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	num(c, &v.Instead)
+	option(c, &v.Password, newPassword)
+	option(c, &v.Reset, (*coder).flag)
+}
+
+func changePassword(c *coder, v *identity.ChangePassword) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	num(c, &v.Instead)
+	newPassword(c, &v.Password)
+}
+
+func deleteLoginProfile(c *coder, v *identity.DeleteLoginProfile) {
+	atom(c, &v.Account)
+	str(c, &v.User)
 }
 
 // Parts of commands.
+
+func newPassword(c *coder, v *identity.NewPassword) {
+	str(c, &v.User)
+	num(c, &v.Policy)
+	c.blob(&v.Sealed)
+}
 
 func owner(c *coder, v *identity.Owner) {
 	num(c, &v.Kind)

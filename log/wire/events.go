@@ -44,6 +44,12 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+	change(80, 1, passwordPolicySet),
+	change(81, 1, passwordPolicyDeleted),
+	change(82, 1, loginProfileCreated),
+	change(83, 1, loginProfileUpdated),
+	change(84, 1, passwordSet),
+	change(85, 1, loginProfileDeleted),
 
 	change(120, 1, delegationRequestCreated),
 	change(121, 1, delegationRequestChanged),
@@ -273,37 +279,33 @@ func entityUntagged(c *coder, v *identity.EntityUntagged) {
 	list(c, &v.Keys, atom)
 }
 
-// Delegation requests.
+// Passwords.
 
-func delegationRequestCreated(c *coder, v *identity.DelegationRequestCreated) {
-	str(c, &v.ID)
-	delegationAsk(c, &v.Ask)
-	str(c, &v.Policy)
+func passwordPolicySet(c *coder, v *identity.PasswordPolicySet) {
+	atom(c, &v.Account)
+	passwordRequirements(c, &v.Requirements)
+}
+
+func passwordPolicyDeleted(c *coder, v *identity.PasswordPolicyDeleted) { atom(c, &v.Account) }
+
+func loginProfileCreated(c *coder, v *identity.LoginProfileCreated) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	c.blob(&v.Sealed)
+	c.flag(&v.Reset)
 	num(c, &v.Created)
 }
 
-func delegationRequestChanged(c *coder, v *identity.DelegationRequestChanged) {
-	str(c, &v.ID)
-	num(c, &v.State)
-	delegationParty(c, &v.By)
-	str(c, &v.Notes)
-	num(c, &v.Change)
+func loginProfileUpdated(c *coder, v *identity.LoginProfileUpdated) {
+	str(c, &v.User)
+	c.flag(&v.Reset)
 }
 
-func delegationRequestForgotten(c *coder, v *identity.DelegationRequestForgotten) { str(c, &v.ID) }
-
-// Reports.
-
-func credentialReportRequested(c *coder, v *identity.CredentialReportRequested) {
-	atom(c, &v.Account)
-	num(c, &v.State)
-	num(c, &v.Asked)
+func passwordSet(c *coder, v *identity.PasswordSet) {
+	str(c, &v.User)
+	c.blob(&v.Sealed)
+	num(c, &v.Keep)
+	num(c, &v.Set)
 }
 
-func credentialReportStored(c *coder, v *identity.CredentialReportStored) {
-	atom(c, &v.Account)
-	num(c, &v.Number)
-	num(c, &v.Parts)
-	c.blob(&v.Content)
-	num(c, &v.Generated)
-}
+func loginProfileDeleted(c *coder, v *identity.LoginProfileDeleted) { str(c, &v.User) }

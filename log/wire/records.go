@@ -14,6 +14,8 @@ var recordKinds = newKinds("record",
 	record(7, 1, replica),
 	record(8, 2, attempt),
 	record(9, 1, barredReplica),
+	record(20, 1, passwordPolicy),
+	record(21, 1, loginProfile),
 
 	record(30, 1, delegationRequest),
 	record(31, 1, credentialReport),
@@ -125,63 +127,34 @@ func attempt(c *coder, v *identity.Attempt) {
 	}
 }
 
-func delegationRequest(c *coder, v *identity.DelegationRequest) {
-	str(c, &v.ID)
-	delegationAsk(c, &v.Ask)
-	str(c, &v.Policy)
+func passwordPolicy(c *coder, v *identity.PasswordPolicy) {
+	atom(c, &v.Account)
+	passwordRequirements(c, &v.PasswordRequirements)
+	num(c, &v.Changed)
+}
+
+func loginProfile(c *coder, v *identity.LoginProfile) {
+	str(c, &v.User)
+	atom(c, &v.Account)
 	num(c, &v.Created)
-	num(c, &v.State)
-	num(c, &v.Updated)
-	num(c, &v.Expires)
-	atom(c, &v.Account)
-	atom(c, &v.Owner)
-	atom(c, &v.OwnerARN)
-	atom(c, &v.Approver)
-	str(c, &v.Notes)
-	str(c, &v.RejectedBy)
-}
-
-func credentialReport(c *coder, v *identity.CredentialReport) {
-	atom(c, &v.Account)
-	num(c, &v.Asked)
-	num(c, &v.At)
-	num(c, &v.Parts)
-	num(c, &v.Stored)
-	num(c, &v.Generated)
-}
-
-func credentialReportPart(c *coder, v *identity.CredentialReportPart) {
-	atom(c, &v.Account)
-	num(c, &v.Number)
-	c.blob(&v.Content)
+	list(c, &v.Passwords, (*coder).blob)
+	num(c, &v.Set)
+	num(c, &v.SetAt)
+	c.flag(&v.Reset)
 }
 
 // Parts of records and of events.
 
-func delegationAsk(c *coder, v *identity.DelegationAsk) {
-	atom(c, &v.Requestor)
-	atom(c, &v.OwnerAccount)
-	str(c, &v.Description)
-	str(c, &v.Message)
-	str(c, &v.Workflow)
-	str(c, &v.Redirect)
-	str(c, &v.Channel)
-	num(c, &v.Session)
-	c.flag(&v.OwnerSends)
-	atom(c, &v.Template)
-	list(c, &v.Parameters, delegationParameter)
-}
-
-func delegationParameter(c *coder, v *identity.DelegationParameter) {
-	str(c, &v.Name)
-	c.flag(&v.List)
-	list(c, &v.Values, str)
-}
-
-func delegationParty(c *coder, v *identity.DelegationParty) {
-	atom(c, &v.Account)
-	atom(c, &v.ID)
-	atom(c, &v.ARN)
+func passwordRequirements(c *coder, v *identity.PasswordRequirements) {
+	num(c, &v.MinLength)
+	c.flag(&v.Symbols)
+	c.flag(&v.Numbers)
+	c.flag(&v.Uppercase)
+	c.flag(&v.Lowercase)
+	c.flag(&v.AllowChange)
+	num(c, &v.MaxAge)
+	c.flag(&v.HardExpiry)
+	num(c, &v.Reuse)
 }
 
 func quotas(c *coder, v *identity.Quotas) {

@@ -108,7 +108,7 @@ func (f filler) command(content identity.Command) *event.Command {
 	f.fill(reflect.ValueOf(&cmd.Base).Elem())
 	f.fill(reflect.ValueOf(&cmd.Relies).Elem())
 	for i := range cmd.Relies {
-		cmd.Relies[i].Lookup.By = identity.By(1 + i%int(identity.ByKey)) // others are of later releases
+		cmd.Relies[i].Lookup.By = identity.By(1 + i%int(identity.ByProviderARN)) // others are of later releases
 	}
 	f.fill(reflect.ValueOf(&cmd.Cause.Signature).Elem())
 	return cmd

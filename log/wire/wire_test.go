@@ -207,7 +207,7 @@ func TestUnknownKindStops(t *testing.T) {
 	way := writer()
 	format = formatCommand
 	num(way, &format)
-	way.envelope(format, &event.Command{Relies: []identity.Reliance{{Lookup: identity.Lookup{By: identity.ByKey + 1}}}})
+	way.envelope(format, &event.Command{Relies: []identity.Reliance{{Lookup: identity.Lookup{By: identity.ByProviderARN + 1}}}})
 	if way.err == nil {
 		t.Error("a reliance of a later release is written")
 	}

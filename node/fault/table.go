@@ -201,5 +201,5 @@ var table = [codes]row{
 	StaleAuthorization:         {native: face{"StaleAuthorization", http.StatusBadRequest, "", "Send it again."}},
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},
-	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", hintRoster}},
+	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", "`writ status` shows the nodes."}},
 }

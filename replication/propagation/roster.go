@@ -57,7 +57,8 @@ type life struct {
 	session Session
 	seq     uint64 // of the latest request taken
 	acked   event.Position
-	fault   Kind // quarantines the life; empty: none
+	level   uint32 // the highest feature level that it said it supports
+	fault   Kind   // quarantines the life; empty: none
 	reason  string
 
 	mayHold time.Duration // until then, grants may be in force
@@ -154,6 +155,8 @@ type ReplicaStatus struct {
 	Heard time.Duration
 	// Acked is the highest position that the life has acknowledged.
 	Acked event.Position
+	// Level is the highest feature level that the life supports; 0: it has not said so.
+	Level uint32
 	// MayHold is for how long the life may still hold a lease; 0: it holds none.
 	MayHold time.Duration
 	// Fault is why the life is quarantined, Reason the sentence for it; empty: it is not.
@@ -187,7 +190,7 @@ func (t *Tracker) tell(m *tracked, now time.Duration) []ReplicaStatus {
 	several := false
 	for _, l := range m.current(now, t.linger()) {
 		one := ReplicaStatus{
-			Registration: m.Registration, Life: shortNonce(l.Nonce), Connected: !l.found, Heard: max(0, now-l.heard), Acked: l.acked,
+			Registration: m.Registration, Life: shortNonce(l.Nonce), Connected: !l.found, Heard: max(0, now-l.heard), Acked: l.acked, Level: l.level,
 			MayHold: max(0, max(l.mayHold, t.grace)-now), Fault: l.fault, Reason: l.reason, Removed: !m.registered,
 		}
 		several = len(out) > 0

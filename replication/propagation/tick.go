@@ -133,6 +133,7 @@ func differs(what string, p event.Position, got, want event.Hash) string {
 // the replica may hold it is recorded before the answer leaves.
 func (t *Tracker) grant(a *Answer, m *tracked, l *life, q *request, now time.Duration, kept bool) {
 	a.Kind = KindBehind
+	l.level = q.Level
 	if !kept {
 		a.Reason = fmt.Sprintf("The log no longer tells what was at position %d.", q.Position)
 		return

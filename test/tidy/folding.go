@@ -28,6 +28,7 @@ var unfolded = map[string]string{
 	"log/identity.add":                         "names",
 	"log/identity.remove":                      "names",
 	"log/identity.each":                        "names",
+	"log/identity.below":                       "names",
 	"log/identity.addAccount":                  "names",
 	"log/identity.addHeld":                     "names",
 	"log/identity.oldTag":                      "tags in events, in which Decide has resolved all other spellings",

@@ -37,12 +37,30 @@ func (c *Call) on(kind identity.Kind, name *string) Access {
 	}
 	a := Access{Resource: e.ARN(), Account: e.Account}
 	a.Named = kind.Noun() + " " + aws.ToString(name)
-	for _, t := range e.Tags {
-		a.Context = append(a.Context,
-			policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value),
-			policy.Single(policy.NewKey(prefixIAMResourceTag+t.Key), t.Value))
+	a.Context = resourceTags(e)
+	return a
+}
+
+// onProvider is the access to the provider of identities that has the ARN.
+func (c *Call) onProvider(kind identity.Kind, arn *string) Access {
+	a := Access{Resource: aws.ToString(arn), Named: kind.Noun() + " " + aws.ToString(arn), Account: c.Caller.Account}
+	e, ok := c.find(identity.Lookup{By: identity.ByProviderARN, Kind: kind, Text: aws.ToString(arn)})
+	if ok && e.Account == c.Caller.Account {
+		a.Context = resourceTags(e)
 	}
 	return a
+}
+
+// resourceTags are the condition keys of the tags that an entity has: two each for users
+// and roles, one for others.
+func resourceTags(e identity.Target) (entries []policy.Entry) {
+	for _, t := range e.Tags {
+		entries = append(entries, policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value))
+		if e.Kind == identity.KindUser || e.Kind == identity.KindRole {
+			entries = append(entries, policy.Single(policy.NewKey(prefixIAMResourceTag+t.Key), t.Value))
+		}
+	}
+	return entries
 }
 
 // toBe is the access to an entity that is about to be made.
@@ -82,9 +100,7 @@ func (c *Call) onPolicy(arn *string) Access {
 	if !ok || p.Account != c.Caller.Account {
 		return a
 	}
-	for _, t := range p.Tags {
-		a.Context = append(a.Context, policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value))
-	}
+	a.Context = resourceTags(p)
 	return a
 }
 
@@ -105,8 +121,7 @@ func (c *Call) policyKey(arn *string) policy.Entry {
 	return policy.Single(keyPolicyARN, aws.ToString(arn))
 }
 
-// target is what an authorization may see of the caller's account's user, group or
-// role of that name.
+// target is what an authorization may see of the caller's account's entity of that name.
 func (c *Call) target(kind identity.Kind, name *string) (identity.Target, bool) {
 	return c.targetOf(kind, c.Caller.Account, aws.ToString(name))
 }

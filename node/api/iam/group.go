@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"strings"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -71,6 +69,19 @@ func (getGroup) Answer(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, err
 	return &sdk.GetGroupOutput{Group: &shown, Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
+// groupsBelow walks the groups whose path begins with a prefix, by the index of paths where
+// there is one; a marker is good for that prefix alone.
+func (c *Call) groupsBelow(prefix *string) (list string, _ walk[*identity.Group], key func(*identity.Group) string) {
+	if below := aws.ToString(prefix); len(below) > 1 {
+		return "ListGroups " + below, func(after string, yield func(*identity.Group) bool) {
+			c.state().GroupsBelow(c.Caller.Account, below, after, yield)
+		}, func(g *identity.Group) string { return g.Path + g.Name }
+	}
+	return "ListGroups", func(after string, yield func(*identity.Group) bool) {
+		c.state().Groups(c.Caller.Account, after, yield)
+	}, groupName
+}
+
 type listGroups struct{}
 
 func (listGroups) Access(c *Call, in *sdk.ListGroupsInput) []Access {
@@ -78,9 +89,9 @@ func (listGroups) Access(c *Call, in *sdk.ListGroupsInput) []Access {
 }
 
 func (listGroups) Answer(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error) {
-	walk := func(after string, yield func(*identity.Group) bool) { c.state().Groups(c.Caller.Account, after, yield) }
-	p, err := paginate("ListGroups", in.Marker, in.MaxItems, walk, groupName, func(g *identity.Group) (types.Group, bool) {
-		return shownGroup(g), strings.HasPrefix(g.Path, aws.ToString(in.PathPrefix))
+	list, walk, key := c.groupsBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(g *identity.Group) (types.Group, bool) {
+		return shownGroup(g), true
 	})
 	return &sdk.ListGroupsOutput{Groups: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

@@ -128,24 +128,55 @@ func TestListsOfManyEntities(t *testing.T) {
 	})
 }
 
+func mustDecide(t *testing.T, w *world, c identity.Command) {
+	t.Helper()
+	if _, err := w.decide(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A filter that passes over many records ends a page before it is full.
 func TestPageCostsABoundedSearch(t *testing.T) {
 	w := newWorld(t)
-	const users = 10_500
-	for i := range users {
-		name := fmt.Sprintf("u%05d", i)
-		path := "/"
-		if i == users-1 {
-			path = "/needle/"
-		}
-		if _, err := w.decide(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: path}); err != nil {
-			t.Fatal(err)
-		}
+	const policies = 10_500
+	mustDecide(t, w, &identity.CreateUser{Account: account, ID: "AIDAholder", Name: "holder", Path: "/"})
+	for i := range policies {
+		name := fmt.Sprintf("p%05d", i)
+		mustDecide(t, w, &identity.CreatePolicy{Account: account, ID: identity.ID("ANPA" + name), Name: name, Path: "/", Document: "{}"})
 	}
-	got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, PathPrefix: aws.String("/needle/")} },
-		func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker })
+	mustDecide(t, w, &identity.AttachPolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "holder"},
+		Policy: fmt.Sprintf("arn:aws:iam::%s:policy/p%05d", account, policies-1)})
+	got := pages(t, w, func(m *string) any {
+		return &sdk.ListPoliciesInput{Marker: m, Scope: types.PolicyScopeTypeLocal, OnlyAttached: true}
+	}, func(o *sdk.ListPoliciesOutput) (int, bool, *string) { return len(o.Policies), o.IsTruncated, o.Marker })
 	if !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("pages of %v", got)
+	}
+}
+
+// A prefix is found by an index: what lies elsewhere costs nothing.
+func TestPrefixIsFoundAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10_500 {
+		name, path := fmt.Sprintf("n%05d", i), "/"
+		if i > 10_250 {
+			path = fmt.Sprintf("/needle/%d/", i%2)
+		}
+		mustDecide(t, w, &identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: path})
+		mustDecide(t, w, &identity.CreatePolicy{Account: account, ID: identity.ID("ANPA" + name), Name: name, Path: path, Document: "{}"})
+	}
+	needle, want := aws.String("/needle"), []int{100, 100, 49}
+	if got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, PathPrefix: needle} },
+		func(o *sdk.ListUsersOutput) (int, bool, *string) { return len(o.Users), o.IsTruncated, o.Marker }); !slices.Equal(got, want) {
+		t.Errorf("pages of %v users", got)
+	}
+	if got := pages(t, w, func(m *string) any { return &sdk.ListPoliciesInput{Marker: m, PathPrefix: needle} },
+		func(o *sdk.ListPoliciesOutput) (int, bool, *string) { return len(o.Policies), o.IsTruncated, o.Marker }); !slices.Equal(got, want) {
+		t.Errorf("pages of %v policies", got)
+	}
+	first := must[*sdk.ListUsersOutput](w, &sdk.ListUsersInput{PathPrefix: needle})
+	if _, err := w.do(&sdk.ListUsersInput{Marker: first.Marker}); err == nil {
+		t.Error("a marker of one prefix is good for another")
 	}
 }
 

@@ -118,9 +118,17 @@ const (
 	sectionAWS   = "2"
 )
 
-// policiesIn walks the policies that the account may use. A key is a section
-// and a name.
-func (c *Call) policiesIn(local, amazon bool) walk[*identity.Policy] {
+// policiesIn walks the policies that the account may use and whose path begins with a
+// prefix. A key is a section and a name, with its path before it where the prefix is
+// longer than "/".
+func (c *Call) policiesIn(local, amazon bool, prefix string) walk[*identity.Policy] {
+	section := func(account identity.AccountID, after string, yield func(*identity.Policy) bool) {
+		if len(prefix) > 1 {
+			c.state().PoliciesBelow(account, prefix, after, yield)
+		} else {
+			c.state().Policies(account, after, yield)
+		}
+	}
 	return func(after string, yield func(*identity.Policy) bool) {
 		more := true
 		each := func(p *identity.Policy) bool {
@@ -128,10 +136,10 @@ func (c *Call) policiesIn(local, amazon bool) walk[*identity.Policy] {
 			return more
 		}
 		if name, ok := sectionStart(after, sectionLocal); local && ok {
-			c.state().Policies(c.Caller.Account, name, each)
+			section(c.Caller.Account, name, each)
 		}
 		if name, ok := sectionStart(after, sectionAWS); amazon && ok && more {
-			c.state().Policies(identity.AWSAccount, name, each)
+			section(identity.AWSAccount, name, each)
 		}
 	}
 }
@@ -145,12 +153,17 @@ func sectionStart(after, section string) (name string, ok bool) {
 	return "", after < section
 }
 
-// policySectionKey is the key of a policy in policiesIn.
-func policySectionKey(p *identity.Policy) string {
+// policySectionKey is the key of a policy in policiesIn, without a prefix.
+func policySectionKey(p *identity.Policy) string { return policySection(p) + p.Name }
+
+// policyPathKey is that where the prefix is longer than "/".
+func policyPathKey(p *identity.Policy) string { return policySection(p) + p.Path + p.Name }
+
+func policySection(p *identity.Policy) string {
 	if p.Account == identity.AWSAccount {
-		return sectionAWS + p.Name
+		return sectionAWS
 	}
-	return sectionLocal + p.Name
+	return sectionLocal
 }
 
 type listPolicies struct{}
@@ -161,11 +174,13 @@ func (listPolicies) Access(c *Call, in *sdk.ListPoliciesInput) []Access {
 }
 
 func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, error) {
-	walk := c.policiesIn(in.Scope != types.PolicyScopeTypeAws, in.Scope != types.PolicyScopeTypeLocal)
-	p, err := paginate("ListPolicies", in.Marker, in.MaxItems, walk, policySectionKey, func(p *identity.Policy) (types.Policy, bool) {
-		if !strings.HasPrefix(p.Path, aws.ToString(in.PathPrefix)) {
-			return types.Policy{}, false
-		}
+	prefix := aws.ToString(in.PathPrefix)
+	list, key := "ListPolicies", policySectionKey
+	if len(prefix) > 1 {
+		list, key = "ListPolicies "+prefix, policyPathKey
+	}
+	walk := c.policiesIn(in.Scope != types.PolicyScopeTypeAws, in.Scope != types.PolicyScopeTypeLocal, prefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(p *identity.Policy) (types.Policy, bool) {
 		attached, bounded := c.uses(p)
 		keep := attached > 0
 		switch in.PolicyUsageFilter {

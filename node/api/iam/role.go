@@ -98,6 +98,19 @@ func (getRole) Answer(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error)
 	return &sdk.GetRoleOutput{Role: &shown}, nil
 }
 
+// rolesBelow walks the roles whose path begins with a prefix, by the index of paths where
+// there is one; a marker is good for that prefix alone.
+func (c *Call) rolesBelow(prefix *string) (list string, _ walk[*identity.Role], key func(*identity.Role) string) {
+	if below := aws.ToString(prefix); len(below) > 1 {
+		return "ListRoles " + below, func(after string, yield func(*identity.Role) bool) {
+			c.state().RolesBelow(c.Caller.Account, below, after, yield)
+		}, func(r *identity.Role) string { return r.Path + r.Name }
+	}
+	return "ListRoles", func(after string, yield func(*identity.Role) bool) {
+		c.state().Roles(c.Caller.Account, after, yield)
+	}, func(r *identity.Role) string { return r.Name }
+}
+
 type listRoles struct{}
 
 func (listRoles) Access(c *Call, in *sdk.ListRolesInput) []Access {
@@ -105,12 +118,8 @@ func (listRoles) Access(c *Call, in *sdk.ListRolesInput) []Access {
 }
 
 func (listRoles) Answer(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
-	walk := func(after string, yield func(*identity.Role) bool) { c.state().Roles(c.Caller.Account, after, yield) }
-	name := func(r *identity.Role) string { return r.Name }
-	p, err := paginate("ListRoles", in.Marker, in.MaxItems, walk, name, func(r *identity.Role) (types.Role, bool) {
-		if !strings.HasPrefix(r.Path, aws.ToString(in.PathPrefix)) {
-			return types.Role{}, false
-		}
+	list, walk, key := c.rolesBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(r *identity.Role) (types.Role, bool) {
 		shown := c.shownRole(r)
 		shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
 		return shown, true

@@ -42,7 +42,7 @@ func newTags(kind identity.Kind, tags []types.Tag) ([]identity.Tag, error) {
 		if strings.HasPrefix(folded, reservedTagPrefix) {
 			return nil, fail(codeInvalidInput, "Tag keys starting with 'aws:' are reserved for system use.")
 		}
-		if kind == identity.KindPolicy {
+		if !identity.TagsFold(kind) {
 			folded = key
 		}
 		if seen[folded] {
@@ -63,6 +63,8 @@ func shownTags(tags []identity.Tag) []types.Tag {
 	return list
 }
 
+// tag is the command of an action that tags an entity, which a policy or provider's ARN
+// names and any other entity's name.
 func (c *Call) tag(kind identity.Kind, name *string, tags []types.Tag) (identity.Command, error) {
 	list, err := newTags(kind, tags)
 	if err != nil {
@@ -71,6 +73,7 @@ func (c *Call) tag(kind identity.Kind, name *string, tags []types.Tag) (identity
 	return &identity.TagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Tags: list, AnyCase: true}, nil
 }
 
+// untag is as tag, of an action that takes tags off.
 func (c *Call) untag(kind identity.Kind, name *string, keys []string) identity.Command {
 	return &identity.UntagEntity{Kind: kind, Account: c.Caller.Account, Name: aws.ToString(name), Keys: keys, AnyCase: true}
 }

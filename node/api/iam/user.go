@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"strings"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -90,6 +88,19 @@ func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
 }
 
+// usersBelow walks the users whose path begins with a prefix, by the index of paths where
+// there is one; a marker is good for that prefix alone.
+func (c *Call) usersBelow(prefix *string) (list string, _ walk[*identity.User], key func(*identity.User) string) {
+	if below := aws.ToString(prefix); len(below) > 1 {
+		return "ListUsers " + below, func(after string, yield func(*identity.User) bool) {
+			c.state().UsersBelow(c.Caller.Account, below, after, yield)
+		}, func(u *identity.User) string { return u.Path + u.Name }
+	}
+	return "ListUsers", func(after string, yield func(*identity.User) bool) {
+		c.state().Users(c.Caller.Account, after, yield)
+	}, func(u *identity.User) string { return u.Name }
+}
+
 type listUsers struct{}
 
 func (listUsers) Access(c *Call, in *sdk.ListUsersInput) []Access {
@@ -97,10 +108,9 @@ func (listUsers) Access(c *Call, in *sdk.ListUsersInput) []Access {
 }
 
 func (listUsers) Answer(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
-	walk := func(after string, yield func(*identity.User) bool) { c.state().Users(c.Caller.Account, after, yield) }
-	name := func(u *identity.User) string { return u.Name }
-	p, err := paginate("ListUsers", in.Marker, in.MaxItems, walk, name, func(u *identity.User) (types.User, bool) {
-		return shownUser(u), strings.HasPrefix(u.Path, aws.ToString(in.PathPrefix))
+	list, walk, key := c.usersBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(u *identity.User) (types.User, bool) {
+		return shownUser(u), true
 	})
 	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

@@ -1,0 +1,50 @@
+package log
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wire"
+)
+
+// TestFeatureLevel begins a history as the first release did: it stays readable for
+// builds of that release until its level is raised.
+func TestFeatureLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{t: t}
+		one := c.add()
+		must(t, one.Bootstrap())
+		leader := c.leader()
+		begin := event.Command{
+			Cluster: testCluster,
+			Cause:   event.Cause{Meta: identity.Meta{Rules: identity.BoundedRules}},
+			Content: &identity.Bootstrap{Cluster: testCluster, Incarnation: "1", Account: "123456789012", RootKey: identity.NewAccessKey{ID: "AKIAROOT"}},
+		}
+		entry, err := wire.EncodeCommand(&begin)
+		must(t, err)
+		_, err = leader.apply(t.Context(), entry)
+		must(t, err)
+		proposed := func(content identity.Command, level uint32, rules identity.Rules) {
+			t.Helper()
+			o, err := leader.Propose(t.Context(), event.Command{Content: content})
+			must(t, err)
+			if got := leader.Applied().State.Cluster().FeatureLevel; got != level || o.Batch.Cause.Rules != rules {
+				t.Errorf("level %d and rules %d after %T, not %d and %d", got, o.Batch.Cause.Rules, content, level, rules)
+			}
+		}
+		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "before"}, 1, identity.BoundedRules)
+		proposed(&identity.RaiseFeatureLevel{Level: 2}, 2, identity.BoundedRules)
+		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "after"}, 2, identity.LevelRules)
+
+		head := leader.Applied().Head
+		c.close(one)
+		c.open(one)
+		leader = c.leader()
+		c.reach(leader, head.Position)
+		if again := leader.Applied(); again.Head != head || again.State.Cluster().FeatureLevel != 2 {
+			t.Errorf("after a restart the head is %v at level %d, not %v", again.Head, again.State.Cluster().FeatureLevel, head)
+		}
+	})
+}

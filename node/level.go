@@ -1,0 +1,26 @@
+package node
+
+import (
+	"context"
+
+	"github.com/writ-iam/writ/log/identity"
+)
+
+// Level is the feature level in force.
+func (w *writer) Level() uint32 { return w.log.Applied().State.Cluster().FeatureLevel }
+
+// WriterBelow names a writer of the cluster's file that has not said that it supports a
+// feature level; empty: all have.
+func (w *writer) WriterBelow(ctx context.Context, level uint32) string {
+	for _, other := range w.node.cfg.Cluster.Writers {
+		if s, err := w.ask(ctx, other); err != nil || s.Level < level {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+// RaiseLevel puts a feature level in force.
+func (w *writer) RaiseLevel(ctx context.Context, level uint32) error {
+	return w.propose(ctx, randomKey(), &identity.RaiseFeatureLevel{Level: level})
+}
