@@ -186,11 +186,32 @@ func drawCommand(t *rapid.T) Command {
 			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+		func() Command { return drawDelegation(t) },
+		func() Command { return drawReport(t) },
 	}
 	commands = append(commands, drawnPasswords(t)...)
 	commands = append(commands, keyringCommands(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	return oneOf(t, "command", commands...)()
+}
+
+func drawDelegation(t *rapid.T) Command {
+	id := oneOf(t, "request", "request-1", "request-2")
+	by := DelegationParty{Account: drawAccount(t), ID: drawID(t), ARN: drawText(t)}
+	return oneOf[Command](t, "delegation",
+		&CreateDelegationRequest{ID: id, Ask: DelegationAsk{Requestor: by.Account, OwnerAccount: oneOf(t, "owner", "", drawAccount(t)), Workflow: drawText(t), Template: drawARN(t)}},
+		&AssociateDelegationRequest{ID: id, By: by},
+		&UpdateDelegationRequest{ID: id, By: by, Notes: drawText(t)},
+		&AcceptDelegationRequest{ID: id, By: by},
+		&RejectDelegationRequest{ID: id, By: by, Notes: drawText(t)},
+		&SendDelegationToken{ID: id, By: by})
+}
+
+func drawReport(t *rapid.T) Command {
+	return oneOf[Command](t, "report",
+		&GenerateCredentialReport{Account: drawAccount(t)},
+		&StoreCredentialReport{Account: drawAccount(t), At: Position(rapid.IntRange(1, 90).Draw(t, "at")), Number: rapid.IntRange(1, 2).Draw(t, "part"),
+			Parts: 2, Content: []byte(drawText(t))})
 }
 
 func TestEveryCommandIsDrawn(t *testing.T) {

@@ -10,9 +10,8 @@ import (
 	"github.com/writ-iam/writ/log/table"
 )
 
-// Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
-// *LoginProfile, *InstanceProfile, *Keyring, *ServerCertificate or another of the same kind.
+// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
+// State holds.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -51,6 +50,9 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
+		rows(&s.delegations, yield) &&
+		rows(&s.reports, yield) &&
+		rows(&s.reportParts, yield) &&
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
 		rows(&s.keyrings, yield)
@@ -139,6 +141,10 @@ type Loader struct {
 	holders  []table.Edge
 	bounded  []table.Edge
 
+	delegations      table.Rows[*DelegationRequest]
+	delegated        []table.Edge
+	reports          table.Rows[*CredentialReport]
+	reportParts      table.Rows[*CredentialReportPart]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	instanceProfiles table.Rows[*InstanceProfile]
@@ -183,6 +189,12 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *DelegationRequest:
+		l.addDelegation(r)
+	case *CredentialReport:
+		table.AddRow(&l.state.reports, &l.reports, r)
+	case *CredentialReportPart:
+		table.AddRow(&l.state.reportParts, &l.reportParts, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -222,6 +234,14 @@ func (l *Loader) addInstanceProfile(p *InstanceProfile) {
 	l.addHeld(p.held(), p.Handle())
 	if p.Role != "" {
 		l.carriers = append(l.carriers, table.Edge{From: table.HandleOf(p.Role), To: p.Handle()})
+	}
+}
+
+func (l *Loader) addDelegation(d *DelegationRequest) {
+	table.AddRow(&l.state.delegations, &l.delegations, d)
+	l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(requestorOf(d.Ask.Requestor)), To: d.Handle()})
+	if d.Owner != "" {
+		l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(ownerOf(d.Account)), To: d.Handle()})
 	}
 }
 
@@ -278,6 +298,10 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.delegations.Rows, &l.delegations) },
+		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
+		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
+		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },

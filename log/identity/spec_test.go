@@ -115,6 +115,7 @@ func allSpecs() []spec {
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
+		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(),
 	)
 }
 
@@ -164,20 +165,21 @@ func methods(t *testing.T, method string) (types []string) {
 
 // content is all of a state, its derived maps included.
 type content struct {
-	Digest  digest.Sum
-	Records []Record
-	Names   []string
-	Places  []string
-	Numbers map[scope]int
-	Keys    map[table.Handle]table.Handle
-	Members []table.Edge
-	Holders []table.Edge
-	Bounded []table.Edge
-	Carried []table.Edge
-	Served  []table.Edge
-	Signers map[table.Handle]table.Handle
-	Degrees map[table.Handle]int
-	Order   map[Position]table.Handle
+	Digest    digest.Sum
+	Records   []Record
+	Names     []string
+	Places    []string
+	Numbers   map[scope]int
+	Keys      map[table.Handle]table.Handle
+	Members   []table.Edge
+	Holders   []table.Edge
+	Bounded   []table.Edge
+	Carried   []table.Edge
+	Served    []table.Edge
+	Signers   map[table.Handle]table.Handle
+	Degrees   map[table.Handle]int
+	Order     map[Position]table.Handle
+	Delegated []table.Edge
 }
 
 func dump(s *State) (c content) {
@@ -206,7 +208,14 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.carriers, &c.Carried}, {&s.served, &c.Served}} {
+	}{
+		{&s.members, &c.Members},
+		{&s.holders, &c.Holders},
+		{&s.bounded, &c.Bounded},
+		{&s.carriers, &c.Carried},
+		{&s.served, &c.Served},
+		{&s.delegated, &c.Delegated},
+	} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n

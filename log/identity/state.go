@@ -26,6 +26,9 @@ type State struct {
 	barred   table.Table[string, *BarredReplica]
 	attempts attempts
 
+	delegations      table.Table[string, *DelegationRequest]
+	reports          table.Table[AccountID, *CredentialReport]
+	reportParts      table.Table[string, *CredentialReportPart]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
@@ -41,9 +44,10 @@ type State struct {
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
 
-	carriers table.Relation                        // role -> instance profile that carries it
-	served   table.Relation                        // account -> owner of a keyring with credentials for services
-	signers  btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	carriers  table.Relation                        // role -> instance profile that carries it
+	served    table.Relation                        // account -> owner of a keyring with credentials for services
+	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	delegated table.Relation                        // account, as requestor or owner -> delegation request
 }
 
 // NewState returns the empty state, at position zero.
@@ -57,6 +61,8 @@ func NewState() *State {
 		bounded:  table.NewRelation(),
 		carriers: table.NewRelation(),
 		served:   table.NewRelation(),
+
+		delegated: table.NewRelation(),
 	}
 }
 
@@ -86,6 +92,11 @@ func (s *State) Snapshot() *State {
 	c.carriers = s.carriers.Snapshot()
 	c.served = s.served.Snapshot()
 	c.signers = *s.signers.Copy()
+
+	c.delegations = s.delegations.Snapshot()
+	c.delegated = s.delegated.Snapshot()
+	c.reports = s.reports.Snapshot()
+	c.reportParts = s.reportParts.Snapshot()
 	return &c
 }
 
@@ -112,6 +123,9 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.delegations,
+		&s.reports,
+		&s.reportParts,
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.instanceProfiles,

@@ -70,6 +70,15 @@ var commandKinds = newKinds("command",
 	command(110, 1, updateServiceCredential),
 	command(111, 1, resetServiceCredential),
 	command(112, 1, deleteServiceCredential),
+
+	command(120, 1, createDelegationRequest),
+	command(121, 1, associateDelegationRequest),
+	command(122, 1, updateDelegationRequest),
+	command(123, 1, acceptDelegationRequest),
+	command(124, 1, rejectDelegationRequest),
+	command(125, 1, sendDelegationToken),
+	command(126, 1, generateCredentialReport),
+	command(127, 1, storeCredentialReport),
 )
 
 const lastOfLevel1 = 40

@@ -67,6 +67,12 @@ var eventKinds = newKinds("event",
 	change(110, 1, serviceCredentialUpdated),
 	change(111, 1, serviceCredentialReset),
 	change(112, 1, serviceCredentialDeleted),
+
+	change(120, 1, delegationRequestCreated),
+	change(121, 1, delegationRequestChanged),
+	change(122, 1, delegationRequestForgotten),
+	change(123, 1, credentialReportRequested),
+	change(124, 1, credentialReportStored),
 )
 
 // The cluster.

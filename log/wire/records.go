@@ -19,6 +19,10 @@ var recordKinds = newKinds("record",
 	record(21, 1, loginProfile),
 	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
+
+	record(30, 1, delegationRequest),
+	record(31, 1, credentialReport),
+	record(32, 1, credentialReportPart),
 )
 
 func header(c *coder, v *identity.Header) {
