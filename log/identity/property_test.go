@@ -87,6 +87,14 @@ func drawNewKey(t *rapid.T) NewAccessKey {
 	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
 }
 
+// drawCatalogue draws from so few that what comes is often put in force.
+func drawCatalogue(t *rapid.T) []CataloguePolicy {
+	return oneOf(t, "catalogue",
+		[]CataloguePolicy{amazon("ANPAA", "a")},
+		[]CataloguePolicy{amazon("ANPAA", "a", texts(1, 2)...), amazon("ANPAB", "b")},
+		[]CataloguePolicy{amazon("ANPAB", "A"), amazon("U0", "B")})
+}
+
 // drawCommand makes any command there is.
 func drawCommand(t *rapid.T) Command {
 	user := func() string { return oneOf(t, "user", "", drawName(t), drawName(t)) }
@@ -168,6 +176,11 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
+		func() Command {
+			c := drawCatalogue(t)
+			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
+		},
+		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
 	return oneOf(t, "command", commands...)()

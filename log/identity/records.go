@@ -11,7 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica or *Attempt.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt or
+// *CataloguePolicy.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -22,24 +23,31 @@ type Header struct {
 	Time      Time
 	Cluster   Cluster
 	Forgotten Forgotten
+	Catalogue Catalogue
 }
 
 // AppendDigest appends all that the Header has.
 func (h *Header) AppendDigest(b []byte) []byte {
 	b = h.Cluster.appendDigest(digest.AppendInt(digest.AppendInt(b, uint64(h.Position)), int64(h.Time)))
-	if h.Forgotten == (Forgotten{}) { // as before there were signatures
+	noCatalogue := h.Catalogue == Catalogue{}
+	if h.Forgotten == (Forgotten{}) && noCatalogue { // as before there were signatures
 		return b
 	}
-	return digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	b = digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	if noCatalogue { // as before there were any
+		return b
+	}
+	return h.Catalogue.appendDigest(b)
 }
 
 func (s *State) header() Header {
-	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone}
+	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone, Catalogue: s.catalogue}
 }
 
 // Records yields every record of the state until yield returns false: the
 // header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, and the attempts from the oldest on. Equal
+// account and name, the replicas, the barred ones, the attempts from the oldest on, and
+// the policies of a catalogue that is not in force yet. Equal
 // states yield equal records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
@@ -48,7 +56,8 @@ func (s *State) Records(yield func(Record) bool) {
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
-		s.attempts.records(yield)
+		s.attempts.records(yield) &&
+		rows(&s.staged, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -121,6 +130,7 @@ type Loader struct {
 	replicas table.Rows[*Replica]
 	barred   table.Rows[*BarredReplica]
 	attempts table.Rows[*Attempt]
+	staged   table.Rows[*CataloguePolicy]
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
@@ -138,6 +148,7 @@ func (l *Loader) Add(r Record) {
 	case *Header:
 		l.header = true
 		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
+		l.state.catalogue = r.Catalogue
 	case *Account:
 		l.addAccount(r)
 	case *User:
@@ -162,6 +173,8 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *CataloguePolicy:
+		table.AddRow(&l.state.staged, &l.staged, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -232,6 +245,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.staged.Rows, &l.staged) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -110,7 +110,8 @@ func (c *spec) run(t *testing.T) {
 
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
-		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs())
+		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
+		catalogueSpecs())
 }
 
 // Every command of the package must have a spec that accepts it and one that refuses it.

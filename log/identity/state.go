@@ -16,15 +16,17 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster  Cluster
-	accounts table.Table[AccountID, *Account]
-	users    table.Table[ID, *User]
-	groups   table.Table[ID, *Group]
-	roles    table.Table[ID, *Role]
-	policies table.Table[ID, *Policy]
-	replicas table.Table[string, *Replica]
-	barred   table.Table[string, *BarredReplica]
-	attempts attempts
+	cluster   Cluster
+	catalogue Catalogue
+	accounts  table.Table[AccountID, *Account]
+	users     table.Table[ID, *User]
+	groups    table.Table[ID, *Group]
+	roles     table.Table[ID, *Role]
+	policies  table.Table[ID, *Policy]
+	replicas  table.Table[string, *Replica]
+	barred    table.Table[string, *BarredReplica]
+	attempts  attempts
+	staged    table.Table[ID, *CataloguePolicy] // of a catalogue that is not in force yet
 
 	// The rest is derived from the records above.
 	names   names
@@ -56,6 +58,7 @@ func (s *State) Snapshot() *State {
 	c.replicas = s.replicas.Snapshot()
 	c.barred = s.barred.Snapshot()
 	c.attempts = s.attempts.snapshot()
+	c.staged = s.staged.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.keys = *s.keys.Copy()
@@ -88,6 +91,7 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.staged,
 	}
 }
 

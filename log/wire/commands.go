@@ -5,7 +5,7 @@ import "github.com/writ-iam/writ/log/identity"
 // commandKinds numbers the handlers of commands. A stored number is forever:
 // append, never reorder or reuse.
 var commandKinds = newKinds("command",
-	command(1, 1, bootstrap),
+	command(1, 2, bootstrap),
 	command(2, 1, raiseStreamGeneration),
 	command(3, 1, raiseFeatureLevel),
 	command(4, 1, registerReplica),
@@ -45,6 +45,8 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(41, 1, stageCatalogue),
+	command(42, 1, installCatalogue),
 )
 
 // The cluster.
@@ -55,6 +57,20 @@ func bootstrap(c *coder, v *identity.Bootstrap) {
 	atom(c, &v.Account)
 	newAccessKey(c, &v.RootKey)
 	list(c, &v.Managed, createPolicy)
+	if c.version >= 2 {
+		list(c, &v.Catalogue, cataloguePolicy)
+	}
+}
+
+func stageCatalogue(c *coder, v *identity.StageCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Part)
+	list(c, &v.Policies, cataloguePolicy)
+}
+
+func installCatalogue(c *coder, v *identity.InstallCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Parts)
 }
 
 func raiseStreamGeneration(c *coder, v *identity.RaiseStreamGeneration) { num(c, &v.From) }
