@@ -36,6 +36,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
 		&PasswordPolicy{}, &LoginProfile{},
 		&Keyring{}, &ServerCertificate{},
+		&CataloguePolicy{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())
 	}

@@ -12,6 +12,8 @@ import (
 
 // Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
 // State holds.
+// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
+// State holds.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -22,19 +24,25 @@ type Header struct {
 	Time      Time
 	Cluster   Cluster
 	Forgotten Forgotten
+	Catalogue Catalogue
 }
 
 // AppendDigest appends all that the Header has.
 func (h *Header) AppendDigest(b []byte) []byte {
 	b = h.Cluster.appendDigest(digest.AppendInt(digest.AppendInt(b, uint64(h.Position)), int64(h.Time)))
-	if h.Forgotten == (Forgotten{}) { // as before there were signatures
+	noCatalogue := h.Catalogue == Catalogue{}
+	if h.Forgotten == (Forgotten{}) && noCatalogue { // as before there were signatures
 		return b
 	}
-	return digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	b = digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	if noCatalogue { // as before there were any
+		return b
+	}
+	return h.Catalogue.appendDigest(b)
 }
 
 func (s *State) header() Header {
-	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone}
+	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone, Catalogue: s.catalogue}
 }
 
 // Records yields every record of the state until yield returns false: the
@@ -55,7 +63,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.reportParts, yield) &&
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
-		rows(&s.keyrings, yield)
+		rows(&s.keyrings, yield) &&
+		rows(&s.staged, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -133,6 +142,7 @@ type Loader struct {
 	replicas table.Rows[*Replica]
 	barred   table.Rows[*BarredReplica]
 	attempts table.Rows[*Attempt]
+	staged   table.Rows[*CataloguePolicy]
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
@@ -165,6 +175,7 @@ func (l *Loader) Add(r Record) {
 	case *Header:
 		l.header = true
 		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
+		l.state.catalogue = r.Catalogue
 	case *Account:
 		l.addAccount(r)
 	case *User:
@@ -206,6 +217,8 @@ func (l *Loader) Add(r Record) {
 	case *ServerCertificate:
 		table.AddRow(&l.state.certificates, &l.certificates, r)
 		l.addHeld(r.held(), r.Handle())
+	case *CataloguePolicy:
+		table.AddRow(&l.state.staged, &l.staged, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -310,6 +323,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.served, &l.served); return nil },
 		func() error { return table.Fill(&s.signers, &l.signers) },
 		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
+		func() error { return table.Fill(&s.staged.Rows, &l.staged) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

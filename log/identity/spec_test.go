@@ -116,6 +116,7 @@ func allSpecs() []spec {
 		loginProfileSpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(),
+		catalogueSpecs(),
 	)
 }
 

@@ -16,15 +16,17 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster  Cluster
-	accounts table.Table[AccountID, *Account]
-	users    table.Table[ID, *User]
-	groups   table.Table[ID, *Group]
-	roles    table.Table[ID, *Role]
-	policies table.Table[ID, *Policy]
-	replicas table.Table[string, *Replica]
-	barred   table.Table[string, *BarredReplica]
-	attempts attempts
+	cluster   Cluster
+	catalogue Catalogue
+	accounts  table.Table[AccountID, *Account]
+	users     table.Table[ID, *User]
+	groups    table.Table[ID, *Group]
+	roles     table.Table[ID, *Role]
+	policies  table.Table[ID, *Policy]
+	replicas  table.Table[string, *Replica]
+	barred    table.Table[string, *BarredReplica]
+	attempts  attempts
+	staged    table.Table[ID, *CataloguePolicy] // of a catalogue that is not in force yet
 
 	delegations      table.Table[string, *DelegationRequest]
 	reports          table.Table[AccountID, *CredentialReport]
@@ -82,6 +84,7 @@ func (s *State) Snapshot() *State {
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
+	c.staged = s.staged.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -131,6 +134,7 @@ func (s *State) tables() []counted {
 		&s.instanceProfiles,
 		&s.keyrings,
 		&s.certificates,
+		&s.staged,
 	}
 }
 

@@ -7,7 +7,7 @@ import "github.com/writ-iam/writ/log/identity"
 //
 // The numbers above lastOfLevel1 are of feature level 2; see Level.
 var commandKinds = newKinds("command",
-	command(1, 1, bootstrap),
+	command(1, 2, bootstrap),
 	command(2, 1, raiseStreamGeneration),
 	command(3, 1, raiseFeatureLevel),
 	command(4, 1, registerReplica),
@@ -79,6 +79,8 @@ var commandKinds = newKinds("command",
 	command(125, 1, sendDelegationToken),
 	command(126, 1, generateCredentialReport),
 	command(127, 1, storeCredentialReport),
+	command(41, 1, stageCatalogue),
+	command(42, 1, installCatalogue),
 )
 
 const lastOfLevel1 = 40
@@ -100,6 +102,20 @@ func bootstrap(c *coder, v *identity.Bootstrap) {
 	atom(c, &v.Account)
 	newAccessKey(c, &v.RootKey)
 	list(c, &v.Managed, createPolicy)
+	if c.version >= 2 {
+		list(c, &v.Catalogue, cataloguePolicy)
+	}
+}
+
+func stageCatalogue(c *coder, v *identity.StageCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Part)
+	list(c, &v.Policies, cataloguePolicy)
+}
+
+func installCatalogue(c *coder, v *identity.InstallCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Parts)
 }
 
 func raiseStreamGeneration(c *coder, v *identity.RaiseStreamGeneration) { num(c, &v.From) }

@@ -73,6 +73,8 @@ var eventKinds = newKinds("event",
 	change(122, 1, delegationRequestForgotten),
 	change(123, 1, credentialReportRequested),
 	change(124, 1, credentialReportStored),
+	change(41, 1, catalogueStaged),
+	change(42, 1, catalogueInstalled),
 )
 
 // The cluster.
@@ -100,6 +102,19 @@ func replicaRemoved(c *coder, v *identity.ReplicaRemoved) { str(c, &v.Name) }
 func replicaBarred(c *coder, v *identity.ReplicaBarred) { str(c, &v.Name) }
 
 func replicaAdmitted(c *coder, v *identity.ReplicaAdmitted) { str(c, &v.Name) }
+
+func catalogueStaged(c *coder, v *identity.CatalogueStaged) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Part)
+	list(c, &v.Policies, cataloguePolicy)
+}
+
+func catalogueInstalled(c *coder, v *identity.CatalogueInstalled) {
+	atom(c, &v.Catalogue)
+	list(c, &v.Removed, atom)
+	list(c, &v.Kept, atom)
+	num(c, &v.At)
+}
 
 // Accounts.
 
