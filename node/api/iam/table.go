@@ -6,9 +6,22 @@ import (
 )
 
 // table has every action of IAM that Writ carries out, in order of name.
-var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attachmentActions(), boundaryActions(), groupActions(), inlineActions(),
+var table = inOrder(
+	absentActions(),
+	accessKeyActions(),
+	accountActions(),
+	attachmentActions(),
+	boundaryActions(),
 	delegationActions(),
-	policyActions(), roleActions(), simulateActions(), tagActions(), userActions())
+	groupActions(),
+	inlineActions(),
+	instanceProfileActions(),
+	policyActions(),
+	roleActions(),
+	simulateActions(),
+	tagActions(),
+	userActions(),
+)
 
 func inOrder(lists ...[]Action) []Action {
 	return slices.SortedFunc(slices.Values(slices.Concat(lists...)), compareActions)
