@@ -34,6 +34,7 @@ func TestHashSpreads(t *testing.T) {
 func TestDigestCoversEveryField(t *testing.T) {
 	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{},
 		&PasswordPolicy{}, &LoginProfile{},
+		&OIDCProvider{}, &SAMLProvider{}, &AccountSettings{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())
 	}

@@ -171,6 +171,8 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
 	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy or
-// *LoginProfile.
+// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
+// *LoginProfile, *OIDCProvider, *SAMLProvider or *AccountSettings.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -51,7 +51,10 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
 		rows(&s.passwordPolicies, yield) &&
-		rows(&s.loginProfiles, yield)
+		rows(&s.loginProfiles, yield) &&
+		rows(&s.oidcProviders, yield) &&
+		rows(&s.samlProviders, yield) &&
+		rows(&s.settings, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -135,6 +138,10 @@ type Loader struct {
 
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
+	oidcProviders    table.Rows[*OIDCProvider]
+	samlProviders    table.Rows[*SAMLProvider]
+	settings         table.Rows[*AccountSettings]
+	providers        []table.Edge
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -174,6 +181,14 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
+	case *OIDCProvider:
+		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *SAMLProvider:
+		table.AddRow(&l.state.samlProviders, &l.samlProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *AccountSettings:
+		table.AddRow(&l.state.settings, &l.settings, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -201,6 +216,10 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 	for i := range keys {
 		l.keys.Add(table.HandleOf(keys[i].ID), owner)
 	}
+}
+
+func (l *Loader) addProvider(account AccountID, provider table.Handle) {
+	l.providers = append(l.providers, table.Edge{From: table.HandleOf(account), To: provider})
 }
 
 func (l *Loader) addHeld(h held, to table.Handle) {
@@ -252,6 +271,10 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
+		func() error { return table.Fill(&s.oidcProviders.Rows, &l.oidcProviders) },
+		func() error { return table.Fill(&s.samlProviders.Rows, &l.samlProviders) },
+		func() error { return table.Fill(&s.settings.Rows, &l.settings) },
+		func() error { table.FillRelation(&s.providers, &l.providers); return nil },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -16,6 +16,7 @@ func everything() *State {
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
 		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
 		strict, aliceIn,
+		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)

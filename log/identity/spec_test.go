@@ -113,6 +113,7 @@ func allSpecs() []spec {
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
+		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(),
 	)
 }
 
@@ -171,6 +172,7 @@ type content struct {
 	Members []table.Edge
 	Holders []table.Edge
 	Bounded []table.Edge
+	Provide []table.Edge
 	Degrees map[table.Handle]int
 	Order   map[Position]table.Handle
 }
@@ -201,7 +203,7 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}} {
+	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.providers, &c.Provide}} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n

@@ -28,6 +28,9 @@ type State struct {
 
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
+	oidcProviders    table.Table[ID, *OIDCProvider]
+	samlProviders    table.Table[ID, *SAMLProvider]
+	settings         table.Table[AccountID, *AccountSettings]
 
 	// The rest is derived from the records above.
 	names   names
@@ -36,6 +39,8 @@ type State struct {
 	members table.Relation                        // group -> user
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
+
+	providers table.Relation // account -> OpenID Connect or SAML provider
 }
 
 // NewState returns the empty state, at position zero.
@@ -47,6 +52,8 @@ func NewState() *State {
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
+
+		providers: table.NewRelation(),
 	}
 }
 
@@ -63,6 +70,9 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
+	c.oidcProviders = s.oidcProviders.Snapshot()
+	c.samlProviders = s.samlProviders.Snapshot()
+	c.settings = s.settings.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -70,6 +80,7 @@ func (s *State) Snapshot() *State {
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
+	c.providers = s.providers.Snapshot()
 	return &c
 }
 
@@ -98,6 +109,9 @@ func (s *State) tables() []counted {
 		&s.attempts.byKey,
 		&s.passwordPolicies,
 		&s.loginProfiles,
+		&s.oidcProviders,
+		&s.samlProviders,
+		&s.settings,
 	}
 }
 

@@ -187,7 +187,7 @@ type names struct {
 }
 
 var (
-	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
+	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b(SAMLSP|SAMLPK)[A-Z2-7]{20}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
 	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AKIA)[0-9]+\b`)
 )
 
