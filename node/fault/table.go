@@ -82,6 +82,11 @@ const (
 	Barred
 	UnknownFeature
 
+	// Of passwords.
+	PasswordPolicyViolation
+	InvalidUserType
+	EntityTemporarilyUnmodifiable
+
 	codes // how many there are
 )
 
@@ -202,4 +207,8 @@ var table = [codes]row{
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},
 	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", "`writ status` shows the nodes."}},
+
+	PasswordPolicyViolation:       {native: face{"PasswordPolicyViolation", http.StatusBadRequest, "", ""}},
+	InvalidUserType:               {native: face{"InvalidUserType", http.StatusBadRequest, "", ""}},
+	EntityTemporarilyUnmodifiable: {native: face{"EntityTemporarilyUnmodifiable", http.StatusConflict, "", "Try again in several minutes."}},
 }

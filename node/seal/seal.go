@@ -42,11 +42,17 @@ type Purpose string
 const (
 	// AccessKeySecret seals secret access keys.
 	AccessKeySecret Purpose = "access-key-secret"
+	// PasswordHash seals the hashes of users' passwords.
+	PasswordHash Purpose = "password-hash"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
 // sealed: it opens for the same account and access key ID alone.
 func AccessKeyContext(account, id string) string { return account + "/" + id }
+
+// PasswordContext is the associated data under which the hash of a user's password is
+// sealed: it opens for the same account and user alone.
+func PasswordContext(account, user string) string { return account + "/" + user }
 
 var (
 	// ErrUnknownKey is returned when a secret was sealed with a key that the

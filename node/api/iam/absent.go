@@ -6,8 +6,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-
-	"github.com/writ-iam/writ/log/identity"
 )
 
 // absentActions are about nouns that Writ does not have yet, and answer as AWS
@@ -15,10 +13,7 @@ import (
 // and read them when they plan.
 func absentActions() []Action {
 	return []Action{
-		write("DeleteLoginProfile", deleteLoginProfile{}),
-		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
 		read("GetInstanceProfile", getInstanceProfile{}),
-		read("GetLoginProfile", getLoginProfile{}),
 		read("ListInstanceProfiles", listInstanceProfiles{}),
 		read("ListMFADevices", listMFADevices{}),
 		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
@@ -31,28 +26,6 @@ func absentActions() []Action {
 	}
 }
 
-type deleteLoginProfile struct {
-	nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]
-}
-
-func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
-	return nil, c.noLoginProfile(in.UserName)
-}
-
-type getAccountPasswordPolicy struct{}
-
-func (getAccountPasswordPolicy) Access(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access {
-	return c.anything()
-}
-
-func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
-	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
-}
-
 type getInstanceProfile struct{}
 
 func (getInstanceProfile) Access(c *Call, in *sdk.GetInstanceProfileInput) []Access {
@@ -61,16 +34,6 @@ func (getInstanceProfile) Access(c *Call, in *sdk.GetInstanceProfileInput) []Acc
 
 func (getInstanceProfile) Answer(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
 	return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
-}
-
-type getLoginProfile struct{}
-
-func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
-	return nil, c.noLoginProfile(in.UserName)
 }
 
 type listInstanceProfiles struct{}
@@ -183,15 +146,4 @@ func (c *Call) checkUser(name *string) error {
 	}
 	_, err := c.mustUser(name)
 	return err
-}
-
-func (c *Call) noLoginProfile(name *string) error {
-	if name != nil {
-		if _, ok := c.target(identity.KindUser, name); !ok {
-			return noSuchUser(name)
-		}
-	} else {
-		name = &c.Caller.Name
-	}
-	return fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", *name)
 }

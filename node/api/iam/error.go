@@ -23,6 +23,9 @@ const (
 	codeValidationError         = "ValidationError"
 	codeLimitExceeded           = "LimitExceeded"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
+	codePasswordPolicyViolation = "PasswordPolicyViolation"
+	codeInvalidUserType         = "InvalidUserType"
+	codeTemporarilyUnmodifiable = "EntityTemporarilyUnmodifiable"
 )
 
 func fail(code, format string, args ...any) *Error {

@@ -7,7 +7,10 @@ import (
 
 // table has every action of IAM that Writ carries out, in order of name.
 var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attachmentActions(), boundaryActions(), groupActions(), inlineActions(),
-	policyActions(), roleActions(), simulateActions(), tagActions(), userActions())
+	policyActions(), roleActions(), simulateActions(), tagActions(), userActions(),
+	passwordPolicyActions(),
+	loginProfileActions(),
+)
 
 func inOrder(lists ...[]Action) []Action {
 	return slices.SortedFunc(slices.Values(slices.Concat(lists...)), compareActions)
