@@ -44,7 +44,12 @@ var members = map[string][3]any{
 	"OldPassword":              {"Passw0rd-1", "Passw0rd-1", "Passw0rd-1"},
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
+	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+}
+
+func delegated(template string) *types.DelegationPermission {
+	return &types.DelegationPermission{PolicyTemplateArn: aws.String(template)}
 }
 
 func trust(user string) string {
