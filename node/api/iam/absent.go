@@ -17,12 +17,8 @@ func absentActions() []Action {
 	return []Action{
 		write("DeleteLoginProfile", deleteLoginProfile{}),
 		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
-		read("GetInstanceProfile", getInstanceProfile{}),
 		read("GetLoginProfile", getLoginProfile{}),
-		read("ListInstanceProfiles", listInstanceProfiles{}),
 		read("ListMFADevices", listMFADevices{}),
-		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
-		read("ListSAMLProviders", listSAMLProviders{}),
 		read("ListSSHPublicKeys", listSSHPublicKeys{}),
 		read("ListServerCertificates", listServerCertificates{}),
 		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
@@ -53,16 +49,6 @@ func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyI
 	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
 }
 
-type getInstanceProfile struct{}
-
-func (getInstanceProfile) Access(c *Call, in *sdk.GetInstanceProfileInput) []Access {
-	return []Access{c.absent("instance-profile/", in.InstanceProfileName)}
-}
-
-func (getInstanceProfile) Answer(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
-	return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
-}
-
 type getLoginProfile struct{}
 
 func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
@@ -73,16 +59,6 @@ func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLo
 	return nil, c.noLoginProfile(in.UserName)
 }
 
-type listInstanceProfiles struct{}
-
-func (listInstanceProfiles) Access(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
-	return []Access{c.absent("instance-profile/", nil)}
-}
-
-func (listInstanceProfiles) Answer(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
-	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
-}
-
 type listMFADevices struct{}
 
 func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
@@ -91,26 +67,6 @@ func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
 
 func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
 	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listOpenIDConnectProviders struct{}
-
-func (listOpenIDConnectProviders) Access(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listOpenIDConnectProviders) Answer(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
-	return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
-}
-
-type listSAMLProviders struct{}
-
-func (listSAMLProviders) Access(c *Call, _ *sdk.ListSAMLProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listSAMLProviders) Answer(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
-	return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
 }
 
 type listSSHPublicKeys struct{}

@@ -154,6 +154,13 @@ resource "aws_iam_role" "chained" {
   })
 }
 
+resource "aws_iam_instance_profile" "run" {
+  name = "tf-run"
+  path = "/tf/"
+  role = local.second ? aws_iam_role.chained.name : aws_iam_role.run.name
+  tags = { stage = var.stage }
+}
+
 resource "aws_iam_role_policy" "run" {
   name   = "queue"
   role   = aws_iam_role.run.id
@@ -174,6 +181,19 @@ resource "aws_iam_user_policy_attachments_exclusive" "ada" {
   user_name   = aws_iam_user.ada.name
   policy_arns = [aws_iam_policy.read.arn]
   depends_on  = [aws_iam_user_policy_attachment.ada]
+}
+
+resource "aws_iam_openid_connect_provider" "idp" {
+  url             = "https://tf.example.com/a"
+  client_id_list  = local.second ? ["app", "web"] : ["app"]
+  thumbprint_list = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+  tags            = { stage = var.stage }
+}
+
+resource "aws_iam_saml_provider" "corp" {
+  name                   = "tf-corp"
+  saml_metadata_document = replace(file("${path.module}/idp.xml"), "/saml/sso", "/saml/${var.stage}")
+  tags                   = { stage = var.stage }
 }
 
 data "aws_iam_user" "bot" {
