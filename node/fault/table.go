@@ -81,6 +81,13 @@ const (
 	AlreadyBootstrapped
 	Barred
 	UnknownFeature
+	MalformedCertificate
+	InvalidCertificate
+	DuplicateCertificate
+	KeyPairMismatch
+	InvalidPublicKey
+	UnrecognizedPublicKeyEncoding
+	DuplicateSSHPublicKey
 
 	codes // how many there are
 )
@@ -202,4 +209,12 @@ var table = [codes]row{
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},
 	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", "`writ status` shows the nodes."}},
+
+	MalformedCertificate:          {native: face{"MalformedCertificate", http.StatusBadRequest, "", ""}},
+	InvalidCertificate:            {native: face{"InvalidCertificate", http.StatusBadRequest, "", ""}},
+	DuplicateCertificate:          {native: face{"DuplicateCertificate", http.StatusConflict, "", ""}},
+	KeyPairMismatch:               {native: face{"KeyPairMismatch", http.StatusBadRequest, "", ""}},
+	InvalidPublicKey:              {native: face{"InvalidPublicKey", http.StatusBadRequest, "", ""}},
+	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
+	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
 }

@@ -42,6 +42,10 @@ type Purpose string
 const (
 	// AccessKeySecret seals secret access keys.
 	AccessKeySecret Purpose = "access-key-secret"
+	// ServerCertificateKey seals the private keys of server certificates.
+	ServerCertificateKey Purpose = "server-certificate-key"
+	// ServiceCredentialSecret seals the secrets of service-specific credentials.
+	ServiceCredentialSecret Purpose = "service-credential-secret"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is

@@ -63,8 +63,6 @@ func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk
 const (
 	instanceProfilesQuota    = 1000
 	policyVersionsInUseQuota = 10000
-	serverCertificatesQuota  = 20
-	signingCertificatesQuota = 2
 )
 
 type getAccountSummary struct{}
@@ -88,6 +86,10 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 	if len(a.Keys) > 0 {
 		rootKeys = 1
 	}
+	rootCertificates := 0
+	if len(s.Keyring(identity.ID(id)).Certificates) > 0 {
+		rootCertificates = 1
+	}
 	quota := func(own, standard uint32) int {
 		if own != 0 {
 			return int(own)
@@ -106,10 +108,11 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
-		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
 		"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "GlobalEndpointTokenVersion": 1,
 		"InstanceProfiles": 0, "InstanceProfilesQuota": instanceProfilesQuota,
-		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
+		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": identity.DefaultServerCertificatesQuota,
+		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
 	for key, n := range summary {

@@ -23,6 +23,11 @@ const (
 	codeValidationError         = "ValidationError"
 	codeLimitExceeded           = "LimitExceeded"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
+	codeMalformedCertificate    = "MalformedCertificate"
+	codeInvalidCertificate      = "InvalidCertificate"
+	codeKeyPairMismatch         = "KeyPairMismatch"
+	codeInvalidPublicKey        = "InvalidPublicKey"
+	codeUnrecognizedEncoding    = "UnrecognizedPublicKeyEncoding"
 )
 
 func fail(code, format string, args ...any) *Error {

@@ -42,6 +42,17 @@ var members = map[string][3]any{
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
 	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+
+	"ServerCertificateName":       {"site", "SITE", "none"},
+	"NewServerCertificateName":    {"shop", "Site", nil},
+	"CertificateBody":             {files()["site.crt"], files()["site.crt"], files()["site.crt"]},
+	"CertificateChain":            {files()["inner.crt"], nil, files()["chain.crt"]},
+	"PrivateKey":                  {files()["site.key"], files()["site8.key"], files()["site.key"]},
+	"CertificateId":               {"CERT1", "CERT1", "CERT2"},
+	"SSHPublicKeyBody":            {files()["ada.pub"], files()["ada.pem"], files()["second.pub"]},
+	"SSHPublicKeyId":              {"APKA1", "APKA1", "APKA2"},
+	"ServiceName":                 {"codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"},
+	"ServiceSpecificCredentialId": {"ACCA1", "ACCA1", "ACCA2"},
 }
 
 func delegated(template string) *types.DelegationPermission {
@@ -99,8 +110,15 @@ func ask(call *iam.Call, action *iam.Action, in any) (a asked) {
 		a.refused = err.Error()
 	}
 	a.command, a.relies = command, call.Reliances()
-	if c, ok := command.(*identity.CreateAccessKey); ok {
-		c.Key.Sealed = nil // it is random in a way of its own
+	switch c := command.(type) { // what is sealed is random in a way of its own
+	case *identity.CreateAccessKey:
+		c.Key.Sealed = nil
+	case *identity.CreateServiceCredential:
+		c.Sealed = nil
+	case *identity.ResetServiceCredential:
+		c.Sealed = nil
+	case *identity.UploadServerCertificate:
+		c.Sealed = nil
 	}
 	return a
 }
@@ -117,6 +135,7 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateUser{Account: account, ID: "AIDACAROL", Name: "carol", Path: "/"},
 		&identity.CreateGroup{Account: account, ID: "AGPAADMINS", Name: "admins", Path: "/"},
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
+		&identity.UploadServerCertificate{Account: account, ID: "ASCASITE", Name: "site", Path: "/", Tags: tags},
 	)
 	return w
 }
@@ -180,7 +199,15 @@ func changes() map[string][]identity.Command {
 		"policy made":       {&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "New", Path: "/", Document: allowText}},
 		"boundary made again": {&identity.DeletePolicy{ARN: otherARN},
 			&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "Other", Path: "/", Document: allowText}},
+		"certificate moved":  {&identity.UpdateServerCertificate{Account: account, Name: "site", NewPath: "/admin/"}},
+		"certificate tagged": {tag(identity.KindServerCertificate, "site")},
+		"certificate made again": {&identity.DeleteServerCertificate{Account: account, Name: "site"},
+			&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "site", Path: "/"}},
+		"certificate made": {&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "none", Path: "/admin/"}},
 		unseen: {
+			&identity.UploadSSHPublicKey{Account: account, User: "alice", ID: "APKA1"},
+			&identity.UploadSigningCertificate{Account: account, User: "alice", ID: "CERT1"},
+			&identity.CreateServiceCredential{Account: account, User: "alice", ID: "ACCA1"},
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},
 			&identity.AttachPolicy{Owner: owner(identity.KindGroup, "admins"), Policy: ownARN},
 			&identity.AddUserToGroup{Account: account, Group: "admins", User: "alice"},

@@ -8,7 +8,8 @@ import (
 // table has every action of IAM that Writ carries out, in order of name.
 var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attachmentActions(), boundaryActions(), groupActions(), inlineActions(),
 	delegationActions(),
-	policyActions(), roleActions(), simulateActions(), tagActions(), userActions())
+	policyActions(), roleActions(), simulateActions(), tagActions(), userActions(),
+	serverCertificateActions(), signingCertificateActions(), sshKeyActions(), serviceCredentialActions())
 
 func inOrder(lists ...[]Action) []Action {
 	return slices.SortedFunc(slices.Values(slices.Concat(lists...)), compareActions)
