@@ -56,6 +56,8 @@ func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) erro
 		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
 	case kind == KindInstanceProfile:
 		return refuse(EntityAlreadyExists, "Instance Profile %s already exists.", name)
+	case kind == KindServerCertificate:
+		return refuse(EntityAlreadyExists, "The Server Certificate with name %s already exists.", name)
 	}
 	return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
 }
@@ -121,6 +123,8 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.policies, h)
 	case KindInstanceProfile:
 		return heldIn(&s.instanceProfiles, h)
+	case KindServerCertificate:
+		return heldIn(&s.certificates, h)
 	}
 	return held{}, false
 }
@@ -170,7 +174,7 @@ func noSuch(kind Kind, name string) *Refusal {
 	return refuse(NoSuchEntity, form, name)
 }
 
-// mustHold finds the user, group or role, or refuses as AWS does.
+// mustHold finds the user, group or role whose policies a command changes, or refuses as AWS does.
 func (s *State) mustHold(o Owner) (held, error) {
 	if o.Kind != KindUser && o.Kind != KindGroup && o.Kind != KindRole {
 		return held{}, refuse(InvalidInput, "An entity of kind %d cannot be the owner.", o.Kind)
@@ -179,7 +183,7 @@ func (s *State) mustHold(o Owner) (held, error) {
 	if !ok {
 		return held{}, noSuch(o.Kind, o.Name)
 	}
-	return h, nil
+	return h, mustBeOrdinary(h.kind, h.path, h.name)
 }
 
 // change is changeRecord for the parts that kinds have in common.
@@ -195,6 +199,8 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.policies, id, f)
 	case KindInstanceProfile:
 		changeHeld(&s.instanceProfiles, id, f)
+	case KindServerCertificate:
+		changeHeld(&s.certificates, id, f)
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 	"github.com/writ-iam/writ/log/table"
 )
 
-// Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
-// *LoginProfile or *InstanceProfile.
+// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
+// State holds.
+// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
+// State holds.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -23,25 +24,32 @@ type Header struct {
 	Time      Time
 	Cluster   Cluster
 	Forgotten Forgotten
+	Catalogue Catalogue
 }
 
 // AppendDigest appends all that the Header has.
 func (h *Header) AppendDigest(b []byte) []byte {
 	b = h.Cluster.appendDigest(digest.AppendInt(digest.AppendInt(b, uint64(h.Position)), int64(h.Time)))
-	if h.Forgotten == (Forgotten{}) { // as before there were signatures
+	noCatalogue := h.Catalogue == Catalogue{}
+	if h.Forgotten == (Forgotten{}) && noCatalogue { // as before there were signatures
 		return b
 	}
-	return digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	b = digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	if noCatalogue { // as before there were any
+		return b
+	}
+	return h.Catalogue.appendDigest(b)
 }
 
 func (s *State) header() Header {
-	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone}
+	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone, Catalogue: s.catalogue}
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the instance profiles, policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
-// states yield equal records in equal order. A Loader makes the state again.
+// header, the accounts, the entities that have names (server certificates, instance profiles, policies, roles,
+// groups, users) in order of account and name, the replicas, the barred ones, the attempts
+// from the oldest on, and the rest. Equal states yield equal records in equal order. A
+// Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -50,8 +58,14 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
+		rows(&s.delegations, yield) &&
+		rows(&s.reports, yield) &&
+		rows(&s.reportParts, yield) &&
 		rows(&s.passwordPolicies, yield) &&
-		rows(&s.loginProfiles, yield)
+		rows(&s.loginProfiles, yield) &&
+		rows(&s.keyrings, yield) &&
+		rows(&s.deletionTasks, yield) &&
+		rows(&s.staged, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -99,6 +113,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.roles, n.to)
 	case KindInstanceProfile:
 		return recordIn(&s.instanceProfiles, n.to)
+	case KindServerCertificate:
+		return recordIn(&s.certificates, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -127,6 +143,7 @@ type Loader struct {
 	replicas table.Rows[*Replica]
 	barred   table.Rows[*BarredReplica]
 	attempts table.Rows[*Attempt]
+	staged   table.Rows[*CataloguePolicy]
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
@@ -135,10 +152,20 @@ type Loader struct {
 	holders  []table.Edge
 	bounded  []table.Edge
 
+	delegations      table.Rows[*DelegationRequest]
+	delegated        []table.Edge
+	reports          table.Rows[*CredentialReport]
+	reportParts      table.Rows[*CredentialReportPart]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	instanceProfiles table.Rows[*InstanceProfile]
+	deletionTasks    table.Rows[*DeletionTasks]
 	carriers         []table.Edge
+
+	keyrings     table.Rows[*Keyring]
+	served       []table.Edge
+	signers      table.Rows[table.Handle]
+	certificates table.Rows[*ServerCertificate]
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -150,6 +177,7 @@ func (l *Loader) Add(r Record) {
 	case *Header:
 		l.header = true
 		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
+		l.state.catalogue = r.Catalogue
 	case *Account:
 		l.addAccount(r)
 	case *User:
@@ -174,12 +202,27 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *DelegationRequest:
+		l.addDelegation(r)
+	case *CredentialReport:
+		table.AddRow(&l.state.reports, &l.reports, r)
+	case *CredentialReportPart:
+		table.AddRow(&l.state.reportParts, &l.reportParts, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	case *InstanceProfile:
 		l.addInstanceProfile(r)
+	case *DeletionTasks:
+		table.AddRow(&l.state.deletionTasks, &l.deletionTasks, r)
+	case *Keyring:
+		l.addKeyring(r)
+	case *ServerCertificate:
+		table.AddRow(&l.state.certificates, &l.certificates, r)
+		l.addHeld(r.held(), r.Handle())
+	case *CataloguePolicy:
+		table.AddRow(&l.state.staged, &l.staged, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -208,6 +251,14 @@ func (l *Loader) addInstanceProfile(p *InstanceProfile) {
 	l.addHeld(p.held(), p.Handle())
 	if p.Role != "" {
 		l.carriers = append(l.carriers, table.Edge{From: table.HandleOf(p.Role), To: p.Handle()})
+	}
+}
+
+func (l *Loader) addDelegation(d *DelegationRequest) {
+	table.AddRow(&l.state.delegations, &l.delegations, d)
+	l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(requestorOf(d.Ask.Requestor)), To: d.Handle()})
+	if d.Owner != "" {
+		l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(ownerOf(d.Account)), To: d.Handle()})
 	}
 }
 
@@ -264,10 +315,20 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.delegations.Rows, &l.delegations) },
+		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
+		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
+		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
+		func() error { return table.Fill(&s.deletionTasks.Rows, &l.deletionTasks) },
 		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
+		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
+		func() error { table.FillRelation(&s.served, &l.served); return nil },
+		func() error { return table.Fill(&s.signers, &l.signers) },
+		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
+		func() error { return table.Fill(&s.staged.Rows, &l.staged) },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

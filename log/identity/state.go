@@ -16,19 +16,28 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster  Cluster
-	accounts table.Table[AccountID, *Account]
-	users    table.Table[ID, *User]
-	groups   table.Table[ID, *Group]
-	roles    table.Table[ID, *Role]
-	policies table.Table[ID, *Policy]
-	replicas table.Table[string, *Replica]
-	barred   table.Table[string, *BarredReplica]
-	attempts attempts
+	cluster   Cluster
+	catalogue Catalogue
+	accounts  table.Table[AccountID, *Account]
+	users     table.Table[ID, *User]
+	groups    table.Table[ID, *Group]
+	roles     table.Table[ID, *Role]
+	policies  table.Table[ID, *Policy]
+	replicas  table.Table[string, *Replica]
+	barred    table.Table[string, *BarredReplica]
+	attempts  attempts
+	staged    table.Table[ID, *CataloguePolicy] // of a catalogue that is not in force yet
 
+	delegations      table.Table[string, *DelegationRequest]
+	reports          table.Table[AccountID, *CredentialReport]
+	reportParts      table.Table[string, *CredentialReportPart]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
+	deletionTasks    table.Table[AccountID, *DeletionTasks]
+
+	keyrings     table.Table[ID, *Keyring]
+	certificates table.Table[ID, *ServerCertificate]
 
 	// The rest is derived from the records above.
 	names   names
@@ -38,7 +47,10 @@ type State struct {
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
 
-	carriers table.Relation // role -> instance profile that carries it
+	carriers  table.Relation                        // role -> instance profile that carries it
+	served    table.Relation                        // account -> owner of a keyring with credentials for services
+	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	delegated table.Relation                        // account, as requestor or owner -> delegation request
 }
 
 // NewState returns the empty state, at position zero.
@@ -51,6 +63,9 @@ func NewState() *State {
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
 		carriers: table.NewRelation(),
+		served:   table.NewRelation(),
+
+		delegated: table.NewRelation(),
 	}
 }
 
@@ -68,6 +83,10 @@ func (s *State) Snapshot() *State {
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
+	c.deletionTasks = s.deletionTasks.Snapshot()
+	c.keyrings = s.keyrings.Snapshot()
+	c.certificates = s.certificates.Snapshot()
+	c.staged = s.staged.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -76,6 +95,13 @@ func (s *State) Snapshot() *State {
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
 	c.carriers = s.carriers.Snapshot()
+	c.served = s.served.Snapshot()
+	c.signers = *s.signers.Copy()
+
+	c.delegations = s.delegations.Snapshot()
+	c.delegated = s.delegated.Snapshot()
+	c.reports = s.reports.Snapshot()
+	c.reportParts = s.reportParts.Snapshot()
 	return &c
 }
 
@@ -102,9 +128,16 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.delegations,
+		&s.reports,
+		&s.reportParts,
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.instanceProfiles,
+		&s.deletionTasks,
+		&s.keyrings,
+		&s.certificates,
+		&s.staged,
 	}
 }
 

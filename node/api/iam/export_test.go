@@ -6,3 +6,11 @@ func Methods(a Action) (reads, writes bool) {
 	_, writes = a.untyped.(untypedWrite)
 	return reads, writes
 }
+
+// LinkedServices are the principals of the services that have roles of their own.
+func LinkedServices() (names []string) {
+	for _, s := range linkedServices {
+		names = append(names, s.Service)
+	}
+	return names
+}

@@ -13,9 +13,6 @@ import (
 // notYet are the operations of the model that Writ does not carry out yet. They
 // are answered with InvalidAction: tools do not try that again.
 var notYet = strings.Fields(`
-	AcceptDelegationRequest AssociateDelegationRequest CreateDelegationRequest GetDelegationRequest GetHumanReadableSummary
-	ListDelegationRequests RejectDelegationRequest SendDelegationToken UpdateDelegationRequest
-
 	ChangePassword CreateLoginProfile DeleteAccountPasswordPolicy UpdateAccountPasswordPolicy UpdateLoginProfile
 
 	CreateVirtualMFADevice DeactivateMFADevice DeleteVirtualMFADevice EnableMFADevice GetMFADevice ListMFADeviceTags ResyncMFADevice
@@ -26,8 +23,6 @@ var notYet = strings.Fields(`
 	UpdateOpenIDConnectProviderThumbprint
 
 	CreateSAMLProvider DeleteSAMLProvider GetSAMLProvider ListSAMLProviderTags TagSAMLProvider UntagSAMLProvider UpdateSAMLProvider
-
-	CreateServiceLinkedRole DeleteServiceLinkedRole GetServiceLinkedRoleDeletionStatus
 
 	CreateServiceSpecificCredential DeleteServiceSpecificCredential ResetServiceSpecificCredential UpdateServiceSpecificCredential
 
