@@ -211,6 +211,8 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, drawnPasswords(t)...)
 	commands = append(commands, keyringCommands(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -36,8 +36,11 @@ type State struct {
 	instanceProfiles table.Table[ID, *InstanceProfile]
 	deletionTasks    table.Table[AccountID, *DeletionTasks]
 
-	keyrings     table.Table[ID, *Keyring]
-	certificates table.Table[ID, *ServerCertificate]
+	keyrings      table.Table[ID, *Keyring]
+	certificates  table.Table[ID, *ServerCertificate]
+	oidcProviders table.Table[ID, *OIDCProvider]
+	samlProviders table.Table[ID, *SAMLProvider]
+	settings      table.Table[AccountID, *AccountSettings]
 
 	// The rest is derived from the records above.
 	names   names
@@ -51,6 +54,7 @@ type State struct {
 	served    table.Relation                        // account -> owner of a keyring with credentials for services
 	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
 	delegated table.Relation                        // account, as requestor or owner -> delegation request
+	providers table.Relation                        // account -> OpenID Connect or SAML provider
 }
 
 // NewState returns the empty state, at position zero.
@@ -66,6 +70,8 @@ func NewState() *State {
 		served:   table.NewRelation(),
 
 		delegated: table.NewRelation(),
+
+		providers: table.NewRelation(),
 	}
 }
 
@@ -87,6 +93,9 @@ func (s *State) Snapshot() *State {
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
 	c.staged = s.staged.Snapshot()
+	c.oidcProviders = s.oidcProviders.Snapshot()
+	c.samlProviders = s.samlProviders.Snapshot()
+	c.settings = s.settings.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -102,6 +111,7 @@ func (s *State) Snapshot() *State {
 	c.delegated = s.delegated.Snapshot()
 	c.reports = s.reports.Snapshot()
 	c.reportParts = s.reportParts.Snapshot()
+	c.providers = s.providers.Snapshot()
 	return &c
 }
 
@@ -138,6 +148,9 @@ func (s *State) tables() []counted {
 		&s.keyrings,
 		&s.certificates,
 		&s.staged,
+		&s.oidcProviders,
+		&s.samlProviders,
+		&s.settings,
 	}
 }
 

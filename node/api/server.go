@@ -27,6 +27,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -49,6 +50,11 @@ type Config struct {
 	// PresignedWrites is how long after it was signed a presigned write is taken;
 	// 0 means dispatch.DefaultPresignedWrites.
 	PresignedWrites time.Duration
+	// Thumbprints finds those of OpenID Connect providers; nil finds none.
+	Thumbprints *thumbprint.Fetcher
+	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
+	// node's own.
+	Issuer string
 }
 
 // Server is the edge of one node.

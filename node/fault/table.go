@@ -82,6 +82,11 @@ const (
 	AlreadyBootstrapped
 	Barred
 	UnknownFeature
+	FeatureEnabled
+	FeatureDisabled
+	CallerNotManagement
+	NotAdministrator
+	OpenIDIdpCommunicationError
 
 	codes // how many there are
 )
@@ -204,4 +209,10 @@ var table = [codes]row{
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},
 	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", "`writ status` shows the nodes."}},
+	FeatureEnabled:             {native: face{"FeatureEnabled", http.StatusConflict, "", ""}},
+	FeatureDisabled:            {native: face{"FeatureDisabled", http.StatusNotFound, "", ""}},
+	CallerNotManagement:        {native: face{"CallerIsNotManagementAccountException", http.StatusBadRequest, "", ""}},
+	NotAdministrator:           {native: face{"AccountNotManagementOrDelegatedAdministratorException", http.StatusBadRequest, "", ""}},
+	// The provider may answer a little later, but SDKs do not try such a request again.
+	OpenIDIdpCommunicationError: {native: face{"OpenIdIdpCommunicationError", http.StatusBadRequest, "", ""}},
 }

@@ -19,8 +19,6 @@ func absentActions() []Action {
 		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
 		read("GetLoginProfile", getLoginProfile{}),
 		read("ListMFADevices", listMFADevices{}),
-		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
-		read("ListSAMLProviders", listSAMLProviders{}),
 		read("ListSSHPublicKeys", listSSHPublicKeys{}),
 		read("ListServerCertificates", listServerCertificates{}),
 		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
@@ -69,26 +67,6 @@ func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
 
 func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
 	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listOpenIDConnectProviders struct{}
-
-func (listOpenIDConnectProviders) Access(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listOpenIDConnectProviders) Answer(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
-	return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
-}
-
-type listSAMLProviders struct{}
-
-func (listSAMLProviders) Access(c *Call, _ *sdk.ListSAMLProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listSAMLProviders) Answer(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
-	return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
 }
 
 type listSSHPublicKeys struct{}

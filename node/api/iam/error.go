@@ -23,6 +23,10 @@ const (
 	codeValidationError         = "ValidationError"
 	codeLimitExceeded           = "LimitExceeded"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
+	codeFeatureDisabled         = "FeatureDisabled"
+	codeNotAdministrator        = "AccountNotManagementOrDelegatedAdministratorException"
+
+	codeOpenIDIdpCommunicationError = "OpenIdIdpCommunicationError"
 )
 
 func fail(code, format string, args ...any) *Error {

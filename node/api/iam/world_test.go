@@ -72,7 +72,7 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key}
+	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Issuer: "https://writ.example.com/"}
 }
 
 // decide folds a command into the state.
@@ -84,7 +84,7 @@ func (w *world) decide(c identity.Command) (*event.Batch, error) {
 	}
 	at := w.state.Position() + 1
 	identity.Evolve(w.state, at, m, events)
-	return &event.Batch{Position: at, Cause: event.Cause{Meta: m}, Events: events}, nil
+	return &event.Batch{Cluster: w.state.Cluster().ID, Position: at, Cause: event.Cause{Meta: m}, Events: events}, nil
 }
 
 // do carries out the action whose input struct is given.
