@@ -317,8 +317,6 @@ def absent():
         same(call(UserName="b3-ada")[key], [])
         fails("NoSuchEntity", call, UserName="b3-nobody")
     for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"),
-                      (iam.list_open_id_connect_providers, "OpenIDConnectProviderList"), (iam.list_saml_providers, "SAMLProviderList"),
-    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"), (iam.list_instance_profiles, "InstanceProfiles"),
                       (iam.list_server_certificates, "ServerCertificateMetadataList")):
         same(call()[key], [])
     fails("NoSuchEntity", iam.get_login_profile, UserName="b3-ada")
@@ -418,8 +416,7 @@ def cleanup():
     fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
 
 
-for part in (users, groups, policies, roles, instance_profiles, keys, account, absent, simulate, request_ids, cleanup):
-for part in (users, groups, policies, roles, keys, account, oidc_providers, saml_providers, settings, absent, simulate, request_ids, cleanup):
-for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, account, absent, simulate, request_ids, cleanup):
+for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, account, oidc_providers,
+             saml_providers, settings, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
