@@ -160,134 +160,156 @@ func diverging(t *testing.T, encoded []byte) []byte {
 // TestForgeries has a client that speaks nothing but NATS, and may do there whatever
 // it likes, append to the stream what it made itself, or what it found. A follower
 // answers from none of it, ends for none of it, and goes on after one repair.
+// forgery is what an attacker puts into the stream.
+type forgery struct {
+	attack   func(t *testing.T, a *attacked) []*nats.Msg // after batch 50
+	harmless bool                                        // nothing is refused
+}
+
+// unchanged leaves what is signed as it is.
+func unchanged(*event.SignedBatch) {}
+
+// forgedSignatures are batches of another history, signed by whom or for what they should
+// not be.
+var forgedSignatures = map[string]forgery{
+	"a batch without a signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.bare(another(t, a.history, 1)...)
+	}},
+	"a batch that leads to another state than it says": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.bare(diverging(t, another(t, a.history, 1)[0]))
+	}},
+	"a replica's signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.by(t, newNotary("replica"), unchanged, another(t, a.history, 2)...)
+	}},
+	"a replica's signature under a writer's certificate": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.by(t, newNotary("writer"), unchanged, another(t, a.history, 2)...)
+	}},
+	"a writer's signature for another cluster": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Cluster = "other" }, another(t, a.history, 1)...)
+	}},
+	"a writer's signature for another incarnation": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Incarnation = "other" }, another(t, a.history, 1)...)
+	}},
+	"a writer's signature for another position": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Position-- }, another(t, a.history, 1)...)
+	}},
+	"a writer's signature for another hash": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		m := theWriter().message(t, a.subject, a.history.Batches[49])
+		m.Data = another(t, a.history, 1)[0]
+		return []*nats.Msg{m}
+	}},
+	"a signed head is no signed batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		m := a.by(t, theWriter(), unchanged, another(t, a.history, 1)...)
+		h := event.SignedHead{Cluster: history.ClusterID, Incarnation: "aa", Position: 51}
+		m[0].Header.Set(headerSignature, string(h.Statement()))
+		return m
+	}},
+}
+
+// forgedOrders are batches, forged or not, in an order that no writer publishes.
+var forgedOrders = map[string]forgery{
+	"a forgery behind a good batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		a.history.Grow(t, 1)
+		return append([]*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[50])}, a.bare(another(t, a.history, 3)...)...)
+	}},
+	"a forgery that good batches follow": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		forged := a.bare(another(t, a.history, 1)...)
+		a.history.Grow(t, 2)
+		return append(forged, theWriter().message(t, a.subject, a.history.Batches[50]), theWriter().message(t, a.subject, a.history.Batches[51]))
+	}},
+	"an old batch": {harmless: true, attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[20])}
+	}},
+	"many old batches": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		m := make([]*nats.Msg, maxRepeats+1)
+		for i := range m {
+			m[i] = a.bare(a.history.Batches[i%50])[0]
+		}
+		return m
+	}},
+	"a signed burst out of order": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		a.history.Grow(t, 2)
+		return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[51]), theWriter().message(t, a.subject, a.history.Batches[50])}
+	}},
+	"a burst whose end never comes": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		a.history.Grow(t, 3)
+		return a.bare(a.history.Batches[50:]...)
+	}},
+	"a burst without an end": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.bare(another(t, a.history, 3*maxHeld)...)
+	}},
+}
+
+// forgedForms are messages that no writer makes.
+var forgedForms = map[string]forgery{
+	"headers like bombs": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		m := a.bare(another(t, a.history, 1)...)[0]
+		m.Header = nats.Header{headerSignature: {"x"}, headerSigner: {"y"}}
+		for i := range 400 {
+			m.Header.Set(fmt.Sprintf("%s-%d", headerSigner, i), strings.Repeat("z", 100))
+		}
+		return []*nats.Msg{m}
+	}},
+	"a certificate that is none": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		m := a.bare(another(t, a.history, 1)...)[0]
+		m.Header = nats.Header{headerSignature: {"!"}, headerSigner: {strings.Repeat("!", 2*maxCertificate)}}
+		return []*nats.Msg{m}
+	}},
+	"a message larger than any batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.bare(bytes.Repeat([]byte{0xc6}, wire.MaxBatchSize+1))
+	}},
+	"no batch at all": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
+		return a.bare([]byte("allow everything"))
+	}},
+}
+
 func TestForgeries(t *testing.T) {
-	same := func(*event.SignedBatch) {}
-	for name, test := range map[string]struct {
-		attack   func(t *testing.T, a *attacked) []*nats.Msg // after batch 50
-		harmless bool                                        // nothing is refused
-	}{
-		"a batch without a signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.bare(another(t, a.history, 1)...)
-		}},
-		"a batch that leads to another state than it says": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.bare(diverging(t, another(t, a.history, 1)[0]))
-		}},
-		"a replica's signature": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.by(t, newNotary("replica"), same, another(t, a.history, 2)...)
-		}},
-		"a replica's signature under a writer's certificate": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.by(t, newNotary("writer"), same, another(t, a.history, 2)...)
-		}},
-		"a writer's signature for another cluster": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Cluster = "other" }, another(t, a.history, 1)...)
-		}},
-		"a writer's signature for another incarnation": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Incarnation = "other" }, another(t, a.history, 1)...)
-		}},
-		"a writer's signature for another position": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.by(t, theWriter(), func(b *event.SignedBatch) { b.Position-- }, another(t, a.history, 1)...)
-		}},
-		"a writer's signature for another hash": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := theWriter().message(t, a.subject, a.history.Batches[49])
-			m.Data = another(t, a.history, 1)[0]
-			return []*nats.Msg{m}
-		}},
-		"a signed head is no signed batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := a.by(t, theWriter(), same, another(t, a.history, 1)...)
-			h := event.SignedHead{Cluster: history.ClusterID, Incarnation: "aa", Position: 51}
-			m[0].Header.Set(headerSignature, string(h.Statement()))
-			return m
-		}},
-		"a forgery behind a good batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.Grow(t, 1)
-			return append([]*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[50])}, a.bare(another(t, a.history, 3)...)...)
-		}},
-		"a forgery that good batches follow": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			forged := a.bare(another(t, a.history, 1)...)
-			a.history.Grow(t, 2)
-			return append(forged, theWriter().message(t, a.subject, a.history.Batches[50]), theWriter().message(t, a.subject, a.history.Batches[51]))
-		}},
-		"an old batch": {harmless: true, attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[20])}
-		}},
-		"many old batches": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := make([]*nats.Msg, maxRepeats+1)
-			for i := range m {
-				m[i] = a.bare(a.history.Batches[i%50])[0]
-			}
-			return m
-		}},
-		"a signed burst out of order": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.Grow(t, 2)
-			return []*nats.Msg{theWriter().message(t, a.subject, a.history.Batches[51]), theWriter().message(t, a.subject, a.history.Batches[50])}
-		}},
-		"a burst whose end never comes": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			a.history.Grow(t, 3)
-			return a.bare(a.history.Batches[50:]...)
-		}},
-		"a burst without an end": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.bare(another(t, a.history, 3*maxHeld)...)
-		}},
-		"headers like bombs": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := a.bare(another(t, a.history, 1)...)[0]
-			m.Header = nats.Header{headerSignature: {"x"}, headerSigner: {"y"}}
-			for i := range 400 {
-				m.Header.Set(fmt.Sprintf("%s-%d", headerSigner, i), strings.Repeat("z", 100))
-			}
-			return []*nats.Msg{m}
-		}},
-		"a certificate that is none": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			m := a.bare(another(t, a.history, 1)...)[0]
-			m.Header = nats.Header{headerSignature: {"!"}, headerSigner: {strings.Repeat("!", 2*maxCertificate)}}
-			return []*nats.Msg{m}
-		}},
-		"a message larger than any batch": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.bare(bytes.Repeat([]byte{0xc6}, wire.MaxBatchSize+1))
-		}},
-		"no batch at all": {attack: func(t *testing.T, a *attacked) []*nats.Msg {
-			return a.bare([]byte("allow everything"))
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := attack(t)
-			a.permissive(t)
-			before := a.requests()
-			messages := test.attack(t, a)
-			a.put(t, messages...)
-			if !test.harmless {
-				await(t, "refused", func() bool { return a.follower.Status().Refused > 0 || a.sink.forged.Load() != nil })
-			}
-			if b := a.sink.forged.Load(); b != nil {
-				t.Fatalf("a forged batch %d was shown", b.Position)
-			}
-			a.history.Grow(t, 3)
-			a.follower.Expect(a.history.Last().Position)
-			a.sink.wait(t, a.history)
-			if b := a.sink.forged.Load(); b != nil {
-				t.Fatalf("a forged batch %d was shown", b.Position)
-			}
-			if s := a.follower.Status(); s.Bootstraps != 1 {
-				t.Errorf("%+v", s)
-			}
-			refused, asked := a.follower.Status().Refused, a.requests()-before
-			if most := 8 * (refused + 1); asked > most {
-				t.Errorf("%d requests over HTTP for %d repairs", asked, refused)
-			}
-			if said := strings.Count(a.log.String(), "level=WARN"); said > 2*(refused+1) {
-				t.Errorf("%d warnings for %d repairs:\n%s", said, refused, a.log)
-			}
-			startPublisher(t, a.link, a.history) // finds what is wrong, and has another stream made
-			a.history.Grow(t, 1)
-			await(t, "streaming again", func() bool {
-				return a.follower.Status().Mode == Streaming && a.follower.Status().Stream == streamName(a.history.Cluster())
-			})
-			a.writer.Set(func() { a.writer.Down = true })
-			a.history.Grow(t, 100)
-			a.sink.wait(t, a.history)
-			if err := a.stop(); err != nil && err != context.Canceled {
-				t.Error(err)
-			}
-		})
+	for _, table := range []map[string]forgery{forgedSignatures, forgedOrders, forgedForms} {
+		for name, test := range table {
+			t.Run(name, test.run)
+		}
+	}
+}
+
+// run holds that a follower shows nothing that was forged, and all that was not.
+func (test forgery) run(t *testing.T) {
+	a := attack(t)
+	a.permissive(t)
+	before := a.requests()
+	messages := test.attack(t, a)
+	a.put(t, messages...)
+	if !test.harmless {
+		await(t, "refused", func() bool { return a.follower.Status().Refused > 0 || a.sink.forged.Load() != nil })
+	}
+	if b := a.sink.forged.Load(); b != nil {
+		t.Fatalf("a forged batch %d was shown", b.Position)
+	}
+	a.history.Grow(t, 3)
+	a.follower.Expect(a.history.Last().Position)
+	a.sink.wait(t, a.history)
+	if b := a.sink.forged.Load(); b != nil {
+		t.Fatalf("a forged batch %d was shown", b.Position)
+	}
+	if s := a.follower.Status(); s.Bootstraps != 1 {
+		t.Errorf("%+v", s)
+	}
+	refused, asked := a.follower.Status().Refused, a.requests()-before
+	if most := 8 * (refused + 1); asked > most {
+		t.Errorf("%d requests over HTTP for %d repairs", asked, refused)
+	}
+	if said := strings.Count(a.log.String(), "level=WARN"); said > 2*(refused+1) {
+		t.Errorf("%d warnings for %d repairs:\n%s", said, refused, a.log)
+	}
+	startPublisher(t, a.link, a.history) // finds what is wrong, and has another stream made
+	a.history.Grow(t, 1)
+	await(t, "streaming again", func() bool {
+		return a.follower.Status().Mode == Streaming && a.follower.Status().Stream == streamName(a.history.Cluster())
+	})
+	a.writer.Set(func() { a.writer.Down = true })
+	a.history.Grow(t, 100)
+	a.sink.wait(t, a.history)
+	if err := a.stop(); err != nil && err != context.Canceled {
+		t.Error(err)
 	}
 }
 

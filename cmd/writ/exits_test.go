@@ -51,6 +51,109 @@ type servedNode struct {
 	done chan int // its exit code
 }
 
+// exitsOfQuestions are of verbs that ask a cluster and change nothing.
+var exitsOfQuestions = []exitCase{
+	{"writ health", 0, ""},
+	{"writ health --endpoint $REPLICA", 0, ""},
+	{"writ health --endpoint $NOBODY", shell.CodeUnhealthy, "does not answer"},
+	{"writ health --endpoint nonsense", shell.CodeUsage, "no http or https URL"},
+	{"writ health --ca-file missing.crt", shell.CodeError, "missing.crt"},
+	{"writ status", 0, ""},
+	{"writ status --endpoint $REPLICA", 0, ""},
+	{"writ status --endpoint $NOBODY", shell.CodeUnhealthy, "refused"},
+	{"writ status --endpoint http://nobody.invalid:1", shell.CodeError, "nobody.invalid"},
+	{"writ status -o yaml", shell.CodeUsage, "text or json"},
+	{"writ wait --head --timeout 60s", 0, ""},
+	{"writ wait --token nonsense", shell.CodeError, "token"},
+	{"writ wait --token $AHEAD --timeout 10m", shell.CodeError, "never committed"},
+	{"writ wait --token $AHEAD --timeout 10m --endpoint $REPLICA", shell.CodeError, "never committed"},
+	{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --at-least $AHEAD --timeout 10m", shell.CodeError, "never committed"},
+	{"writ wait", shell.CodeUsage, "say what to wait for"},
+	{"writ can --as $ROOT --action s3:GetObject", 0, ""},
+	{"writ can --as $USER --action s3:GetObject", shell.CodeDenied, ""},
+	{"writ can --action s3:GetObject", shell.CodeUsage, "say who"},
+	{"writ can --as $ROOT --action s3:GetObject --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ can --wait --as $ROOT --action s3:GetObject --expect allow", 0, ""},
+	{"writ can --wait --as $ROOT --action s3:GetObject --expect deny --timeout 0s", shell.CodeDenied, "absent"},
+}
+
+// exitsOfCluster are of verbs on replicas and on the history, in an order that matters:
+// what is drained is resumed.
+var exitsOfCluster = []exitCase{
+	{"writ replica list", 0, ""},
+	{"writ replica list -o yaml", shell.CodeUsage, ""},
+	{"writ replica list --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ replica drain r1", 0, ""},
+	{"writ replica drain r1", shell.CodeError, "draining"},
+	{"writ replica drain", shell.CodeUsage, ""},
+	{"writ replica resume r1", 0, ""},
+	{"writ replica resume r1", shell.CodeError, "not draining"},
+	{"writ replica resume", shell.CodeUsage, ""},
+	{"writ replica remove", shell.CodeUsage, ""},
+	{"writ replica admit", shell.CodeUsage, ""},
+	{"writ replica admit nobody", shell.CodeError, ""},
+	{"writ replica remove nobody", shell.CodeError, "not registered"},
+	{"writ head --authority $CA", 0, ""},
+	{"writ head --authority $OTHERCA", shell.CodeUnhealthy, ""},
+	{"writ head --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ wait --head --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
+	{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
+	{"writ head --authority missing.crt", shell.CodeError, "missing.crt"},
+	{"writ head -o yaml", shell.CodeUsage, ""},
+	{"writ verify", 0, ""},
+	{"writ verify --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ verify --head x --from 2", shell.CodeUsage, ""},
+	{"writ verify --head $FORGEDHEAD --authority $CA", shell.CodeUnhealthy, ""},
+	{"writ watch -o yaml", shell.CodeUsage, ""},
+	{"writ watch --after nonsense --endpoint $REPLICA", shell.CodeError, "nonsense"},
+}
+
+// exitsOfFiles are of verbs on files, and of those that make a node.
+var exitsOfFiles = []exitCase{
+	{"writ log verify", shell.CodeUsage, "--data"},
+	{"writ log verify --data $DIR/nowhere", shell.CodeError, "no such file"},
+	{"writ log verify --data $DIR/data/w1", shell.CodeError, "another process has the event store open"},
+	{"writ log verify --data $BROKEN", shell.CodeUnhealthy, "broken"},
+	{"writ policy lint $GOOD", 0, ""},
+	{"writ policy lint $BAD", shell.CodeDenied, ""},
+	{"writ policy lint missing.json", shell.CodeError, ""},
+	{"writ policy lint", shell.CodeUsage, ""},
+	{"writ policy test $PASSES", 0, ""},
+	{"writ policy test $FAILS", shell.CodeDenied, ""},
+	{"writ policy test missing.jsonl", shell.CodeError, ""},
+	{"writ policy test", shell.CodeUsage, ""},
+	{"writ policy explain --policy $GOOD --principal $USER --action s3:GetObject", 0, ""},
+	{"writ policy explain --policy missing.json --principal $USER --action s3:GetObject", shell.CodeError, ""},
+	{"writ policy explain", shell.CodeUsage, ""},
+	{"writ policy diff $GOOD $GOOD", 0, ""},
+	{"writ policy diff $GOOD $MORE", shell.CodeDenied, ""},
+	{"writ policy diff $GOOD missing.json", shell.CodeError, ""},
+	{"writ policy diff $GOOD", shell.CodeUsage, ""},
+	{"writ config print --redacted --cluster $DIR/cluster.yaml --name w1 --data d", 0, ""},
+	{"writ config print --redacted --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
+	{"writ config print", shell.CodeUsage, ""},
+	{"writ man --dir $DIR/man", 0, ""},
+	{"writ man --dir $GOOD/x", shell.CodeError, ""},
+	{"writ man extra", shell.CodeUsage, ""},
+	{"writ init --dir $DIR/other --writer w=127.0.0.1:1", 0, ""},
+	{"writ init --dir $GOOD --writer w=127.0.0.1:1", shell.CodeError, ""},
+	{"writ init --writer nonsense", shell.CodeUsage, ""},
+	{"writ serve", shell.CodeUsage, "--cluster"},
+	{"writ serve --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
+	{"writ dev --writers 2", shell.CodeUsage, ""},
+	{"writ dev --dir $GOOD", shell.CodeError, ""},
+}
+
+// exitsWithoutLeader are those when too few writers are left.
+var exitsWithoutLeader = []exitCase{
+	{"writ wait --head --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
+	{"writ wait --head --timeout 1s --endpoint $WRITER", shell.CodeNotYet, "within 1s"},
+	{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
+	{"writ replica drain r1 --endpoint $REPLICA", shell.CodeError, ""},
+	{"writ head --endpoint $REPLICA", shell.CodeError, ""},
+	{"writ verify --timeout 1s --endpoint $REPLICA", shell.CodeError, ""},
+}
+
 // TestExitCodes walks every command through every exit code that it promises, with
 // a leader, and those that ask a cluster without one, too.
 func TestExitCodes(t *testing.T) {
@@ -58,88 +161,7 @@ func TestExitCodes(t *testing.T) {
 		t.Skip("runs a cluster")
 	}
 	w := newExitWorld(t)
-	for _, c := range []exitCase{
-		{"writ health", 0, ""},
-		{"writ health --endpoint $REPLICA", 0, ""},
-		{"writ health --endpoint $NOBODY", shell.CodeUnhealthy, "does not answer"},
-		{"writ health --endpoint nonsense", shell.CodeUsage, "no http or https URL"},
-		{"writ health --ca-file missing.crt", shell.CodeError, "missing.crt"},
-		{"writ status", 0, ""},
-		{"writ status --endpoint $REPLICA", 0, ""},
-		{"writ status --endpoint $NOBODY", shell.CodeUnhealthy, "refused"},
-		{"writ status --endpoint http://nobody.invalid:1", shell.CodeError, "nobody.invalid"},
-		{"writ status -o yaml", shell.CodeUsage, "text or json"},
-		{"writ wait --head --timeout 60s", 0, ""},
-		{"writ wait --token nonsense", shell.CodeError, "token"},
-		{"writ wait --token $AHEAD --timeout 10m", shell.CodeError, "never committed"},
-		{"writ wait --token $AHEAD --timeout 10m --endpoint $REPLICA", shell.CodeError, "never committed"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --at-least $AHEAD --timeout 10m", shell.CodeError, "never committed"},
-		{"writ wait", shell.CodeUsage, "say what to wait for"},
-		{"writ can --as $ROOT --action s3:GetObject", 0, ""},
-		{"writ can --as $USER --action s3:GetObject", shell.CodeDenied, ""},
-		{"writ can --action s3:GetObject", shell.CodeUsage, "say who"},
-		{"writ can --as $ROOT --action s3:GetObject --endpoint $NOBODY", shell.CodeError, "refused"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow", 0, ""},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect deny --timeout 0s", shell.CodeDenied, "absent"},
-		{"writ replica list", 0, ""},
-		{"writ replica list -o yaml", shell.CodeUsage, ""},
-		{"writ replica list --endpoint $NOBODY", shell.CodeError, "refused"},
-		{"writ replica drain r1", 0, ""},
-		{"writ replica drain r1", shell.CodeError, "draining"},
-		{"writ replica drain", shell.CodeUsage, ""},
-		{"writ replica resume r1", 0, ""},
-		{"writ replica resume r1", shell.CodeError, "not draining"},
-		{"writ replica resume", shell.CodeUsage, ""},
-		{"writ replica remove", shell.CodeUsage, ""},
-		{"writ replica admit", shell.CodeUsage, ""},
-		{"writ replica admit nobody", shell.CodeError, ""},
-		{"writ replica remove nobody", shell.CodeError, "not registered"},
-		{"writ head --authority $CA", 0, ""},
-		{"writ head --authority $OTHERCA", shell.CodeUnhealthy, ""},
-		{"writ head --endpoint $NOBODY", shell.CodeError, "refused"},
-		{"writ wait --head --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
-		{"writ head --authority missing.crt", shell.CodeError, "missing.crt"},
-		{"writ head -o yaml", shell.CodeUsage, ""},
-		{"writ verify", 0, ""},
-		{"writ verify --endpoint $NOBODY", shell.CodeError, "refused"},
-		{"writ verify --head x --from 2", shell.CodeUsage, ""},
-		{"writ verify --head $FORGEDHEAD --authority $CA", shell.CodeUnhealthy, ""},
-		{"writ watch -o yaml", shell.CodeUsage, ""},
-		{"writ watch --after nonsense --endpoint $REPLICA", shell.CodeError, "nonsense"},
-		{"writ log verify", shell.CodeUsage, "--data"},
-		{"writ log verify --data $DIR/nowhere", shell.CodeError, "no such file"},
-		{"writ log verify --data $DIR/data/w1", shell.CodeError, "another process has the event store open"},
-		{"writ log verify --data $BROKEN", shell.CodeUnhealthy, "broken"},
-		{"writ policy lint $GOOD", 0, ""},
-		{"writ policy lint $BAD", shell.CodeDenied, ""},
-		{"writ policy lint missing.json", shell.CodeError, ""},
-		{"writ policy lint", shell.CodeUsage, ""},
-		{"writ policy test $PASSES", 0, ""},
-		{"writ policy test $FAILS", shell.CodeDenied, ""},
-		{"writ policy test missing.jsonl", shell.CodeError, ""},
-		{"writ policy test", shell.CodeUsage, ""},
-		{"writ policy explain --policy $GOOD --principal $USER --action s3:GetObject", 0, ""},
-		{"writ policy explain --policy missing.json --principal $USER --action s3:GetObject", shell.CodeError, ""},
-		{"writ policy explain", shell.CodeUsage, ""},
-		{"writ policy diff $GOOD $GOOD", 0, ""},
-		{"writ policy diff $GOOD $MORE", shell.CodeDenied, ""},
-		{"writ policy diff $GOOD missing.json", shell.CodeError, ""},
-		{"writ policy diff $GOOD", shell.CodeUsage, ""},
-		{"writ config print --redacted --cluster $DIR/cluster.yaml --name w1 --data d", 0, ""},
-		{"writ config print --redacted --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
-		{"writ config print", shell.CodeUsage, ""},
-		{"writ man --dir $DIR/man", 0, ""},
-		{"writ man --dir $GOOD/x", shell.CodeError, ""},
-		{"writ man extra", shell.CodeUsage, ""},
-		{"writ init --dir $DIR/other --writer w=127.0.0.1:1", 0, ""},
-		{"writ init --dir $GOOD --writer w=127.0.0.1:1", shell.CodeError, ""},
-		{"writ init --writer nonsense", shell.CodeUsage, ""},
-		{"writ serve", shell.CodeUsage, "--cluster"},
-		{"writ serve --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
-		{"writ dev --writers 2", shell.CodeUsage, ""},
-		{"writ dev --dir $GOOD", shell.CodeError, ""},
-	} {
+	for _, c := range slices.Concat(exitsOfQuestions, exitsOfCluster, exitsOfFiles) {
 		w.run(c)
 	}
 	if code := w.stopNode("w3"); code != 0 {
@@ -150,14 +172,7 @@ func TestExitCodes(t *testing.T) {
 	w.stopNode(w.other())
 	w.untilStatus("no leader is known")
 	var running sync.WaitGroup
-	for _, c := range []exitCase{
-		{"writ wait --head --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
-		{"writ wait --head --timeout 1s --endpoint $WRITER", shell.CodeNotYet, "within 1s"},
-		{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
-		{"writ replica drain r1 --endpoint $REPLICA", shell.CodeError, ""},
-		{"writ head --endpoint $REPLICA", shell.CodeError, ""},
-		{"writ verify --timeout 1s --endpoint $REPLICA", shell.CodeError, ""},
-	} {
+	for _, c := range exitsWithoutLeader {
 		running.Go(func() { w.run(c) })
 	}
 	running.Wait()

@@ -28,9 +28,11 @@ type SignedHead struct {
 	// Time is the signer's clock, in milliseconds since 1970.
 	Time identity.Time `json:"time_ms"`
 	Node string        `json:"node"` // the writer that signed
-	// Signature is ECDSA over the SHA-256 of Statement, in ASN.1.
+	// Signature is ECDSA, ASN.1, over the SHA-256 of "writ signed head v1\n" and the
+	// fields before this one in order, each with its length before it as four bytes,
+	// big-endian; position and time are eight bytes, hash and digest their bytes.
 	Signature []byte `json:"signature"`
-	// Certificate is the signer's, of the cluster's authority, in DER.
+	// Certificate is the signer's, of the cluster's authority, DER.
 	Certificate []byte `json:"certificate"`
 }
 

@@ -30,12 +30,16 @@ type Quotas struct {
 // Default quotas of an account. AWS's own (5000 users, 300 groups, 1000 roles,
 // 1500 policies, of "IAM and AWS STS quotas") protect a service shared by
 // strangers and can be raised on request; a cluster that one runs oneself starts
-// higher. The quotas of a single entity are AWS's.
+// higher. The quotas of a single entity are AWS's. Those of instance profiles and server
+// certificates (AWS's: 1000 and 20) cannot be set.
 const (
 	DefaultUsersQuota    = 10_000_000
 	DefaultGroupsQuota   = 100_000
 	DefaultRolesQuota    = 1_000_000
 	DefaultPoliciesQuota = 1_000_000
+
+	DefaultInstanceProfilesQuota   = 1_000_000
+	DefaultServerCertificatesQuota = 1000 // for every account
 )
 
 // Handle makes a Account a record of a table, by its key, as do Is and AppendDigest.
@@ -217,6 +221,10 @@ func (a *Account) quota(kind Kind) (limit uint32, name string) {
 		own, standard, name = a.Quotas.Roles, DefaultRolesQuota, "RolesPerAccount"
 	case KindPolicy:
 		own, standard, name = a.Quotas.Policies, DefaultPoliciesQuota, "PoliciesPerAccount"
+	case KindInstanceProfile:
+		standard, name = DefaultInstanceProfilesQuota, "InstanceProfilesPerAccount"
+	case KindServerCertificate:
+		standard, name = DefaultServerCertificatesQuota, "ServerCertificatesPerAccount"
 	}
 	if own != 0 {
 		return own, name

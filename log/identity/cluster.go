@@ -61,7 +61,8 @@ type Bootstrap struct {
 	Incarnation string
 	Account     AccountID
 	RootKey     NewAccessKey
-	Managed     []CreatePolicy // of account "aws"
+	Managed     []CreatePolicy // of account "aws", as clusters began before there were catalogues
+	Catalogue   []CataloguePolicy
 }
 
 // ClusterBootstrapped is the first event of every history.
@@ -79,6 +80,10 @@ func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
 	parts := []Command{&CreateAccount{ID: c.Account, RootKey: c.RootKey}}
 	for i := range c.Managed {
 		parts = append(parts, &c.Managed[i])
+	}
+	if len(c.Catalogue) > 0 {
+		of := CatalogueDigest(c.Catalogue)
+		parts = append(parts, &StageCatalogue{Catalogue: of, Policies: c.Catalogue}, &InstallCatalogue{Catalogue: of, Parts: 1})
 	}
 	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: m.Rules.level()}}
 	scratch := NewState()

@@ -63,6 +63,18 @@ func TestBootstrap(t *testing.T) {
 		t.Errorf("the managed policy is %+v", p)
 	}
 
+	c.Catalogue = []CataloguePolicy{amazon("ANPA3", "AdministratorAccess"), amazon("ANPA4", "New")}
+	events, err = Decide(NewState(), Meta{Time: now}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = NewState()
+	Evolve(s, 1, Meta{Time: now}, events)
+	verify(t, s)
+	if got := s.Catalogue(); got.Number != 1 || got.Policies != 2 || got.At != 1 || s.Count(AWSAccount, KindPolicy) != 2 {
+		t.Errorf("the cluster begins with the catalogue %+v", got)
+	}
+
 	c.Managed[1].ID = "ANPA1"
 	if _, err := Decide(NewState(), Meta{}, c); err == nil || !strings.HasPrefix(err.Error(), string(EntityAlreadyExists)) {
 		t.Errorf("two policies with one identifier: %v", err)

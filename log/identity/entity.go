@@ -54,6 +54,10 @@ func (s *State) mayRename(account AccountID, kind Kind, name string, id ID) erro
 		return nil
 	case kind == KindPolicy:
 		return refuse(EntityAlreadyExists, "A policy called %s already exists. Duplicate names are not allowed.", name)
+	case kind == KindInstanceProfile:
+		return refuse(EntityAlreadyExists, "Instance Profile %s already exists.", name)
+	case kind == KindServerCertificate:
+		return refuse(EntityAlreadyExists, "The Server Certificate with name %s already exists.", name)
 	}
 	return refuse(EntityAlreadyExists, "%s with name %s already exists.", kind.title(), name)
 }
@@ -117,6 +121,10 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.roles, h)
 	case KindPolicy:
 		return heldIn(&s.policies, h)
+	case KindInstanceProfile:
+		return heldIn(&s.instanceProfiles, h)
+	case KindServerCertificate:
+		return heldIn(&s.certificates, h)
 	case KindSAMLProvider:
 		return heldIn(&s.samlProviders, h)
 	case KindOIDCProvider:
@@ -194,6 +202,10 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.roles, id, f)
 	case KindPolicy:
 		changeHeld(&s.policies, id, f)
+	case KindInstanceProfile:
+		changeHeld(&s.instanceProfiles, id, f)
+	case KindServerCertificate:
+		changeHeld(&s.certificates, id, f)
 	case KindSAMLProvider:
 		changeHeld(&s.samlProviders, id, f)
 	case KindOIDCProvider:

@@ -283,7 +283,7 @@ func (s *State) boundary(account AccountID, arn string) (ID, error) {
 	}
 	p, ok := s.visiblePolicy(account, arn)
 	if !ok {
-		return "", refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.", arn)
+		return "", refuse(NoSuchEntity, "Scope ARN: %s does not exist or is not attachable.", arn)
 	}
 	return p.ID, nil
 }

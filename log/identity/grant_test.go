@@ -162,7 +162,7 @@ func boundarySpecs() []spec {
 		{name: "group", given: []Event{admins, bound}, when: &SetBoundary{Owner: adminsOwner, Policy: boundARN},
 			refused: "InvalidInput: A group has no permissions boundary."},
 		{name: "unknown policy", given: []Event{alice}, when: &SetBoundary{Owner: aliceOwner, Policy: noneARN},
-			refused: "NoSuchEntity: Policy " + noneARN + " does not exist or is not attachable."},
+			refused: "NoSuchEntity: Scope ARN: " + noneARN + " does not exist or is not attachable."},
 		{name: "unknown user", when: &SetBoundary{Owner: aliceOwner}, refused: "NoSuchEntity: The user with name Alice cannot be found."},
 	}
 }

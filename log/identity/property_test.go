@@ -42,6 +42,11 @@ func populated() *State {
 			&UserAddedToGroup{Group: id("G"), User: id("U")},
 			&AccessKeyCreated{Account: acct, Owner: id("U"), ID: fmt.Sprintf("AKIA%d", i+1)},
 			&InlinePolicyPut{Kind: KindGroup, ID: id("G"), Name: name},
+			&InstanceProfileCreated{Account: acct, ID: id("I"), Name: name, Path: "/"},
+			&ServerCertificateUploaded{Account: acct, ID: id("S"), Name: name, Path: "/"},
+			&SSHPublicKeyUploaded{Account: acct, Owner: id("U"), ID: "1", Fingerprint: name},
+			&SigningCertificateUploaded{Account: acct, Owner: id("U"), ID: "1", Sum: CertificateSum{byte(i)}},
+			&ServiceCredentialCreated{Account: acct, Owner: id("U"), ID: "1", Service: "s"},
 		} {
 			apply(s, e)
 		}
@@ -71,7 +76,9 @@ func drawARN(t *rapid.T) string {
 
 func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
 
-func drawKind(t *rapid.T) Kind { return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy) }
+func drawKind(t *rapid.T) Kind {
+	return oneOf(t, "kind", KindUser, KindGroup, KindRole, KindPolicy, KindInstanceProfile, KindServerCertificate)
+}
 
 func drawOwner(t *rapid.T) Owner {
 	return Owner{Kind: drawKind(t), Account: drawAccount(t), Name: drawName(t)}
@@ -85,6 +92,14 @@ func drawTags(t *rapid.T) []Tag {
 
 func drawNewKey(t *rapid.T) NewAccessKey {
 	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
+}
+
+// drawCatalogue draws from so few that what comes is often put in force.
+func drawCatalogue(t *rapid.T) []CataloguePolicy {
+	return oneOf(t, "catalogue",
+		[]CataloguePolicy{amazon("ANPAA", "a")},
+		[]CataloguePolicy{amazon("ANPAA", "a", texts(1, 2)...), amazon("ANPAB", "b")},
+		[]CataloguePolicy{amazon("ANPAB", "A"), amazon("U0", "B")})
 }
 
 // drawCommand makes any command there is.
@@ -168,12 +183,50 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
+		func() Command {
+			return &CreateInstanceProfile{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Tags: drawTags(t)}
+		},
+		func() Command { return &DeleteInstanceProfile{Account: drawAccount(t), Name: drawName(t)} },
+		func() Command {
+			return &AddRoleToInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
+		},
+		func() Command {
+			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
+		},
+		func() Command {
+			c := drawCatalogue(t)
+			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
+		},
+		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+		func() Command { return drawDelegation(t) },
+		func() Command { return drawReport(t) },
 	}
 	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
 	return oneOf(t, "command", commands...)()
+}
+
+func drawDelegation(t *rapid.T) Command {
+	id := oneOf(t, "request", "request-1", "request-2")
+	by := DelegationParty{Account: drawAccount(t), ID: drawID(t), ARN: drawText(t)}
+	return oneOf[Command](t, "delegation",
+		&CreateDelegationRequest{ID: id, Ask: DelegationAsk{Requestor: by.Account, OwnerAccount: oneOf(t, "owner", "", drawAccount(t)), Workflow: drawText(t), Template: drawARN(t)}},
+		&AssociateDelegationRequest{ID: id, By: by},
+		&UpdateDelegationRequest{ID: id, By: by, Notes: drawText(t)},
+		&AcceptDelegationRequest{ID: id, By: by},
+		&RejectDelegationRequest{ID: id, By: by, Notes: drawText(t)},
+		&SendDelegationToken{ID: id, By: by})
+}
+
+func drawReport(t *rapid.T) Command {
+	return oneOf[Command](t, "report",
+		&GenerateCredentialReport{Account: drawAccount(t)},
+		&StoreCredentialReport{Account: drawAccount(t), At: Position(rapid.IntRange(1, 90).Draw(t, "at")), Number: rapid.IntRange(1, 2).Draw(t, "part"),
+			Parts: 2, Content: []byte(drawText(t))})
 }
 
 func TestEveryCommandIsDrawn(t *testing.T) {

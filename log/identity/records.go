@@ -10,9 +10,8 @@ import (
 	"github.com/writ-iam/writ/log/table"
 )
 
-// Record is one entry of a State, the unit of a snapshot: *Header, *Account,
-// *User, *Group, *Role, *Policy, *Replica, *BarredReplica, *Attempt, *PasswordPolicy,
-// *LoginProfile, *OIDCProvider, *SAMLProvider or *AccountSettings.
+// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
+// State holds.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -23,25 +22,32 @@ type Header struct {
 	Time      Time
 	Cluster   Cluster
 	Forgotten Forgotten
+	Catalogue Catalogue
 }
 
 // AppendDigest appends all that the Header has.
 func (h *Header) AppendDigest(b []byte) []byte {
 	b = h.Cluster.appendDigest(digest.AppendInt(digest.AppendInt(b, uint64(h.Position)), int64(h.Time)))
-	if h.Forgotten == (Forgotten{}) { // as before there were signatures
+	noCatalogue := h.Catalogue == Catalogue{}
+	if h.Forgotten == (Forgotten{}) && noCatalogue { // as before there were signatures
 		return b
 	}
-	return digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	b = digest.AppendInt(digest.AppendInt(b, int64(h.Forgotten.Signed)), int64(h.Forgotten.Until))
+	if noCatalogue { // as before there were any
+		return b
+	}
+	return h.Catalogue.appendDigest(b)
 }
 
 func (s *State) header() Header {
-	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone}
+	return Header{Position: s.position, Time: s.time, Cluster: s.cluster, Forgotten: s.attempts.gone, Catalogue: s.catalogue}
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the policies, roles, groups and users in order of
-// account and name, the replicas, the barred ones, the attempts from the oldest on, and the rest. Equal
-// states yield equal records in equal order. A Loader makes the state again.
+// header, the accounts, the entities that have names (server certificates, instance profiles, policies, roles,
+// groups, users) in order of account and name, the replicas, the barred ones, the attempts
+// from the oldest on, and the rest. Equal states yield equal records in equal order. A
+// Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -50,8 +56,13 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.replicas, yield) &&
 		rows(&s.barred, yield) &&
 		s.attempts.records(yield) &&
+		rows(&s.delegations, yield) &&
+		rows(&s.reports, yield) &&
+		rows(&s.reportParts, yield) &&
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
+		rows(&s.keyrings, yield) &&
+		rows(&s.staged, yield) &&
 		rows(&s.oidcProviders, yield) &&
 		rows(&s.samlProviders, yield) &&
 		rows(&s.settings, yield)
@@ -100,6 +111,10 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.groups, n.to)
 	case KindRole:
 		return recordIn(&s.roles, n.to)
+	case KindInstanceProfile:
+		return recordIn(&s.instanceProfiles, n.to)
+	case KindServerCertificate:
+		return recordIn(&s.certificates, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -128,6 +143,7 @@ type Loader struct {
 	replicas table.Rows[*Replica]
 	barred   table.Rows[*BarredReplica]
 	attempts table.Rows[*Attempt]
+	staged   table.Rows[*CataloguePolicy]
 	signed   []table.Edge
 	keys     table.Rows[table.Handle]
 	names    []name
@@ -136,12 +152,23 @@ type Loader struct {
 	holders  []table.Edge
 	bounded  []table.Edge
 
+	delegations      table.Rows[*DelegationRequest]
+	delegated        []table.Edge
+	reports          table.Rows[*CredentialReport]
+	reportParts      table.Rows[*CredentialReportPart]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
-	oidcProviders    table.Rows[*OIDCProvider]
-	samlProviders    table.Rows[*SAMLProvider]
-	settings         table.Rows[*AccountSettings]
-	providers        []table.Edge
+	instanceProfiles table.Rows[*InstanceProfile]
+	carriers         []table.Edge
+
+	keyrings      table.Rows[*Keyring]
+	served        []table.Edge
+	signers       table.Rows[table.Handle]
+	certificates  table.Rows[*ServerCertificate]
+	oidcProviders table.Rows[*OIDCProvider]
+	samlProviders table.Rows[*SAMLProvider]
+	settings      table.Rows[*AccountSettings]
+	providers     []table.Edge
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -153,6 +180,7 @@ func (l *Loader) Add(r Record) {
 	case *Header:
 		l.header = true
 		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
+		l.state.catalogue = r.Catalogue
 	case *Account:
 		l.addAccount(r)
 	case *User:
@@ -177,10 +205,25 @@ func (l *Loader) Add(r Record) {
 			l.signed = append(l.signed, r.signed())
 		}
 		l.state.attempts.count(r, 1)
+	case *DelegationRequest:
+		l.addDelegation(r)
+	case *CredentialReport:
+		table.AddRow(&l.state.reports, &l.reports, r)
+	case *CredentialReportPart:
+		table.AddRow(&l.state.reportParts, &l.reportParts, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
+	case *InstanceProfile:
+		l.addInstanceProfile(r)
+	case *Keyring:
+		l.addKeyring(r)
+	case *ServerCertificate:
+		table.AddRow(&l.state.certificates, &l.certificates, r)
+		l.addHeld(r.held(), r.Handle())
+	case *CataloguePolicy:
+		table.AddRow(&l.state.staged, &l.staged, r)
 	case *OIDCProvider:
 		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
 		l.addProvider(r.Account, r.Handle())
@@ -209,6 +252,22 @@ func (l *Loader) addUser(u *User) {
 	l.addKeys(u.Keys, h)
 	for _, g := range u.Groups {
 		l.members = append(l.members, table.Edge{From: table.HandleOf(g), To: h})
+	}
+}
+
+func (l *Loader) addInstanceProfile(p *InstanceProfile) {
+	table.AddRow(&l.state.instanceProfiles, &l.instanceProfiles, p)
+	l.addHeld(p.held(), p.Handle())
+	if p.Role != "" {
+		l.carriers = append(l.carriers, table.Edge{From: table.HandleOf(p.Role), To: p.Handle()})
+	}
+}
+
+func (l *Loader) addDelegation(d *DelegationRequest) {
+	table.AddRow(&l.state.delegations, &l.delegations, d)
+	l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(requestorOf(d.Ask.Requestor)), To: d.Handle()})
+	if d.Owner != "" {
+		l.delegated = append(l.delegated, table.Edge{From: table.HandleOf(ownerOf(d.Account)), To: d.Handle()})
 	}
 }
 
@@ -269,8 +328,19 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.members, &l.members); return nil },
 		func() error { table.FillRelation(&s.holders, &l.holders); return nil },
 		func() error { table.FillRelation(&s.bounded, &l.bounded); return nil },
+		func() error { return table.Fill(&s.delegations.Rows, &l.delegations) },
+		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
+		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
+		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
+		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
+		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
+		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
+		func() error { table.FillRelation(&s.served, &l.served); return nil },
+		func() error { return table.Fill(&s.signers, &l.signers) },
+		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
+		func() error { return table.Fill(&s.staged.Rows, &l.staged) },
 		func() error { return table.Fill(&s.oidcProviders.Rows, &l.oidcProviders) },
 		func() error { return table.Fill(&s.samlProviders.Rows, &l.samlProviders) },
 		func() error { return table.Fill(&s.settings.Rows, &l.settings) },

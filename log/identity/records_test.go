@@ -16,6 +16,8 @@ func everything() *State {
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
 		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
 		strict, aliceIn,
+		webServer, webDeploys,
+		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
@@ -87,11 +89,17 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "replica")
 		case *BarredReplica:
 			got = append(got, "barred")
+		case *InstanceProfile:
+			got = append(got, "instance profile")
 		case *Attempt:
 			got = append(got, "attempt")
+		case *ServerCertificate:
+			got = append(got, "certificate")
+		case *Keyring:
+			got = append(got, "keyring")
 		}
 	}
-	const want = "header account account policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt"
+	const want = "header account account certificate instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}
@@ -111,6 +119,9 @@ func TestLoaderRefuses(t *testing.T) {
 		{"an account twice", []Record{&Header{}, &Account{ID: acct}, &Account{ID: acct}}, "two records or keys"},
 		{"an access key twice", []Record{&Header{},
 			&User{ID: "AIDA1", Name: "a", Keys: []AccessKey{{ID: "AKIA1"}}}, &User{ID: "AIDA2", Name: "b", Keys: []AccessKey{{ID: "AKIA1"}}}}, "two records or keys"},
+		{"a keyring twice", []Record{&Header{}, &Keyring{Owner: "AIDA1"}, &Keyring{Owner: "AIDA1"}}, "two records or keys"},
+		{"a certificate twice", []Record{&Header{}, &Keyring{Owner: "AIDA1", Certificates: []SigningCertificate{{ID: "a"}}},
+			&Keyring{Owner: "AIDA2", Certificates: []SigningCertificate{{ID: "b"}}}}, "two records or keys"},
 	} {
 		l := NewLoader()
 		for _, r := range c.records {

@@ -14,6 +14,8 @@ const (
 	InvalidInput           Code = "InvalidInput"
 	UnmodifiableEntity     Code = "UnmodifiableEntity"
 	ConcurrentModification Code = "ConcurrentModification"
+	DuplicateSSHPublicKey  Code = "DuplicateSSHPublicKey"
+	DuplicateCertificate   Code = "DuplicateCertificate"
 	// RequestExpired refuses a request that was signed too long ago to be told from a
 	// replay ("Common errors").
 	RequestExpired Code = "RequestExpired"

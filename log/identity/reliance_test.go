@@ -18,6 +18,7 @@ var lookups = map[string]Lookup{
 	"newcomer": {By: ByName, Kind: KindUser, Account: acct, Text: "carol"},
 	"new id":   {By: ByID, Text: "AIDA3"},
 	"new ARN":  {By: ByARN, Text: noneARN},
+	"profile":  {By: ByName, Kind: KindInstanceProfile, Account: acct, Text: "web"},
 	"theirs":   {By: ByName, Kind: KindUser, Account: other, Text: "Alice"},
 }
 
@@ -25,7 +26,7 @@ var lookups = map[string]Lookup{
 // was, or refused.
 func TestReliances(t *testing.T) {
 	key := &AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1", Created: past}
-	history := []Event{alice, bob, admins, deploy, readS3, bound, awsAll, key}
+	history := []Event{alice, bob, admins, deploy, readS3, bound, awsAll, key, webServer}
 	tags := []Tag{{"team", "red"}}
 	for _, c := range []struct {
 		name  string
@@ -53,6 +54,9 @@ func TestReliances(t *testing.T) {
 		{"role bounded", []Event{&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}}, []string{"role"}},
 		{"role trusts others", []Event{&TrustUpdated{ID: "AROA1", Trust: "{others}"}}, nil},
 		{"role made again elsewhere", []Event{&RoleDeleted{ID: "AROA1"}, &RoleCreated{Account: acct, ID: "AROA9", Name: "Deploy", Path: "/admin/"}}, []string{"role"}},
+		{"instance profile tagged", []Event{&EntityTagged{Kind: KindInstanceProfile, ID: "AIPA1", Tags: tags}}, []string{"profile"}},
+		{"instance profile made again", []Event{&InstanceProfileDeleted{ID: "AIPA1"}, &InstanceProfileCreated{Account: acct, ID: "AIPA9", Name: "Web", Path: "/x/", Tags: webServer.Tags}}, []string{"profile"}},
+		{"instance profile carries a role", []Event{webDeploys}, nil},
 		{"policy tagged", []Event{&EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: tags}}, []string{"policy"}},
 		{"policy deleted", []Event{&PolicyDeleted{ID: "ANPA1"}}, []string{"policy"}},
 		{"policy made again", []Event{&PolicyDeleted{ID: "ANPA1"}, &PolicyCreated{Account: acct, ID: "ANPA9", Name: "ReadS3", Path: "/team/", Document: "{v1}", Created: past}}, []string{"policy"}},

@@ -216,6 +216,8 @@ func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
 		return nil, err
 	}
 	switch {
+	case s.carriers.Count(r.Handle()) > 0:
+		return nil, errRolesFirst()
 	case len(r.Attached) > 0:
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must detach all policies first.")
 	case len(r.Inline) > 0:

@@ -29,7 +29,7 @@ func roleSpecs() []spec {
 		{name: "duplicate tags", when: &CreateRole{Account: acct, ID: "AROA1", Name: "a", Path: "/", Tags: []Tag{{"k", ""}, {"K", ""}}},
 			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
 		{name: "no boundary", when: &CreateRole{Account: acct, ID: "AROA1", Name: "a", Path: "/", Boundary: noneARN},
-			refused: "NoSuchEntity: Policy " + noneARN + " does not exist or is not attachable."},
+			refused: "NoSuchEntity: Scope ARN: " + noneARN + " does not exist or is not attachable."},
 
 		{name: "both", given: []Event{deploy}, when: &UpdateRole{Account: acct, Name: "deploy", Description: &description, MaxSession: &session},
 			then: []Event{&RoleUpdated{ID: "AROA1", Description: "new", MaxSession: 7200}},

@@ -111,8 +111,12 @@ func (c *spec) run(t *testing.T) {
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
+		instanceProfileSpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
+		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
+		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(),
+		catalogueSpecs(),
 		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(),
 	)
 }
@@ -163,18 +167,22 @@ func methods(t *testing.T, method string) (types []string) {
 
 // content is all of a state, its derived maps included.
 type content struct {
-	Digest  digest.Sum
-	Records []Record
-	Names   []string
-	Places  []string
-	Numbers map[scope]int
-	Keys    map[table.Handle]table.Handle
-	Members []table.Edge
-	Holders []table.Edge
-	Bounded []table.Edge
-	Provide []table.Edge
-	Degrees map[table.Handle]int
-	Order   map[Position]table.Handle
+	Digest    digest.Sum
+	Records   []Record
+	Names     []string
+	Places    []string
+	Numbers   map[scope]int
+	Keys      map[table.Handle]table.Handle
+	Members   []table.Edge
+	Holders   []table.Edge
+	Bounded   []table.Edge
+	Carried   []table.Edge
+	Served    []table.Edge
+	Signers   map[table.Handle]table.Handle
+	Degrees   map[table.Handle]int
+	Order     map[Position]table.Handle
+	Delegated []table.Edge
+	Provided  []table.Edge
 }
 
 func dump(s *State) (c content) {
@@ -203,13 +211,26 @@ func dump(s *State) (c content) {
 	for _, r := range []struct {
 		relation *table.Relation
 		edges    *[]table.Edge
-	}{{&s.members, &c.Members}, {&s.holders, &c.Holders}, {&s.bounded, &c.Bounded}, {&s.providers, &c.Provide}} {
+	}{
+		{&s.members, &c.Members},
+		{&s.holders, &c.Holders},
+		{&s.bounded, &c.Bounded},
+		{&s.carriers, &c.Carried},
+		{&s.served, &c.Served},
+		{&s.delegated, &c.Delegated},
+		{&s.providers, &c.Provided},
+	} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {
 			c.Degrees[from] += n
 			return true
 		})
 	}
+	c.Signers = map[table.Handle]table.Handle{}
+	s.signers.Scan(func(certificate, owner table.Handle) bool {
+		c.Signers[certificate] = owner
+		return true
+	})
 	c.Order = map[Position]table.Handle{}
 	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h
@@ -233,6 +254,7 @@ func verify(t failing, s *State) {
 	verifyNames(t, s)
 	verifyPaths(t, s)
 	verifyRelations(t, s)
+	verifyKeyrings(t, s)
 	verifySignatures(t, s)
 	verifySignatures(t, reload(t, s))
 }
@@ -310,10 +332,22 @@ func verifyNames(t failing, s *State) {
 		}
 		return true
 	})
-	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len()
+	s.instanceProfiles.Rows.Scan(func(_ table.Handle, p *InstanceProfile) bool {
+		if found, ok := s.InstanceProfile(p.Account, strings.ToUpper(p.Name)); !ok || found != p {
+			t.Fatalf("by the name of %s one finds %v", p.ARN(), found)
+		}
+		return true
+	})
+	s.certificates.Rows.Scan(func(_ table.Handle, c *ServerCertificate) bool {
+		if found, ok := s.ServerCertificate(c.Account, strings.ToUpper(c.Name)); !ok || found != c {
+			t.Fatalf("by the name of %s one finds %v", c.ARN(), found)
+		}
+		return true
+	})
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len() + s.certificates.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
-		for kind := KindUser; kind <= KindPolicy; kind++ {
+		for kind := KindUser; kind.named(); kind++ {
 			named += s.Count(account.ID, kind)
 		}
 	}
@@ -371,6 +405,13 @@ func verifyRelations(t failing, s *State) {
 		kind, _, found := s.entity(e.To)
 		if h, _ := s.held(kind, e.To); !ok || !found || *h.boundary != p.ID {
 			t.Fatalf("%v does not bound %v", p, h)
+		}
+	}
+	for _, e := range s.carriers.Edges.Items() {
+		r, ok := s.roles.Rows.Get(e.From)
+		p, found := s.instanceProfiles.Rows.Get(e.To)
+		if !ok || !found || p.Role != r.ID {
+			t.Fatalf("%v does not carry %v", p, r)
 		}
 	}
 	s.keys.Scan(func(key, owner table.Handle) bool {

@@ -16,21 +16,30 @@ type State struct {
 	position Position
 	time     Time // of the latest command; never decreases
 
-	cluster  Cluster
-	accounts table.Table[AccountID, *Account]
-	users    table.Table[ID, *User]
-	groups   table.Table[ID, *Group]
-	roles    table.Table[ID, *Role]
-	policies table.Table[ID, *Policy]
-	replicas table.Table[string, *Replica]
-	barred   table.Table[string, *BarredReplica]
-	attempts attempts
+	cluster   Cluster
+	catalogue Catalogue
+	accounts  table.Table[AccountID, *Account]
+	users     table.Table[ID, *User]
+	groups    table.Table[ID, *Group]
+	roles     table.Table[ID, *Role]
+	policies  table.Table[ID, *Policy]
+	replicas  table.Table[string, *Replica]
+	barred    table.Table[string, *BarredReplica]
+	attempts  attempts
+	staged    table.Table[ID, *CataloguePolicy] // of a catalogue that is not in force yet
 
+	delegations      table.Table[string, *DelegationRequest]
+	reports          table.Table[AccountID, *CredentialReport]
+	reportParts      table.Table[string, *CredentialReportPart]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
-	oidcProviders    table.Table[ID, *OIDCProvider]
-	samlProviders    table.Table[ID, *SAMLProvider]
-	settings         table.Table[AccountID, *AccountSettings]
+	instanceProfiles table.Table[ID, *InstanceProfile]
+
+	keyrings      table.Table[ID, *Keyring]
+	certificates  table.Table[ID, *ServerCertificate]
+	oidcProviders table.Table[ID, *OIDCProvider]
+	samlProviders table.Table[ID, *SAMLProvider]
+	settings      table.Table[AccountID, *AccountSettings]
 
 	// The rest is derived from the records above.
 	names   names
@@ -40,7 +49,11 @@ type State struct {
 	holders table.Relation                        // policy -> user, group or role that it is attached to
 	bounded table.Relation                        // policy -> user or role whose boundary it is
 
-	providers table.Relation // account -> OpenID Connect or SAML provider
+	carriers  table.Relation                        // role -> instance profile that carries it
+	served    table.Relation                        // account -> owner of a keyring with credentials for services
+	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	delegated table.Relation                        // account, as requestor or owner -> delegation request
+	providers table.Relation                        // account -> OpenID Connect or SAML provider
 }
 
 // NewState returns the empty state, at position zero.
@@ -52,6 +65,10 @@ func NewState() *State {
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
 		bounded:  table.NewRelation(),
+		carriers: table.NewRelation(),
+		served:   table.NewRelation(),
+
+		delegated: table.NewRelation(),
 
 		providers: table.NewRelation(),
 	}
@@ -70,6 +87,10 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
+	c.instanceProfiles = s.instanceProfiles.Snapshot()
+	c.keyrings = s.keyrings.Snapshot()
+	c.certificates = s.certificates.Snapshot()
+	c.staged = s.staged.Snapshot()
 	c.oidcProviders = s.oidcProviders.Snapshot()
 	c.samlProviders = s.samlProviders.Snapshot()
 	c.settings = s.settings.Snapshot()
@@ -80,6 +101,14 @@ func (s *State) Snapshot() *State {
 	c.members = s.members.Snapshot()
 	c.holders = s.holders.Snapshot()
 	c.bounded = s.bounded.Snapshot()
+	c.carriers = s.carriers.Snapshot()
+	c.served = s.served.Snapshot()
+	c.signers = *s.signers.Copy()
+
+	c.delegations = s.delegations.Snapshot()
+	c.delegated = s.delegated.Snapshot()
+	c.reports = s.reports.Snapshot()
+	c.reportParts = s.reportParts.Snapshot()
 	c.providers = s.providers.Snapshot()
 	return &c
 }
@@ -107,8 +136,15 @@ func (s *State) tables() []counted {
 		&s.replicas,
 		&s.barred,
 		&s.attempts.byKey,
+		&s.delegations,
+		&s.reports,
+		&s.reportParts,
 		&s.passwordPolicies,
 		&s.loginProfiles,
+		&s.instanceProfiles,
+		&s.keyrings,
+		&s.certificates,
+		&s.staged,
 		&s.oidcProviders,
 		&s.samlProviders,
 		&s.settings,

@@ -8,29 +8,40 @@ import (
 
 func TestTags(t *testing.T) { run(t, tagSpecs()) }
 
-func tagSpecs() []spec {
-	tagged := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Team", "a"}, {"Env", "x"}}}
-	kelvin := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"\u212A", "a"}, {"Ä", "a"}, {"Team", "a"}}}
-	var fifty []Tag
+func tagSpecs() []spec { return slices.Concat(taggingSpecs(), tagLimitSpecs(), untaggingSpecs()) }
+
+// What alice's tags are in some of the cases, set at once.
+var (
+	teamTags   = &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Team", "a"}, {"Env", "x"}}}
+	kelvinTags = &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"\u212A", "a"}, {"Ä", "a"}, {"Team", "a"}}}
+)
+
+// fullTags are as many as alice can have.
+func fullTags() *EntityTagged {
+	full := &EntityTagged{Kind: KindUser, ID: "AIDA1"}
 	for i := range MaxTags {
-		fifty = append(fifty, Tag{Key: fmt.Sprintf("k%02d", i)})
+		full.Tags = append(full.Tags, Tag{Key: fmt.Sprintf("k%02d", i)})
 	}
-	full := &EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: fifty}
+	return full
+}
+
+// taggingSpecs are of tags that are set, in the place of others of the same key or not.
+func taggingSpecs() []spec {
 	return []spec{
-		{name: "user", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: tagged.Tags}, then: []Event{tagged},
+		{name: "user", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: teamTags.Tags}, then: []Event{teamTags},
 			check: func(s *spying) {
 				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}, {"Team", "a"}}) || u.Changed != s.Position() {
 					s.Errorf("the user is %+v", u)
 				}
 			}},
-		{name: "user, other case", given: []Event{alice, tagged}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"TEAM", "b"}, {"z", ""}}},
+		{name: "user, other case", given: []Event{alice, teamTags}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"TEAM", "b"}, {"z", ""}}},
 			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"TEAM", "b"}, {"z", ""}}}},
 			check: func(s *spying) {
 				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}, {"TEAM", "b"}, {"z", ""}}) {
 					s.Errorf("the tags are %v", u.Tags)
 				}
 			}},
-		{name: "user, other case outside ASCII", given: []Event{alice, kelvin},
+		{name: "user, other case outside ASCII", given: []Event{alice, kelvinTags},
 			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"k", "b"}, {"ä", "b"}}, AnyCase: true},
 			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"Ä", "\u212A"}},
 				&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"k", "b"}, {"ä", "b"}}}},
@@ -39,7 +50,7 @@ func tagSpecs() []spec {
 					s.Errorf("the tags are %v", u.Tags)
 				}
 			}},
-		{name: "user, other case outside ASCII, in an old log", given: []Event{alice, kelvin},
+		{name: "user, other case outside ASCII, in an old log", given: []Event{alice, kelvinTags},
 			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"k", "b"}, {"ä", "b"}}},
 			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"k", "b"}, {"ä", "b"}}}},
 			check: func(s *spying) {
@@ -47,7 +58,7 @@ func tagSpecs() []spec {
 					s.Errorf("the tags are %v", u.Tags)
 				}
 			}},
-		{name: "full, known key outside ASCII", given: []Event{alice, full, &EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k00"}},
+		{name: "full, known key outside ASCII", given: []Event{alice, fullTags(), &EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k00"}},
 			&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"Ä", ""}}}},
 			when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"ä", "v"}}, AnyCase: true},
 			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"Ä"}},
@@ -67,9 +78,15 @@ func tagSpecs() []spec {
 					s.Errorf("the policy is %+v", p)
 				}
 			}},
-		{name: "full, known key", given: []Event{alice, full}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"K07", "v"}}},
+	}
+}
+
+// tagLimitSpecs are of how many tags there may be, and of what cannot be tagged.
+func tagLimitSpecs() []spec {
+	return []spec{
+		{name: "full, known key", given: []Event{alice, fullTags()}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"K07", "v"}}},
 			then: []Event{&EntityTagged{Kind: KindUser, ID: "AIDA1", Tags: []Tag{{"K07", "v"}}}}},
-		{name: "full, new key", given: []Event{alice, full}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"new", "v"}}},
+		{name: "full, new key", given: []Event{alice, fullTags()}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"new", "v"}}},
 			refused: "LimitExceeded: The number of tags has reached the maximum limit."},
 		{name: "duplicate", given: []Event{alice}, when: &TagEntity{Kind: KindUser, Account: acct, Name: "alice", Tags: []Tag{{"a", ""}, {"A", ""}}},
 			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
@@ -90,15 +107,20 @@ func tagSpecs() []spec {
 		{name: "unknown policy", when: &TagEntity{Kind: KindPolicy, Account: acct, Name: noneARN}, refused: "NoSuchEntity: Policy " + noneARN + " was not found."},
 		{name: "AWS's policy", given: []Event{awsAll}, by: someone, when: &TagEntity{Kind: KindPolicy, Account: AWSAccount, Name: awsAllARN},
 			refused: "UnmodifiableEntity: Policies of the account aws are modifiable by the cluster alone."},
+	}
+}
 
-		{name: "user, other case", given: []Event{alice, tagged}, when: &UntagEntity{Kind: KindUser, Account: acct, Name: "alice", Keys: []string{"TEAM", "none"}},
+// untaggingSpecs are of tags that are taken away.
+func untaggingSpecs() []spec {
+	return []spec{
+		{name: "user, other case", given: []Event{alice, teamTags}, when: &UntagEntity{Kind: KindUser, Account: acct, Name: "alice", Keys: []string{"TEAM", "none"}},
 			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"TEAM", "none"}}},
 			check: func(s *spying) {
 				if u, _ := s.UserByID("AIDA1"); !slices.Equal(u.Tags, []Tag{{"Env", "x"}}) || u.Changed != s.Position() {
 					s.Errorf("the user is %+v", u)
 				}
 			}},
-		{name: "user, other case outside ASCII", given: []Event{alice, kelvin},
+		{name: "user, other case outside ASCII", given: []Event{alice, kelvinTags},
 			when: &UntagEntity{Kind: KindUser, Account: acct, Name: "alice", Keys: []string{"k", "ä"}, AnyCase: true},
 			then: []Event{&EntityUntagged{Kind: KindUser, ID: "AIDA1", Keys: []string{"k", "ä", "Ä", "\u212A"}}},
 			check: func(s *spying) {

@@ -63,9 +63,9 @@ func userSpecs() []spec {
 		{name: "no account", when: &CreateUser{Account: "000000000000", ID: "AIDA1", Name: "a", Path: "/"},
 			refused: "NoSuchEntity: The account with id 000000000000 cannot be found."},
 		{name: "no boundary", when: &CreateUser{Account: acct, ID: "AIDA1", Name: "a", Path: "/", Boundary: noneARN},
-			refused: "NoSuchEntity: Policy " + noneARN + " does not exist or is not attachable."},
+			refused: "NoSuchEntity: Scope ARN: " + noneARN + " does not exist or is not attachable."},
 		{name: "another account's boundary", given: []Event{theirs}, when: &CreateUser{Account: acct, ID: "AIDA1", Name: "a", Path: "/", Boundary: theirsARN},
-			refused: "NoSuchEntity: Policy " + theirsARN + " does not exist or is not attachable."},
+			refused: "NoSuchEntity: Scope ARN: " + theirsARN + " does not exist or is not attachable."},
 		{name: "duplicate tags", when: &CreateUser{Account: acct, ID: "AIDA1", Name: "a", Path: "/", Tags: []Tag{{"Team", "1"}, {"team", "2"}}},
 			refused: "InvalidInput: Duplicate tag keys found. Please note that Tag keys are case insensitive."},
 

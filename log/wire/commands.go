@@ -7,7 +7,7 @@ import "github.com/writ-iam/writ/log/identity"
 //
 // The numbers above lastOfLevel1 are of feature level 2; see Level.
 var commandKinds = newKinds("command",
-	command(1, 1, bootstrap),
+	command(1, 2, bootstrap),
 	command(2, 1, raiseStreamGeneration),
 	command(3, 1, raiseFeatureLevel),
 	command(4, 1, registerReplica),
@@ -47,6 +47,10 @@ var commandKinds = newKinds("command",
 	command(38, 1, resumeReplica),
 	command(39, 1, barReplica),
 	command(40, 1, admitReplica),
+	command(50, 1, createInstanceProfile),
+	command(51, 1, deleteInstanceProfile),
+	command(52, 1, addRoleToInstanceProfile),
+	command(53, 1, removeRoleFromInstanceProfile),
 	command(60, 1, createOIDCProvider),
 	command(61, 1, deleteOIDCProvider),
 	command(62, 1, addClientID),
@@ -65,6 +69,30 @@ var commandKinds = newKinds("command",
 	command(83, 1, updateLoginProfile),
 	command(84, 1, changePassword),
 	command(85, 1, deleteLoginProfile),
+	command(100, 1, uploadServerCertificate),
+	command(101, 1, updateServerCertificate),
+	command(102, 1, deleteServerCertificate),
+	command(103, 1, uploadSSHPublicKey),
+	command(104, 1, updateSSHPublicKey),
+	command(105, 1, deleteSSHPublicKey),
+	command(106, 1, uploadSigningCertificate),
+	command(107, 1, updateSigningCertificate),
+	command(108, 1, deleteSigningCertificate),
+	command(109, 1, createServiceCredential),
+	command(110, 1, updateServiceCredential),
+	command(111, 1, resetServiceCredential),
+	command(112, 1, deleteServiceCredential),
+
+	command(120, 1, createDelegationRequest),
+	command(121, 1, associateDelegationRequest),
+	command(122, 1, updateDelegationRequest),
+	command(123, 1, acceptDelegationRequest),
+	command(124, 1, rejectDelegationRequest),
+	command(125, 1, sendDelegationToken),
+	command(126, 1, generateCredentialReport),
+	command(127, 1, storeCredentialReport),
+	command(41, 1, stageCatalogue),
+	command(42, 1, installCatalogue),
 )
 
 const lastOfLevel1 = 40
@@ -86,6 +114,20 @@ func bootstrap(c *coder, v *identity.Bootstrap) {
 	atom(c, &v.Account)
 	newAccessKey(c, &v.RootKey)
 	list(c, &v.Managed, createPolicy)
+	if c.version >= 2 {
+		list(c, &v.Catalogue, cataloguePolicy)
+	}
+}
+
+func stageCatalogue(c *coder, v *identity.StageCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Part)
+	list(c, &v.Policies, cataloguePolicy)
+}
+
+func installCatalogue(c *coder, v *identity.InstallCatalogue) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Parts)
 }
 
 func raiseStreamGeneration(c *coder, v *identity.RaiseStreamGeneration) { num(c, &v.From) }
@@ -217,6 +259,33 @@ func updateTrust(c *coder, v *identity.UpdateTrust) {
 func deleteRole(c *coder, v *identity.DeleteRole) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
+}
+
+// Instance profiles.
+
+func createInstanceProfile(c *coder, v *identity.CreateInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	list(c, &v.Tags, tag)
+}
+
+func deleteInstanceProfile(c *coder, v *identity.DeleteInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+}
+
+func addRoleToInstanceProfile(c *coder, v *identity.AddRoleToInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
+
+func removeRoleFromInstanceProfile(c *coder, v *identity.RemoveRoleFromInstanceProfile) {
+	atom(c, &v.Account)
+	str(c, &v.Profile)
+	str(c, &v.Role)
 }
 
 // Policies.

@@ -44,6 +44,10 @@ var eventKinds = newKinds("event",
 	change(37, 1, entityUntagged),
 	change(38, 1, replicaBarred),
 	change(39, 1, replicaAdmitted),
+	change(50, 1, instanceProfileCreated),
+	change(51, 1, instanceProfileDeleted),
+	change(52, 1, roleAddedToInstanceProfile),
+	change(53, 1, roleRemovedFromInstanceProfile),
 	change(60, 1, oidcProviderCreated),
 	change(61, 1, oidcProviderDeleted),
 	change(62, 1, clientIDAdded),
@@ -62,6 +66,27 @@ var eventKinds = newKinds("event",
 	change(83, 1, loginProfileUpdated),
 	change(84, 1, passwordSet),
 	change(85, 1, loginProfileDeleted),
+	change(100, 1, serverCertificateUploaded),
+	change(101, 1, serverCertificateUpdated),
+	change(102, 1, serverCertificateDeleted),
+	change(103, 1, sshPublicKeyUploaded),
+	change(104, 1, sshPublicKeyUpdated),
+	change(105, 1, sshPublicKeyDeleted),
+	change(106, 1, signingCertificateUploaded),
+	change(107, 1, signingCertificateUpdated),
+	change(108, 1, signingCertificateDeleted),
+	change(109, 1, serviceCredentialCreated),
+	change(110, 1, serviceCredentialUpdated),
+	change(111, 1, serviceCredentialReset),
+	change(112, 1, serviceCredentialDeleted),
+
+	change(120, 1, delegationRequestCreated),
+	change(121, 1, delegationRequestChanged),
+	change(122, 1, delegationRequestForgotten),
+	change(123, 1, credentialReportRequested),
+	change(124, 1, credentialReportStored),
+	change(41, 1, catalogueStaged),
+	change(42, 1, catalogueInstalled),
 )
 
 // The cluster.
@@ -89,6 +114,19 @@ func replicaRemoved(c *coder, v *identity.ReplicaRemoved) { str(c, &v.Name) }
 func replicaBarred(c *coder, v *identity.ReplicaBarred) { str(c, &v.Name) }
 
 func replicaAdmitted(c *coder, v *identity.ReplicaAdmitted) { str(c, &v.Name) }
+
+func catalogueStaged(c *coder, v *identity.CatalogueStaged) {
+	atom(c, &v.Catalogue)
+	num(c, &v.Part)
+	list(c, &v.Policies, cataloguePolicy)
+}
+
+func catalogueInstalled(c *coder, v *identity.CatalogueInstalled) {
+	atom(c, &v.Catalogue)
+	list(c, &v.Removed, atom)
+	list(c, &v.Kept, atom)
+	num(c, &v.At)
+}
 
 // Accounts.
 
@@ -185,6 +223,29 @@ func trustUpdated(c *coder, v *identity.TrustUpdated) {
 }
 
 func roleDeleted(c *coder, v *identity.RoleDeleted) { str(c, &v.ID) }
+
+// Instance profiles.
+
+func instanceProfileCreated(c *coder, v *identity.InstanceProfileCreated) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func instanceProfileDeleted(c *coder, v *identity.InstanceProfileDeleted) { str(c, &v.ID) }
+
+func roleAddedToInstanceProfile(c *coder, v *identity.RoleAddedToInstanceProfile) {
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
+
+func roleRemovedFromInstanceProfile(c *coder, v *identity.RoleRemovedFromInstanceProfile) {
+	str(c, &v.Profile)
+	str(c, &v.Role)
+}
 
 // Policies.
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,7 @@ const (
 	tagCommandsFile  = "tags-1.txt"
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
+	oldClusterFile   = "catalogue-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
 )
@@ -112,7 +114,8 @@ func TestGoldenSnapshot(t *testing.T) {
 		}
 	}
 	// The first knew no signatures, and the second named no lives.
-	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot": someLives} {
+	// The first three knew no catalogue.
+	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot-3": someLives, "snapshot": someLives} {
 		stored, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +150,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -181,7 +184,7 @@ func TestBareCommands(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
 		}
-		for _, first := range storedLines(t, tagCommandsFile) {
+		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile)) {
 			if first.kind == e.kind { // the only version that the older form had
 				whole[i] = first
 			}

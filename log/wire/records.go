@@ -5,7 +5,7 @@ import "github.com/writ-iam/writ/log/identity"
 // recordKinds numbers the records of a state. A stored number is forever:
 // append, never reorder or reuse.
 var recordKinds = newKinds("record",
-	record(1, 2, header),
+	record(1, 3, header),
 	record(2, 1, account),
 	record(3, 1, user),
 	record(4, 1, group),
@@ -14,11 +14,19 @@ var recordKinds = newKinds("record",
 	record(7, 1, replica),
 	record(8, 2, attempt),
 	record(9, 1, barredReplica),
+	record(10, 1, cataloguePolicy),
+	record(12, 1, instanceProfile),
 	record(15, 1, oidcProvider),
 	record(16, 1, samlProvider),
 	record(17, 1, accountSettings),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
+	record(25, 1, serverCertificate),
+	record(26, 1, keyring),
+
+	record(30, 1, delegationRequest),
+	record(31, 1, credentialReport),
+	record(32, 1, credentialReportPart),
 )
 
 func header(c *coder, v *identity.Header) {
@@ -34,6 +42,23 @@ func header(c *coder, v *identity.Header) {
 		num(c, &v.Forgotten.Signed)
 		num(c, &v.Forgotten.Until)
 	}
+	if c.version > 2 {
+		catalogue(c, &v.Catalogue)
+	}
+}
+
+func catalogue(c *coder, v *identity.Catalogue) {
+	num(c, &v.Number)
+	str(c, &v.Digest)
+	num(c, &v.Policies)
+	num(c, &v.Installed)
+	num(c, &v.At)
+	str(c, &v.Staged.Digest)
+	num(c, &v.Staged.Parts)
+	num(c, &v.Staged.Policies)
+	num(c, &v.Staged.Bytes)
+	str(c, &v.Staged.Last)
+	c.fixed(v.Staged.Sum[:])
 }
 
 func account(c *coder, v *identity.Account) {
@@ -103,6 +128,16 @@ func policy(c *coder, v *identity.Policy) {
 	num(c, &v.Changed)
 }
 
+func instanceProfile(c *coder, v *identity.InstanceProfile) {
+	str(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	num(c, &v.Created)
+	list(c, &v.Tags, tag)
+	str(c, &v.Role)
+}
+
 func replica(c *coder, v *identity.Replica) {
 	str(c, &v.Name)
 	atom(c, &v.Region)
@@ -169,6 +204,18 @@ func accountSettings(c *coder, v *identity.AccountSettings) {
 	str(c, &v.Issuer)
 	c.flag(&v.Vends)
 	organizationFeatures(c, &v.Organization)
+}
+
+// cataloguePolicy is part of commands and events, too.
+func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.Created)
+	num(c, &v.Updated)
+	num(c, &v.Default)
+	list(c, &v.Versions, policyVersion)
 }
 
 // Parts of records and of events.

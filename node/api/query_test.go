@@ -155,8 +155,31 @@ func TestAccessDenied(t *testing.T) {
 		w.refused(c.action+" of "+c.name, w.iam(alice, c.action, c.member, c.name), http.StatusForbidden, "AccessDenied",
 			"User: "+userARN("alice")+" is not authorized to perform: iam:"+c.action+" on resource: "+c.called+" because no identity-based policy allows the iam:"+c.action+" action")
 	}
+	for _, source := range []string{"user/board/Ceo", "user/board/none", "user/Ceo", "user/none"} {
+		w.refused("a simulation of "+source, w.iam(alice, "SimulatePrincipalPolicy", "PolicySourceArn", "arn:aws:iam::123456789012:"+source, "ActionNames.member.1", "s3:GetObject"),
+			http.StatusForbidden, "AccessDenied", "User: "+userARN("alice")+" is not authorized to perform: iam:SimulatePrincipalPolicy on resource: arn:aws:iam::123456789012:"+source+
+				" because no identity-based policy allows the iam:SimulatePrincipalPolicy action")
+	}
 	if got := w.log.authors(alice); len(got) != 0 {
 		t.Errorf("alice wrote at %v", got)
+	}
+}
+
+// Who may rename what it cannot see is not told where it is, nor how it is spelled.
+func TestDeniedRenames(t *testing.T) {
+	w := newWorld(t)
+	dan := w.user("dan", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:UpdateUser","Resource":"arn:aws:iam::123456789012:user/*/Ceo"}}`)
+	w.must(&identity.CreateUser{Account: account, ID: "AIDACEO", Name: "Ceo", Path: "/board/"})
+	for _, c := range []struct {
+		pairs  []string
+		called string
+	}{
+		{[]string{"NewUserName", "cfo"}, "user cfo"},
+		{[]string{"NewPath", "/"}, "arn:aws:iam::123456789012:user/ceo"},
+		{[]string{"NewPath", "/x/", "NewUserName", "cfo"}, "arn:aws:iam::123456789012:user/x/cfo"},
+	} {
+		w.refused(c.called, w.iam(dan, "UpdateUser", append(c.pairs, "UserName", "ceo")...), http.StatusForbidden, "AccessDenied",
+			"User: "+userARN("dan")+" is not authorized to perform: iam:UpdateUser on resource: "+c.called+" because no identity-based policy allows the iam:UpdateUser action")
 	}
 }
 

@@ -24,20 +24,10 @@ type Effect = shape.Effect
 // at every replica in scope that may answer as fresh, each by its own engine.
 // Coming back too early is not an error: see Effect.Effect.
 func (c *Client) Effect(ctx context.Context, e Expectation, s Scope, wait time.Duration) (*Effect, error) {
-	body, err := json.Marshal(struct {
-		Principal string         `json:"principal"`
-		Action    string         `json:"action"`
-		Resource  string         `json:"resource,omitempty"`
-		Context   map[string]any `json:"context,omitempty"`
-		Expect    string         `json:"expect"`
-		Replicas  []string       `json:"replicas,omitempty"`
-		Region    string         `json:"region,omitempty"`
-		Count     int            `json:"count,omitempty"`
-		Timeout   string         `json:"timeout"`
-		AtLeast   string         `json:"at_least,omitempty"`
-	}{
-		e.Question.Principal, e.Question.Action, e.Question.Resource, e.Question.Values(),
-		e.Expect, s.Replicas, s.Region, s.Count, wait.String(), e.AtLeast,
+	q := &e.Question
+	body, err := json.Marshal(shape.Expectation{
+		Principal: q.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context,
+		Expect: e.Expect, Replicas: s.Replicas, Region: s.Region, Count: s.Count, Timeout: wait.String(), AtLeast: e.AtLeast,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the question: %w", err)

@@ -9,99 +9,115 @@ import (
 	"github.com/writ-iam/writ/projection/policy"
 )
 
-func TestGlobals(t *testing.T) {
-	now := time.Date(2024, 5, 1, 10, 0, 0, 0, time.FixedZone("CEST", 7200))
-	issued := now.Add(-time.Hour)
-	user := Principal{
+// Callers, and what is known of their requests.
+var (
+	callerNow    = time.Date(2024, 5, 1, 10, 0, 0, 0, time.FixedZone("CEST", 7200))
+	callerIssued = callerNow.Add(-time.Hour)
+	callerUser   = Principal{
 		ARN: "arn:aws:iam::111111111111:user/x/alice", Account: accountA, ID: "AIDAALICE", Name: "alice",
 		Tags: []Tag{{"Team", "red"}, {"team", "blue"}}, OrgID: "o-1", OrgPaths: []string{"o-1/r-1/"},
 	}
-	session := Principal{
+	callerSession = Principal{
 		Type: RoleSession, ARN: "arn:aws:sts::111111111111:assumed-role/app/s1", Issuer: "arn:aws:iam::111111111111:role/p/app",
-		Account: accountA, ID: "AROAAPP", Name: "s1", TokenIssued: issued, MFA: issued, SourceIdentity: "alice", FederatedProvider: "accounts.google.com",
+		Account: accountA, ID: "AROAAPP", Name: "s1", TokenIssued: callerIssued, MFA: callerIssued, SourceIdentity: "alice", FederatedProvider: "accounts.google.com",
 	}
-	weak := session
-	weak.MFA = time.Time{}
-	federated := Principal{Type: FederatedUser, ARN: "arn:aws:sts::111111111111:federated-user/fred", Account: accountA, Name: "fred", TokenIssued: issued}
-	role := Principal{Type: Role, ARN: "arn:aws:iam::111111111111:role/app", Account: accountA, ID: "AROAAPP", Name: "app"}
-	root := Principal{Type: Root, ARN: "arn:aws:iam::111111111111:root", Account: accountA}
-	service := Principal{Type: Service, Service: "sns.amazonaws.com"}
-	nobody := Principal{Type: Anonymous}
-	provider := Principal{Type: FederatedIdentity, ARN: "accounts.google.com"}
-	unknown := Principal{Type: RoleSession, Issuer: "arn:aws:iam::111111111111:role/app", Name: "s1"}
-	full := &Globals{
-		Time: now, SourceIP: "10.1.2.3", Region: "us-east-1", UserAgent: "curl", Transport: TLSTransport, ResourceOrgID: "o-2",
+	callerFederated = Principal{Type: FederatedUser, ARN: "arn:aws:sts::111111111111:federated-user/fred", Account: accountA, Name: "fred", TokenIssued: callerIssued}
+	callerRole      = Principal{Type: Role, ARN: "arn:aws:iam::111111111111:role/app", Account: accountA, ID: "AROAAPP", Name: "app"}
+	callerRoot      = Principal{Type: Root, ARN: "arn:aws:iam::111111111111:root", Account: accountA}
+	callerService   = Principal{Type: Service, Service: "sns.amazonaws.com"}
+	callerNobody    = Principal{Type: Anonymous}
+	callerProvider  = Principal{Type: FederatedIdentity, ARN: "accounts.google.com"}
+	callerUnknown   = Principal{Type: RoleSession, Issuer: "arn:aws:iam::111111111111:role/app", Name: "s1"}
+	fullGlobals     = &Globals{
+		Time: callerNow, SourceIP: "10.1.2.3", Region: "us-east-1", UserAgent: "curl", Transport: TLSTransport, ResourceOrgID: "o-2",
 	}
-	for _, tt := range []struct {
-		principal *Principal
-		globals   *Globals
-		key       policy.Key
-		want      []string // nil: missing
-	}{
-		{&user, full, "aws:principalarn", []string{user.ARN}},
-		{&session, full, "aws:principalarn", []string{session.Issuer}},
-		{&federated, full, "aws:principalarn", []string{federated.ARN}},
-		{&provider, full, "aws:principalarn", nil},
-		{&nobody, full, "aws:principalarn", nil},
-		{&user, full, "aws:principalaccount", []string{accountA}},
-		{&service, full, "aws:principalaccount", nil},
-		{&user, full, "aws:principaltype", []string{"User"}},
-		{&session, full, "aws:principaltype", []string{"AssumedRole"}},
-		{&role, full, "aws:principaltype", []string{"AssumedRole"}},
-		{&federated, full, "aws:principaltype", []string{"FederatedUser"}},
-		{&root, full, "aws:principaltype", []string{"Account"}},
-		{&nobody, full, "aws:principaltype", []string{"Anonymous"}},
-		{&service, full, "aws:principaltype", nil},
-		{&user, full, "aws:userid", []string{"AIDAALICE"}},
-		{&session, full, "aws:userid", []string{"AROAAPP:s1"}},
-		{&unknown, full, "aws:userid", nil},
-		{&role, full, "aws:userid", []string{"AROAAPP"}},
-		{&federated, full, "aws:userid", []string{accountA + ":fred"}},
-		{&root, full, "aws:userid", []string{accountA}},
-		{&nobody, full, "aws:userid", []string{"anonymous"}},
-		{&provider, full, "aws:userid", nil},
-		{&user, full, "aws:username", []string{"alice"}},
-		{&session, full, "aws:username", nil},
-		{&user, full, "aws:principaltag/team", []string{"red"}},
-		{&user, full, "aws:principaltag/other", nil},
-		{&user, full, "aws:principaltag/tea", nil},
-		{&user, full, "aws:principaltag/meat", nil},
-		{&user, full, "aws:principalorgid", []string{"o-1"}},
-		{&session, full, "aws:principalorgid", nil},
-		{&user, full, "aws:principalorgpaths", []string{"o-1/r-1/"}},
-		{&session, full, "aws:principalorgpaths", nil},
-		{&user, full, "aws:principalisawsservice", []string{"false"}},
-		{&service, full, "aws:principalisawsservice", []string{"true"}},
-		{&service, full, "aws:principalservicename", []string{"sns.amazonaws.com"}},
-		{&session, full, "aws:sourceidentity", []string{"alice"}},
-		{&session, full, "aws:federatedprovider", []string{"accounts.google.com"}},
-		{&session, full, "aws:tokenissuetime", []string{"2024-05-01T07:00:00Z"}},
-		{&user, full, "aws:tokenissuetime", nil},
-		{&session, full, "aws:multifactorauthpresent", []string{"true"}},
-		{&weak, full, "aws:multifactorauthpresent", []string{"false"}},
-		{&user, full, "aws:multifactorauthpresent", nil},
-		{&session, full, "aws:multifactorauthage", []string{"3600"}},
-		{&weak, full, "aws:multifactorauthage", nil},
-		{&session, &Globals{}, "aws:multifactorauthage", nil},
-		{&user, full, "aws:currenttime", []string{"2024-05-01T08:00:00Z"}},
-		{&user, full, "aws:epochtime", []string{"1714550400"}},
-		{&user, &Globals{}, "aws:currenttime", nil},
-		{&user, &Globals{}, "aws:epochtime", nil},
-		{&user, full, "aws:sourceip", []string{"10.1.2.3"}},
-		{&user, &Globals{}, "aws:sourceip", nil},
-		{&user, full, "aws:useragent", []string{"curl"}},
-		{&user, full, "aws:securetransport", []string{"true"}},
-		{&user, &Globals{Transport: TransportOf(true)}, "aws:securetransport", []string{"true"}},
-		{&user, &Globals{Transport: TransportOf(false)}, "aws:securetransport", []string{"false"}},
-		{&user, &Globals{}, "aws:securetransport", nil},
-		{&user, &Globals{}, "aws:useragent", nil},
-		{&user, &Globals{}, "aws:requestedregion", nil},
-		{&user, &Globals{}, "aws:resourceorgid", nil},
-		{&user, full, "aws:requestedregion", []string{"us-east-1"}},
-		{&user, full, "aws:resourceaccount", []string{accountB}},
-		{&user, full, "aws:resourceorgid", []string{"o-2"}},
-		{&user, full, "app:other", nil},
-	} {
+	callerWithoutMFA = Principal{
+		Type: RoleSession, ARN: "arn:aws:sts::111111111111:assumed-role/app/s1", Issuer: "arn:aws:iam::111111111111:role/p/app",
+		Account: accountA, ID: "AROAAPP", Name: "s1", TokenIssued: callerIssued, SourceIdentity: "alice", FederatedProvider: "accounts.google.com",
+	}
+)
+
+// globalCase is a key of a request, and what it gives.
+type globalCase struct {
+	principal *Principal
+	globals   *Globals
+	key       policy.Key
+	want      []string // nil: missing
+}
+
+// globalsOfCallers are keys that say who calls.
+var globalsOfCallers = []globalCase{
+	{&callerUser, fullGlobals, "aws:principalarn", []string{callerUser.ARN}},
+	{&callerSession, fullGlobals, "aws:principalarn", []string{callerSession.Issuer}},
+	{&callerFederated, fullGlobals, "aws:principalarn", []string{callerFederated.ARN}},
+	{&callerProvider, fullGlobals, "aws:principalarn", nil},
+	{&callerNobody, fullGlobals, "aws:principalarn", nil},
+	{&callerUser, fullGlobals, "aws:principalaccount", []string{accountA}},
+	{&callerService, fullGlobals, "aws:principalaccount", nil},
+	{&callerUser, fullGlobals, "aws:principaltype", []string{"User"}},
+	{&callerSession, fullGlobals, "aws:principaltype", []string{"AssumedRole"}},
+	{&callerRole, fullGlobals, "aws:principaltype", []string{"AssumedRole"}},
+	{&callerFederated, fullGlobals, "aws:principaltype", []string{"FederatedUser"}},
+	{&callerRoot, fullGlobals, "aws:principaltype", []string{"Account"}},
+	{&callerNobody, fullGlobals, "aws:principaltype", []string{"Anonymous"}},
+	{&callerService, fullGlobals, "aws:principaltype", nil},
+	{&callerUser, fullGlobals, "aws:userid", []string{"AIDAALICE"}},
+	{&callerSession, fullGlobals, "aws:userid", []string{"AROAAPP:s1"}},
+	{&callerUnknown, fullGlobals, "aws:userid", nil},
+	{&callerRole, fullGlobals, "aws:userid", []string{"AROAAPP"}},
+	{&callerFederated, fullGlobals, "aws:userid", []string{accountA + ":fred"}},
+	{&callerRoot, fullGlobals, "aws:userid", []string{accountA}},
+	{&callerNobody, fullGlobals, "aws:userid", []string{"anonymous"}},
+	{&callerProvider, fullGlobals, "aws:userid", nil},
+	{&callerUser, fullGlobals, "aws:username", []string{"alice"}},
+	{&callerSession, fullGlobals, "aws:username", nil},
+	{&callerUser, fullGlobals, "aws:principaltag/team", []string{"red"}},
+	{&callerUser, fullGlobals, "aws:principaltag/other", nil},
+	{&callerUser, fullGlobals, "aws:principaltag/tea", nil},
+	{&callerUser, fullGlobals, "aws:principaltag/meat", nil},
+	{&callerUser, fullGlobals, "aws:principalorgid", []string{"o-1"}},
+	{&callerSession, fullGlobals, "aws:principalorgid", nil},
+	{&callerUser, fullGlobals, "aws:principalorgpaths", []string{"o-1/r-1/"}},
+	{&callerSession, fullGlobals, "aws:principalorgpaths", nil},
+	{&callerUser, fullGlobals, "aws:principalisawsservice", []string{"false"}},
+	{&callerService, fullGlobals, "aws:principalisawsservice", []string{"true"}},
+	{&callerService, fullGlobals, "aws:principalservicename", []string{"sns.amazonaws.com"}},
+	{&callerSession, fullGlobals, "aws:sourceidentity", []string{"alice"}},
+	{&callerSession, fullGlobals, "aws:federatedprovider", []string{"accounts.google.com"}},
+}
+
+// globalsOfRequests are keys that say how, when and about what it is called.
+var globalsOfRequests = []globalCase{
+	{&callerSession, fullGlobals, "aws:tokenissuetime", []string{"2024-05-01T07:00:00Z"}},
+	{&callerUser, fullGlobals, "aws:tokenissuetime", nil},
+	{&callerSession, fullGlobals, "aws:multifactorauthpresent", []string{"true"}},
+	{&callerWithoutMFA, fullGlobals, "aws:multifactorauthpresent", []string{"false"}},
+	{&callerUser, fullGlobals, "aws:multifactorauthpresent", nil},
+	{&callerSession, fullGlobals, "aws:multifactorauthage", []string{"3600"}},
+	{&callerWithoutMFA, fullGlobals, "aws:multifactorauthage", nil},
+	{&callerSession, &Globals{}, "aws:multifactorauthage", nil},
+	{&callerUser, fullGlobals, "aws:currenttime", []string{"2024-05-01T08:00:00Z"}},
+	{&callerUser, fullGlobals, "aws:epochtime", []string{"1714550400"}},
+	{&callerUser, &Globals{}, "aws:currenttime", nil},
+	{&callerUser, &Globals{}, "aws:epochtime", nil},
+	{&callerUser, fullGlobals, "aws:sourceip", []string{"10.1.2.3"}},
+	{&callerUser, &Globals{}, "aws:sourceip", nil},
+	{&callerUser, fullGlobals, "aws:useragent", []string{"curl"}},
+	{&callerUser, fullGlobals, "aws:securetransport", []string{"true"}},
+	{&callerUser, &Globals{Transport: TransportOf(true)}, "aws:securetransport", []string{"true"}},
+	{&callerUser, &Globals{Transport: TransportOf(false)}, "aws:securetransport", []string{"false"}},
+	{&callerUser, &Globals{}, "aws:securetransport", nil},
+	{&callerUser, &Globals{}, "aws:useragent", nil},
+	{&callerUser, &Globals{}, "aws:requestedregion", nil},
+	{&callerUser, &Globals{}, "aws:resourceorgid", nil},
+	{&callerUser, fullGlobals, "aws:requestedregion", []string{"us-east-1"}},
+	{&callerUser, fullGlobals, "aws:resourceaccount", []string{accountB}},
+	{&callerUser, fullGlobals, "aws:resourceorgid", []string{"o-2"}},
+	{&callerUser, fullGlobals, "app:other", nil},
+}
+
+func TestGlobals(t *testing.T) {
+	for _, tt := range slices.Concat(globalsOfCallers, globalsOfRequests) {
 		r := Request{Principal: tt.principal, Resource: "arn:aws:sqs:us-east-1:222222222222:q"}
 		r.FillGlobals(tt.globals)
 		e, ok := (*globalKeys)(&r).Entry(tt.key, 0)

@@ -57,7 +57,7 @@ func one(ctx context.Context, addr string, client int, requests source) (took []
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	defer conn.Close()
+	defer func() { conn.Close() }()
 	in := bufio.NewReaderSize(conn, 16<<10)
 	for n := 0; ctx.Err() == nil; n++ {
 		request, err := requests(client, n)
@@ -81,6 +81,13 @@ func one(ctx context.Context, addr string, client int, requests source) (took []
 			return took, fmt.Errorf("answered %s: %.300s", answer.Status, body)
 		}
 		took = append(took, time.Since(begun))
+		if answer.Close { // as some servers do after each answer
+			conn.Close()
+			if conn, err = net.Dial("tcp", addr); err != nil {
+				return took, fmt.Errorf("connect: %w", err)
+			}
+			in.Reset(conn)
+		}
 	}
 	return took, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/api/sts"
 )
 
@@ -37,6 +38,34 @@ func TestBoto3(t *testing.T) {
 	for _, a := range append(slices.Clone(iam.Actions()), sts.Actions()...) {
 		if !slices.Contains(called, a.Name) {
 			t.Errorf("the script does not call %s", a.Name)
+		}
+	}
+}
+
+// TestBoto3Whole gives every operation of the IAM API wrong input, and walks whole lists.
+func TestBoto3Whole(t *testing.T) {
+	python := installed(t, "python3")
+	if out, err := exec.Command(python, "-c", "import boto3").CombinedOutput(); err != nil {
+		t.Skipf("boto3 is not installed: %s", out)
+	}
+	script, err := filepath.Abs("testdata/whole.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := client(t, t.TempDir(), python, script)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var refused map[string]string
+	if err := json.Unmarshal(out, &refused); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, op := range model.IAM().Operations() {
+		if code := refused[op.Name]; code == "" || code == "InvalidAction" {
+			t.Errorf("%s is refused with %q", op.Name, code)
 		}
 	}
 }

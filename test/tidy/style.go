@@ -32,15 +32,7 @@ const (
 // longTests are the functions of tests that are longer than MaxFunctionLines, with how
 // long they may be. Nearly all are one table each.
 var longTests = map[string]int{
-	"cmd/writ.TestExitCodes":                                110,
-	"log/identity.tagSpecs":                                 106,
-	"node.TestWatchingACluster":                             113,
-	"projection/authz.TestGlobals":                          105,
-	"projection/policy.TestOperators":                       139,
-	"projection/policy/lint.TestLintStatements":             129,
-	"projection/policy/valid.TestValidateManagedStatements": 112,
-	"replication.TestForgeries":                             130,
-	"test/simulation/judge.TestBadHistories":                104,
+	"node.TestWatchingACluster": 113,
 }
 
 // CheckSizes reports files and functions that have grown too long.

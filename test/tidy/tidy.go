@@ -210,6 +210,28 @@ func CheckImports(files []File, rules Rules) (violations []string) {
 	return violations
 }
 
+// CheckIdle reports what rows of the table let a package import though nothing of it does,
+// for what a table allows beyond the need is a door that nobody watches. Rows of `*` may.
+func CheckIdle(files []File, rules Rules) (violations []string) {
+	imported := map[string][]string{}
+	for _, f := range files {
+		if !f.Test {
+			imported[f.Pkg] = append(imported[f.Pkg], f.Imports()...)
+		}
+	}
+	for _, rule := range rules.Packages {
+		if rule.Any {
+			continue
+		}
+		for _, name := range rule.May {
+			if !slices.ContainsFunc(imported[rule.Package], func(p string) bool { ours, ok := strings.CutPrefix(p, Module+"/"); return ok && covers(name, ours) }) {
+				violations = append(violations, fmt.Sprintf("the table lets %s import %s, which it does not; take it off the row", rule.Package, name))
+			}
+		}
+	}
+	return violations
+}
+
 // atHome says whether a package may import an outside one.
 func (r Rules) atHome(dep, pkg string) bool {
 	for module, homes := range r.Homes {

@@ -40,6 +40,8 @@ func report(t *testing.T, violations []string) {
 
 func TestImports(t *testing.T) { report(t, CheckImports(scan(t, root), rules(t))) }
 
+func TestIdle(t *testing.T) { report(t, CheckIdle(scan(t, root), rules(t))) }
+
 func TestPurity(t *testing.T) { report(t, purity(t, scan(t, root))) }
 
 // compiled is where what the module imports is, compiled.
@@ -229,7 +231,7 @@ func TestOrderThatDoesNotShow(t *testing.T) {
 
 func TestPlantedPages(t *testing.T) {
 	const page = "Between the top-level folders: `a -> b`, `c -> b`, and no others.\n\n" +
-		"| Package | Purpose | May import (ours) |\n| --- | --- | --- |\n| `b` | x. Pure. | none |\n| `a` | x. | `b` |\n| `c` | x. | `d` |\n\n" +
+		"| Package | Purpose | May import (ours) |\n| --- | --- | --- |\n| `b` | x. Pure. | none |\n| `a` | x. | `b`, `b/...` |\n| `c` | x. | `d` |\n| `e` | x. | `*` |\n\n" +
 		"| Dependency | Home |\n| --- | --- |\n| `example.com/used` | `a` |\n| `example.com/idle` | `a` |\n| `example.com/gone` | `a` |\n\n" +
 		"| Large package | Lines | Why |\n| --- | --- | --- |\n| `b` | 2,600 | It is. |\n| `nowhere` | 2,600 | It was. |\n"
 	dir := t.TempDir()
@@ -240,7 +242,7 @@ func TestPlantedPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for pkg, text := range map[string]string{"a": "package a\nimport _ \"example.com/used\"\n", "b": "package b\n"} {
+	for pkg, text := range map[string]string{"a": "package a\nimport _ \"example.com/used\"\nimport _ \"" + Module + "/b/c\"\n", "b": "package b\n"} {
 		if err := os.MkdirAll(filepath.Join(dir, pkg), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -252,6 +254,7 @@ func TestPlantedPages(t *testing.T) {
 	found := CheckEdges(planted)
 	found = append(found, CheckHomes(files, planted, "require example.com/used v1\nrequire (\n\texample.com/idle v1\n\texample.com/homeless v1\n\texample.com/far v1 // indirect\n)\n")...)
 	found = append(found, CheckPackageSizes(files, planted)...)
+	found = append(found, CheckIdle(files, planted)...)
 	slices.Sort(found)
 	want := []string{
 		"a is a home of example.com/idle, and does not import it",
@@ -259,7 +262,9 @@ func TestPlantedPages(t *testing.T) {
 		"go.mod requires example.com/homeless, which has no home in the table of ARCHITECTURE.md",
 		"package b has 1 lines without tests; take it off the list of large packages in ARCHITECTURE.md",
 		"the sentence tells of c -> b, which no row of the table has",
+		"the table lets a import b, which it does not; take it off the row",
 		"the table lets c import d, the sentence does not tell of c -> d",
+		"the table lets c import d, which it does not; take it off the row",
 		"there is no large package nowhere; take it off the list in ARCHITECTURE.md",
 	}
 	if !slices.Equal(found, want) {

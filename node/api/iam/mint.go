@@ -25,6 +25,13 @@ func (c *Call) newID(prefix string) identity.ID {
 	return identity.ID(prefix + randomText(c.Random, uniqueIDLength-len(prefix)))
 }
 
+// newUUID makes the identifier of a request or a job: a random UUID (version 4).
+func (c *Call) newUUID() string {
+	b := randomBytes(c.Random, 16)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
 // NewAccessKey makes the ID and the secret of an access key from random bits.
 func NewAccessKey(random io.Reader) (id, secret string) {
 	id = identity.AccessKeyIDPrefix + randomText(random, accessKeyIDLength-len(identity.AccessKeyIDPrefix))

@@ -251,6 +251,10 @@ func (listEntitiesForPolicy) Access(c *Call, in *sdk.ListEntitiesForPolicyInput)
 
 func (listEntitiesForPolicy) Answer(c *Call, in *sdk.ListEntitiesForPolicyInput) (*sdk.ListEntitiesForPolicyOutput, error) {
 	pol, err := c.mustPolicy(in.PolicyArn)
+	var missing *Error
+	if errors.As(err, &missing) && missing.Code == codeNoSuchEntity { // other actions on policies say "was not found"
+		err = fail(codeNoSuchEntity, "Policy %s does not exist or is not attachable.", aws.ToString(in.PolicyArn))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,12 @@ var members = map[string][3]any{
 	"AccountAlias":             {"alias", "alias", "alias"},
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
+	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+}
+
+func delegated(template string) *types.DelegationPermission {
+	return &types.DelegationPermission{PolicyTemplateArn: aws.String(template)}
 }
 
 func trust(user string) string {

@@ -88,10 +88,12 @@ func (c *Call) source(arn *string) (entity, error) {
 	return entity{}, fail(codeNoSuchEntity, "The %s with name %s cannot be found.", kind.Noun(), name)
 }
 
-// onSource is the access to a user, group or role whose policies are simulated.
+// onSource is the access to a user, group or role whose policies are simulated. A
+// refusal has the ARN as it was asked for, whether it names anybody or not.
 func (c *Call) onSource(arn *string) Access {
 	if kind, name, ok := c.sourceOf(arn); ok {
 		if a := c.on(kind, &name); a.Resource == aws.ToString(arn) {
+			a.Named = ""
 			return a
 		}
 	}

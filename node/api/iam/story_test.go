@@ -187,8 +187,8 @@ type names struct {
 }
 
 var (
-	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b(SAMLSP|SAMLPK)[A-Z2-7]{20}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
-	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AKIA)[0-9]+\b`)
+	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b(SAMLSP|SAMLPK)[A-Z2-7]{20}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
+	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AKIA|UUID)[0-9]+\b`)
 )
 
 func (n *names) hide(text string) string {
@@ -202,6 +202,9 @@ func (n *names) hide(text string) string {
 		kind := id[:4]
 		if kind[0] == '"' {
 			kind = "SECRET"
+		}
+		if id[8] == '-' {
+			kind = "UUID"
 		}
 		n.count[kind]++
 		s := fmt.Sprintf("%s%d", kind, n.count[kind])

@@ -7,6 +7,7 @@ import (
 
 // table has every action of IAM that Writ carries out, in order of name.
 var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attachmentActions(), boundaryActions(), groupActions(), inlineActions(),
+	delegationActions(),
 	policyActions(), roleActions(), simulateActions(), tagActions(), userActions(),
 	oidcProviderActions(),
 	samlProviderActions(),

@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"cmp"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -148,13 +150,18 @@ func (c *Call) renaming(kind identity.Kind, name, newPath, newName *string) []Ac
 	if !ok {
 		return access
 	}
-	if newPath == nil {
-		newPath = &e.Path
+	called := ""
+	if newPath == nil { // the path that it has shows in no refusal
+		newPath, called = &e.Path, kind.Noun()+" "+aws.ToString(cmp.Or(newName, name))
 	}
 	if newName == nil {
 		newName = &e.Name
+		if called == "" { // nor how its name is spelled
+			called = identity.ARN(kind, c.Caller.Account, *newPath, aws.ToString(name))
+		}
 	}
 	to := c.toBe(kind, newPath, newName)
+	to.Named = called
 	if to.Resource == access[0].Resource {
 		return access
 	}

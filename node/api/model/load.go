@@ -91,6 +91,7 @@ func load(name string, text []byte) *Service {
 		Name:      name,
 		Version:   file.Metadata.APIVersion,
 		Namespace: file.Metadata.XMLNamespace,
+		Terse:     name == "iam",
 		byName:    make(map[string]*Operation),
 		errors:    make(map[string]int),
 	}
@@ -153,6 +154,7 @@ func (l *loader) shape(name string) *Shape {
 	s := &Shape{
 		Name: name, Kind: kind, Min: from.Min, Max: from.Max,
 		Pattern: from.Pattern, Enum: from.Enum, Sensitive: from.Sensitive, Union: from.Union,
+		Dense: name == "tagKeyListType",
 	}
 	l.done[name] = s // before its members: shapes may refer to themselves
 	if s.Pattern != "" {

@@ -17,6 +17,9 @@ type Service struct {
 	Name      string // signing name and action prefix: "iam", "sts"
 	Version   string // of the API, such as "2010-05-08"
 	Namespace string // of its XML
+	// Terse tells that messages about values do not quote them, nor say what an
+	// enumeration has, and have words for names and paths: those of IAM, not of STS.
+	Terse bool
 
 	operations []*Operation // by name
 	byName     map[string]*Operation
@@ -78,6 +81,9 @@ type Shape struct {
 	Pattern   string // as the model has it; empty is none
 	Enum      []string
 	Sensitive bool // must not show in messages
+	// Dense tells that AWS lists among the constraints of a list's elements that they must
+	// not be null. It does so for tag keys, and not for the older lists of IAM.
+	Dense bool
 	// Union tells that one field of a structure is there, and no other.
 	Union bool
 

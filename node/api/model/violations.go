@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,11 +17,19 @@ const (
 // is ready. Paths are those of ValidationError messages, such as "userName" or
 // "tags.1.member.key".
 type Violations struct {
-	list []string
+	// Terse is that of the service; see Service.
+	Terse bool
+
+	list     []string
+	spelling string // what is wrong with the first name or path that is misspelt
 }
 
 // Null notes that a required value is missing.
 func (v *Violations) Null(path []byte) {
+	if v.Terse {
+		v.add("Value at '" + string(path) + "' failed to satisfy constraint: Member must not be null")
+		return
+	}
 	v.add("Value null at '" + string(path) + "' failed to satisfy constraint: Member must not be null")
 }
 
@@ -28,14 +37,86 @@ func (v *Violations) Null(path []byte) {
 // its shape. Several can be violated; AWS then names all, the pattern first.
 func (v *Violations) String(path []byte, s *Shape, value string) {
 	if s.pattern != nil && !s.pattern.match(value) {
-		v.constraint(path, s, value, "satisfy regular expression pattern: "+s.Pattern)
+		v.misspelt(path, s, value)
 	}
 	if s.Min != nil || s.Max != nil {
 		v.length(path, s, utf16Length(value), value)
 	}
 	if s.Enum != nil && !contains(s.Enum, value) {
-		v.constraint(path, s, value, "satisfy enum value set: ["+strings.Join(s.Enum, ", ")+"]")
+		v.constraint(path, s, value, v.enumeration(s))
 	}
+}
+
+// spellings are what IAM says of a value whose pattern is one of these. It looks at them
+// once nothing else is wrong, and names one alone.
+var spellings = map[string]string{
+	`[\w+=,.@-]+`: "It must contain only alphanumeric characters and/or the following: +=,.@_-",
+	`[\w]+`:       "It must contain only alphanumeric characters.",
+	`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`: spelledPath,
+	`((/[A-Za-z0-9\.,\+@=_-]+)*)/`:            spelledPath,
+	`\u002F[\u0021-\u007F]*`:                  spelledPrefix,
+}
+
+// What paths and their prefixes must be, as IAM says it of every noun.
+const (
+	spelledPath   = "It must begin and end with / and contain only alphanumeric characters and/or / characters."
+	spelledPrefix = "It must begin with the / character and contain only alphanumeric characters and/or / characters."
+)
+
+// misspelt notes that a value does not match its pattern.
+func (v *Violations) misspelt(path []byte, s *Shape, value string) {
+	rule := ""
+	if v.Terse {
+		rule = spellings[s.Pattern]
+	}
+	switch {
+	case rule == "":
+		v.constraint(path, s, value, "satisfy regular expression pattern: "+s.Pattern)
+		return
+	case v.spelling != "":
+		return
+	case rule == spelledPath && bytes.HasSuffix(path, []byte("pathPrefix")): // some have the pattern of a path
+		rule = spelledPrefix
+	}
+	v.spelling = "The specified value for " + string(path) + " is invalid. " + rule
+}
+
+// enumeration is the constraint of an enumeration.
+func (v *Violations) enumeration(s *Shape) string {
+	if v.Terse {
+		return "satisfy enum value set"
+	}
+	return "satisfy enum value set: [" + strings.Join(s.Enum, ", ") + "]"
+}
+
+// Strings checks the elements of a list of strings against their shape. AWS names
+// the list, not the element, and all constraints of it, not those that are violated.
+func (v *Violations) Strings(path []byte, list *Shape, values []string) {
+	var found Violations
+	for _, value := range values {
+		found.String(path, list.Element, value)
+	}
+	if found.Message() == "" {
+		return
+	}
+	var all []string
+	s := list.Element
+	if s.Max != nil {
+		all = append(all, "Member must have length less than or equal to "+strconv.FormatInt(*s.Max, 10))
+	}
+	if s.Min != nil {
+		all = append(all, "Member must have length greater than or equal to "+strconv.FormatInt(*s.Min, 10))
+	}
+	if s.Pattern != "" {
+		all = append(all, "Member must satisfy regular expression pattern: "+s.Pattern)
+	}
+	if s.Enum != nil {
+		all = append(all, "Member must "+v.enumeration(s))
+	}
+	if list.Dense {
+		all = append(all, "Member must not be null")
+	}
+	v.constraint(path, s, "["+strings.Join(values, ", ")+"]", "satisfy constraint: ["+strings.Join(all, ", ")+"]")
 }
 
 // Integer checks a number against the bounds of its shape.
@@ -65,7 +146,7 @@ func (v *Violations) length(path []byte, s *Shape, n int64, value string) {
 
 func (v *Violations) constraint(path []byte, s *Shape, value, must string) {
 	quoted := "Value "
-	if !s.Sensitive {
+	if !s.Sensitive && !v.Terse {
 		if len(value) > maxQuoted {
 			value = strings.ToValidUTF8(value[:maxQuoted], "") + "..."
 		}
@@ -84,7 +165,7 @@ func (v *Violations) add(text string) {
 func (v *Violations) Message() string {
 	switch len(v.list) {
 	case 0:
-		return ""
+		return v.spelling
 	case 1:
 		return "1 validation error detected: " + v.list[0]
 	}

@@ -135,6 +135,11 @@ func (s *API) Routes(mux Mux) {
 // EndStreams ends all streams of events, and lets none begin that would go on.
 func (s *API) EndStreams() { s.endOnce.Do(func() { close(s.ending) }) }
 
+//go:generate go test . -run ^TestDocument$ -update
+
+// openAPIDocument is made by the tests of this package from the routes, the types of
+// package shape and the prose of each operation.
+//
 //go:embed openapi.json
 var openAPIDocument []byte
 

@@ -22,7 +22,7 @@ func Decode(op *model.Operation, f *Form, in any) error {
 		return nil
 	}
 	v := reflect.ValueOf(in).Elem()
-	d := decoder{}
+	d := decoder{violations: model.Violations{Terse: op.Service.Terse}}
 	if err := d.structure(inputCodec(op, v.Type()), f.root(), v); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ const (
 
 func (d *decoder) structure(c *codec, l level, v reflect.Value) error {
 	base := len(d.path)
-	for i := range c.fields {
+	for _, i := range c.checked {
 		f := &c.fields[i]
 		d.path = append(d.path[:base], f.member.Path...)
 		value, given := l.get(f.member.Name)
@@ -69,17 +69,14 @@ func (d *decoder) structure(c *codec, l level, v reflect.Value) error {
 // value decodes a member, an element, a key or a value. It was given a value of
 // its own, or has pairs below, or both.
 func (d *decoder) value(c *codec, text string, given bool, below level, v reflect.Value) error {
-	nested := len(below.pairs) > 0
 	switch c.shape.Kind {
 	case model.Structure, model.List, model.Map:
-		if given && (text != "" || nested) {
+		if given && (text != "" || len(below.pairs) > 0) {
 			return malformedInput(stringUnexpected)
 		}
 	default:
-		if nested && numbered(below) {
-			return malformedInput(listUnexpected)
-		} else if nested {
-			return malformedInput(structUnexpected)
+		if err := flat(below); err != nil {
+			return err
 		}
 		return d.scalar(c, text, v)
 	}
@@ -98,6 +95,17 @@ func (d *decoder) value(c *codec, text string, given bool, below level, v reflec
 		d.path = d.path[:base]
 		return err
 	}
+}
+
+// flat refuses what is below the name of a value that has no parts.
+func flat(below level) error {
+	switch {
+	case len(below.pairs) == 0:
+		return nil
+	case numbered(below):
+		return malformedInput(listUnexpected)
+	}
+	return malformedInput(structUnexpected)
 }
 
 // numbered reports whether what is below a name looks like a list.
@@ -154,6 +162,9 @@ func (d *decoder) list(c *codec, l level, v reflect.Value) error {
 	}
 	d.violations.Length(d.path, c.shape, len(list))
 	v.Set(reflect.MakeSlice(c.goType, len(list), len(list)))
+	if c.elem.shape.Kind == model.String {
+		return d.strings(c, list, v)
+	}
 	base := len(d.path)
 	for i, e := range list {
 		d.path = fmt.Appendf(d.path[:base], ".%d.member", i+1)
@@ -162,6 +173,20 @@ func (d *decoder) list(c *codec, l level, v reflect.Value) error {
 		}
 	}
 	d.path = d.path[:base]
+	return nil
+}
+
+// strings decodes the elements of a list of strings.
+func (d *decoder) strings(c *codec, list []entry, v reflect.Value) error {
+	values := make([]string, len(list))
+	for i, e := range list {
+		if err := flat(e.below); err != nil {
+			return err
+		}
+		values[i] = e.text
+		c.elem.target(v.Index(i)).SetString(e.text)
+	}
+	d.violations.Strings(d.path, c.shape, values)
 	return nil
 }
 

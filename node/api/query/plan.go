@@ -20,6 +20,7 @@ type codec struct {
 	elem    *codec  // of a list; the value of a map
 	key     *codec  // of a map
 	fields  []field // of a structure
+	checked []int   // the indexes of fields, in the order in which inputs are checked
 	// variants are the members of a union, whose goType is an interface.
 	variants []variant
 	goType   reflect.Type // without the pointer
@@ -101,6 +102,7 @@ func build(shape *model.Shape, t reflect.Type, depth int) *codec {
 		for i := range shape.Fields {
 			c.fields = append(c.fields, buildField(&shape.Fields[i], c.goType, depth))
 		}
+		c.checked = model.Checked(shape.Fields)
 	}
 	return c
 }

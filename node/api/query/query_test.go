@@ -78,16 +78,31 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// refusal is a form that is not taken.
+type refusal struct {
+	name, form string
+	into       any
+	code       string
+	status     int
+	message    string
+}
+
+func (tc refusal) run(t *testing.T) {
+	t.Run(tc.name, func(t *testing.T) {
+		err := decode(tc.form, tc.into)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("got %v", err)
+		}
+		if e.Code != tc.code || e.Status != tc.status || e.Message != tc.message {
+			t.Errorf("got %d %v", e.Status, e)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	const user = "UserName=a&"
-	long := strings.Repeat("x", 65)
-	for _, tc := range []struct {
-		name, form string
-		into       any
-		code       string
-		status     int
-		message    string
-	}{
+	for _, tc := range []refusal{
 		{"no action", "Version=2010-05-08", nil, "MissingAction", 400, "The request must contain the parameter Action"},
 		{"nothing", "", nil, "MissingAction", 400, "The request must contain the parameter Action"},
 		{"unknown action", iamForm("MakeUser", ""), nil, "InvalidAction", 400, "Could not find operation MakeUser for version 2010-05-08"},
@@ -111,33 +126,63 @@ func TestRefusals(t *testing.T) {
 		{"number in words", iamForm("ListUsers", "MaxItems=ten"), &iam.ListUsersInput{}, "MalformedInput", 400, "Value 'ten' at 'maxItems' can not be converted to type Integer"},
 		{"number beyond 32 bits", iamForm("ListUsers", "MaxItems=4294967297"), &iam.ListUsersInput{}, "MalformedInput", 400, "Value '4294967297' at 'maxItems' can not be converted to type Integer"},
 		{"boolean", iamForm("ListPolicies", "OnlyAttached=yes"), &iam.ListPoliciesInput{}, "MalformedInput", 400, "Value 'yes' at 'onlyAttached' can not be converted to type Boolean"},
-		{"required", iamForm("CreateUser", ""), &iam.CreateUserInput{}, "ValidationError", 400,
-			"1 validation error detected: Value null at 'userName' failed to satisfy constraint: Member must not be null"},
-		{"several", iamForm("CreateUser", "UserName="+long+"&Path=x"), &iam.CreateUserInput{}, "ValidationError", 400,
-			`2 validation errors detected: Value 'x' at 'path' failed to satisfy constraint: Member must satisfy regular expression pattern: (\u002F)|(\u002F[\u0021-\u007E]+\u002F); Value '` + long + `' at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64`},
-		{"in a list", iamForm("CreateUser", user+"Tags.member.7.Key=k&Tags.member.7.Value=(x)"), &iam.CreateUserInput{}, "ValidationError", 400,
-			`1 validation error detected: Value '(x)' at 'tags.1.member.value' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
-		{"required in a list", iamForm("CreateUser", user+"Tags.member.1.Key=k"), &iam.CreateUserInput{}, "ValidationError", 400,
-			"1 validation error detected: Value null at 'tags.1.member.value' failed to satisfy constraint: Member must not be null"},
-		{"long list", iamForm("UntagUser", user+manyTags(51)), &iam.UntagUserInput{}, "ValidationError", 400,
-			"1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must have length less than or equal to 50"},
-		{"string in a list", iamForm("UntagUser", user+"TagKeys.member.1=*"), &iam.UntagUserInput{}, "ValidationError", 400,
-			`1 validation error detected: Value '*' at 'tagKeys.1.member' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`},
-		{"number out of bounds", iamForm("ListUsers", "MaxItems=0"), &iam.ListUsersInput{}, "ValidationError", 400,
-			"1 validation error detected: Value '0' at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1"},
-		{"enumeration", iamForm("UpdateAccessKey", "AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=on"), &iam.UpdateAccessKeyInput{}, "ValidationError", 400,
-			"1 validation error detected: Value 'on' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive, Expired]"},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			err := decode(tc.form, tc.into)
-			var e *Error
-			if !errors.As(err, &e) {
-				t.Fatalf("got %v", err)
-			}
-			if e.Code != tc.code || e.Status != tc.status || e.Message != tc.message {
-				t.Errorf("got %d %v", e.Status, e)
-			}
-		})
+		tc.run(t)
+	}
+}
+
+func TestValidationErrors(t *testing.T) {
+	const user = "UserName=a&"
+	long := strings.Repeat("x", 65)
+	for _, tc := range []struct {
+		name, form string
+		into       any
+		message    string
+	}{
+		{"required", iamForm("CreateUser", ""), &iam.CreateUserInput{},
+			"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must not be null"},
+		{"several", iamForm("CreateUser", "UserName="+long+"&Path=x"), &iam.CreateUserInput{},
+			"1 validation error detected: Value at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64"},
+		{"several by a hash", iamForm("UpdateAccountPasswordPolicy", "MinimumPasswordLength=129&PasswordReusePrevention=25&MaxPasswordAge=1096"), &iam.UpdateAccountPasswordPolicyInput{},
+			"3 validation errors detected: Value at 'minimumPasswordLength' failed to satisfy constraint: Member must have value less than or equal to 128; " +
+				"Value at 'passwordReusePrevention' failed to satisfy constraint: Member must have value less than or equal to 24; " +
+				"Value at 'maxPasswordAge' failed to satisfy constraint: Member must have value less than or equal to 1095"},
+		{"lists of strings", iamForm("CreateOpenIDConnectProvider", "Url="+strings.Repeat("x", 256)+"&ClientIDList.member.1=&ThumbprintList.member.1=a"), &iam.CreateOpenIDConnectProviderInput{},
+			"3 validation errors detected: Value at 'clientIDList' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 255, Member must have length greater than or equal to 1]; " +
+				"Value at 'thumbprintList' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 40, Member must have length greater than or equal to 40]; " +
+				"Value at 'url' failed to satisfy constraint: Member must have length less than or equal to 255"},
+		{"name", iamForm("GetRole", "RoleName=a/b"), &iam.GetRoleInput{},
+			"The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-"},
+		{"two names", iamForm("UpdateUser", "UserName=a/b&NewUserName=b/c&NewPath=x"), &iam.UpdateUserInput{},
+			"The specified value for newUserName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-"},
+		{"key", iamForm("DeleteAccessKey", "AccessKeyId=AKIA-000000000000"), &iam.DeleteAccessKeyInput{},
+			"The specified value for accessKeyId is invalid. It must contain only alphanumeric characters."},
+		{"path", iamForm("CreatePolicy", "PolicyName=p&PolicyDocument=x&Path=/a"), &iam.CreatePolicyInput{},
+			"The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters."},
+		{"path prefix", iamForm("ListUsers", "PathPrefix=a"), &iam.ListUsersInput{},
+			"The specified value for pathPrefix is invalid. It must begin with the / character and contain only alphanumeric characters and/or / characters."},
+		{"path prefix of policies", iamForm("ListPolicies", "PathPrefix=/foo"), &iam.ListPoliciesInput{},
+			"The specified value for pathPrefix is invalid. It must begin with the / character and contain only alphanumeric characters and/or / characters."},
+		{"in a list", iamForm("CreateUser", user+"Tags.member.7.Key=k&Tags.member.7.Value=(x)"), &iam.CreateUserInput{},
+			`1 validation error detected: Value at 'tags.1.member.value' failed to satisfy constraint: Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
+		{"required in a list", iamForm("CreateUser", user+"Tags.member.1.Key=k"), &iam.CreateUserInput{},
+			"1 validation error detected: Value at 'tags.1.member.value' failed to satisfy constraint: Member must not be null"},
+		{"long list", iamForm("UntagUser", user+manyTags(51)), &iam.UntagUserInput{},
+			"1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must have length less than or equal to 50"},
+		{"string in a list", iamForm("UntagUser", user+"TagKeys.member.1=*"), &iam.UntagUserInput{},
+			`1 validation error detected: Value at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+, Member must not be null]`},
+		{"string in a list of STS", "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=me&TransitiveTagKeys.member.1=a&TransitiveTagKeys.member.2=*", &sts.AssumeRoleInput{},
+			`1 validation error detected: Value '[a, *]' at 'transitiveTagKeys' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+, Member must not be null]`},
+		{"name of STS", "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=a:b", &sts.AssumeRoleInput{},
+			`1 validation error detected: Value 'a:b' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*`},
+		{"required by STS", "Action=GetFederationToken&Version=2011-06-15", &sts.GetFederationTokenInput{},
+			"1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"},
+		{"number out of bounds", iamForm("ListUsers", "MaxItems=0"), &iam.ListUsersInput{},
+			"1 validation error detected: Value at 'maxItems' failed to satisfy constraint: Member must have value greater than or equal to 1"},
+		{"enumeration", iamForm("UpdateAccessKey", "AccessKeyId=AKIAAAAAAAAAAAAAAAAA&Status=on"), &iam.UpdateAccessKeyInput{},
+			"1 validation error detected: Value at 'status' failed to satisfy constraint: Member must satisfy enum value set"},
+	} {
+		refusal{tc.name, tc.form, tc.into, "ValidationError", http.StatusBadRequest, tc.message}.run(t)
 	}
 }
 

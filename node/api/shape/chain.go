@@ -8,7 +8,9 @@ const MaxHeaders = 1000
 type Chain struct {
 	Cluster     string `json:"cluster"`
 	Incarnation string `json:"incarnation"`
-	// Headers are those of consecutive batches. The SHA-256 of one is the hash of
-	// its batch; it begins with the fields that wire.DecodeHeader reads.
+	// Headers are those of consecutive batches. The SHA-256 of a header is the hash of
+	// its batch. A header is msgpack: format, cluster, incarnation, position, raft index,
+	// raft term, cause, digest of the state (two numbers), hash of the batch before, and
+	// kind, version and SHA-256 of each event.
 	Headers [][]byte `json:"headers"`
 }

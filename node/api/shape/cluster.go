@@ -8,16 +8,16 @@ import (
 type Cluster struct {
 	ID          string         `json:"cluster"`
 	Incarnation string         `json:"incarnation"`
-	Node        string         `json:"node"`   // who says so
-	Leader      string         `json:"leader"` // empty: none is known
+	Node        string         `json:"node"`   // Who says so.
+	Leader      string         `json:"leader"` // Empty: none is known.
 	Term        uint64         `json:"term"`
 	Position    event.Position `json:"position"`
-	Hash        string         `json:"hash"`   // of the batch at Position, hexadecimal
-	Digest      string         `json:"digest"` // of the state at Position, hexadecimal
+	Hash        string         `json:"hash"`   // Of the batch at Position, hexadecimal
+	Digest      string         `json:"digest"` // Of the state at Position, hexadecimal
 	Floor       event.Position `json:"floor"`
 	Members     []Member       `json:"members"`
-	// WithoutLease is what the node that says so admits while it holds no lease and
-	// has not read the head of the log: "nothing", "questions" or "reads".
+	// What the node that says so admits while nothing proves that its view is current:
+	// it holds no lease and has not read the head of the log.
 	WithoutLease string `json:"without_lease"`
 }
 

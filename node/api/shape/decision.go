@@ -8,33 +8,28 @@ import (
 
 // Question asks whether a principal may do something.
 type Question struct {
-	Principal string              `json:"principal"`          // ARN
-	Action    string              `json:"action"`             // such as "s3:GetObject"
-	Resource  string              `json:"resource,omitempty"` // ARN, or "*", which is meant without one
-	Context   map[string][]string `json:"-"`                  // condition keys; one value is a single value
-	Explain   bool                `json:"explain,omitempty"`
+	Principal string  `json:"principal"`          // ARN of a user, role, role session or root.
+	Action    string  `json:"action"`             // One action, such as "s3:GetObject", in any letter case; no wildcards.
+	Resource  string  `json:"resource,omitempty"` // An ARN, or "*" for an action without resources.
+	Explain   bool    `json:"explain,omitempty"`  // Tell the statements that decided, too.
+	Context   Context `json:"context,omitempty"`
 }
+
+// Context has the values of condition keys. A key with one value is a single value, which
+// travels as a text; the others travel as lists.
+type Context map[string][]string
 
 // MarshalJSON writes keys with one value as a text, others as a list.
-func (q Question) MarshalJSON() ([]byte, error) {
-	type plain Question
-	return json.Marshal(struct {
-		plain
-		Context map[string]any `json:"context,omitempty"`
-	}{plain(q), q.Values()})
-}
-
-// Values are the condition keys as they travel.
-func (q *Question) Values() map[string]any {
-	context := make(map[string]any, len(q.Context))
-	for key, values := range q.Context {
-		if len(values) == 1 {
-			context[key] = values[0]
+func (c Context) MarshalJSON() ([]byte, error) {
+	values := make(map[string]any, len(c))
+	for key, list := range c {
+		if len(list) == 1 {
+			values[key] = list[0]
 		} else {
-			context[key] = values
+			values[key] = list
 		}
 	}
-	return context
+	return json.Marshal(values)
 }
 
 // Decision is the answer to a question.
@@ -42,21 +37,22 @@ type Decision struct {
 	// Decision is "allow", "explicitDeny", "implicitDeny", or "indeterminate" for an
 	// allow that is not known to be fresh.
 	Decision string `json:"decision"`
-	Reason   string `json:"reason,omitempty"`
-	// Warnings are what could make one misread the answer, such as an action that no
-	// catalogue knows.
+	Reason   string `json:"reason,omitempty"` // Why it is decided so; not told of an allow that is not explained.
+	// What could make one misread the answer, such as an action that no catalogue
+	// knows, or condition keys that the question lacks and that could turn it. An allow
+	// that is not explained is about the context given: those keys are not looked for.
 	Warnings    []string        `json:"warnings,omitempty"`
 	Cluster     string          `json:"cluster"`
 	Incarnation string          `json:"incarnation"`
-	Position    event.Position  `json:"position"`
-	Hash        string          `json:"hash"`
-	KnownHead   event.Position  `json:"known_head"`
-	Freshness   string          `json:"freshness"`
-	LeaseMS     int64           `json:"lease_remaining_ms,omitempty"`
-	StalenessMS *int64          `json:"staleness_bound_ms,omitempty"`
-	Node        string          `json:"node"`
-	ID          string          `json:"decision_id"`
-	Explanation json.RawMessage `json:"explanation,omitempty"`
+	Position    event.Position  `json:"position"`                     // Where the decision holds.
+	Hash        string          `json:"hash"`                         // The first eight bytes of that of the batch at Position, hexadecimal.
+	KnownHead   event.Position  `json:"known_head"`                   // The head of the history, as the node knows it.
+	Freshness   string          `json:"freshness"`                    // What is known of the answer's age.
+	LeaseMS     int64           `json:"lease_remaining_ms,omitempty"` // For how long the node may still answer under its lease.
+	StalenessMS *int64          `json:"staleness_bound_ms,omitempty"` // The answer is no older than this.
+	Node        string          `json:"node"`                         // Who answers.
+	ID          string          `json:"decision_id"`                  // The id of the request, as in the node's log.
+	Explanation json.RawMessage `json:"explanation,omitempty"`        // Each statement that decided, where the question asked for that.
 }
 
 // Allowed tells whether the answer is a plain yes.

@@ -9,11 +9,11 @@ import (
 // for programs and a hint for people.
 type Problem struct {
 	Type      string `json:"type"`  // "about:blank"
-	Title     string `json:"title"` // of the status
+	Title     string `json:"title"` // Of the status.
 	Status    int    `json:"status"`
 	Code      string `json:"code"`             // for programs
-	Detail    string `json:"detail,omitempty"` // what is wrong
-	Hint      string `json:"hint,omitempty"`   // what to do
+	Detail    string `json:"detail,omitempty"` // What is wrong.
+	Hint      string `json:"hint,omitempty"`   // What to do.
 	RequestID string `json:"request_id"`
 }
 

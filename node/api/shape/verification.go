@@ -29,22 +29,20 @@ type Verified struct {
 	Role     string         `json:"role"` // "writer" or "replica"
 	Verdict  Verdict        `json:"verdict"`
 	Detail   string         `json:"detail,omitempty"`
-	Position event.Position `json:"position"` // of the node's state
-	Hash     event.Hash     `json:"hash"`     // of the batch there, as the node has it
-	Digest   digest.Sum     `json:"digest"`   // of the state there, recounted from its records
-	// Batches and Records are how many were checked: of the event store, which only
-	// writers have, and of the state.
-	Batches int   `json:"batches"`
-	Records int   `json:"records"`
-	TookMS  int64 `json:"took_ms"`
+	Position event.Position `json:"position"` // Of the node's state.
+	Hash     event.Hash     `json:"hash"`     // Of the batch there, as the node has it.
+	Digest   digest.Sum     `json:"digest"`   // Of the state there, recounted from its records.
+	Batches  int            `json:"batches"`  // How many were walked in the event store, which only writers have.
+	Records  int            `json:"records"`  // How many of the state were recounted.
+	TookMS   int64          `json:"took_ms"`
 }
 
 // Verification is a comparison of all nodes with the leader's log.
 type Verification struct {
 	Cluster     string         `json:"cluster"`
 	Incarnation string         `json:"incarnation"`
-	Node        string         `json:"node"` // the leader
-	From        event.Position `json:"from"` // where the chain was walked from
+	Node        string         `json:"node"` // The leader.
+	From        event.Position `json:"from"` // Where the chain was walked from.
 	Nodes       []Verified     `json:"nodes"`
 	TookMS      int64          `json:"took_ms"`
 }

@@ -3,6 +3,7 @@ package valid
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,113 +90,132 @@ func TestValidateManagedDocuments(t *testing.T) {
 }
 
 // The answers of CreatePolicy: statements, by the order of AWS's checks.
+// Parts of statements.
+const (
+	restOfStatement = `"Action":"s3:ListBucket","Resource":"arn:aws:s3:::b"`
+	goodStatement   = `"Effect":"Allow",` + restOfStatement
+)
+
+// Statements with a condition, a date, an action or a resource of a case.
+func withCondition(c string) string { return goodStatement + `,"Condition":` + c }
+func withDate(d string) string      { return withCondition(`{"DateLessThan":{"a":"` + d + `"}}`) }
+func withAction(a string) string    { return `"Effect":"Allow","Resource":"*","Action":"` + a + `"` }
+func withResource(r string) string {
+	return `"Effect":"Allow","Action":"s3:Get","Resource":"` + r + `"`
+}
+
+// statementCase is a statement, and the message about it.
+type statementCase struct{ statement, want string }
+
+// statementForms are of the syntax, and of principals.
+var statementForms = []statementCase{
+	// Syntax.
+	{goodStatement, ""},
+	{goodStatement + `,"More":"x"`, syntaxErrors},
+	{goodStatement + `,"Effect":"Allow"`, syntaxErrors},
+	{restOfStatement, syntaxErrors},
+	{`"Effect":"Maybe",` + restOfStatement, syntaxErrors},
+	{`"Effect":1,` + restOfStatement, syntaxErrors},
+	{goodStatement + `,"Sid":{}`, syntaxErrors},
+	{goodStatement + `,"Sid":[]`, syntaxErrors},
+	{goodStatement + `,"NotAction":[]`, syntaxErrors},
+	{goodStatement + `,"NotResource":"*"`, syntaxErrors},
+	{`"NotAction":"s3:x","Effect":"Allow",` + restOfStatement, syntaxErrors},
+	{`"NotResource":"*","Effect":"Allow",` + restOfStatement, syntaxErrors},
+	{`"Effect":"Allow","Action":{},"Resource":"*"`, syntaxErrors},
+	{`"Effect":"Allow","Action":[[]],"Resource":"*"`, syntaxErrors},
+	{`"Effect":"Allow","Action":"s3:Get","Resource":{"a":"*"}`, syntaxErrors},
+	{`"Effect":"Allow","Action":"s3:Get","Resource":["*",{}]`, syntaxErrors},
+	{withCondition(`[]`), syntaxErrors},
+	{withCondition(`"a"`), syntaxErrors},
+	{withCondition(`{"a":"b"}`), syntaxErrors},
+	{withCondition(`{"DateEquals":"b"}`), syntaxErrors},
+	{withCondition(`{"DateEquals":[]}`), syntaxErrors},
+	{withCondition(`{"DateEquals":{"a":{}}}`), syntaxErrors},
+	{withCondition(`{"StringEquals":{"a":null}}`), syntaxErrors},
+	{withCondition(`{"x":{"a":"1"}}`), syntaxErrors},
+	{withCondition(`{"ForAnyValue::StringEquals":{"a":"1"}}`), syntaxErrors},
+	{withCondition(`[{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}]`), syntaxErrors},
+	{withCondition(`{}`), ""},
+	{withCondition(`{"x":{},"y":{}}`), ""},
+	{withCondition(`{"DateEquals":{}}`), ""},
+	{withCondition(`{"DateEquals":{"a":[]}}`), ""},
+	{withCondition(`{"StringEqualsIfExists":{"a":"x"},"ForAnyValue:StringLikeIfExists":{"a":["x","y"]}}`), ""},
+	{withCondition(`{"Bool":{"aws:SecureTransport":true},"NumericEquals":{"s3:max-keys":10}}`), ""},
+	// Principals.
+	{goodStatement + `,"Principal":"*"`, "Policy document should not specify a principal."},
+	{goodStatement + `,"NotPrincipal":{"AWS":"*"}`, "Policy document should not specify a principal."},
+}
+
+// statementsOfOlderParser are what the older parser of AWS refuses.
+var statementsOfOlderParser = []statementCase{
+	{`"Effect":"denY",` + restOfStatement, messageLegacy},
+	{`"Effect":"allow","Resource":"arn:aws:s3:us-east-1::b"`, messageLegacy},
+	{withDate("sdfdsf"), messageLegacy},
+	{withDate("234-13"), messageLegacy},
+	{withDate("2016-12-13t2:00:00.593194+1"), messageLegacy},
+	{withDate("2016-12-13t2:00:00.1999999999+10:59"), messageLegacy},
+	{withDate("9223372036854775808"), messageLegacy},
+	{withDate("01T"), ""},
+	{withDate("2019-07-01T13:20:15Z"), ""},
+	{withDate("2016-12-13T21:20:37.593194+00:00"), ""},
+	{withDate("2016-12-13t2:00:00.593194+23"), ""},
+	{withDate("-292275054"), ""},
+	{`"Effect":"Allow","Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
+	{withResource("arn:error:s3:::b") + `,"Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
+	{withResource("arn:aws:s3::b"), messageLegacy},
+	{withResource("arn:aws::::b"), messageLegacy},
+	{withResource("arn:aws::b"), messageLegacy},
+	{`"Effect":"Allow","Resource":"arn:aws:s3::b"`, messageLegacy},
+	{`"Effect":"Allow","Action":"s3:Get","NotResource":"arn:aws:s3::b"`, messageLegacy},
+}
+
+// statementElements are of what must be there, of resources and of actions.
+var statementElements = []statementCase{
+	// What must be there.
+	{`"Effect":"Allow","Resource":"*"`, needActions},
+	{`"Effect":"Allow","Action":[],"Resource":"*"`, needActions},
+	{`"Effect":"Allow"`, needActions},
+	{`"Effect":"Allow","Action":"s3:Get"`, needResources},
+	{`"Effect":"Allow","Action":"s3:Get","Resource":[]`, needResources},
+	{`"Effect":"Allow","NotAction":"s3:Get","NotResource":[]`, needResources},
+	{`"Effect":"Allow","Action":"invalid"`, needResources},
+	// Resources.
+	{withResource("*"), ""},
+	{withResource("invalid resource"), `Resource invalid resource must be in ARN format or "*".`},
+	{withResource(""), `Resource  must be in ARN format or "*".`},
+	{`"Effect":"Allow","Action":"s:3:Get","Resource":["adf"]`, `Resource adf must be in ARN format or "*".`},
+	{withResource("a:bsdf"), `Partition "bsdf" is not valid for resource "arn:bsdf:*:*:*:*".`},
+	{withResource("a:b:cad"), `Partition "b" is not valid for resource "arn:b:cad:*:*:*".`},
+	{withResource("a:b:c:d:e:f:g:h"), `Partition "b" is not valid for resource "arn:b:c:d:e:f:g:h".`},
+	{withResource("aws:s3:::b"), `Partition "s3" is not valid for resource "arn:s3:::b:*".`},
+	{withResource("urn:aws:s3:::b"), `Resource urn:aws:s3:::b must be in ARN format or "*".`},
+	{`"Effect":"Allow","Action":"s3:Get","Resource":["arn:error:s3:::b","arn:error:s3::b"]`,
+		`Partition "error" is not valid for resource "arn:error:s3:::b".`},
+	{withResource("arn:aws"), "Resource vendor must be fully qualified and cannot contain regexes."},
+	{withResource("arn:aws:s*:::b"), "Resource vendor must be fully qualified and cannot contain regexes."},
+	{withResource("arn:aws:fdsasf"), ""},
+	{withResource("arn:aws:s33:::b"), ""},
+	{withResource("arn:aws:iam:us-east-1::b"), "IAM resource arn:aws:iam:us-east-1::b cannot contain region information."},
+	{withResource("arn:aws:s3:us-east-1::b"), "Resource arn:aws:s3:us-east-1::b can not contain region information."},
+	{withResource("arn:aws:s3:us-west-2:123456789012:accesspoint/p/object/*"), ""},
+	{withResource("arn:aws:ec2:us-east-1::b"), ""},
+	{withResource("arn:aws:iam:::b"), needIAMPath},
+	{withResource("arn:aws:iam:::user/b"), ""},
+	{withResource("arn:aws:iam::123456789012:root"), ""},
+	{withResource("arn:aws-cn:iam::123456789012:*"), ""},
+	// Actions.
+	{withAction("*"), ""},
+	{withAction("invalid"), needVendor},
+	{`"Effect":"Allow","NotAction":"","Resource":"*"`, needVendor},
+	{withAction("a a:Get"), "Vendor a a is not valid"},
+	{withAction("s3:List:Bucket"), oneColon},
+	{withAction("iam: asdf safdsf af "), ""},
+	{withAction("s3-s.x:Get"), ""},
+}
+
 func TestValidateManagedStatements(t *testing.T) {
-	const (
-		rest = `"Action":"s3:ListBucket","Resource":"arn:aws:s3:::b"`
-		good = `"Effect":"Allow",` + rest
-	)
-	condition := func(c string) string { return good + `,"Condition":` + c }
-	date := func(d string) string { return condition(`{"DateLessThan":{"a":"` + d + `"}}`) }
-	action := func(a string) string { return `"Effect":"Allow","Resource":"*","Action":"` + a + `"` }
-	resource := func(r string) string { return `"Effect":"Allow","Action":"s3:Get","Resource":"` + r + `"` }
-	for _, c := range []struct{ statement, want string }{
-		// Syntax.
-		{good, ""},
-		{good + `,"More":"x"`, syntaxErrors},
-		{good + `,"Effect":"Allow"`, syntaxErrors},
-		{rest, syntaxErrors},
-		{`"Effect":"Maybe",` + rest, syntaxErrors},
-		{`"Effect":1,` + rest, syntaxErrors},
-		{good + `,"Sid":{}`, syntaxErrors},
-		{good + `,"Sid":[]`, syntaxErrors},
-		{good + `,"NotAction":[]`, syntaxErrors},
-		{good + `,"NotResource":"*"`, syntaxErrors},
-		{`"NotAction":"s3:x","Effect":"Allow",` + rest, syntaxErrors},
-		{`"NotResource":"*","Effect":"Allow",` + rest, syntaxErrors},
-		{`"Effect":"Allow","Action":{},"Resource":"*"`, syntaxErrors},
-		{`"Effect":"Allow","Action":[[]],"Resource":"*"`, syntaxErrors},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":{"a":"*"}`, syntaxErrors},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":["*",{}]`, syntaxErrors},
-		{condition(`[]`), syntaxErrors},
-		{condition(`"a"`), syntaxErrors},
-		{condition(`{"a":"b"}`), syntaxErrors},
-		{condition(`{"DateEquals":"b"}`), syntaxErrors},
-		{condition(`{"DateEquals":[]}`), syntaxErrors},
-		{condition(`{"DateEquals":{"a":{}}}`), syntaxErrors},
-		{condition(`{"StringEquals":{"a":null}}`), syntaxErrors},
-		{condition(`{"x":{"a":"1"}}`), syntaxErrors},
-		{condition(`{"ForAnyValue::StringEquals":{"a":"1"}}`), syntaxErrors},
-		{condition(`[{"ForAllValues:StringEquals":{"aws:TagKeys":"x"}}]`), syntaxErrors},
-		{condition(`{}`), ""},
-		{condition(`{"x":{},"y":{}}`), ""},
-		{condition(`{"DateEquals":{}}`), ""},
-		{condition(`{"DateEquals":{"a":[]}}`), ""},
-		{condition(`{"StringEqualsIfExists":{"a":"x"},"ForAnyValue:StringLikeIfExists":{"a":["x","y"]}}`), ""},
-		{condition(`{"Bool":{"aws:SecureTransport":true},"NumericEquals":{"s3:max-keys":10}}`), ""},
-		// Principals.
-		{good + `,"Principal":"*"`, "Policy document should not specify a principal."},
-		{good + `,"NotPrincipal":{"AWS":"*"}`, "Policy document should not specify a principal."},
-		// The older parser.
-		{`"Effect":"denY",` + rest, messageLegacy},
-		{`"Effect":"allow","Resource":"arn:aws:s3:us-east-1::b"`, messageLegacy},
-		{date("sdfdsf"), messageLegacy},
-		{date("234-13"), messageLegacy},
-		{date("2016-12-13t2:00:00.593194+1"), messageLegacy},
-		{date("2016-12-13t2:00:00.1999999999+10:59"), messageLegacy},
-		{date("9223372036854775808"), messageLegacy},
-		{date("01T"), ""},
-		{date("2019-07-01T13:20:15Z"), ""},
-		{date("2016-12-13T21:20:37.593194+00:00"), ""},
-		{date("2016-12-13t2:00:00.593194+23"), ""},
-		{date("-292275054"), ""},
-		{`"Effect":"Allow","Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
-		{resource("arn:error:s3:::b") + `,"Condition":{"DateEquals":{"a":"sdf"}}`, messageLegacy},
-		{resource("arn:aws:s3::b"), messageLegacy},
-		{resource("arn:aws::::b"), messageLegacy},
-		{resource("arn:aws::b"), messageLegacy},
-		{`"Effect":"Allow","Resource":"arn:aws:s3::b"`, messageLegacy},
-		{`"Effect":"Allow","Action":"s3:Get","NotResource":"arn:aws:s3::b"`, messageLegacy},
-		// What must be there.
-		{`"Effect":"Allow","Resource":"*"`, needActions},
-		{`"Effect":"Allow","Action":[],"Resource":"*"`, needActions},
-		{`"Effect":"Allow"`, needActions},
-		{`"Effect":"Allow","Action":"s3:Get"`, needResources},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":[]`, needResources},
-		{`"Effect":"Allow","NotAction":"s3:Get","NotResource":[]`, needResources},
-		{`"Effect":"Allow","Action":"invalid"`, needResources},
-		// Resources.
-		{resource("*"), ""},
-		{resource("invalid resource"), `Resource invalid resource must be in ARN format or "*".`},
-		{resource(""), `Resource  must be in ARN format or "*".`},
-		{`"Effect":"Allow","Action":"s:3:Get","Resource":["adf"]`, `Resource adf must be in ARN format or "*".`},
-		{resource("a:bsdf"), `Partition "bsdf" is not valid for resource "arn:bsdf:*:*:*:*".`},
-		{resource("a:b:cad"), `Partition "b" is not valid for resource "arn:b:cad:*:*:*".`},
-		{resource("a:b:c:d:e:f:g:h"), `Partition "b" is not valid for resource "arn:b:c:d:e:f:g:h".`},
-		{resource("aws:s3:::b"), `Partition "s3" is not valid for resource "arn:s3:::b:*".`},
-		{resource("urn:aws:s3:::b"), `Resource urn:aws:s3:::b must be in ARN format or "*".`},
-		{`"Effect":"Allow","Action":"s3:Get","Resource":["arn:error:s3:::b","arn:error:s3::b"]`,
-			`Partition "error" is not valid for resource "arn:error:s3:::b".`},
-		{resource("arn:aws"), "Resource vendor must be fully qualified and cannot contain regexes."},
-		{resource("arn:aws:s*:::b"), "Resource vendor must be fully qualified and cannot contain regexes."},
-		{resource("arn:aws:fdsasf"), ""},
-		{resource("arn:aws:s33:::b"), ""},
-		{resource("arn:aws:iam:us-east-1::b"), "IAM resource arn:aws:iam:us-east-1::b cannot contain region information."},
-		{resource("arn:aws:s3:us-east-1::b"), "Resource arn:aws:s3:us-east-1::b can not contain region information."},
-		{resource("arn:aws:s3:us-west-2:123456789012:accesspoint/p/object/*"), ""},
-		{resource("arn:aws:ec2:us-east-1::b"), ""},
-		{resource("arn:aws:iam:::b"), needIAMPath},
-		{resource("arn:aws:iam:::user/b"), ""},
-		{resource("arn:aws:iam::123456789012:root"), ""},
-		{resource("arn:aws-cn:iam::123456789012:*"), ""},
-		// Actions.
-		{action("*"), ""},
-		{action("invalid"), needVendor},
-		{`"Effect":"Allow","NotAction":"","Resource":"*"`, needVendor},
-		{action("a a:Get"), "Vendor a a is not valid"},
-		{action("s3:List:Bucket"), oneColon},
-		{action("iam: asdf safdsf af "), ""},
-		{action("s3-s.x:Get"), ""},
-	} {
+	for _, c := range slices.Concat(statementForms, statementsOfOlderParser, statementElements) {
 		if got := message(t, policyText(c.statement), syntax.KindManaged); got != c.want {
 			t.Errorf("%s\ngot  %q\nwant %q", c.statement, got, c.want)
 		}

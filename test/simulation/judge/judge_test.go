@@ -114,109 +114,134 @@ func TestGoodHistory(t *testing.T) {
 }
 
 // Each history is bad in one way, which must be found, and called by its name.
+// spoiling makes a good history one that breaks an invariant.
+type spoiling struct {
+	invariant string
+	spoil     func(*History)
+}
+
+// read adds an answer to a history.
+func read(h *History, r Read) { h.Reads = append(h.Reads, r) }
+
+// staleAnswers are older than they may be.
+var staleAnswers = map[string]spoiling{
+	"an old answer after everywhere":                 {"P5", func(h *History) { read(h, decision("r2", 4.1, 2, "leased", "allow")) }},
+	"an old answer after everywhere for one replica": {"P5", func(h *History) { read(h, decision("r2", 7.1, 4, "leased", "allow")) }},
+	"a lease asked for and not had": {"P5", func(h *History) {
+		r := decision("r2", 5, 3, "unleased", "indeterminate")
+		r.Mode = "leased"
+		read(h, r)
+	}},
+	"an allow without a lease or a flag": {"P5", func(h *History) { read(h, decision("r2", 5, 3, "unleased", "allow")) }},
+	"an old answer after the window":     {"P6", func(h *History) { read(h, decision("r1", 16.1, 4, "leased", "allow")) }},
+	"an answer older than it says": {"I13", func(h *History) {
+		r := decision("r1", 6.5, 4, "leased", "allow")
+		r.Bounded, r.Staleness = true, 400*time.Millisecond
+		read(h, r)
+	}},
+	"an answer older than was allowed": {"I13", func(h *History) {
+		r := decision("r1", 6.5, 4, "unleased", "allow")
+		r.MaxStaleness = 400 * time.Millisecond
+		read(h, r)
+	}},
+	"an answer older than a token": {"I14", func(h *History) { r := decision("r1", 6, 4, "at_least", "allow"); r.AtLeast = 5; read(h, r) }},
+	"an answer older than the caller's own write": {"I14", func(h *History) {
+		r := decision("w1", 3.1, 2, "unleased", "indeterminate")
+		r.Credential = root
+		read(h, r)
+	}},
+	"a strict answer that lacks a write":  {"strict", func(h *History) { read(h, decision("w2", 6.1, 4, "strict", "allow")) }},
+	"a strict answer that is not":         {"strict", func(h *History) { r := decision("w2", 7.1, 6, "leased", "allow"); r.Mode = "strict"; read(h, r) }},
+	"an answer older than the one before": {"I5", func(h *History) { read(h, decision("r1", 5, 2, "unleased", "indeterminate")) }},
+}
+
+// badLogs are of what nodes have, and of what writes did.
+var badLogs = map[string]spoiling{
+	"a gap":                     {"I1", func(h *History) { w := h.Ends[1].Batches; h.Ends[1].Batches = append(w[:2:2], w[3:]...) }},
+	"a broken chain":            {"I1", func(h *History) { b := *h.Ends[1].Batches[2]; b.Prev[5]++; h.Ends[1].Batches[2] = &b }},
+	"two histories":             {"I2", func(h *History) { b := *h.Ends[1].Batches[2]; b.Hash[5]++; h.Ends[1].Batches[2] = &b }},
+	"a node of another history": {"I2", func(h *History) { h.Ends[2].Hash = "00" + h.Ends[2].Hash[2:] }},
+	"a node ahead of the log":   {"I2", func(h *History) { h.Ends[2].Position = 7 }},
+	"another state":             {"I4", func(h *History) { h.Ends[2].Digest = "elsewhere" }},
+	"a lost write": {"I16", func(h *History) {
+		for i := range 2 {
+			h.Ends[i].Batches = h.Ends[i].Batches[:5]
+		}
+	}},
+	"a write in another's place": {"I16", func(h *History) { h.Writes[4].Token.Prefix[0]++ }},
+	"an equal call's answer, too soon": {"I16", func(h *History) {
+		h.Writes[4].Key, h.Writes[4].Signed = identity.Key{77}, h.Ends[0].Batches[h.Writes[4].Position-1].Cause.Signature.ID
+		h.Writes[4].Got = h.Writes[4].Sent + time.Second
+	}},
+	"a write that says something else":     {"I16", func(h *History) { h.Writes[4].Action = "DeleteUser" }},
+	"a key with two effects":               {"I15", func(h *History) { h.Ends[0].Batches[4].Cause.Key = h.Ends[0].Batches[2].Cause.Key }},
+	"a strict answer of the past, in time": {"I15", func(h *History) { r := shown("w2", 3.2, 1, ""); read(h, r) }},
+	"a refusal that nothing explains": {"I15", func(h *History) {
+		w := h.Writes[0]
+		w.Attempt, w.Status, w.Code, w.Sent, w.Got = "again", 404, "NoSuchEntity", at(4), at(5)
+		w.Action, w.Key = "TagUser", identity.Key{9}
+		h.Writes = append(h.Writes, w)
+	}},
+}
+
+// wrongAnswers say or let through what the state does not.
+var wrongAnswers = map[string]spoiling{
+	"a wrong allow":                   {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
+	"a wrong deny":                    {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
+	"a wrong tag":                     {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
+	"a position nobody has":           {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
+	"another history's answer":        {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
+	"another incarnation":             {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
+	"a leader of another incarnation": {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
+	"a revoked key that is accepted":  {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
+	"a revoked key that authors":      {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
+	"a write to what was set apart": {"deny", func(h *History) {
+		h.Outsider = leaked
+		for i := range 2 {
+			h.Ends[i].Batches[0].Events[0].(*identity.UserCreated).Path = ApartPath
+		}
+	}},
+	"a write to what was guarded": {"deny", func(h *History) {
+		h.Outsider = leaked
+		h.Ends[0].Batches[2].Events[0].(*identity.EntityTagged).Tags[0] = identity.Tag{Key: ApartTag, Value: ApartValue}
+	}},
+}
+
+// brokenPromises are of what was told of changes: that they are everywhere, in effect, next.
+var brokenPromises = map[string]spoiling{
+	"everywhere taken back":            {"I11", func(h *History) { h.Waits[1].State, h.Waits[1].Position = "partial", 2 }},
+	"everywhere above the floor":       {"I8", func(h *History) { h.Waits[0].Floor = 2 }},
+	"a floor that fell":                {"I8", func(h *History) { h.Ends[1].Floor = 2 }},
+	"a refusal without a code":         {"I22", func(h *History) { r := decision("r1", 5, 3, "", ""); r.Status = 503; read(h, r) }},
+	"a failure inside":                 {"I22", func(h *History) { h.Waits[1].Status, h.Waits[1].Code = 500, "InternalError" }},
+	"a position told twice":            {"stream", func(h *History) { h.Told[1].Position, h.Told[1].Token = 1, h.Told[0].Token }},
+	"a position left out":              {"stream", func(h *History) { h.Told[3].After = 2 }},
+	"another history told":             {"stream", func(h *History) { h.Told[1].Token.Prefix[0]++ }},
+	"an effect that is not there":      {"effect", func(h *History) { h.Waits[3].Decided[0].Position = 1 }},
+	"an effect that is not everywhere": {"effect", func(h *History) { h.Waits[3].State = "partial" }},
+	"an effect that a replica denies":  {"effect", func(h *History) { h.Waits[3].Decided[0] = Decided{"r1", 1, "implicitDeny", "leased"} }},
+	"what was noted":                   {"halted", func(h *History) { h.Notes = []Violation{{"halted", "w1"}} }},
+}
+
 func TestBadHistories(t *testing.T) {
-	read := func(h *History, r Read) { h.Reads = append(h.Reads, r) }
-	for name, c := range map[string]struct {
-		invariant string
-		spoil     func(*History)
-	}{
-		"an old answer after everywhere":                 {"P5", func(h *History) { read(h, decision("r2", 4.1, 2, "leased", "allow")) }},
-		"an old answer after everywhere for one replica": {"P5", func(h *History) { read(h, decision("r2", 7.1, 4, "leased", "allow")) }},
-		"a lease asked for and not had": {"P5", func(h *History) {
-			r := decision("r2", 5, 3, "unleased", "indeterminate")
-			r.Mode = "leased"
-			read(h, r)
-		}},
-		"an allow without a lease or a flag": {"P5", func(h *History) { read(h, decision("r2", 5, 3, "unleased", "allow")) }},
-		"an old answer after the window":     {"P6", func(h *History) { read(h, decision("r1", 16.1, 4, "leased", "allow")) }},
-		"an answer older than it says": {"I13", func(h *History) {
-			r := decision("r1", 6.5, 4, "leased", "allow")
-			r.Bounded, r.Staleness = true, 400*time.Millisecond
-			read(h, r)
-		}},
-		"an answer older than was allowed": {"I13", func(h *History) {
-			r := decision("r1", 6.5, 4, "unleased", "allow")
-			r.MaxStaleness = 400 * time.Millisecond
-			read(h, r)
-		}},
-		"an answer older than a token": {"I14", func(h *History) { r := decision("r1", 6, 4, "at_least", "allow"); r.AtLeast = 5; read(h, r) }},
-		"an answer older than the caller's own write": {"I14", func(h *History) {
-			r := decision("w1", 3.1, 2, "unleased", "indeterminate")
-			r.Credential = root
-			read(h, r)
-		}},
-		"a strict answer that lacks a write":  {"strict", func(h *History) { read(h, decision("w2", 6.1, 4, "strict", "allow")) }},
-		"a strict answer that is not":         {"strict", func(h *History) { r := decision("w2", 7.1, 6, "leased", "allow"); r.Mode = "strict"; read(h, r) }},
-		"an answer older than the one before": {"I5", func(h *History) { read(h, decision("r1", 5, 2, "unleased", "indeterminate")) }},
-		"a gap":                               {"I1", func(h *History) { w := h.Ends[1].Batches; h.Ends[1].Batches = append(w[:2:2], w[3:]...) }},
-		"a broken chain":                      {"I1", func(h *History) { b := *h.Ends[1].Batches[2]; b.Prev[5]++; h.Ends[1].Batches[2] = &b }},
-		"two histories":                       {"I2", func(h *History) { b := *h.Ends[1].Batches[2]; b.Hash[5]++; h.Ends[1].Batches[2] = &b }},
-		"a node of another history":           {"I2", func(h *History) { h.Ends[2].Hash = "00" + h.Ends[2].Hash[2:] }},
-		"a node ahead of the log":             {"I2", func(h *History) { h.Ends[2].Position = 7 }},
-		"another state":                       {"I4", func(h *History) { h.Ends[2].Digest = "elsewhere" }},
-		"a lost write": {"I16", func(h *History) {
-			for i := range 2 {
-				h.Ends[i].Batches = h.Ends[i].Batches[:5]
-			}
-		}},
-		"a write in another's place": {"I16", func(h *History) { h.Writes[4].Token.Prefix[0]++ }},
-		"an equal call's answer, too soon": {"I16", func(h *History) {
-			h.Writes[4].Key, h.Writes[4].Signed = identity.Key{77}, h.Ends[0].Batches[h.Writes[4].Position-1].Cause.Signature.ID
-			h.Writes[4].Got = h.Writes[4].Sent + time.Second
-		}},
-		"a write that says something else":     {"I16", func(h *History) { h.Writes[4].Action = "DeleteUser" }},
-		"a key with two effects":               {"I15", func(h *History) { h.Ends[0].Batches[4].Cause.Key = h.Ends[0].Batches[2].Cause.Key }},
-		"a strict answer of the past, in time": {"I15", func(h *History) { r := shown("w2", 3.2, 1, ""); read(h, r) }},
-		"a refusal that nothing explains": {"I15", func(h *History) {
-			w := h.Writes[0]
-			w.Attempt, w.Status, w.Code, w.Sent, w.Got = "again", 404, "NoSuchEntity", at(4), at(5)
-			w.Action, w.Key = "TagUser", identity.Key{9}
-			h.Writes = append(h.Writes, w)
-		}},
-		"a wrong allow":                   {"I3", func(h *History) { read(h, decision("r1", 1.5, 1, "leased", "allow")) }},
-		"a wrong deny":                    {"I3", func(h *History) { read(h, decision("r1", 5, 3, "leased", "implicitDeny")) }},
-		"a wrong tag":                     {"I3", func(h *History) { read(h, shown("w1", 3.5, 3, "y")) }},
-		"a position nobody has":           {"I12", func(h *History) { read(h, decision("r1", 5, 9, "leased", "allow")) }},
-		"another history's answer":        {"I12", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Hash = "00"; read(h, r) }},
-		"another incarnation":             {"I17", func(h *History) { r := decision("r1", 5, 3, "leased", "allow"); r.Incarnation = "j"; read(h, r) }},
-		"a leader of another incarnation": {"I17", func(h *History) { h.Waits[1].Incarnation = "j" }},
-		"a revoked key that is accepted":  {"I19", func(h *History) { r := decision("r1", 8, 6, "leased", "allow"); r.Credential = leaked; read(h, r) }},
-		"a revoked key that authors":      {"I19", func(h *History) { h.Ends[0].Batches[3].Cause.By.Credential = leaked }},
-		"a write to what was set apart": {"deny", func(h *History) {
-			h.Outsider = leaked
-			for i := range 2 {
-				h.Ends[i].Batches[0].Events[0].(*identity.UserCreated).Path = ApartPath
-			}
-		}},
-		"a write to what was guarded": {"deny", func(h *History) {
-			h.Outsider = leaked
-			h.Ends[0].Batches[2].Events[0].(*identity.EntityTagged).Tags[0] = identity.Tag{Key: ApartTag, Value: ApartValue}
-		}},
-		"everywhere taken back":            {"I11", func(h *History) { h.Waits[1].State, h.Waits[1].Position = "partial", 2 }},
-		"everywhere above the floor":       {"I8", func(h *History) { h.Waits[0].Floor = 2 }},
-		"a floor that fell":                {"I8", func(h *History) { h.Ends[1].Floor = 2 }},
-		"a refusal without a code":         {"I22", func(h *History) { r := decision("r1", 5, 3, "", ""); r.Status = 503; read(h, r) }},
-		"a failure inside":                 {"I22", func(h *History) { h.Waits[1].Status, h.Waits[1].Code = 500, "InternalError" }},
-		"a position told twice":            {"stream", func(h *History) { h.Told[1].Position, h.Told[1].Token = 1, h.Told[0].Token }},
-		"a position left out":              {"stream", func(h *History) { h.Told[3].After = 2 }},
-		"another history told":             {"stream", func(h *History) { h.Told[1].Token.Prefix[0]++ }},
-		"an effect that is not there":      {"effect", func(h *History) { h.Waits[3].Decided[0].Position = 1 }},
-		"an effect that is not everywhere": {"effect", func(h *History) { h.Waits[3].State = "partial" }},
-		"an effect that a replica denies":  {"effect", func(h *History) { h.Waits[3].Decided[0] = Decided{"r1", 1, "implicitDeny", "leased"} }},
-		"what was noted":                   {"halted", func(h *History) { h.Notes = []Violation{{"halted", "w1"}} }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := good()
-			c.spoil(h)
-			found := Judge(h)
-			for _, v := range found {
-				if v.Invariant == c.invariant {
-					return
-				}
-			}
-			t.Errorf("no violation of %s among %v", c.invariant, found)
-		})
+	for _, table := range []map[string]spoiling{staleAnswers, badLogs, wrongAnswers, brokenPromises} {
+		for name, c := range table {
+			t.Run(name, c.judge)
+		}
 	}
+}
+
+// judge holds that the invariant is found to be broken.
+func (c spoiling) judge(t *testing.T) {
+	h := good()
+	c.spoil(h)
+	found := Judge(h)
+	for _, v := range found {
+		if v.Invariant == c.invariant {
+			return
+		}
+	}
+	t.Errorf("no violation of %s among %v", c.invariant, found)
 }
 
 // Unknown outcomes stay open: a write may take effect long after its client gave up,

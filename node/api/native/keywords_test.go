@@ -1,0 +1,89 @@
+package native_test
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// schemas are the types that have a schema under their name. Other structs are written
+// out where they are used.
+var schemas = []any{
+	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{},
+	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
+}
+
+// Questions are asked together, and answered from one position.
+type Questions struct {
+	Questions []shape.Question `json:"questions"`
+}
+
+// Decisions are the answers to Questions, in their order.
+type Decisions struct {
+	Answers []shape.Decision `json:"answers"`
+}
+
+// types are the schemas of types that are not in JSON what they are in Go.
+var types = map[reflect.Type]object{
+	reflect.TypeFor[event.Hash]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{64}$"}},
+	reflect.TypeFor[digest.Sum]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}},
+	reflect.TypeFor[[]byte]():          {{"type", "string"}, {"contentEncoding", "base64"}},
+	reflect.TypeFor[json.RawMessage](): {{"type", "object"}},
+	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
+		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
+	}}},
+	reflect.TypeFor[shape.Context](): {
+		{"type", "object"}, {"maxProperties", 256}, {"description", "Condition keys: a text, or a list for a key that is multivalued."},
+		{"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}, {"maxItems", 1000}}}}}},
+	},
+}
+
+// strict is for requests: a member that is not known is refused.
+var strict = object{{"additionalProperties", false}}
+
+var (
+	principal = object{{"maxLength", authz.MaxARN}}
+	action    = object{{"maxLength", authz.MaxAction}, {"pattern", "^[A-Za-z0-9.-]+:[!-)+-9;->@-~]+$"}}
+	resource  = object{{"maxLength", authz.MaxARN}, {"minLength", 1}, {"default", "*"}}
+	progress  = oneOf("unknown", "committed", "partial", "everywhere")
+	role      = oneOf("writer", "replica")
+	expected  = oneOf("allow", "deny")
+)
+
+// keywords are what the types cannot say: limits, and the words that a text may be.
+var keywords = map[string]object{
+	"Question":                 strict,
+	"Question.principal":       principal,
+	"Question.action":          action,
+	"Question.resource":        resource,
+	"Questions.questions":      {{"minItems", 1}, {"maxItems", decision.MaxBatch}},
+	"Decision.decision":        oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
+	"Decision.freshness":       oneOf("leased", "unleased", "strict", "at_least"),
+	"Propagation.state":        progress,
+	"Expectation":              strict,
+	"Expectation.principal":    principal,
+	"Expectation.action":       action,
+	"Expectation.resource":     resource,
+	"Expectation.expect":       expected,
+	"Expectation.count":        {{"minimum", 1}},
+	"Expectation.timeout":      {{"default", "30s"}},
+	"Effect.position":          {{"description", "The position at which the leader decided last."}},
+	"Effect.expect":            expected,
+	"Effect.effect":            oneOf(shape.EffectPresent, shape.EffectAbsent, shape.EffectPending),
+	"Effect.decision":          oneOf("allow", "explicitDeny", "implicitDeny"),
+	"EffectReplica.decision":   oneOf("", "allow", "explicitDeny", "implicitDeny", "indeterminate"),
+	"Cluster.without_lease":    oneOf("nothing", "questions", "reads"),
+	"Member.role":              role,
+	"Verified.role":            role,
+	"PositionEvent.time":       {{"format", "date-time"}},
+	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
+}
+
+// oneOf is the keyword of a text that is one of some words.
+func oneOf(words ...string) object { return object{{"enum", words}} }

@@ -1,0 +1,176 @@
+package native_test
+
+import (
+	"github.com/writ-iam/writ/node/api/native"
+	"github.com/writ-iam/writ/node/api/shape"
+)
+
+// operation is what people are told of a route.
+type operation struct {
+	id, summary, about string
+	parameters         []object       // beside those of the path
+	body               string         // the schema of the request's body; empty: none
+	answer             string         // what it means that the status is 200
+	headers, content   object         // of that answer
+	refusals           []int          // the statuses of other answers
+	meaning            map[int]string // of those that mean more than usual
+	open               bool           // without a signature
+}
+
+const about = "Signed with AWS Signature Version 4, service name writ. Decisions name the position at which they hold; propagation tells when a change is in force everywhere. " +
+	"IAM and STS are served on the same port as the AWS Query protocol. " +
+	"A node that can not prove that it is current, by a lease or by reading the head of the log, answers 503 with the code NotLeased or Unavailable and Retry-After to all " +
+	"but questions for decisions, or as it is configured (--without-lease). Who asks for more than a limit of the node allows is answered 503 with Retry-After; " +
+	"a body that comes too slowly, 408 with the code RequestTimeout. A query parameter, or a header that begins with X-Writ-, that is given twice is refused with 400."
+
+// inPath says what the parameters of paths are.
+var inPath = map[string]string{"token": "Token of a write.", "name": "Name of the replica."}
+
+// ofPort are the routes that the port has beside those of the API.
+var ofPort = []string{"GET /livez", "GET /readyz", "GET /metrics"}
+
+var noPrincipal = map[int]string{404: "The principal does not exist (NoSuchPrincipal), at the position in X-Writ-Position."}
+
+// The statuses of refusals, by what a request can meet.
+var (
+	refused     = []int{400, 403, 413, 503}
+	refusedAt   = []int{400, 403, 409, 413, 503}      // there is a token that may be wrong
+	refusedWhat = []int{400, 403, 404, 409, 413, 503} // what it asks about may not be there
+	notChanged  = []int{400, 403, 404, 409, 503}
+	notStreamed = []int{400, 403, 409, 503}
+)
+
+var asked = []object{
+	in("header", shape.HeaderAtLeast, text, "Token of a write: the answer is from there or later."),
+	in("header", shape.HeaderMaxStaleness, text.with(member{"examples", []string{"500ms"}}), "Refuse an answer that could be older."),
+	in("header", shape.HeaderConsistency, consistency,
+		"Default: strict at a writer; at a replica leased, or else any with a flag, if the node admits that without a lease. None of these makes a node admit more."),
+}
+
+var (
+	consistency = text.with(oneOf("leased", "strict", "any")...)
+	invocation  = in("header", "Amz-Sdk-Invocation-Id", text, "The same over all attempts of one call, which then takes effect at most once.")
+	scoped      = []object{
+		in("query", "token", text, "Token of a write."),
+		in("query", "request_id", text, "The x-amzn-RequestId of a write's answer. Remembered for five minutes."),
+		in("query", "arn", text, "Latest change to this entity and what its permissions depend on."),
+		in("query", "head", boolean, "Everything that is committed by now."),
+		in("query", "wait", text, "everywhere: hold the answer until then."),
+		in("query", "timeout", text, "How long to hold it at most; 30s if not given."),
+		in("query", "replicas", text, "Only these replicas, separated by commas."),
+		in("query", "region", text, "Only the replicas of this region."),
+		in("query", "count", integer, "Until this many replicas show it."),
+	}
+)
+
+// operations is the prose of each route.
+var operations = map[string]operation{
+	"POST /v1/authorize": {
+		id: "Authorize", summary: "May this principal do this?", about: "Permission writ:Authorize on the principal's ARN.", parameters: asked,
+		body: "Question", answer: "The decision.", headers: seen, content: jsonOf("Decision"), refusals: refusedWhat, meaning: noPrincipal,
+	},
+	"POST /v1/authorize/batch": {
+		id: "AuthorizeBatch", summary: "Many questions, answered from one position.", about: "Permission writ:Authorize on the ARN of each principal.", parameters: asked,
+		body: "Questions", answer: "The decisions, in order.", headers: seen, content: jsonOf("Decisions"), refusals: refusedWhat, meaning: noPrincipal,
+	},
+	"GET /v1/propagation": {
+		id: "GetPropagation", summary: "How far has a position come?",
+		about: "Permission writ:GetPropagation. Name the position by token, request_id, arn or head. A request_id that is not known is 404 NoSuchRequest: " +
+			"reads and refused requests change nothing, and the ids of writes are remembered for five minutes. " +
+			"A token of another history, or of a position that was never committed, is 409 WrongToken, at once.",
+		parameters: scoped, answer: "How far it has come.", headers: seen, content: jsonOf("Propagation"), refusals: refusedWhat,
+	},
+	"GET /v1/propagation/{token}": {
+		id: "GetPropagationOfToken", summary: "How far has a write come?",
+		about:  "Permission writ:GetPropagation. A token of another history, or of a position that was never committed, is 409 WrongToken, at once.",
+		answer: "How far it has come.", headers: seen, content: jsonOf("Propagation"), refusals: refusedWhat,
+	},
+	"POST /v1/propagation/effect": {
+		id: "WaitForEffect", summary: "Is a decision as expected everywhere?",
+		about: "Permissions writ:GetPropagation, and writ:Authorize on the principal's ARN. Waits until the leader, at the head of the log, and every replica in the scope " +
+			"that may answer as fresh, from there or later, decide as expected, each by its own engine and clock. An answer that comes because the time is up is one of success: " +
+			"see effect. Where at_least is a token of another history, or of a position that was never committed, it is 409 WrongToken, at once.",
+		body: "Expectation", answer: "Whether it is, and who decides what.", headers: seen, content: jsonOf("Effect"), refusals: refusedWhat, meaning: noPrincipal,
+	},
+	"GET /v1/cluster": {
+		id: "GetCluster", summary: "Who leads, who lags, and where.",
+		about:  "Permission writ:GetCluster. Without a leader, a node that holds a lease tells what it knows.",
+		answer: "The cluster as the leader knows it.", headers: seen, content: jsonOf("Cluster"), refusals: refusedAt,
+	},
+	"GET /v1/events": watching,
+	"POST /v1/replicas/{name}/drain": {
+		id: "DrainReplica", summary: "Stop new leases for a replica that is about to go.", about: "Permission writ:DrainReplica.", parameters: []object{invocation},
+		answer: "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
+	},
+	"POST /v1/replicas/{name}/resume": {
+		id: "ResumeReplica", summary: "End a replica's draining.", about: "Permission writ:ResumeReplica.", parameters: []object{invocation},
+		answer: "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
+	},
+	"POST /v1/replicas/{name}/admit": {
+		id: "AdmitReplica", summary: "Let the name of a removed replica in again.", about: "Permission writ:AdmitReplica. The replica registers by itself when it runs.",
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
+	},
+	"DELETE /v1/replicas/{name}": {
+		id: "RemoveReplica", summary: "Take a replica off the roster.",
+		about: `Permission writ:RemoveReplica. Whoever waits for "everywhere" still waits until its last lease has run out. ` +
+			"Whoever comes under the name is refused by every writer that has applied this, until the name is admitted again.",
+		parameters: []object{in("query", "unregistered", text.with(oneOf("true")...), "Bar the name also where the roster does not have it."), invocation},
+		answer:     "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
+	},
+	"POST /v1/verify": {
+		id: "Verify", summary: "Have all nodes the same history and state, and does the chain hold?",
+		about: "Permission writ:Verify. Every writer walks its chain of batches, every node recounts its state, and the leader compares what they found with its log. " +
+			"One at a time: another is answered 503 Verifying.",
+		parameters: []object{
+			in("query", "from", integer.with(member{"minimum", 1}, member{"default", 1}), "Position to walk the chain from; what was before is believed."),
+			in("query", "timeout", text.with(member{"default", "60s"}), "How long it may take, up to 10m."),
+		},
+		answer: "What was found about each node. It is 200 whatever that is.", headers: seen, content: jsonOf("Verification"), refusals: refused,
+	},
+	"GET /v1/head": {
+		id: "GetHead", summary: "The head of the history, signed, to keep and check later.",
+		about: "Permission writ:GetHead. The head is current after the question. The leader signs it with the key of its node; " +
+			"node/client checks it against the certificate of the cluster's authority.",
+		answer: "The signed head.", headers: seen, content: jsonOf("SignedHead"), refusals: refused,
+	},
+	"GET /v1/chain": {
+		id: "GetChain", summary: "What the hashes of batches cover, to compute the chain.",
+		about: "Permission writ:GetChain. The content of events is in a header by its SHA-256 alone; who caused a change, when, from which address and by which action is in it, " +
+			"because the hash of the batch covers that.",
+		parameters: []object{
+			append(object{{"name", "after"}, {"in", "query"}, {"required", true}}, member{"schema", integer.with(member{"minimum", 0})}, member{"description", "Position before the first header."}),
+			in("query", "limit", integer.with(member{"minimum", 1}, member{"maximum", shape.MaxHeaders}, member{"default", native.DefaultHeaders}),
+				"At most this many headers; fewer come when they are large or the history ends."),
+		},
+		answer: "Headers of consecutive batches.", headers: seen, content: jsonOf("Chain"), refusals: refused,
+	},
+	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
+	"GET /readyz":       ready,
+	"GET /metrics":      {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},
+	"GET /openapi.json": {id: "OpenAPI", summary: "This document.", open: true, answer: "OpenAPI 3.1.", content: object{{"application/json", object{}}}},
+}
+
+var ready = operation{
+	id: "Ready", open: true, parameters: []object{in("query", "verbose", boolean, "")},
+	answer: "The node is ready.", refusals: []int{503}, meaning: map[int]string{503: "A check fails; the lines say which."},
+}
+
+var watching = operation{
+	id: "Watch", summary: "The positions as they come, as server-sent events.",
+	about: "Permission writ:Watch, found anew before each event, in a view that has all that is told: a change that ends it ends the stream, and neither its position nor a later one is told. " +
+		"Any node answers, as long as it can prove that it is current. Events: position (its id is its token), heartbeat (one at once), " +
+		"gap (positions that the node does not have; a replica keeps the latest 4096; without an id), end (a problem, why the stream ends; not sent where the connection breaks). " +
+		"No event names a principal or holds content. Go on after a break with the id of the last event, or with a token, at any node. Where the node lags behind it, it waits; " +
+		"409 WrongToken, at once or as the end of the stream, says that the id is of another history, 409 NotCommitted that there is no such position yet.",
+	parameters: []object{
+		in("query", "after", text, "Position or token to begin after. A position names no history: a token does. Default: the node's own position."),
+		in("header", "Last-Event-ID", text, "Id of an event, or another token, to begin after; it overrides after."),
+		in("query", "heartbeat", text.with(member{"default", "5s"}), "Time between heartbeats, 1s to 1m."),
+		in("header", shape.HeaderConsistency, consistency, "leased: end at a replica without a lease, even if it admits reads then."),
+	},
+	answer: "A stream; the data of each event is one of these, by its name.", headers: begun,
+	content: object{{"text/event-stream", object{{"schema", object{{"oneOf", []object{
+		ref("PositionEvent"), ref("HeartbeatEvent"), ref("GapEvent"), ref("EndEvent"),
+	}}}}}}},
+	refusals: notStreamed,
+}
