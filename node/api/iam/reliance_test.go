@@ -3,7 +3,9 @@ package iam_test
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +31,7 @@ var members = map[string][3]any{
 	"GroupName":                {"admins", "Admins", "none"},
 	"NewGroupName":             {"operators", "ADMINS", nil},
 	"RoleName":                 {"deploy", "Deploy", "none"},
+	"InstanceProfileName":      {"web", "WEB", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
 	"PolicyArn":                {ownARN, "arn:aws:iam::aws:policy/ReadOnlyAccess", newARN},
 	"PermissionsBoundary":      {otherARN, nil, newARN},
@@ -41,7 +44,29 @@ var members = map[string][3]any{
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
 	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
+	"OpenIDConnectProviderArn": {issuerARN, issuerARN + "/x", issuerARN + "/none"},
+	"Url":                      {"https://idp.example.com/x", "https://new.example.com", "https://new.example.com"},
+	"ClientID":                 {"app", "web", "none"},
+	"ThumbprintList":           {prints("a"), prints("B"), prints("c")},
+	"SAMLProviderArn":          {corpARN, corpARN, corpARN + "2"},
+	"SAMLMetadataDocument":     {idpMetadata(), idpMetadata(), idpMetadata()},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+}
+
+const (
+	issuerARN = "arn:aws:iam::123456789012:oidc-provider/idp.example.com"
+	corpARN   = "arn:aws:iam::123456789012:saml-provider/corp"
+)
+
+func prints(digit string) []string { return []string{strings.Repeat(digit, 40)} }
+
+// idpMetadata is the document of a SAML provider.
+func idpMetadata() string {
+	text, err := os.ReadFile("../../saml/testdata/idp.xml")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 func delegated(template string) *types.DelegationPermission {
@@ -117,6 +142,10 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateUser{Account: account, ID: "AIDACAROL", Name: "carol", Path: "/"},
 		&identity.CreateGroup{Account: account, ID: "AGPAADMINS", Name: "admins", Path: "/"},
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
+		&identity.CreateInstanceProfile{Account: account, ID: "AIPAWEB", Name: "web", Path: "/", Tags: tags},
+		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com", Tags: tags},
+		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com/x"},
+		&identity.CreateSAMLProvider{Account: account, Name: "corp", Metadata: []byte("x"), Encryption: identity.EncryptionAllowed, Tags: tags},
 	)
 	return w
 }
@@ -180,7 +209,19 @@ func changes() map[string][]identity.Command {
 		"policy made":       {&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "New", Path: "/", Document: allowText}},
 		"boundary made again": {&identity.DeletePolicy{ARN: otherARN},
 			&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "Other", Path: "/", Document: allowText}},
+		"instance profile tagged":  {tag(identity.KindInstanceProfile, "web")},
+		"instance profile deleted": {&identity.DeleteInstanceProfile{Account: account, Name: "web"}},
+		"instance profile made again": {&identity.DeleteInstanceProfile{Account: account, Name: "web"},
+			&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "web", Path: "/admin/"}},
+		"instance profile made": {&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "none", Path: "/admin/"}},
+		"issuer tagged":         {tag(identity.KindOIDCProvider, issuerARN)},
+		"issuer untagged":       {untag(identity.KindOIDCProvider, issuerARN)},
+		"issuer deleted":        {&identity.DeleteOIDCProvider{Account: account, ARN: issuerARN}},
+		"SAML provider tagged":  {tag(identity.KindSAMLProvider, corpARN)},
+		"SAML provider deleted": {&identity.DeleteSAMLProvider{Account: account, ARN: corpARN}},
 		unseen: {
+			&identity.AddClientID{Account: account, ARN: issuerARN, ClientID: "other"},
+			&identity.UpdateSAMLProvider{Account: account, ARN: corpARN, Metadata: []byte("y")},
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},
 			&identity.AttachPolicy{Owner: owner(identity.KindGroup, "admins"), Policy: ownARN},
 			&identity.AddUserToGroup{Account: account, Group: "admins", User: "alice"},
@@ -259,7 +300,7 @@ func writes() (list []*iam.Action) {
 func TestWritesNameWhatTheyRelyOn(t *testing.T) {
 	identities := map[string]string{ // by the change that puts another in the place of the same name
 		"user made again": "UserName", "group made again": "GroupName", "role made again": "RoleName", "policy made again": "PolicyArn",
-		"boundary made again": "PermissionsBoundary",
+		"boundary made again": "PermissionsBoundary", "instance profile made again": "InstanceProfileName",
 	}
 	for name, member := range identities {
 		w := inhabited(t)
@@ -285,7 +326,9 @@ func TestWritesNameWhatTheyRelyOn(t *testing.T) {
 
 var (
 	// made are the members by which writes name what they make.
-	made = map[string]string{"CreateUser": "UserName", "CreateGroup": "GroupName", "CreateRole": "RoleName"}
-	// user are writes whose user no authorization sees: their resource is the group.
-	user = map[string]string{"AddUserToGroup": "UserName", "RemoveUserFromGroup": "UserName"}
+	made = map[string]string{"CreateUser": "UserName", "CreateGroup": "GroupName", "CreateRole": "RoleName",
+		"CreateInstanceProfile": "InstanceProfileName"}
+	// user are writes whose user, or role, no authorization sees: their resource is the group
+	// or the instance profile.
+	user = map[string]string{"AddUserToGroup": "UserName", "RemoveUserFromGroup": "UserName", "RemoveRoleFromInstanceProfile": "RoleName"}
 )

@@ -13,19 +13,11 @@ import (
 // notYet are the operations of the model that Writ does not carry out yet. They
 // are answered with InvalidAction: tools do not try that again.
 var notYet = strings.Fields(`
-	AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile ListInstanceProfileTags RemoveRoleFromInstanceProfile
-	TagInstanceProfile UntagInstanceProfile
 
 	ChangePassword CreateLoginProfile DeleteAccountPasswordPolicy UpdateAccountPasswordPolicy UpdateLoginProfile
 
 	CreateVirtualMFADevice DeactivateMFADevice DeleteVirtualMFADevice EnableMFADevice GetMFADevice ListMFADeviceTags ResyncMFADevice
 	TagMFADevice UntagMFADevice
-
-	AddClientIDToOpenIDConnectProvider CreateOpenIDConnectProvider DeleteOpenIDConnectProvider GetOpenIDConnectProvider
-	ListOpenIDConnectProviderTags RemoveClientIDFromOpenIDConnectProvider TagOpenIDConnectProvider UntagOpenIDConnectProvider
-	UpdateOpenIDConnectProviderThumbprint
-
-	CreateSAMLProvider DeleteSAMLProvider GetSAMLProvider ListSAMLProviderTags TagSAMLProvider UntagSAMLProvider UpdateSAMLProvider
 
 	CreateServiceLinkedRole DeleteServiceLinkedRole GetServiceLinkedRoleDeletionStatus
 
@@ -38,17 +30,10 @@ var notYet = strings.Fields(`
 
 	DeleteSigningCertificate UpdateSigningCertificate UploadSigningCertificate
 
-	DisableOrganizationsRootCredentialsManagement DisableOrganizationsRootSessions EnableOrganizationsRootCredentialsManagement
-	EnableOrganizationsRootSessions ListOrganizationsFeatures
-
-	DisableOutboundWebIdentityFederation EnableOutboundWebIdentityFederation GetOutboundWebIdentityFederationInfo
-
 	GenerateCredentialReport GetCredentialReport
 
 	GenerateOrganizationsAccessReport GenerateServiceLastAccessedDetails GetOrganizationsAccessReport GetServiceLastAccessedDetails
 	GetServiceLastAccessedDetailsWithEntities ListPoliciesGrantingServiceAccess
-
-	SetSecurityTokenServicePreferences
 `)
 
 func TestTableAgainstTheModel(t *testing.T) {

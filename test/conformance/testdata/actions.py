@@ -220,6 +220,27 @@ def roles():
         assert "PermissionsBoundary" not in get()
 
 
+def instance_profiles():
+    p = iam.create_instance_profile(InstanceProfileName="b3-web", Path="/b3/", Tags=[{"Key": "k", "Value": "v"}])["InstanceProfile"]
+    assert p["InstanceProfileId"].startswith("AIPA") and p["Roles"] == [], p
+    fails("EntityAlreadyExists", iam.create_instance_profile, InstanceProfileName="b3-WEB")
+    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
+    iam.add_role_to_instance_profile(InstanceProfileName="b3-web", RoleName="b3-run")
+    fails("LimitExceeded", iam.add_role_to_instance_profile, InstanceProfileName="b3-web", RoleName="b3-run")
+    got = iam.get_instance_profile(InstanceProfileName="b3-web")["InstanceProfile"]
+    same((got["Arn"], got["Roles"][0]["RoleName"]), (p["Arn"], "b3-run"))
+    same(got["Roles"][0]["AssumeRolePolicyDocument"], TRUST)
+    same(names("list_instance_profiles_for_role", "InstanceProfiles", "InstanceProfileName", RoleName="b3-run"), ["b3-web"])
+    same(names("list_instance_profiles", "InstanceProfiles", "InstanceProfileName", PathPrefix="/b3/"), ["b3-web"])
+    fails("DeleteConflict", iam.delete_role, RoleName="b3-run")
+    fails("DeleteConflict", iam.delete_instance_profile, InstanceProfileName="b3-web")
+    iam.tag_instance_profile(InstanceProfileName="b3-web", Tags=[{"Key": "K", "Value": "w"}])
+    iam.untag_instance_profile(InstanceProfileName="b3-web", TagKeys=["k"])
+    same(iam.list_instance_profile_tags(InstanceProfileName="b3-web")["Tags"], [{"Key": "K", "Value": "w"}])
+    iam.remove_role_from_instance_profile(InstanceProfileName="b3-web", RoleName="b3-run")
+    iam.delete_instance_profile(InstanceProfileName="b3-web")
+
+
 def keys():
     k = iam.create_access_key(UserName="b3-ada")["AccessKey"]
     assert k["AccessKeyId"].startswith("AKIA") and len(k["SecretAccessKey"]) == 40 and k["Status"] == "Active"
@@ -281,13 +302,12 @@ def absent():
                       (iam.list_signing_certificates, "Certificates"), (iam.list_service_specific_credentials, "ServiceSpecificCredentials")):
         same(call(UserName="b3-ada")[key], [])
         fails("NoSuchEntity", call, UserName="b3-nobody")
-    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"), (iam.list_instance_profiles, "InstanceProfiles"),
+    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"),
                       (iam.list_server_certificates, "ServerCertificateMetadataList")):
         same(call()[key], [])
     fails("NoSuchEntity", iam.get_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.delete_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.get_account_password_policy)
-    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
     fails("InvalidAction", iam.generate_credential_report)
 
 
@@ -382,6 +402,6 @@ def cleanup():
     fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
 
 
-for part in (users, groups, policies, roles, keys, account, oidc_providers, saml_providers, settings, absent, simulate, request_ids, cleanup):
+for part in (users, groups, policies, roles, instance_profiles, keys, account, oidc_providers, saml_providers, settings, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
