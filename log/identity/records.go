@@ -44,10 +44,10 @@ func (s *State) header() Header {
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the entities that have names (server certificates, instance profiles, policies, roles,
-// groups, users) in order of account and name, the replicas, the barred ones, the attempts
-// from the oldest on, and the rest. Equal states yield equal records in equal order. A
-// Loader makes the state again.
+// header, the accounts, the entities that have names (devices, certificates, instance
+// profiles, policies, roles, groups, users) in order of account and name, the replicas,
+// the barred ones, the attempts from the oldest on, and the rest. Equal states yield equal
+// records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&

@@ -106,9 +106,9 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
 		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
 		"MFADevices": 0, "MFADevicesInUse": 0,
 		"Providers": len(s.OIDCProviders(id)) + len(s.SAMLProviders(id)), "GlobalEndpointTokenVersion": max(1, int(s.AccountSettings(id).TokenVersion)),
-		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
 		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
