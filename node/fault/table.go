@@ -88,6 +88,11 @@ const (
 	NotAdministrator
 	OpenIDIdpCommunicationError
 
+	// Of passwords.
+	PasswordPolicyViolation
+	InvalidUserType
+	EntityTemporarilyUnmodifiable
+
 	codes // how many there are
 )
 
@@ -215,4 +220,8 @@ var table = [codes]row{
 	NotAdministrator:           {native: face{"AccountNotManagementOrDelegatedAdministratorException", http.StatusBadRequest, "", ""}},
 	// The provider may answer a little later, but SDKs do not try such a request again.
 	OpenIDIdpCommunicationError: {native: face{"OpenIdIdpCommunicationError", http.StatusBadRequest, "", ""}},
+
+	PasswordPolicyViolation:       {native: face{"PasswordPolicyViolation", http.StatusBadRequest, "", ""}},
+	InvalidUserType:               {native: face{"InvalidUserType", http.StatusBadRequest, "", ""}},
+	EntityTemporarilyUnmodifiable: {native: face{"EntityTemporarilyUnmodifiable", http.StatusConflict, "", "Try again in several minutes."}},
 }

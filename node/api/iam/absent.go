@@ -6,8 +6,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-
-	"github.com/writ-iam/writ/log/identity"
 )
 
 // absentActions are about nouns that Writ does not have yet, and answer as AWS
@@ -15,9 +13,6 @@ import (
 // and read them when they plan.
 func absentActions() []Action {
 	return []Action{
-		write("DeleteLoginProfile", deleteLoginProfile{}),
-		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
-		read("GetLoginProfile", getLoginProfile{}),
 		read("ListMFADevices", listMFADevices{}),
 		read("ListSSHPublicKeys", listSSHPublicKeys{}),
 		read("ListServerCertificates", listServerCertificates{}),
@@ -25,38 +20,6 @@ func absentActions() []Action {
 		read("ListSigningCertificates", listSigningCertificates{}),
 		read("ListVirtualMFADevices", listVirtualMFADevices{}),
 	}
-}
-
-type deleteLoginProfile struct {
-	nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]
-}
-
-func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
-	return nil, c.noLoginProfile(in.UserName)
-}
-
-type getAccountPasswordPolicy struct{}
-
-func (getAccountPasswordPolicy) Access(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access {
-	return c.anything()
-}
-
-func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
-	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
-}
-
-type getLoginProfile struct{}
-
-func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
-	return nil, c.noLoginProfile(in.UserName)
 }
 
 type listMFADevices struct{}
@@ -139,15 +102,4 @@ func (c *Call) checkUser(name *string) error {
 	}
 	_, err := c.mustUser(name)
 	return err
-}
-
-func (c *Call) noLoginProfile(name *string) error {
-	if name != nil {
-		if _, ok := c.target(identity.KindUser, name); !ok {
-			return noSuchUser(name)
-		}
-	} else {
-		name = &c.Caller.Name
-	}
-	return fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", *name)
 }

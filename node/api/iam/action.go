@@ -46,6 +46,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/projection"
@@ -86,6 +87,11 @@ type Call struct {
 	// Issuer is the URL below which the issuers of web identity tokens are; empty if
 	// nobody knows.
 	Issuer string
+	// Passwords hashes passwords and verifies them by their hashes.
+	Passwords *password.Task
+	// Repeated says that an attempt of the call took effect before, as far as the view
+	// knows: its answer is that of the first one, and Command need not work anything out.
+	Repeated bool
 
 	witness *identity.Witness // of View, from the first Access or Command on
 }

@@ -27,6 +27,9 @@ const (
 	codeNotAdministrator        = "AccountNotManagementOrDelegatedAdministratorException"
 
 	codeOpenIDIdpCommunicationError = "OpenIdIdpCommunicationError"
+	codePasswordPolicyViolation     = "PasswordPolicyViolation"
+	codeInvalidUserType             = "InvalidUserType"
+	codeTemporarilyUnmodifiable     = "EntityTemporarilyUnmodifiable"
 )
 
 func fail(code, format string, args ...any) *Error {

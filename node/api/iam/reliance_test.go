@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -41,6 +42,9 @@ var members = map[string][3]any{
 	"VersionId":                {"v1", "v2", "v1"},
 	"AccessKeyId":              {"AKIAALICEALICEALICE1", "AKIAALICEALICEALICE1", "AKIAALICEALICEALICE1"},
 	"AccountAlias":             {"alias", "alias", "alias"},
+	"Password":                 {"Passw0rd", "Passw0rd", "Passw0rd"},
+	"NewPassword":              {"Passw0rd-2", "Passw0rd-2", "Passw0rd-2"},
+	"OldPassword":              {"Passw0rd-1", "Passw0rd-1", "Passw0rd-1"},
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
 	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
@@ -124,8 +128,17 @@ func ask(call *iam.Call, action *iam.Action, in any) (a asked) {
 		a.refused = err.Error()
 	}
 	a.command, a.relies = command, call.Reliances()
-	if c, ok := command.(*identity.CreateAccessKey); ok {
-		c.Key.Sealed = nil // it is random in a way of its own
+	switch c := command.(type) { // what is sealed is random in a way of its own
+	case *identity.CreateAccessKey:
+		c.Key.Sealed = []byte("sealed")
+	case *identity.CreateLoginProfile:
+		c.Password.Sealed = []byte("sealed")
+	case *identity.UpdateLoginProfile:
+		if c.Password != nil {
+			c.Password.Sealed = []byte("sealed")
+		}
+	case *identity.ChangePassword:
+		c.Password.Sealed = []byte("sealed")
 	}
 	return a
 }
@@ -147,6 +160,7 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com/x"},
 		&identity.CreateSAMLProvider{Account: account, Name: "corp", Metadata: []byte("x"), Encryption: identity.EncryptionAllowed, Tags: tags},
 	)
+	must[any](w, &sdk.CreateLoginProfileInput{UserName: aws.String("carol"), Password: aws.String("Passw0rd-1")})
 	return w
 }
 
@@ -214,6 +228,8 @@ func changes() map[string][]identity.Command {
 		"instance profile made again": {&identity.DeleteInstanceProfile{Account: account, Name: "web"},
 			&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "web", Path: "/admin/"}},
 		"instance profile made": {&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "none", Path: "/admin/"}},
+		"password policy made":  {&identity.SetPasswordPolicy{Account: account, Requirements: identity.PasswordRequirements{AllowChange: true}}},
+		"password replaced":     {&identity.DeleteLoginProfile{Account: account, User: "carol"}},
 		"issuer tagged":         {tag(identity.KindOIDCProvider, issuerARN)},
 		"issuer untagged":       {untag(identity.KindOIDCProvider, issuerARN)},
 		"issuer deleted":        {&identity.DeleteOIDCProvider{Account: account, ARN: issuerARN}},
@@ -279,7 +295,7 @@ func TestWritesRelyOnAllTheyWereAuthorizedAgainst(t *testing.T) {
 		}
 	}
 	for _, action := range writes() {
-		if !commands[action.Name] && action.Name != "DeleteLoginProfile" { // which has none
+		if !commands[action.Name] {
 			t.Errorf("%s was never authorized here: its members lack values", action.Name)
 		}
 	}

@@ -158,6 +158,9 @@ func (w *world) access(names *names, line string) string {
 				fmt.Fprintf(&b, "%v", e.Values)
 			}
 		}
+		if a.Granted {
+			b.WriteString(", which the account grants")
+		}
 		b.WriteByte('\n')
 	}
 	if b.Len() == 0 {
