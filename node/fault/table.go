@@ -92,6 +92,13 @@ const (
 	PasswordPolicyViolation
 	InvalidUserType
 	EntityTemporarilyUnmodifiable
+	MalformedCertificate
+	InvalidCertificate
+	DuplicateCertificate
+	KeyPairMismatch
+	InvalidPublicKey
+	UnrecognizedPublicKeyEncoding
+	DuplicateSSHPublicKey
 
 	codes // how many there are
 )
@@ -224,4 +231,12 @@ var table = [codes]row{
 	PasswordPolicyViolation:       {native: face{"PasswordPolicyViolation", http.StatusBadRequest, "", ""}},
 	InvalidUserType:               {native: face{"InvalidUserType", http.StatusBadRequest, "", ""}},
 	EntityTemporarilyUnmodifiable: {native: face{"EntityTemporarilyUnmodifiable", http.StatusConflict, "", "Try again in several minutes."}},
+
+	MalformedCertificate:          {native: face{"MalformedCertificate", http.StatusBadRequest, "", ""}},
+	InvalidCertificate:            {native: face{"InvalidCertificate", http.StatusBadRequest, "", ""}},
+	DuplicateCertificate:          {native: face{"DuplicateCertificate", http.StatusConflict, "", ""}},
+	KeyPairMismatch:               {native: face{"KeyPairMismatch", http.StatusBadRequest, "", ""}},
+	InvalidPublicKey:              {native: face{"InvalidPublicKey", http.StatusBadRequest, "", ""}},
+	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
+	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
 }

@@ -46,6 +46,10 @@ const (
 	SAMLPrivateKey Purpose = "saml-private-key"
 	// PasswordHash seals the hashes of users' passwords.
 	PasswordHash Purpose = "password-hash"
+	// ServerCertificateKey seals the private keys of server certificates.
+	ServerCertificateKey Purpose = "server-certificate-key"
+	// ServiceCredentialSecret seals the secrets of service-specific credentials.
+	ServiceCredentialSecret Purpose = "service-credential-secret"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is

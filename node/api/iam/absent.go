@@ -14,10 +14,6 @@ import (
 func absentActions() []Action {
 	return []Action{
 		read("ListMFADevices", listMFADevices{}),
-		read("ListSSHPublicKeys", listSSHPublicKeys{}),
-		read("ListServerCertificates", listServerCertificates{}),
-		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
-		read("ListSigningCertificates", listSigningCertificates{}),
 		read("ListVirtualMFADevices", listVirtualMFADevices{}),
 	}
 }
@@ -30,46 +26,6 @@ func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
 
 func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
 	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listSSHPublicKeys struct{}
-
-func (listSSHPublicKeys) Access(c *Call, in *sdk.ListSSHPublicKeysInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listSSHPublicKeys) Answer(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
-	return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listServerCertificates struct{}
-
-func (listServerCertificates) Access(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
-	return []Access{c.absent("server-certificate/", nil)}
-}
-
-func (listServerCertificates) Answer(_ *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
-	return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, noPage(in.Marker)
-}
-
-type listServiceSpecificCredentials struct{}
-
-func (listServiceSpecificCredentials) Access(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listServiceSpecificCredentials) Answer(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
-	return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listSigningCertificates struct{}
-
-func (listSigningCertificates) Access(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listSigningCertificates) Answer(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
-	return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 }
 
 type listVirtualMFADevices struct{}

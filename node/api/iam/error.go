@@ -30,6 +30,11 @@ const (
 	codePasswordPolicyViolation     = "PasswordPolicyViolation"
 	codeInvalidUserType             = "InvalidUserType"
 	codeTemporarilyUnmodifiable     = "EntityTemporarilyUnmodifiable"
+	codeMalformedCertificate        = "MalformedCertificate"
+	codeInvalidCertificate          = "InvalidCertificate"
+	codeKeyPairMismatch             = "KeyPairMismatch"
+	codeInvalidPublicKey            = "InvalidPublicKey"
+	codeUnrecognizedEncoding        = "UnrecognizedPublicKeyEncoding"
 )
 
 func fail(code, format string, args ...any) *Error {

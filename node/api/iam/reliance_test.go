@@ -55,6 +55,17 @@ var members = map[string][3]any{
 	"SAMLProviderArn":          {corpARN, corpARN, corpARN + "2"},
 	"SAMLMetadataDocument":     {idpMetadata(), idpMetadata(), idpMetadata()},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+
+	"ServerCertificateName":       {"site", "SITE", "none"},
+	"NewServerCertificateName":    {"shop", "Site", nil},
+	"CertificateBody":             {files()["site.crt"], files()["site.crt"], files()["site.crt"]},
+	"CertificateChain":            {files()["inner.crt"], nil, files()["chain.crt"]},
+	"PrivateKey":                  {files()["site.key"], files()["site8.key"], files()["site.key"]},
+	"CertificateId":               {"CERT1", "CERT1", "CERT2"},
+	"SSHPublicKeyBody":            {files()["ada.pub"], files()["ada.pem"], files()["second.pub"]},
+	"SSHPublicKeyId":              {"APKA1", "APKA1", "APKA2"},
+	"ServiceName":                 {"codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"},
+	"ServiceSpecificCredentialId": {"ACCA1", "ACCA1", "ACCA2"},
 }
 
 const (
@@ -139,6 +150,12 @@ func ask(call *iam.Call, action *iam.Action, in any) (a asked) {
 		}
 	case *identity.ChangePassword:
 		c.Password.Sealed = []byte("sealed")
+	case *identity.CreateServiceCredential:
+		c.Sealed = nil
+	case *identity.ResetServiceCredential:
+		c.Sealed = nil
+	case *identity.UploadServerCertificate:
+		c.Sealed = nil
 	}
 	return a
 }
@@ -156,6 +173,7 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateGroup{Account: account, ID: "AGPAADMINS", Name: "admins", Path: "/"},
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
 		&identity.CreateInstanceProfile{Account: account, ID: "AIPAWEB", Name: "web", Path: "/", Tags: tags},
+		&identity.UploadServerCertificate{Account: account, ID: "ASCASITE", Name: "site", Path: "/", Tags: tags},
 		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com", Tags: tags},
 		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com/x"},
 		&identity.CreateSAMLProvider{Account: account, Name: "corp", Metadata: []byte("x"), Encryption: identity.EncryptionAllowed, Tags: tags},
@@ -230,12 +248,20 @@ func changes() map[string][]identity.Command {
 		"instance profile made": {&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "none", Path: "/admin/"}},
 		"password policy made":  {&identity.SetPasswordPolicy{Account: account, Requirements: identity.PasswordRequirements{AllowChange: true}}},
 		"password replaced":     {&identity.DeleteLoginProfile{Account: account, User: "carol"}},
+		"certificate moved":     {&identity.UpdateServerCertificate{Account: account, Name: "site", NewPath: "/admin/"}},
+		"certificate tagged":    {tag(identity.KindServerCertificate, "site")},
+		"certificate made again": {&identity.DeleteServerCertificate{Account: account, Name: "site"},
+			&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "site", Path: "/"}},
+		"certificate made":      {&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "none", Path: "/admin/"}},
 		"issuer tagged":         {tag(identity.KindOIDCProvider, issuerARN)},
 		"issuer untagged":       {untag(identity.KindOIDCProvider, issuerARN)},
 		"issuer deleted":        {&identity.DeleteOIDCProvider{Account: account, ARN: issuerARN}},
 		"SAML provider tagged":  {tag(identity.KindSAMLProvider, corpARN)},
 		"SAML provider deleted": {&identity.DeleteSAMLProvider{Account: account, ARN: corpARN}},
 		unseen: {
+			&identity.UploadSSHPublicKey{Account: account, User: "alice", ID: "APKA1"},
+			&identity.UploadSigningCertificate{Account: account, User: "alice", ID: "CERT1"},
+			&identity.CreateServiceCredential{Account: account, User: "alice", ID: "ACCA1"},
 			&identity.AddClientID{Account: account, ARN: issuerARN, ClientID: "other"},
 			&identity.UpdateSAMLProvider{Account: account, ARN: corpARN, Metadata: []byte("y")},
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},

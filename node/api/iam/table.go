@@ -22,8 +22,12 @@ var table = inOrder(
 	policyActions(),
 	roleActions(),
 	samlProviderActions(),
+	serverCertificateActions(),
+	serviceCredentialActions(),
 	settingsActions(),
+	signingCertificateActions(),
 	simulateActions(),
+	sshKeyActions(),
 	tagActions(),
 	userActions(),
 )
