@@ -32,7 +32,7 @@ func TestHashSpreads(t *testing.T) {
 
 // What a record holds must be in its encoding: each field changes the digest.
 func TestDigestCoversEveryField(t *testing.T) {
-	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{}, &InstanceProfile{},
+	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{}, &InstanceProfile{}, &DeletionTasks{},
 		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
 		&PasswordPolicy{}, &LoginProfile{},
 		&Keyring{}, &ServerCertificate{},

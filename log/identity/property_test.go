@@ -194,6 +194,12 @@ func drawCommand(t *rapid.T) Command {
 			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
 		func() Command {
+			return &CreateServiceLinkedRole{Account: drawAccount(t), ID: drawID(t), Service: "s", Name: drawName(t), Policy: drawARN(t)}
+		},
+		func() Command {
+			return &DeleteServiceLinkedRole{Account: drawAccount(t), Name: drawName(t), Task: drawText(t)}
+		},
+		func() Command {
 			c := drawCatalogue(t)
 			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
 		},

@@ -63,6 +63,8 @@ var commandKinds = newKinds("command",
 	command(69, 1, enableWebIdentity),
 	command(70, 1, disableWebIdentity),
 	command(71, 1, setOrganizationFeatures),
+	command(54, 1, createServiceLinkedRole),
+	command(55, 1, deleteServiceLinkedRole),
 	command(80, 1, setPasswordPolicy),
 	command(81, 1, deletePasswordPolicy),
 	command(82, 1, createLoginProfile),
@@ -269,6 +271,22 @@ func updateTrust(c *coder, v *identity.UpdateTrust) {
 func deleteRole(c *coder, v *identity.DeleteRole) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
+}
+
+func createServiceLinkedRole(c *coder, v *identity.CreateServiceLinkedRole) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	atom(c, &v.Service)
+	str(c, &v.Name)
+	str(c, &v.Description)
+	str(c, &v.Trust)
+	atom(c, &v.Policy)
+}
+
+func deleteServiceLinkedRole(c *coder, v *identity.DeleteServiceLinkedRole) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.Task)
 }
 
 // Instance profiles.

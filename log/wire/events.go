@@ -60,6 +60,7 @@ var eventKinds = newKinds("event",
 	change(69, 1, webIdentityEnabled),
 	change(70, 1, webIdentityDisabled),
 	change(71, 1, organizationFeaturesSet),
+	change(54, 1, serviceLinkedRoleDeleted),
 	change(80, 1, passwordPolicySet),
 	change(81, 1, passwordPolicyDeleted),
 	change(82, 1, loginProfileCreated),
@@ -223,6 +224,11 @@ func trustUpdated(c *coder, v *identity.TrustUpdated) {
 }
 
 func roleDeleted(c *coder, v *identity.RoleDeleted) { str(c, &v.ID) }
+
+func serviceLinkedRoleDeleted(c *coder, v *identity.ServiceLinkedRoleDeleted) {
+	atom(c, &v.Account)
+	str(c, &v.Task)
+}
 
 // Instance profiles.
 

@@ -19,6 +19,7 @@ var recordKinds = newKinds("record",
 	record(15, 1, oidcProvider),
 	record(16, 1, samlProvider),
 	record(17, 1, accountSettings),
+	record(13, 1, deletionTasks),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
 	record(25, 1, serverCertificate),
@@ -136,6 +137,11 @@ func instanceProfile(c *coder, v *identity.InstanceProfile) {
 	num(c, &v.Created)
 	list(c, &v.Tags, tag)
 	str(c, &v.Role)
+}
+
+func deletionTasks(c *coder, v *identity.DeletionTasks) {
+	atom(c, &v.Account)
+	list(c, &v.Tasks, str)
 }
 
 func replica(c *coder, v *identity.Replica) {

@@ -32,6 +32,7 @@ var members = map[string][3]any{
 	"GroupName":                {"admins", "Admins", "none"},
 	"NewGroupName":             {"operators", "ADMINS", nil},
 	"RoleName":                 {"deploy", "Deploy", "none"},
+	"AWSServiceName":           {"autoscaling.amazonaws.com", "ecs.amazonaws.com", "none.amazonaws.com"},
 	"InstanceProfileName":      {"web", "WEB", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
 	"PolicyArn":                {ownARN, "arn:aws:iam::aws:policy/ReadOnlyAccess", newARN},

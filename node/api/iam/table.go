@@ -24,6 +24,7 @@ var table = inOrder(
 	samlProviderActions(),
 	serverCertificateActions(),
 	serviceCredentialActions(),
+	serviceLinkedRoleActions(),
 	settingsActions(),
 	signingCertificateActions(),
 	simulateActions(),

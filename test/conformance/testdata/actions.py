@@ -241,6 +241,20 @@ def instance_profiles():
     iam.delete_instance_profile(InstanceProfileName="b3-web")
 
 
+def service_linked_roles():
+    r = iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="b3", Description="scales")["Role"]
+    same(r["Arn"], f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_b3")
+    message = fails("InvalidInput", iam.create_service_linked_role, AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="b3")
+    same(message, f"Service role name {r['RoleName']} has been taken in this account, please try a different suffix.")
+    fails("InvalidInput", iam.create_service_linked_role, AWSServiceName="ecs.amazonaws.com", CustomSuffix="b3")
+    fails("AccessDenied", iam.create_service_linked_role, AWSServiceName="b3.amazonaws.com")
+    fails("UnmodifiableEntity", iam.delete_role, RoleName=r["RoleName"])
+    iam.update_role(RoleName=r["RoleName"], Description="new")
+    task = iam.delete_service_linked_role(RoleName=r["RoleName"])["DeletionTaskId"]
+    same(iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"], "SUCCEEDED")
+    fails("NoSuchEntity", iam.get_service_linked_role_deletion_status, DeletionTaskId=task + "x")
+
+
 def keys():
     k = iam.create_access_key(UserName="b3-ada")["AccessKey"]
     assert k["AccessKeyId"].startswith("AKIA") and len(k["SecretAccessKey"]) == 40 and k["Status"] == "Active"
@@ -402,6 +416,7 @@ def cleanup():
     fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
 
 
-for part in (users, groups, policies, roles, instance_profiles, keys, account, oidc_providers, saml_providers, settings, absent, simulate, request_ids, cleanup):
+for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, account, oidc_providers, saml_providers, settings, absent, simulate,
+             request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
