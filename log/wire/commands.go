@@ -105,6 +105,16 @@ func Level(c identity.Command) uint32 {
 	if k, err := commandKinds.of(c); err == nil && k.number > lastOfLevel1 {
 		return 2
 	}
+	var tagged identity.Kind
+	switch c := c.(type) {
+	case *identity.TagEntity:
+		tagged = c.Kind
+	case *identity.UntagEntity:
+		tagged = c.Kind
+	}
+	if tagged > identity.KindPolicy { // what they are authorized against is looked up in ways of level 2
+		return 2
+	}
 	return 1
 }
 

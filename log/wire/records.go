@@ -183,18 +183,6 @@ func loginProfile(c *coder, v *identity.LoginProfile) {
 	c.flag(&v.Reset)
 }
 
-// cataloguePolicy is part of commands and events, too.
-func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
-	str(c, &v.ID)
-	str(c, &v.Name)
-	atom(c, &v.Path)
-	str(c, &v.Description)
-	num(c, &v.Created)
-	num(c, &v.Updated)
-	num(c, &v.Default)
-	list(c, &v.Versions, policyVersion)
-}
-
 func oidcProvider(c *coder, v *identity.OIDCProvider) {
 	atom(c, &v.Account)
 	str(c, &v.URL)
@@ -222,6 +210,18 @@ func accountSettings(c *coder, v *identity.AccountSettings) {
 	str(c, &v.Issuer)
 	c.flag(&v.Vends)
 	organizationFeatures(c, &v.Organization)
+}
+
+// cataloguePolicy is part of commands and events, too.
+func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.Created)
+	num(c, &v.Updated)
+	num(c, &v.Default)
+	list(c, &v.Versions, policyVersion)
 }
 
 // Parts of records and of events.
