@@ -33,7 +33,7 @@ func TestHashSpreads(t *testing.T) {
 // What a record holds must be in its encoding: each field changes the digest.
 func TestDigestCoversEveryField(t *testing.T) {
 	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{}, &InstanceProfile{},
-		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
+		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{}, &Usage{}, &AccessJobs{},
 		&PasswordPolicy{}, &LoginProfile{},
 		&Keyring{}, &ServerCertificate{},
 		&CataloguePolicy{},

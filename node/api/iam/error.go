@@ -22,6 +22,9 @@ const (
 	codeInvalidInput            = "InvalidInput"
 	codeValidationError         = "ValidationError"
 	codeLimitExceeded           = "LimitExceeded"
+	codeReportNotPresent        = "ReportNotPresent"
+	codeReportExpired           = "ReportExpired"
+	codeReportInProgress        = "ReportInProgress"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
 )
 

@@ -6,3 +6,6 @@ func Methods(a Action) (reads, writes bool) {
 	_, writes = a.untyped.(untypedWrite)
 	return reads, writes
 }
+
+// OrganizationRoot is the path of the organization's root.
+var OrganizationRoot = organizationRoot

@@ -30,6 +30,7 @@ var members = map[string][3]any{
 	"NewGroupName":             {"operators", "ADMINS", nil},
 	"RoleName":                 {"deploy", "Deploy", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
+	"Arn":                      {ownARN, "arn:aws:iam::123456789012:user/alice", newARN},
 	"PolicyArn":                {ownARN, "arn:aws:iam::aws:policy/ReadOnlyAccess", newARN},
 	"PermissionsBoundary":      {otherARN, nil, newARN},
 	"PolicyName":               {"p", "p", "p"},

@@ -8,6 +8,9 @@ import (
 // table has every action of IAM that Writ carries out, in order of name.
 var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attachmentActions(), boundaryActions(), groupActions(), inlineActions(),
 	delegationActions(),
+	credentialReportActions(),
+	lastAccessedActions(),
+	organizationReportActions(),
 	policyActions(), roleActions(), simulateActions(), tagActions(), userActions())
 
 func inOrder(lists ...[]Action) []Action {

@@ -43,10 +43,8 @@ var notYet = strings.Fields(`
 
 	DisableOutboundWebIdentityFederation EnableOutboundWebIdentityFederation GetOutboundWebIdentityFederationInfo
 
-	GenerateCredentialReport GetCredentialReport
-
-	GenerateOrganizationsAccessReport GenerateServiceLastAccessedDetails GetOrganizationsAccessReport GetServiceLastAccessedDetails
-	GetServiceLastAccessedDetailsWithEntities ListPoliciesGrantingServiceAccess
+	
+	
 
 	SetSecurityTokenServicePreferences
 `)
