@@ -217,15 +217,6 @@ func (l *Log) Failed() <-chan struct{} { return l.fail.done }
 // Err is what Failed reports; nil before.
 func (l *Log) Err() error { return l.fail.latched() }
 
-// Snapshot makes Raft keep a snapshot now; nothing happens where there is nothing new.
-func (l *Log) Snapshot() error {
-	err := l.raft.Snapshot().Error()
-	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
-		return nil
-	}
-	return err
-}
-
 // Close hands leadership over, waits for proposals under way and for Raft to
 // stop, and brings everything to disk. When ctx ends first it stops the hard way,
 // which loses nothing that was committed.

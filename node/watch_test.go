@@ -40,93 +40,48 @@ func TestWatchingACluster(t *testing.T) {
 			t.Errorf("%s advertises %q, not %s", member.Name, member.Endpoint, m.url(member.Name))
 		}
 	}
-
-	type told struct {
-		at   event.Position
-		node string // of a heartbeat
-	}
-	events := make(chan told, 100)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	first := c.Position
-	go func() {
-		done <- m.roaming("writer-1").Watch(ctx, fmt.Sprint(first), func(e client.Event) error {
-			if e.Kind == client.GapEvent {
-				return fmt.Errorf("a gap: %+v", e)
-			}
-			if e.Kind == client.HeartbeatEvent {
-				events <- told{node: e.Node}
-			} else {
-				events <- told{at: e.Position}
-			}
-			return nil
-		})
-	}()
-	next := func() told {
-		t.Helper()
-		select {
-		case e := <-events:
-			return e
-		case err := <-done:
-			t.Fatalf("the watch ended: %v", err)
-		case <-time.After(patience):
-			t.Fatal("nothing is told")
-		}
-		panic("not reached")
-	}
-	last, watched := first, ""
-	expect := func(at event.Position) {
-		t.Helper()
-		for last < at {
-			e := next()
-			if e.node != "" {
-				watched = e.node
-				continue
-			}
-			if e.at != last+1 {
-				t.Fatalf("told of %d after %d", e.at, last)
-			}
-			last = e.at
-		}
-	}
-	write := func(user string) event.Position {
-		t.Helper()
-		token, err := event.ParseToken(m.must("writer-1", "CreateUser", "UserName", user))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return token.Position
-	}
-	expect(write("alice"))
-	for watched == "" {
-		watched = next().node
-	}
-	if watched == "writer-1" {
-		t.Errorf("%s is watched, though replicas hold leases", watched)
+	w := m.watch(ctx, c.Position)
+	w.until(m.writes("alice"))
+	if w.from("") == "writer-1" {
+		t.Errorf("%s is watched, though replicas hold leases", w.node)
 	}
 	begun := time.Now()
-	m.stop(watched)
-	if took := time.Since(begun); took >= m.config(watched).Drain {
-		t.Errorf("%s waited %v for its watcher", watched, took)
+	m.stop(w.node)
+	if took := time.Since(begun); took >= m.config(w.node).Drain {
+		t.Errorf("%s waited %v for its watcher", w.node, took)
 	}
-	was := watched
-	expect(write("bob"))
-	for watched == was {
-		watched = next().node
-	}
-	expect(write("carol"))
+	was := w.node
+	w.until(m.writes("bob"))
+	w.from(was)
+	w.until(m.writes("carol"))
 	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
+	if err := <-w.done; !errors.Is(err, context.Canceled) {
 		t.Errorf("the watch ended: %v", err)
 	}
+	m.tellsGap(was, c.Position)
+}
 
-	// a replica that started from its checkpoint does not have what was before
-	m.start(was)
-	m.ready(was)
+// writes makes a user at the first writer, and returns where.
+func (m *team) writes(user string) event.Position {
+	m.t.Helper()
+	token, err := event.ParseToken(m.must("writer-1", "CreateUser", "UserName", user))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return token.Position
+}
+
+// tellsGap starts a replica again, which starts from its checkpoint and does not have
+// what was before: it tells so. The checkpoint has all up to first.
+func (m *team) tellsGap(name string, first event.Position) {
+	m.t.Helper()
+	m.start(name)
+	m.ready(name)
 	enough := errors.New("enough")
 	var gap client.Event
-	at := write("dave")
-	err = m.client(was).Watch(t.Context(), "1", func(e client.Event) error {
+	at := m.writes("dave")
+	err := m.client(name).Watch(m.t.Context(), "1", func(e client.Event) error {
 		switch {
 		case e.Kind == client.GapEvent:
 			gap = e
@@ -136,8 +91,81 @@ func TestWatchingACluster(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, enough) || gap.From != 2 || gap.To < first {
-		t.Errorf("a replica started again tells a gap of %+v, %v", gap, err)
+		m.t.Errorf("a replica started again tells a gap of %+v, %v", gap, err)
 	}
+}
+
+// told is a position or, where there is a node, its heartbeat.
+type told struct {
+	at   event.Position
+	node string
+}
+
+// watcher is told of every position, whichever node tells it.
+type watcher struct {
+	t      *testing.T
+	events chan told
+	done   chan error
+	last   event.Position
+	node   string // of the latest heartbeat
+}
+
+// watch begins to watch at any node, behind a position.
+func (m *team) watch(ctx context.Context, after event.Position) *watcher {
+	w := &watcher{t: m.t, events: make(chan told, 100), done: make(chan error, 1), last: after}
+	go func() {
+		w.done <- m.roaming("writer-1").Watch(ctx, fmt.Sprint(after), func(e client.Event) error {
+			if e.Kind == client.GapEvent {
+				return fmt.Errorf("a gap: %+v", e)
+			}
+			if e.Kind == client.HeartbeatEvent {
+				w.events <- told{node: e.Node}
+			} else {
+				w.events <- told{at: e.Position}
+			}
+			return nil
+		})
+	}()
+	return w
+}
+
+// next is what is told next.
+func (w *watcher) next() told {
+	w.t.Helper()
+	select {
+	case e := <-w.events:
+		return e
+	case err := <-w.done:
+		w.t.Fatalf("the watch ended: %v", err)
+	case <-time.After(patience):
+		w.t.Fatal("nothing is told")
+	}
+	panic("not reached")
+}
+
+// until waits until it is told of a position, and of each before it, in order.
+func (w *watcher) until(at event.Position) {
+	w.t.Helper()
+	for w.last < at {
+		e := w.next()
+		if e.node != "" {
+			w.node = e.node
+			continue
+		}
+		if e.at != w.last+1 {
+			w.t.Fatalf("told of %d after %d", e.at, w.last)
+		}
+		w.last = e.at
+	}
+}
+
+// from waits for a heartbeat of another node than one, and returns which.
+func (w *watcher) from(one string) string {
+	w.t.Helper()
+	for w.node == one {
+		w.node = w.next().node
+	}
+	return w.node
 }
 
 // A watcher that was told of one history is not left waiting for another one to get as

@@ -40,9 +40,6 @@ type View struct {
 	engine *engine
 }
 
-// Position is that of the last batch in the view.
-func (v *View) Position() event.Position { return v.Head.Position }
-
 // Cluster and incarnation whose history the view belongs to.
 func (v *View) Cluster() identity.Cluster { return v.State.Cluster() }
 

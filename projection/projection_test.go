@@ -15,7 +15,7 @@ import (
 func TestApplyPublishesWhole(t *testing.T) {
 	h, first := begin(t, "i1")
 	p := projection.New()
-	if p.Head() != (event.Head{}) || p.View().Position() != 0 {
+	if p.Head() != (event.Head{}) || p.View().Head.Position != 0 {
 		t.Fatalf("a new projection is at %v", p.Head())
 	}
 	changed := p.Changed()
@@ -42,7 +42,7 @@ func TestApplyPublishesWhole(t *testing.T) {
 	if err := p.Apply(h.must(t, h.user("carol"))); err != nil {
 		t.Fatal(err)
 	}
-	if v.State.Digest() != older || v.Position() != 3 {
+	if v.State.Digest() != older || v.Head.Position != 3 {
 		t.Error("a published view changed")
 	}
 	if err := p.Apply(nil); err != nil || p.Head() != h.head {
@@ -107,7 +107,7 @@ func TestDivergenceStopsPublishing(t *testing.T) {
 	if _, err := p.Wait(context.Background(), 2); !errors.Is(err, projection.ErrDiverged) {
 		t.Errorf("a wait after the divergence: %v", err)
 	}
-	if v, err := p.Wait(context.Background(), 1); err != nil || v.Position() != 1 {
+	if v, err := p.Wait(context.Background(), 1); err != nil || v.Head.Position != 1 {
 		t.Errorf("a wait for what was published: %v", err)
 	}
 	p.Restore(h.state.Snapshot(), h.head)
@@ -125,7 +125,7 @@ func TestWait(t *testing.T) {
 		p := projection.New()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if v, err := p.Wait(t.Context(), 3); err != nil || v.Position() < 3 {
+			if v, err := p.Wait(t.Context(), 3); err != nil || v.Head.Position < 3 {
 				t.Errorf("the wait for 3 ended with %v", err)
 			}
 		})

@@ -181,7 +181,7 @@ func (c *RemoveRoleFromInstanceProfile) decide(s *State, _ Meta) ([]Event, error
 		return nil, err
 	}
 	if p.Role != r.ID {
-		return nil, noSuch(KindRole, c.Role)
+		return nil, refuse(NoSuchEntity, "Role %s in Instance Profile %s cannot be found.", c.Role, c.Profile)
 	}
 	return []Event{&RoleRemovedFromInstanceProfile{Profile: p.ID, Role: r.ID}}, nil
 }

@@ -108,7 +108,7 @@ func carrySpecs() []spec {
 			then:  []Event{&RoleRemovedFromInstanceProfile{Profile: "AIPA1", Role: "AROA1"}},
 			check: func(s *spying) { carried(s) }},
 		{name: "another one", given: []Event{deploy, webServer}, when: &RemoveRoleFromInstanceProfile{Account: acct, Profile: "web", Role: "deploy"},
-			refused: "NoSuchEntity: The role with name deploy cannot be found."},
+			refused: "NoSuchEntity: Role deploy in Instance Profile web cannot be found."},
 		{name: "unknown instance profile", when: &RemoveRoleFromInstanceProfile{Account: acct, Profile: "web", Role: "deploy"},
 			refused: "NoSuchEntity: Instance Profile web cannot be found."},
 	}

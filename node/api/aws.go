@@ -50,6 +50,9 @@ func (c *call) Read() (service string, err error) {
 	case unknown == nil:
 		c.op, c.Action = op, op.Name
 		c.action = c.server.actions[op.Service.Name+":"+op.Name]
+		if op.Unsigned && c.action == nil { // a signature would not help
+			return "", c.unavailable()
+		}
 		return op.Service.Name, nil
 	case c.Sig != nil && c.Sig.Scope.Service == sts.Service:
 		return sts.Service, nil // an action that neither service has
@@ -74,7 +77,7 @@ func (c *call) Serve() error {
 		return cmp.Or(c.Job.Fault(), err)
 	}
 	c.Job.Rest() // the caller may read slowly
-	return query.WriteResponse(&c.W, c.op, out, c.ID, c.room)
+	return query.WriteResponse(&c.W, query.FormatOf(c.Request.Request), c.op, out, c.ID, c.room)
 }
 
 // Refuse answers with a fault in AWS's words.
@@ -84,7 +87,7 @@ func (c *call) Refuse(f *fault.Fault) {
 	}
 	a := f.AWS()
 	// An error of this write means that the caller has gone.
-	_ = query.WriteError(&c.W, c.op, &query.Error{Code: a.Code, Status: a.Status, Message: a.Detail}, c.ID)
+	_ = query.WriteError(&c.W, query.FormatOf(c.Request.Request), c.op, &query.Error{Code: a.Code, Status: a.Status, Message: a.Detail}, c.ID)
 }
 
 // room is for query.WriteResponse.
@@ -105,7 +108,7 @@ func (c *call) admit(v *projection.View) error {
 	if c.op == nil || c.action == nil {
 		_, err := c.form.Operation()
 		if err == nil {
-			err = fault.New(fault.InvalidAction, "The action "+c.op.Name+" is not available here.", "")
+			err = c.unavailable()
 		}
 		return err
 	}
@@ -124,6 +127,11 @@ func (c *call) admit(v *projection.View) error {
 		}
 	}
 	return nil
+}
+
+// unavailable is the refusal of an action that is not built.
+func (c *call) unavailable() error {
+	return fault.New(fault.InvalidAction, "The action "+c.op.Name+" is not available here.", "")
 }
 
 // Authorize authorizes a call that changes something.
@@ -155,7 +163,7 @@ func (c *call) write() error {
 		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)
 	}
 	dispatch.SetWritten(c.W.Header(), batch)
-	err = query.WriteResponse(&c.W, c.op, out, c.ID, c.room)
+	err = query.WriteResponse(&c.W, query.FormatOf(c.Request.Request), c.op, out, c.ID, c.room)
 	if err != nil && c.W.Status() == 0 {
 		return dispatch.TookEffect(batch.Position, err)
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -125,6 +126,61 @@ func TestPaths(t *testing.T) {
 	rec := w.serve(httptest.NewRequest(http.MethodGet, "/nowhere", nil))
 	if m := w.json(rec); rec.Code != http.StatusNotFound || m["code"] != "NotFound" {
 		t.Errorf("/nowhere: %d, %v", rec.Code, m)
+	}
+}
+
+// What clients send that know no more of HTTP than they need.
+func TestUnusualRequests(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"//", "/./", "/iam/..", "//iam//", "/sts/./"} {
+		r, body := form(stsVersion, "GetCallerIdentity")
+		r.URL.Path = path
+		w.accepted(path, w.serve(w.sign(r, w.root, "sts", body)))
+	}
+	if rec := w.serve(httptest.NewRequest(http.MethodGet, "//nowhere/..//x", nil)); rec.Code != http.StatusNotFound {
+		t.Errorf("a path that is none: %d", rec.Code)
+	}
+	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead} {
+		r, body := form(stsVersion, "GetCallerIdentity")
+		r.Method = method
+		if rec := w.serve(w.sign(r, w.root, "sts", body)); rec.Code != http.StatusNotFound || !strings.Contains(rec.Body.String(), "<Code>UnknownOperationException</Code>") {
+			t.Errorf("%s: %d %s", method, rec.Code, rec.Body)
+		}
+	}
+	for _, action := range []string{"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"} {
+		r, _ := form(stsVersion, action)
+		w.refused(action, w.serve(r), http.StatusBadRequest, "InvalidAction", "The action "+action+" is not available here.")
+	}
+}
+
+// aws-iam-authenticator, and whoever asks by a presigned URL, reads JSON.
+func TestJSON(t *testing.T) {
+	w := newWorld(t)
+	r, body := form(stsVersion, "GetCallerIdentity")
+	r.Header.Set("Accept", "application/json")
+	rec := w.accepted("the caller", w.serve(w.sign(r, w.root, "sts", body)))
+	var answer struct {
+		GetCallerIdentityResponse struct {
+			GetCallerIdentityResult struct{ Account, Arn, UserID string }
+			ResponseMetadata        struct{ RequestID string }
+		}
+	}
+	err := json.Unmarshal(rec.Body.Bytes(), &answer)
+	got := answer.GetCallerIdentityResponse
+	if err != nil || rec.Header().Get("Content-Type") != "application/json" || got.GetCallerIdentityResult.Arn != "arn:aws:iam::123456789012:root" ||
+		got.GetCallerIdentityResult.Account != string(account) || got.ResponseMetadata.RequestID != rec.Header().Get("X-Amzn-Requestid") {
+		t.Errorf("got %v, %s", err, rec.Body)
+	}
+	r, _ = form(stsVersion, "GetCallerIdentity")
+	r.Header.Set("Accept", "application/json")
+	rec = w.serve(r)
+	var refusal struct {
+		Error     struct{ Code, Message, Type string }
+		RequestID string
+	}
+	if err := json.Unmarshal(rec.Body.Bytes(), &refusal); err != nil || rec.Code != http.StatusForbidden || refusal.Error.Code != "MissingAuthenticationToken" ||
+		refusal.Error.Type != "Sender" || refusal.RequestID != rec.Header().Get("X-Amzn-Requestid") {
+		t.Errorf("got %v, %d, %s", err, rec.Code, rec.Body)
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -98,17 +100,26 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// queryPaths are the paths of the Query protocol.
+var queryPaths = [...]string{"/", "/iam", "/iam/", "/sts", "/sts/"}
+
 func (s *Server) routes() {
-	for _, path := range []string{"/{$}", "/iam", "/iam/{$}", "/sts", "/sts/{$}"} {
+	for _, path := range queryPaths {
+		if strings.HasSuffix(path, "/") {
+			path += "{$}" // and nothing below it
+		}
 		s.mux.HandleFunc(path, s.query)
 	}
 	s.native.Routes(&s.mux)
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fault.WriteProblem(w, admission.NewRequest(r, s.cfg.Now()).ID, fault.New(fault.NotFound, "There is no "+r.Method+" "+r.URL.Path+".", ""))
-	})
+	s.mux.HandleFunc("/", s.nowhere)
+}
+
+// nowhere answers what is for no dialect.
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {
+	fault.WriteProblem(w, admission.NewRequest(r, s.cfg.Now()).ID, fault.New(fault.NotFound, "There is no "+r.Method+" "+r.URL.Path+".", ""))
 }
 
 // router is a mux that knows its routes.
@@ -136,7 +147,31 @@ func (s *Server) Patterns() []string { return slices.Clone(s.mux.patterns) }
 // dropped from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	admission.StripForwarded(r)
+	s.serve(w, r)
+}
+
+// serve gives a request to its dialect. A mux would redirect a path like "//" or "/./",
+// with which no signed request can do anything; AWS takes it as what it is without the
+// needless parts.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if clean := cleanPath(r.URL.Path); clean != r.URL.Path && r.Method != http.MethodConnect {
+		if slices.Contains(queryPaths[:], clean) {
+			s.query(w, r)
+		} else {
+			s.nowhere(w, r)
+		}
+		return
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// cleanPath is a path without empty parts, "." and "..", as a mux cleans it.
+func cleanPath(p string) string {
+	clean := path.Clean("/" + p)
+	if clean != "/" && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
+	return clean
 }
 
 // ServeForwarded answers a request that another node handed on, over a
@@ -147,7 +182,7 @@ func (s *Server) ServeForwarded(w http.ResponseWriter, r *http.Request, via stri
 		fault.WriteProblem(w, id, fault.Of(err))
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.serve(w, r)
 }
 
 // EndStreams ends all streams of events, and lets none begin that would go on.

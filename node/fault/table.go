@@ -67,6 +67,7 @@ const (
 	MalformedQueryString
 	MissingAction
 	InvalidAction
+	UnknownOperation
 	ValidationError
 	InvalidInput
 	MalformedPolicyDocument
@@ -191,6 +192,7 @@ var table = [codes]row{
 	MalformedQueryString:       {native: face{"MalformedQueryString", http.StatusNotFound, "", ""}}, // the status that AWS documents
 	MissingAction:              {native: face{"MissingAction", http.StatusBadRequest, "", ""}},
 	InvalidAction:              {native: face{"InvalidAction", http.StatusBadRequest, "", ""}},
+	UnknownOperation:           {native: face{"UnknownOperationException", http.StatusNotFound, "", ""}},
 	ValidationError:            {native: face{"ValidationError", http.StatusBadRequest, "", ""}},
 	InvalidInput:               {native: face{"InvalidInput", http.StatusBadRequest, "", hintRoster}},
 	MalformedPolicyDocument:    {native: face{"MalformedPolicyDocument", http.StatusBadRequest, "", ""}},

@@ -30,13 +30,6 @@ type Looker interface {
 // lookEvery is how much is done at most between two looks.
 const lookEvery = 1 << 16
 
-// NewWork returns room for work; see Begin.
-func NewWork(limit int64, owner Looker) *Work {
-	w := new(Work)
-	w.Begin(limit, owner)
-	return w
-}
-
 // Begin makes room for work of limit units. A nil owner does not look up.
 func (w *Work) Begin(limit int64, owner Looker) {
 	*w = Work{limit: limit, left: limit, owner: owner}

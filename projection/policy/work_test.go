@@ -98,3 +98,10 @@ func TestWorkOfPolicies(t *testing.T) {
 		t.Error("an action matches though the work has ended")
 	}
 }
+
+// NewWork returns room for work; see Begin.
+func NewWork(limit int64, owner Looker) *Work {
+	w := new(Work)
+	w.Begin(limit, owner)
+	return w
+}

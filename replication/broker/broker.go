@@ -219,14 +219,6 @@ func (b *Broker) ClientAddr() string {
 	return b.cfg.ClientAddr
 }
 
-// RouteAddr is the host:port that other brokers connect to, with the port that
-// was picked; empty when the broker is standalone.
-func (b *Broker) RouteAddr() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.cfg.RouteAddr
-}
-
 // Ready is nil when JetStream can be used: it runs, and in a cluster this server
 // knows the leader and what the leader knows.
 func (b *Broker) Ready() error {

@@ -1,7 +1,6 @@
 package propagation
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -66,24 +65,6 @@ type Params struct {
 // that are off by at most one percent.
 func DefaultParams() Params {
 	return Params{Duration: 10 * time.Second, Tight: 3 * time.Second, Drift: 10, Margin: 100 * time.Millisecond}
-}
-
-// maxDuration bounds D, so that no arithmetic here can overflow.
-const maxDuration = time.Hour
-
-// Validate says what is wrong with p.
-func (p Params) Validate() error {
-	switch {
-	case p.Duration < time.Second || p.Duration > maxDuration:
-		return fmt.Errorf("lease duration %v is not between 1s and %v", p.Duration, maxDuration)
-	case p.Tight < time.Second || p.Tight > p.Duration:
-		return fmt.Errorf("tight lease duration %v is not between 1s and %v", p.Tight, p.Duration)
-	case p.Drift < 1 || p.Drift > 200:
-		return fmt.Errorf("clock drift %d is not between 1 and 200 thousandths", p.Drift)
-	case p.Margin < 0 || p.Margin > time.Minute:
-		return fmt.Errorf("margin %v is not between 0 and 1m", p.Margin)
-	}
-	return nil
 }
 
 // Lease is D for replicas of a class; a class that is not known has the default.

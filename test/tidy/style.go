@@ -29,15 +29,9 @@ const (
 	slack = 250
 )
 
-// longTests are the functions of tests that are longer than MaxFunctionLines, with how
-// long they may be. Nearly all are one table each.
-var longTests = map[string]int{
-	"node.TestWatchingACluster": 113,
-}
-
 // CheckSizes reports files and functions that have grown too long.
 func CheckSizes(files []File) (violations []string) {
-	functions, long, short := 0, []string{}, maps.Clone(longTests)
+	functions, long := 0, []string{}
 	for _, f := range files {
 		lines := f.Set.Position(f.AST.End()).Line
 		if lines > MaxFileLines {
@@ -49,13 +43,9 @@ func CheckSizes(files []File) (violations []string) {
 				continue
 			}
 			n := f.Set.Position(fn.End()).Line - f.Set.Position(fn.Pos()).Line + 1
-			name, most := fmt.Sprintf("%s: %s has %d lines", f.Path, fn.Name.Name, n), MaxFunctionLines
-			if listed, ok := longTests[f.Pkg+"."+fn.Name.Name]; ok && f.Test && n > MaxFunctionLines {
-				delete(short, f.Pkg+"."+fn.Name.Name)
-				most = listed
-			}
-			if n > most {
-				violations = append(violations, fmt.Sprintf("%s; the most is %d", name, most))
+			name := fmt.Sprintf("%s: %s has %d lines", f.Path, fn.Name.Name, n)
+			if n > MaxFunctionLines {
+				violations = append(violations, fmt.Sprintf("%s; the most is %d", name, MaxFunctionLines))
 			}
 			if f.Test {
 				continue
@@ -65,9 +55,6 @@ func CheckSizes(files []File) (violations []string) {
 				long = append(long, name)
 			}
 		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(short)) {
-		violations = append(violations, fmt.Sprintf("%s has no more than %d lines; take it off the list of test/tidy", name, MaxFunctionLines))
 	}
 	if len(long)*1000 > functions*MaxLongShare {
 		violations = append(violations, fmt.Sprintf("%d of %d functions are longer than %d lines: %s", len(long), functions, LongFunction, strings.Join(long, "; ")))

@@ -17,9 +17,7 @@ func absentActions() []Action {
 	return []Action{
 		write("DeleteLoginProfile", deleteLoginProfile{}),
 		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
-		read("GetInstanceProfile", getInstanceProfile{}),
 		read("GetLoginProfile", getLoginProfile{}),
-		read("ListInstanceProfiles", listInstanceProfiles{}),
 		read("ListMFADevices", listMFADevices{}),
 		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
 		read("ListSAMLProviders", listSAMLProviders{}),
@@ -53,16 +51,6 @@ func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyI
 	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
 }
 
-type getInstanceProfile struct{}
-
-func (getInstanceProfile) Access(c *Call, in *sdk.GetInstanceProfileInput) []Access {
-	return []Access{c.absent("instance-profile/", in.InstanceProfileName)}
-}
-
-func (getInstanceProfile) Answer(_ *Call, in *sdk.GetInstanceProfileInput) (*sdk.GetInstanceProfileOutput, error) {
-	return nil, fail(codeNoSuchEntity, "Instance Profile %s cannot be found.", aws.ToString(in.InstanceProfileName))
-}
-
 type getLoginProfile struct{}
 
 func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
@@ -71,16 +59,6 @@ func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
 
 func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
 	return nil, c.noLoginProfile(in.UserName)
-}
-
-type listInstanceProfiles struct{}
-
-func (listInstanceProfiles) Access(c *Call, _ *sdk.ListInstanceProfilesInput) []Access {
-	return []Access{c.absent("instance-profile/", nil)}
-}
-
-func (listInstanceProfiles) Answer(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
-	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
 }
 
 type listMFADevices struct{}

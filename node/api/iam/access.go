@@ -16,10 +16,15 @@ const (
 	keyPolicyARN policy.Key = "iam:policyarn"
 	keyTagKeys   policy.Key = "aws:tagkeys"
 
+	keyPassedToService policy.Key = "iam:passedtoservice"
+
 	prefixRequestTag     = "aws:requesttag/"
 	prefixResourceTag    = "aws:resourcetag/"
 	prefixIAMResourceTag = "iam:resourcetag/"
 )
+
+// actionPassRole is the permission to have a service act as a role.
+const actionPassRole = "iam:PassRole"
 
 // anything is the access of an action that knows no resources.
 func (c *Call) anything() []Access {

@@ -61,7 +61,6 @@ func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk
 // Quotas of "IAM and AWS STS quotas" for what Writ does not keep yet, or does
 // not bound.
 const (
-	instanceProfilesQuota    = 1000
 	policyVersionsInUseQuota = 10000
 	serverCertificatesQuota  = 20
 	signingCertificatesQuota = 2
@@ -108,7 +107,7 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
 		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
 		"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "GlobalEndpointTokenVersion": 1,
-		"InstanceProfiles": 0, "InstanceProfilesQuota": instanceProfilesQuota,
+		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
 		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}

@@ -137,7 +137,7 @@ func (c *Call) roleDetail(r *identity.Role) types.RoleDetail {
 	return types.RoleDetail{Arn: shown.Arn, CreateDate: shown.CreateDate, Path: shown.Path, RoleId: shown.RoleId, RoleName: shown.RoleName,
 		AssumeRolePolicyDocument: shown.AssumeRolePolicyDocument, RoleLastUsed: c.roleLastUsed(r),
 		AttachedManagedPolicies: c.attachedDetail(r.Attached), RolePolicyList: present(inlineDetail(r.Inline)),
-		InstanceProfileList: []types.InstanceProfile{}, PermissionsBoundary: shownBoundary(c.policyARN(r.Boundary)),
+		InstanceProfileList: c.instanceProfilesDetail(r), PermissionsBoundary: shownBoundary(c.policyARN(r.Boundary)),
 		Tags: present(shownTags(r.Tags))}
 }
 

@@ -29,6 +29,7 @@ var members = map[string][3]any{
 	"GroupName":                {"admins", "Admins", "none"},
 	"NewGroupName":             {"operators", "ADMINS", nil},
 	"RoleName":                 {"deploy", "Deploy", "none"},
+	"InstanceProfileName":      {"web", "WEB", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
 	"Arn":                      {ownARN, "arn:aws:iam::123456789012:user/alice", newARN},
 	"PolicyArn":                {ownARN, "arn:aws:iam::aws:policy/ReadOnlyAccess", newARN},
@@ -118,6 +119,7 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateUser{Account: account, ID: "AIDACAROL", Name: "carol", Path: "/"},
 		&identity.CreateGroup{Account: account, ID: "AGPAADMINS", Name: "admins", Path: "/"},
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
+		&identity.CreateInstanceProfile{Account: account, ID: "AIPAWEB", Name: "web", Path: "/", Tags: tags},
 	)
 	return w
 }
@@ -181,6 +183,11 @@ func changes() map[string][]identity.Command {
 		"policy made":       {&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "New", Path: "/", Document: allowText}},
 		"boundary made again": {&identity.DeletePolicy{ARN: otherARN},
 			&identity.CreatePolicy{Account: account, ID: "ANPANEW", Name: "Other", Path: "/", Document: allowText}},
+		"instance profile tagged":  {tag(identity.KindInstanceProfile, "web")},
+		"instance profile deleted": {&identity.DeleteInstanceProfile{Account: account, Name: "web"}},
+		"instance profile made again": {&identity.DeleteInstanceProfile{Account: account, Name: "web"},
+			&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "web", Path: "/admin/"}},
+		"instance profile made": {&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "none", Path: "/admin/"}},
 		unseen: {
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},
 			&identity.AttachPolicy{Owner: owner(identity.KindGroup, "admins"), Policy: ownARN},
@@ -260,7 +267,7 @@ func writes() (list []*iam.Action) {
 func TestWritesNameWhatTheyRelyOn(t *testing.T) {
 	identities := map[string]string{ // by the change that puts another in the place of the same name
 		"user made again": "UserName", "group made again": "GroupName", "role made again": "RoleName", "policy made again": "PolicyArn",
-		"boundary made again": "PermissionsBoundary",
+		"boundary made again": "PermissionsBoundary", "instance profile made again": "InstanceProfileName",
 	}
 	for name, member := range identities {
 		w := inhabited(t)
@@ -286,7 +293,9 @@ func TestWritesNameWhatTheyRelyOn(t *testing.T) {
 
 var (
 	// made are the members by which writes name what they make.
-	made = map[string]string{"CreateUser": "UserName", "CreateGroup": "GroupName", "CreateRole": "RoleName"}
-	// user are writes whose user no authorization sees: their resource is the group.
-	user = map[string]string{"AddUserToGroup": "UserName", "RemoveUserFromGroup": "UserName"}
+	made = map[string]string{"CreateUser": "UserName", "CreateGroup": "GroupName", "CreateRole": "RoleName",
+		"CreateInstanceProfile": "InstanceProfileName"}
+	// user are writes whose user, or role, no authorization sees: their resource is the group
+	// or the instance profile.
+	user = map[string]string{"AddUserToGroup": "UserName", "RemoveUserFromGroup": "UserName", "RemoveRoleFromInstanceProfile": "RoleName"}
 )

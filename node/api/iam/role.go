@@ -16,7 +16,6 @@ func roleActions() []Action {
 		write("CreateRole", createRole{}),
 		write("DeleteRole", deleteRole{}),
 		read("GetRole", getRole{}),
-		read("ListInstanceProfilesForRole", listInstanceProfilesForRole{}),
 		read("ListRoles", listRoles{}),
 		write("UpdateAssumeRolePolicy", updateAssumeRolePolicy{}),
 		write("UpdateRole", updateRole{}),
@@ -203,18 +202,4 @@ func (deleteRole) Access(c *Call, in *sdk.DeleteRoleInput) []Access {
 
 func (deleteRole) Command(c *Call, in *sdk.DeleteRoleInput) (identity.Command, error) {
 	return &identity.DeleteRole{Account: c.Caller.Account, Name: aws.ToString(in.RoleName)}, nil
-}
-
-type listInstanceProfilesForRole struct{}
-
-func (listInstanceProfilesForRole) Access(c *Call, in *sdk.ListInstanceProfilesForRoleInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
-}
-
-// Answer finds none: there are no instance profiles yet.
-func (listInstanceProfilesForRole) Answer(c *Call, in *sdk.ListInstanceProfilesForRoleInput) (*sdk.ListInstanceProfilesForRoleOutput, error) {
-	if _, err := c.mustRole(in.RoleName); err != nil {
-		return nil, err
-	}
-	return &sdk.ListInstanceProfilesForRoleOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
 }

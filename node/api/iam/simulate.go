@@ -316,7 +316,7 @@ func (s *simulation) page(in *simulationInput, first, limit int) (p page[types.E
 		var result types.EvaluationResult
 		full := len(p.items) == limit
 		if !full {
-			result, err = s.evaluate(in.actions[i], len(in.resources) > 0)
+			result, err = s.evaluate(in.actions[i], s.resources[0] != "*")
 			full = len(p.items) > 0 && (errors.Is(err, policy.ErrWork) || errors.Is(err, errLong))
 		}
 		switch {
@@ -402,8 +402,9 @@ func (s *simulation) setCaller(arn *string, shown bool) error {
 	return nil
 }
 
-// evaluate decides an action for every resource. With resources in the request
-// there is a result for each, and the one for the action is the least of them.
+// evaluate decides an action for every resource. With resources in the request there is a
+// result for each among those of the action, which is the least of them
+// ("EvaluationResult" and "ResourceSpecificResult" in the IAM API Reference).
 func (s *simulation) evaluate(action string, specific bool) (types.EvaluationResult, error) {
 	results := make([]types.ResourceSpecificResult, len(s.resources))
 	organizations := make([]*types.OrganizationsDecisionDetail, len(s.resources))
@@ -431,6 +432,10 @@ func (s *simulation) evaluate(action string, specific bool) (types.EvaluationRes
 		PermissionsBoundaryDecisionDetail: first.PermissionsBoundaryDecisionDetail, OrganizationsDecisionDetail: organization}
 	if specific {
 		out.EvalDecisionDetails, out.ResourceSpecificResults = first.EvalDecisionDetails, results
+		out.MissingContextValues = []string{} // they stand beside their resources
+		for i := range results {
+			results[i].EvalDecisionDetails = nil // of simulations across accounts alone
+		}
 	}
 	if len(results) == 1 {
 		out.EvalResourceName = first.EvalResourceName
@@ -527,10 +532,17 @@ func matched(x *authz.Explanation) []types.Statement {
 		denies := x.Outcome == authz.ExplicitDeny && st.Effect == syntax.Deny
 		if st.Applies && (allows || denies) {
 			list = append(list, types.Statement{SourcePolicyId: aws.String(st.Policy.Name), SourcePolicyType: shownPolicyType,
-				StartPosition: shownPosition(st.Start), EndPosition: shownPosition(st.End)})
+				StartPosition: shownPosition(afterBrace(st.Start)), EndPosition: shownPosition(st.End)})
 		}
 	}
 	return list
+}
+
+// afterBrace is where AWS's simulator says that a statement starts: in the column after
+// its brace.
+func afterBrace(p syntax.Position) syntax.Position {
+	p.Column++
+	return p
 }
 
 func shownPosition(p syntax.Position) *types.Position {

@@ -187,8 +187,8 @@ type names struct {
 }
 
 var (
-	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
-	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AKIA|UUID)[0-9]+\b`)
+	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
+	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|AKIA|UUID)[0-9]+\b`)
 )
 
 func (n *names) hide(text string) string {

@@ -13,8 +13,6 @@ import (
 // notYet are the operations of the model that Writ does not carry out yet. They
 // are answered with InvalidAction: tools do not try that again.
 var notYet = strings.Fields(`
-	AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile ListInstanceProfileTags RemoveRoleFromInstanceProfile
-	TagInstanceProfile UntagInstanceProfile
 
 	ChangePassword CreateLoginProfile DeleteAccountPasswordPolicy UpdateAccountPasswordPolicy UpdateLoginProfile
 

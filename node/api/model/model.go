@@ -160,6 +160,7 @@ var commonErrors = map[string]int{
 	"ServiceUnavailable":          503,
 	"SignatureDoesNotMatch":       403,
 	"Throttling":                  400,
+	"UnknownOperationException":   404,
 	"ValidationError":             400,
 }
 

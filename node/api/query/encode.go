@@ -23,12 +23,15 @@ const maxPooled = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// WriteResponse answers a request that was carried out. out is a pointer to the
+// WriteResponse answers a request that was carried out, in a format. out is a pointer to the
 // SDK's output struct of the operation, or nil for one without members. room, if it is
 // not nil, is asked for the bytes of the answer before anything is written, and given
 // them back. The error is that of room or of the connection.
-func WriteResponse(w http.ResponseWriter, op *model.Operation, out any, requestID string, room Room) error {
-	return write(w, http.StatusOK, requestID, room, func(b []byte) []byte {
+func WriteResponse(w http.ResponseWriter, f Format, op *model.Operation, out any, requestID string, room Room) error {
+	return write(w, f, http.StatusOK, requestID, room, func(b []byte) []byte {
+		if f == JSON {
+			return AppendResponseJSON(b, op, out, requestID)
+		}
 		return AppendResponse(b, op, out, requestID)
 	})
 }
@@ -36,15 +39,20 @@ func WriteResponse(w http.ResponseWriter, op *model.Operation, out any, requestI
 // Room makes room for an answer of so many bytes, until free is called, or refuses it.
 type Room func(bytes int) (free func(), err error)
 
-// WriteError answers a request that was refused or failed. op may be nil. The
-// error is that of the connection.
-func WriteError(w http.ResponseWriter, op *model.Operation, e *Error, requestID string) error {
-	return write(w, e.Status, requestID, nil, func(b []byte) []byte {
+// WriteError answers a request that was refused or failed, in a format. op may be nil.
+// The error is that of the connection.
+func WriteError(w http.ResponseWriter, f Format, op *model.Operation, e *Error, requestID string) error {
+	return write(w, f, e.Status, requestID, nil, func(b []byte) []byte {
+		if f == JSON {
+			return AppendErrorJSON(b, e, requestID)
+		}
 		return AppendError(b, op, e, requestID)
 	})
 }
 
-func write(w http.ResponseWriter, status int, requestID string, room Room, text func([]byte) []byte) error {
+var mediaTypes = [...]string{XML: "text/xml", JSON: "application/json"}
+
+func write(w http.ResponseWriter, f Format, status int, requestID string, room Room, text func([]byte) []byte) error {
 	buffer := buffers.Get().(*[]byte)
 	b := text((*buffer)[:0])
 	if room != nil {
@@ -56,7 +64,7 @@ func write(w http.ResponseWriter, status int, requestID string, room Room, text 
 	}
 	header := w.Header()
 	header["X-Amzn-Requestid"] = []string{requestID}
-	header["Content-Type"] = []string{"text/xml"}
+	header["Content-Type"] = []string{mediaTypes[f]}
 	header["Content-Length"] = []string{strconv.Itoa(len(b))}
 	w.WriteHeader(status)
 	_, err := w.Write(b)
@@ -70,20 +78,24 @@ func write(w http.ResponseWriter, status int, requestID string, room Room, text 
 	return nil
 }
 
-// AppendError appends the XML of an error. Statuses of 500 and above are the
-// receiver's fault.
+// blame is whose fault an error is: the receiver's with statuses of 500 and above.
+func blame(e *Error) string {
+	if e.Status >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
+}
+
+// AppendError appends the XML of an error.
 func AppendError(b []byte, op *model.Operation, e *Error, requestID string) []byte {
-	namespace, fault := FaultNamespace, "Sender"
+	namespace := FaultNamespace
 	if op != nil {
 		namespace = op.Service.Namespace
-	}
-	if e.Status >= http.StatusInternalServerError {
-		fault = "Receiver"
 	}
 	b = append(b, `<ErrorResponse xmlns="`...)
 	b = append(b, namespace...)
 	b = append(b, "\">\n  <Error>\n    <Type>"...)
-	b = append(b, fault...)
+	b = append(b, blame(e)...)
 	b = append(b, "</Type>\n    <Code>"...)
 	b = appendText(b, e.Code)
 	b = append(b, "</Code>\n    <Message>"...)

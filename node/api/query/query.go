@@ -9,8 +9,8 @@
 // codes and texts.
 //
 // Lists are ".member.N", maps ".entry.N.key" and ".entry.N.value"; "Tags=" is an
-// empty list; parameters that the operation does not know are passed over. In
-// answers the lists and maps of the outermost structure are there even when they
+// empty list; parameters that the operation does not know are passed over. Answers are
+// in XML, or in JSON for whoever asks for it ([FormatOf]). In them the lists and maps of the outermost structure are there even when they
 // are empty, elsewhere where they are not nil. Strings are written as they are:
 // what IAM answers percent-encoded, policy documents, the actions encode.
 package query
@@ -62,9 +62,12 @@ func malformedQuery(message string) *Error {
 }
 
 // ParseRequest reads the parameters of a request: those of its URL and, where the
-// body is a form, those of the body. body has been read by the caller, who hashed
+// body is a form, those of the body. It must be a GET or a POST. body has been read by the caller, who hashed
 // it.
 func ParseRequest(r *http.Request, body []byte) (*Form, error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return nil, &Error{"UnknownOperationException", http.StatusNotFound, "The method " + quotable(r.Method) + " is no operation."}
+	}
 	f := &Form{}
 	if err := f.parse(r.URL.RawQuery); err != nil {
 		return nil, err

@@ -292,7 +292,7 @@ func TestWriteError(t *testing.T) {
 `},
 	} {
 		w := httptest.NewRecorder()
-		if err := WriteError(w, tc.op, tc.err, requestID); err != nil {
+		if err := WriteError(w, XML, tc.op, tc.err, requestID); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(tc.want, w.Body.String()); diff != "" || w.Code != tc.err.Status {
@@ -372,7 +372,7 @@ func BenchmarkCreateUser(b *testing.B) {
 		b.ReportAllocs()
 		w := discard{header: http.Header{}}
 		for b.Loop() {
-			if err := WriteResponse(w, model.IAM().Operation("CreateUser"), out, requestID, nil); err != nil {
+			if err := WriteResponse(w, XML, model.IAM().Operation("CreateUser"), out, requestID, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

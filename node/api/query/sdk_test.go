@@ -123,7 +123,7 @@ func TestEveryOperationWithTheSDK(t *testing.T) {
 					if found != op {
 						t.Errorf("seed %d: taken for another operation", seed)
 					}
-					if err := WriteResponse(w, op, out.Interface(), requestID, nil); err != nil {
+					if err := WriteResponse(w, XML, op, out.Interface(), requestID, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -214,7 +214,7 @@ func TestModelsFitSDK(t *testing.T) {
 func TestErrorsWithTheSDK(t *testing.T) {
 	var e *Error
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := WriteError(w, model.IAM().Operation("GetUser"), e, requestID); err != nil {
+		if err := WriteError(w, XML, model.IAM().Operation("GetUser"), e, requestID); err != nil {
 			t.Error(err)
 		}
 	}))

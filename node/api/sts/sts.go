@@ -26,16 +26,6 @@ func actions() []iam.Action {
 // The caller must not change them.
 func Actions() []iam.Action { return table }
 
-// Find returns the action of that name.
-func Find(name string) (*iam.Action, bool) {
-	for i := range table {
-		if table[i].Name == name {
-			return &table[i], true
-		}
-	}
-	return nil, false
-}
-
 type getCallerIdentity struct{}
 
 // Access is to nothing: no permission is needed to learn who one is, and none can be

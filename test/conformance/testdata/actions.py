@@ -221,6 +221,27 @@ def roles():
         assert "PermissionsBoundary" not in get()
 
 
+def instance_profiles():
+    p = iam.create_instance_profile(InstanceProfileName="b3-web", Path="/b3/", Tags=[{"Key": "k", "Value": "v"}])["InstanceProfile"]
+    assert p["InstanceProfileId"].startswith("AIPA") and p["Roles"] == [], p
+    fails("EntityAlreadyExists", iam.create_instance_profile, InstanceProfileName="b3-WEB")
+    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
+    iam.add_role_to_instance_profile(InstanceProfileName="b3-web", RoleName="b3-run")
+    fails("LimitExceeded", iam.add_role_to_instance_profile, InstanceProfileName="b3-web", RoleName="b3-run")
+    got = iam.get_instance_profile(InstanceProfileName="b3-web")["InstanceProfile"]
+    same((got["Arn"], got["Roles"][0]["RoleName"]), (p["Arn"], "b3-run"))
+    same(got["Roles"][0]["AssumeRolePolicyDocument"], TRUST)
+    same(names("list_instance_profiles_for_role", "InstanceProfiles", "InstanceProfileName", RoleName="b3-run"), ["b3-web"])
+    same(names("list_instance_profiles", "InstanceProfiles", "InstanceProfileName", PathPrefix="/b3/"), ["b3-web"])
+    fails("DeleteConflict", iam.delete_role, RoleName="b3-run")
+    fails("DeleteConflict", iam.delete_instance_profile, InstanceProfileName="b3-web")
+    iam.tag_instance_profile(InstanceProfileName="b3-web", Tags=[{"Key": "K", "Value": "w"}])
+    iam.untag_instance_profile(InstanceProfileName="b3-web", TagKeys=["k"])
+    same(iam.list_instance_profile_tags(InstanceProfileName="b3-web")["Tags"], [{"Key": "K", "Value": "w"}])
+    iam.remove_role_from_instance_profile(InstanceProfileName="b3-web", RoleName="b3-run")
+    iam.delete_instance_profile(InstanceProfileName="b3-web")
+
+
 def keys():
     k = iam.create_access_key(UserName="b3-ada")["AccessKey"]
     assert k["AccessKeyId"].startswith("AKIA") and len(k["SecretAccessKey"]) == 40 and k["Status"] == "Active"
@@ -282,7 +303,7 @@ def absent():
                       (iam.list_signing_certificates, "Certificates"), (iam.list_service_specific_credentials, "ServiceSpecificCredentials")):
         same(call(UserName="b3-ada")[key], [])
         fails("NoSuchEntity", call, UserName="b3-nobody")
-    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"), (iam.list_instance_profiles, "InstanceProfiles"),
+    for call, key in ((iam.list_virtual_mfa_devices, "VirtualMFADevices"),
                       (iam.list_open_id_connect_providers, "OpenIDConnectProviderList"), (iam.list_saml_providers, "SAMLProviderList"),
                       (iam.list_server_certificates, "ServerCertificateMetadataList")):
         same(call()[key], [])
@@ -327,6 +348,7 @@ def delegation():
     summary = iam.get_human_readable_summary(EntityArn=f"arn:aws:iam::{ACCOUNT}:delegation-request/{request}")
     same(summary["SummaryContent"], f"Account {ACCOUNT} asks to act for 3600 seconds. Allows s3:GetObject on arn:aws:s3:::b/*.")
     iam.delete_policy(PolicyArn=made)
+    fails("InvalidAction", iam.generate_credential_report)
 
 
 def simulate():
@@ -370,5 +392,6 @@ def cleanup():
 
 
 for part in (users, groups, policies, roles, keys, account, absent, reports, delegation, simulate, request_ids, cleanup):
+for part in (users, groups, policies, roles, instance_profiles, keys, account, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))

@@ -154,6 +154,13 @@ resource "aws_iam_role" "chained" {
   })
 }
 
+resource "aws_iam_instance_profile" "run" {
+  name = "tf-run"
+  path = "/tf/"
+  role = local.second ? aws_iam_role.chained.name : aws_iam_role.run.name
+  tags = { stage = var.stage }
+}
+
 resource "aws_iam_role_policy" "run" {
   name   = "queue"
   role   = aws_iam_role.run.id
