@@ -35,10 +35,13 @@ const (
 	rootLength         = 4
 )
 
+// organizationLetters are those of base32, small.
+var organizationLetters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
+
 // organizationRoot is the path of the organization's root: o-ab12cd34ef/r-ab12.
 func organizationRoot(v *projection.View) string {
 	sum := sha256.Sum256([]byte("organization of " + v.Cluster().ID))
-	id := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:organizationLength]
+	id := organizationLetters.EncodeToString(sum[:])[:organizationLength]
 	return "o-" + id + "/r-" + id[:rootLength]
 }
 
