@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
+	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -61,6 +62,7 @@ type Node struct {
 	finder     *peer.Finder
 	seal       *seal.Key
 	scrubber   *proof.Scrubber
+	uses       usage.Book // of credentials, that this node saw
 
 	part     part
 	edge     *api.Server // what answers clients, built by the part's start
@@ -181,7 +183,7 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	parts.Leader = leader{n.finder}
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
-		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites,
+		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
 		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer,
 	})
 	return n.edge

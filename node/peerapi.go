@@ -86,6 +86,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+ask.TasksPath, p.leader(p.tasks))
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
+	mux.HandleFunc("POST "+usesPath, p.leader(p.uses))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {

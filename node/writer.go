@@ -94,6 +94,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { w.sweep(n.ctx) })
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
+	n.wg.Go(func() { n.tellUses(w.noteUses) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
 }
@@ -228,6 +229,7 @@ func (w *writer) lead(term log.Leadership) {
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
+	wg.Go(func() { w.report(ctx) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)

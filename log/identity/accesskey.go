@@ -159,6 +159,7 @@ func (e *AccessKeyDeleted) evolve(s *State) {
 		return without(keys, func(k AccessKey) bool { return k.ID == e.ID })
 	})
 	s.keys.Delete(table.HandleOf(e.ID))
+	s.forgetCredential(e.Owner, e.ID)
 }
 
 // keyOwner finds the user, or the root where user is empty, and its keys.

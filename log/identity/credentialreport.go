@@ -163,18 +163,26 @@ func (e *CredentialReportRequested) evolve(s *State) {
 	if e.State != ReportStarted {
 		return
 	}
-	if old := s.CredentialReport(e.Account); old != nil {
-		for n := range old.Stored {
-			if p, ok := s.reportParts.Get(reportPartKey(e.Account, n+1)); ok {
-				s.reportParts.Delete(p)
-			}
-		}
-	}
+	s.dropReportParts(e.Account)
 	s.reports.Put(&CredentialReport{Account: e.Account, Asked: e.Asked, At: s.position})
 }
 
+// dropReportParts ends what is stored of an account's report.
+func (s *State) dropReportParts(account AccountID) {
+	old := s.CredentialReport(account)
+	if old == nil {
+		return
+	}
+	for n := range old.Stored {
+		if p, ok := s.reportParts.Get(reportPartKey(account, n+1)); ok {
+			s.reportParts.Delete(p)
+		}
+	}
+}
+
 // StoreCredentialReport puts a part of a report that was asked for at a position into the
-// state: the parts in their order. The last one makes it whole.
+// state: the parts in their order, of which the first may come again and begins anew, for
+// another leader writes another content. The last one makes the report whole.
 type StoreCredentialReport struct {
 	Account AccountID
 	At      Position
@@ -198,7 +206,7 @@ func (c *StoreCredentialReport) decide(s *State, m Meta) ([]Event, error) {
 	switch {
 	case r == nil || r.At != c.At || r.Generated != 0:
 		return nil, refuse(NoSuchEntity, "Nobody waits for that credential report of account %s.", c.Account)
-	case c.Number != r.Stored+1 || c.Number > c.Parts || r.Stored > 0 && r.Parts != c.Parts:
+	case c.Number != 1 && (c.Number != r.Stored+1 || r.Parts != c.Parts) || c.Number > c.Parts:
 		return nil, refuse(InvalidInput, "Part %d of %d of the credential report does not come after part %d.", c.Number, c.Parts, r.Stored)
 	case c.Parts > MaxReportParts || len(c.Content) > MaxReportPart:
 		return nil, refuse(LimitExceeded, "A credential report has at most %d parts of %d bytes.", MaxReportParts, MaxReportPart)
@@ -211,6 +219,9 @@ func (c *StoreCredentialReport) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *CredentialReportStored) evolve(s *State) {
+	if e.Number == 1 {
+		s.dropReportParts(e.Account)
+	}
 	s.reportParts.Put(&CredentialReportPart{Account: e.Account, Number: e.Number, Content: e.Content})
 	changeRecord(&s.reports, e.Account, func(r *CredentialReport) bool {
 		r.Parts, r.Stored, r.Generated = e.Parts, e.Number, e.Generated

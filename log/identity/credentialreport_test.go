@@ -50,6 +50,14 @@ func credentialReportSpecs() []spec {
 					s.Errorf("the content is %v", got)
 				}
 			}},
+		{name: "anew", given: []Event{begun, stored(1, 3, 0), stored(2, 3, 0)}, when: store(afterBase, 1, 1), then: []Event{stored(1, 1, now)},
+			check: func(s *spying) {
+				if r := s.CredentialReport(acct); r.Parts != 1 || s.reportParts.Rows.Len() != 1 {
+					s.Errorf("the report is %+v", r)
+				}
+			}},
+		{name: "of another number", given: []Event{begun, stored(1, 3, 0)}, when: store(afterBase, 2, 2),
+			refused: "InvalidInput: Part 2 of 2 of the credential report does not come after part 1."},
 		{name: "nobody waits", when: store(afterBase, 1, 1), refused: late},
 		{name: "another report", given: []Event{begun, begun}, when: store(afterBase, 1, 1), refused: late},
 		{name: "whole", given: []Event{begun, stored(1, 1, now-hour)}, when: store(afterBase, 1, 1), refused: late},

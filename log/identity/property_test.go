@@ -183,6 +183,33 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
+		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+	}
+	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, catalogueCommands(t)...)
+	commands = append(commands, usageCommands(t)...)
+	commands = append(commands, linkedCommands(t)...)
+	commands = append(commands, instanceProfileCommands(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
+	return oneOf(t, "command", commands...)()
+}
+
+func linkedCommands(t *rapid.T) []func() Command {
+	return []func() Command{
+		func() Command {
+			return &CreateServiceLinkedRole{Account: drawAccount(t), ID: drawID(t), Service: "s", Name: drawName(t), Policy: drawARN(t)}
+		},
+		func() Command {
+			return &DeleteServiceLinkedRole{Account: drawAccount(t), Name: drawName(t), Task: drawText(t)}
+		},
+	}
+}
+
+func instanceProfileCommands(t *rapid.T) []func() Command {
+	return []func() Command{
 		func() Command {
 			return &CreateInstanceProfile{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Tags: drawTags(t)}
 		},
@@ -193,27 +220,24 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
-		func() Command {
-			return &CreateServiceLinkedRole{Account: drawAccount(t), ID: drawID(t), Service: "s", Name: drawName(t), Policy: drawARN(t)}
-		},
-		func() Command {
-			return &DeleteServiceLinkedRole{Account: drawAccount(t), Name: drawName(t), Task: drawText(t)}
-		},
+	}
+}
+
+func catalogueCommands(t *rapid.T) []func() Command {
+	return []func() Command{
 		func() Command {
 			c := drawCatalogue(t)
 			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
 		},
 		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
-		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+	}
+}
+
+func usageCommands(t *rapid.T) []func() Command {
+	return []func() Command{
 		func() Command { return drawDelegation(t) },
 		func() Command { return drawReport(t) },
 	}
-	commands = append(commands, drawnPasswords(t)...)
-	commands = append(commands, keyringCommands(t)...)
-	commands = append(commands, serverCertificateCommands(t)...)
-	commands = append(commands, drawnProviders(t)...)
-	commands = append(commands, drawnSettings(t)...)
-	return oneOf(t, "command", commands...)()
 }
 
 func drawDelegation(t *rapid.T) Command {
@@ -229,7 +253,11 @@ func drawDelegation(t *rapid.T) Command {
 }
 
 func drawReport(t *rapid.T) Command {
+	use := Use{Credential: oneOf(t, "credential", drawKeyID(t), "R0"), At: past + Time(rapid.IntRange(0, 9).Draw(t, "used"))*hour,
+		Actions: []ActionUse{{Service: "iam", Name: drawName(t), At: past}}}
 	return oneOf[Command](t, "report",
+		&NoteUses{Uses: []Use{use, use}},
+		&StartAccessJob{Account: drawAccount(t), ID: drawText(t), ARN: drawARN(t), Path: drawText(t)},
 		&GenerateCredentialReport{Account: drawAccount(t)},
 		&StoreCredentialReport{Account: drawAccount(t), At: Position(rapid.IntRange(1, 90).Draw(t, "at")), Number: rapid.IntRange(1, 2).Draw(t, "part"),
 			Parts: 2, Content: []byte(drawText(t))})

@@ -59,6 +59,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.delegations, yield) &&
 		rows(&s.reports, yield) &&
 		rows(&s.reportParts, yield) &&
+		rows(&s.usages, yield) &&
+		rows(&s.accessJobs, yield) &&
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
 		rows(&s.keyrings, yield) &&
@@ -157,6 +159,8 @@ type Loader struct {
 	delegated        []table.Edge
 	reports          table.Rows[*CredentialReport]
 	reportParts      table.Rows[*CredentialReportPart]
+	usages           table.Rows[*Usage]
+	accessJobs       table.Rows[*AccessJobs]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	instanceProfiles table.Rows[*InstanceProfile]
@@ -213,6 +217,10 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.reports, &l.reports, r)
 	case *CredentialReportPart:
 		table.AddRow(&l.state.reportParts, &l.reportParts, r)
+	case *Usage:
+		table.AddRow(&l.state.usages, &l.usages, r)
+	case *AccessJobs:
+		table.AddRow(&l.state.accessJobs, &l.accessJobs, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -336,6 +344,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { table.FillRelation(&s.delegated, &l.delegated); return nil },
 		func() error { return table.Fill(&s.reports.Rows, &l.reports) },
 		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
+		func() error { return table.Fill(&s.usages.Rows, &l.usages) },
+		func() error { return table.Fill(&s.accessJobs.Rows, &l.accessJobs) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },

@@ -238,6 +238,7 @@ func (e *RoleDeleted) evolve(s *State) {
 		s.paths.remove(scopeOf(r.Account, KindRole), r.Path, r.Name)
 		s.rebound(r.Handle(), r.Boundary, "")
 		s.roles.Delete(r)
+		s.forgetUsage(r.ID)
 	}
 }
 

@@ -115,7 +115,7 @@ func allSpecs() []spec {
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
-		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(),
+		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
 		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(),
 	)

@@ -31,6 +31,8 @@ type State struct {
 	delegations      table.Table[string, *DelegationRequest]
 	reports          table.Table[AccountID, *CredentialReport]
 	reportParts      table.Table[string, *CredentialReportPart]
+	usages           table.Table[ID, *Usage]
+	accessJobs       table.Table[AccountID, *AccessJobs]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
@@ -111,6 +113,8 @@ func (s *State) Snapshot() *State {
 	c.delegated = s.delegated.Snapshot()
 	c.reports = s.reports.Snapshot()
 	c.reportParts = s.reportParts.Snapshot()
+	c.usages = s.usages.Snapshot()
+	c.accessJobs = s.accessJobs.Snapshot()
 	c.providers = s.providers.Snapshot()
 	return &c
 }
@@ -141,6 +145,8 @@ func (s *State) tables() []counted {
 		&s.delegations,
 		&s.reports,
 		&s.reportParts,
+		&s.usages,
+		&s.accessJobs,
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.instanceProfiles,

@@ -197,6 +197,7 @@ func (e *UserDeleted) evolve(s *State) {
 		s.paths.remove(scopeOf(u.Account, KindUser), u.Path, u.Name)
 		s.rebound(u.Handle(), u.Boundary, "")
 		s.users.Delete(u)
+		s.forgetUsage(u.ID)
 	}
 }
 

@@ -93,6 +93,8 @@ var commandKinds = newKinds("command",
 	command(125, 1, sendDelegationToken),
 	command(126, 1, generateCredentialReport),
 	command(127, 1, storeCredentialReport),
+	command(128, 1, noteUses),
+	command(129, 1, startAccessJob),
 	command(41, 1, stageCatalogue),
 	command(42, 1, installCatalogue),
 )

@@ -86,6 +86,8 @@ var eventKinds = newKinds("event",
 	change(122, 1, delegationRequestForgotten),
 	change(123, 1, credentialReportRequested),
 	change(124, 1, credentialReportStored),
+	change(125, 1, useNoted),
+	change(126, 1, accessJobStarted),
 	change(41, 1, catalogueStaged),
 	change(42, 1, catalogueInstalled),
 )

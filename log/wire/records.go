@@ -28,6 +28,8 @@ var recordKinds = newKinds("record",
 	record(30, 1, delegationRequest),
 	record(31, 1, credentialReport),
 	record(32, 1, credentialReportPart),
+	record(33, 1, usage),
+	record(34, 1, accessJobs),
 )
 
 func header(c *coder, v *identity.Header) {

@@ -133,3 +133,70 @@ func delegationParty(c *coder, v *identity.DelegationParty) {
 	atom(c, &v.ID)
 	atom(c, &v.ARN)
 }
+
+func noteUses(c *coder, v *identity.NoteUses) { list(c, &v.Uses, use) }
+
+func useNoted(c *coder, v *identity.UseNoted) {
+	str(c, &v.Owner)
+	use(c, &v.Use)
+}
+
+func usage(c *coder, v *identity.Usage) {
+	str(c, &v.Owner)
+	list(c, &v.Credentials, credentialUse)
+	list(c, &v.Actions, actionUse)
+}
+
+func use(c *coder, v *identity.Use) {
+	str(c, &v.Credential)
+	num(c, &v.At)
+	atom(c, &v.Region)
+	atom(c, &v.Service)
+	list(c, &v.Actions, actionUse)
+}
+
+func credentialUse(c *coder, v *identity.CredentialUse) {
+	str(c, &v.Credential)
+	num(c, &v.At)
+	atom(c, &v.Region)
+	atom(c, &v.Service)
+}
+
+func actionUse(c *coder, v *identity.ActionUse) {
+	atom(c, &v.Service)
+	atom(c, &v.Name)
+	num(c, &v.At)
+	atom(c, &v.Region)
+}
+
+func startAccessJob(c *coder, v *identity.StartAccessJob) {
+	atom(c, &v.Account)
+	str(c, &v.By)
+	str(c, &v.ID)
+	str(c, &v.ARN)
+	c.flag(&v.Actions)
+	str(c, &v.Path)
+	str(c, &v.Policy)
+}
+
+func accessJobStarted(c *coder, v *identity.AccessJobStarted) {
+	atom(c, &v.Account)
+	accessJob(c, &v.Job)
+}
+
+func accessJobs(c *coder, v *identity.AccessJobs) {
+	atom(c, &v.Account)
+	list(c, &v.Jobs, accessJob)
+}
+
+func accessJob(c *coder, v *identity.AccessJob) {
+	str(c, &v.ID)
+	str(c, &v.By)
+	num(c, &v.Created)
+	num(c, &v.Kind)
+	str(c, &v.Entity)
+	str(c, &v.ARN)
+	c.flag(&v.Actions)
+	str(c, &v.Path)
+	str(c, &v.Policy)
+}

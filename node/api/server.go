@@ -29,6 +29,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/node/thumbprint"
+	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -51,6 +52,8 @@ type Config struct {
 	// PresignedWrites is how long after it was signed a presigned write is taken;
 	// 0 means dispatch.DefaultPresignedWrites.
 	PresignedWrites time.Duration
+	// Uses notes which credentials are used; nil notes nothing.
+	Uses *usage.Book
 	// Thumbprints finds those of OpenID Connect providers; nil finds none.
 	Thumbprints *thumbprint.Fetcher
 	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
@@ -88,7 +91,7 @@ func New(cfg Config) *Server {
 	})
 	s.dispatcher = dispatch.New(dispatch.Config{
 		Desk: s.desk, Views: views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
-		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites,
+		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses,
 	})
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: views, Engine: s.engine,

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -63,8 +65,8 @@ type Meter interface {
 	Observe(action string, status int, verified bool, took time.Duration)
 }
 
-// Config is what a Dispatcher is made of. All fields are required but Log, Logger and
-// PresignedWrites.
+// Config is what a Dispatcher is made of. All fields are required but Log, Logger,
+// PresignedWrites and Uses.
 type Config struct {
 	Desk       *admission.Desk
 	Views      *freshness.Views
@@ -79,6 +81,8 @@ type Config struct {
 	// PresignedWrites is how long after it was signed a presigned write is taken;
 	// 0 means DefaultPresignedWrites.
 	PresignedWrites time.Duration
+	// Uses notes which credentials are used, and for what; nil notes nothing.
+	Uses *usage.Book
 }
 
 // Dispatcher carries requests through a node. Safe for concurrent use.
@@ -127,7 +131,21 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 	}
 	took := d.cfg.Now().Sub(x.Began)
 	d.cfg.Meter.Observe(x.Action, x.W.status, x.Authenticated(), took)
+	d.note(x)
 	d.log(x, took, err)
+}
+
+// note notes the use of a credential that was verified here, whatever came of the request:
+// what is handed on the leader notes.
+func (d *Dispatcher) note(x *Exchange) {
+	if x.Caller.AccessKey == "" || !x.Authenticated() {
+		return
+	}
+	action := x.Action
+	if action == "unknown" {
+		action = ""
+	}
+	d.cfg.Uses.Note(x.Caller.AccessKey, x.Sig.Scope.Service, action, x.Sig.Scope.Region, identity.Time(x.Now.UnixMilli()))
 }
 
 // log writes one line for a request: failures of ours as errors, the rest for

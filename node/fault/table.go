@@ -78,6 +78,9 @@ const (
 	UnmodifiableEntity
 	ConcurrentModification
 	RequestExpired
+	ReportNotPresent
+	ReportExpired
+	ReportInProgress
 	StaleAuthorization
 	AlreadyBootstrapped
 	Barred
@@ -217,6 +220,9 @@ var table = [codes]row{
 	UnmodifiableEntity:         {native: face{"UnmodifiableEntity", http.StatusBadRequest, "", hintRoster}},
 	ConcurrentModification:     {native: face{"ConcurrentModification", http.StatusConflict, "", hintRoster}},
 	RequestExpired:             {native: face{"RequestExpired", http.StatusBadRequest, "", "Sign it again, by a clock that is right."}},
+	ReportNotPresent:           {native: face{"ReportNotPresent", http.StatusGone, "", ""}},
+	ReportExpired:              {native: face{"ReportExpired", http.StatusGone, "", ""}},
+	ReportInProgress:           {native: face{"ReportInProgress", http.StatusNotFound, "", ""}},
 	StaleAuthorization:         {native: face{"StaleAuthorization", http.StatusBadRequest, "", "Send it again."}},
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},

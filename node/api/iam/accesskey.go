@@ -166,8 +166,7 @@ func (getAccessKeyLastUsed) Access(c *Call, in *sdk.GetAccessKeyLastUsedInput) [
 	return []Access{{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}}
 }
 
-// Answer knows whose a key is. Nobody notes yet when keys are
-// used, so it answers as AWS does for a key that was not.
+// Answer knows whose a key is, and of its latest use what the nodes have told.
 func (getAccessKeyLastUsed) Answer(c *Call, in *sdk.GetAccessKeyLastUsedInput) (*sdk.GetAccessKeyLastUsedOutput, error) {
 	user, ok := c.ownKey(in.AccessKeyId)
 	if !ok {
@@ -175,8 +174,12 @@ func (getAccessKeyLastUsed) Answer(c *Call, in *sdk.GetAccessKeyLastUsedInput) (
 			c.Caller.ARN, aws.ToString(in.AccessKeyId))
 	}
 	out := &sdk.GetAccessKeyLastUsedOutput{AccessKeyLastUsed: &types.AccessKeyLastUsed{Region: aws.String("N/A"), ServiceName: aws.String("N/A")}}
+	owner := identity.ID(c.Caller.Account)
 	if user != nil {
-		out.UserName = aws.String(user.Name)
+		owner, out.UserName = user.ID, aws.String(user.Name)
+	}
+	if last, used := c.state().Usage(owner).Latest(aws.ToString(in.AccessKeyId)); used {
+		out.AccessKeyLastUsed = &types.AccessKeyLastUsed{LastUsedDate: shownTime(last.At), Region: aws.String(last.Region), ServiceName: aws.String(last.Service)}
 	}
 	return out, nil
 }

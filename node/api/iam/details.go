@@ -135,7 +135,7 @@ func (c *Call) groupDetail(g *identity.Group) types.GroupDetail {
 func (c *Call) roleDetail(r *identity.Role) types.RoleDetail {
 	shown := c.shownRole(r)
 	return types.RoleDetail{Arn: shown.Arn, CreateDate: shown.CreateDate, Path: shown.Path, RoleId: shown.RoleId, RoleName: shown.RoleName,
-		AssumeRolePolicyDocument: shown.AssumeRolePolicyDocument, RoleLastUsed: &types.RoleLastUsed{},
+		AssumeRolePolicyDocument: shown.AssumeRolePolicyDocument, RoleLastUsed: c.roleLastUsed(r),
 		AttachedManagedPolicies: c.attachedDetail(r.Attached), RolePolicyList: present(inlineDetail(r.Inline)),
 		InstanceProfileList: c.instanceProfilesDetail(r), PermissionsBoundary: shownBoundary(c.policyARN(r.Boundary)),
 		Tags: present(shownTags(r.Tags))}

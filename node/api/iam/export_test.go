@@ -16,6 +16,9 @@ func Methods(a Action) (reads, writes bool) {
 	return reads, writes
 }
 
+// OrganizationRoot is the path of the organization's root.
+var OrganizationRoot = organizationRoot
+
 // Find returns the action of that name.
 func Find(name string) (*Action, bool) {
 	i, ok := slices.BinarySearchFunc(table, name, func(a Action, name string) int { return strings.Compare(a.Name, name) })

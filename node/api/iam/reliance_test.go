@@ -35,6 +35,7 @@ var members = map[string][3]any{
 	"AWSServiceName":           {"autoscaling.amazonaws.com", "ecs.amazonaws.com", "none.amazonaws.com"},
 	"InstanceProfileName":      {"web", "WEB", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
+	"Arn":                      {ownARN, "arn:aws:iam::123456789012:user/alice", newARN},
 	"PolicyArn":                {ownARN, "arn:aws:iam::aws:policy/ReadOnlyAccess", newARN},
 	"PermissionsBoundary":      {otherARN, nil, newARN},
 	"PolicyName":               {"p", "p", "p"},

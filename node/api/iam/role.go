@@ -93,7 +93,7 @@ func (getRole) Answer(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error)
 	shown := c.shownRole(r)
 	shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
 	shown.Tags, shown.PermissionsBoundary = shownTags(r.Tags), shownBoundary(c.policyARN(r.Boundary))
-	shown.RoleLastUsed = &types.RoleLastUsed{}
+	shown.RoleLastUsed = c.roleLastUsed(r)
 	return &sdk.GetRoleOutput{Role: &shown}, nil
 }
 
@@ -108,6 +108,15 @@ func (c *Call) rolesBelow(prefix *string) (list string, _ walk[*identity.Role], 
 	return "ListRoles", func(after string, yield func(*identity.Role) bool) {
 		c.state().Roles(c.Caller.Account, after, yield)
 	}, func(r *identity.Role) string { return r.Name }
+}
+
+// roleLastUsed is when and where a role was used last, as far as nodes have told.
+func (c *Call) roleLastUsed(r *identity.Role) *types.RoleLastUsed {
+	last, used := c.state().Usage(r.ID).Latest(string(r.ID))
+	if !used {
+		return &types.RoleLastUsed{}
+	}
+	return &types.RoleLastUsed{LastUsedDate: shownTime(last.At), Region: textOrNil(last.Region)}
 }
 
 type listRoles struct{}

@@ -5,6 +5,7 @@ Prints a JSON list of the operations called.
 import datetime
 import json
 import os
+import time
 import urllib.request
 
 import boto3
@@ -322,6 +323,44 @@ def absent():
     fails("NoSuchEntity", iam.get_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.delete_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.get_account_password_policy)
+    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
+
+
+def reports():
+    iam.generate_credential_report()
+    for _ in range(600):
+        if iam.generate_credential_report()["State"] == "COMPLETE":
+            break
+        time.sleep(0.1)
+    report = iam.get_credential_report()
+    rows = report["Content"].decode().splitlines()
+    same([len(rows[0].split(",")), rows[1].split(",")[0], report["ReportFormat"]], [22, "<root_account>", "text/csv"])
+
+    ada = iam.get_user(UserName="b3-ada")["User"]["Arn"]
+    job = iam.generate_service_last_accessed_details(Arn=ada, Granularity="ACTION_LEVEL")["JobId"]
+    same(iam.get_service_last_accessed_details(JobId=job)["JobStatus"], "COMPLETED")
+    same(len(iam.get_service_last_accessed_details_with_entities(JobId=job, ServiceNamespace="iam")["EntityDetailsList"]) <= 1, True)
+    same([p["ServiceNamespace"] for p in iam.list_policies_granting_service_access(Arn=ada, ServiceNamespaces=["s3"])["PoliciesGrantingServiceAccess"]], ["s3"])
+    job = iam.generate_organizations_access_report(EntityPath="o-0000000000/r-0000")["JobId"]
+    same(iam.get_organizations_access_report(JobId=job)["JobStatus"], "FAILED")
+
+
+def delegation():
+    made = iam.create_policy(PolicyName="b3-template", PolicyDocument=text({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::@{bucketName}/*"}]}))["Policy"]["Arn"]
+    request = iam.create_delegation_request(
+        Description="d", RequestorWorkflowId="b3-workflow", NotificationChannel="topic", SessionDuration=3600,
+        Permissions={"PolicyTemplateArn": made, "Parameters": [{"Name": "bucketName", "Values": ["b"], "Type": "string"}]})["DelegationRequestId"]
+    iam.associate_delegation_request(DelegationRequestId=request)
+    iam.update_delegation_request(DelegationRequestId=request, Notes="n")
+    same([r["State"] for r in iam.list_delegation_requests()["DelegationRequests"]], ["PENDING_APPROVAL"])
+    iam.accept_delegation_request(DelegationRequestId=request)
+    iam.send_delegation_token(DelegationRequestId=request)
+    fails("InvalidInput", iam.reject_delegation_request, DelegationRequestId=request)
+    same(iam.get_delegation_request(DelegationRequestId=request)["DelegationRequest"]["State"], "FINALIZED")
+    summary = iam.get_human_readable_summary(EntityArn=f"arn:aws:iam::{ACCOUNT}:delegation-request/{request}")
+    same(summary["SummaryContent"], f"Account {ACCOUNT} asks to act for 3600 seconds. Allows s3:GetObject on arn:aws:s3:::b/*.")
+    iam.delete_policy(PolicyArn=made)
     fails("InvalidAction", iam.generate_credential_report)
 
 
@@ -417,6 +456,6 @@ def cleanup():
 
 
 for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, account, oidc_providers,
-             saml_providers, settings, absent, simulate, request_ids, cleanup):
+             saml_providers, settings, reports, delegation, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
