@@ -94,12 +94,16 @@ func drawNewKey(t *rapid.T) NewAccessKey {
 	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
 }
 
-// drawCatalogue draws from so few that what comes is often put in force.
-func drawCatalogue(t *rapid.T) []CataloguePolicy {
-	return oneOf(t, "catalogue",
+// drawImport draws from so few catalogues that what comes is often put in force.
+func drawImport(t *rapid.T) Command {
+	c := oneOf(t, "catalogue",
 		[]CataloguePolicy{amazon("ANPAA", "a")},
 		[]CataloguePolicy{amazon("ANPAA", "a", texts(1, 2)...), amazon("ANPAB", "b")},
 		[]CataloguePolicy{amazon("ANPAB", "A"), amazon("U0", "B")})
+	if oneOf(t, "stage", true, false) {
+		return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
+	}
+	return &InstallCatalogue{Catalogue: CatalogueDigest(c), Parts: 1}
 }
 
 // drawCommand makes any command there is.
@@ -193,11 +197,7 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
-		func() Command {
-			c := drawCatalogue(t)
-			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
-		},
-		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
+		func() Command { return drawImport(t) },
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 		func() Command { return drawDelegation(t) },
 		func() Command { return drawReport(t) },
