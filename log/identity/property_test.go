@@ -94,12 +94,16 @@ func drawNewKey(t *rapid.T) NewAccessKey {
 	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
 }
 
-// drawCatalogue draws from so few that what comes is often put in force.
-func drawCatalogue(t *rapid.T) []CataloguePolicy {
-	return oneOf(t, "catalogue",
+// drawImport draws from so few catalogues that what comes is often put in force.
+func drawImport(t *rapid.T) Command {
+	c := oneOf(t, "catalogue",
 		[]CataloguePolicy{amazon("ANPAA", "a")},
 		[]CataloguePolicy{amazon("ANPAA", "a", texts(1, 2)...), amazon("ANPAB", "b")},
 		[]CataloguePolicy{amazon("ANPAB", "A"), amazon("U0", "B")})
+	if oneOf(t, "stage", true, false) {
+		return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
+	}
+	return &InstallCatalogue{Catalogue: CatalogueDigest(c), Parts: 1}
 }
 
 // drawCommand makes any command there is.
@@ -225,11 +229,7 @@ func instanceProfileCommands(t *rapid.T) []func() Command {
 
 func catalogueCommands(t *rapid.T) []func() Command {
 	return []func() Command{
-		func() Command {
-			c := drawCatalogue(t)
-			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
-		},
-		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
+		func() Command { return drawImport(t) },
 	}
 }
 

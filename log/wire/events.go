@@ -126,8 +126,8 @@ func catalogueStaged(c *coder, v *identity.CatalogueStaged) {
 
 func catalogueInstalled(c *coder, v *identity.CatalogueInstalled) {
 	atom(c, &v.Catalogue)
-	list(c, &v.Removed, atom)
-	list(c, &v.Kept, atom)
+	list(c, &v.Removed, str)
+	list(c, &v.Kept, str)
 	num(c, &v.At)
 }
 
