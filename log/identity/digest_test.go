@@ -34,7 +34,7 @@ func TestHashSpreads(t *testing.T) {
 func TestDigestCoversEveryField(t *testing.T) {
 	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{}, &InstanceProfile{},
 		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
-		&PasswordPolicy{}, &LoginProfile{},
+		&PasswordPolicy{}, &LoginProfile{}, &MFADevice{},
 		&Keyring{}, &ServerCertificate{},
 		&CataloguePolicy{},
 	} {

@@ -125,6 +125,8 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.instanceProfiles, h)
 	case KindServerCertificate:
 		return heldIn(&s.certificates, h)
+	case KindMFADevice:
+		return heldIn(&s.mfaDevices, h)
 	}
 	return held{}, false
 }
@@ -201,6 +203,8 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.instanceProfiles, id, f)
 	case KindServerCertificate:
 		changeHeld(&s.certificates, id, f)
+	case KindMFADevice:
+		changeHeld(&s.mfaDevices, id, f)
 	}
 }
 

@@ -203,6 +203,7 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return drawReport(t) },
 	}
 	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, drawnDevices(t)...)
 	commands = append(commands, keyringCommands(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	return oneOf(t, "command", commands...)()
@@ -229,7 +230,7 @@ func drawReport(t *rapid.T) Command {
 
 func TestEveryCommandIsDrawn(t *testing.T) {
 	drawn := map[string]bool{}
-	for seed := range 2000 {
+	for seed := range 4000 {
 		drawn[reflect.TypeOf(rapid.Custom(drawCommand).Example(seed)).Elem().Name()] = true
 	}
 	for _, name := range methods(t, "decide") {

@@ -114,6 +114,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.instanceProfiles, n.to)
 	case KindServerCertificate:
 		return recordIn(&s.certificates, n.to)
+	case KindMFADevice:
+		return recordIn(&s.mfaDevices, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -157,6 +159,8 @@ type Loader struct {
 	reportParts      table.Rows[*CredentialReportPart]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
+	mfaDevices       table.Rows[*MFADevice]
+	devices          []table.Edge
 	instanceProfiles table.Rows[*InstanceProfile]
 	carriers         []table.Edge
 
@@ -210,6 +214,12 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
+	case *MFADevice:
+		table.AddRow(&l.state.mfaDevices, &l.mfaDevices, r)
+		l.addHeld(r.held(), r.Handle())
+		if r.Owner != "" {
+			l.devices = append(l.devices, table.Edge{From: table.HandleOf(r.Owner), To: r.Handle()})
+		}
 	case *InstanceProfile:
 		l.addInstanceProfile(r)
 	case *Keyring:
@@ -317,6 +327,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
+		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },
+		func() error { table.FillRelation(&s.devices, &l.devices); return nil },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
 		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
 		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },

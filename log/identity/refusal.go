@@ -20,6 +20,9 @@ const (
 	// replay ("Common errors").
 	RequestExpired Code = "RequestExpired"
 
+	// InvalidAuthenticationCode refuses codes of a device that were used before.
+	InvalidAuthenticationCode Code = "InvalidAuthenticationCode"
+
 	// StaleAuthorization means that the credential or permissions under which
 	// the command was authorized have changed since. The edge authorizes anew
 	// and proposes again, or denies.

@@ -33,6 +33,7 @@ type State struct {
 	reportParts      table.Table[string, *CredentialReportPart]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
+	mfaDevices       table.Table[ID, *MFADevice]
 	instanceProfiles table.Table[ID, *InstanceProfile]
 
 	keyrings     table.Table[ID, *Keyring]
@@ -49,6 +50,7 @@ type State struct {
 	carriers  table.Relation                        // role -> instance profile that carries it
 	served    table.Relation                        // account -> owner of a keyring with credentials for services
 	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	devices   table.Relation                        // user or account -> MFA device that is enabled for it
 	delegated table.Relation                        // account, as requestor or owner -> delegation request
 }
 
@@ -57,6 +59,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		devices:  table.NewRelation(),
 		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
@@ -81,6 +84,8 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
+	c.mfaDevices = s.mfaDevices.Snapshot()
+	c.devices = s.devices.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
@@ -131,6 +136,7 @@ func (s *State) tables() []counted {
 		&s.reportParts,
 		&s.passwordPolicies,
 		&s.loginProfiles,
+		&s.mfaDevices,
 		&s.instanceProfiles,
 		&s.keyrings,
 		&s.certificates,

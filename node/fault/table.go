@@ -86,6 +86,7 @@ const (
 	PasswordPolicyViolation
 	InvalidUserType
 	EntityTemporarilyUnmodifiable
+	InvalidAuthenticationCode // of MFA devices
 
 	codes // how many there are
 )
@@ -211,4 +212,5 @@ var table = [codes]row{
 	PasswordPolicyViolation:       {native: face{"PasswordPolicyViolation", http.StatusBadRequest, "", ""}},
 	InvalidUserType:               {native: face{"InvalidUserType", http.StatusBadRequest, "", ""}},
 	EntityTemporarilyUnmodifiable: {native: face{"EntityTemporarilyUnmodifiable", http.StatusConflict, "", "Try again in several minutes."}},
+	InvalidAuthenticationCode:     {native: face{"InvalidAuthenticationCode", http.StatusForbidden, "", ""}},
 }

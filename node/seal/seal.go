@@ -44,11 +44,17 @@ const (
 	AccessKeySecret Purpose = "access-key-secret"
 	// PasswordHash seals the hashes of users' passwords.
 	PasswordHash Purpose = "password-hash"
+	// MFASeed seals the seeds of MFA devices.
+	MFASeed Purpose = "mfa-seed"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
 // sealed: it opens for the same account and access key ID alone.
 func AccessKeyContext(account, id string) string { return account + "/" + id }
+
+// SeedContext is the associated data under which the seed of an MFA device is sealed: it
+// opens for the same account and serial number alone.
+func SeedContext(account, serial string) string { return account + "/" + serial }
 
 // PasswordContext is the associated data under which the hash of a user's password is
 // sealed: it opens for the same account and user alone.

@@ -15,14 +15,12 @@ func absentActions() []Action {
 	return []Action{
 		read("GetInstanceProfile", getInstanceProfile{}),
 		read("ListInstanceProfiles", listInstanceProfiles{}),
-		read("ListMFADevices", listMFADevices{}),
 		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
 		read("ListSAMLProviders", listSAMLProviders{}),
 		read("ListSSHPublicKeys", listSSHPublicKeys{}),
 		read("ListServerCertificates", listServerCertificates{}),
 		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
 		read("ListSigningCertificates", listSigningCertificates{}),
-		read("ListVirtualMFADevices", listVirtualMFADevices{}),
 	}
 }
 
@@ -44,16 +42,6 @@ func (listInstanceProfiles) Access(c *Call, _ *sdk.ListInstanceProfilesInput) []
 
 func (listInstanceProfiles) Answer(_ *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
 	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: []types.InstanceProfile{}}, noPage(in.Marker)
-}
-
-type listMFADevices struct{}
-
-func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
-	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 }
 
 type listOpenIDConnectProviders struct{}
@@ -114,16 +102,6 @@ func (listSigningCertificates) Access(c *Call, in *sdk.ListSigningCertificatesIn
 
 func (listSigningCertificates) Answer(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
 	return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listVirtualMFADevices struct{}
-
-func (listVirtualMFADevices) Access(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
-	return []Access{c.absent("mfa/", nil)}
-}
-
-func (listVirtualMFADevices) Answer(_ *Call, in *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
-	return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: []types.VirtualMFADevice{}}, noPage(in.Marker)
 }
 
 // absent is the access to an entity of a noun that Writ does not have yet.

@@ -106,8 +106,8 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
-		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
-		"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "GlobalEndpointTokenVersion": 1,
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, len(s.MFADevicesOf(identity.ID(id)))), "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"MFADevices": s.Count(id, identity.KindMFADevice), "MFADevicesInUse": devicesInUse(s, id), "Providers": 0, "GlobalEndpointTokenVersion": 1,
 		"InstanceProfiles": 0, "InstanceProfilesQuota": instanceProfilesQuota,
 		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
 	}
@@ -116,4 +116,15 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		out.SummaryMap[key] = int32(n)
 	}
 	return out, nil
+}
+
+// devicesInUse is how many of an account's MFA devices are enabled for somebody.
+func devicesInUse(s *identity.State, id identity.AccountID) (n int) {
+	s.MFADevices(id, "", func(d *identity.MFADevice) bool {
+		if d.Owner != "" {
+			n++
+		}
+		return true
+	})
+	return n
 }

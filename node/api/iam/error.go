@@ -17,15 +17,16 @@ func (e *Error) Words() (code, message string) { return e.Code, e.Message }
 
 // Codes of Error; the refusals of the domain have their own type.
 const (
-	codeAccessDenied            = "AccessDenied"
-	codeNoSuchEntity            = "NoSuchEntity"
-	codeInvalidInput            = "InvalidInput"
-	codeValidationError         = "ValidationError"
-	codeLimitExceeded           = "LimitExceeded"
-	codeMalformedPolicyDocument = "MalformedPolicyDocument"
-	codePasswordPolicyViolation = "PasswordPolicyViolation"
-	codeInvalidUserType         = "InvalidUserType"
-	codeTemporarilyUnmodifiable = "EntityTemporarilyUnmodifiable"
+	codeAccessDenied              = "AccessDenied"
+	codeNoSuchEntity              = "NoSuchEntity"
+	codeInvalidInput              = "InvalidInput"
+	codeValidationError           = "ValidationError"
+	codeLimitExceeded             = "LimitExceeded"
+	codeMalformedPolicyDocument   = "MalformedPolicyDocument"
+	codePasswordPolicyViolation   = "PasswordPolicyViolation"
+	codeInvalidUserType           = "InvalidUserType"
+	codeTemporarilyUnmodifiable   = "EntityTemporarilyUnmodifiable"
+	codeInvalidAuthenticationCode = "InvalidAuthenticationCode"
 )
 
 func fail(code, format string, args ...any) *Error {

@@ -190,7 +190,7 @@ type names struct {
 }
 
 var (
-	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
+	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"|"(?:Base32StringSeed|QRCodePNG)":"[A-Za-z0-9+/=]+"`)
 	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AKIA|UUID)[0-9]+\b`)
 )
 

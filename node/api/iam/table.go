@@ -11,6 +11,7 @@ var table = inOrder(absentActions(), accessKeyActions(), accountActions(), attac
 	policyActions(), roleActions(), simulateActions(), tagActions(), userActions(),
 	passwordPolicyActions(),
 	loginProfileActions(),
+	mfaDeviceActions(),
 )
 
 func inOrder(lists ...[]Action) []Action {
