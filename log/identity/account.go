@@ -225,6 +225,8 @@ func (a *Account) quota(kind Kind) (limit uint32, name string) {
 		standard, name = DefaultInstanceProfilesQuota, "InstanceProfilesPerAccount"
 	case KindServerCertificate:
 		standard, name = DefaultServerCertificatesQuota, "ServerCertificatesPerAccount"
+	case KindMFADevice: // as many as users
+		own, standard, name = a.Quotas.Users, DefaultUsersQuota, "VirtualMFADevicesPerAccount"
 	}
 	if own != 0 {
 		return own, name

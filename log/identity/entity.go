@@ -129,6 +129,8 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.samlProviders, h)
 	case KindOIDCProvider:
 		return heldIn(&s.oidcProviders, h)
+	case KindMFADevice:
+		return heldIn(&s.mfaDevices, h)
 	}
 	return held{}, false
 }
@@ -210,6 +212,8 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.samlProviders, id, f)
 	case KindOIDCProvider:
 		changeHeld(&s.oidcProviders, id, f)
+	case KindMFADevice:
+		changeHeld(&s.mfaDevices, id, f)
 	}
 }
 

@@ -138,7 +138,7 @@ type PasswordSet struct {
 }
 
 func (c *UpdateLoginProfile) decide(s *State, m Meta) ([]Event, error) {
-	u, p, err := s.mustSignIn(c.Account, c.User)
+	u, p, err := s.mustSignIn(c.Account, c.User, c.Instead)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (c *ChangePassword) decide(s *State, m Meta) ([]Event, error) {
 	if err := s.mayCheck(c.Account, &c.Password); err != nil {
 		return nil, err
 	}
-	u, p, err := s.mustSignIn(c.Account, c.User)
+	u, p, err := s.mustSignIn(c.Account, c.User, c.Instead)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ type LoginProfileDeleted struct {
 }
 
 func (c *DeleteLoginProfile) decide(s *State, _ Meta) ([]Event, error) {
-	u, _, err := s.mustSignIn(c.Account, c.User)
+	u, _, err := s.mustSignIn(c.Account, c.User, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -221,13 +221,17 @@ func (e *LoginProfileDeleted) evolve(s *State) {
 	}
 }
 
-// mustSignIn finds a user that has a login profile.
-func (s *State) mustSignIn(account AccountID, name string) (*User, *LoginProfile, error) {
+// mustSignIn finds a user that has a login profile, and had one when the password was set
+// that is to be replaced, if any is.
+func (s *State) mustSignIn(account AccountID, name string, instead Position) (*User, *LoginProfile, error) {
 	u, err := s.mustUser(account, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	p, ok := s.LoginProfile(u.ID)
+	if !ok && instead != 0 {
+		return nil, nil, refuse(StaleAuthorization, "The password of the user %s was deleted meanwhile.", u.Name)
+	}
 	if !ok {
 		return nil, nil, refuse(NoSuchEntity, "Login Profile for User %s cannot be found.", u.Name)
 	}

@@ -198,6 +198,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
+	commands = append(commands, drawnDevices(t)...)
 	return oneOf(t, "command", commands...)()
 }
 
@@ -265,7 +266,7 @@ func drawReport(t *rapid.T) Command {
 
 func TestEveryCommandIsDrawn(t *testing.T) {
 	drawn := map[string]bool{}
-	for seed := range 2000 {
+	for seed := range 4000 {
 		drawn[reflect.TypeOf(rapid.Custom(drawCommand).Example(seed)).Elem().Name()] = true
 	}
 	for _, name := range methods(t, "decide") {

@@ -118,6 +118,8 @@ func (s *State) record(n name) Record {
 		return recordIn(&s.instanceProfiles, n.to)
 	case KindServerCertificate:
 		return recordIn(&s.certificates, n.to)
+	case KindMFADevice:
+		return recordIn(&s.mfaDevices, n.to)
 	}
 	return recordIn(&s.policies, n.to)
 }
@@ -163,6 +165,8 @@ type Loader struct {
 	accessJobs       table.Rows[*AccessJobs]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
+	mfaDevices       table.Rows[*MFADevice]
+	devices          []table.Edge
 	instanceProfiles table.Rows[*InstanceProfile]
 	deletionTasks    table.Rows[*DeletionTasks]
 	carriers         []table.Edge
@@ -225,6 +229,12 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
+	case *MFADevice:
+		table.AddRow(&l.state.mfaDevices, &l.mfaDevices, r)
+		l.addHeld(r.held(), r.Handle())
+		if r.Owner != "" {
+			l.devices = append(l.devices, table.Edge{From: table.HandleOf(r.Owner), To: r.Handle()})
+		}
 	case *InstanceProfile:
 		l.addInstanceProfile(r)
 	case *DeletionTasks:
@@ -348,6 +358,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.accessJobs.Rows, &l.accessJobs) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
+		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },
+		func() error { table.FillRelation(&s.devices, &l.devices); return nil },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
 		func() error { return table.Fill(&s.deletionTasks.Rows, &l.deletionTasks) },
 		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },

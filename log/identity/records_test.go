@@ -15,7 +15,7 @@ func everything() *State {
 		&UserAddedToGroup{Group: "AGPA1", User: "AIDA1"}, &PolicyAttached{Kind: KindGroup, ID: "AGPA1", Policy: "ANPA4"},
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
 		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
-		strict, aliceIn,
+		strict, aliceIn, phone, alicePhone,
 		webServer, webDeploys, scalingGone,
 		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},

@@ -28,6 +28,8 @@ const (
 	// organization alone may change.
 	CallerNotManagement Code = "CallerIsNotManagementAccountException"
 	NotAdministrator    Code = "AccountNotManagementOrDelegatedAdministratorException"
+	// InvalidAuthenticationCode refuses codes of a device that were used before.
+	InvalidAuthenticationCode Code = "InvalidAuthenticationCode"
 
 	// StaleAuthorization means that the credential or permissions under which
 	// the command was authorized have changed since. The edge authorizes anew

@@ -114,6 +114,7 @@ func allSpecs() []spec {
 		instanceProfileSpecs(), serviceLinkedSpecs(), protectedSpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
+		mfaDeviceSpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
@@ -177,6 +178,7 @@ type content struct {
 	Holders   []table.Edge
 	Bounded   []table.Edge
 	Carried   []table.Edge
+	Devices   []table.Edge
 	Served    []table.Edge
 	Signers   map[table.Handle]table.Handle
 	Degrees   map[table.Handle]int
@@ -217,6 +219,7 @@ func dump(s *State) (c content) {
 		{&s.bounded, &c.Bounded},
 		{&s.carriers, &c.Carried},
 		{&s.served, &c.Served},
+		{&s.devices, &c.Devices},
 		{&s.delegated, &c.Delegated},
 		{&s.providers, &c.Provide},
 	} {
@@ -344,7 +347,8 @@ func verifyNames(t failing, s *State) {
 		}
 		return true
 	})
-	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len() + s.certificates.Rows.Len()
+	entities := s.users.Rows.Len() + s.groups.Rows.Len() + s.roles.Rows.Len() + s.policies.Rows.Len() + s.instanceProfiles.Rows.Len() + s.certificates.Rows.Len() +
+		s.mfaDevices.Rows.Len()
 	named := 0
 	for _, account := range append(s.Accounts(), &Account{ID: AWSAccount}) {
 		for kind := KindUser; kind.named(); kind++ {
@@ -405,6 +409,11 @@ func verifyRelations(t failing, s *State) {
 		kind, _, found := s.entity(e.To)
 		if h, _ := s.held(kind, e.To); !ok || !found || *h.boundary != p.ID {
 			t.Fatalf("%v does not bound %v", p, h)
+		}
+	}
+	for _, e := range s.devices.Edges.Items() {
+		if d, ok := s.mfaDevices.Rows.Get(e.To); !ok || table.HandleOf(d.Owner) != e.From {
+			t.Fatalf("%v is not of the owner that it is found by", d)
 		}
 	}
 	for _, e := range s.carriers.Edges.Items() {

@@ -35,6 +35,7 @@ type State struct {
 	accessJobs       table.Table[AccountID, *AccessJobs]
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
+	mfaDevices       table.Table[ID, *MFADevice]
 	instanceProfiles table.Table[ID, *InstanceProfile]
 	deletionTasks    table.Table[AccountID, *DeletionTasks]
 
@@ -55,6 +56,7 @@ type State struct {
 	carriers  table.Relation                        // role -> instance profile that carries it
 	served    table.Relation                        // account -> owner of a keyring with credentials for services
 	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
+	devices   table.Relation                        // user or account -> MFA device that is enabled for it
 	delegated table.Relation                        // account, as requestor or owner -> delegation request
 	providers table.Relation                        // account -> OpenID Connect or SAML provider
 }
@@ -64,6 +66,7 @@ func NewState() *State {
 	return &State{
 		attempts: newAttempts(),
 		names:    newNames(),
+		devices:  table.NewRelation(),
 		paths:    newPaths(),
 		members:  table.NewRelation(),
 		holders:  table.NewRelation(),
@@ -90,6 +93,8 @@ func (s *State) Snapshot() *State {
 	c.attempts = s.attempts.snapshot()
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
+	c.mfaDevices = s.mfaDevices.Snapshot()
+	c.devices = s.devices.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
 	c.deletionTasks = s.deletionTasks.Snapshot()
 	c.keyrings = s.keyrings.Snapshot()
@@ -149,6 +154,7 @@ func (s *State) tables() []counted {
 		&s.accessJobs,
 		&s.passwordPolicies,
 		&s.loginProfiles,
+		&s.mfaDevices,
 		&s.instanceProfiles,
 		&s.deletionTasks,
 		&s.keyrings,

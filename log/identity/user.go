@@ -185,6 +185,9 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 	if _, ok := s.LoginProfile(u.ID); ok {
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete login profile first.")
 	}
+	if s.devices.Count(u.Handle()) > 0 {
+		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete MFA device first.")
+	}
 	if err := s.mayLeave(u.ID); err != nil {
 		return nil, err
 	}

@@ -71,6 +71,11 @@ var commandKinds = newKinds("command",
 	command(83, 1, updateLoginProfile),
 	command(84, 1, changePassword),
 	command(85, 1, deleteLoginProfile),
+	command(86, 1, createMFADevice),
+	command(87, 1, deleteMFADevice),
+	command(88, 1, enableMFADevice),
+	command(89, 1, resyncMFADevice),
+	command(90, 1, deactivateMFADevice),
 	command(100, 1, uploadServerCertificate),
 	command(101, 1, updateServerCertificate),
 	command(102, 1, deleteServerCertificate),
@@ -530,11 +535,50 @@ func setOrganizationFeatures(c *coder, v *identity.SetOrganizationFeatures) {
 	option(c, &v.RootSessions, (*coder).flag)
 }
 
+// MFA devices.
+
+func createMFADevice(c *coder, v *identity.CreateMFADevice) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	c.blob(&v.Sealed)
+	list(c, &v.Tags, tag)
+}
+
+func deleteMFADevice(c *coder, v *identity.DeleteMFADevice) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+}
+
+func enableMFADevice(c *coder, v *identity.EnableMFADevice) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	str(c, &v.ID)
+	codes(c, &v.Codes)
+}
+
+func resyncMFADevice(c *coder, v *identity.ResyncMFADevice) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	str(c, &v.ID)
+	codes(c, &v.Codes)
+}
+
+func deactivateMFADevice(c *coder, v *identity.DeactivateMFADevice) {
+	atom(c, &v.Account)
+	str(c, &v.User)
+	str(c, &v.ID)
+}
+
 // Parts of commands.
 
 func newSAMLKey(c *coder, v *identity.NewSAMLKey) {
 	str(c, &v.ID)
 	c.blob(&v.Sealed)
+}
+
+func codes(c *coder, v *identity.Codes) {
+	num(c, &v.Made)
+	num(c, &v.Step)
 }
 
 func newPassword(c *coder, v *identity.NewPassword) {

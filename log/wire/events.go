@@ -67,6 +67,11 @@ var eventKinds = newKinds("event",
 	change(83, 1, loginProfileUpdated),
 	change(84, 1, passwordSet),
 	change(85, 1, loginProfileDeleted),
+	change(86, 1, mfaDeviceCreated),
+	change(87, 1, mfaDeviceDeleted),
+	change(88, 1, mfaDeviceEnabled),
+	change(89, 1, mfaDeviceResynced),
+	change(90, 1, mfaDeviceDeactivated),
 	change(100, 1, serverCertificateUploaded),
 	change(101, 1, serverCertificateUpdated),
 	change(102, 1, serverCertificateDeleted),
@@ -454,3 +459,30 @@ func organizationFeaturesSet(c *coder, v *identity.OrganizationFeaturesSet) {
 	atom(c, &v.Account)
 	organizationFeatures(c, &v.Features)
 }
+
+// MFA devices.
+
+func mfaDeviceCreated(c *coder, v *identity.MFADeviceCreated) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	str(c, &v.Name)
+	c.blob(&v.Sealed)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func mfaDeviceDeleted(c *coder, v *identity.MFADeviceDeleted) { str(c, &v.ID) }
+
+func mfaDeviceEnabled(c *coder, v *identity.MFADeviceEnabled) {
+	str(c, &v.ID)
+	str(c, &v.Owner)
+	num(c, &v.Used)
+	num(c, &v.Enabled)
+}
+
+func mfaDeviceResynced(c *coder, v *identity.MFADeviceResynced) {
+	str(c, &v.ID)
+	num(c, &v.Used)
+}
+
+func mfaDeviceDeactivated(c *coder, v *identity.MFADeviceDeactivated) { str(c, &v.ID) }

@@ -22,6 +22,7 @@ var recordKinds = newKinds("record",
 	record(13, 1, deletionTasks),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
+	record(22, 1, mfaDevice),
 	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
 
@@ -224,6 +225,19 @@ func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
 	num(c, &v.Updated)
 	num(c, &v.Default)
 	list(c, &v.Versions, policyVersion)
+}
+
+func mfaDevice(c *coder, v *identity.MFADevice) {
+	str(c, &v.ID)
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	num(c, &v.Created)
+	num(c, &v.Made)
+	c.blob(&v.Sealed)
+	list(c, &v.Tags, tag)
+	str(c, &v.Owner)
+	num(c, &v.Enabled)
+	num(c, &v.Used)
 }
 
 // Parts of records and of events.

@@ -120,7 +120,7 @@ func (c *call) admit(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords,
+	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes,
 		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
 	for _, a := range c.action.Access(c.made, c.in) {
 		err := c.May(a)

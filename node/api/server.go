@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -69,6 +70,7 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
 	passwords  *password.Hasher
+	codes      *admission.Tries
 	actions    map[string]*iam.Action // by version and name
 	mux        router
 }
@@ -78,7 +80,7 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), actions: make(map[string]*iam.Action)}
+	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), actions: make(map[string]*iam.Action)}
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,

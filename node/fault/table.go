@@ -102,6 +102,7 @@ const (
 	InvalidPublicKey
 	UnrecognizedPublicKeyEncoding
 	DuplicateSSHPublicKey
+	InvalidAuthenticationCode // of MFA devices
 
 	codes // how many there are
 )
@@ -245,4 +246,5 @@ var table = [codes]row{
 	InvalidPublicKey:              {native: face{"InvalidPublicKey", http.StatusBadRequest, "", ""}},
 	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
 	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
+	InvalidAuthenticationCode:     {native: face{"InvalidAuthenticationCode", http.StatusForbidden, "", ""}},
 }

@@ -50,6 +50,8 @@ const (
 	ServerCertificateKey Purpose = "server-certificate-key"
 	// ServiceCredentialSecret seals the secrets of service-specific credentials.
 	ServiceCredentialSecret Purpose = "service-credential-secret"
+	// MFASeed seals the seeds of MFA devices.
+	MFASeed Purpose = "mfa-seed"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
@@ -59,6 +61,10 @@ func AccessKeyContext(account, id string) string { return account + "/" + id }
 // SAMLKeyContext is the associated data under which a private key is sealed: it opens for
 // the same SAML provider, by its ARN, and key ID alone.
 func SAMLKeyContext(provider, id string) string { return provider + "/" + id }
+
+// SeedContext is the associated data under which the seed of an MFA device is sealed: it
+// opens for the same account and serial number alone.
+func SeedContext(account, serial string) string { return account + "/" + serial }
 
 // PasswordContext is the associated data under which the hash of a user's password is
 // sealed: it opens for the same account and user alone.

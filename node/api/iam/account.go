@@ -108,15 +108,26 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
 		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
-		"MFADevices": 0, "MFADevicesInUse": 0,
 		"Providers": len(s.OIDCProviders(id)) + len(s.SAMLProviders(id)), "GlobalEndpointTokenVersion": max(1, int(s.AccountSettings(id).TokenVersion)),
-		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, len(s.MFADevicesOf(identity.ID(id)))), "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
 		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": identity.DefaultServerCertificatesQuota,
 		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
+		"MFADevices":                      s.Count(id, identity.KindMFADevice), "MFADevicesInUse": devicesInUse(s, id),
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
 	for key, n := range summary {
 		out.SummaryMap[key] = int32(n)
 	}
 	return out, nil
+}
+
+// devicesInUse is how many of an account's MFA devices are enabled for somebody.
+func devicesInUse(s *identity.State, id identity.AccountID) (n int) {
+	s.MFADevices(id, "", func(d *identity.MFADevice) bool {
+		if d.Owner != "" {
+			n++
+		}
+		return true
+	})
+	return n
 }

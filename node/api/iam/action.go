@@ -89,6 +89,8 @@ type Call struct {
 	Issuer string
 	// Passwords hashes passwords and verifies them by their hashes.
 	Passwords *password.Task
+	// Codes bound how often codes of MFA devices may be told wrong.
+	Codes *admission.Tries
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and Command need not work anything out.
 	Repeated bool

@@ -38,6 +38,7 @@ const (
 	codeKeyPairMismatch             = "KeyPairMismatch"
 	codeInvalidPublicKey            = "InvalidPublicKey"
 	codeUnrecognizedEncoding        = "UnrecognizedPublicKeyEncoding"
+	codeInvalidAuthenticationCode   = "InvalidAuthenticationCode"
 )
 
 func fail(code, format string, args ...any) *Error {

@@ -192,7 +192,7 @@ type names struct {
 var (
 	random = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|ASCA|APKA|ACCA)[A-Z2-7]{17}\b|\b[A-Z2-7]{32}\b|\bAKIA[A-Z2-7]{16}\b` +
 		`|\b(SAMLSP|SAMLPK)[A-Z2-7]{20}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"` +
-		`|"ServicePassword":"[A-Za-z0-9+/]{43}="|"ServiceCredentialSecret":"ABSK[A-Za-z0-9+/=]+"`)
+		`|"(?:Base32StringSeed|QRCodePNG)":"[A-Za-z0-9+/=]+"|"ServicePassword":"[A-Za-z0-9+/]{43}="|"ServiceCredentialSecret":"ABSK[A-Za-z0-9+/=]+"`)
 	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|ASCA|APKA|ACCA|AKIA|UUID|CERT)[0-9]+\b`)
 )
 

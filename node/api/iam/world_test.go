@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
@@ -33,6 +34,7 @@ type world struct {
 	random *rand.ChaCha8
 	key    *seal.Key
 	hasher *password.Hasher
+	codes  *admission.Tries
 	now    identity.Time
 	last   struct { // the latest write that was accepted
 		action *iam.Action
@@ -44,7 +46,7 @@ type world struct {
 // newWorld has two accounts, two policies of AWS, and the root of the first calling.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), hasher: password.NewHasher(password.Cost{Memory: 64, Passes: 1, Threads: 1}), now: 1_700_000_000_000}
+	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), hasher: password.NewHasher(password.Cost{Memory: 64, Passes: 1, Threads: 1}), codes: mfa.NewTries(), now: 1_700_000_000_000}
 	w.asRoot()
 	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	managed := func(id identity.ID, name string) identity.CreatePolicy {
@@ -75,7 +77,7 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.task(), Issuer: "https://writ.example.com/"}
+	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.task(), Codes: w.codes, Issuer: "https://writ.example.com/"}
 }
 
 // task hashes for the caller, at next to no cost.

@@ -1,0 +1,373 @@
+package iam
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/mfa"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+func mfaDeviceActions() []Action {
+	return []Action{
+		write("CreateVirtualMFADevice", createVirtualMFADevice{}),
+		write("DeactivateMFADevice", deactivateMFADevice{}),
+		write("DeleteVirtualMFADevice", deleteVirtualMFADevice{}),
+		write("EnableMFADevice", enableMFADevice{}),
+		read("GetMFADevice", getMFADevice{}),
+		read("ListMFADeviceTags", listMFADeviceTags{}),
+		read("ListMFADevices", listMFADevices{}),
+		read("ListVirtualMFADevices", listVirtualMFADevices{}),
+		write("ResyncMFADevice", resyncMFADevice{}),
+		write("TagMFADevice", tagMFADevice{}),
+		write("UntagMFADevice", untagMFADevice{}),
+	}
+}
+
+// deviceName is the path and name of the account's virtual device of a serial number;
+// false for what is no such number.
+func (c *Call) deviceName(serial *string) (string, bool) {
+	return strings.CutPrefix(aws.ToString(serial), string(identity.SerialNumber(c.Caller.Account, "")))
+}
+
+// onDevice is the access to the device of a serial number.
+func (c *Call) onDevice(serial *string) Access {
+	name, ok := c.deviceName(serial)
+	if !ok {
+		return Access{Resource: aws.ToString(serial), Account: c.Caller.Account}
+	}
+	a := c.on(identity.KindMFADevice, &name)
+	a.Named = aws.ToString(serial)
+	return a
+}
+
+// deviceOwner is the name of the user that a device is, or is to be, enabled for; empty for
+// the root, which calls itself by its account's number, or by nothing.
+func (c *Call) deviceOwner(name *string) (string, error) {
+	if c.Caller.Kind == admission.KindRoot && aws.ToString(name) == string(c.Caller.Account) {
+		return "", nil
+	}
+	return c.keyHolder(name)
+}
+
+// onDeviceOwner is the access to whomever deviceOwner names.
+func (c *Call) onDeviceOwner(name *string) []Access {
+	if owner, err := c.deviceOwner(name); err == nil && owner == "" {
+		return []Access{c.onSelf(nil)}
+	}
+	return []Access{c.onSelf(name)}
+}
+
+type createVirtualMFADevice struct{}
+
+func (createVirtualMFADevice) Access(c *Call, in *sdk.CreateVirtualMFADeviceInput) []Access {
+	return creation(c.toBe(identity.KindMFADevice, in.Path, in.VirtualMFADeviceName), in.Tags, "iam:TagMFADevice")
+}
+
+func (createVirtualMFADevice) Command(c *Call, in *sdk.CreateVirtualMFADeviceInput) (identity.Command, error) {
+	tags, err := newTags(identity.KindMFADevice, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	cmd := &identity.CreateMFADevice{Account: c.Caller.Account, Name: strings.TrimPrefix(pathOr(in.Path), "/") + aws.ToString(in.VirtualMFADeviceName), Tags: tags}
+	seed, err := mfa.NewSeed(c.Random)
+	if err != nil {
+		return nil, err
+	}
+	serial := string(identity.SerialNumber(cmd.Account, cmd.Name))
+	cmd.Sealed, err = c.Seal.Seal(seal.MFASeed, seal.SeedContext(string(cmd.Account), serial), []byte(seed))
+	if err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+// Render tells the seed, which nothing tells again.
+func (createVirtualMFADevice) Render(c *Call, in *sdk.CreateVirtualMFADeviceInput, b *event.Batch) (*sdk.CreateVirtualMFADeviceOutput, error) {
+	e, err := one[*identity.MFADeviceCreated](b)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := c.openSeed(&identity.MFADevice{Account: e.Account, ID: e.ID, Sealed: e.Sealed})
+	if err != nil {
+		return nil, err
+	}
+	image, err := mfa.Picture(aws.ToString(in.VirtualMFADeviceName), string(e.Account), seed)
+	if err != nil {
+		return nil, err
+	}
+	return &sdk.CreateVirtualMFADeviceOutput{VirtualMFADevice: &types.VirtualMFADevice{SerialNumber: aws.String(string(e.ID)),
+		Base32StringSeed: []byte(seed), QRCodePNG: image, Tags: shownTags(e.Tags)}}, nil
+}
+
+func (c *Call) openSeed(d *identity.MFADevice) (string, error) {
+	seed, err := c.Seal.Open(seal.MFASeed, seal.SeedContext(string(d.Account), string(d.ID)), d.Sealed)
+	if err != nil {
+		return "", fmt.Errorf("seed of device %s: %w", d.ID, err)
+	}
+	return string(seed), nil
+}
+
+// codes checks two consecutive codes of a device. Of one that is not there, it says
+// nothing: the decision refuses it.
+func (c *Call) codes(serial, first, second *string, window uint64) (identity.Codes, error) {
+	d, ok := c.witness.MFADevice(identity.ID(aws.ToString(serial)))
+	if !ok || d.Account != c.Caller.Account {
+		return identity.Codes{}, nil
+	}
+	codes := identity.Codes{Made: d.Made}
+	if c.Repeated {
+		return codes, nil
+	}
+	now := time.UnixMilli(int64(c.Now))
+	if err := c.Codes.Take(string(d.ID), now); err != nil {
+		if errors.Is(err, admission.ErrTries) {
+			err = fail(codeTemporarilyUnmodifiable, "Codes of the device %s were told wrong too often. Try again in several minutes.", d.ID)
+		}
+		return codes, err
+	}
+	seed, err := c.openSeed(d)
+	if err != nil {
+		return codes, err
+	}
+	codes.Step, err = mfa.Find(seed, aws.ToString(first), aws.ToString(second), now, window)
+	if err != nil {
+		return codes, err
+	}
+	if codes.Step == 0 {
+		return codes, fail(codeInvalidAuthenticationCode, "Authentication code for device is not valid.")
+	}
+	c.Codes.Return(string(d.ID), now)
+	return codes, nil
+}
+
+type enableMFADevice struct {
+	nothing[sdk.EnableMFADeviceInput, sdk.EnableMFADeviceOutput]
+}
+
+func (enableMFADevice) Access(c *Call, in *sdk.EnableMFADeviceInput) []Access {
+	return c.onDeviceOwner(in.UserName)
+}
+
+func (enableMFADevice) Command(c *Call, in *sdk.EnableMFADeviceInput) (identity.Command, error) {
+	owner, err := c.deviceOwner(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	codes, err := c.codes(in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2, mfa.EnableWindow)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.EnableMFADevice{Account: c.Caller.Account, User: owner, ID: identity.ID(aws.ToString(in.SerialNumber)), Codes: codes}, nil
+}
+
+type resyncMFADevice struct {
+	nothing[sdk.ResyncMFADeviceInput, sdk.ResyncMFADeviceOutput]
+}
+
+func (resyncMFADevice) Access(c *Call, in *sdk.ResyncMFADeviceInput) []Access {
+	return c.onDeviceOwner(in.UserName)
+}
+
+func (resyncMFADevice) Command(c *Call, in *sdk.ResyncMFADeviceInput) (identity.Command, error) {
+	owner, err := c.deviceOwner(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	codes, err := c.codes(in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2, mfa.ResyncWindow)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.ResyncMFADevice{Account: c.Caller.Account, User: owner, ID: identity.ID(aws.ToString(in.SerialNumber)), Codes: codes}, nil
+}
+
+type deactivateMFADevice struct {
+	nothing[sdk.DeactivateMFADeviceInput, sdk.DeactivateMFADeviceOutput]
+}
+
+func (deactivateMFADevice) Access(c *Call, in *sdk.DeactivateMFADeviceInput) []Access {
+	return c.onDeviceOwner(in.UserName)
+}
+
+func (deactivateMFADevice) Command(c *Call, in *sdk.DeactivateMFADeviceInput) (identity.Command, error) {
+	owner, err := c.deviceOwner(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	return &identity.DeactivateMFADevice{Account: c.Caller.Account, User: owner, ID: identity.ID(aws.ToString(in.SerialNumber))}, nil
+}
+
+type deleteVirtualMFADevice struct {
+	nothing[sdk.DeleteVirtualMFADeviceInput, sdk.DeleteVirtualMFADeviceOutput]
+}
+
+func (deleteVirtualMFADevice) Access(c *Call, in *sdk.DeleteVirtualMFADeviceInput) []Access {
+	return []Access{c.onDevice(in.SerialNumber)}
+}
+
+func (deleteVirtualMFADevice) Command(c *Call, in *sdk.DeleteVirtualMFADeviceInput) (identity.Command, error) {
+	return &identity.DeleteMFADevice{Account: c.Caller.Account, ID: identity.ID(aws.ToString(in.SerialNumber))}, nil
+}
+
+type getMFADevice struct{}
+
+func (getMFADevice) Access(c *Call, in *sdk.GetMFADeviceInput) []Access {
+	return c.onDeviceOwner(in.UserName)
+}
+
+func (getMFADevice) Answer(c *Call, in *sdk.GetMFADeviceInput) (*sdk.GetMFADeviceOutput, error) {
+	owner, name, err := c.ownerOfDevices(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := c.state().MFADevice(identity.ID(aws.ToString(in.SerialNumber)))
+	if !ok || d.Owner != owner {
+		return nil, fail(codeNoSuchEntity, "MFA Device invalid for user.")
+	}
+	return &sdk.GetMFADeviceOutput{SerialNumber: aws.String(string(d.ID)), EnableDate: shownTime(d.Enabled), UserName: name}, nil
+}
+
+// ownerOfDevices is whom a read of devices is about, as devices and as answers name it.
+func (c *Call) ownerOfDevices(name *string) (identity.ID, *string, error) {
+	user, err := c.deviceOwner(name)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case user == "":
+		return identity.ID(c.Caller.Account), aws.String(string(c.Caller.Account)), nil
+	}
+	u, err := c.mustUser(&user)
+	if err != nil {
+		return "", nil, err
+	}
+	return u.ID, aws.String(u.Name), nil
+}
+
+type listMFADevices struct{}
+
+func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
+	return c.onDeviceOwner(in.UserName)
+}
+
+func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
+	owner, name, err := c.ownerOfDevices(in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	serial := func(d *identity.MFADevice) string { return string(d.ID) }
+	p, err := paginate("ListMFADevices", in.Marker, in.MaxItems, sorted(c.state().MFADevicesOf(owner), serial), serial,
+		func(d *identity.MFADevice) (types.MFADevice, bool) {
+			return types.MFADevice{SerialNumber: aws.String(string(d.ID)), EnableDate: shownTime(d.Enabled), UserName: name}, true
+		})
+	return &sdk.ListMFADevicesOutput{MFADevices: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+type listVirtualMFADevices struct{}
+
+func (listVirtualMFADevices) Access(c *Call, _ *sdk.ListVirtualMFADevicesInput) []Access {
+	return c.below(identity.KindMFADevice, nil)
+}
+
+func (listVirtualMFADevices) Answer(c *Call, in *sdk.ListVirtualMFADevicesInput) (*sdk.ListVirtualMFADevicesOutput, error) {
+	walk := func(after string, yield func(*identity.MFADevice) bool) {
+		c.state().MFADevices(c.Caller.Account, after, yield)
+	}
+	name := func(d *identity.MFADevice) string { return d.Name }
+	p, err := paginate("ListVirtualMFADevices", in.Marker, in.MaxItems, walk, name, func(d *identity.MFADevice) (types.VirtualMFADevice, bool) {
+		switch in.AssignmentStatus {
+		case types.AssignmentStatusTypeAssigned:
+			return c.shownDevice(d), d.Owner != ""
+		case types.AssignmentStatusTypeUnassigned:
+			return c.shownDevice(d), d.Owner == ""
+		}
+		return c.shownDevice(d), true
+	})
+	return &sdk.ListVirtualMFADevicesOutput{VirtualMFADevices: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+// shownDevice is a device as the list shows it: with whom it is enabled for, but neither
+// seed nor tags.
+func (c *Call) shownDevice(d *identity.MFADevice) types.VirtualMFADevice {
+	shown := types.VirtualMFADevice{SerialNumber: aws.String(string(d.ID))}
+	if d.Owner == "" {
+		return shown
+	}
+	shown.EnableDate = shownTime(d.Enabled)
+	if u, ok := c.state().UserByID(d.Owner); ok {
+		user := shownUser(u)
+		shown.User = &user
+	} else if a, ok := c.state().Account(d.Account); ok {
+		shown.User = &types.User{Arn: aws.String(identity.RootARN(a.ID)), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}
+	}
+	return shown
+}
+
+// mustDevice finds a device of the caller's account.
+func (c *Call) mustDevice(serial *string) (*identity.MFADevice, error) {
+	d, ok := c.state().MFADevice(identity.ID(aws.ToString(serial)))
+	if !ok || d.Account != c.Caller.Account {
+		return nil, noSuchDevice(serial)
+	}
+	return d, nil
+}
+
+func noSuchDevice(serial *string) error {
+	return fail(codeNoSuchEntity, "VirtualMFADevice with serial number %s doesn't exist.", aws.ToString(serial))
+}
+
+type listMFADeviceTags struct{}
+
+func (listMFADeviceTags) Access(c *Call, in *sdk.ListMFADeviceTagsInput) []Access {
+	return []Access{c.onDevice(in.SerialNumber)}
+}
+
+func (listMFADeviceTags) Answer(c *Call, in *sdk.ListMFADeviceTagsInput) (*sdk.ListMFADeviceTagsOutput, error) {
+	d, err := c.mustDevice(in.SerialNumber)
+	if err != nil {
+		return nil, err
+	}
+	p, err := tagPage("ListMFADeviceTags", d.Tags, in.Marker, in.MaxItems)
+	return &sdk.ListMFADeviceTagsOutput{Tags: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
+}
+
+type tagMFADevice struct {
+	nothing[sdk.TagMFADeviceInput, sdk.TagMFADeviceOutput]
+}
+
+func (tagMFADevice) Access(c *Call, in *sdk.TagMFADeviceInput) []Access {
+	return []Access{c.onDevice(in.SerialNumber).With(tagsKeys(in.Tags)...)}
+}
+
+func (tagMFADevice) Command(c *Call, in *sdk.TagMFADeviceInput) (identity.Command, error) {
+	name, ok := c.deviceName(in.SerialNumber)
+	if _, there := c.target(identity.KindMFADevice, &name); !ok || !there {
+		return nil, noSuchDevice(in.SerialNumber)
+	}
+	return c.tag(identity.KindMFADevice, &name, in.Tags)
+}
+
+type untagMFADevice struct {
+	nothing[sdk.UntagMFADeviceInput, sdk.UntagMFADeviceOutput]
+}
+
+func (untagMFADevice) Access(c *Call, in *sdk.UntagMFADeviceInput) []Access {
+	return []Access{c.onDevice(in.SerialNumber).With(policy.Multi(keyTagKeys, in.TagKeys))}
+}
+
+func (untagMFADevice) Command(c *Call, in *sdk.UntagMFADeviceInput) (identity.Command, error) {
+	name, ok := c.deviceName(in.SerialNumber)
+	if _, there := c.target(identity.KindMFADevice, &name); !ok || !there {
+		return nil, noSuchDevice(in.SerialNumber)
+	}
+	return c.untag(identity.KindMFADevice, &name, in.TagKeys), nil
+}

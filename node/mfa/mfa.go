@@ -1,0 +1,119 @@
+// Package mfa makes the seeds of virtual MFA devices and checks the codes that they show:
+// one-time codes by time (RFC 6238) of six digits over SHA-1, a new one every thirty
+// seconds, as AWS's virtual devices and common authenticator apps have them.
+package mfa
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/base32"
+	"fmt"
+	"image/png"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+
+	"github.com/writ-iam/writ/node/admission"
+)
+
+const (
+	// issuer is what authenticator apps call AWS's devices.
+	issuer = "Amazon Web Services"
+	// seedBytes makes 64 characters of base32.
+	seedBytes = 40
+	// picture is the width and height of a QR code, in pixels.
+	picture = 256
+)
+
+// Step is how long a device shows one code.
+const Step = 30 * time.Second
+
+// How far a device's clock may be off, in steps: when it is enabled, and when it is
+// synchronized anew, which is for devices that are off.
+const (
+	EnableWindow = 4
+	ResyncWindow = 120
+)
+
+// Limits of guessing at a device's codes on one node.
+const (
+	// MaxWrong is how often codes may be told wrong, until WrongTime is over.
+	MaxWrong = 5
+	// WrongTime is after how long one more may be.
+	WrongTime = time.Minute
+)
+
+// NewTries returns the tries at devices' codes of a node.
+func NewTries() *admission.Tries { return admission.NewTries(MaxWrong, WrongTime) }
+
+// NewSeed makes a seed, as text in base32.
+func NewSeed(random io.Reader) (string, error) {
+	b := make([]byte, seedBytes)
+	if _, err := io.ReadFull(random, b); err != nil {
+		return "", fmt.Errorf("read a seed: %w", err)
+	}
+	return base32.StdEncoding.EncodeToString(b), nil
+}
+
+// URL is what the QR code of a device says.
+func URL(name, account, seed string) string {
+	label := url.PathEscape(issuer) + ":" + url.PathEscape(name+"@"+account)
+	return "otpauth://totp/" + label + "?secret=" + seed + "&issuer=" + url.PathEscape(issuer)
+}
+
+// Picture is the QR code of a device, as PNG.
+func Picture(name, account, seed string) ([]byte, error) {
+	key, err := otp.NewKeyFromURL(URL(name, account, seed))
+	if err != nil {
+		return nil, fmt.Errorf("name a device: %w", err)
+	}
+	image, err := key.Image(picture, picture)
+	if err != nil {
+		return nil, fmt.Errorf("draw a device: %w", err)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, image); err != nil {
+		return nil, fmt.Errorf("draw a device: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Code is what a device shows at a time, which is that of its own clock.
+func Code(seed string, at time.Time) (string, error) { return code(seed, stepOf(at)) }
+
+func code(seed string, step uint64) (string, error) {
+	c, err := hotp.GenerateCodeCustom(seed, step, hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		return "", fmt.Errorf("make a code: %w", err)
+	}
+	return c, nil
+}
+
+func stepOf(at time.Time) uint64 { return uint64(at.Unix()) / uint64(Step/time.Second) }
+
+// Find returns the time step at which a device shows the second of two consecutive codes,
+// within so many steps of now; zero if there is none. It looks at all of them, so that
+// how long it takes says nothing.
+func Find(seed, first, second string, now time.Time, window uint64) (found uint64, err error) {
+	current := stepOf(now)
+	before, err := code(seed, current-window-1)
+	if err != nil {
+		return 0, err
+	}
+	for at := current - window; at <= current+window+1; at++ {
+		shown, err := code(seed, at)
+		if err != nil {
+			return 0, err
+		}
+		if same(before, first)&same(shown, second) == 1 {
+			found = at
+		}
+		before = shown
+	}
+	return found, nil
+}
+
+func same(a, b string) int { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) }
