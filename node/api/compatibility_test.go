@@ -23,6 +23,23 @@ const (
 	differences   = "testdata/differences.txt"
 )
 
+// TestEveryOperation holds that each operation of IAM's model is carried out.
+func TestEveryOperation(t *testing.T) {
+	built := map[string]bool{}
+	for _, a := range iam.Actions() {
+		built[a.Name] = true
+	}
+	operations := model.IAM().Operations()
+	for _, op := range operations {
+		if !built[op.Name] {
+			t.Errorf("%s has no action", op.Name)
+		}
+	}
+	if len(operations) != 176 || len(built) < len(operations) {
+		t.Errorf("%d operations, %d actions", len(operations), len(built))
+	}
+}
+
 // TestCompatibility holds the table in the docs against what is built.
 func TestCompatibility(t *testing.T) {
 	notes := readDifferences(t)

@@ -41,27 +41,32 @@ type probe struct {
 // probes are one request for each route and each action of the Query protocol.
 func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 	const q = `{"principal":"arn:aws:iam::123456789012:user/mallory","action":"s3:Get"}`
+	const part = `{"policies":[{"id":"ANPAAAAAAAAAAAAAAAAAA","name":"A","path":"/","created_ms":1,"updated_ms":1,"default":1,"versions":[{"number":1,"created_ms":1,` +
+		`"document":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:Get*\",\"Resource\":\"*\"}]}"}]}]}`
 	native := map[string]probe{
-		"POST /v1/authorize":              {body: q, question: true},
-		"POST /v1/authorize/batch":        {body: `{"questions":[` + q + `]}`, question: true},
-		"GET /v1/propagation":             {target: "/v1/propagation?head", leader: true},
-		"GET /v1/propagation/{token}":     {target: "/v1/propagation/" + token, leader: true},
-		"POST /v1/propagation/effect":     {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},
-		"GET /v1/cluster":                 {},
-		"GET /v1/events":                  {target: "/v1/events?after=0"},
-		"POST /v1/replicas/{name}/drain":  {target: "/v1/replicas/r1/drain", leader: true},
-		"POST /v1/replicas/{name}/resume": {target: "/v1/replicas/r1/resume", leader: true},
-		"POST /v1/replicas/{name}/admit":  {target: "/v1/replicas/r1/admit", leader: true},
-		"DELETE /v1/replicas/{name}":      {target: "/v1/replicas/r1", leader: true},
-		"POST /v1/verify":                 {leader: true},
-		"GET /v1/head":                    {leader: true},
-		"GET /v1/chain":                   {target: "/v1/chain?after=0", writer: true},
-		"GET /livez":                      {open: true},
-		"GET /readyz":                     {open: true},
-		"GET /metrics":                    {open: true},
-		"GET /openapi.json":               {open: true},
-		"/":                               {method: "GET", target: "/nowhere", open: true},
-		"/{$}":                            {}, "/iam": {}, "/iam/{$}": {}, "/sts": {}, "/sts/{$}": {}, // by action, below
+		"POST /v1/authorize":                     {body: q, question: true},
+		"POST /v1/authorize/batch":               {body: `{"questions":[` + q + `]}`, question: true},
+		"GET /v1/propagation":                    {target: "/v1/propagation?head", leader: true},
+		"GET /v1/propagation/{token}":            {target: "/v1/propagation/" + token, leader: true},
+		"POST /v1/propagation/effect":            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},
+		"GET /v1/cluster":                        {},
+		"GET /v1/events":                         {target: "/v1/events?after=0"},
+		"POST /v1/replicas/{name}/drain":         {target: "/v1/replicas/r1/drain", leader: true},
+		"POST /v1/replicas/{name}/resume":        {target: "/v1/replicas/r1/resume", leader: true},
+		"POST /v1/replicas/{name}/admit":         {target: "/v1/replicas/r1/admit", leader: true},
+		"DELETE /v1/replicas/{name}":             {target: "/v1/replicas/r1", leader: true},
+		"POST /v1/verify":                        {leader: true},
+		"GET /v1/catalog":                        {},
+		"POST /v1/catalog/{digest}/parts/{part}": {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/parts/1", body: part, leader: true},
+		"POST /v1/catalog/{digest}/install":      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},
+		"GET /v1/head":                           {leader: true},
+		"GET /v1/chain":                          {target: "/v1/chain?after=0", writer: true},
+		"GET /livez":                             {open: true},
+		"GET /readyz":                            {open: true},
+		"GET /metrics":                           {open: true},
+		"GET /openapi.json":                      {open: true},
+		"/":                                      {method: "GET", target: "/nowhere", open: true},
+		"/{$}":                                   {}, "/iam": {}, "/iam/{$}": {}, "/sts": {}, "/sts/{$}": {}, // by action, below
 	}
 	var queries []string
 	for _, pattern := range s.Patterns() {

@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/managed"
+	"github.com/writ-iam/writ/projection"
 )
 
 // getCatalogue answers GET /v1/catalog: which policies of AWS are in force, and how much
@@ -69,16 +71,35 @@ func (s stageCatalogue) serve(c *call) error {
 	if err != nil {
 		return err
 	}
-	policies, err := parsePart(c.Payload)
-	if err != nil {
-		return err
-	}
-	stage := &identity.StageCatalogue{Catalogue: digest, Part: part, Policies: policies}
-	batch, _, err := c.Write(service, fmt.Sprintf("StageCatalogue %s %d", digest, part), &clusterChange{c, s.ofCluster(actionImportCatalog), stage})
+	stage := &stagedPart{clusterChange{c, s.ofCluster(actionImportCatalog), nil}, digest, part}
+	batch, _, err := c.Write(service, fmt.Sprintf("StageCatalogue %s %d", digest, part), stage)
 	if err != nil || batch == nil {
 		return err
 	}
 	return c.written(batch, shape.CatalogueChange{Digest: digest, Position: batch.Position, Token: dispatch.TokenOf(batch), Removed: []string{}, Kept: []string{}})
+}
+
+// stagedPart is a part that is proposed. Its body is read for callers who may import alone:
+// it is long, and its policies are checked one by one.
+type stagedPart struct {
+	clusterChange
+	digest string
+	part   uint32
+}
+
+// Authorize is that of a clusterChange, which it completes.
+func (r *stagedPart) Authorize(v *projection.View) (event.Command, error) {
+	if err := r.may(v); err != nil {
+		return event.Command{}, err
+	}
+	if r.change == nil {
+		policies, err := parsePart(r.call.Payload)
+		if err != nil {
+			return event.Command{}, err
+		}
+		r.change = &identity.StageCatalogue{Catalogue: r.digest, Part: r.part, Policies: policies}
+	}
+	return r.command(v), nil
 }
 
 // parsePart reads a part of a catalogue and checks what it alone can show.

@@ -94,11 +94,19 @@ type clusterChange struct {
 // Authorize finds out whether the caller may make the change. What it is about is the
 // resource "*", of which an authorization sees nothing that changes.
 func (r *clusterChange) Authorize(v *projection.View) (cmd event.Command, err error) {
+	if err := r.may(v); err != nil {
+		return cmd, err
+	}
+	return r.command(v), nil
+}
+
+func (r *clusterChange) may(v *projection.View) error {
 	if err := r.call.Admit(v); err != nil {
-		return cmd, err
+		return err
 	}
-	if err := r.call.May(r.needs); err != nil {
-		return cmd, err
-	}
-	return r.call.Command(v, r.needs.Action, r.change, nil), nil
+	return r.call.May(r.needs)
+}
+
+func (r *clusterChange) command(v *projection.View) event.Command {
+	return r.call.Command(v, r.needs.Action, r.change, nil)
 }
