@@ -36,6 +36,11 @@ type Config struct {
 	// dispatch.MaxPresignedWrites; 0 for dispatch.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
+	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
+	Thumbprints ThumbprintReach
+	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
+	// at which clients reach the node.
+	Issuer string
 	// Connections bound the clients' connections.
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
@@ -86,6 +91,14 @@ func checkAdvertise(text string) error {
 	u, err := url.Parse(text)
 	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", setup.ErrConfig, text)
+	}
+	return nil
+}
+
+// checkIssuer says what is wrong with a URL for issuers; empty is none.
+func checkIssuer(text string) error {
+	if checkAdvertise(text) != nil {
+		return fmt.Errorf("%w: the URL of issuers, %q, is not https://HOST or http://HOST, with a path or without", setup.ErrConfig, text)
 	}
 	return nil
 }

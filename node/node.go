@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -118,7 +119,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 // prepare reads what the node needs and takes its directory.
 func (n *Node) prepare() (err error) {
 	c := &n.cfg
-	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise), checkPresignedWrites(c.PresignedWrites)); err != nil {
+	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise), checkIssuer(c.Issuer), checkPresignedWrites(c.PresignedWrites)); err != nil {
 		return err
 	}
 	_, writer := c.Cluster.Writer(c.Name)
@@ -183,6 +184,7 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
+		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer,
 	})
 	return n.edge
 }

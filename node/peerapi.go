@@ -375,6 +375,9 @@ func lifeDetail(m propagation.ReplicaStatus) string {
 	return strings.TrimSpace(fmt.Sprintf("One of several processes of this name (life %s), %s. %s", m.Life, heard, m.Reason))
 }
 
+// Endpoint is where clients reach the writer.
+func (w *writer) Endpoint() string { return w.node.advertises() }
+
 // Checks are the lines of /readyz.
 func (w *writer) Checks() []api.Check {
 	a := w.log.Applied()

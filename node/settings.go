@@ -7,6 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/thumbprint"
 )
 
 // WithoutLease is what a node admits while nothing proves that it is current.
@@ -18,6 +19,9 @@ const (
 	AdmitQuestions = freshness.AdmitQuestions
 	AdmitReads     = freshness.AdmitReads
 )
+
+// ThumbprintReach is where a node fetches the thumbprints of OpenID Connect providers from.
+type ThumbprintReach = thumbprint.Reach
 
 // PrintConfig writes a node's configuration as YAML: paths of secrets, never what
 // is in them.

@@ -37,6 +37,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 		&PasswordPolicy{}, &LoginProfile{},
 		&Keyring{}, &ServerCertificate{},
 		&CataloguePolicy{},
+		&OIDCProvider{}, &SAMLProvider{}, &AccountSettings{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())
 	}

@@ -125,6 +125,10 @@ func (s *State) held(kind Kind, h table.Handle) (held, bool) {
 		return heldIn(&s.instanceProfiles, h)
 	case KindServerCertificate:
 		return heldIn(&s.certificates, h)
+	case KindSAMLProvider:
+		return heldIn(&s.samlProviders, h)
+	case KindOIDCProvider:
+		return heldIn(&s.oidcProviders, h)
 	}
 	return held{}, false
 }
@@ -150,8 +154,9 @@ func (s *State) heldByName(kind Kind, account AccountID, name string) (held, boo
 }
 
 // heldByARN finds the entity of a kind without names that has the ARN.
-func (s *State) heldByARN(Kind, string) (held, bool) {
-	return held{}, false
+func (s *State) heldByARN(kind Kind, arn string) (held, bool) {
+	h, ok := s.held(kind, table.HandleOf(arn))
+	return h, ok && h.id == ID(arn)
 }
 
 // noSuch is AWS's answer to a name that no entity of the kind has.
@@ -201,6 +206,10 @@ func (s *State) change(kind Kind, id ID, f func(held) bool) {
 		changeHeld(&s.instanceProfiles, id, f)
 	case KindServerCertificate:
 		changeHeld(&s.certificates, id, f)
+	case KindSAMLProvider:
+		changeHeld(&s.samlProviders, id, f)
+	case KindOIDCProvider:
+		changeHeld(&s.oidcProviders, id, f)
 	}
 }
 

@@ -182,6 +182,10 @@ type ChangePassword struct {
 }
 
 func (c *ChangePassword) decide(s *State, m Meta) ([]Event, error) {
+	// The policy may have been what allowed the user to ask: it comes before any answer.
+	if err := s.mayCheck(c.Account, &c.Password); err != nil {
+		return nil, err
+	}
 	u, p, err := s.mustSignIn(c.Account, c.User)
 	if err != nil {
 		return nil, err
@@ -232,17 +236,23 @@ func (s *State) mustSignIn(account AccountID, name string) (*User, *LoginProfile
 
 // mayTake refuses a password that was made for another user or checked against another policy.
 func (s *State) mayTake(u *User, n *NewPassword) error {
-	var policy Position
-	if p, ok := s.PasswordPolicy(u.Account); ok {
-		policy = p.Changed
-	}
 	switch {
 	case n.User != u.ID:
 		return refuse(StaleAuthorization, "The user %s is not the one that the password is for.", u.Name)
-	case n.Policy != policy:
-		return refuse(StaleAuthorization, "The password was not checked against the account's password policy of now.")
 	case len(n.Sealed) == 0:
 		return refuse(StaleAuthorization, "The attempt that this one repeats is not known any more.")
+	}
+	return s.mayCheck(u.Account, n)
+}
+
+// mayCheck refuses a password that was checked against another policy than the account's.
+func (s *State) mayCheck(account AccountID, n *NewPassword) error {
+	var policy Position
+	if p, ok := s.PasswordPolicy(account); ok {
+		policy = p.Changed
+	}
+	if n.Policy != policy {
+		return refuse(StaleAuthorization, "The password was not checked against the account's password policy of now.")
 	}
 	return nil
 }

@@ -106,6 +106,8 @@ func changePasswordSpecs() []spec {
 		{name: "one is kept, one goes", given: []Event{alice, aliceIn, strict, again}, when: &ChangePassword{Account: acct, User: "Alice", Instead: firstSet + 2, Password: under},
 			then:  []Event{&PasswordSet{User: "AIDA1", Sealed: []byte("two"), Keep: 2, Set: now}, &LoginProfileUpdated{User: "AIDA1"}},
 			check: func(s *spying) { expectPasswords(s, "[two 1.5]", false) }},
+		{name: "by leave of a policy that is gone", given: []Event{alice}, when: &ChangePassword{Account: acct, User: "Alice", Password: under},
+			refused: "StaleAuthorization: The password was not checked against the account's password policy of now."},
 		{name: "none", given: []Event{alice}, when: &ChangePassword{Account: acct, User: "Alice", Password: two(0)},
 			refused: "NoSuchEntity: Login Profile for User Alice cannot be found."},
 		{name: "unknown", when: &ChangePassword{Account: acct, User: "Alice", Password: two(0)},

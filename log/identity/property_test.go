@@ -218,6 +218,12 @@ func usageCommands(t *rapid.T) []func() Command {
 		func() Command { return drawDelegation(t) },
 		func() Command { return drawReport(t) },
 	}
+	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
+	return oneOf(t, "command", commands...)()
 }
 
 func drawDelegation(t *rapid.T) Command {

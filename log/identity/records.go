@@ -12,8 +12,6 @@ import (
 
 // Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
 // State holds.
-// Record is one entry of a State, the unit of a snapshot: *Header, or what a table of the
-// State holds.
 type Record interface {
 	AppendDigest(b []byte) []byte
 }
@@ -46,10 +44,10 @@ func (s *State) header() Header {
 }
 
 // Records yields every record of the state until yield returns false: the
-// header, the accounts, the entities that have names (server certificates, instance profiles, policies, roles,
-// groups, users) in order of account and name, the replicas, the barred ones, the attempts
-// from the oldest on, and the rest. Equal states yield equal records in equal order. A
-// Loader makes the state again.
+// header, the accounts, the entities that have names (devices, certificates, instance
+// profiles, policies, roles, groups, users) in order of account and name, the replicas,
+// the barred ones, the attempts from the oldest on, and the rest. Equal states yield equal
+// records in equal order. A Loader makes the state again.
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
@@ -66,7 +64,10 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
 		rows(&s.keyrings, yield) &&
-		rows(&s.staged, yield)
+		rows(&s.staged, yield) &&
+		rows(&s.oidcProviders, yield) &&
+		rows(&s.samlProviders, yield) &&
+		rows(&s.settings, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -164,10 +165,14 @@ type Loader struct {
 	instanceProfiles table.Rows[*InstanceProfile]
 	carriers         []table.Edge
 
-	keyrings     table.Rows[*Keyring]
-	served       []table.Edge
-	signers      table.Rows[table.Handle]
-	certificates table.Rows[*ServerCertificate]
+	keyrings      table.Rows[*Keyring]
+	served        []table.Edge
+	signers       table.Rows[table.Handle]
+	certificates  table.Rows[*ServerCertificate]
+	oidcProviders table.Rows[*OIDCProvider]
+	samlProviders table.Rows[*SAMLProvider]
+	settings      table.Rows[*AccountSettings]
+	providers     []table.Edge
 }
 
 // NewLoader returns a loader that was given nothing yet.
@@ -227,6 +232,14 @@ func (l *Loader) Add(r Record) {
 		l.addHeld(r.held(), r.Handle())
 	case *CataloguePolicy:
 		table.AddRow(&l.state.staged, &l.staged, r)
+	case *OIDCProvider:
+		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *SAMLProvider:
+		table.AddRow(&l.state.samlProviders, &l.samlProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *AccountSettings:
+		table.AddRow(&l.state.settings, &l.settings, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
 	}
@@ -270,6 +283,10 @@ func (l *Loader) addKeys(keys []AccessKey, owner table.Handle) {
 	for i := range keys {
 		l.keys.Add(table.HandleOf(keys[i].ID), owner)
 	}
+}
+
+func (l *Loader) addProvider(account AccountID, provider table.Handle) {
+	l.providers = append(l.providers, table.Edge{From: table.HandleOf(account), To: provider})
 }
 
 func (l *Loader) addHeld(h held, to table.Handle) {
@@ -334,6 +351,10 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.signers, &l.signers) },
 		func() error { return table.Fill(&s.certificates.Rows, &l.certificates) },
 		func() error { return table.Fill(&s.staged.Rows, &l.staged) },
+		func() error { return table.Fill(&s.oidcProviders.Rows, &l.oidcProviders) },
+		func() error { return table.Fill(&s.samlProviders.Rows, &l.samlProviders) },
+		func() error { return table.Fill(&s.settings.Rows, &l.settings) },
+		func() error { table.FillRelation(&s.providers, &l.providers); return nil },
 	}
 	errs := make([]error, len(fills)+1)
 	errs[len(fills)] = l.err

@@ -18,6 +18,7 @@ func everything() *State {
 		strict, aliceIn,
 		webServer, webDeploys,
 		aliceSSH, rootSigner, aliceGit, siteCert,
+		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)

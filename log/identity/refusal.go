@@ -20,6 +20,15 @@ const (
 	// replay ("Common errors").
 	RequestExpired Code = "RequestExpired"
 
+	// FeatureEnabled and FeatureDisabled are for a feature of an account that is as the
+	// command would have it, or not as the command needs it.
+	FeatureEnabled  Code = "FeatureEnabled"
+	FeatureDisabled Code = "FeatureDisabled"
+	// CallerNotManagement and NotAdministrator are for what the management account of the
+	// organization alone may change.
+	CallerNotManagement Code = "CallerIsNotManagementAccountException"
+	NotAdministrator    Code = "AccountNotManagementOrDelegatedAdministratorException"
+
 	// StaleAuthorization means that the credential or permissions under which
 	// the command was authorized have changed since. The edge authorizes anew
 	// and proposes again, or denies.

@@ -117,6 +117,7 @@ func allSpecs() []spec {
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
+		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(),
 	)
 }
 
@@ -181,6 +182,7 @@ type content struct {
 	Degrees   map[table.Handle]int
 	Order     map[Position]table.Handle
 	Delegated []table.Edge
+	Provide   []table.Edge
 }
 
 func dump(s *State) (c content) {
@@ -216,6 +218,7 @@ func dump(s *State) (c content) {
 		{&s.carriers, &c.Carried},
 		{&s.served, &c.Served},
 		{&s.delegated, &c.Delegated},
+		{&s.providers, &c.Provide},
 	} {
 		*r.edges = append(*r.edges, r.relation.Edges.Items()...)
 		r.relation.Degree.Scan(func(from table.Handle, n int) bool {

@@ -37,8 +37,11 @@ type State struct {
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
 
-	keyrings     table.Table[ID, *Keyring]
-	certificates table.Table[ID, *ServerCertificate]
+	keyrings      table.Table[ID, *Keyring]
+	certificates  table.Table[ID, *ServerCertificate]
+	oidcProviders table.Table[ID, *OIDCProvider]
+	samlProviders table.Table[ID, *SAMLProvider]
+	settings      table.Table[AccountID, *AccountSettings]
 
 	// The rest is derived from the records above.
 	names   names
@@ -52,6 +55,7 @@ type State struct {
 	served    table.Relation                        // account -> owner of a keyring with credentials for services
 	signers   btree.Map[table.Handle, table.Handle] // account and signing certificate -> owner of the keyring it is in
 	delegated table.Relation                        // account, as requestor or owner -> delegation request
+	providers table.Relation                        // account -> OpenID Connect or SAML provider
 }
 
 // NewState returns the empty state, at position zero.
@@ -67,6 +71,8 @@ func NewState() *State {
 		served:   table.NewRelation(),
 
 		delegated: table.NewRelation(),
+
+		providers: table.NewRelation(),
 	}
 }
 
@@ -87,6 +93,9 @@ func (s *State) Snapshot() *State {
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
 	c.staged = s.staged.Snapshot()
+	c.oidcProviders = s.oidcProviders.Snapshot()
+	c.samlProviders = s.samlProviders.Snapshot()
+	c.settings = s.settings.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -104,6 +113,7 @@ func (s *State) Snapshot() *State {
 	c.reportParts = s.reportParts.Snapshot()
 	c.usages = s.usages.Snapshot()
 	c.accessJobs = s.accessJobs.Snapshot()
+	c.providers = s.providers.Snapshot()
 	return &c
 }
 
@@ -141,6 +151,9 @@ func (s *State) tables() []counted {
 		&s.keyrings,
 		&s.certificates,
 		&s.staged,
+		&s.oidcProviders,
+		&s.samlProviders,
+		&s.settings,
 	}
 }
 

@@ -51,6 +51,18 @@ var commandKinds = newKinds("command",
 	command(51, 1, deleteInstanceProfile),
 	command(52, 1, addRoleToInstanceProfile),
 	command(53, 1, removeRoleFromInstanceProfile),
+	command(60, 1, createOIDCProvider),
+	command(61, 1, deleteOIDCProvider),
+	command(62, 1, addClientID),
+	command(63, 1, removeClientID),
+	command(64, 1, setThumbprints),
+	command(65, 1, createSAMLProvider),
+	command(66, 1, updateSAMLProvider),
+	command(67, 1, deleteSAMLProvider),
+	command(68, 1, setTokenVersion),
+	command(69, 1, enableWebIdentity),
+	command(70, 1, disableWebIdentity),
+	command(71, 1, setOrganizationFeatures),
 	command(80, 1, setPasswordPolicy),
 	command(81, 1, deletePasswordPolicy),
 	command(82, 1, createLoginProfile),
@@ -411,7 +423,91 @@ func deleteLoginProfile(c *coder, v *identity.DeleteLoginProfile) {
 	str(c, &v.User)
 }
 
+// Providers of identities.
+
+func createOIDCProvider(c *coder, v *identity.CreateOIDCProvider) {
+	atom(c, &v.Account)
+	str(c, &v.URL)
+	list(c, &v.ClientIDs, str)
+	list(c, &v.Thumbprints, str)
+	list(c, &v.Tags, tag)
+}
+
+func deleteOIDCProvider(c *coder, v *identity.DeleteOIDCProvider) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+}
+
+func addClientID(c *coder, v *identity.AddClientID) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+	str(c, &v.ClientID)
+}
+
+func removeClientID(c *coder, v *identity.RemoveClientID) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+	str(c, &v.ClientID)
+}
+
+func setThumbprints(c *coder, v *identity.SetThumbprints) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+	list(c, &v.Thumbprints, str)
+}
+
+func createSAMLProvider(c *coder, v *identity.CreateSAMLProvider) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.UUID)
+	c.blob(&v.Metadata)
+	num(c, &v.ValidUntil)
+	num(c, &v.Encryption)
+	option(c, &v.Key, newSAMLKey)
+	list(c, &v.Tags, tag)
+}
+
+func updateSAMLProvider(c *coder, v *identity.UpdateSAMLProvider) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+	c.blob(&v.Metadata)
+	num(c, &v.ValidUntil)
+	num(c, &v.Encryption)
+	option(c, &v.AddKey, newSAMLKey)
+	str(c, &v.RemoveKey)
+}
+
+func deleteSAMLProvider(c *coder, v *identity.DeleteSAMLProvider) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+}
+
+// Settings of accounts.
+
+func setTokenVersion(c *coder, v *identity.SetTokenVersion) {
+	atom(c, &v.Account)
+	num(c, &v.Version)
+}
+
+func enableWebIdentity(c *coder, v *identity.EnableWebIdentity) {
+	atom(c, &v.Account)
+	str(c, &v.Issuer)
+}
+
+func disableWebIdentity(c *coder, v *identity.DisableWebIdentity) { atom(c, &v.Account) }
+
+func setOrganizationFeatures(c *coder, v *identity.SetOrganizationFeatures) {
+	atom(c, &v.Account)
+	option(c, &v.RootCredentials, (*coder).flag)
+	option(c, &v.RootSessions, (*coder).flag)
+}
+
 // Parts of commands.
+
+func newSAMLKey(c *coder, v *identity.NewSAMLKey) {
+	str(c, &v.ID)
+	c.blob(&v.Sealed)
+}
 
 func newPassword(c *coder, v *identity.NewPassword) {
 	str(c, &v.User)

@@ -48,6 +48,18 @@ var eventKinds = newKinds("event",
 	change(51, 1, instanceProfileDeleted),
 	change(52, 1, roleAddedToInstanceProfile),
 	change(53, 1, roleRemovedFromInstanceProfile),
+	change(60, 1, oidcProviderCreated),
+	change(61, 1, oidcProviderDeleted),
+	change(62, 1, clientIDAdded),
+	change(63, 1, clientIDRemoved),
+	change(64, 1, thumbprintsSet),
+	change(65, 1, samlProviderCreated),
+	change(66, 1, samlProviderUpdated),
+	change(67, 1, samlProviderDeleted),
+	change(68, 1, tokenVersionSet),
+	change(69, 1, webIdentityEnabled),
+	change(70, 1, webIdentityDisabled),
+	change(71, 1, organizationFeaturesSet),
 	change(80, 1, passwordPolicySet),
 	change(81, 1, passwordPolicyDeleted),
 	change(82, 1, loginProfileCreated),
@@ -366,3 +378,73 @@ func passwordSet(c *coder, v *identity.PasswordSet) {
 }
 
 func loginProfileDeleted(c *coder, v *identity.LoginProfileDeleted) { str(c, &v.User) }
+
+// Providers of identities.
+
+func oidcProviderCreated(c *coder, v *identity.OIDCProviderCreated) {
+	atom(c, &v.Account)
+	str(c, &v.URL)
+	list(c, &v.ClientIDs, str)
+	list(c, &v.Thumbprints, str)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func oidcProviderDeleted(c *coder, v *identity.OIDCProviderDeleted) { str(c, &v.ID) }
+
+func clientIDAdded(c *coder, v *identity.ClientIDAdded) {
+	str(c, &v.Provider)
+	str(c, &v.ClientID)
+}
+
+func clientIDRemoved(c *coder, v *identity.ClientIDRemoved) {
+	str(c, &v.Provider)
+	str(c, &v.ClientID)
+}
+
+func thumbprintsSet(c *coder, v *identity.ThumbprintsSet) {
+	str(c, &v.Provider)
+	list(c, &v.Thumbprints, str)
+}
+
+func samlProviderCreated(c *coder, v *identity.SAMLProviderCreated) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.UUID)
+	c.blob(&v.Metadata)
+	num(c, &v.ValidUntil)
+	num(c, &v.Encryption)
+	list(c, &v.Keys, samlKey)
+	list(c, &v.Tags, tag)
+	num(c, &v.Created)
+}
+
+func samlProviderUpdated(c *coder, v *identity.SAMLProviderUpdated) {
+	str(c, &v.ID)
+	c.blob(&v.Metadata)
+	num(c, &v.ValidUntil)
+	num(c, &v.Encryption)
+	option(c, &v.AddedKey, samlKey)
+	str(c, &v.RemovedKey)
+}
+
+func samlProviderDeleted(c *coder, v *identity.SAMLProviderDeleted) { str(c, &v.ID) }
+
+// Settings of accounts.
+
+func tokenVersionSet(c *coder, v *identity.TokenVersionSet) {
+	atom(c, &v.Account)
+	num(c, &v.Version)
+}
+
+func webIdentityEnabled(c *coder, v *identity.WebIdentityEnabled) {
+	atom(c, &v.Account)
+	str(c, &v.Issuer)
+}
+
+func webIdentityDisabled(c *coder, v *identity.WebIdentityDisabled) { atom(c, &v.Account) }
+
+func organizationFeaturesSet(c *coder, v *identity.OrganizationFeaturesSet) {
+	atom(c, &v.Account)
+	organizationFeatures(c, &v.Features)
+}

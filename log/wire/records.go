@@ -16,6 +16,9 @@ var recordKinds = newKinds("record",
 	record(9, 1, barredReplica),
 	record(10, 1, cataloguePolicy),
 	record(12, 1, instanceProfile),
+	record(15, 1, oidcProvider),
+	record(16, 1, samlProvider),
+	record(17, 1, accountSettings),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
 	record(25, 1, serverCertificate),
@@ -188,7 +191,47 @@ func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
 	list(c, &v.Versions, policyVersion)
 }
 
+func oidcProvider(c *coder, v *identity.OIDCProvider) {
+	atom(c, &v.Account)
+	str(c, &v.URL)
+	num(c, &v.Created)
+	list(c, &v.ClientIDs, str)
+	list(c, &v.Thumbprints, str)
+	list(c, &v.Tags, tag)
+}
+
+func samlProvider(c *coder, v *identity.SAMLProvider) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.UUID)
+	c.blob(&v.Metadata)
+	num(c, &v.ValidUntil)
+	num(c, &v.Encryption)
+	list(c, &v.Keys, samlKey)
+	num(c, &v.Created)
+	list(c, &v.Tags, tag)
+}
+
+func accountSettings(c *coder, v *identity.AccountSettings) {
+	atom(c, &v.Account)
+	num(c, &v.TokenVersion)
+	str(c, &v.Issuer)
+	c.flag(&v.Vends)
+	organizationFeatures(c, &v.Organization)
+}
+
 // Parts of records and of events.
+
+func samlKey(c *coder, v *identity.SAMLKey) {
+	str(c, &v.ID)
+	c.blob(&v.Sealed)
+	num(c, &v.Added)
+}
+
+func organizationFeatures(c *coder, v *identity.OrganizationFeatures) {
+	c.flag(&v.RootCredentials)
+	c.flag(&v.RootSessions)
+}
 
 func passwordRequirements(c *coder, v *identity.PasswordRequirements) {
 	num(c, &v.MinLength)

@@ -52,6 +52,9 @@ type Access struct {
 	// Extra is for what the call shows besides, to those alone who have the permission:
 	// the call goes ahead without; see iam.Call.Shown.
 	Extra bool
+	// Granted is for what a setting of the account allows all its users, as a statement of
+	// their own policies would: a Deny, or what bounds them, still counts.
+	Granted bool
 }
 
 // With is the access with more condition keys.
@@ -102,7 +105,7 @@ func (p *Pass) Admit(v *projection.View) (err error) {
 func (p *Pass) May(a Access) error {
 	i, q := &p.own, p.Request
 	*i = Inquiry{
-		Request: authz.Request{Principal: &p.Principal.Principal, Action: a.Action, Resource: a.Resource, Named: a.Named, ResourceAccount: string(a.Account), Context: a.Context, Work: &p.Job.Work},
+		Request: authz.Request{Principal: &p.Principal.Principal, Action: a.Action, Resource: a.Resource, Named: a.Named, ResourceAccount: string(a.Account), Context: a.Context, Granted: a.Granted, Work: &p.Job.Work},
 		Globals: authz.Globals{Time: q.Now, SourceIP: q.Source, Region: p.Sig.Scope.Region, UserAgent: q.UserAgent(), Transport: authz.TransportOf(q.Secure)},
 	}
 	i.FillGlobals(&i.Globals)

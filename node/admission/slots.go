@@ -43,6 +43,13 @@ func (s *Slots) Limit() int { return s.limit }
 // Share is how many of them one holder may take.
 func (s *Slots) Share() int { return s.share }
 
+// Taken is how many are taken.
+func (s *Slots) Taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
 // Take takes n places for a holder, or none and says why. Whoever took them gives
 // them back by Free.
 func (s *Slots) Take(holder string, n int) error {

@@ -77,6 +77,23 @@ func (l *lookout) Look() error {
 	return nil
 }
 
+// Heavy waits for the job's shift, for work that cannot be cut into slices, such as the
+// hash of a password. Whoever called it rests afterwards. A job that was not begun, which
+// no request has, waits for nothing.
+func (j *Job) Heavy() error {
+	if j.desk == nil || j.holds {
+		return nil
+	}
+	if err := j.ctx.Err(); err != nil {
+		return err
+	}
+	if err := j.desk.shifts.take(j.ctx, j.who, false); err != nil {
+		return err
+	}
+	j.holds, j.seen = true, j.Spent()
+	return nil
+}
+
 // Rest gives back the job's shift: nobody has one while waiting for something else.
 func (j *Job) Rest() {
 	if j.holds {

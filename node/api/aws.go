@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -31,6 +32,9 @@ type call struct {
 	// in and made are the call's input and what its action may know, from admit on.
 	in   any
 	made *iam.Call
+	// passwords is what the call has found out about passwords, however often it is
+	// authorized.
+	passwords password.Task
 }
 
 // query serves the AWS Query protocol.
@@ -116,7 +120,8 @@ func (c *call) admit(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal}
+	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords,
+		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
 	for _, a := range c.action.Access(c.made, c.in) {
 		err := c.May(a)
 		switch {
@@ -139,6 +144,8 @@ func (c *call) Authorize(v *projection.View) (cmd event.Command, err error) {
 	if err := c.admit(v); err != nil {
 		return cmd, err
 	}
+	c.server.passwords.Begin(&c.passwords, c.Context(), &c.Job, c.Principal.ID, c.Now)
+	c.made.Repeated = c.Repeated(v)
 	content, err := c.action.Command(c.made, c.in)
 	var said *iam.Error
 	switch {

@@ -41,4 +41,6 @@ type Condition interface {
 	native.Cluster
 	// Checks are the lines of /readyz.
 	Checks() []Check
+	// Endpoint is the URL at which clients reach the node; empty if nobody knows.
+	Endpoint() string
 }

@@ -25,8 +25,10 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
@@ -52,6 +54,11 @@ type Config struct {
 	PresignedWrites time.Duration
 	// Uses notes which credentials are used; nil notes nothing.
 	Uses *usage.Book
+	// Thumbprints finds those of OpenID Connect providers; nil finds none.
+	Thumbprints *thumbprint.Fetcher
+	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
+	// node's own.
+	Issuer string
 }
 
 // Server is the edge of one node.
@@ -61,6 +68,7 @@ type Server struct {
 	engine     *decision.Engine
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
+	passwords  *password.Hasher
 	actions    map[string]*iam.Action // by version and name
 	mux        router
 }
@@ -70,7 +78,7 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, actions: make(map[string]*iam.Action)}
+	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), actions: make(map[string]*iam.Action)}
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,

@@ -99,3 +99,5 @@ func (p parts) Confirm(ctx context.Context, c sigv4.Claim) error { return p.s.Co
 func (p parts) Status(ctx context.Context) shape.Cluster { return p.s.Status(ctx) }
 
 func (p parts) Checks() []api.Check { return p.s.Checks() }
+
+func (parts) Endpoint() string { return "https://writ.example.com" }

@@ -229,6 +229,12 @@ func (x *Exchange) meta() identity.Meta {
 	return identity.Meta{Time: identity.Time(x.Now.Add(-x.Sought).UnixMilli()), Key: x.key, Signature: x.signature}
 }
 
+// Repeated tells whether an attempt of a write took effect before, as far as a view knows.
+func (x *Exchange) Repeated(v *projection.View) bool {
+	_, took := v.State.Repeats(x.meta())
+	return took
+}
+
 // identify derives the key of a write's attempt: the same credential, request and
 // invocation give the same key, over retries and nodes. Its text becomes the id of
 // the request, so that whoever has the id of a write can ask where it took effect:

@@ -85,6 +85,23 @@ const (
 	AlreadyBootstrapped
 	Barred
 	UnknownFeature
+	FeatureEnabled
+	FeatureDisabled
+	CallerNotManagement
+	NotAdministrator
+	OpenIDIdpCommunicationError
+
+	// Of passwords.
+	PasswordPolicyViolation
+	InvalidUserType
+	EntityTemporarilyUnmodifiable
+	MalformedCertificate
+	InvalidCertificate
+	DuplicateCertificate
+	KeyPairMismatch
+	InvalidPublicKey
+	UnrecognizedPublicKeyEncoding
+	DuplicateSSHPublicKey
 
 	codes // how many there are
 )
@@ -210,4 +227,22 @@ var table = [codes]row{
 	AlreadyBootstrapped:        {native: face{"AlreadyBootstrapped", http.StatusBadRequest, "", hintRoster}},
 	Barred:                     {native: face{"Barred", http.StatusBadRequest, "", hintRoster}},
 	UnknownFeature:             {native: face{"UnknownFeature", http.StatusBadRequest, "", "`writ status` shows the nodes."}},
+	FeatureEnabled:             {native: face{"FeatureEnabled", http.StatusConflict, "", ""}},
+	FeatureDisabled:            {native: face{"FeatureDisabled", http.StatusNotFound, "", ""}},
+	CallerNotManagement:        {native: face{"CallerIsNotManagementAccountException", http.StatusBadRequest, "", ""}},
+	NotAdministrator:           {native: face{"AccountNotManagementOrDelegatedAdministratorException", http.StatusBadRequest, "", ""}},
+	// The provider may answer a little later, but SDKs do not try such a request again.
+	OpenIDIdpCommunicationError: {native: face{"OpenIdIdpCommunicationError", http.StatusBadRequest, "", ""}},
+
+	PasswordPolicyViolation:       {native: face{"PasswordPolicyViolation", http.StatusBadRequest, "", ""}},
+	InvalidUserType:               {native: face{"InvalidUserType", http.StatusBadRequest, "", ""}},
+	EntityTemporarilyUnmodifiable: {native: face{"EntityTemporarilyUnmodifiable", http.StatusConflict, "", "Try again in several minutes."}},
+
+	MalformedCertificate:          {native: face{"MalformedCertificate", http.StatusBadRequest, "", ""}},
+	InvalidCertificate:            {native: face{"InvalidCertificate", http.StatusBadRequest, "", ""}},
+	DuplicateCertificate:          {native: face{"DuplicateCertificate", http.StatusConflict, "", ""}},
+	KeyPairMismatch:               {native: face{"KeyPairMismatch", http.StatusBadRequest, "", ""}},
+	InvalidPublicKey:              {native: face{"InvalidPublicKey", http.StatusBadRequest, "", ""}},
+	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
+	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
 }

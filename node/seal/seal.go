@@ -42,11 +42,27 @@ type Purpose string
 const (
 	// AccessKeySecret seals secret access keys.
 	AccessKeySecret Purpose = "access-key-secret"
+	// SAMLPrivateKey seals private keys that open the assertions of SAML providers.
+	SAMLPrivateKey Purpose = "saml-private-key"
+	// PasswordHash seals the hashes of users' passwords.
+	PasswordHash Purpose = "password-hash"
+	// ServerCertificateKey seals the private keys of server certificates.
+	ServerCertificateKey Purpose = "server-certificate-key"
+	// ServiceCredentialSecret seals the secrets of service-specific credentials.
+	ServiceCredentialSecret Purpose = "service-credential-secret"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
 // sealed: it opens for the same account and access key ID alone.
 func AccessKeyContext(account, id string) string { return account + "/" + id }
+
+// SAMLKeyContext is the associated data under which a private key is sealed: it opens for
+// the same SAML provider, by its ARN, and key ID alone.
+func SAMLKeyContext(provider, id string) string { return provider + "/" + id }
+
+// PasswordContext is the associated data under which the hash of a user's password is
+// sealed: it opens for the same account and user alone.
+func PasswordContext(account, user string) string { return account + "/" + user }
 
 var (
 	// ErrUnknownKey is returned when a secret was sealed with a key that the

@@ -54,6 +54,9 @@ func (p *Prepared) Evaluate(r *Request) Decision {
 	var e evaluation
 	e.begin(p, r)
 	var allowed layers
+	if r.Granted {
+		allowed = layerSet(LayerIdentity)
+	}
 	grant := grantNone
 	for l := Layer(1); l < layerCount; l++ {
 		denied, g := e.layer(l)

@@ -180,7 +180,8 @@ func (p *Prepared) Explain(r *Request) Explanation {
 		if l.Denies && !slices.Contains(denied, l.Layer) {
 			denied = append(denied, l.Layer)
 		}
-		if l.Needed && !l.Allows && !slices.Contains(missing, l.Layer) {
+		allows := l.Allows || r.Granted && l.Layer == LayerIdentity
+		if l.Needed && !allows && !slices.Contains(missing, l.Layer) {
 			missing = append(missing, l.Layer)
 		}
 	}

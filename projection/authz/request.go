@@ -28,6 +28,9 @@ type Request struct {
 	// are all there are: a closed world. Tags whose keys differ in letter case
 	// alone are entries of one key, each of which counts.
 	Context []policy.Entry
+	// Granted stands for an Allow in the policies of the principal, where something that is
+	// no policy gives it, such as a setting of its account.
+	Granted bool
 	// Work bounds what the answer takes; nil sets no bound.
 	Work *policy.Work
 

@@ -6,8 +6,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-
-	"github.com/writ-iam/writ/log/identity"
 )
 
 // absentActions are about nouns that Writ does not have yet, and answer as AWS
@@ -15,50 +13,9 @@ import (
 // and read them when they plan.
 func absentActions() []Action {
 	return []Action{
-		write("DeleteLoginProfile", deleteLoginProfile{}),
-		read("GetAccountPasswordPolicy", getAccountPasswordPolicy{}),
-		read("GetLoginProfile", getLoginProfile{}),
 		read("ListMFADevices", listMFADevices{}),
-		read("ListOpenIDConnectProviders", listOpenIDConnectProviders{}),
-		read("ListSAMLProviders", listSAMLProviders{}),
-		read("ListSSHPublicKeys", listSSHPublicKeys{}),
-		read("ListServerCertificates", listServerCertificates{}),
-		read("ListServiceSpecificCredentials", listServiceSpecificCredentials{}),
-		read("ListSigningCertificates", listSigningCertificates{}),
 		read("ListVirtualMFADevices", listVirtualMFADevices{}),
 	}
-}
-
-type deleteLoginProfile struct {
-	nothing[sdk.DeleteLoginProfileInput, sdk.DeleteLoginProfileOutput]
-}
-
-func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
-	return nil, c.noLoginProfile(in.UserName)
-}
-
-type getAccountPasswordPolicy struct{}
-
-func (getAccountPasswordPolicy) Access(c *Call, _ *sdk.GetAccountPasswordPolicyInput) []Access {
-	return c.anything()
-}
-
-func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyInput) (*sdk.GetAccountPasswordPolicyOutput, error) {
-	return nil, fail(codeNoSuchEntity, "The Password Policy with domain name %s cannot be found.", c.Caller.Account)
-}
-
-type getLoginProfile struct{}
-
-func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
-	return nil, c.noLoginProfile(in.UserName)
 }
 
 type listMFADevices struct{}
@@ -69,66 +26,6 @@ func (listMFADevices) Access(c *Call, in *sdk.ListMFADevicesInput) []Access {
 
 func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFADevicesOutput, error) {
 	return &sdk.ListMFADevicesOutput{MFADevices: []types.MFADevice{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listOpenIDConnectProviders struct{}
-
-func (listOpenIDConnectProviders) Access(c *Call, _ *sdk.ListOpenIDConnectProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listOpenIDConnectProviders) Answer(*Call, *sdk.ListOpenIDConnectProvidersInput) (*sdk.ListOpenIDConnectProvidersOutput, error) {
-	return &sdk.ListOpenIDConnectProvidersOutput{OpenIDConnectProviderList: []types.OpenIDConnectProviderListEntry{}}, nil
-}
-
-type listSAMLProviders struct{}
-
-func (listSAMLProviders) Access(c *Call, _ *sdk.ListSAMLProvidersInput) []Access {
-	return c.anything()
-}
-
-func (listSAMLProviders) Answer(*Call, *sdk.ListSAMLProvidersInput) (*sdk.ListSAMLProvidersOutput, error) {
-	return &sdk.ListSAMLProvidersOutput{SAMLProviderList: []types.SAMLProviderListEntry{}}, nil
-}
-
-type listSSHPublicKeys struct{}
-
-func (listSSHPublicKeys) Access(c *Call, in *sdk.ListSSHPublicKeysInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listSSHPublicKeys) Answer(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
-	return &sdk.ListSSHPublicKeysOutput{SSHPublicKeys: []types.SSHPublicKeyMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listServerCertificates struct{}
-
-func (listServerCertificates) Access(c *Call, _ *sdk.ListServerCertificatesInput) []Access {
-	return []Access{c.absent("server-certificate/", nil)}
-}
-
-func (listServerCertificates) Answer(_ *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
-	return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: []types.ServerCertificateMetadata{}}, noPage(in.Marker)
-}
-
-type listServiceSpecificCredentials struct{}
-
-func (listServiceSpecificCredentials) Access(c *Call, in *sdk.ListServiceSpecificCredentialsInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listServiceSpecificCredentials) Answer(c *Call, in *sdk.ListServiceSpecificCredentialsInput) (*sdk.ListServiceSpecificCredentialsOutput, error) {
-	return &sdk.ListServiceSpecificCredentialsOutput{ServiceSpecificCredentials: []types.ServiceSpecificCredentialMetadata{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
-}
-
-type listSigningCertificates struct{}
-
-func (listSigningCertificates) Access(c *Call, in *sdk.ListSigningCertificatesInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
-}
-
-func (listSigningCertificates) Answer(c *Call, in *sdk.ListSigningCertificatesInput) (*sdk.ListSigningCertificatesOutput, error) {
-	return &sdk.ListSigningCertificatesOutput{Certificates: []types.SigningCertificate{}}, cmp.Or(noPage(in.Marker), c.checkUser(in.UserName))
 }
 
 type listVirtualMFADevices struct{}
@@ -161,15 +58,4 @@ func (c *Call) checkUser(name *string) error {
 	}
 	_, err := c.mustUser(name)
 	return err
-}
-
-func (c *Call) noLoginProfile(name *string) error {
-	if name != nil {
-		if _, ok := c.target(identity.KindUser, name); !ok {
-			return noSuchUser(name)
-		}
-	} else {
-		name = &c.Caller.Name
-	}
-	return fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", *name)
 }

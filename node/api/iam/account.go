@@ -62,8 +62,6 @@ func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk
 // not bound.
 const (
 	policyVersionsInUseQuota = 10000
-	serverCertificatesQuota  = 20
-	signingCertificatesQuota = 2
 )
 
 type getAccountSummary struct{}
@@ -87,6 +85,10 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 	if len(a.Keys) > 0 {
 		rootKeys = 1
 	}
+	rootCertificates := 0
+	if len(s.Keyring(identity.ID(id)).Certificates) > 0 {
+		rootCertificates = 1
+	}
 	quota := func(own, standard uint32) int {
 		if own != 0 {
 			return int(own)
@@ -105,10 +107,12 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
 		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
-		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
-		"MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0, "GlobalEndpointTokenVersion": 1,
 		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
-		"ServerCertificates": 0, "ServerCertificatesQuota": serverCertificatesQuota, "SigningCertificatesPerUserQuota": signingCertificatesQuota,
+		"MFADevices": 0, "MFADevicesInUse": 0,
+		"Providers": len(s.OIDCProviders(id)) + len(s.SAMLProviders(id)), "GlobalEndpointTokenVersion": max(1, int(s.AccountSettings(id).TokenVersion)),
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
+		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": identity.DefaultServerCertificatesQuota,
+		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
 	for key, n := range summary {

@@ -46,7 +46,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
 )
@@ -80,6 +82,16 @@ type Call struct {
 	Shown map[string]bool
 	// Seal encrypts secrets before they enter the log and opens them again.
 	Seal *seal.Key
+	// Thumbprints finds those of OpenID Connect providers; nil finds none.
+	Thumbprints *thumbprint.Fetcher
+	// Issuer is the URL below which the issuers of web identity tokens are; empty if
+	// nobody knows.
+	Issuer string
+	// Passwords hashes passwords and verifies them by their hashes.
+	Passwords *password.Task
+	// Repeated says that an attempt of the call took effect before, as far as the view
+	// knows: its answer is that of the first one, and Command need not work anything out.
+	Repeated bool
 
 	witness *identity.Witness // of View, from the first Access or Command on
 }

@@ -26,6 +26,18 @@ const (
 	codeReportExpired           = "ReportExpired"
 	codeReportInProgress        = "ReportInProgress"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
+	codeFeatureDisabled         = "FeatureDisabled"
+	codeNotAdministrator        = "AccountNotManagementOrDelegatedAdministratorException"
+
+	codeOpenIDIdpCommunicationError = "OpenIdIdpCommunicationError"
+	codePasswordPolicyViolation     = "PasswordPolicyViolation"
+	codeInvalidUserType             = "InvalidUserType"
+	codeTemporarilyUnmodifiable     = "EntityTemporarilyUnmodifiable"
+	codeMalformedCertificate        = "MalformedCertificate"
+	codeInvalidCertificate          = "InvalidCertificate"
+	codeKeyPairMismatch             = "KeyPairMismatch"
+	codeInvalidPublicKey            = "InvalidPublicKey"
+	codeUnrecognizedEncoding        = "UnrecognizedPublicKeyEncoding"
 )
 
 func fail(code, format string, args ...any) *Error {

@@ -1,8 +1,12 @@
 package iam
 
 import (
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"slices"
 	"strings"
+
+	"github.com/writ-iam/writ/log/identity"
 )
 
 // Methods tells which methods an action has: Answer, or both Command and Render.
@@ -22,4 +26,25 @@ func Find(name string) (*Action, bool) {
 		return nil, false
 	}
 	return &table[i], true
+}
+
+// MaxChainText is what a certificate chain may be long.
+const MaxChainText = maxChainText
+
+// CheckServerCertificate is checkServerCertificate, SSHKeyIn is sshKeyIn.
+func (c *Call) CheckServerCertificate(in *sdk.UploadServerCertificateInput) (identity.Time, error) {
+	return c.checkServerCertificate(in)
+}
+
+func SSHKeyIn(encoding types.EncodingType, text string) (string, error) {
+	return sshKeyIn(encoding, text)
+}
+
+// Fingerprint is that of an SSH public key.
+func Fingerprint(text string) (string, error) {
+	k, err := parseSSHKey(text)
+	if err != nil {
+		return "", err
+	}
+	return k.fingerprint(), nil
 }

@@ -18,6 +18,8 @@ const (
 	uniqueIDLength    = 21 // "Unique identifiers" in the IAM User Guide
 	accessKeyIDLength = 20
 	secretBytes       = 30 // forty characters of base64
+
+	certificateIDLength = 32
 )
 
 // newID makes a unique identifier.

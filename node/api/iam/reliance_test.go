@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -40,10 +41,24 @@ var members = map[string][3]any{
 	"VersionId":                {"v1", "v2", "v1"},
 	"AccessKeyId":              {"AKIAALICEALICEALICE1", "AKIAALICEALICEALICE1", "AKIAALICEALICEALICE1"},
 	"AccountAlias":             {"alias", "alias", "alias"},
+	"Password":                 {"Passw0rd", "Passw0rd", "Passw0rd"},
+	"NewPassword":              {"Passw0rd-2", "Passw0rd-2", "Passw0rd-2"},
+	"OldPassword":              {"Passw0rd-1", "Passw0rd-1", "Passw0rd-1"},
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
 	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
+
+	"ServerCertificateName":       {"site", "SITE", "none"},
+	"NewServerCertificateName":    {"shop", "Site", nil},
+	"CertificateBody":             {files()["site.crt"], files()["site.crt"], files()["site.crt"]},
+	"CertificateChain":            {files()["inner.crt"], nil, files()["chain.crt"]},
+	"PrivateKey":                  {files()["site.key"], files()["site8.key"], files()["site.key"]},
+	"CertificateId":               {"CERT1", "CERT1", "CERT2"},
+	"SSHPublicKeyBody":            {files()["ada.pub"], files()["ada.pem"], files()["second.pub"]},
+	"SSHPublicKeyId":              {"APKA1", "APKA1", "APKA2"},
+	"ServiceName":                 {"codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"},
+	"ServiceSpecificCredentialId": {"ACCA1", "ACCA1", "ACCA2"},
 }
 
 func delegated(template string) *types.DelegationPermission {
@@ -101,8 +116,23 @@ func ask(call *iam.Call, action *iam.Action, in any) (a asked) {
 		a.refused = err.Error()
 	}
 	a.command, a.relies = command, call.Reliances()
-	if c, ok := command.(*identity.CreateAccessKey); ok {
-		c.Key.Sealed = nil // it is random in a way of its own
+	switch c := command.(type) { // what is sealed is random in a way of its own
+	case *identity.CreateAccessKey:
+		c.Key.Sealed = []byte("sealed")
+	case *identity.CreateLoginProfile:
+		c.Password.Sealed = []byte("sealed")
+	case *identity.UpdateLoginProfile:
+		if c.Password != nil {
+			c.Password.Sealed = []byte("sealed")
+		}
+	case *identity.ChangePassword:
+		c.Password.Sealed = []byte("sealed")
+	case *identity.CreateServiceCredential:
+		c.Sealed = nil
+	case *identity.ResetServiceCredential:
+		c.Sealed = nil
+	case *identity.UploadServerCertificate:
+		c.Sealed = nil
 	}
 	return a
 }
@@ -120,7 +150,9 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateGroup{Account: account, ID: "AGPAADMINS", Name: "admins", Path: "/"},
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
 		&identity.CreateInstanceProfile{Account: account, ID: "AIPAWEB", Name: "web", Path: "/", Tags: tags},
+		&identity.UploadServerCertificate{Account: account, ID: "ASCASITE", Name: "site", Path: "/", Tags: tags},
 	)
+	must[any](w, &sdk.CreateLoginProfileInput{UserName: aws.String("carol"), Password: aws.String("Passw0rd-1")})
 	return w
 }
 
@@ -188,7 +220,17 @@ func changes() map[string][]identity.Command {
 		"instance profile made again": {&identity.DeleteInstanceProfile{Account: account, Name: "web"},
 			&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "web", Path: "/admin/"}},
 		"instance profile made": {&identity.CreateInstanceProfile{Account: account, ID: "AIPANEW", Name: "none", Path: "/admin/"}},
+		"password policy made":  {&identity.SetPasswordPolicy{Account: account, Requirements: identity.PasswordRequirements{AllowChange: true}}},
+		"password replaced":     {&identity.DeleteLoginProfile{Account: account, User: "carol"}},
+		"certificate moved":     {&identity.UpdateServerCertificate{Account: account, Name: "site", NewPath: "/admin/"}},
+		"certificate tagged":    {tag(identity.KindServerCertificate, "site")},
+		"certificate made again": {&identity.DeleteServerCertificate{Account: account, Name: "site"},
+			&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "site", Path: "/"}},
+		"certificate made": {&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "none", Path: "/admin/"}},
 		unseen: {
+			&identity.UploadSSHPublicKey{Account: account, User: "alice", ID: "APKA1"},
+			&identity.UploadSigningCertificate{Account: account, User: "alice", ID: "CERT1"},
+			&identity.CreateServiceCredential{Account: account, User: "alice", ID: "ACCA1"},
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},
 			&identity.AttachPolicy{Owner: owner(identity.KindGroup, "admins"), Policy: ownARN},
 			&identity.AddUserToGroup{Account: account, Group: "admins", User: "alice"},
@@ -246,7 +288,7 @@ func TestWritesRelyOnAllTheyWereAuthorizedAgainst(t *testing.T) {
 		}
 	}
 	for _, action := range writes() {
-		if !commands[action.Name] && action.Name != "DeleteLoginProfile" { // which has none
+		if !commands[action.Name] {
 			t.Errorf("%s was never authorized here: its members lack values", action.Name)
 		}
 	}

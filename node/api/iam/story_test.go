@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write the answers of this run into test
 //
 // and the answer follows, indented. Unique identifiers show as AIDA1, AIDA2 and
 // so on in the order in which they turn up, also in inputs. Documents show
-// decoded. Run with -update after a change, and read the difference.
+// decoded; certificates and keys by the names of files, as in "file://site.crt". Run with -update after a change, and read the difference.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -92,7 +92,7 @@ func runStory(t *testing.T, text string) string {
 			}
 		}
 		for line := range strings.Lines(shorten(result)) {
-			out.WriteString("  " + names.hide(line))
+			out.WriteString("  " + names.hide(hideFiles(line)))
 		}
 	}
 	return out.String()
@@ -122,7 +122,7 @@ func (w *world) input(names *names, line string) (any, *iam.Action) {
 		return in, action
 	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(names.show(text)), &members); err != nil {
+	if err := json.Unmarshal([]byte(showFiles(names.show(text))), &members); err != nil {
 		w.t.Fatalf("%s: %v", line, err)
 	}
 	for key, value := range members {
@@ -158,6 +158,9 @@ func (w *world) access(names *names, line string) string {
 				fmt.Fprintf(&b, "%v", e.Values)
 			}
 		}
+		if a.Granted {
+			b.WriteString(", which the account grants")
+		}
 		b.WriteByte('\n')
 	}
 	if b.Len() == 0 {
@@ -187,8 +190,10 @@ type names struct {
 }
 
 var (
-	random    = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA)[A-Z2-7]{17}\b|\bAKIA[A-Z2-7]{16}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"`)
-	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|AKIA|UUID)[0-9]+\b`)
+	random = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|ASCA|APKA|ACCA)[A-Z2-7]{17}\b|\b[A-Z2-7]{32}\b|\bAKIA[A-Z2-7]{16}\b` +
+		`|\b(SAMLSP|SAMLPK)[A-Z2-7]{20}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|"SecretAccessKey":"[A-Za-z0-9+/]{40}"` +
+		`|"ServicePassword":"[A-Za-z0-9+/]{43}="|"ServiceCredentialSecret":"ABSK[A-Za-z0-9+/=]+"`)
+	shortName = regexp.MustCompile(`\b(AIDA|AGPA|AROA|ANPA|AIPA|ASCA|APKA|ACCA|AKIA|UUID|CERT)[0-9]+\b`)
 )
 
 func (n *names) hide(text string) string {
@@ -205,6 +210,9 @@ func (n *names) hide(text string) string {
 		}
 		if id[8] == '-' {
 			kind = "UUID"
+		}
+		if len(id) == 32 {
+			kind = "CERT"
 		}
 		n.count[kind]++
 		s := fmt.Sprintf("%s%d", kind, n.count[kind])

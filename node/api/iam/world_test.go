@@ -9,11 +9,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
 )
@@ -30,6 +32,7 @@ type world struct {
 	caller iam.Caller
 	random *rand.ChaCha8
 	key    *seal.Key
+	hasher *password.Hasher
 	now    identity.Time
 	last   struct { // the latest write that was accepted
 		action *iam.Action
@@ -41,7 +44,7 @@ type world struct {
 // newWorld has two accounts, two policies of AWS, and the root of the first calling.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), now: 1_700_000_000_000}
+	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), hasher: password.NewHasher(password.Cost{Memory: 64, Passes: 1, Threads: 1}), now: 1_700_000_000_000}
 	w.asRoot()
 	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	managed := func(id identity.ID, name string) identity.CreatePolicy {
@@ -72,7 +75,14 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key}
+	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.task(), Issuer: "https://writ.example.com/"}
+}
+
+// task hashes for the caller, at next to no cost.
+func (w *world) task() *password.Task {
+	task := &password.Task{}
+	w.hasher.Begin(task, w.t.Context(), &admission.Job{}, string(w.caller.ID), time.UnixMilli(int64(w.now)))
+	return task
 }
 
 // decide folds a command into the state.
@@ -84,7 +94,7 @@ func (w *world) decide(c identity.Command) (*event.Batch, error) {
 	}
 	at := w.state.Position() + 1
 	identity.Evolve(w.state, at, m, events)
-	return &event.Batch{Position: at, Cause: event.Cause{Meta: m}, Events: events}, nil
+	return &event.Batch{Cluster: w.state.Cluster().ID, Position: at, Cause: event.Cause{Meta: m}, Events: events}, nil
 }
 
 // do carries out the action whose input struct is given.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,35 @@ func TestClassesAreThePatterns(t *testing.T) {
 	}
 	if fast < 30 {
 		t.Errorf("only %d patterns are classes", fast)
+	}
+}
+
+// TestChecked has what messages of AWS's services, recorded by others, name in this order.
+func TestChecked(t *testing.T) {
+	for _, want := range [][]string{
+		{"minimumPasswordLength", "passwordReusePrevention", "maxPasswordAge"}, // IAM
+		{"clientIDList", "thumbprintList", "url"},                              // IAM
+		{"aWSAccountId", "label", "actionName"},                                // SNS
+		{"writeCapacityUnits", "readCapacityUnits"},                            // DynamoDB
+		{"subjectAlternativeNames", "domainName"},                              // ACM
+		{"execution", "domain"},                                                // SWF
+		{"password", "username"},                                               // Cognito
+		{"authorizationCode", "state"},                                         // Bedrock AgentCore
+	} {
+		var fields []Field
+		for _, path := range slices.Sorted(slices.Values(want)) {
+			fields = append(fields, Field{Path: path})
+		}
+		var got []string
+		for _, i := range Checked(fields) {
+			got = append(got, fields[i].Path)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	if n := len(Checked(make([]Field, 13))); n != 13 {
+		t.Errorf("%d fields are checked", n)
 	}
 }
 

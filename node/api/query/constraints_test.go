@@ -213,7 +213,7 @@ func TestEveryRequired(t *testing.T) {
 func javaHash(s string) uint32 {
 	var h int32
 	for _, r := range s {
-		h = 31*h + int32(r)
+		h = 31*h + r
 	}
 	return uint32(h) ^ uint32(h)>>16
 }

@@ -3,6 +3,7 @@ package query
 import (
 	"encoding/base64"
 	"maps"
+	"mime"
 	"net/http"
 	"reflect"
 	"slices"
@@ -32,9 +33,12 @@ func FormatOf(r *http.Request) Format {
 	best, most := XML, 0.0
 	for _, value := range r.Header["Accept"] {
 		for piece := range strings.SplitSeq(value, ",") {
-			media, parameters, _ := strings.Cut(piece, ";")
-			if f, known := formats[strings.ToLower(strings.TrimSpace(media))]; known {
-				if q := quality(parameters); q > most {
+			media, parameters, err := mime.ParseMediaType(piece)
+			if err != nil {
+				continue
+			}
+			if f, known := formats[media]; known {
+				if q := quality(parameters["q"]); q > most {
 					best, most = f, q
 				}
 			}
@@ -43,20 +47,16 @@ func FormatOf(r *http.Request) Format {
 	return best
 }
 
-// quality is the weight among the parameters of a media type, 1 without one.
-func quality(parameters string) float64 {
-	for p := range strings.SplitSeq(parameters, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if !strings.EqualFold(name, "q") {
-			continue
-		}
-		q, err := strconv.ParseFloat(value, 64)
-		if err != nil || !(q >= 0 && q <= 1) {
-			return 0
-		}
-		return q
+// quality is the weight of a media type, 1 where none is given.
+func quality(text string) float64 {
+	if text == "" {
+		return 1
 	}
-	return 1
+	q, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(q >= 0 && q <= 1) {
+		return 0
+	}
+	return q
 }
 
 // AppendErrorJSON appends an error as AppendError does, in JSON.

@@ -183,6 +183,19 @@ resource "aws_iam_user_policy_attachments_exclusive" "ada" {
   depends_on  = [aws_iam_user_policy_attachment.ada]
 }
 
+resource "aws_iam_openid_connect_provider" "idp" {
+  url             = "https://tf.example.com/a"
+  client_id_list  = local.second ? ["app", "web"] : ["app"]
+  thumbprint_list = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+  tags            = { stage = var.stage }
+}
+
+resource "aws_iam_saml_provider" "corp" {
+  name                   = "tf-corp"
+  saml_metadata_document = replace(file("${path.module}/idp.xml"), "/saml/sso", "/saml/${var.stage}")
+  tags                   = { stage = var.stage }
+}
+
 data "aws_iam_user" "bot" {
   user_name = aws_iam_user.bot.name
 }

@@ -1,0 +1,53 @@
+package identity
+
+import "pgregory.net/rapid"
+
+// drawnProviders are the commands about providers of identities.
+func drawnProviders(t *rapid.T) []func() Command {
+	arn := func(kind Kind) string { return ARN(kind, drawAccount(t), rootPath, drawName(t)) }
+	key := func() *NewSAMLKey { return &NewSAMLKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))} }
+	return []func() Command{
+		func() Command {
+			return &CreateOIDCProvider{Account: drawAccount(t), URL: drawName(t), ClientIDs: []string{drawText(t)}, Tags: drawTags(t)}
+		},
+		func() Command { return &DeleteOIDCProvider{Account: drawAccount(t), ARN: arn(KindOIDCProvider)} },
+		func() Command {
+			return &AddClientID{Account: drawAccount(t), ARN: arn(KindOIDCProvider), ClientID: drawText(t)}
+		},
+		func() Command {
+			return &RemoveClientID{Account: drawAccount(t), ARN: arn(KindOIDCProvider), ClientID: drawText(t)}
+		},
+		func() Command {
+			return &SetThumbprints{Account: drawAccount(t), ARN: arn(KindOIDCProvider), Thumbprints: []string{drawText(t)}}
+		},
+		func() Command {
+			return &CreateSAMLProvider{Account: drawAccount(t), Name: drawName(t), UUID: drawText(t), Metadata: []byte(drawText(t)), Key: key(), Tags: drawTags(t)}
+		},
+		func() Command {
+			c := &UpdateSAMLProvider{Account: drawAccount(t), ARN: arn(KindSAMLProvider), Metadata: []byte(drawText(t)),
+				Encryption: oneOf(t, "mode", 0, EncryptionAllowed, EncryptionRequired), RemoveKey: oneOf(t, "removed", "", drawKeyID(t))}
+			if rapid.Bool().Draw(t, "add") {
+				c.AddKey = key()
+			}
+			return c
+		},
+		func() Command { return &DeleteSAMLProvider{Account: drawAccount(t), ARN: arn(KindSAMLProvider)} },
+		func() Command {
+			kind := oneOf(t, "kind", KindOIDCProvider, KindSAMLProvider)
+			return &TagEntity{Kind: kind, Account: drawAccount(t), Name: arn(kind), Tags: drawTags(t), AnyCase: true}
+		},
+	}
+}
+
+// drawnSettings are the commands about the settings of accounts.
+func drawnSettings(t *rapid.T) []func() Command {
+	return []func() Command{
+		func() Command { return &SetTokenVersion{Account: drawAccount(t), Version: uint8(drawNumber(t))} },
+		func() Command { return &EnableWebIdentity{Account: drawAccount(t), Issuer: drawText(t)} },
+		func() Command { return &DisableWebIdentity{Account: drawAccount(t)} },
+		func() Command {
+			on := rapid.Bool().Draw(t, "on")
+			return &SetOrganizationFeatures{Account: drawAccount(t), RootSessions: &on}
+		},
+	}
+}

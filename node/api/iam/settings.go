@@ -1,0 +1,199 @@
+package iam
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+)
+
+func settingsActions() []Action {
+	return []Action{
+		write("DisableOrganizationsRootCredentialsManagement", disableRootCredentials{}),
+		write("DisableOrganizationsRootSessions", disableRootSessions{}),
+		write("DisableOutboundWebIdentityFederation", disableWebIdentity{}),
+		write("EnableOrganizationsRootCredentialsManagement", enableRootCredentials{}),
+		write("EnableOrganizationsRootSessions", enableRootSessions{}),
+		write("EnableOutboundWebIdentityFederation", enableWebIdentity{}),
+		read("GetOutboundWebIdentityFederationInfo", getWebIdentityInfo{}),
+		read("ListOrganizationsFeatures", listOrganizationsFeatures{}),
+		write("SetSecurityTokenServicePreferences", setTokenVersion{}),
+	}
+}
+
+type setTokenVersion struct {
+	nothing[sdk.SetSecurityTokenServicePreferencesInput, sdk.SetSecurityTokenServicePreferencesOutput]
+}
+
+func (setTokenVersion) Access(c *Call, _ *sdk.SetSecurityTokenServicePreferencesInput) []Access {
+	return c.anything()
+}
+
+func (setTokenVersion) Command(c *Call, in *sdk.SetSecurityTokenServicePreferencesInput) (identity.Command, error) {
+	version := uint8(1)
+	if in.GlobalEndpointTokenVersion == types.GlobalEndpointTokenVersionV2Token {
+		version = 2
+	}
+	return &identity.SetTokenVersion{Account: c.Caller.Account, Version: version}, nil
+}
+
+type enableWebIdentity struct{}
+
+func (enableWebIdentity) Access(c *Call, _ *sdk.EnableOutboundWebIdentityFederationInput) []Access {
+	return c.anything()
+}
+
+// Command makes an issuer, which the account gets if it never had one.
+func (enableWebIdentity) Command(c *Call, _ *sdk.EnableOutboundWebIdentityFederationInput) (identity.Command, error) {
+	if c.Issuer == "" {
+		return nil, fail(codeInvalidInput, "There is no URL for issuers here: the writers need one, by --issuer or --advertise.")
+	}
+	b := randomBytes(c.Random, 16)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // version 4 of RFC 9562
+	issuer := fmt.Sprintf("%s/issuers/%x-%x-%x-%x-%x", strings.TrimSuffix(c.Issuer, "/"), b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	return &identity.EnableWebIdentity{Account: c.Caller.Account, Issuer: issuer}, nil
+}
+
+func (enableWebIdentity) Render(_ *Call, _ *sdk.EnableOutboundWebIdentityFederationInput, b *event.Batch) (*sdk.EnableOutboundWebIdentityFederationOutput, error) {
+	e, err := one[*identity.WebIdentityEnabled](b)
+	if err != nil {
+		return nil, err
+	}
+	return &sdk.EnableOutboundWebIdentityFederationOutput{IssuerIdentifier: aws.String(e.Issuer)}, nil
+}
+
+type disableWebIdentity struct {
+	nothing[sdk.DisableOutboundWebIdentityFederationInput, sdk.DisableOutboundWebIdentityFederationOutput]
+}
+
+func (disableWebIdentity) Access(c *Call, _ *sdk.DisableOutboundWebIdentityFederationInput) []Access {
+	return c.anything()
+}
+
+func (disableWebIdentity) Command(c *Call, _ *sdk.DisableOutboundWebIdentityFederationInput) (identity.Command, error) {
+	return &identity.DisableWebIdentity{Account: c.Caller.Account}, nil
+}
+
+type getWebIdentityInfo struct{}
+
+func (getWebIdentityInfo) Access(c *Call, _ *sdk.GetOutboundWebIdentityFederationInfoInput) []Access {
+	return c.anything()
+}
+
+func (getWebIdentityInfo) Answer(c *Call, _ *sdk.GetOutboundWebIdentityFederationInfoInput) (*sdk.GetOutboundWebIdentityFederationInfoOutput, error) {
+	a := c.state().AccountSettings(c.Caller.Account)
+	if !a.Vends {
+		return nil, fail(codeFeatureDisabled, "%s", identity.WebIdentityIsDisabled)
+	}
+	return &sdk.GetOutboundWebIdentityFederationInfoOutput{IssuerIdentifier: aws.String(a.Issuer), JwtVendingEnabled: true}, nil
+}
+
+// organizationID is the id of the cluster's accounts as an organization, made of the
+// cluster's own.
+func organizationID(cluster string) *string {
+	const length = 10 // AWS's have as many
+	sum := sha256.Sum256([]byte("organization of " + cluster))
+	return aws.String("o-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:length])
+}
+
+// shownFeatures are features of an organization for an answer, in AWS's order.
+func shownFeatures(f identity.OrganizationFeatures) []types.FeatureType {
+	list := []types.FeatureType{}
+	if f.RootCredentials {
+		list = append(list, types.FeatureTypeRootCredentialsManagement)
+	}
+	if f.RootSessions {
+		list = append(list, types.FeatureTypeRootSessions)
+	}
+	return list
+}
+
+type listOrganizationsFeatures struct{}
+
+func (listOrganizationsFeatures) Access(c *Call, _ *sdk.ListOrganizationsFeaturesInput) []Access {
+	return c.anything()
+}
+
+func (listOrganizationsFeatures) Answer(c *Call, _ *sdk.ListOrganizationsFeaturesInput) (*sdk.ListOrganizationsFeaturesOutput, error) {
+	if c.Caller.Account != c.state().ManagementAccount() {
+		return nil, fail(codeNotAdministrator, "%s", identity.IsNotAdministrator)
+	}
+	return &sdk.ListOrganizationsFeaturesOutput{OrganizationId: organizationID(c.View.Cluster().ID),
+		EnabledFeatures: shownFeatures(c.state().AccountSettings(c.Caller.Account).Organization)}, nil
+}
+
+// organizationNow is what every change of the organization's features answers.
+func organizationNow(b *event.Batch) (id *string, features []types.FeatureType, err error) {
+	e, err := one[*identity.OrganizationFeaturesSet](b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return organizationID(b.Cluster), shownFeatures(e.Features), nil
+}
+
+type enableRootCredentials struct{}
+
+func (enableRootCredentials) Access(c *Call, _ *sdk.EnableOrganizationsRootCredentialsManagementInput) []Access {
+	return c.anything()
+}
+
+func (enableRootCredentials) Command(c *Call, _ *sdk.EnableOrganizationsRootCredentialsManagementInput) (identity.Command, error) {
+	return &identity.SetOrganizationFeatures{Account: c.Caller.Account, RootCredentials: aws.Bool(true)}, nil
+}
+
+func (enableRootCredentials) Render(_ *Call, _ *sdk.EnableOrganizationsRootCredentialsManagementInput, b *event.Batch) (*sdk.EnableOrganizationsRootCredentialsManagementOutput, error) {
+	id, features, err := organizationNow(b)
+	return &sdk.EnableOrganizationsRootCredentialsManagementOutput{OrganizationId: id, EnabledFeatures: features}, err
+}
+
+type disableRootCredentials struct{}
+
+func (disableRootCredentials) Access(c *Call, _ *sdk.DisableOrganizationsRootCredentialsManagementInput) []Access {
+	return c.anything()
+}
+
+func (disableRootCredentials) Command(c *Call, _ *sdk.DisableOrganizationsRootCredentialsManagementInput) (identity.Command, error) {
+	return &identity.SetOrganizationFeatures{Account: c.Caller.Account, RootCredentials: aws.Bool(false)}, nil
+}
+
+func (disableRootCredentials) Render(_ *Call, _ *sdk.DisableOrganizationsRootCredentialsManagementInput, b *event.Batch) (*sdk.DisableOrganizationsRootCredentialsManagementOutput, error) {
+	id, features, err := organizationNow(b)
+	return &sdk.DisableOrganizationsRootCredentialsManagementOutput{OrganizationId: id, EnabledFeatures: features}, err
+}
+
+type enableRootSessions struct{}
+
+func (enableRootSessions) Access(c *Call, _ *sdk.EnableOrganizationsRootSessionsInput) []Access {
+	return c.anything()
+}
+
+func (enableRootSessions) Command(c *Call, _ *sdk.EnableOrganizationsRootSessionsInput) (identity.Command, error) {
+	return &identity.SetOrganizationFeatures{Account: c.Caller.Account, RootSessions: aws.Bool(true)}, nil
+}
+
+func (enableRootSessions) Render(_ *Call, _ *sdk.EnableOrganizationsRootSessionsInput, b *event.Batch) (*sdk.EnableOrganizationsRootSessionsOutput, error) {
+	id, features, err := organizationNow(b)
+	return &sdk.EnableOrganizationsRootSessionsOutput{OrganizationId: id, EnabledFeatures: features}, err
+}
+
+type disableRootSessions struct{}
+
+func (disableRootSessions) Access(c *Call, _ *sdk.DisableOrganizationsRootSessionsInput) []Access {
+	return c.anything()
+}
+
+func (disableRootSessions) Command(c *Call, _ *sdk.DisableOrganizationsRootSessionsInput) (identity.Command, error) {
+	return &identity.SetOrganizationFeatures{Account: c.Caller.Account, RootSessions: aws.Bool(false)}, nil
+}
+
+func (disableRootSessions) Render(_ *Call, _ *sdk.DisableOrganizationsRootSessionsInput, b *event.Batch) (*sdk.DisableOrganizationsRootSessionsOutput, error) {
+	id, features, err := organizationNow(b)
+	return &sdk.DisableOrganizationsRootSessionsOutput{OrganizationId: id, EnabledFeatures: features}, err
+}

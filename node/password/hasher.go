@@ -1,0 +1,165 @@
+package password
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
+)
+
+// Limits of hashing on one node.
+const (
+	// MaxHashes is how many hashes are made at once, which bounds their memory: each takes
+	// 19 MiB. Shifts bound the processors.
+	MaxHashes = 4
+	// MaxRequests is how many requests may hash or wait for it, MaxRequestsOne those of one
+	// caller.
+	MaxRequests    = 32
+	MaxRequestsOne = 2
+	// hashWait is how long a hash waits to be made.
+	hashWait = admission.DefaultWait
+)
+
+// Limits of guessing at a user's password on one node.
+const (
+	// MaxWrong is how often a user's password may be told wrong, until WrongTime is over.
+	MaxWrong = 5
+	// WrongTime is after how long one more may be.
+	WrongTime = time.Minute
+)
+
+// Hasher hashes for all requests of a node. Safe for concurrent use.
+type Hasher struct {
+	cost     Cost
+	requests *admission.Slots
+	hashes   *semaphore.Weighted
+	wrong    *admission.Tries
+}
+
+// NewHasher returns a hasher whose new hashes have that cost.
+func NewHasher(cost Cost) *Hasher {
+	if cost == (Cost{}) {
+		cost = Cost{Memory: memory, Passes: passes, Threads: threads}
+	}
+	return &Hasher{cost: cost, requests: admission.NewShares(MaxRequests, MaxRequestsOne),
+		hashes: semaphore.NewWeighted(MaxHashes), wrong: admission.NewTries(MaxWrong, WrongTime)}
+}
+
+// Task is the hashing of one request. Its zero value belongs to no hasher and fails. One
+// goroutine may use it.
+type Task struct {
+	hasher *Hasher
+	ctx    context.Context
+	job    *admission.Job
+	who    string
+	now    time.Time
+
+	made  map[string]string   // hash by password
+	found map[question]answer // what was found out
+}
+
+// question is whether a hash is that of a password.
+type question struct{ hash, password string }
+
+type answer struct{ right bool }
+
+// ErrNoHasher is returned where nothing hashes.
+var ErrNoHasher = errors.New("nothing hashes passwords here")
+
+// Begin makes a task ready for a request of a caller, unless it is: a request that is
+// authorized anew goes on with what it has found out.
+func (h *Hasher) Begin(t *Task, ctx context.Context, job *admission.Job, who string, now time.Time) {
+	if t.hasher == nil {
+		*t = Task{hasher: h, ctx: ctx, job: job, who: who, now: now, made: map[string]string{}, found: map[question]answer{}}
+	}
+}
+
+// Hash returns the hash of a password, under a new salt; the same one when it is asked
+// again. Where too many requests hash the error is a *fault.Fault to be tried again.
+func (t *Task) Hash(random io.Reader, password string) (string, error) {
+	if text, ok := t.made[password]; ok {
+		return text, nil
+	}
+	leave, err := t.enter()
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	h, err := newHash(t.hasher.cost, random, password)
+	if err != nil {
+		return "", err
+	}
+	t.made[password] = h.String()
+	return h.String(), nil
+}
+
+// Matches tells whether a hash is that of a password. Errors are as Hash's, or ErrHash.
+func (t *Task) Matches(hash, password string) (bool, error) {
+	q := question{hash, password}
+	if a, ok := t.found[q]; ok {
+		return a.right, nil
+	}
+	h, err := parse(hash)
+	if err != nil {
+		return false, err
+	}
+	leave, err := t.enter()
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	right := h.matches(password)
+	t.found[q] = answer{right}
+	return right, nil
+}
+
+// Guess is Matches for a password that somebody claims to know of a user: the user's wrong
+// ones are counted, and bounded by admission.ErrTries.
+func (t *Task) Guess(user, hash, password string) (bool, error) {
+	if a, ok := t.found[question{hash, password}]; ok {
+		return a.right, nil
+	}
+	if t.hasher == nil {
+		return false, ErrNoHasher
+	}
+	if err := t.hasher.wrong.Take(user, t.now); err != nil {
+		return false, err
+	}
+	right, err := t.Matches(hash, password)
+	if right || err != nil { // what could not be found out tells a guesser nothing
+		t.hasher.wrong.Return(user, t.now)
+	}
+	return right, err
+}
+
+// enter waits until a hash may be made, and returns how to say that it is.
+func (t *Task) enter() (leave func(), err error) {
+	h := t.hasher
+	if h == nil {
+		return nil, ErrNoHasher
+	}
+	if err := h.requests.Take(t.who, 1); err != nil {
+		return nil, fault.Later("The node is busy with other passwords.", errors.Join(admission.ErrBusy, err))
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, hashWait)
+	defer cancel()
+	if err := h.hashes.Acquire(ctx, 1); err != nil {
+		h.requests.Free(t.who, 1)
+		return nil, fault.Later("The node was busy with other passwords.", errors.Join(admission.ErrBusy, err))
+	}
+	if err := t.job.Heavy(); err != nil {
+		h.hashes.Release(1)
+		h.requests.Free(t.who, 1)
+		return nil, err
+	}
+	return func() {
+		t.job.Rest()
+		h.hashes.Release(1)
+		h.requests.Free(t.who, 1)
+	}, nil
+}

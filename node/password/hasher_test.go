@@ -1,0 +1,123 @@
+package password
+
+import (
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
+)
+
+var start = time.Unix(1_700_000_000, 0)
+
+func (h *Hasher) task(t *testing.T, who string, now time.Time) *Task {
+	task := &Task{}
+	h.Begin(task, t.Context(), &admission.Job{}, who, now)
+	return task
+}
+
+// A request that is authorized anew goes on with the hash that it has made.
+func TestTasksHashOnce(t *testing.T) {
+	h := NewHasher(cheap)
+	task := h.task(t, "a", start)
+	first, err := task.Hash(rand.Reader, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Begin(task, t.Context(), &admission.Job{}, "a", start)
+	if again, err := task.Hash(rand.Reader, "secret"); err != nil || again != first {
+		t.Errorf("%s is hashed again, as %s: %v", first, again, err)
+	}
+	if other, err := task.Hash(rand.Reader, "other"); err != nil || other == first {
+		t.Errorf("another has the hash %s: %v", other, err)
+	}
+	if right, err := task.Matches(first, "secret"); !right || err != nil {
+		t.Errorf("%v, %v", right, err)
+	}
+	if right, err := task.Matches(first, "secres"); right || err != nil {
+		t.Errorf("%v, %v", right, err)
+	}
+	if _, err := task.Matches("secret", "secret"); !errors.Is(err, ErrHash) {
+		t.Error(err)
+	}
+	if n := h.requests.Taken(); n != 0 {
+		t.Errorf("%d places are kept", n)
+	}
+}
+
+// Whoever guesses has MaxWrong guesses, from whatever requests, and then one a WrongTime.
+func TestGuessesAreBounded(t *testing.T) {
+	h := NewHasher(cheap)
+	hash, err := h.task(t, "a", start).Hash(rand.Reader, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := func(user, password string, after time.Duration) error {
+		task := h.task(t, "caller", start.Add(after))
+		right, err := task.Guess(user, hash, password)
+		if right != (password == "secret" && err == nil) {
+			t.Errorf("%s is found right: %v", password, right)
+		}
+		if again, twice := task.Guess(user, hash, password); err == nil && (again != right || twice != nil) {
+			t.Errorf("asked again, %s is found right: %v, %v", password, again, twice)
+		}
+		return err
+	}
+	for i := range MaxWrong {
+		if err := errors.Join(guess("alice", string(rune('a'+i)), 0), guess("alice", "secret", 0)); i < MaxWrong-1 && err != nil {
+			t.Fatalf("after %d wrong guesses: %v", i+1, err)
+		}
+	}
+	for _, password := range []string{"x", "secret"} {
+		if err := guess("alice", password, WrongTime-1); !errors.Is(err, admission.ErrTries) {
+			t.Errorf("one more guess gets %v", err)
+		}
+	}
+	if err := guess("bob", "secret", 0); err != nil {
+		t.Errorf("another user's: %v", err)
+	}
+	if err := guess("alice", "secret", WrongTime); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
+// Requests that hash are bounded, all of them and each caller's, and asked to come again.
+func TestRequestsAreBounded(t *testing.T) {
+	busy := func(err error) {
+		t.Helper()
+		var f *fault.Fault
+		if !errors.As(err, &f) || !f.Retry() || !errors.Is(err, admission.ErrBusy) {
+			t.Errorf("it fails with %v", err)
+		}
+	}
+	h := NewHasher(cheap)
+	for range MaxRequestsOne {
+		if err := h.requests.Take("a", 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := h.task(t, "a", start).Hash(rand.Reader, "secret")
+	busy(err)
+	if _, err := h.task(t, "b", start).Hash(rand.Reader, "secret"); err != nil {
+		t.Errorf("another caller: %v", err)
+	}
+	for i := range MaxRequests - MaxRequestsOne {
+		if err := h.requests.Take(string(rune('A'+i)), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = h.task(t, "b", start).Hash(rand.Reader, "secret")
+	busy(err)
+}
+
+func TestNothingHashes(t *testing.T) {
+	var none Task
+	if _, err := none.Hash(rand.Reader, "secret"); !errors.Is(err, ErrNoHasher) {
+		t.Error(err)
+	}
+	if _, err := none.Guess("a", "", "secret"); !errors.Is(err, ErrNoHasher) {
+		t.Error(err)
+	}
+}
