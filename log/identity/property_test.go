@@ -199,6 +199,8 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, keyringCommands(t)...)
 	commands = append(commands, catalogueCommands(t)...)
 	commands = append(commands, usageCommands(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	return oneOf(t, "command", commands...)()
 }
@@ -218,12 +220,6 @@ func usageCommands(t *rapid.T) []func() Command {
 		func() Command { return drawDelegation(t) },
 		func() Command { return drawReport(t) },
 	}
-	commands = append(commands, drawnPasswords(t)...)
-	commands = append(commands, keyringCommands(t)...)
-	commands = append(commands, serverCertificateCommands(t)...)
-	commands = append(commands, drawnProviders(t)...)
-	commands = append(commands, drawnSettings(t)...)
-	return oneOf(t, "command", commands...)()
 }
 
 func drawDelegation(t *rapid.T) Command {
