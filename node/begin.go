@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/managed"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -128,7 +129,8 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		return nil
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
-	if err != nil {
+	policies, damaged := managed.Policies()
+	if err = errors.Join(err, damaged); err != nil {
 		return err
 	}
 	account := n.cfg.Cluster.Account
@@ -140,7 +142,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	rand.Read(incarnation[:]) // never fails
 	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
-		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Managed: iam.ManagedPolicies(),
+		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
 	})
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {

@@ -218,8 +218,8 @@ func (m *team) handOver() {
 }
 
 const (
-	managed = "arn:aws:iam::" + setup.DefaultAccount + ":policy/writer"
-	grants  = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}`
+	managedPolicy = "arn:aws:iam::" + setup.DefaultAccount + ":policy/writer"
+	grants        = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}`
 )
 
 // suspect is a user whose right to write is taken away.
@@ -255,7 +255,7 @@ var removals = []removal{
 		}},
 	{name: "the policy is detached", code: "AccessDenied", event: &identity.PolicyDetached{},
 		action: func(s *suspect) []string {
-			return []string{"DetachUserPolicy", "UserName", s.user, "PolicyArn", managed}
+			return []string{"DetachUserPolicy", "UserName", s.user, "PolicyArn", managedPolicy}
 		}},
 	{name: "the user leaves the group", code: "AccessDenied", event: &identity.UserRemovedFromGroup{}, group: true,
 		action: func(s *suspect) []string {
@@ -270,7 +270,7 @@ func (m *team) suspect(root *caller, name string, byGroup bool) *suspect {
 	if byGroup {
 		root.must("writer-1", "AddUserToGroup", "UserName", name, "GroupName", "writers")
 	} else {
-		root.must("writer-1", "AttachUserPolicy", "UserName", name, "PolicyArn", managed)
+		root.must("writer-1", "AttachUserPolicy", "UserName", name, "PolicyArn", managedPolicy)
 	}
 	key := []byte(root.must("writer-1", "CreateAccessKey", "UserName", name).body)
 	return &suspect{m.as(element(key, "AccessKeyId"), element(key, "SecretAccessKey")), name}
@@ -468,7 +468,7 @@ func contained(t *testing.T) (*team, *caller) {
 	root := m.as("", "")
 	root.must("writer-1", "CreatePolicy", "PolicyName", "writer", "PolicyDocument", grants)
 	root.must("writer-1", "CreateGroup", "GroupName", "writers")
-	root.must("writer-1", "AttachGroupPolicy", "GroupName", "writers", "PolicyArn", managed)
+	root.must("writer-1", "AttachGroupPolicy", "GroupName", "writers", "PolicyArn", managedPolicy)
 	return m, root
 }
 

@@ -77,8 +77,10 @@ var ambushes = []ambush{
 		apart:  func(n string) [][]string { return one(append([]string{"TagUser", "UserName", n}, guarded...)...) }},
 	{name: "a policy attached to a user who is moved",
 		before: func(n string) []string { return made("User", n) },
-		attack: func(n string) []string { return []string{"AttachUserPolicy", "UserName", n, "PolicyArn", managed} },
-		apart:  func(n string) [][]string { return one("UpdateUser", "UserName", n, "NewPath", "/admin/") }},
+		attack: func(n string) []string {
+			return []string{"AttachUserPolicy", "UserName", n, "PolicyArn", managedPolicy}
+		},
+		apart: func(n string) [][]string { return one("UpdateUser", "UserName", n, "NewPath", "/admin/") }},
 	{name: "a move of a user who is moved",
 		before: func(n string) []string { return made("User", n) },
 		attack: func(n string) []string { return []string{"UpdateUser", "UserName", n, "NewPath", "/mine/"} },

@@ -44,6 +44,9 @@ func (p *CataloguePolicy) Handle() table.Handle { return table.HandleOf(p.ID) }
 // Is tells whether the CataloguePolicy has that key.
 func (p *CataloguePolicy) Is(key string) bool { return string(p.ID) == key }
 
+// key is what a catalogue is in order of.
+func (p *CataloguePolicy) key() string { return lower(p.Name) }
+
 // AppendDigest appends all that the CataloguePolicy has.
 func (p *CataloguePolicy) AppendDigest(b []byte) []byte {
 	b = p.appendHead(append(b, 'm'))
@@ -200,7 +203,7 @@ func (s *State) mayStage(p, last *CataloguePolicy, parts bool, seen map[table.Ha
 	} else {
 		_, staged := s.staged.Rows.Get(p.Handle())
 		switch {
-		case last != nil && lower(last.Name) >= lower(p.Name):
+		case last != nil && last.key() >= p.key():
 			return refuse(InvalidInput, "The policy %s does not come after %s.", p.Name, last.Name)
 		case seen[p.Handle()] || parts && staged:
 			return refuse(EntityAlreadyExists, "The unique identifier %s is in use.", p.ID)
@@ -228,7 +231,7 @@ func (s *State) mayStage(p, last *CataloguePolicy, parts bool, seen map[table.Ha
 // mayInstall refuses a policy whose identifier belongs to anything but a policy of
 // AWS of that name.
 func (s *State) mayInstall(p *CataloguePolicy) error {
-	if old, ok := s.policies.Get(p.ID); ok && old.Account == AWSAccount && lower(old.Name) == lower(p.Name) {
+	if holder, ok := s.names.find(scopeOf(AWSAccount, KindPolicy), p.Name); ok && holder == p.Handle() {
 		return nil
 	}
 	return s.mayIdentify(p.ID)
@@ -267,8 +270,8 @@ type InstallCatalogue struct {
 // CatalogueInstalled put a catalogue in force.
 type CatalogueInstalled struct {
 	Catalogue string
-	Removed   []ID // policies that are there no more
-	Kept      []ID // policies that the catalogue does not have, and that are in use
+	Removed   []string // names of policies that are there no more
+	Kept      []string // names of those that the catalogue does not have, and that are in use
 	At        Time
 }
 
@@ -280,7 +283,7 @@ func (c *InstallCatalogue) decide(s *State, m Meta) ([]Event, error) {
 	case staged.found() != c.Catalogue:
 		return nil, refuse(InvalidInput, "What has come has the digest %s, and not %s.", staged.found(), c.Catalogue)
 	}
-	brought := make(map[string]bool, staged.Policies) // asked, never gone through
+	brought := make(map[table.Handle]bool, staged.Policies) // those that there are; asked, never gone through
 	var refusal error
 	s.staged.Rows.Scan(func(_ table.Handle, p *CataloguePolicy) bool {
 		if !slices.ContainsFunc(p.Versions, func(v PolicyVersion) bool { return v.Number == p.Default }) {
@@ -288,7 +291,9 @@ func (c *InstallCatalogue) decide(s *State, m Meta) ([]Event, error) {
 			return false
 		}
 		refusal = s.mayInstall(p) // again: it came at another position
-		brought[lower(p.Name)] = true
+		if old, ok := s.names.find(scopeOf(AWSAccount, KindPolicy), p.Name); ok {
+			brought[old] = true
+		}
 		return refusal == nil
 	})
 	if refusal != nil {
@@ -297,11 +302,11 @@ func (c *InstallCatalogue) decide(s *State, m Meta) ([]Event, error) {
 	e := &CatalogueInstalled{Catalogue: c.Catalogue, At: m.Time}
 	s.Policies(AWSAccount, "", func(p *Policy) bool {
 		switch {
-		case brought[lower(p.Name)]:
+		case brought[p.Handle()]:
 		case s.inUse(p.ID):
-			e.Kept = append(e.Kept, p.ID)
+			e.Kept = append(e.Kept, p.Name)
 		default:
-			e.Removed = append(e.Removed, p.ID)
+			e.Removed = append(e.Removed, p.Name)
 		}
 		return true
 	})
@@ -314,8 +319,10 @@ func (s *State) inUse(policy ID) bool {
 }
 
 func (e *CatalogueInstalled) evolve(s *State) {
-	for _, id := range e.Removed {
-		(&PolicyDeleted{ID: id}).evolve(s)
+	for _, name := range e.Removed {
+		if p, ok := named(s, &s.policies, AWSAccount, KindPolicy, name); ok {
+			(&PolicyDeleted{ID: p.ID}).evolve(s)
+		}
 	}
 	s.staged.Rows.Scan(func(_ table.Handle, p *CataloguePolicy) bool {
 		s.install(p)

@@ -32,12 +32,11 @@ func TestHashSpreads(t *testing.T) {
 
 // What a record holds must be in its encoding: each field changes the digest.
 func TestDigestCoversEveryField(t *testing.T) {
-	for _, r := range []Record{&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{}, &InstanceProfile{},
-		&DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{}, &Usage{}, &AccessJobs{},
-		&PasswordPolicy{}, &LoginProfile{},
-		&Keyring{}, &ServerCertificate{},
-		&CataloguePolicy{},
-		&OIDCProvider{}, &SAMLProvider{}, &AccountSettings{},
+	for _, r := range []Record{
+		&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{},
+		&InstanceProfile{}, &DeletionTasks{}, &DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
+		&Usage{}, &AccessJobs{}, &PasswordPolicy{}, &LoginProfile{}, &Keyring{}, &ServerCertificate{},
+		&CataloguePolicy{}, &OIDCProvider{}, &SAMLProvider{}, &AccountSettings{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())
 	}

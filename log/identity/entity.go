@@ -179,7 +179,7 @@ func noSuch(kind Kind, name string) *Refusal {
 	return refuse(NoSuchEntity, form, name)
 }
 
-// mustHold finds the user, group or role, or refuses as AWS does.
+// mustHold finds the user, group or role whose policies a command changes, or refuses as AWS does.
 func (s *State) mustHold(o Owner) (held, error) {
 	if o.Kind != KindUser && o.Kind != KindGroup && o.Kind != KindRole {
 		return held{}, refuse(InvalidInput, "An entity of kind %d cannot be the owner.", o.Kind)
@@ -188,7 +188,7 @@ func (s *State) mustHold(o Owner) (held, error) {
 	if !ok {
 		return held{}, noSuch(o.Kind, o.Name)
 	}
-	return h, nil
+	return h, mustBeOrdinary(h.kind, h.path, h.name)
 }
 
 // change is changeRecord for the parts that kinds have in common.

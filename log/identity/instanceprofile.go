@@ -218,6 +218,6 @@ func (s *State) mustProfileAndRole(account AccountID, profile, role string) (*In
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := s.mustRole(account, role)
+	r, err := s.mustChange(account, role)
 	return p, r, err
 }

@@ -94,12 +94,16 @@ func drawNewKey(t *rapid.T) NewAccessKey {
 	return NewAccessKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))}
 }
 
-// drawCatalogue draws from so few that what comes is often put in force.
-func drawCatalogue(t *rapid.T) []CataloguePolicy {
-	return oneOf(t, "catalogue",
+// drawImport draws from so few catalogues that what comes is often put in force.
+func drawImport(t *rapid.T) Command {
+	c := oneOf(t, "catalogue",
 		[]CataloguePolicy{amazon("ANPAA", "a")},
 		[]CataloguePolicy{amazon("ANPAA", "a", texts(1, 2)...), amazon("ANPAB", "b")},
 		[]CataloguePolicy{amazon("ANPAB", "A"), amazon("U0", "B")})
+	if oneOf(t, "stage", true, false) {
+		return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
+	}
+	return &InstallCatalogue{Catalogue: CatalogueDigest(c), Parts: 1}
 }
 
 // drawCommand makes any command there is.
@@ -183,6 +187,33 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &UpdateAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t), Active: rapid.Bool().Draw(t, "active")}
 		},
+		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
+	}
+	commands = append(commands, drawnPasswords(t)...)
+	commands = append(commands, keyringCommands(t)...)
+	commands = append(commands, catalogueCommands(t)...)
+	commands = append(commands, usageCommands(t)...)
+	commands = append(commands, linkedCommands(t)...)
+	commands = append(commands, instanceProfileCommands(t)...)
+	commands = append(commands, drawnProviders(t)...)
+	commands = append(commands, drawnSettings(t)...)
+	commands = append(commands, serverCertificateCommands(t)...)
+	return oneOf(t, "command", commands...)()
+}
+
+func linkedCommands(t *rapid.T) []func() Command {
+	return []func() Command{
+		func() Command {
+			return &CreateServiceLinkedRole{Account: drawAccount(t), ID: drawID(t), Service: "s", Name: drawName(t), Policy: drawARN(t)}
+		},
+		func() Command {
+			return &DeleteServiceLinkedRole{Account: drawAccount(t), Name: drawName(t), Task: drawText(t)}
+		},
+	}
+}
+
+func instanceProfileCommands(t *rapid.T) []func() Command {
+	return []func() Command{
 		func() Command {
 			return &CreateInstanceProfile{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Tags: drawTags(t)}
 		},
@@ -193,25 +224,12 @@ func drawCommand(t *rapid.T) Command {
 		func() Command {
 			return &RemoveRoleFromInstanceProfile{Account: drawAccount(t), Profile: drawName(t), Role: drawName(t)}
 		},
-		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
-	commands = append(commands, drawnPasswords(t)...)
-	commands = append(commands, keyringCommands(t)...)
-	commands = append(commands, catalogueCommands(t)...)
-	commands = append(commands, usageCommands(t)...)
-	commands = append(commands, drawnProviders(t)...)
-	commands = append(commands, drawnSettings(t)...)
-	commands = append(commands, serverCertificateCommands(t)...)
-	return oneOf(t, "command", commands...)()
 }
 
 func catalogueCommands(t *rapid.T) []func() Command {
 	return []func() Command{
-		func() Command {
-			c := drawCatalogue(t)
-			return &StageCatalogue{Catalogue: CatalogueDigest(c), Policies: c}
-		},
-		func() Command { return &InstallCatalogue{Catalogue: CatalogueDigest(drawCatalogue(t)), Parts: 1} },
+		func() Command { return drawImport(t) },
 	}
 }
 

@@ -67,7 +67,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.staged, yield) &&
 		rows(&s.oidcProviders, yield) &&
 		rows(&s.samlProviders, yield) &&
-		rows(&s.settings, yield)
+		rows(&s.settings, yield) &&
+		rows(&s.deletionTasks, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -163,6 +164,7 @@ type Loader struct {
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	instanceProfiles table.Rows[*InstanceProfile]
+	deletionTasks    table.Rows[*DeletionTasks]
 	carriers         []table.Edge
 
 	keyrings      table.Rows[*Keyring]
@@ -225,6 +227,8 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
 	case *InstanceProfile:
 		l.addInstanceProfile(r)
+	case *DeletionTasks:
+		table.AddRow(&l.state.deletionTasks, &l.deletionTasks, r)
 	case *Keyring:
 		l.addKeyring(r)
 	case *ServerCertificate:
@@ -345,6 +349,7 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
+		func() error { return table.Fill(&s.deletionTasks.Rows, &l.deletionTasks) },
 		func() error { table.FillRelation(&s.carriers, &l.carriers); return nil },
 		func() error { return table.Fill(&s.keyrings.Rows, &l.keyrings) },
 		func() error { table.FillRelation(&s.served, &l.served); return nil },

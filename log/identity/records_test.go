@@ -16,7 +16,7 @@ func everything() *State {
 		&BoundarySet{Kind: KindRole, ID: "AROA1", Policy: "ANPA2"}, &AccountAliasSet{Account: acct, Alias: "example"},
 		&AccessKeyCreated{Account: acct, Owner: "AIDA1", ID: "AKIA1"}, &ReplicaRegistered{Name: "one"}, &ReplicaBarred{Name: "two"},
 		strict, aliceIn,
-		webServer, webDeploys,
+		webServer, webDeploys, scalingGone,
 		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
 	)
@@ -95,11 +95,13 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "attempt")
 		case *ServerCertificate:
 			got = append(got, "certificate")
+		case *DeletionTasks:
+			got = append(got, "deletions")
 		case *Keyring:
 			got = append(got, "keyring")
 		}
 	}
-	const want = "header account account certificate instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring"
+	const want = "header account account certificate instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring deletions"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}

@@ -137,6 +137,7 @@ func (e *RoleCreated) evolve(s *State) {
 }
 
 // UpdateRole changes a role's description or longest session; nil fields stay as they are.
+// Of a service-linked role it changes the description alone.
 type UpdateRole struct {
 	Account     AccountID
 	Name        string
@@ -155,6 +156,11 @@ func (c *UpdateRole) decide(s *State, _ Meta) ([]Event, error) {
 	r, err := s.mustRole(c.Account, c.Name)
 	if err != nil {
 		return nil, err
+	}
+	if c.MaxSession != nil {
+		if err := mustBeOrdinary(KindRole, r.Path, r.Name); err != nil {
+			return nil, err
+		}
 	}
 	e := &RoleUpdated{ID: r.ID, Description: r.Description, MaxSession: r.MaxSession}
 	if c.Description != nil {
@@ -187,7 +193,7 @@ type TrustUpdated struct {
 }
 
 func (c *UpdateTrust) decide(s *State, _ Meta) ([]Event, error) {
-	r, err := s.mustRole(c.Account, c.Name)
+	r, err := s.mustChange(c.Account, c.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +217,7 @@ type DeleteRole struct {
 type RoleDeleted struct{ ID ID }
 
 func (c *DeleteRole) decide(s *State, _ Meta) ([]Event, error) {
-	r, err := s.mustRole(c.Account, c.Name)
+	r, err := s.mustChange(c.Account, c.Name)
 	if err != nil {
 		return nil, err
 	}

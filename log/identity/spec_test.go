@@ -111,7 +111,7 @@ func (c *spec) run(t *testing.T) {
 func allSpecs() []spec {
 	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
-		instanceProfileSpecs(),
+		instanceProfileSpecs(), serviceLinkedSpecs(), protectedSpecs(),
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),

@@ -36,6 +36,7 @@ type State struct {
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
 	instanceProfiles table.Table[ID, *InstanceProfile]
+	deletionTasks    table.Table[AccountID, *DeletionTasks]
 
 	keyrings      table.Table[ID, *Keyring]
 	certificates  table.Table[ID, *ServerCertificate]
@@ -90,6 +91,7 @@ func (s *State) Snapshot() *State {
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
+	c.deletionTasks = s.deletionTasks.Snapshot()
 	c.keyrings = s.keyrings.Snapshot()
 	c.certificates = s.certificates.Snapshot()
 	c.staged = s.staged.Snapshot()
@@ -148,6 +150,7 @@ func (s *State) tables() []counted {
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.instanceProfiles,
+		&s.deletionTasks,
 		&s.keyrings,
 		&s.certificates,
 		&s.staged,

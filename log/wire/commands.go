@@ -51,6 +51,8 @@ var commandKinds = newKinds("command",
 	command(51, 1, deleteInstanceProfile),
 	command(52, 1, addRoleToInstanceProfile),
 	command(53, 1, removeRoleFromInstanceProfile),
+	command(54, 1, createServiceLinkedRole),
+	command(55, 1, deleteServiceLinkedRole),
 	command(60, 1, createOIDCProvider),
 	command(61, 1, deleteOIDCProvider),
 	command(62, 1, addClientID),
@@ -103,6 +105,16 @@ const lastOfLevel1 = 40
 // that support less cannot read it.
 func Level(c identity.Command) uint32 {
 	if k, err := commandKinds.of(c); err == nil && k.number > lastOfLevel1 {
+		return 2
+	}
+	var tagged identity.Kind
+	switch c := c.(type) {
+	case *identity.TagEntity:
+		tagged = c.Kind
+	case *identity.UntagEntity:
+		tagged = c.Kind
+	}
+	if tagged > identity.KindPolicy { // what they are authorized against is looked up in ways of level 2
 		return 2
 	}
 	return 1
@@ -261,6 +273,22 @@ func updateTrust(c *coder, v *identity.UpdateTrust) {
 func deleteRole(c *coder, v *identity.DeleteRole) {
 	atom(c, &v.Account)
 	str(c, &v.Name)
+}
+
+func createServiceLinkedRole(c *coder, v *identity.CreateServiceLinkedRole) {
+	atom(c, &v.Account)
+	str(c, &v.ID)
+	atom(c, &v.Service)
+	str(c, &v.Name)
+	str(c, &v.Description)
+	str(c, &v.Trust)
+	atom(c, &v.Policy)
+}
+
+func deleteServiceLinkedRole(c *coder, v *identity.DeleteServiceLinkedRole) {
+	atom(c, &v.Account)
+	str(c, &v.Name)
+	str(c, &v.Task)
 }
 
 // Instance profiles.

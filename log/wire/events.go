@@ -48,6 +48,7 @@ var eventKinds = newKinds("event",
 	change(51, 1, instanceProfileDeleted),
 	change(52, 1, roleAddedToInstanceProfile),
 	change(53, 1, roleRemovedFromInstanceProfile),
+	change(54, 1, serviceLinkedRoleDeleted),
 	change(60, 1, oidcProviderCreated),
 	change(61, 1, oidcProviderDeleted),
 	change(62, 1, clientIDAdded),
@@ -125,8 +126,8 @@ func catalogueStaged(c *coder, v *identity.CatalogueStaged) {
 
 func catalogueInstalled(c *coder, v *identity.CatalogueInstalled) {
 	atom(c, &v.Catalogue)
-	list(c, &v.Removed, atom)
-	list(c, &v.Kept, atom)
+	list(c, &v.Removed, str)
+	list(c, &v.Kept, str)
 	num(c, &v.At)
 }
 
@@ -225,6 +226,11 @@ func trustUpdated(c *coder, v *identity.TrustUpdated) {
 }
 
 func roleDeleted(c *coder, v *identity.RoleDeleted) { str(c, &v.ID) }
+
+func serviceLinkedRoleDeleted(c *coder, v *identity.ServiceLinkedRoleDeleted) {
+	atom(c, &v.Account)
+	str(c, &v.Task)
+}
 
 // Instance profiles.
 

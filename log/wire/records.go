@@ -19,6 +19,7 @@ var recordKinds = newKinds("record",
 	record(15, 1, oidcProvider),
 	record(16, 1, samlProvider),
 	record(17, 1, accountSettings),
+	record(13, 1, deletionTasks),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
 	record(25, 1, serverCertificate),
@@ -140,6 +141,11 @@ func instanceProfile(c *coder, v *identity.InstanceProfile) {
 	str(c, &v.Role)
 }
 
+func deletionTasks(c *coder, v *identity.DeletionTasks) {
+	atom(c, &v.Account)
+	list(c, &v.Tasks, str)
+}
+
 func replica(c *coder, v *identity.Replica) {
 	str(c, &v.Name)
 	atom(c, &v.Region)
@@ -179,18 +185,6 @@ func loginProfile(c *coder, v *identity.LoginProfile) {
 	c.flag(&v.Reset)
 }
 
-// cataloguePolicy is part of commands and events, too.
-func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
-	str(c, &v.ID)
-	str(c, &v.Name)
-	atom(c, &v.Path)
-	str(c, &v.Description)
-	num(c, &v.Created)
-	num(c, &v.Updated)
-	num(c, &v.Default)
-	list(c, &v.Versions, policyVersion)
-}
-
 func oidcProvider(c *coder, v *identity.OIDCProvider) {
 	atom(c, &v.Account)
 	str(c, &v.URL)
@@ -218,6 +212,18 @@ func accountSettings(c *coder, v *identity.AccountSettings) {
 	str(c, &v.Issuer)
 	c.flag(&v.Vends)
 	organizationFeatures(c, &v.Organization)
+}
+
+// cataloguePolicy is part of commands and events, too.
+func cataloguePolicy(c *coder, v *identity.CataloguePolicy) {
+	str(c, &v.ID)
+	str(c, &v.Name)
+	atom(c, &v.Path)
+	str(c, &v.Description)
+	num(c, &v.Created)
+	num(c, &v.Updated)
+	num(c, &v.Default)
+	list(c, &v.Versions, policyVersion)
 }
 
 // Parts of records and of events.

@@ -18,7 +18,6 @@ import (
 // unread are members that an action need not read: they narrow a list down that has
 // nothing in it, since Writ has no such nouns yet.
 var unread = map[string]bool{
-	"ListInstanceProfilesInput.MaxItems": true, "ListInstanceProfilesInput.PathPrefix": true, "ListInstanceProfilesForRoleInput.MaxItems": true,
 	"ListMFADevicesInput.MaxItems": true, "ListSSHPublicKeysInput.MaxItems": true,
 	"ListServerCertificatesInput.MaxItems": true, "ListServerCertificatesInput.PathPrefix": true,
 	"ListServiceSpecificCredentialsInput.AllUsers": true, "ListServiceSpecificCredentialsInput.MaxItems": true, "ListServiceSpecificCredentialsInput.ServiceName": true,

@@ -14,6 +14,8 @@ const (
 	ActionGetHead        = "writ:GetHead"
 	ActionGetChain       = "writ:GetChain"
 	ActionVerify         = "writ:Verify"
+	ActionGetCatalog     = "writ:GetCatalog"
+	ActionImportCatalog  = "writ:ImportCatalog"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -21,5 +23,6 @@ func NativeActions() []string {
 	return []string{
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
+		ActionGetCatalog, ActionImportCatalog,
 	}
 }

@@ -16,6 +16,7 @@ const (
 	keyPolicyARN policy.Key = "iam:policyarn"
 	keyTagKeys   policy.Key = "aws:tagkeys"
 
+	keyAWSServiceName  policy.Key = "iam:awsservicename"
 	keyPassedToService policy.Key = "iam:passedtoservice"
 
 	prefixRequestTag     = "aws:requesttag/"

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -162,15 +163,27 @@ func (c *Call) mustPolicy(arn *string) (*identity.Policy, error) {
 	return p, nil
 }
 
-// ownPolicyARN checks the ARN of a policy that an action is about to change,
-// which must be the account's own.
-func (c *Call) ownPolicyARN(action string, arn *string) (string, error) {
+// What AWS says of changes of its own policies, which differs from action to action.
+const (
+	deletePolicies       = "Cannot delete policies outside your own account."
+	deletePolicyVersions = "Cannot delete policy versions for policies outside your own account."
+	updatePolicies       = "Cannot update policies outside your own account."
+)
+
+// mayNotTag is the same of their tags.
+func (c *Call) mayNotTag(action string, arn *string) string {
+	return fmt.Sprintf("User: %s is not authorized to perform: %s:%s on resource: policy %s", c.Caller.ARN, Service, action, aws.ToString(arn))
+}
+
+// ownPolicyARN checks the ARN of a policy that is about to be changed, which must be the
+// account's own. A change of AWS's is denied with what AWS says of it.
+func (c *Call) ownPolicyARN(denial string, arn *string) (string, error) {
 	text, account, err := checkPolicyARN(arn)
 	switch {
 	case err != nil:
 		return "", err
 	case account == identity.AWSAccount:
-		return "", fail(codeAccessDenied, "User: %s is not authorized to perform: %s:%s on resource: policy %s", c.Caller.ARN, Service, action, text)
+		return "", fail(codeAccessDenied, "%s", denial)
 	case account != c.Caller.Account:
 		return "", fail(codeNoSuchEntity, "Policy %s was not found.", text)
 	}

@@ -48,3 +48,11 @@ func Fingerprint(text string) (string, error) {
 	}
 	return k.fingerprint(), nil
 }
+
+// LinkedServices are the principals of the services that have roles of their own.
+func LinkedServices() (names []string) {
+	for _, s := range linkedServices {
+		names = append(names, s.Service)
+	}
+	return names
+}

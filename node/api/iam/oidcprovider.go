@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"net/url"
 	"regexp"
 	"slices"
@@ -68,16 +70,15 @@ func newProviderURL(given *string) (address, host string, err error) {
 // hostName matches a host without a port.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 
-var thumbprintForm = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
-
 // newThumbprints are thumbprints for a command, in lower case.
 func newThumbprints(given []string) ([]string, error) {
 	var list []string
 	for _, text := range given {
-		if !thumbprintForm.MatchString(text) {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != sha1.Size {
 			return nil, fail(codeInvalidInput, "Thumbprint must be 40 hexadecimal characters.")
 		}
-		list = append(list, strings.ToLower(text))
+		list = append(list, hex.EncodeToString(sum))
 	}
 	return list, nil
 }

@@ -203,7 +203,7 @@ func (deletePolicy) Access(c *Call, in *sdk.DeletePolicyInput) []Access {
 }
 
 func (deletePolicy) Command(c *Call, in *sdk.DeletePolicyInput) (identity.Command, error) {
-	arn, err := c.ownPolicyARN("DeletePolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN(deletePolicies, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -314,7 +314,7 @@ func (createPolicyVersion) Access(c *Call, in *sdk.CreatePolicyVersionInput) []A
 }
 
 func (createPolicyVersion) Command(c *Call, in *sdk.CreatePolicyVersionInput) (identity.Command, error) {
-	arn, err := c.ownPolicyARN("CreatePolicyVersion", in.PolicyArn)
+	arn, err := c.ownPolicyARN(updatePolicies, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -394,7 +394,7 @@ func (deletePolicyVersion) Access(c *Call, in *sdk.DeletePolicyVersionInput) []A
 }
 
 func (deletePolicyVersion) Command(c *Call, in *sdk.DeletePolicyVersionInput) (identity.Command, error) {
-	arn, number, err := c.changeableVersion("DeletePolicyVersion", in.PolicyArn, in.VersionId)
+	arn, number, err := c.changeableVersion(deletePolicyVersions, in.PolicyArn, in.VersionId)
 	if err != nil {
 		return nil, err
 	}
@@ -410,7 +410,7 @@ func (setDefaultPolicyVersion) Access(c *Call, in *sdk.SetDefaultPolicyVersionIn
 }
 
 func (setDefaultPolicyVersion) Command(c *Call, in *sdk.SetDefaultPolicyVersionInput) (identity.Command, error) {
-	arn, number, err := c.changeableVersion("SetDefaultPolicyVersion", in.PolicyArn, in.VersionId)
+	arn, number, err := c.changeableVersion(updatePolicies, in.PolicyArn, in.VersionId)
 	if err != nil {
 		return nil, err
 	}
@@ -418,8 +418,8 @@ func (setDefaultPolicyVersion) Command(c *Call, in *sdk.SetDefaultPolicyVersionI
 }
 
 // changeableVersion is ownPolicyARN with the number of a version.
-func (c *Call) changeableVersion(action string, arn, version *string) (string, int, error) {
-	text, err := c.ownPolicyARN(action, arn)
+func (c *Call) changeableVersion(denial string, arn, version *string) (string, int, error) {
+	text, err := c.ownPolicyARN(denial, arn)
 	if err != nil {
 		return "", 0, err
 	}

@@ -3,7 +3,9 @@ package iam_test
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +32,7 @@ var members = map[string][3]any{
 	"GroupName":                {"admins", "Admins", "none"},
 	"NewGroupName":             {"operators", "ADMINS", nil},
 	"RoleName":                 {"deploy", "Deploy", "none"},
+	"AWSServiceName":           {"autoscaling.amazonaws.com", "ecs.amazonaws.com", "none.amazonaws.com"},
 	"InstanceProfileName":      {"web", "WEB", "none"},
 	"NewPath":                  {"/elsewhere/", nil, "/elsewhere/"},
 	"Arn":                      {ownARN, "arn:aws:iam::123456789012:user/alice", newARN},
@@ -47,6 +50,12 @@ var members = map[string][3]any{
 	"TagKeys":                  {[]string{"team"}, []string{"Team"}, []string{"none"}},
 	"Tags":                     {[]types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}, nil, []types.Tag{{Key: aws.String("team"), Value: aws.String("c")}}},
 	"Permissions":              {delegated(ownARN), delegated(otherARN), delegated(newARN)},
+	"OpenIDConnectProviderArn": {issuerARN, issuerARN + "/x", issuerARN + "/none"},
+	"Url":                      {"https://idp.example.com/x", "https://new.example.com", "https://new.example.com"},
+	"ClientID":                 {"app", "web", "none"},
+	"ThumbprintList":           {prints("a"), prints("B"), prints("c")},
+	"SAMLProviderArn":          {corpARN, corpARN, corpARN + "2"},
+	"SAMLMetadataDocument":     {idpMetadata(), idpMetadata(), idpMetadata()},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
 
 	"ServerCertificateName":       {"site", "SITE", "none"},
@@ -59,6 +68,22 @@ var members = map[string][3]any{
 	"SSHPublicKeyId":              {"APKA1", "APKA1", "APKA2"},
 	"ServiceName":                 {"codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com"},
 	"ServiceSpecificCredentialId": {"ACCA1", "ACCA1", "ACCA2"},
+}
+
+const (
+	issuerARN = "arn:aws:iam::123456789012:oidc-provider/idp.example.com"
+	corpARN   = "arn:aws:iam::123456789012:saml-provider/corp"
+)
+
+func prints(digit string) []string { return []string{strings.Repeat(digit, 40)} }
+
+// idpMetadata is the document of a SAML provider.
+func idpMetadata() string {
+	text, err := os.ReadFile("../../saml/testdata/idp.xml")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 func delegated(template string) *types.DelegationPermission {
@@ -151,6 +176,9 @@ func inhabited(t *testing.T) *world {
 		&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", Trust: allowText, Boundary: boundARN, Tags: tags},
 		&identity.CreateInstanceProfile{Account: account, ID: "AIPAWEB", Name: "web", Path: "/", Tags: tags},
 		&identity.UploadServerCertificate{Account: account, ID: "ASCASITE", Name: "site", Path: "/", Tags: tags},
+		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com", Tags: tags},
+		&identity.CreateOIDCProvider{Account: account, URL: "idp.example.com/x"},
+		&identity.CreateSAMLProvider{Account: account, Name: "corp", Metadata: []byte("x"), Encryption: identity.EncryptionAllowed, Tags: tags},
 	)
 	must[any](w, &sdk.CreateLoginProfileInput{UserName: aws.String("carol"), Password: aws.String("Passw0rd-1")})
 	return w
@@ -226,11 +254,18 @@ func changes() map[string][]identity.Command {
 		"certificate tagged":    {tag(identity.KindServerCertificate, "site")},
 		"certificate made again": {&identity.DeleteServerCertificate{Account: account, Name: "site"},
 			&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "site", Path: "/"}},
-		"certificate made": {&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "none", Path: "/admin/"}},
+		"certificate made":      {&identity.UploadServerCertificate{Account: account, ID: "ASCANEW", Name: "none", Path: "/admin/"}},
+		"issuer tagged":         {tag(identity.KindOIDCProvider, issuerARN)},
+		"issuer untagged":       {untag(identity.KindOIDCProvider, issuerARN)},
+		"issuer deleted":        {&identity.DeleteOIDCProvider{Account: account, ARN: issuerARN}},
+		"SAML provider tagged":  {tag(identity.KindSAMLProvider, corpARN)},
+		"SAML provider deleted": {&identity.DeleteSAMLProvider{Account: account, ARN: corpARN}},
 		unseen: {
 			&identity.UploadSSHPublicKey{Account: account, User: "alice", ID: "APKA1"},
 			&identity.UploadSigningCertificate{Account: account, User: "alice", ID: "CERT1"},
 			&identity.CreateServiceCredential{Account: account, User: "alice", ID: "ACCA1"},
+			&identity.AddClientID{Account: account, ARN: issuerARN, ClientID: "other"},
+			&identity.UpdateSAMLProvider{Account: account, ARN: corpARN, Metadata: []byte("y")},
 			&identity.PutInlinePolicy{Owner: owner(identity.KindUser, "alice"), Name: "p", Document: allowText},
 			&identity.AttachPolicy{Owner: owner(identity.KindGroup, "admins"), Policy: ownARN},
 			&identity.AddUserToGroup{Account: account, Group: "admins", User: "alice"},

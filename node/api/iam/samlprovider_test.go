@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,11 +23,7 @@ import (
 
 func metadata(t *testing.T) *string {
 	t.Helper()
-	text, err := os.ReadFile("../../saml/testdata/idp.xml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return aws.String(string(text))
+	return aws.String(idpMetadata())
 }
 
 // TestSAMLKeys adds a private key, which nobody is told again and the state holds sealed.
@@ -71,6 +66,23 @@ func TestSAMLKeys(t *testing.T) {
 	if _, err := w.do(&sdk.UpdateSAMLProviderInput{SAMLProviderArn: arn, RemovePrivateKey: &p.Keys[1].ID}); err == nil || !strings.HasPrefix(err.Error(), "InvalidInput: ") {
 		t.Errorf("the last key, which is required: %v", err)
 	}
+}
+
+// TestSummaryOfSettings looks for providers and the version of tokens in the summary.
+func TestSummaryOfSettings(t *testing.T) {
+	w := newWorld(t)
+	holds := func(providers, version int32) {
+		t.Helper()
+		m := must[*sdk.GetAccountSummaryOutput](w, &sdk.GetAccountSummaryInput{}).SummaryMap
+		if m["Providers"] != providers || m["GlobalEndpointTokenVersion"] != version {
+			t.Errorf("there are %d providers, and tokens are of version %d", m["Providers"], m["GlobalEndpointTokenVersion"])
+		}
+	}
+	holds(0, 1)
+	must[*sdk.CreateSAMLProviderOutput](w, &sdk.CreateSAMLProviderInput{Name: aws.String("corp"), SAMLMetadataDocument: metadata(t)})
+	must[*sdk.CreateOpenIDConnectProviderOutput](w, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://idp.example.com")})
+	must[*sdk.SetSecurityTokenServicePreferencesOutput](w, &sdk.SetSecurityTokenServicePreferencesInput{GlobalEndpointTokenVersion: types.GlobalEndpointTokenVersionV2Token})
+	holds(2, 2)
 }
 
 // TestLargeMetadata brings a document that does not compress.

@@ -95,12 +95,15 @@ func (getWebIdentityInfo) Answer(c *Call, _ *sdk.GetOutboundWebIdentityFederatio
 	return &sdk.GetOutboundWebIdentityFederationInfoOutput{IssuerIdentifier: aws.String(a.Issuer), JwtVendingEnabled: true}, nil
 }
 
+// organizationText is base32 in the letters of organizations' ids.
+var organizationText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
+
 // organizationID is the id of the cluster's accounts as an organization, made of the
 // cluster's own.
 func organizationID(cluster string) *string {
 	const length = 10 // AWS's have as many
 	sum := sha256.Sum256([]byte("organization of " + cluster))
-	return aws.String("o-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:length])
+	return aws.String("o-" + organizationText.EncodeToString(sum[:])[:length])
 }
 
 // shownFeatures are features of an organization for an answer, in AWS's order.

@@ -27,6 +27,7 @@ var table = inOrder(
 	samlProviderActions(),
 	serverCertificateActions(),
 	serviceCredentialActions(),
+	serviceLinkedRoleActions(),
 	settingsActions(),
 	signingCertificateActions(),
 	simulateActions(),

@@ -87,7 +87,7 @@ func (tagPolicy) Access(c *Call, in *sdk.TagPolicyInput) []Access {
 }
 
 func (tagPolicy) Command(c *Call, in *sdk.TagPolicyInput) (identity.Command, error) {
-	arn, err := c.ownPolicyARN("TagPolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN(c.mayNotTag("TagPolicy", in.PolicyArn), in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (untagPolicy) Access(c *Call, in *sdk.UntagPolicyInput) []Access {
 }
 
 func (untagPolicy) Command(c *Call, in *sdk.UntagPolicyInput) (identity.Command, error) {
-	arn, err := c.ownPolicyARN("UntagPolicy", in.PolicyArn)
+	arn, err := c.ownPolicyARN(c.mayNotTag("UntagPolicy", in.PolicyArn), in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}

@@ -126,6 +126,9 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/verify", actionVerify, verifyNodes{s}},
 		{"GET /v1/head", actionGetHead, getHead{s}},
 		{"GET /v1/chain", actionGetChain, getChain{s}},
+		{"GET /v1/catalog", actionGetCatalog, getCatalogue{s}},
+		{"POST /v1/catalog/{digest}/parts/{part}", actionImportCatalog, stageCatalogue{s}},
+		{"POST /v1/catalog/{digest}/install", actionImportCatalog, installCatalogue{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

@@ -17,6 +17,7 @@ var schemas = []any{
 	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
+	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 }
 
 // Questions are asked together, and answered from one position.

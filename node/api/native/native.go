@@ -28,6 +28,8 @@ const (
 	actionGetHead        = policy.ActionGetHead
 	actionGetChain       = policy.ActionGetChain
 	actionVerify         = policy.ActionVerify
+	actionGetCatalog     = policy.ActionGetCatalog
+	actionImportCatalog  = policy.ActionImportCatalog
 )
 
 // operation is one of the native API.

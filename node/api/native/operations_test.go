@@ -24,7 +24,10 @@ const about = "Signed with AWS Signature Version 4, service name writ. Decisions
 	"a body that comes too slowly, 408 with the code RequestTimeout. A query parameter, or a header that begins with X-Writ-, that is given twice is refused with 400."
 
 // inPath says what the parameters of paths are.
-var inPath = map[string]string{"token": "Token of a write.", "name": "Name of the replica."}
+var inPath = map[string]string{
+	"token": "Token of a write.", "name": "Name of the replica.", "part": "Number of the part, from 0.",
+	"digest": "SHA-256 of the whole catalogue, in hexadecimal: of its policies in order of name.",
+}
 
 // ofPort are the routes that the port has beside those of the API.
 var ofPort = []string{"GET /livez", "GET /readyz", "GET /metrics"}
@@ -38,6 +41,7 @@ var (
 	refusedWhat = []int{400, 403, 404, 409, 413, 503} // what it asks about may not be there
 	notChanged  = []int{400, 403, 404, 409, 503}
 	notStreamed = []int{400, 403, 409, 503}
+	notTaken    = []int{400, 403, 409, 413, 503}
 )
 
 var asked = []object{
@@ -143,6 +147,29 @@ var operations = map[string]operation{
 				"At most this many headers; fewer come when they are large or the history ends."),
 		},
 		answer: "Headers of consecutive batches.", headers: seen, content: jsonOf("Chain"), refusals: refused,
+	},
+	"GET /v1/catalog": {
+		id: "GetCatalog", summary: "Which managed policies of AWS are in force?", about: "Permission writ:GetCatalog.", parameters: asked,
+		answer: "The catalogue in force, and how much has come of the next.", headers: seen, content: jsonOf("Catalogue"), refusals: refusedAt,
+	},
+	"POST /v1/catalog/{digest}/parts/{part}": {
+		id: "StageCatalog", summary: "Bring a part of a catalogue of managed policies of AWS.",
+		about: "Permission writ:ImportCatalog. Nobody sees what has come until it is put in force. Part 0 begins a catalogue, in place of one that was on its way. " +
+			"Names ascend without regard to case, and the versions of a policy by their number, through all parts; a part may begin with more versions of the policy " +
+			"that the part before ended with. At most 3,000 policies with 32 MiB of texts, each of at most 176 KiB. " +
+			"409 ConcurrentModification: the part is not the next, because another import is under way.",
+		parameters: []object{invocation}, body: "CataloguePart",
+		answer: "The part was taken.", headers: changed, content: jsonOf("CatalogueChange"), refusals: notTaken,
+	},
+	"POST /v1/catalog/{digest}/install": {
+		id: "InstallCatalog", summary: "Put a catalogue of managed policies of AWS in force.",
+		about: "Permission writ:ImportCatalog. All of it is in force at one position. Policies that it does not have are removed, but for those in use, which are kept. " +
+			"409 ConcurrentModification: what has come is not this catalogue, because another import is under way.",
+		parameters: []object{
+			append(object{{"name", "parts"}, {"in", "query"}, {"required", true}}, member{"schema", integer.with(member{"minimum", 1})}, member{"description", "How many parts it has."}),
+			invocation,
+		},
+		answer: "The change was committed.", headers: changed, content: jsonOf("CatalogueChange"), refusals: notTaken,
 	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,

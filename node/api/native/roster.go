@@ -37,13 +37,18 @@ func (s changeRoster) serve(c *call) error {
 	if len(name) > maxReplicaName {
 		return fault.BadRequest("`writ replica list` shows the names.", "The name is longer than %d characters.", maxReplicaName)
 	}
-	batch, _, err := c.Write(service, s.action+" "+name, &rosterChange{c, s.ofCluster(s.action), change})
+	batch, _, err := c.Write(service, s.action+" "+name, &clusterChange{c, s.ofCluster(s.action), change})
 	if err != nil || batch == nil {
 		return err
 	}
-	body, err := json.Marshal(shape.RosterChange{Replica: name, Position: batch.Position, Token: dispatch.TokenOf(batch)})
+	return c.written(batch, shape.RosterChange{Replica: name, Position: batch.Position, Token: dispatch.TokenOf(batch)})
+}
+
+// written answers with what a change of the whole cluster came to.
+func (c *call) written(batch *event.Batch, said any) error {
+	body, err := json.Marshal(said)
 	if err != nil {
-		return fmt.Errorf("encode the answer about replica %s: %w", name, err)
+		return fmt.Errorf("encode the answer about position %d: %w", batch.Position, err)
 	}
 	h := c.W.Header()
 	dispatch.SetWritten(h, batch)
@@ -78,16 +83,17 @@ func (s changeRoster) change(c *call, name string) (identity.Command, error) {
 	return bar, nil
 }
 
-// rosterChange is what changeRoster proposes.
-type rosterChange struct {
+// clusterChange is what is proposed to change the whole cluster: its roster, or the
+// policies that every account sees.
+type clusterChange struct {
 	call   *call
 	needs  admission.Access
 	change identity.Command
 }
 
-// Authorize finds out whether the caller may change the roster. That is the resource "*",
-// of which an authorization sees nothing that changes.
-func (r *rosterChange) Authorize(v *projection.View) (cmd event.Command, err error) {
+// Authorize finds out whether the caller may make the change. What it is about is the
+// resource "*", of which an authorization sees nothing that changes.
+func (r *clusterChange) Authorize(v *projection.View) (cmd event.Command, err error) {
 	if err := r.call.Admit(v); err != nil {
 		return cmd, err
 	}

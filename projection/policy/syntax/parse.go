@@ -2,10 +2,11 @@ package syntax
 
 import "fmt"
 
-// MaxDocument is the most bytes of a policy document that Parse reads: the
-// largest policyDocumentType of the IAM API. The limits by kind of policy are
-// smaller and count differently; see Kind.Limit.
-const MaxDocument = 131072
+// MaxDocument is the most bytes of a policy document that Parse reads. The largest
+// managed policy of AWS has 135 KB, more than the policyDocumentType of the IAM API
+// lets anybody else send. The limits by kind of policy are smaller and count
+// differently; see Kind.Limit.
+const MaxDocument = 176 << 10
 
 // MalformedError is returned for a document that AWS refuses with the code
 // MalformedPolicyDocument. Message is AWS's text, exactly; the position is

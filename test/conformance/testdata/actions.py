@@ -242,6 +242,20 @@ def instance_profiles():
     iam.delete_instance_profile(InstanceProfileName="b3-web")
 
 
+def service_linked_roles():
+    r = iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="b3", Description="scales")["Role"]
+    same(r["Arn"], f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_b3")
+    message = fails("InvalidInput", iam.create_service_linked_role, AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="b3")
+    same(message, f"Service role name {r['RoleName']} has been taken in this account, please try a different suffix.")
+    fails("InvalidInput", iam.create_service_linked_role, AWSServiceName="ecs.amazonaws.com", CustomSuffix="b3")
+    fails("AccessDenied", iam.create_service_linked_role, AWSServiceName="b3.amazonaws.com")
+    fails("UnmodifiableEntity", iam.delete_role, RoleName=r["RoleName"])
+    iam.update_role(RoleName=r["RoleName"], Description="new")
+    task = iam.delete_service_linked_role(RoleName=r["RoleName"])["DeletionTaskId"]
+    same(iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"], "SUCCEEDED")
+    fails("NoSuchEntity", iam.get_service_linked_role_deletion_status, DeletionTaskId=task + "x")
+
+
 def keys():
     k = iam.create_access_key(UserName="b3-ada")["AccessKey"]
     assert k["AccessKeyId"].startswith("AKIA") and len(k["SecretAccessKey"]) == 40 and k["Status"] == "Active"
@@ -309,6 +323,45 @@ def absent():
     fails("NoSuchEntity", iam.get_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.delete_login_profile, UserName="b3-ada")
     fails("NoSuchEntity", iam.get_account_password_policy)
+    fails("NoSuchEntity", iam.get_instance_profile, InstanceProfileName="b3-none")
+
+
+def reports():
+    iam.generate_credential_report()
+    for _ in range(600):
+        if iam.generate_credential_report()["State"] == "COMPLETE":
+            break
+        time.sleep(0.1)
+    report = iam.get_credential_report()
+    rows = report["Content"].decode().splitlines()
+    same([len(rows[0].split(",")), rows[1].split(",")[0], report["ReportFormat"]], [22, "<root_account>", "text/csv"])
+
+    ada = iam.get_user(UserName="b3-ada")["User"]["Arn"]
+    job = iam.generate_service_last_accessed_details(Arn=ada, Granularity="ACTION_LEVEL")["JobId"]
+    same(iam.get_service_last_accessed_details(JobId=job)["JobStatus"], "COMPLETED")
+    same(len(iam.get_service_last_accessed_details_with_entities(JobId=job, ServiceNamespace="iam")["EntityDetailsList"]) <= 1, True)
+    same([p["ServiceNamespace"] for p in iam.list_policies_granting_service_access(Arn=ada, ServiceNamespaces=["s3"])["PoliciesGrantingServiceAccess"]], ["s3"])
+    job = iam.generate_organizations_access_report(EntityPath="o-0000000000/r-0000")["JobId"]
+    same(iam.get_organizations_access_report(JobId=job)["JobStatus"], "FAILED")
+
+
+def delegation():
+    made = iam.create_policy(PolicyName="b3-template", PolicyDocument=text({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::@{bucketName}/*"}]}))["Policy"]["Arn"]
+    request = iam.create_delegation_request(
+        Description="d", RequestorWorkflowId="b3-workflow", NotificationChannel="topic", SessionDuration=3600,
+        Permissions={"PolicyTemplateArn": made, "Parameters": [{"Name": "bucketName", "Values": ["b"], "Type": "string"}]})["DelegationRequestId"]
+    iam.associate_delegation_request(DelegationRequestId=request)
+    iam.update_delegation_request(DelegationRequestId=request, Notes="n")
+    same([r["State"] for r in iam.list_delegation_requests()["DelegationRequests"]], ["PENDING_APPROVAL"])
+    iam.accept_delegation_request(DelegationRequestId=request)
+    iam.send_delegation_token(DelegationRequestId=request)
+    fails("InvalidInput", iam.reject_delegation_request, DelegationRequestId=request)
+    same(iam.get_delegation_request(DelegationRequestId=request)["DelegationRequest"]["State"], "FINALIZED")
+    summary = iam.get_human_readable_summary(EntityArn=f"arn:aws:iam::{ACCOUNT}:delegation-request/{request}")
+    same(summary["SummaryContent"], f"Account {ACCOUNT} asks to act for 3600 seconds. Allows s3:GetObject on arn:aws:s3:::b/*.")
+    iam.delete_policy(PolicyArn=made)
+    fails("InvalidAction", iam.generate_credential_report)
 
 
 def oidc_providers():
@@ -362,43 +415,6 @@ def settings():
     same(iam.disable_organizations_root_sessions()["EnabledFeatures"], [])
 
 
-def reports():
-    iam.generate_credential_report()
-    for _ in range(600):
-        if iam.generate_credential_report()["State"] == "COMPLETE":
-            break
-        time.sleep(0.1)
-    report = iam.get_credential_report()
-    rows = report["Content"].decode().splitlines()
-    same([len(rows[0].split(",")), rows[1].split(",")[0], report["ReportFormat"]], [22, "<root_account>", "text/csv"])
-
-    ada = iam.get_user(UserName="b3-ada")["User"]["Arn"]
-    job = iam.generate_service_last_accessed_details(Arn=ada, Granularity="ACTION_LEVEL")["JobId"]
-    same(iam.get_service_last_accessed_details(JobId=job)["JobStatus"], "COMPLETED")
-    same(len(iam.get_service_last_accessed_details_with_entities(JobId=job, ServiceNamespace="iam")["EntityDetailsList"]) <= 1, True)
-    same([p["ServiceNamespace"] for p in iam.list_policies_granting_service_access(Arn=ada, ServiceNamespaces=["s3"])["PoliciesGrantingServiceAccess"]], ["s3"])
-    job = iam.generate_organizations_access_report(EntityPath="o-0000000000/r-0000")["JobId"]
-    same(iam.get_organizations_access_report(JobId=job)["JobStatus"], "FAILED")
-
-
-def delegation():
-    made = iam.create_policy(PolicyName="b3-template", PolicyDocument=text({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::@{bucketName}/*"}]}))["Policy"]["Arn"]
-    request = iam.create_delegation_request(
-        Description="d", RequestorWorkflowId="b3-workflow", NotificationChannel="topic", SessionDuration=3600,
-        Permissions={"PolicyTemplateArn": made, "Parameters": [{"Name": "bucketName", "Values": ["b"], "Type": "string"}]})["DelegationRequestId"]
-    iam.associate_delegation_request(DelegationRequestId=request)
-    iam.update_delegation_request(DelegationRequestId=request, Notes="n")
-    same([r["State"] for r in iam.list_delegation_requests()["DelegationRequests"]], ["PENDING_APPROVAL"])
-    iam.accept_delegation_request(DelegationRequestId=request)
-    iam.send_delegation_token(DelegationRequestId=request)
-    fails("InvalidInput", iam.reject_delegation_request, DelegationRequestId=request)
-    same(iam.get_delegation_request(DelegationRequestId=request)["DelegationRequest"]["State"], "FINALIZED")
-    summary = iam.get_human_readable_summary(EntityArn=f"arn:aws:iam::{ACCOUNT}:delegation-request/{request}")
-    same(summary["SummaryContent"], f"Account {ACCOUNT} asks to act for 3600 seconds. Allows s3:GetObject on arn:aws:s3:::b/*.")
-    iam.delete_policy(PolicyArn=made)
-
-
 def simulate():
     ada = f"arn:aws:iam::{ACCOUNT}:user/b3/new/b3-ada"
     iam.attach_user_policy(UserName="b3-ada", PolicyArn=policy_arn("b3-pol", "/b3/"))
@@ -439,7 +455,7 @@ def cleanup():
     fails("NoSuchEntity", iam.delete_user, UserName="b3-ada")
 
 
-for part in (users, groups, policies, roles, instance_profiles, keys, account, oidc_providers, saml_providers, settings, absent, reports, delegation,
-             simulate, request_ids, cleanup):
+for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, account, oidc_providers,
+             saml_providers, settings, reports, delegation, absent, simulate, request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))

@@ -154,6 +154,12 @@ resource "aws_iam_role" "chained" {
   })
 }
 
+resource "aws_iam_service_linked_role" "scaling" {
+  aws_service_name = "autoscaling.amazonaws.com"
+  custom_suffix    = "tf"
+  description      = local.second ? "scales down" : "scales"
+}
+
 resource "aws_iam_instance_profile" "run" {
   name = "tf-run"
   path = "/tf/"

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/cmd/writ/catalog"
+	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/node/client"
+)
+
+// importTimeout is how long an import may take, unless --timeout says otherwise: its
+// parts are written one after the other.
+const importTimeout = time.Minute
+
+func newCatalog() *cobra.Command {
+	cmd := shell.Group(&cobra.Command{
+		Use:   "catalog",
+		Short: "Show and replace the managed policies of AWS, which every account sees",
+		Long: `A cluster begins with the managed policies of AWS that are attached most, as they were when this
+program was made. All of them are one catalogue, which is replaced as a whole.`,
+	})
+	show := onCatalog(&cobra.Command{Use: "show", Short: "Show which catalogue is in force, since when", Args: cobra.NoArgs}, askTimeout,
+		func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
+			return catalog.Show(ctx, c, cmd.OutOrStdout(), o)
+		})
+	bring := onCatalog(&cobra.Command{
+		Use:   "import [FILE]",
+		Short: "Put the managed policies of a file in force, or those of this program",
+		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
+printed into FILE (- is the standard input), or without FILE the policies that this program has,
+in place of all policies of AWS that there are. All accounts see the change at one position. What
+is in force already is not imported again, and another import undoes one.
+
+A policy that is attached to anything, or is a boundary, and that the new catalogue does not have,
+stays as it is until an import finds it unused; such policies are named. Of two imports at once, one
+fails and changes nothing.`,
+		Args: cobra.MaximumNArgs(1),
+	}, importTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, file string) error {
+		policies, err := catalog.Read(cmd.InOrStdin(), file)
+		if err != nil {
+			return err
+		}
+		return catalog.Import(ctx, c, cmd.OutOrStdout(), o, policies)
+	})
+	cmd.AddCommand(show, bring)
+	return cmd
+}
+
+// onCatalog makes a command that does something to a cluster's catalogue.
+func onCatalog(cmd *cobra.Command, limit time.Duration, do func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) *cobra.Command {
+	t := target{limit: limit}
+	var o shell.Output
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.Check(); err != nil {
+			return err
+		}
+		c, err := t.client()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), t.limit)
+		defer cancel()
+		return do(ctx, c, cmd, &o, append(args, "")[0])
+	}
+	t.flags(cmd.Flags())
+	o.Flag(cmd.Flags())
+	return cmd
+}

@@ -1,0 +1,41 @@
+package managed
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+)
+
+// The policies that a cluster begins with, as AWS's Managed Policy Reference gives them,
+// in the form of Read, in one file for those that belong together. Where a page of the
+// reference and the others differ, the page holds.
+//
+//go:embed policies/*.json
+var files embed.FS
+
+// MaxBegin bounds the policies that a cluster begins with, in bytes: they are one
+// command, beside other things. More are brought by an import.
+const MaxBegin = 192 << 10
+
+// Policies returns the policies of AWS that a cluster begins with, in order of name. An
+// error means that the data of this build are damaged, which a test excludes.
+func Policies() ([]Policy, error) {
+	entries, err := files.ReadDir("policies")
+	if err != nil {
+		return nil, fmt.Errorf("list the policies of AWS: %w", err)
+	}
+	var list []Policy
+	for _, e := range entries {
+		text, err := files.ReadFile("policies/" + e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read the policies of AWS: %w", err)
+		}
+		more, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("the policies of AWS in %s: %w", e.Name(), err)
+		}
+		list = append(list, more...)
+	}
+	slices.SortFunc(list, byName)
+	return list, nil
+}
