@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"cmp"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -179,7 +181,7 @@ func (getAccessKeyLastUsed) Answer(c *Call, in *sdk.GetAccessKeyLastUsedInput) (
 		owner, out.UserName = user.ID, aws.String(user.Name)
 	}
 	if last, used := c.state().Usage(owner).Latest(aws.ToString(in.AccessKeyId)); used {
-		out.AccessKeyLastUsed = &types.AccessKeyLastUsed{LastUsedDate: shownTime(last.At), Region: aws.String(last.Region), ServiceName: aws.String(last.Service)}
+		out.AccessKeyLastUsed = &types.AccessKeyLastUsed{LastUsedDate: shownTime(last.At), Region: aws.String(cmp.Or(last.Region, "N/A")), ServiceName: aws.String(last.Service)}
 	}
 	return out, nil
 }

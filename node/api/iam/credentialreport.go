@@ -2,6 +2,7 @@ package iam
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"fmt"
@@ -166,7 +167,7 @@ func appendCredentials(row []string, s *identity.State, owner identity.ID, keys 
 			rotated = reportTime(keys[i].Created)
 		}
 		if last, ok := usage.Latest(keys[i].ID); ok {
-			used, region, service = reportTime(last.At), last.Region, last.Service
+			used, region, service = reportTime(last.At), cmp.Or(last.Region, reportNothing), last.Service
 		}
 		row = append(row, strconv.FormatBool(keys[i].Active), rotated, used, region, service)
 	}

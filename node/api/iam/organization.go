@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"fmt"
 	"math"
 	"strings"
@@ -28,35 +26,13 @@ func organizationReportActions() []Action {
 
 const keyOrganizationsPolicy policy.Key = "iam:organizationspolicyid"
 
-// organizationLength is how many characters the id of the organization has, and rootLength
-// how many of them are that of its root.
-const (
-	organizationLength = 10
-	rootLength         = 4
-)
-
-// organizationLetters are those of base32, small.
-var organizationLetters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567")
+// rootLength is how many characters of the organization's id are that of its root.
+const rootLength = 4
 
 // organizationRoot is the path of the organization's root: o-ab12cd34ef/r-ab12.
 func organizationRoot(v *projection.View) string {
-	sum := sha256.Sum256([]byte("organization of " + v.Cluster().ID))
-	id := organizationLetters.EncodeToString(sum[:])[:organizationLength]
-	return "o-" + id + "/r-" + id[:rootLength]
-}
-
-// managementAccount is the account that was made first.
-func managementAccount(s *identity.State) identity.AccountID {
-	var first *identity.Account
-	for _, a := range s.Accounts() {
-		if first == nil || a.Created < first.Created {
-			first = a
-		}
-	}
-	if first == nil {
-		return ""
-	}
-	return first.ID
+	id := *organizationID(v.Cluster().ID)
+	return id + "/r-" + strings.TrimPrefix(id, "o-")[:rootLength]
 }
 
 // inOrganization is the account that a path names: o-ab12cd34ef/r-ab12/123456789012; empty
@@ -114,7 +90,7 @@ func (getOrganizationsAccessReport) Answer(c *Call, in *sdk.GetOrganizationsAcce
 		return out, nil
 	}
 	account, ok := inOrganization(c.View, job.Path)
-	switch manager := managementAccount(c.state()); {
+	switch manager := c.state().ManagementAccount(); {
 	case c.Caller.Account != manager:
 		return failed(codeAccessDenied, "The account is not the management account of the organization.")
 	case !ok:
@@ -145,7 +121,7 @@ func (c *Call) organizationDetails(account identity.AccountID) []types.AccessDet
 		count int
 	}
 	latest := map[string]*accessed{}
-	manager := managementAccount(c.state())
+	manager := c.state().ManagementAccount()
 	for _, a := range c.state().Accounts() {
 		usage := c.state().AccountUsage(a.ID)
 		if usage == nil || account != "" && a.ID != account || account == "" && a.ID == manager {
