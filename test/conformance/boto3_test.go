@@ -24,7 +24,10 @@ func TestBoto3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := client(t, t.TempDir(), python, script)
+	dir := t.TempDir()
+	material(t, dir)
+	cmd := client(t, dir, python, script)
+	cmd.Env = append(cmd.Env, "MATERIAL="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

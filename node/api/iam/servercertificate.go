@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -45,7 +47,7 @@ func (uploadServerCertificate) Command(c *Call, in *sdk.UploadServerCertificateI
 		return nil, err
 	}
 	return &identity.UploadServerCertificate{Account: c.Caller.Account, ID: id, Name: aws.ToString(in.ServerCertificateName), Path: pathOr(in.Path),
-		Body: aws.ToString(in.CertificateBody), Chain: aws.ToString(in.CertificateChain), Sealed: sealed, Expires: expires, Tags: tags}, nil
+		Body: strings.TrimSpace(aws.ToString(in.CertificateBody)), Chain: strings.TrimSpace(aws.ToString(in.CertificateChain)), Sealed: sealed, Expires: expires, Tags: tags}, nil
 }
 
 // checkServerCertificate reads the certificate, its chain and its key, and says when the

@@ -9,7 +9,7 @@ provider "aws" {}
 
 locals {
   policies = [
-    "AdministratorAccess", "PowerUserAccess", "ReadOnlyAccess", "SecurityAudit", "job-function/ViewOnlyAccess", "job-function/Billing",
+    "AdministratorAccess", "PowerUserAccess", "IAMReadOnlyAccess", "AmazonDynamoDBFullAccess", "job-function/ViewOnlyAccess", "job-function/Billing",
     "AmazonEKSClusterPolicy", "AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly",
     "service-role/AmazonEBSCSIDriverPolicy", "service-role/AWSLambdaBasicExecutionRole", "service-role/AWSLambdaVPCAccessExecutionRole",
     "service-role/AmazonECSTaskExecutionRolePolicy", "AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy",

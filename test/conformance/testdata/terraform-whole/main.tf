@@ -169,7 +169,7 @@ data "aws_iam_instance_profiles" "run" {
 }
 
 data "aws_iam_openid_connect_provider" "github" {
-  url        = aws_iam_openid_connect_provider.github.url
+  url        = "https://token.actions.example.com"
   depends_on = [aws_iam_openid_connect_provider.github]
 }
 
