@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -62,6 +64,11 @@ type Connections struct {
 	PerAddress int
 	// Proxies are addresses that others are behind: theirs are not bounded apart.
 	Proxies []netip.Prefix
+}
+
+// within is what bounds clients when a process may open so many files.
+func (c Connections) within(files int) (admission.Bounds, error) {
+	return peer.ClientBounds(admission.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, files)
 }
 
 // Snapshots say when a log is shortened; zero values are the defaults of package log.

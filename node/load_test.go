@@ -3,7 +3,6 @@ package node
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/pipe"
 )
 
@@ -88,31 +86,6 @@ func TestManyConnections(t *testing.T) {
 	}
 	if gone := m.metric("writer-1", `writ_connections_closed_total{fate="evicted"}`); gone < 3*(total+10)-total {
 		t.Errorf("%v gave way", gone)
-	}
-}
-
-func TestConnectionsWithin(t *testing.T) {
-	for _, c := range []struct {
-		given Connections
-		files int
-		total int // 0: refused
-		text  string
-	}{
-		{Connections{}, 1 << 20, maxConnections, ""},
-		{Connections{}, 1024, 192, ""},
-		{Connections{}, reservedFiles, 0, "the process may have 512: raise that limit (ulimit -n)"},
-		{Connections{Total: 10000}, 1 << 20, 10000, ""},
-		{Connections{Total: 10000}, 4096, 0, "10000 connections of clients take 21792 open files, of which the process may have 4096"},
-		{Connections{Total: -1}, 4096, 0, "negative"},
-		{Connections{PerAddress: -1}, 4096, 0, "negative"},
-	} {
-		b, err := c.given.within(c.files)
-		if b.Total != c.total || (err == nil) != (c.text == "") || err != nil && (!errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), c.text)) {
-			t.Errorf("%+v of %d files: %+v, %v", c.given, c.files, b, err)
-		}
-	}
-	if files, err := raiseFiles(); err != nil || files < 256 {
-		t.Errorf("%d files, %v", files, err)
 	}
 }
 

@@ -320,7 +320,7 @@ func TestBrokerTakenByStrangers(t *testing.T) {
 	m.machine.Files = 1024
 	m.start("writer-1", "replica-1")
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "before"))
-	stop := squat(t, m.cluster.Writers[0].Broker, m.machine.Files/brokerPart)
+	stop := squat(t, m.cluster.Writers[0].Broker, m.machine.Files/peer.BrokerPart)
 	m.start("replica-2")
 	m.ready("replica-2")
 	m.becomes("replica-2", "leased")

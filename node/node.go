@@ -136,7 +136,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	if n.files = c.Machine.Files; n.files == 0 {
-		if n.files, err = raiseFiles(); err != nil {
+		if n.files, err = peer.RaiseFiles(); err != nil {
 			return err
 		}
 	}

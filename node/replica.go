@@ -86,7 +86,7 @@ func (n *Node) startReplica() (*replica, error) {
 	})
 	n.wg.Go(func() { r.renewer.Run(n.ctx) })
 	n.wg.Go(func() { r.responder.Run(n.ctx) })
-	n.wg.Go(func() { n.tellUses(func(context.Context) bool { return false }) })
+	n.wg.Go(func() { n.teller(nil).Run(n.ctx) })
 	n.wg.Go(func() {
 		n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(me.Class), func() {
 			if r.renewer.Snapshot().Quarantined() == "" {

@@ -18,10 +18,11 @@ func TestUsesAndReports(t *testing.T) {
 	m.must("replica-1", "GetUser", "UserName", "alice")
 	w := m.node("writer-1").part.(*writer)
 	tell := func() {
-		m.node("replica-1").handOnUses(t.Context())
-		if !w.noteUses(t.Context()) {
+		m.node("replica-1").teller(nil).Tell(t.Context())
+		if w.Leading() == nil {
 			t.Fatal("the writer does not lead")
 		}
+		w.node.teller(w).Tell(t.Context())
 	}
 	actions := func() (names []string) {
 		u := w.log.Applied().State.Usage(identity.ID(setup.DefaultAccount))

@@ -21,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/report"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
@@ -94,7 +95,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { w.sweep(n.ctx) })
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
-	n.wg.Go(func() { n.tellUses(w.noteUses) })
+	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
 }
@@ -135,7 +136,7 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
 			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil },
 			Consumers:   replication.ConsumerNames,
-			Connections: min(broker.MaxConnections, n.files/brokerPart),
+			Connections: min(broker.MaxConnections, n.files/peer.BrokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
 			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
@@ -229,7 +230,7 @@ func (w *writer) lead(term log.Leadership) {
 	var wg sync.WaitGroup
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
-	wg.Go(func() { w.report(ctx) })
+	wg.Go(func() { report.Run(ctx, published{w}, n.cfg.Machine.Now, n.logger) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
@@ -277,6 +278,14 @@ func (w published) Changed() <-chan struct{} { return w.log.Changed() }
 
 // Cluster is what the state says of the cluster.
 func (w published) Cluster() identity.Cluster { return w.log.Applied().State.Cluster() }
+
+// State is what the log has come to.
+func (w published) State() *identity.State { return w.log.Applied().State }
+
+// Store puts a part of a credential report into the log.
+func (w published) Store(ctx context.Context, part *identity.StoreCredentialReport) error {
+	return w.propose(ctx, randomKey(), part)
+}
 
 // RaiseGeneration asks the log for a stream of the next generation.
 func (w published) RaiseGeneration(ctx context.Context, from uint32) error {

@@ -31,12 +31,11 @@ program was made. All of them are one catalogue, which is replaced as a whole.`,
 		Short: "Put the managed policies of a file in force, or those of this program",
 		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
 printed into FILE (- is the standard input), or without FILE the policies that this program has,
-in place of all policies of AWS that there are. All accounts see the change at one position. What
-is in force already is not imported again, and another import undoes one.
+in place of all policies of AWS that there are. All accounts see the change at one position. Another
+import undoes one.
 
-A policy that is attached to anything, or is a boundary, and that the new catalogue does not have,
-stays as it is until an import finds it unused; such policies are named. Of two imports at once, one
-fails and changes nothing.`,
+A policy in use that the new catalogue does not have stays as it is, and is named, until an import
+finds it unused.`,
 		Args: cobra.MaximumNArgs(1),
 	}, importTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, file string) error {
 		policies, err := catalog.Read(cmd.InOrStdin(), file)

@@ -51,6 +51,7 @@ var unfolded = map[string]string{
 	"projection/policy/diff.covers":            "actions",
 	"projection/policy/diff.distinct":          "actions",
 	"projection/policy/diff.steps":             "actions",
+	"node/password.defaultViolation":           "a password that is the name of its user",
 	"node/dispatch.lane":                       "names of users, roles and so on, which are ASCII",
 	"node/api/iam.letsThrough":                 "a filter",
 	"node/managed.byName":                      "names of policies, which are ASCII",

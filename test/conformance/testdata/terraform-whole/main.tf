@@ -103,7 +103,7 @@ resource "aws_iam_server_certificate" "web" {
   path             = "/tfw/"
   certificate_body = file("${path.module}/certificate.pem")
   private_key      = file("${path.module}/key.pem")
-  tags             = { stage = var.stage }
+  tags             = { team = "core" } # the provider tags before it renames
 }
 
 resource "aws_iam_service_linked_role" "autoscaling" {

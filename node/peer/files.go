@@ -1,4 +1,4 @@
-package node
+package peer
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -22,12 +21,12 @@ const (
 	// filesPerClient is how many a client takes: its own connection, and one to the
 	// leader for what is handed on.
 	filesPerClient = 2
-	// brokerPart is which part of all files the embedded broker's connections may take.
-	brokerPart = 8
+	// BrokerPart is which part of all files the embedded broker's connections may take.
+	BrokerPart = 8
 )
 
-// raiseFiles lets the process open as many files as it may, and returns how many.
-func raiseFiles() (int, error) {
+// RaiseFiles lets the process open as many files as it may, and returns how many.
+func RaiseFiles() (int, error) {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return 0, fmt.Errorf("read the limit of open files: %w", err)
@@ -41,9 +40,10 @@ func raiseFiles() (int, error) {
 	return int(min(l.Cur, 1<<30)), nil // infinity, too
 }
 
-// within is what bounds clients when a process may open so many files.
-func (c Connections) within(files int) (admission.Bounds, error) {
-	reserved := max(reservedFiles, ownFiles+files/brokerPart+files/peer.FilesPart)
+// ClientBounds are what bounds clients when a process may open so many files, of what is
+// asked for; a total of zero is as many as the process may open files for.
+func ClientBounds(c admission.Bounds, files int) (admission.Bounds, error) {
+	reserved := max(reservedFiles, ownFiles+files/BrokerPart+files/FilesPart)
 	most := (files - reserved) / filesPerClient
 	switch {
 	case most < 1 || c.Total > most:
@@ -54,5 +54,5 @@ func (c Connections) within(files int) (admission.Bounds, error) {
 	case c.Total == 0:
 		c.Total = min(maxConnections, most)
 	}
-	return admission.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, nil
+	return c, nil
 }
