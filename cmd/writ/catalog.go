@@ -11,8 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/client"
 )
 
-// importTimeout is how long an import may take, unless --timeout says otherwise: its
-// parts are written one after the other.
+// importTimeout is how long an import of all its parts may take, unless --timeout says otherwise.
 const importTimeout = time.Minute
 
 func newCatalog() *cobra.Command {

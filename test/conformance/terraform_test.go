@@ -133,7 +133,7 @@ func TestTerraformWhole(t *testing.T) {
 	w.unchanged()
 	want := map[string]any{
 		"profile": "tfw-run", "profiles": []any{"tfw-run"}, "clients": []any{"sts.amazonaws.com"}, "idp": "tfw-idp", "web": "/tfw/",
-		"issuer": "tfw-run", "linked": "AWSServiceRoleForAutoScaling_tfw", "pem": true, "seed": true,
+		"issuer": "tfw-run", "linked": "AWSServiceRoleForAutoScaling_tfw", "pem": true, "phone": "arn:aws:iam::123456789012:mfa/tfw/tfw-eve",
 	}
 	if diff := cmp.Diff(want, w.facts()); diff != "" {
 		t.Errorf("after the first apply: %s", diff)

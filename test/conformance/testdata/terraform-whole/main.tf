@@ -203,6 +203,6 @@ output "facts" {
     issuer   = data.aws_iam_session_context.run.issuer_name
     linked   = aws_iam_service_linked_role.autoscaling.name
     pem      = startswith(data.aws_iam_user_ssh_key.eve.public_key, "-----BEGIN")
-    seed     = length(aws_iam_virtual_mfa_device.eve.base_32_string_seed) > 0
+    phone    = aws_iam_virtual_mfa_device.eve.arn
   }
 }
