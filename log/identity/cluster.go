@@ -30,15 +30,16 @@ func RulesAt(level uint32) Rules {
 	if level < 2 {
 		return BoundedRules
 	}
-	return CurrentRules
+	return LevelRules
 }
 
-// level is the feature level at which a cluster begins by the rules r.
+// level is the feature level at which a cluster begins by the rules r. It is a number of its
+// own for each: an old log begins as it did, whatever level this build supports.
 func (r Rules) level() uint32 {
 	if r < LevelRules {
 		return 1
 	}
-	return FeatureLevel
+	return 2
 }
 
 func (c *Cluster) appendDigest(b []byte) []byte {

@@ -137,6 +137,7 @@ func hideFiles(line string) string {
 	byLength := slices.SortedFunc(maps.Keys(files()), func(a, b string) int { return len(files()[b]) - len(files()[a]) })
 	for _, name := range byLength {
 		line = strings.ReplaceAll(line, quoted(files()[name]), `"file://`+name+`"`)
+		line = strings.ReplaceAll(line, quoted(strings.TrimSpace(files()[name])), `"file://`+name+`"`)
 	}
 	return line
 }
