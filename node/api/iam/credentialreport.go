@@ -182,8 +182,8 @@ func appendCredentials(row []string, s *identity.State, owner identity.ID, keys 
 	return row
 }
 
-// hasDevice tells whether a user or root has an MFA device. There are none yet.
-func hasDevice(*identity.State, identity.ID) bool { return false }
+// hasDevice tells whether a user or root has an MFA device.
+func hasDevice(s *identity.State, owner identity.ID) bool { return len(s.MFADevicesOf(owner)) > 0 }
 
 // reportTime is an instant as a report writes it.
 func reportTime(t identity.Time) string {

@@ -34,7 +34,8 @@ func TestCredentialReport(t *testing.T) {
 		&identity.CreateAccessKey{Account: account, User: "ada,x", Key: identity.NewAccessKey{ID: "AKIAADAADAADAADAADA1"}},
 		&identity.CreateAccessKey{Account: account, User: "ada,x", Key: identity.NewAccessKey{ID: "AKIAADAADAADAADAADA2"}},
 		&identity.UpdateAccessKey{Account: account, User: "ada,x", ID: "AKIAADAADAADAADAADA2"},
-		&identity.CreateUser{Account: other, ID: "AIDAO", Name: "theirs", Path: "/"})
+		&identity.CreateUser{Account: other, ID: "AIDAO", Name: "theirs", Path: "/"},
+		w.phone(), &identity.EnableMFADevice{Account: account, User: "ada,x", ID: phoneID, Codes: identity.Codes{Made: w.state.Position() + 6, Step: uint64(w.now) / 30_000}})
 	fails := func(code string) {
 		t.Helper()
 		var e *iam.Error
@@ -68,7 +69,7 @@ func TestCredentialReport(t *testing.T) {
 	want := [][]string{
 		{"<root_account>", "arn:aws:iam::123456789012:root", made, "not_supported", "no_information", "not_supported", "not_supported", "false",
 			"true", made, "N/A", "N/A", "N/A", "false", "N/A", "N/A", "N/A", "N/A", "false", "N/A", "false", "N/A"},
-		{"ada,x", "arn:aws:iam::123456789012:user/team/ada,x", made, "false", "N/A", "N/A", "N/A", "false",
+		{"ada,x", "arn:aws:iam::123456789012:user/team/ada,x", made, "false", "N/A", "N/A", "N/A", "true",
 			"true", made, "N/A", "N/A", "N/A", "false", "N/A", "N/A", "N/A", "N/A", "false", "N/A", "false", "N/A"},
 	}
 	for i := range want {
