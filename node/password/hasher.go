@@ -59,8 +59,8 @@ type Task struct {
 	who    string
 	now    time.Time
 
-	made  map[string]string   // hash by password
-	found map[question]answer // what was found out
+	made  map[string]string   // hash by password; nil before the first
+	found map[question]answer // what was found out; nil before the first
 }
 
 // question is whether a hash is that of a password.
@@ -75,7 +75,7 @@ var ErrNoHasher = errors.New("nothing hashes passwords here")
 // authorized anew goes on with what it has found out.
 func (h *Hasher) Begin(t *Task, ctx context.Context, job *admission.Job, who string, now time.Time) {
 	if t.hasher == nil {
-		*t = Task{hasher: h, ctx: ctx, job: job, who: who, now: now, made: map[string]string{}, found: map[question]answer{}}
+		*t = Task{hasher: h, ctx: ctx, job: job, who: who, now: now}
 	}
 }
 
@@ -93,6 +93,9 @@ func (t *Task) Hash(random io.Reader, password string) (string, error) {
 	h, err := newHash(t.hasher.cost, random, password)
 	if err != nil {
 		return "", err
+	}
+	if t.made == nil {
+		t.made = map[string]string{}
 	}
 	t.made[password] = h.String()
 	return h.String(), nil
@@ -114,6 +117,9 @@ func (t *Task) Matches(hash, password string) (bool, error) {
 	}
 	defer leave()
 	right := h.matches(password)
+	if t.found == nil {
+		t.found = map[question]answer{}
+	}
 	t.found[q] = answer{right}
 	return right, nil
 }

@@ -141,7 +141,7 @@ func TestTerraformWhole(t *testing.T) {
 
 	w.must("apply", "-no-color", "-auto-approve", "-var=stage=second")
 	w.unchanged("-var=stage=second")
-	want["profile"], want["clients"] = "tfw-other", []any{"other", "sts.amazonaws.com"}
+	want["profile"], want["clients"] = "tfw-other", []any{"sts.amazonaws.com", "other"} // in the order in which they were added
 	if diff := cmp.Diff(want, w.facts()); diff != "" {
 		t.Errorf("after the second apply: %s", diff)
 	}
