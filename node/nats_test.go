@@ -319,6 +319,7 @@ func TestBrokerTakenByStrangers(t *testing.T) {
 	m := newTeam(t, 1, 2)
 	m.machine.Files = 1024
 	m.start("writer-1", "replica-1")
+	m.becomes("replica-1", "leased") // one without a lease yet is fenced, and a change everywhere
 	m.everywhere("writer-1", m.must("writer-1", "CreateUser", "UserName", "before"))
 	stop := squat(t, m.cluster.Writers[0].Broker, m.machine.Files/peer.BrokerPart)
 	m.start("replica-2")
