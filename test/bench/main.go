@@ -52,7 +52,7 @@ func main() {
 	for _, name := range strings.Split(*only, ",") {
 		measure, ok := map[string]func(context.Context, options) error{
 			"create": measureCreate, "decide": measureDecide, "start": measureStart, "memory": measureMemory,
-			"propagation": measurePropagation, "scale": measureScale, "moto": measureMoto,
+			"propagation": measurePropagation, "scale": measureScale, "moto": measureMoto, "beside": measureBeside,
 		}[name]
 		if !ok {
 			fatal(fmt.Errorf("there is no figure %q", name))
@@ -117,7 +117,7 @@ func processor(r round) float64 { return r.processor }
 
 // tell prints a figure beside its limit.
 func tell(what string, ours, limit []round) {
-	fmt.Printf("%-28s writ %8.0f/s p50 %6.2f ms p99 %7.2f ms   limit %8.0f/s p50 %6.2f ms p99 %7.2f ms   ratio %.2f\n", what,
+	fmt.Printf("%-40s writ %8.0f/s p50 %6.2f ms p99 %7.2f ms   limit %8.0f/s p50 %6.2f ms p99 %7.2f ms   ratio %.2f\n", what,
 		median(ours, rate), median(ours, p50), median(ours, p99), median(limit, rate), median(limit, p50), median(limit, p99),
 		median(ours, rate)/median(limit, rate))
 }

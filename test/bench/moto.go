@@ -44,7 +44,7 @@ func measureMoto(ctx context.Context, o options) (err error) {
 		return err
 	}
 	for _, url := range []string{writer.URL, moto} {
-		if err := fillUsers(ctx, c, url); err != nil {
+		if err := fillUsers(ctx, c, url, motoUsers); err != nil {
 			return err
 		}
 	}
@@ -97,14 +97,14 @@ func startMoto(ctx context.Context) (url string, err error) {
 }
 
 // fillUsers makes users in as many paths as there are pages.
-func fillUsers(ctx context.Context, c *cluster.Cluster, url string) error {
+func fillUsers(ctx context.Context, c *cluster.Cluster, url string, users int64) error {
 	s := signer(c, "iam")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var made atomic.Int64
 	_, err := load(ctx, host(url), motoClients, time.Hour, func(client, n int) ([]byte, error) {
 		i := made.Add(1) - 1
-		if i >= motoUsers {
+		if i >= users {
 			cancel()
 			i = 0
 		}
