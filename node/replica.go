@@ -74,7 +74,7 @@ func (n *Node) startReplica() (*replica, error) {
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
-	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindDecide: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
+	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindEvaluate: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -117,7 +117,7 @@ func (n *Node) source() *tail.Source {
 	return tail.NewSource(n.finder.Client(), func() []string { return bases })
 }
 
-// evaluator answers tasks of kindDecide.
+// evaluator answers tasks of kindEvaluate.
 type evaluator struct{ *replica }
 
 // Answer decides. The leader has found that its caller may ask.

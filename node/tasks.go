@@ -14,9 +14,10 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 )
 
-// kindDecide is the kind of task that a decision answers: its body is that of
-// POST /v1/authorize, that of the answer a shape.Evaluated.
-const kindDecide = "decide"
+// kindEvaluate is the kind of task that a decision answers: its body is that of
+// POST /v1/authorize, that of the answer a shape.Evaluated. Nodes of earlier versions
+// know it by this name.
+const kindEvaluate = "decide"
 
 // Evaluate asks a replica for a decision, if this writer leads.
 func (w *writer) Evaluate(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
@@ -24,7 +25,7 @@ func (w *writer) Evaluate(ctx context.Context, replica string, at event.Position
 	if t == nil {
 		return d, dispatch.ErrNotLeader
 	}
-	r, err := t.tasks.Ask(ctx, replica, kindDecide, at, json.RawMessage(body))
+	r, err := t.tasks.Ask(ctx, replica, kindEvaluate, at, json.RawMessage(body))
 	if errors.Is(err, peer.ErrNotLeader) {
 		return d, dispatch.ErrNotLeader
 	}

@@ -263,7 +263,7 @@ func (w *writer) publish(ctx context.Context) {
 		replicas = 3
 	}
 	p := replication.NewPublisher(replication.PublisherConfig{
-		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Replicas: replicas, Logger: w.node.logger,
+		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Copies: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
 		w.node.logger.Error("the publisher ended; replicas follow over HTTP", "error", err)

@@ -291,7 +291,7 @@ func benchmarkLatency(b *testing.B, replicas int, publisher, follower *Link) {
 	b.Run("writ", func(b *testing.B) {
 		h := history.New(b, fmt.Sprint(time.Now().UnixNano())) // another stream each time
 		p := publisherOf(publisher, h)
-		p.cfg.Replicas = replicas
+		p.cfg.Copies = replicas
 		run(b, p.Run)
 		s := &timedSink{sink: newSink()}
 		f, _ := startFollower(b, FollowerConfig{Sink: s, Source: history.SourceOf(b, history.Serve(b, h)), Link: follower})

@@ -113,7 +113,7 @@ func TestClusterWithTLS(t *testing.T) {
 	h := history.New(t, "aa")
 	l := publisherLink(t, brokers[0])
 	p := publisherOf(l, h)
-	p.cfg.Replicas = 3
+	p.cfg.Copies = 3
 	run(t, p.Run)
 	w := history.Serve(t, h)
 	s := newSink()

@@ -75,8 +75,8 @@ type PublisherConfig struct {
 	Log Log
 	// Signer signs for the writer.
 	Signer Signer
-	// Replicas of the stream: 3 where three or more servers are clustered, else 1.
-	Replicas int
+	// Copies of the stream: 3 where three or more servers are clustered, else 1.
+	Copies int
 	// Logger; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -97,8 +97,8 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	if cfg.Replicas == 0 {
-		cfg.Replicas = 1
+	if cfg.Copies == 0 {
+		cfg.Copies = 1
 	}
 	return &Publisher{cfg: cfg, raises: rate.NewLimiter(rate.Every(raiseInterval), raiseBurst), says: rate.NewLimiter(rate.Every(sayInterval), sayBurst)}
 }
@@ -333,8 +333,8 @@ func (p *Publisher) inspect(ctx context.Context, s jetstream.Stream, c identity.
 	info := s.CachedInfo()
 	first, last := uint64(p.cfg.Events.First()), uint64(p.cfg.Events.Last().Position)
 	switch state := info.State; {
-	case asWanted(info.Config, streamConfig(c, p.cfg.Replicas, 0)) != "":
-		return asWanted(info.Config, streamConfig(c, p.cfg.Replicas, 0)), nil
+	case asWanted(info.Config, streamConfig(c, p.cfg.Copies, 0)) != "":
+		return asWanted(info.Config, streamConfig(c, p.cfg.Copies, 0)), nil
 	case state.LastSeq > last:
 		return fmt.Sprintf("it ends at %d, the history at %d", state.LastSeq, last), nil
 	case state.NumDeleted > 0 || state.Msgs > 0 && state.Msgs != state.LastSeq-state.FirstSeq+1:
@@ -404,7 +404,7 @@ func (p *Publisher) create(ctx context.Context, c identity.Cluster) (jetstream.S
 	if last >= refill {
 		first = max(first, last-refill+1)
 	}
-	s, err := p.cfg.Link.js.CreateStream(ctx, streamConfig(c, p.cfg.Replicas, uint64(first)))
+	s, err := p.cfg.Link.js.CreateStream(ctx, streamConfig(c, p.cfg.Copies, uint64(first)))
 	if err != nil {
 		return nil, fmt.Errorf("create stream %s: %w", streamName(c), err)
 	}

@@ -89,7 +89,7 @@ type held struct {
 
 // holder is the record of an entity.
 type holder interface {
-	table.Record
+	table.Row
 	Record
 	held() held
 }
@@ -229,7 +229,7 @@ func changeHeld[R any, P interface {
 // are shared with the original: f must replace them, not write into them.
 func changeRecord[K ~string, R any, P interface {
 	*R
-	table.Record
+	table.Row
 }](t *table.Table[K, P], key K, f func(P) bool) {
 	old, ok := t.Get(key)
 	if !ok {

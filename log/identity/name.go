@@ -89,7 +89,7 @@ func (n *names) each(in scope, after string, yield func(table.Handle) bool) {
 }
 
 // named finds the record of a name in the table of its kind.
-func named[R table.Record](s *State, t *table.Table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
+func named[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
 	to, ok := s.names.find(scopeOf(account, kind), text)
 	if !ok {
 		var none R
@@ -100,7 +100,7 @@ func named[R table.Record](s *State, t *table.Table[ID, R], account AccountID, k
 
 // list yields the entities of a kind whose names come after the name after, in
 // order of name without regard to case.
-func list[R table.Record](s *State, t *table.Table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
+func list[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, after string, yield func(R) bool) {
 	s.names.each(scopeOf(account, kind), after, func(to table.Handle) bool {
 		r, _ := t.Rows.Get(to)
 		return yield(r)

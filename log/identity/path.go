@@ -73,7 +73,7 @@ func (p *paths) below(in scope, prefix, after string, yield func(table.Handle) b
 
 // listBelow is list for the entities whose path begins with a prefix that is longer
 // than the root's, in order of path and name; after is a path and a name behind it.
-func listBelow[R table.Record](s *State, t *table.Table[ID, R], account AccountID, kind Kind, prefix, after string, yield func(R) bool) {
+func listBelow[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, prefix, after string, yield func(R) bool) {
 	s.paths.below(scopeOf(account, kind), prefix, after, func(to table.Handle) bool {
 		r, _ := t.Rows.Get(to)
 		return yield(r)

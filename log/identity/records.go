@@ -73,7 +73,7 @@ func (s *State) Records(yield func(Record) bool) {
 
 // rows yields the records of a table, and says whether yield wants more.
 func rows[K ~string, R interface {
-	table.Record
+	table.Row
 	Record
 }](t *table.Table[K, R], yield func(Record) bool) (more bool) {
 	more = true

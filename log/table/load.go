@@ -20,7 +20,7 @@ type row[V any] struct {
 func (r *Rows[V]) Add(key Handle, value V) { *r = append(*r, row[V]{key, value}) }
 
 // AddRow takes a record of a table that is filled later, in whatever order.
-func AddRow[K ~string, R Record](t *Table[K, R], to *Rows[R], r R) {
+func AddRow[K ~string, R Row](t *Table[K, R], to *Rows[R], r R) {
 	h := r.Handle()
 	t.sums[h.Part()].Add(SumOf(r))
 	to.Add(h, r)

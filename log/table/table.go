@@ -30,8 +30,8 @@ func HandleOf[S ~string](text S) Handle {
 	return Handle(h >> (64 - HandleBits))
 }
 
-// Record is one immutable value of a table. What AppendDigest leaves out must be derivable.
-type Record interface {
+// Row is one immutable value of a table. What AppendDigest leaves out must be derivable.
+type Row interface {
 	comparable
 	Handle() Handle
 	// Is says whether the record has that key; two keys can share a handle only
@@ -53,7 +53,7 @@ const (
 func (h Handle) Part() int { return int(h >> (HandleBits - partBits)) }
 
 // Table is a persistent map of records by key that keeps its own digests.
-type Table[K ~string, R Record] struct {
+type Table[K ~string, R Row] struct {
 	// Rows are the records by handle, to be read: who changes them otherwise than by
 	// Put and Delete alters them behind the digests' back.
 	Rows btree.Map[Handle, R]
@@ -184,7 +184,7 @@ func (r *Relation) Each(from, after string, yield func(to Handle) bool) {
 }
 
 // SumOf is the digest of one record.
-func SumOf[R Record](r R) digest.Sum {
+func SumOf[R Row](r R) digest.Sum {
 	var buf [512]byte
 	return digest.Of(r.AppendDigest(buf[:0]))
 }

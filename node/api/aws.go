@@ -34,7 +34,7 @@ type call struct {
 	made *iam.Call
 	// passwords is what the call has found out about passwords, however often it is
 	// authorized.
-	passwords password.Task
+	passwords password.Checker
 }
 
 // query serves the AWS Query protocol.

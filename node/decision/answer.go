@@ -13,7 +13,7 @@ import (
 	"github.com/writ-iam/writ/projection/authz"
 )
 
-// Evaluate decides a question in a view, as a part of a job. i is room for the inquiry.
+// Evaluate finds the decision of a question in a view, as a part of a job. i is room for the inquiry.
 // The error wraps projection.ErrNoPrincipal where there is no such principal.
 func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
 	p, err := v.PrincipalByARN(q.Principal)
@@ -61,7 +61,7 @@ func explained(e *authz.Explanation) ([]byte, error) {
 	return text, nil
 }
 
-// Answer is what decides a question.
+// Answer is a decision and why it is so.
 type Answer struct {
 	Decision    string
 	Message     string

@@ -46,7 +46,7 @@ func Parse(body []byte) (a Ask, err error) {
 	if len(body) > maxBody {
 		return a, fault.New(fault.QuestionTooLarge, fmt.Sprintf("The question is longer than %d bytes.", maxBody), "")
 	}
-	var more members
+	var more extras
 	if err := decision.Decode(body, hint, func(r *decision.Reader) error {
 		return r.QuestionAnd(&a.Question, func(name string) (int, error) { return more.read(r, name) })
 	}); err != nil {
@@ -77,14 +77,14 @@ func Parse(body []byte) (a Ask, err error) {
 	return a, a.Check()
 }
 
-// members are what a request has besides the question.
-type members struct {
+// extras are what a request has besides the question.
+type extras struct {
 	expect, region, count, timeout, atLeast string
 	replicas                                []string
 }
 
 // read reads one of them, for decision.Reader.QuestionAnd.
-func (m *members) read(r *decision.Reader, name string) (bit int, err error) {
+func (m *extras) read(r *decision.Reader, name string) (bit int, err error) {
 	switch name {
 	case "expect":
 		m.expect, err = r.String()

@@ -50,9 +50,9 @@ func NewHasher(cost Cost) *Hasher {
 		hashes: semaphore.NewWeighted(MaxHashes), wrong: admission.NewTries(MaxWrong, WrongTime)}
 }
 
-// Task is the hashing of one request. Its zero value belongs to no hasher and fails. One
+// Checker is the hashing of one request. Its zero value belongs to no hasher and fails. One
 // goroutine may use it.
-type Task struct {
+type Checker struct {
 	hasher *Hasher
 	ctx    context.Context
 	job    *admission.Job
@@ -60,28 +60,28 @@ type Task struct {
 	now    time.Time
 
 	made  map[string]string   // hash by password; nil before the first
-	found map[question]answer // what was found out; nil before the first
+	found map[guess]answer // what was found out; nil before the first
 }
 
-// question is whether a hash is that of a password.
-type question struct{ hash, password string }
+// guess is whether a hash is that of a password.
+type guess struct{ hash, password string }
 
 type answer struct{ right bool }
 
 // ErrNoHasher is returned where nothing hashes.
 var ErrNoHasher = errors.New("nothing hashes passwords here")
 
-// Begin makes a task ready for a request of a caller, unless it is: a request that is
+// Begin makes a checker ready for a request of a caller, unless it is: a request that is
 // authorized anew goes on with what it has found out.
-func (h *Hasher) Begin(t *Task, ctx context.Context, job *admission.Job, who string, now time.Time) {
+func (h *Hasher) Begin(t *Checker, ctx context.Context, job *admission.Job, who string, now time.Time) {
 	if t.hasher == nil {
-		*t = Task{hasher: h, ctx: ctx, job: job, who: who, now: now}
+		*t = Checker{hasher: h, ctx: ctx, job: job, who: who, now: now}
 	}
 }
 
 // Hash returns the hash of a password, under a new salt; the same one when it is asked
 // again. Where too many requests hash the error is a *fault.Fault to be tried again.
-func (t *Task) Hash(random io.Reader, password string) (string, error) {
+func (t *Checker) Hash(random io.Reader, password string) (string, error) {
 	if text, ok := t.made[password]; ok {
 		return text, nil
 	}
@@ -102,8 +102,8 @@ func (t *Task) Hash(random io.Reader, password string) (string, error) {
 }
 
 // Matches tells whether a hash is that of a password. Errors are as Hash's, or ErrHash.
-func (t *Task) Matches(hash, password string) (bool, error) {
-	q := question{hash, password}
+func (t *Checker) Matches(hash, password string) (bool, error) {
+	q := guess{hash, password}
 	if a, ok := t.found[q]; ok {
 		return a.right, nil
 	}
@@ -118,7 +118,7 @@ func (t *Task) Matches(hash, password string) (bool, error) {
 	defer leave()
 	right := h.matches(password)
 	if t.found == nil {
-		t.found = map[question]answer{}
+		t.found = map[guess]answer{}
 	}
 	t.found[q] = answer{right}
 	return right, nil
@@ -126,8 +126,8 @@ func (t *Task) Matches(hash, password string) (bool, error) {
 
 // Guess is Matches for a password that somebody claims to know of a user: the user's wrong
 // ones are counted, and bounded by admission.ErrTries.
-func (t *Task) Guess(user, hash, password string) (bool, error) {
-	if a, ok := t.found[question{hash, password}]; ok {
+func (t *Checker) Guess(user, hash, password string) (bool, error) {
+	if a, ok := t.found[guess{hash, password}]; ok {
 		return a.right, nil
 	}
 	if t.hasher == nil {
@@ -144,7 +144,7 @@ func (t *Task) Guess(user, hash, password string) (bool, error) {
 }
 
 // enter waits until a hash may be made, and returns how to say that it is.
-func (t *Task) enter() (leave func(), err error) {
+func (t *Checker) enter() (leave func(), err error) {
 	h := t.hasher
 	if h == nil {
 		return nil, ErrNoHasher

@@ -12,34 +12,34 @@ import (
 
 var start = time.Unix(1_700_000_000, 0)
 
-func (h *Hasher) task(t *testing.T, who string, now time.Time) *Task {
-	task := &Task{}
-	h.Begin(task, t.Context(), &admission.Job{}, who, now)
-	return task
+func (h *Hasher) checker(t *testing.T, who string, now time.Time) *Checker {
+	checker := &Checker{}
+	h.Begin(checker, t.Context(), &admission.Job{}, who, now)
+	return checker
 }
 
 // A request that is authorized anew goes on with the hash that it has made.
-func TestTasksHashOnce(t *testing.T) {
+func TestACheckerHashesOnce(t *testing.T) {
 	h := NewHasher(cheap)
-	task := h.task(t, "a", start)
-	first, err := task.Hash(rand.Reader, "secret")
+	checker := h.checker(t, "a", start)
+	first, err := checker.Hash(rand.Reader, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Begin(task, t.Context(), &admission.Job{}, "a", start)
-	if again, err := task.Hash(rand.Reader, "secret"); err != nil || again != first {
+	h.Begin(checker, t.Context(), &admission.Job{}, "a", start)
+	if again, err := checker.Hash(rand.Reader, "secret"); err != nil || again != first {
 		t.Errorf("%s is hashed again, as %s: %v", first, again, err)
 	}
-	if other, err := task.Hash(rand.Reader, "other"); err != nil || other == first {
+	if other, err := checker.Hash(rand.Reader, "other"); err != nil || other == first {
 		t.Errorf("another has the hash %s: %v", other, err)
 	}
-	if right, err := task.Matches(first, "secret"); !right || err != nil {
+	if right, err := checker.Matches(first, "secret"); !right || err != nil {
 		t.Errorf("%v, %v", right, err)
 	}
-	if right, err := task.Matches(first, "secres"); right || err != nil {
+	if right, err := checker.Matches(first, "secres"); right || err != nil {
 		t.Errorf("%v, %v", right, err)
 	}
-	if _, err := task.Matches("secret", "secret"); !errors.Is(err, ErrHash) {
+	if _, err := checker.Matches("secret", "secret"); !errors.Is(err, ErrHash) {
 		t.Error(err)
 	}
 	if n := h.requests.Taken(); n != 0 {
@@ -50,17 +50,17 @@ func TestTasksHashOnce(t *testing.T) {
 // Whoever guesses has MaxWrong guesses, from whatever requests, and then one a WrongTime.
 func TestGuessesAreBounded(t *testing.T) {
 	h := NewHasher(cheap)
-	hash, err := h.task(t, "a", start).Hash(rand.Reader, "secret")
+	hash, err := h.checker(t, "a", start).Hash(rand.Reader, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
 	guess := func(user, password string, after time.Duration) error {
-		task := h.task(t, "caller", start.Add(after))
-		right, err := task.Guess(user, hash, password)
+		checker := h.checker(t, "caller", start.Add(after))
+		right, err := checker.Guess(user, hash, password)
 		if right != (password == "secret" && err == nil) {
 			t.Errorf("%s is found right: %v", password, right)
 		}
-		if again, twice := task.Guess(user, hash, password); err == nil && (again != right || twice != nil) {
+		if again, twice := checker.Guess(user, hash, password); err == nil && (again != right || twice != nil) {
 			t.Errorf("asked again, %s is found right: %v, %v", password, again, twice)
 		}
 		return err
@@ -98,9 +98,9 @@ func TestRequestsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := h.task(t, "a", start).Hash(rand.Reader, "secret")
+	_, err := h.checker(t, "a", start).Hash(rand.Reader, "secret")
 	busy(err)
-	if _, err := h.task(t, "b", start).Hash(rand.Reader, "secret"); err != nil {
+	if _, err := h.checker(t, "b", start).Hash(rand.Reader, "secret"); err != nil {
 		t.Errorf("another caller: %v", err)
 	}
 	for i := range MaxRequests - MaxRequestsOne {
@@ -108,12 +108,12 @@ func TestRequestsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = h.task(t, "b", start).Hash(rand.Reader, "secret")
+	_, err = h.checker(t, "b", start).Hash(rand.Reader, "secret")
 	busy(err)
 }
 
 func TestNothingHashes(t *testing.T) {
-	var none Task
+	var none Checker
 	if _, err := none.Hash(rand.Reader, "secret"); !errors.Is(err, ErrNoHasher) {
 		t.Error(err)
 	}

@@ -180,7 +180,7 @@ func (t *Tracker) Everywhere(clocks Clocks, r event.Position, scope Scope) (Stat
 // leases below r, to replicas never heard of here. A successor's leases are never
 // below what was proven, as its floor is the head that it found.
 func (t *Tracker) proven(r event.Position) bool {
-	return r <= max(t.fenced, t.shown.Floor)
+	return r <= max(t.provenAt, t.shown.Floor)
 }
 
 // classify fills in who is where, and how long that can last. If nothing but a
@@ -188,7 +188,7 @@ func (t *Tracker) proven(r event.Position) bool {
 func (t *Tracker) classify(s *Status, now time.Duration, scope *Scope) {
 	r, proven := s.Position, t.proven(s.Position)
 	committed := now
-	if k, ok := t.fences.reaching(r); ok {
+	if k, ok := t.proofs.reaching(r); ok {
 		committed = k.since.Monotonic
 	}
 	missing := 0 // replicas that only a proof is missing for

@@ -25,8 +25,8 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v Shown, history func(event.P
 	if term != t.term {
 		return t.FailTick()
 	}
-	t.fenced = max(t.fenced, v.Head.Position)
-	t.fences = t.fences.add(t.begun, v.Head.Position, maxLeaderHeads)
+	t.provenAt = max(t.provenAt, v.Head.Position)
+	t.proofs = t.proofs.add(t.begun, v.Head.Position, maxLeaderHeads)
 	t.Observe(now, v)
 	replies := make([]Reply, 0, len(t.batch))
 	for i := range t.batch {
@@ -172,7 +172,7 @@ func (t *Tracker) threshold(m *tracked) event.Position {
 // matter how often the holder renews while it lags.
 func (t *Tracker) duration(m *tracked, p event.Position) time.Duration {
 	d := t.params.Lease(m.Class)
-	k, ok := t.fences.below(p)
+	k, ok := t.proofs.below(p)
 	if !ok {
 		return 0
 	}

@@ -19,10 +19,10 @@ type Tracker struct {
 	incarnation string
 	term        uint64
 
-	shown  Shown
-	fenced event.Position // head when this leader last proved that it led
-	fences heads          // what ticks proved about the head
-	floor  event.Position // no lease is granted below
+	shown    Shown
+	provenAt event.Position // head when this leader last proved that it led
+	proofs   heads          // what ticks proved about the head
+	floor    event.Position // no lease is granted below
 	// grace is until when lives that the log does not name may hold leases.
 	grace time.Duration
 
@@ -56,7 +56,7 @@ type request struct {
 func NewTracker(p Params, cluster, incarnation string, term uint64, now Clocks, v Shown) *Tracker {
 	t := &Tracker{
 		params: p, cluster: cluster, incarnation: incarnation, term: term,
-		shown: v, fenced: v.Head.Position, floor: max(v.Floor, v.Head.Position),
+		shown: v, provenAt: v.Head.Position, floor: max(v.Floor, v.Head.Position),
 		nextTick: now.Monotonic, nextFloor: now.Monotonic, grace: now.Monotonic,
 	}
 	if !v.Lives.Complete {

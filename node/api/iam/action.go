@@ -88,7 +88,7 @@ type Call struct {
 	// nobody knows.
 	Issuer string
 	// Passwords hashes passwords and verifies them by their hashes.
-	Passwords *password.Task
+	Passwords *password.Checker
 	// Codes bound how often codes of MFA devices may be told wrong.
 	Codes *admission.Tries
 	// Repeated says that an attempt of the call took effect before, as far as the view

@@ -77,14 +77,14 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.task(), Codes: w.codes, Issuer: "https://writ.example.com/"}
+	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.checker(), Codes: w.codes, Issuer: "https://writ.example.com/"}
 }
 
-// task hashes for the caller, at next to no cost.
-func (w *world) task() *password.Task {
-	task := &password.Task{}
-	w.hasher.Begin(task, w.t.Context(), &admission.Job{}, string(w.caller.ID), time.UnixMilli(int64(w.now)))
-	return task
+// checker hashes for the caller, at next to no cost.
+func (w *world) checker() *password.Checker {
+	checker := &password.Checker{}
+	w.hasher.Begin(checker, w.t.Context(), &admission.Job{}, string(w.caller.ID), time.UnixMilli(int64(w.now)))
+	return checker
 }
 
 // decide folds a command into the state.

@@ -57,15 +57,15 @@ type Expected struct {
 	By       []string `json:"by,omitempty"`
 }
 
-// Error is returned for a case that cannot be run. Member names the member
+// Error is returned for a case that cannot be run. Field names what is
 // at fault in the format's words.
 type Error struct {
-	Member string
-	Err    error
+	Field string
+	Err   error
 }
 
-// Error names the member and what is wrong with it.
-func (e *Error) Error() string { return e.Member + ": " + e.Err.Error() }
+// Error names the field and what is wrong with it.
+func (e *Error) Error() string { return e.Field + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

@@ -35,7 +35,7 @@ func TestCaseErrors(t *testing.T) {
 		}
 		_, err = c.Run()
 		e := (*Error)(nil)
-		if !errors.As(err, &e) || e.Member != tt.member || !strings.HasPrefix(err.Error(), tt.member+": ") || errors.Unwrap(err) == nil {
+		if !errors.As(err, &e) || e.Field != tt.member || !strings.HasPrefix(err.Error(), tt.member+": ") || errors.Unwrap(err) == nil {
 			t.Errorf("%s: %v", tt.line, err)
 		}
 	}
