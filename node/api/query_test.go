@@ -141,6 +141,11 @@ func TestUnusualRequests(t *testing.T) {
 	if rec := w.serve(httptest.NewRequest(http.MethodGet, "//nowhere/..//x", nil)); rec.Code != http.StatusNotFound {
 		t.Errorf("a path that is none: %d", rec.Code)
 	}
+	tunnel := httptest.NewRequest(http.MethodConnect, "http://writ.example.com:80", nil)
+	tunnel.URL.Path = "" // as the server has it: where to, and no path
+	if rec := w.serve(tunnel); rec.Code != http.StatusNotFound || w.json(rec)["code"] != "NotFound" {
+		t.Errorf("a tunnel: %d %s", rec.Code, rec.Body)
+	}
 	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead} {
 		r, body := form(stsVersion, "GetCallerIdentity")
 		r.Method = method

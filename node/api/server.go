@@ -164,7 +164,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // with which no signed request can do anything; AWS takes it as what it is without the
 // needless parts.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if clean := cleanPath(r.URL.Path); clean != r.URL.Path && r.Method != http.MethodConnect {
+	if r.Method == http.MethodConnect { // names no path, but where to; a mux answers it in plain text
+		s.nowhere(w, r)
+		return
+	}
+	if clean := cleanPath(r.URL.Path); clean != r.URL.Path {
 		if slices.Contains(queryPaths[:], clean) {
 			s.query(w, r)
 		} else {

@@ -59,8 +59,8 @@ type Checker struct {
 	who    string
 	now    time.Time
 
-	made  map[string]string   // hash by password; nil before the first
-	found map[guess]answer // what was found out; nil before the first
+	made  map[string]string // hash by password; nil before the first
+	found map[guess]answer  // what was found out; nil before the first
 }
 
 // guess is whether a hash is that of a password.
