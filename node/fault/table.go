@@ -76,6 +76,7 @@ const (
 	DeleteConflict
 	LimitExceeded
 	UnmodifiableEntity
+	PolicyNotAttachable
 	ConcurrentModification
 	RequestExpired
 	ReportNotPresent
@@ -219,6 +220,7 @@ var table = [codes]row{
 	DeleteConflict:             {native: face{"DeleteConflict", http.StatusConflict, "", hintRoster}},
 	LimitExceeded:              {native: face{"LimitExceeded", http.StatusConflict, "", hintRoster}},
 	UnmodifiableEntity:         {native: face{"UnmodifiableEntity", http.StatusBadRequest, "", hintRoster}},
+	PolicyNotAttachable:        {native: face{"PolicyNotAttachable", http.StatusBadRequest, "", "It comes with the role that CreateServiceLinkedRole makes."}},
 	ConcurrentModification:     {native: face{"ConcurrentModification", http.StatusConflict, "", hintRoster}},
 	RequestExpired:             {native: face{"RequestExpired", http.StatusBadRequest, "", "Sign it again, by a clock that is right."}},
 	ReportNotPresent:           {native: face{"ReportNotPresent", http.StatusGone, "", ""}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestPolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(policies) < 80 {
+	if len(policies) < 107 {
 		t.Errorf("there are %d policies", len(policies))
 	}
 	size, ids := 0, map[identity.ID]string{}
@@ -50,7 +51,8 @@ func TestPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	identity.Evolve(s, 1, identity.Meta{Time: 1}, events)
-	for _, arn := range []string{"AdministratorAccess", "service-role/AWSLambdaBasicExecutionRole", "job-function/DatabaseAdministrator", "AmazonEKS_CNI_Policy"} {
+	for _, arn := range []string{"AdministratorAccess", "service-role/AWSLambdaBasicExecutionRole", "job-function/DatabaseAdministrator", "AmazonEKS_CNI_Policy",
+		"ReadOnlyAccess", "SecurityAudit", "job-function/NetworkAdministrator", "job-function/SupportUser"} {
 		if _, ok := s.Policy("arn:aws:iam::aws:policy/" + arn); !ok {
 			t.Errorf("there is no %s", arn)
 		}
@@ -137,7 +139,8 @@ func TestReadRefuses(t *testing.T) {
 }
 
 // Elsewhere there may be what AWS itself prints: every policy of it must be read, and
-// those that a cluster begins with must allow what AWS's do, no more and no less.
+// those that a cluster begins with must allow what AWS's do, no more and no less. One
+// that is newer than AWS's there has nothing to be compared with.
 func TestAgainstAWS(t *testing.T) {
 	const variable = "WRIT_AWS_POLICIES"
 	if os.Getenv(variable) == "" {
@@ -162,8 +165,12 @@ func TestAgainstAWS(t *testing.T) {
 		if i < 0 {
 			continue
 		}
-		compared++
 		q := theirs[i]
+		if p.Default > q.Default {
+			t.Logf("%s is v%d, and there v%d: not compared", p.Name, p.Default, q.Default)
+			continue
+		}
+		compared++
 		if p.ID != q.ID || p.Path != q.Path || p.Default != q.Default || p.Created/60_000 != q.Created/60_000 {
 			t.Errorf("%s differs: %s %s v%d %d, and AWS has %s %s v%d %d", p.Name, p.ID, p.Path, p.Default, p.Created, q.ID, q.Path, q.Default, q.Created)
 		}
@@ -172,10 +179,25 @@ func TestAgainstAWS(t *testing.T) {
 	t.Logf("%d policies read, %d compared", len(theirs), compared)
 }
 
-// same compares what two policies allow, both ways.
-func same(t *testing.T, name string, a, b *syntax.Document) {
+// same compares what two documents allow, both ways, unless they are the same document:
+// some are too long to be compared by what they allow.
+func same(t *testing.T, name, a, b string) {
 	t.Helper()
-	for _, pair := range [][2]*syntax.Document{{a, b}, {b, a}} {
+	var values [2]any
+	var docs [2]*syntax.Document
+	for i, text := range []string{a, b} {
+		var err error
+		if docs[i], err = syntax.Parse(text); err == nil {
+			err = json.Unmarshal([]byte(text), &values[i])
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reflect.DeepEqual(values[0], values[1]) {
+		return
+	}
+	for _, pair := range [][2]*syntax.Document{{docs[0], docs[1]}, {docs[1], docs[0]}} {
 		found, err := diff.Policies(pair[0], pair[1])
 		if err != nil || len(found) > 0 {
 			t.Errorf("%s: %v, %+v", name, err, found)
@@ -183,14 +205,14 @@ func same(t *testing.T, name string, a, b *syntax.Document) {
 	}
 }
 
-func inForce(t *testing.T, p *identity.CataloguePolicy) *syntax.Document {
+// inForce is the text of the default version.
+func inForce(t *testing.T, p *identity.CataloguePolicy) string {
 	t.Helper()
 	i := slices.IndexFunc(p.Versions, func(v identity.PolicyVersion) bool { return v.Number == p.Default })
-	doc, err := syntax.Parse(p.Versions[i].Document)
-	if err != nil {
-		t.Fatal(err)
+	if i < 0 {
+		t.Fatalf("%s has no default version", p.Name)
 	}
-	return doc
+	return p.Versions[i].Document
 }
 
 func FuzzRead(f *testing.F) {

@@ -27,6 +27,7 @@ const (
 	codeReportInProgress        = "ReportInProgress"
 	codeMalformedPolicyDocument = "MalformedPolicyDocument"
 	codeFeatureDisabled         = "FeatureDisabled"
+	codePolicyNotAttachable     = "PolicyNotAttachable"
 	codeNotAdministrator        = "AccountNotManagementOrDelegatedAdministratorException"
 
 	codeOpenIDIdpCommunicationError = "OpenIdIdpCommunicationError"

@@ -63,10 +63,29 @@ func (attachUserPolicy) Command(c *Call, in *sdk.AttachUserPolicyInput) (identit
 
 func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
 	arn, _, err := checkPolicyARN(policyARN)
+	if err == nil {
+		err = c.mayHave(kind, name, arn)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &identity.AttachPolicy{Owner: c.owner(kind, name), Policy: arn}, nil
+}
+
+// mayHave refuses a policy that AWS keeps for the role of one of its services, be it in
+// the catalogue or not, to every other entity. One that is not there, or belongs to a
+// service, is refused as such by the command.
+func (c *Call) mayHave(kind identity.Kind, name *string, policyARN string) error {
+	e, ok := c.target(kind, name)
+	switch {
+	case !ok || !strings.HasPrefix(policyARN, linkedPolicyARN):
+		return nil
+	case kind != identity.KindRole:
+		return fail(codePolicyNotAttachable, "The policy %s can only be attached to the service-linked role of its service.", policyARN)
+	case strings.HasPrefix(e.Path, reservedRolePaths[0]):
+		return nil
+	}
+	return fail(codePolicyNotAttachable, "Cannot attach a Service Role Policy to a Customer Role.")
 }
 
 type detachGroupPolicy struct {
@@ -421,6 +440,9 @@ func (putUserPermissionsBoundary) Command(c *Call, in *sdk.PutUserPermissionsBou
 
 func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Command, error) {
 	boundary, err := newBoundary(arn)
+	if err == nil {
+		err = c.mayHave(kind, name, boundary)
+	}
 	if err != nil {
 		return nil, err
 	}
