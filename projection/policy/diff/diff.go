@@ -31,7 +31,7 @@ type Difference struct {
 
 // MaxPatterns is how many different actions, and how many different
 // resources of one action, Policies compares.
-const MaxPatterns = 1000
+const MaxPatterns = 4000
 
 // ErrTooLarge is returned when policies name more than Policies compares.
 var ErrTooLarge = errors.New("policies name too many actions or resources to compare")
@@ -338,6 +338,9 @@ func overlaps(named []glob, fold bool) ([]glob, error) {
 	list := slices.Clone(named)
 	for i, p := range named {
 		for _, q := range named[:i] {
+			if !p.mayMeet(q, fold) {
+				continue
+			}
 			if g, ok := intersect(string(p), string(q), fold); ok {
 				list = append(list, glob(g))
 			}
@@ -346,6 +349,21 @@ func overlaps(named []glob, fold bool) ([]glob, error) {
 	list = distinct(list, fold)
 	slices.SortStableFunc(list, func(p, q glob) int { return cmp.Compare(p.literals(), q.literals()) })
 	return list, nil
+}
+
+// mayMeet tells whether the literals with which two patterns begin allow a text that
+// both match. Nearly all pairs of a long list differ there.
+func (g glob) mayMeet(other glob, fold bool) bool {
+	for i := range min(len(g), len(other)) {
+		a, b := g[i], other[i]
+		if a == '*' || a == '?' || b == '*' || b == '?' {
+			return true
+		}
+		if a != b && !(fold && strings.EqualFold(string(g[i:i+1]), string(other[i:i+1]))) {
+			return false
+		}
+	}
+	return true
 }
 
 func distinct(list []glob, fold bool) []glob {
