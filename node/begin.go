@@ -154,6 +154,23 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	return err
 }
 
+// beginQuotas lets the first account go by the defaults that cluster.yaml names, as long as
+// nobody has chosen others: a leader that began the cluster may have ended before this.
+func (w *writer) beginQuotas(ctx context.Context) error {
+	id := w.node.cfg.Cluster.Account
+	a, ok := w.log.Applied().State.Account(id)
+	if w.node.cfg.Cluster.Quotas != setup.AWSQuotas || !ok || a.Quotas.Defaults != identity.DefaultsUnchosen {
+		return nil
+	}
+	err := w.propose(ctx, randomKey(), &identity.SetQuotas{Account: id, Defaults: identity.DefaultsOfAWS, First: true})
+	var refusal *identity.Refusal
+	if errors.As(err, &refusal) { // somebody has chosen by now, or an older cluster has to rise first
+		w.node.logger.Info("the account does not go by AWS's default quotas yet", "account", id, "reason", refusal.Message)
+		return nil
+	}
+	return err
+}
+
 func randomKey() (k identity.Key) {
 	rand.Read(k[:]) // never fails
 	return k

@@ -213,7 +213,11 @@ func (w *writer) lead(term log.Leadership) {
 	defer cancel()
 	stop := context.AfterFunc(n.ctx, cancel)
 	defer stop()
-	if err := w.bootstrap(ctx); err != nil {
+	err := w.bootstrap(ctx)
+	if err == nil {
+		err = w.beginQuotas(ctx)
+	}
+	if err != nil {
 		n.logger.Error("the cluster could not be begun", "error", err)
 		if ctx.Err() == nil {
 			n.fail(err)

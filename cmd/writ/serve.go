@@ -25,6 +25,7 @@ import (
 func newInit() *cobra.Command {
 	var dir, account, nats string
 	var writers, replicas []string
+	var awsQuotas bool
 	cmd := &cobra.Command{
 		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
 		Short: "Lay out a cluster: configuration, certificates, keys",
@@ -39,6 +40,9 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats}
+			if awsQuotas {
+				c.Quotas = setup.AWSQuotas
+			}
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
@@ -56,10 +60,15 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	awsQuotasFlag(f, &awsQuotas)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
+}
+
+func awsQuotasFlag(f *pflag.FlagSet, aws *bool) {
+	f.BoolVar(aws, "aws-quotas", false, "let the first account begin with AWS's default quotas; `writ account quotas` changes them later")
 }
 
 func initCluster(out io.Writer, dir string, c setup.Cluster) error {
@@ -85,6 +94,9 @@ start each node with: writ serve --cluster %s --name NAME --data DIR
 // replicas, which are set in the file by hand, are taken over.
 func keeps(c, old *setup.Cluster) error {
 	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
+	if c.Quotas != old.Quotas {
+		return fmt.Errorf("the cluster that is there has --aws-quotas=%t: %s", old.Quotas == setup.AWSQuotas, advice)
+	}
 	if c.Account != old.Account || c.NATS != old.NATS {
 		return fmt.Errorf("the cluster that is there has account %s and NATS %q, not %s and %q: %s", old.Account, old.NATS, c.Account, c.NATS, advice)
 	}
