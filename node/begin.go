@@ -126,7 +126,7 @@ func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err
 func (w *writer) bootstrap(ctx context.Context) error {
 	n := w.node
 	if w.log.Applied().State.Cluster().ID != "" {
-		return nil
+		return w.beginQuotas(ctx)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	policies, damaged := managed.Policies()
@@ -150,6 +150,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	if err == nil {
 		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account)
+		return w.beginQuotas(ctx)
 	}
 	return err
 }
@@ -164,8 +165,8 @@ func (w *writer) beginQuotas(ctx context.Context) error {
 	}
 	err := w.propose(ctx, randomKey(), &identity.SetQuotas{Account: id, Defaults: identity.DefaultsOfAWS, First: true})
 	var refusal *identity.Refusal
-	if errors.As(err, &refusal) { // somebody has chosen by now, or an older cluster has to rise first
-		w.node.logger.Info("the account does not go by AWS's default quotas yet", "account", id, "reason", refusal.Message)
+	if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
+		w.node.logger.Info("the account does not go by AWS's default quotas", "account", id, "reason", refusal.Message)
 		return nil
 	}
 	return err

@@ -213,11 +213,7 @@ func (w *writer) lead(term log.Leadership) {
 	defer cancel()
 	stop := context.AfterFunc(n.ctx, cancel)
 	defer stop()
-	err := w.bootstrap(ctx)
-	if err == nil {
-		err = w.beginQuotas(ctx)
-	}
-	if err != nil {
+	if err := w.bootstrap(ctx); err != nil {
 		n.logger.Error("the cluster could not be begun", "error", err)
 		if ctx.Err() == nil {
 			n.fail(err)

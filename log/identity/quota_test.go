@@ -55,7 +55,7 @@ func quotaSpecs() []spec {
 // Each quota is reached by two, refuses a third under AWS's name, leaves another account's
 // alone, and takes nothing away when it falls below what there is.
 func TestEachQuotaBounds(t *testing.T) {
-	alice := Owner{Kind: KindUser, Account: acct, Name: "u0"}
+	user := Owner{Kind: KindUser, Account: acct, Name: "u0"}
 	group := Owner{Kind: KindGroup, Account: acct, Name: "g0"}
 	role := Owner{Kind: KindRole, Account: acct, Name: "r0"}
 	attach := func(to Owner) func(string) Command {
@@ -68,7 +68,7 @@ func TestEachQuotaBounds(t *testing.T) {
 		QuotaGroups:          func(n string) Command { return &CreateGroup{Account: acct, ID: ID("G" + n), Name: "g" + n, Path: "/"} },
 		QuotaRoles:           func(n string) Command { return &CreateRole{Account: acct, ID: ID("R" + n), Name: "r" + n, Path: "/"} },
 		QuotaPolicies:        func(n string) Command { return &CreatePolicy{Account: acct, ID: ID("P" + n), Name: "p" + n, Path: "/"} },
-		QuotaPoliciesPerUser: attach(alice), QuotaPoliciesPerGroup: attach(group), QuotaPoliciesPerRole: attach(role),
+		QuotaPoliciesPerUser: attach(user), QuotaPoliciesPerGroup: attach(group), QuotaPoliciesPerRole: attach(role),
 		QuotaInstanceProfiles: func(n string) Command {
 			return &CreateInstanceProfile{Account: acct, ID: ID("I" + n), Name: n, Path: "/"}
 		},
