@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -35,7 +36,12 @@ func TestFeatureLevel(t *testing.T) {
 			}
 		}
 		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "before"}, 1, identity.BoundedRules)
+		var refusal *identity.Refusal
+		if _, err := leader.Propose(t.Context(), event.Command{Content: &identity.SetQuotas{Account: "123456789012"}}); !errors.As(err, &refusal) || refusal.Code != identity.UnknownFeature {
+			t.Errorf("what level 1 cannot read is answered %v", err)
+		}
 		proposed(&identity.RaiseFeatureLevel{Level: 2}, 2, identity.BoundedRules)
+		proposed(&identity.SetQuotas{Account: "123456789012"}, 2, identity.LevelRules)
 		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "after"}, 2, identity.LevelRules)
 
 		head := leader.Applied().Head

@@ -126,7 +126,7 @@ func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err
 func (w *writer) bootstrap(ctx context.Context) error {
 	n := w.node
 	if w.log.Applied().State.Cluster().ID != "" {
-		return nil
+		return w.beginQuotas(ctx)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	policies, damaged := managed.Policies()
@@ -150,6 +150,24 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	if err == nil {
 		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account)
+		return w.beginQuotas(ctx)
+	}
+	return err
+}
+
+// beginQuotas lets the first account go by the defaults that cluster.yaml names, as long as
+// nobody has chosen others: a leader that began the cluster may have ended before this.
+func (w *writer) beginQuotas(ctx context.Context) error {
+	id := w.node.cfg.Cluster.Account
+	a, ok := w.log.Applied().State.Account(id)
+	if w.node.cfg.Cluster.Quotas != setup.AWSQuotas || !ok || a.Quotas.Defaults != identity.DefaultsUnchosen {
+		return nil
+	}
+	err := w.propose(ctx, randomKey(), &identity.SetQuotas{Account: id, Defaults: identity.DefaultsOfAWS, First: true})
+	var refusal *identity.Refusal
+	if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
+		w.node.logger.Info("the account does not go by AWS's default quotas", "account", id, "reason", refusal.Message)
+		return nil
 	}
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/proof"
@@ -419,8 +420,10 @@ func TestThreeWritersAndTwoReplicas(t *testing.T) {
 // joins what there is, or waits.
 func TestTheFirstWriterBeginsOnce(t *testing.T) {
 	m := newTeam(t, 3, 0)
+	m.cluster.Quotas = setup.AWSQuotas
 	m.startAll()
 	m.must("writer-1", "CreateUser", "UserName", "alice")
+	m.goesByAWS(t, "writer-1")
 	incarnation := m.node("writer-2").projection.View().Cluster().Incarnation
 	for _, name := range []string{"writer-1", "writer-2", "writer-3"} {
 		m.stop(name)
@@ -445,6 +448,15 @@ func TestTheFirstWriterBeginsOnce(t *testing.T) {
 	m.must("writer-1", "GetUser", "UserName", "alice")
 	if got := m.node("writer-1").projection.View().Cluster().Incarnation; got != incarnation {
 		t.Errorf("the incarnation is %s, was %s", got, incarnation)
+	}
+	m.goesByAWS(t, "writer-1")
+}
+
+// goesByAWS checks that the first account goes by AWS's default quotas.
+func (m *team) goesByAWS(t *testing.T, name string) {
+	t.Helper()
+	if a, ok := m.node(name).projection.View().State.Account(m.cluster.Account); !ok || a.Quotas != (identity.Quotas{Defaults: identity.DefaultsOfAWS}) {
+		t.Errorf("the account is %+v", a)
 	}
 }
 

@@ -58,7 +58,7 @@ func TestListenAddr(t *testing.T) {
 func TestPrintConfig(t *testing.T) {
 	dir, c, root := layout.Init(t, layout.Cluster(t, 1, 0))
 	var out bytes.Buffer
-	if err := PrintConfig(&out, Config{Cluster: c, Name: "writer-1", Files: setup.DefaultFiles(dir, "writer-1")}); err != nil ||
+	if err := setup.PrintYAML(&out, Config{Cluster: c, Name: "writer-1", Files: setup.DefaultFiles(dir, "writer-1")}); err != nil ||
 		!strings.Contains(out.String(), c.ID) || strings.Contains(out.String(), root.SecretAccessKey) {
 		t.Errorf("%v: %s", err, &out)
 	}

@@ -1,11 +1,6 @@
 package node
 
 import (
-	"fmt"
-	"io"
-
-	"go.yaml.in/yaml/v3"
-
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/thumbprint"
 )
@@ -22,13 +17,3 @@ const (
 
 // ThumbprintReach is where a node fetches the thumbprints of OpenID Connect providers from.
 type ThumbprintReach = thumbprint.Reach
-
-// PrintConfig writes a node's configuration as YAML: paths of secrets, never what
-// is in them.
-func PrintConfig(w io.Writer, c Config) error {
-	enc := yaml.NewEncoder(w)
-	if err := enc.Encode(c); err != nil {
-		return fmt.Errorf("print the configuration: %w", err)
-	}
-	return enc.Close()
-}

@@ -21,11 +21,11 @@ func newCatalog() *cobra.Command {
 		Long: `A cluster begins with the managed policies of AWS that are attached most, as they were when this
 program was made. All of them are one catalogue, which is replaced as a whole.`,
 	})
-	show := onCatalog(&cobra.Command{Use: "show", Short: "Show which catalogue is in force, since when", Args: cobra.NoArgs}, askTimeout,
+	show := onCluster(&cobra.Command{Use: "show", Short: "Show which catalogue is in force, since when", Args: cobra.NoArgs}, askTimeout,
 		func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
 			return catalog.Show(ctx, c, cmd.OutOrStdout(), o)
 		})
-	bring := onCatalog(&cobra.Command{
+	bring := onCluster(&cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Put the managed policies of a file in force, or those of this program",
 		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
@@ -47,8 +47,9 @@ finds it unused.`,
 	return cmd
 }
 
-// onCatalog makes a command that does something to a cluster's catalogue.
-func onCatalog(cmd *cobra.Command, limit time.Duration, do func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) *cobra.Command {
+// onCluster makes a command that does something with a cluster, and what its one argument
+// names, if it is given.
+func onCluster(cmd *cobra.Command, limit time.Duration, do func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) *cobra.Command {
 	t := target{limit: limit}
 	var o shell.Output
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

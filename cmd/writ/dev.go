@@ -41,7 +41,7 @@ const (
 type devFlags struct {
 	writers, replicas int
 	dir, api, account string
-	nats              string
+	nats, quotas      string
 	withoutLease      node.WithoutLease
 }
 
@@ -70,6 +70,7 @@ root access key of a new cluster.`,
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	withoutLeaseFlag(f, &d.withoutLease)
+	quotasFlag(f, &d.quotas)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 	return cmd
 }
@@ -142,7 +143,7 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 		return old, err
 	}
 	c := old
-	c.Account, c.NATS = setup.AccountID(d.account), d.nats
+	c.Account, c.NATS, c.Quotas = setup.AccountID(d.account), d.nats, d.quotas
 	for i := len(c.Writers); i < d.writers; i++ {
 		ports, err := setup.FreeAddrs(3)
 		if err != nil {

@@ -41,7 +41,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), newDocs())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
 	giveOnce(root)
 	return root

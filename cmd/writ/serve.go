@@ -23,7 +23,7 @@ import (
 )
 
 func newInit() *cobra.Command {
-	var dir, account, nats string
+	var dir, account, nats, quotas string
 	var writers, replicas []string
 	cmd := &cobra.Command{
 		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
@@ -38,7 +38,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats}
+			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats, Quotas: quotas}
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
@@ -56,6 +56,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	quotasFlag(f, &quotas)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
@@ -85,8 +86,8 @@ start each node with: writ serve --cluster %s --name NAME --data DIR
 // replicas, which are set in the file by hand, are taken over.
 func keeps(c, old *setup.Cluster) error {
 	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
-	if c.Account != old.Account || c.NATS != old.NATS {
-		return fmt.Errorf("the cluster that is there has account %s and NATS %q, not %s and %q: %s", old.Account, old.NATS, c.Account, c.NATS, advice)
+	if c.Account != old.Account || c.NATS != old.NATS || c.Quotas != old.Quotas {
+		return fmt.Errorf("the cluster that is there has account %s, NATS %q and quotas %q, not %s, %q and %q: %s", old.Account, old.NATS, old.Quotas, c.Account, c.NATS, c.Quotas, advice)
 	}
 	for _, w := range old.Writers {
 		i := slices.IndexFunc(c.Writers, func(n setup.Writer) bool { return n.Name == w.Name })
@@ -135,6 +136,11 @@ slow replicas down, as can a replica that makes consumers without end.`,
 	}
 	s.flags(cmd.Flags())
 	return cmd
+}
+
+// quotasFlag declares whose default quotas the first account begins with.
+func quotasFlag(f *pflag.FlagSet, quotas *string) {
+	f.StringVar(quotas, "quotas", "", "aws lets the first account begin with AWS's default quotas, instead of Writ's, which are higher; 'writ account quotas' changes them later")
 }
 
 // withoutLeaseFlag declares what a node is told about admission without a lease.
@@ -262,7 +268,7 @@ func newConfig() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return node.PrintConfig(cmd.OutOrStdout(), cfg)
+			return setup.PrintYAML(cmd.OutOrStdout(), cfg)
 		},
 	}
 	s.flags(show.Flags())

@@ -19,29 +19,6 @@ type Account struct {
 	Changed Position // of the root's credentials or rights
 }
 
-// Quotas bounds what an account may hold. Zero means the default.
-type Quotas struct {
-	Users    uint32
-	Groups   uint32
-	Roles    uint32
-	Policies uint32
-}
-
-// Default quotas of an account. AWS's own (5000 users, 300 groups, 1000 roles,
-// 1500 policies, of "IAM and AWS STS quotas") protect a service shared by
-// strangers and can be raised on request; a cluster that one runs oneself starts
-// higher. The quotas of a single entity are AWS's. Those of instance profiles and server
-// certificates (AWS's: 1000 and 20) cannot be set.
-const (
-	DefaultUsersQuota    = 10_000_000
-	DefaultGroupsQuota   = 100_000
-	DefaultRolesQuota    = 1_000_000
-	DefaultPoliciesQuota = 1_000_000
-
-	DefaultInstanceProfilesQuota   = 1_000_000
-	DefaultServerCertificatesQuota = 1000 // for every account
-)
-
 // Handle makes a Account a record of a table, by its key, as do Is and AppendDigest.
 func (a *Account) Handle() table.Handle { return table.HandleOf(a.ID) }
 
@@ -54,12 +31,11 @@ func (a *Account) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, a.ID)
 	b = digest.AppendInt(b, int64(a.Created))
 	b = digest.AppendString(b, a.Alias)
-	for _, q := range [...]uint32{a.Quotas.Users, a.Quotas.Groups, a.Quotas.Roles, a.Quotas.Policies} {
-		b = digest.AppendInt(b, q)
-	}
+	b = a.Quotas.appendFirst(b)
 	b = appendKeys(b, a.Keys)
 	b = appendTags(b, a.Tags)
-	return digest.AppendInt(b, uint64(a.Changed))
+	b = digest.AppendInt(b, uint64(a.Changed))
+	return a.Quotas.appendLater(b)
 }
 
 // Account returns the account of that number.
@@ -176,60 +152,9 @@ func (s *State) changeAlias(id AccountID, alias string) {
 	})
 }
 
-// SetAccountQuotas replaces the quotas of an account.
-type SetAccountQuotas struct {
-	Account AccountID
-	Quotas  Quotas
-}
-
-// AccountQuotasSet replaced the quotas of an account.
-type AccountQuotasSet struct {
-	Account AccountID
-	Quotas  Quotas
-}
-
-func (c *SetAccountQuotas) decide(s *State, _ Meta) ([]Event, error) {
-	if _, err := s.mustAccount(c.Account); err != nil {
-		return nil, err
-	}
-	return []Event{&AccountQuotasSet{Account: c.Account, Quotas: c.Quotas}}, nil
-}
-
-func (e *AccountQuotasSet) evolve(s *State) {
-	changeRecord(&s.accounts, e.Account, func(a *Account) bool {
-		a.Quotas = e.Quotas
-		return true
-	})
-}
-
 func (s *State) mustAccount(id AccountID) (*Account, error) {
 	if a, ok := s.accounts.Get(id); ok {
 		return a, nil
 	}
 	return nil, refuse(NoSuchEntity, "The account with id %s cannot be found.", id)
-}
-
-// quota is how many entities of a kind the account may have, with AWS's name for the quota.
-func (a *Account) quota(kind Kind) (limit uint32, name string) {
-	var own, standard uint32
-	switch kind {
-	case KindUser:
-		own, standard, name = a.Quotas.Users, DefaultUsersQuota, "UsersPerAccount"
-	case KindGroup:
-		own, standard, name = a.Quotas.Groups, DefaultGroupsQuota, "GroupsPerAccount"
-	case KindRole:
-		own, standard, name = a.Quotas.Roles, DefaultRolesQuota, "RolesPerAccount"
-	case KindPolicy:
-		own, standard, name = a.Quotas.Policies, DefaultPoliciesQuota, "PoliciesPerAccount"
-	case KindInstanceProfile:
-		standard, name = DefaultInstanceProfilesQuota, "InstanceProfilesPerAccount"
-	case KindServerCertificate:
-		standard, name = DefaultServerCertificatesQuota, "ServerCertificatesPerAccount"
-	case KindMFADevice: // as many as users
-		own, standard, name = a.Quotas.Users, DefaultUsersQuota, "VirtualMFADevicesPerAccount"
-	}
-	if own != 0 {
-		return own, name
-	}
-	return standard, name
 }

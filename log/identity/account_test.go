@@ -65,15 +65,6 @@ func accountSpecs() []spec {
 			refused: "NoSuchEntity: The account alias with name example cannot be found."},
 		{name: "no account", when: &DeleteAccountAlias{Account: third, Alias: "example"},
 			refused: "NoSuchEntity: The account with id 333333333333 cannot be found."},
-
-		{name: "there", when: &SetAccountQuotas{Account: acct, Quotas: Quotas{Users: 3}},
-			then: []Event{&AccountQuotasSet{Account: acct, Quotas: Quotas{Users: 3}}},
-			check: func(s *spying) {
-				if a, _ := s.Account(acct); a.Quotas != (Quotas{Users: 3}) {
-					s.Errorf("the quotas are %+v", a.Quotas)
-				}
-			}},
-		{name: "no account", when: &SetAccountQuotas{Account: third}, refused: "NoSuchEntity: The account with id 333333333333 cannot be found."},
 	}
 }
 
@@ -85,31 +76,5 @@ func TestAccountsAreInOrder(t *testing.T) {
 	}
 	if want := "000000000001 123456789012 210987654321 "; got != want {
 		t.Errorf("the accounts are %s, not %s", got, want)
-	}
-}
-
-func TestQuotas(t *testing.T) {
-	one := &AccountQuotasSet{Account: acct, Quotas: Quotas{Users: 1, Groups: 1, Roles: 1, Policies: 1}}
-	run(t, []spec{
-		{name: "quota", given: []Event{one, alice}, when: &CreateUser{Account: acct, ID: "AIDA2", Name: "bob"},
-			refused: "LimitExceeded: Cannot exceed quota for UsersPerAccount: 1"},
-		{name: "quota", given: []Event{one, admins}, when: &CreateGroup{Account: acct, ID: "AGPA2", Name: "b"},
-			refused: "LimitExceeded: Cannot exceed quota for GroupsPerAccount: 1"},
-		{name: "quota", given: []Event{one, deploy}, when: &CreateRole{Account: acct, ID: "AROA2", Name: "b"},
-			refused: "LimitExceeded: Cannot exceed quota for RolesPerAccount: 1"},
-		{name: "quota", given: []Event{one, readS3}, when: &CreatePolicy{Account: acct, ID: "ANPA2", Name: "b"},
-			refused: "LimitExceeded: Cannot exceed quota for PoliciesPerAccount: 1"},
-		{name: "quota of another account", given: []Event{one, alice}, when: &CreateUser{Account: other, ID: "AIDA2", Name: "alice", Path: "/"},
-			then: []Event{&UserCreated{Account: other, ID: "AIDA2", Name: "alice", Path: "/", Created: now}}},
-	})
-	full := given(alice, admins, deploy, readS3)
-	for kind, limit := range map[Kind]uint32{KindUser: DefaultUsersQuota, KindGroup: DefaultGroupsQuota, KindRole: DefaultRolesQuota, KindPolicy: DefaultPoliciesQuota} {
-		a, _ := full.Account(acct)
-		if got, _ := a.quota(kind); got != limit {
-			t.Errorf("the quota of %ss is %d", kind.Noun(), got)
-		}
-		if n := full.Count(acct, kind); n != 1 {
-			t.Errorf("%d %ss", n, kind.Noun())
-		}
 	}
 }

@@ -36,8 +36,8 @@ func (s *State) mayCreate(account AccountID, kind Kind, name string, id ID) erro
 		if err != nil {
 			return err
 		}
-		if limit, quota := a.quota(kind); s.Count(account, kind) >= int(limit) {
-			return refuse(LimitExceeded, "Cannot exceed quota for %s: %d", quota, limit)
+		if err := s.hasRoom(a, kind); err != nil {
+			return err
 		}
 	}
 	if err := s.mayIdentify(id); err != nil {

@@ -189,8 +189,10 @@ func (c *AttachPolicy) decide(s *State, _ Meta) ([]Event, error) {
 	if !ok {
 		return nil, refuse(NoSuchEntity, "Policy %s does not exist or is not attachable.", c.Policy)
 	}
-	if !slices.Contains(*h.attached, p.ID) && len(*h.attached) >= MaxAttachedPolicies {
-		return nil, refuse(LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", h.kind.title(), MaxAttachedPolicies)
+	if !slices.Contains(*h.attached, p.ID) {
+		if err := s.mayAttach(h, len(*h.attached)); err != nil {
+			return nil, err
+		}
 	}
 	return []Event{&PolicyAttached{Kind: h.kind, ID: h.id, Policy: p.ID}}, nil
 }

@@ -73,7 +73,7 @@ func inlineSpecs() []spec {
 func attachSpecs() []spec {
 	full := map[Kind][]Event{KindUser: {alice}, KindGroup: {admins}, KindRole: {deploy}}
 	for kind, id := range map[Kind]ID{KindUser: "AIDA1", KindGroup: "AGPA1", KindRole: "AROA1"} {
-		for i := range MaxAttachedPolicies {
+		for i := range QuotaPoliciesPerUser.Default(DefaultsUnchosen) {
 			policy := ID(fmt.Sprintf("ANPAx%d", i))
 			full[kind] = append(full[kind], &PolicyCreated{Account: acct, ID: policy, Name: fmt.Sprintf("p%d", i), Path: "/"},
 				&PolicyAttached{Kind: kind, ID: id, Policy: policy})

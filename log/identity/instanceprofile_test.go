@@ -116,7 +116,7 @@ func carrySpecs() []spec {
 
 func TestInstanceProfilesQuota(t *testing.T) {
 	s := given()
-	s.names.number.Set(scopeOf(acct, KindInstanceProfile), DefaultInstanceProfilesQuota)
+	s.names.number.Set(scopeOf(acct, KindInstanceProfile), 1_000_000)
 	_, err := Decide(s, Meta{Time: now}, &CreateInstanceProfile{Account: acct, ID: "AIPA1", Name: "web", Path: "/"})
 	if err == nil || err.Error() != "LimitExceeded: Cannot exceed quota for InstanceProfilesPerAccount: 1000000" {
 		t.Errorf("one more is %v", err)

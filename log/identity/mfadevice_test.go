@@ -37,7 +37,7 @@ func mfaMakingSpecs() []spec {
 			refused: "EntityAlreadyExists: MFADevice entity at the same path and name already exists."},
 		{name: "of another path", given: []Event{phone}, when: &CreateMFADevice{Account: acct, Name: "phone"},
 			then: []Event{&MFADeviceCreated{Account: acct, ID: "arn:aws:iam::123456789012:mfa/phone", Name: "phone", Created: now}}},
-		{name: "one too many", given: []Event{&AccountQuotasSet{Account: acct, Quotas: Quotas{Users: 1}}, phone}, when: &CreateMFADevice{Account: acct, Name: "phone"},
+		{name: "one too many", given: []Event{&AccountQuotasSet{Account: acct, Quotas: FirstQuotas{Users: 1}}, phone}, when: &CreateMFADevice{Account: acct, Name: "phone"},
 			refused: "LimitExceeded: Cannot exceed quota for VirtualMFADevicesPerAccount: 1"},
 		{name: "tagged twice", when: &CreateMFADevice{Account: acct, Name: "phone", Tags: append(tags, tags...)},
 			refused: "InvalidInput: Duplicate tag keys found."},

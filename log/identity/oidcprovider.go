@@ -87,7 +87,7 @@ func (c *CreateOIDCProvider) decide(s *State, m Meta) ([]Event, error) {
 	if _, ok := s.oidcProviders.Get(id); ok {
 		return nil, refuse(EntityAlreadyExists, "Provider with url https://%s already exists.", c.URL)
 	}
-	if err := mayProvide(s, &s.oidcProviders, c.Account, id, "OpenIdConnectProvidersPerAccount"); err != nil {
+	if err := s.mayProvide(c.Account, id, QuotaOIDCProviders); err != nil {
 		return nil, err
 	}
 	if len(c.ClientIDs) > MaxClientIDs {

@@ -31,11 +31,8 @@ type PolicyVersion struct {
 	Created  Time
 }
 
-// Quotas of policies ("IAM and AWS STS quotas").
-const (
-	MaxPolicyVersions   = 5
-	MaxAttachedPolicies = 10
-)
+// MaxPolicyVersions is how many versions a policy may have ("IAM and AWS STS quotas").
+const MaxPolicyVersions = 5
 
 // ARN is arn:aws:iam::ACCOUNT:policy/path/name.
 func (p *Policy) ARN() string { return ARN(KindPolicy, p.Account, p.Path, p.Name) }

@@ -132,7 +132,11 @@ func drawCommand(t *rapid.T) Command {
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command {
-			return &SetAccountQuotas{Account: drawAccount(t), Quotas: Quotas{Users: uint32(drawNumber(t))}}
+			return &SetAccountQuotas{Account: drawAccount(t), Quotas: FirstQuotas{Users: uint32(drawNumber(t))}}
+		},
+		func() Command {
+			own := OwnQuota{Quota(drawNumber(t)), uint32(drawNumber(t))}
+			return &SetQuotas{Account: drawAccount(t), Defaults: oneOf(t, "defaults", DefaultsUnchosen, DefaultsOfWrit, DefaultsOfAWS), Own: []OwnQuota{own}}
 		},
 		func() Command {
 			return &CreateUser{Account: drawAccount(t), ID: drawID(t), Name: drawName(t), Path: drawPath(t), Boundary: drawBoundary(t), Tags: drawTags(t)}

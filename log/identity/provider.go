@@ -11,10 +11,6 @@ import (
 // the key of the record, too: a provider that is made again is the same to those who
 // trust it by its ARN.
 
-// MaxProviders is how many providers of each kind an account may have ("IAM and AWS STS
-// quotas"). It is AWS's, unlike the quotas of Quotas: lists of providers have no pages.
-const MaxProviders = 100
-
 // provider is the record of a provider.
 type provider interface {
 	holder
@@ -55,13 +51,15 @@ func mustProvide[R provider](t *table.Table[ID, R], kind Kind, account AccountID
 	return p, nil
 }
 
-// mayProvide refuses a provider that its account has no place for. quota is AWS's name.
-func mayProvide[R provider](s *State, t *table.Table[ID, R], account AccountID, id ID, quota string) error {
-	if _, err := s.mustAccount(account); err != nil {
+// mayProvide refuses a provider that its account has no place for.
+func (s *State) mayProvide(account AccountID, id ID, quota Quota) error {
+	a, err := s.mustAccount(account)
+	if err != nil {
 		return err
 	}
-	if len(providersOf(s, t, account)) >= MaxProviders {
-		return refuse(LimitExceeded, "Cannot exceed quota for %s: %d", quota, MaxProviders)
+	n, _ := s.QuotaInUse(account, quota)
+	if err := a.within(quota, n, quota.AWSName()); err != nil {
+		return err
 	}
 	return s.mayIdentify(id)
 }

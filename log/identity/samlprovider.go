@@ -116,7 +116,7 @@ func (c *CreateSAMLProvider) decide(s *State, m Meta) ([]Event, error) {
 	if _, ok := s.samlProviders.Get(id); ok {
 		return nil, refuse(EntityAlreadyExists, "Provider with name %s already exists.", c.Name)
 	}
-	if err := mayProvide(s, &s.samlProviders, c.Account, id, "SAMLProvidersPerAccount"); err != nil {
+	if err := s.mayProvide(c.Account, id, QuotaSAMLProviders); err != nil {
 		return nil, err
 	}
 	if err := mayTag(KindSAMLProvider, nil, c.Tags, sameTag); err != nil {

@@ -35,7 +35,7 @@ func createSAMLProviderSpecs() []spec {
 	foreign := create()
 	foreign.Account = "333333333333"
 	var many []Event
-	for i := range MaxProviders {
+	for i := range 100 {
 		many = append(many, &SAMLProviderCreated{Account: acct, Name: fmt.Sprintf("p%d", i), Created: past})
 	}
 	keys := []SAMLKey{{ID: "KEY", Sealed: []byte("sealed"), Added: now}}
@@ -48,7 +48,7 @@ func createSAMLProviderSpecs() []spec {
 				if !ok || p.UUID != "SAMLSP2" || p.ValidUntil != 9 || p.Encryption != EncryptionRequired || len(p.Keys) != 1 || len(p.Tags) != 1 || p.Created != now {
 					s.Errorf("the provider is %+v", p)
 				}
-				if list := s.SAMLProviders(acct); len(list) != 1 || list[0] != p || len(s.OIDCProviders(acct)) != MaxProviders {
+				if list := s.SAMLProviders(acct); len(list) != 1 || list[0] != p || len(s.OIDCProviders(acct)) != 100 {
 					s.Errorf("listed are %v", list)
 				}
 			}},

@@ -18,7 +18,7 @@ func serverCertificateSpecs() []spec {
 	tags := []Tag{{"b", "1"}, {"a", "2"}}
 	upload := &UploadServerCertificate{Account: acct, ID: "ASCA2", Name: "shop", Path: "/x/", Body: "pem", Chain: "chain", Sealed: []byte("s"), Expires: now, Tags: tags}
 	second := &ServerCertificateUploaded{Account: acct, ID: "ASCA2", Name: "shop", Path: "/x/", Body: "pem", Chain: "chain", Sealed: []byte("s"), Expires: now, Tags: tags, Uploaded: now}
-	full := make([]Event, DefaultServerCertificatesQuota)
+	full := make([]Event, 1000)
 	for i := range full {
 		full[i] = &ServerCertificateUploaded{Account: acct, ID: ID("ASCAX" + strconv.Itoa(i)), Name: strconv.Itoa(i)}
 	}

@@ -102,6 +102,7 @@ var commandKinds = newKinds("command",
 	command(129, 1, startAccessJob),
 	command(41, 1, stageCatalogue),
 	command(42, 1, installCatalogue),
+	command(45, 1, setQuotas),
 )
 
 const lastOfLevel1 = 40
@@ -191,7 +192,14 @@ func deleteAccountAlias(c *coder, v *identity.DeleteAccountAlias) {
 
 func setAccountQuotas(c *coder, v *identity.SetAccountQuotas) {
 	atom(c, &v.Account)
-	quotas(c, &v.Quotas)
+	firstQuotas(c, &v.Quotas)
+}
+
+func setQuotas(c *coder, v *identity.SetQuotas) {
+	atom(c, &v.Account)
+	defaults(c, &v.Defaults)
+	list(c, &v.Own, ownQuota)
+	c.flag(&v.First)
 }
 
 // Users and groups.

@@ -53,7 +53,7 @@ var (
 // UnknownError is returned for a kind, version or format that this build does
 // not know: the bytes are sound, but a later release wrote them.
 type UnknownError struct {
-	What    string // "command", "reliance", "event", "record", or "... format"
+	What    string // "command", "reliance", "event", "record", "quota" and so on, or "... format"
 	Number  uint64 // of the kind, way or format
 	Version uint64 // of the kind; 0 for a format
 }

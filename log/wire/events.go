@@ -95,6 +95,7 @@ var eventKinds = newKinds("event",
 	change(126, 1, accessJobStarted),
 	change(41, 1, catalogueStaged),
 	change(42, 1, catalogueInstalled),
+	change(45, 1, quotasSet),
 )
 
 // The cluster.
@@ -155,7 +156,13 @@ func accountAliasDeleted(c *coder, v *identity.AccountAliasDeleted) {
 
 func accountQuotasSet(c *coder, v *identity.AccountQuotasSet) {
 	atom(c, &v.Account)
-	quotas(c, &v.Quotas)
+	firstQuotas(c, &v.Quotas)
+}
+
+func quotasSet(c *coder, v *identity.QuotasSet) {
+	atom(c, &v.Account)
+	defaults(c, &v.Defaults)
+	list(c, &v.Own, ownQuota)
 }
 
 // Users and groups.

@@ -100,6 +100,7 @@ const (
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
 	oldClusterFile   = "catalogue-1.txt"
+	oldAccountFile   = "account-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
 )
@@ -114,8 +115,8 @@ func TestGoldenSnapshot(t *testing.T) {
 		}
 	}
 	// The first knew no signatures, and the second named no lives.
-	// The first three knew no catalogue.
-	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot-3": someLives, "snapshot": someLives} {
+	// The first three knew no catalogue, and the fourth no quotas but four.
+	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot-3": someLives, "snapshot-4": someLives, "snapshot": someLives} {
 		stored, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +151,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {

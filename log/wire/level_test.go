@@ -20,6 +20,8 @@ func TestLevel(t *testing.T) {
 		{&identity.UntagEntity{Kind: identity.KindSAMLProvider}, 2},
 		{&identity.CreateOIDCProvider{}, 2},
 		{&identity.SetTokenVersion{}, 2},
+		{&identity.SetAccountQuotas{}, 1},
+		{&identity.SetQuotas{}, 2},
 	} {
 		if got := Level(c.command); got != c.want {
 			t.Errorf("%T %+v is of level %d, not %d", c.command, c.command, got, c.want)

@@ -6,7 +6,7 @@ import "github.com/writ-iam/writ/log/identity"
 // append, never reorder or reuse.
 var recordKinds = newKinds("record",
 	record(1, 3, header),
-	record(2, 1, account),
+	record(2, 2, account),
 	record(3, 1, user),
 	record(4, 1, group),
 	record(5, 1, role),
@@ -69,10 +69,15 @@ func account(c *coder, v *identity.Account) {
 	atom(c, &v.ID)
 	num(c, &v.Created)
 	str(c, &v.Alias)
-	quotas(c, &v.Quotas)
+	for q := range identity.QuotaPolicies + 1 { // those of the first release
+		num(c, &v.Quotas.Own[q])
+	}
 	list(c, &v.Keys, accessKey)
 	list(c, &v.Tags, tag)
 	num(c, &v.Changed)
+	if c.version > 1 {
+		laterQuotas(c, &v.Quotas)
+	}
 }
 
 func user(c *coder, v *identity.User) {
@@ -265,7 +270,34 @@ func passwordRequirements(c *coder, v *identity.PasswordRequirements) {
 	num(c, &v.Reuse)
 }
 
-func quotas(c *coder, v *identity.Quotas) {
+// laterQuotas codes what a record of the first release had no room for.
+func laterQuotas(c *coder, v *identity.Quotas) {
+	defaults(c, &v.Defaults)
+	own := v.Later()
+	list(c, &own, ownQuota)
+	if c.reading && c.err == nil {
+		for _, q := range own {
+			v.Own[q.Quota] = q.Value
+		}
+	}
+}
+
+func ownQuota(c *coder, v *identity.OwnQuota) {
+	num(c, &v.Quota)
+	if c.err == nil && v.Quota >= identity.NumQuotas {
+		c.fail(&UnknownError{What: "quota", Number: uint64(v.Quota)})
+	}
+	num(c, &v.Value)
+}
+
+func defaults(c *coder, v *identity.Defaults) {
+	num(c, v)
+	if c.err == nil && !v.Known() {
+		c.fail(&UnknownError{What: "defaults of quotas", Number: uint64(*v)})
+	}
+}
+
+func firstQuotas(c *coder, v *identity.FirstQuotas) {
 	num(c, &v.Users)
 	num(c, &v.Groups)
 	num(c, &v.Roles)

@@ -43,6 +43,8 @@ func (f filler) fill(v reflect.Value) {
 			}
 			f.fill(v.Field(i))
 		}
+		bound(v, reflect.TypeFor[identity.Quota](), uint64(identity.NumQuotas))
+		bound(v, reflect.TypeFor[identity.Defaults](), uint64(identity.DefaultsOfAWS)+1)
 	case reflect.String:
 		v.SetString(f.text())
 	case reflect.Bool:
@@ -66,6 +68,15 @@ func (f filler) fill(v reflect.Value) {
 		}
 	default:
 		panic(fmt.Sprintf("no way to fill a %s", v.Type()))
+	}
+}
+
+// bound keeps the fields of a type in a struct below a number: others are of later releases.
+func bound(s reflect.Value, of reflect.Type, below uint64) {
+	for i := range s.NumField() {
+		if f := s.Field(i); f.Type() == of {
+			f.SetUint(f.Uint() % below)
+		}
 	}
 }
 

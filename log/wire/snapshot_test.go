@@ -152,3 +152,22 @@ func BenchmarkReadSnapshot(b *testing.B) {
 	}
 	b.ReportMetric(float64(users)*float64(b.N)/b.Elapsed().Seconds(), "users/s")
 }
+
+// A snapshot keeps quotas of all kinds, and whose defaults an account goes by.
+func TestSnapshotKeepsQuotas(t *testing.T) {
+	s := manyUsers(1)
+	account := s.Accounts()[0].ID
+	set := &identity.QuotasSet{Account: account, Defaults: identity.DefaultsOfAWS}
+	for q := range identity.NumQuotas {
+		set.Own = append(set.Own, identity.OwnQuota{Quota: q, Value: 100 + uint32(q)})
+	}
+	identity.Evolve(s, s.Position()+1, identity.Meta{}, []identity.Event{set})
+	got, _, err := ReadSnapshot(bytes.NewReader(snapshotOf(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := got.Account(account)
+	if want, _ := s.Account(account); a.Quotas != want.Quotas || a.Quotas.Of(identity.QuotaPoliciesPerRole) != 100+uint32(identity.QuotaPoliciesPerRole) {
+		t.Errorf("the quotas come back as %+v, not %+v", a.Quotas, want.Quotas)
+	}
+}

@@ -24,6 +24,9 @@ import (
 // HTTP alone: simpler, for few replicas, and somewhat slower.
 const NoNATS = "none"
 
+// AWSQuotas as a cluster's Quotas are AWS's defaults.
+const AWSQuotas = "aws"
+
 // Role is what a node does.
 type Role string
 
@@ -56,6 +59,9 @@ type Cluster struct {
 	// NATS is the URL of a NATS server with JetStream to use instead of the brokers
 	// that writers embed, or several with commas between them, or NoNATS.
 	NATS string `yaml:"nats,omitempty"`
+	// Quotas as AWSQuotas lets the first account go by AWS's defaults of quotas, unless
+	// others were chosen by command; empty: by Writ's, which start higher.
+	Quotas string `yaml:"quotas,omitempty"`
 }
 
 // Writer says where a writer is reached by the other nodes, as host:port. Names
@@ -134,6 +140,9 @@ func (c *Cluster) Validate() error {
 	}
 	if _, err := NATSURLs(c.NATS); err != nil {
 		return err
+	}
+	if c.Quotas != "" && c.Quotas != AWSQuotas {
+		return fmt.Errorf("%w: quotas is %q; use %s for AWS's defaults, or leave it out", ErrConfig, c.Quotas, AWSQuotas)
 	}
 	seen, addrs := map[string]bool{}, map[string]string{}
 	name := func(n string) error {

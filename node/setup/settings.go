@@ -79,3 +79,13 @@ func ParseProxies(list []string) (proxies []netip.Prefix, err error) {
 	}
 	return proxies, nil
 }
+
+// PrintYAML writes what a configuration says as YAML: paths of secrets, never what is in
+// them.
+func PrintYAML(w io.Writer, config any) error {
+	enc := yaml.NewEncoder(w)
+	if err := enc.Encode(config); err != nil {
+		return fmt.Errorf("print the configuration: %w", err)
+	}
+	return enc.Close()
+}

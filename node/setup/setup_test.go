@@ -174,6 +174,7 @@ func TestValidate(t *testing.T) {
 		`address "h" of writer a`:      func(c *setup.Cluster) { c.Writers[0].Peer = "h" },
 		`address "" of writer a`:       func(c *setup.Cluster) { c.Writers[0].Broker = "" },
 		"is given to writer a already": func(c *setup.Cluster) { c.Writers[1].Peer = c.Writers[0].Peer },
+		`quotas is "many"; use aws`:    func(c *setup.Cluster) { c.Quotas = "many" },
 		`has the class "loose"`:        func(c *setup.Cluster) { c.Replicas[0].Class = "loose" },
 	} {
 		c := good()

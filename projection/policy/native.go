@@ -16,6 +16,8 @@ const (
 	ActionVerify         = "writ:Verify"
 	ActionGetCatalog     = "writ:GetCatalog"
 	ActionImportCatalog  = "writ:ImportCatalog"
+	ActionGetQuotas      = "writ:GetQuotas"
+	ActionSetQuotas      = "writ:SetQuotas"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -23,6 +25,6 @@ func NativeActions() []string {
 	return []string{
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
-		ActionGetCatalog, ActionImportCatalog,
+		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas,
 	}
 }

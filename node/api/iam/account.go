@@ -58,11 +58,8 @@ func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk
 	return &sdk.ListAccountAliasesOutput{AccountAliases: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-// Quotas of "IAM and AWS STS quotas" for what Writ does not keep yet, or does
-// not bound.
-const (
-	policyVersionsInUseQuota = 10000
-)
+// policyVersionsInUseQuota is AWS's; Writ bounds the versions of one policy alone.
+const policyVersionsInUseQuota = 10000
 
 type getAccountSummary struct{}
 
@@ -89,28 +86,23 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 	if len(s.Keyring(identity.ID(id)).Certificates) > 0 {
 		rootCertificates = 1
 	}
-	quota := func(own, standard uint32) int {
-		if own != 0 {
-			return int(own)
-		}
-		return int(standard)
-	}
+	quota := func(q identity.Quota) int { return int(a.Quotas.Of(q)) }
 	summary := map[string]int{
-		"Users": s.Count(id, identity.KindUser), "UsersQuota": quota(a.Quotas.Users, identity.DefaultUsersQuota),
-		"Groups": s.Count(id, identity.KindGroup), "GroupsQuota": quota(a.Quotas.Groups, identity.DefaultGroupsQuota),
-		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(a.Quotas.Roles, identity.DefaultRolesQuota),
-		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(a.Quotas.Policies, identity.DefaultPoliciesQuota),
+		"Users": s.Count(id, identity.KindUser), "UsersQuota": quota(identity.QuotaUsers),
+		"Groups": s.Count(id, identity.KindGroup), "GroupsQuota": quota(identity.QuotaGroups),
+		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(identity.QuotaRoles),
+		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(identity.QuotaPolicies),
 		"PolicyVersionsInUse": versions, "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
 		"PolicySizeQuota": syntax.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
 		"UserPolicySizeQuota": syntax.MaxUser, "GroupPolicySizeQuota": syntax.MaxGroup, "RolePolicySizeQuota": syntax.MaxRole,
 		"AssumeRolePolicySizeQuota":    syntax.MaxTrust,
-		"AttachedPoliciesPerUserQuota": identity.MaxAttachedPolicies, "AttachedPoliciesPerGroupQuota": identity.MaxAttachedPolicies,
-		"AttachedPoliciesPerRoleQuota": identity.MaxAttachedPolicies,
+		"AttachedPoliciesPerUserQuota": quota(identity.QuotaPoliciesPerUser), "AttachedPoliciesPerGroupQuota": quota(identity.QuotaPoliciesPerGroup),
+		"AttachedPoliciesPerRoleQuota": quota(identity.QuotaPoliciesPerRole),
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
-		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": identity.DefaultInstanceProfilesQuota,
+		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": quota(identity.QuotaInstanceProfiles),
 		"Providers": len(s.OIDCProviders(id)) + len(s.SAMLProviders(id)), "GlobalEndpointTokenVersion": max(1, int(s.AccountSettings(id).TokenVersion)),
 		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, len(s.MFADevicesOf(identity.ID(id)))), "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
-		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": identity.DefaultServerCertificatesQuota,
+		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": quota(identity.QuotaServerCertificates),
 		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
 		"MFADevices":                      s.Count(id, identity.KindMFADevice), "MFADevicesInUse": devicesInUse(s, id),
 	}

@@ -129,6 +129,8 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/catalog", actionGetCatalog, getCatalogue{s}},
 		{"POST /v1/catalog/{digest}/parts/{part}", actionImportCatalog, stageCatalogue{s}},
 		{"POST /v1/catalog/{digest}/install", actionImportCatalog, installCatalogue{s}},
+		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
+		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

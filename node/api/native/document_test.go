@@ -93,7 +93,12 @@ func describe(t *testing.T) ([]byte, error) {
 			continue
 		}
 		method, path, _ := strings.Cut(pattern, " ")
-		paths = append(paths, member{path, object{{strings.ToLower(method), op.describe(path)}}})
+		told := member{strings.ToLower(method), op.describe(path)}
+		if i := slices.IndexFunc(paths, func(m member) bool { return m.name == path }); i >= 0 {
+			paths[i].value = append(paths[i].value.(object), told)
+			continue
+		}
+		paths = append(paths, member{path, object{told}})
 	}
 	for pattern := range operations {
 		if !slices.Contains(served, pattern) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/projection/authz"
@@ -18,6 +19,7 @@ var schemas = []any{
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
+	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -55,6 +57,8 @@ var (
 	progress  = oneOf("unknown", "committed", "partial", "everywhere")
 	role      = oneOf("writer", "replica")
 	expected  = oneOf("allow", "deny")
+	ofWhom    = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
+	quota     = oneOf(quotaNames()...)
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -82,8 +86,21 @@ var keywords = map[string]object{
 	"Cluster.without_lease":    oneOf("nothing", "questions", "reads"),
 	"Member.role":              role,
 	"Verified.role":            role,
+	"Quotas.defaults":          ofWhom,
+	"Quota.quota":              quota,
+	"QuotasToSet":              strict,
+	"QuotasToSet.defaults":     ofWhom,
+	"QuotaToSet":               strict,
+	"QuotaToSet.quota":         quota,
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
+}
+
+func quotaNames() (names []string) {
+	for q := range identity.NumQuotas {
+		names = append(names, q.String())
+	}
+	return names
 }
 
 // oneOf is the keyword of a text that is one of some words.

@@ -30,6 +30,8 @@ const (
 	actionVerify         = policy.ActionVerify
 	actionGetCatalog     = policy.ActionGetCatalog
 	actionImportCatalog  = policy.ActionImportCatalog
+	actionGetQuotas      = policy.ActionGetQuotas
+	actionSetQuotas      = policy.ActionSetQuotas
 )
 
 // operation is one of the native API.

@@ -34,6 +34,8 @@ var ofPort = []string{"GET /livez", "GET /readyz", "GET /metrics"}
 
 var noPrincipal = map[int]string{404: "The principal does not exist (NoSuchPrincipal), at the position in X-Writ-Position."}
 
+var noAccount = map[int]string{404: "The cluster has no such account (NoSuchEntity)."}
+
 // The statuses of refusals, by what a request can meet.
 var (
 	refused     = []int{400, 403, 413, 503}
@@ -53,6 +55,7 @@ var asked = []object{
 
 var (
 	consistency = text.with(oneOf("leased", "strict", "any")...)
+	ofAccount   = in("query", "account", text.with(member{"pattern", "^[0-9]{12}$"}), "Number of the account; the cluster's own if not given.")
 	invocation  = in("header", "Amz-Sdk-Invocation-Id", text, "The same over all attempts of one call, which then takes effect at most once.")
 	scoped      = []object{
 		in("query", "token", text, "Token of a write."),
@@ -170,6 +173,18 @@ var operations = map[string]operation{
 			invocation,
 		},
 		answer: "The change was committed.", headers: changed, content: jsonOf("CatalogueChange"), refusals: notTaken,
+	},
+	"GET /v1/quotas": {
+		id: "GetQuotas", summary: "What may an account hold, and what does it hold?", about: "Permission writ:GetQuotas, in the cluster's own account.",
+		parameters: append([]object{ofAccount}, asked...), answer: "The quotas.", headers: seen, content: jsonOf("Quotas"), refusals: refusedWhat,
+		meaning: noAccount,
+	},
+	"POST /v1/quotas": {
+		id: "SetQuotas", summary: "Change what an account may hold.",
+		about: "Permission writ:SetQuotas, in the cluster's own account. A quota below what the account holds takes nothing away: nothing more can be made. " +
+			"400 UnknownFeature: a node of the cluster is of a version that cannot read it.",
+		parameters: []object{ofAccount, invocation}, body: "QuotasToSet",
+		answer: "The change was committed.", headers: changed, content: jsonOf("QuotasChange"), refusals: refusedWhat, meaning: noAccount,
 	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,

@@ -139,7 +139,7 @@ func (m *schemaMaker) schemaOf(v reflect.Type) object {
 		return slices.Clone(text)
 	case reflect.Bool:
 		return slices.Clone(boolean)
-	case reflect.Int, reflect.Int64, reflect.Uint64:
+	case reflect.Int, reflect.Int64, reflect.Uint32, reflect.Uint64:
 		return slices.Clone(integer)
 	case reflect.Pointer:
 		return m.schemaOf(v.Elem())

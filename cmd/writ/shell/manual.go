@@ -1,4 +1,4 @@
-package main
+package shell
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newDocs writes the manual pages, from the same declarations as --help.
-func newDocs() *cobra.Command {
+// NewManual makes the command that writes the manual pages, from the same declarations as --help.
+func NewManual() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:    "man --dir DIR",
