@@ -50,6 +50,7 @@ var unfolded = map[string]string{
 	"projection/authz.restricted":              "actions",
 	"projection/policy/diff.covers":            "actions",
 	"projection/policy/diff.distinct":          "actions",
+	"projection/policy/diff.mayMeet":           "actions",
 	"projection/policy/diff.steps":             "actions",
 	"node/password.defaultViolation":           "a password that is the name of its user",
 	"node/dispatch.lane":                       "names of users, roles and so on, which are ASCII",
