@@ -55,10 +55,10 @@ func (s *State) Groups(account AccountID, after string, yield func(*Group) bool)
 	list(s, &s.groups, account, KindGroup, after, yield)
 }
 
-// GroupsBelow yields the groups of an account whose path begins with a prefix longer than
-// "/", in order of path and name, those after the one whose path and name after is.
-func (s *State) GroupsBelow(account AccountID, prefix, after string, yield func(*Group) bool) {
-	listBelow(s, &s.groups, account, KindGroup, prefix, after, yield)
+// GroupsBelow is Groups for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) GroupsBelow(account AccountID, prefix, after string, yield func(*Group) bool) bool {
+	return listBelow(s, &s.groups, account, KindGroup, prefix, after, yield)
 }
 
 // GroupUsers yields the members of a group that come after the user of that

@@ -55,11 +55,10 @@ func (s *State) InstanceProfiles(account AccountID, after string, yield func(*In
 	list(s, &s.instanceProfiles, account, KindInstanceProfile, after, yield)
 }
 
-// InstanceProfilesBelow yields the instance profiles of an account whose path begins with a
-// prefix longer than "/", in order of path and name, those after the one whose path and
-// name after is.
-func (s *State) InstanceProfilesBelow(account AccountID, prefix, after string, yield func(*InstanceProfile) bool) {
-	listBelow(s, &s.instanceProfiles, account, KindInstanceProfile, prefix, after, yield)
+// InstanceProfilesBelow is InstanceProfiles for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) InstanceProfilesBelow(account AccountID, prefix, after string, yield func(*InstanceProfile) bool) bool {
+	return listBelow(s, &s.instanceProfiles, account, KindInstanceProfile, prefix, after, yield)
 }
 
 // InstanceProfilesOf yields the instance profiles that carry a role, those that come after

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -56,26 +57,44 @@ func (p *paths) move(in scope, from, text, to, renamed string, h table.Handle) {
 	p.add(in, to, renamed, h)
 }
 
-// below yields what has a path that begins with prefix, which is longer than the root's,
-// in order of path and name, from behind after on: a path and a name behind it.
-func (p *paths) below(in scope, prefix, after string, yield func(table.Handle) bool) {
-	start := place{scope: in, path: prefix}
-	if cut := strings.LastIndexByte(after, '/') + 1; cut > 0 {
-		start.path, start.text = after[:cut], lower(after[cut:])
-	}
-	p.entries.Ascend(start, func(e place) bool {
+// MaxBelow is how many entities whose paths begin with one prefix are put in order of
+// name for one list.
+const MaxBelow = 20_000
+
+// below returns what has a path that begins with prefix, which is longer than the root's,
+// in order of name, that behind the name after; ok is false for more than MaxBelow.
+func (p *paths) below(in scope, prefix, after string) (found []place, ok bool) {
+	after, ok = lower(after), true
+	seen := 0
+	p.entries.Ascend(place{scope: in, path: prefix}, func(e place) bool {
 		if e.scope != in || !strings.HasPrefix(e.path, prefix) {
-			return e.scope == in && e.path < prefix
+			return false
 		}
-		return after != "" && e.path == start.path && e.text == start.text || yield(e.to)
+		if seen == MaxBelow {
+			ok = false
+			return false
+		}
+		seen++
+		if e.text > after {
+			found = append(found, e)
+		}
+		return true
 	})
+	slices.SortFunc(found, func(a, b place) int { return strings.Compare(a.text, b.text) })
+	return found, ok
 }
 
-// listBelow is list for the entities whose path begins with a prefix that is longer
-// than the root's, in order of path and name; after is a path and a name behind it.
-func listBelow[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, prefix, after string, yield func(R) bool) {
-	s.paths.below(scopeOf(account, kind), prefix, after, func(to table.Handle) bool {
-		r, _ := t.Rows.Get(to)
-		return yield(r)
-	})
+// listBelow is list for the entities whose path begins with a prefix that is longer than
+// the root's. It yields nothing and returns false where these are more than MaxBelow.
+func listBelow[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, prefix, after string, yield func(R) bool) bool {
+	found, ok := s.paths.below(scopeOf(account, kind), prefix, after)
+	if !ok {
+		return false
+	}
+	for _, e := range found {
+		if r, _ := t.Rows.Get(e.to); !yield(r) {
+			break
+		}
+	}
+	return true
 }

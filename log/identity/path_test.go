@@ -30,9 +30,10 @@ func TestBelowAPath(t *testing.T) {
 	}{
 		{"/x", "", []string{"/x/a", "/x/B", "/x/y/c", "/xy/d"}},
 		{"/x/", "", []string{"/x/a", "/x/B", "/x/y/c"}},
-		{"/x/", "/x/A", []string{"/x/B", "/x/y/c"}},
-		{"/x/", "/x/b", []string{"/x/y/c"}},
-		{"/x/", "/x/aa", []string{"/x/B", "/x/y/c"}}, // gone since
+		{"/x/", "A", []string{"/x/B", "/x/y/c"}},
+		{"/x/", "b", []string{"/x/y/c"}},
+		{"/x/", "aa", []string{"/x/B", "/x/y/c"}},                      // gone since
+		{"/", "", []string{"/x/a", "/x/B", "/x/y/c", "/xy/d", "/y/e"}}, // all that have another path
 		{"/x/y/", "", []string{"/x/y/c"}},
 		{"/z", "", nil},
 	} {
@@ -48,4 +49,16 @@ func TestBelowAPath(t *testing.T) {
 		t.Errorf("after changes: %v", got)
 	}
 	verify(t, s)
+	events = nil
+	for i := range MaxBelow {
+		events = append(events, &UserCreated{Account: acct, ID: ID(fmt.Sprint("AIDAM", i)), Name: fmt.Sprint("m", i), Path: "/m/"})
+	}
+	Evolve(s, 4, Meta{}, events)
+	if got := list("/m/", "m9998", 9); !slices.Equal(got, []string{"/m/m9999"}) {
+		t.Errorf("the last of the most are %v", got)
+	}
+	Evolve(s, 5, Meta{}, []Event{&UserCreated{Account: acct, ID: "AIDAN", Name: "n", Path: "/m/n/"}})
+	if s.UsersBelow(acct, "/m/", "", func(*User) bool { t.Error("one of too many is listed"); return true }) {
+		t.Error("too many are put in order")
+	}
 }

@@ -113,10 +113,10 @@ func (s *State) Policies(account AccountID, after string, yield func(*Policy) bo
 	list(s, &s.policies, account, KindPolicy, after, yield)
 }
 
-// PoliciesBelow yields the policies of an account whose path begins with a prefix longer than
-// "/", in order of path and name, those after the one whose path and name after is.
-func (s *State) PoliciesBelow(account AccountID, prefix, after string, yield func(*Policy) bool) {
-	listBelow(s, &s.policies, account, KindPolicy, prefix, after, yield)
+// PoliciesBelow is Policies for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) PoliciesBelow(account AccountID, prefix, after string, yield func(*Policy) bool) bool {
+	return listBelow(s, &s.policies, account, KindPolicy, prefix, after, yield)
 }
 
 // CreatePolicy makes a managed policy with its version 1.

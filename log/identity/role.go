@@ -71,10 +71,10 @@ func (s *State) Roles(account AccountID, after string, yield func(*Role) bool) {
 	list(s, &s.roles, account, KindRole, after, yield)
 }
 
-// RolesBelow yields the roles of an account whose path begins with a prefix longer than
-// "/", in order of path and name, those after the one whose path and name after is.
-func (s *State) RolesBelow(account AccountID, prefix, after string, yield func(*Role) bool) {
-	listBelow(s, &s.roles, account, KindRole, prefix, after, yield)
+// RolesBelow is Roles for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) RolesBelow(account AccountID, prefix, after string, yield func(*Role) bool) bool {
+	return listBelow(s, &s.roles, account, KindRole, prefix, after, yield)
 }
 
 // CreateRole makes a role with a new unique identifier.

@@ -61,11 +61,10 @@ func (s *State) ServerCertificates(account AccountID, after string, yield func(*
 	list(s, &s.certificates, account, KindServerCertificate, after, yield)
 }
 
-// ServerCertificatesBelow yields the certificates of an account whose path begins with a
-// prefix longer than "/", in order of path and name, those after the one whose path and
-// name after is.
-func (s *State) ServerCertificatesBelow(account AccountID, prefix, after string, yield func(*ServerCertificate) bool) {
-	listBelow(s, &s.certificates, account, KindServerCertificate, prefix, after, yield)
+// ServerCertificatesBelow is ServerCertificates for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) ServerCertificatesBelow(account AccountID, prefix, after string, yield func(*ServerCertificate) bool) bool {
+	return listBelow(s, &s.certificates, account, KindServerCertificate, prefix, after, yield)
 }
 
 // UploadServerCertificate gives an account another certificate.

@@ -64,10 +64,10 @@ func (s *State) Users(account AccountID, after string, yield func(*User) bool) {
 	list(s, &s.users, account, KindUser, after, yield)
 }
 
-// UsersBelow yields the users of an account whose path begins with a prefix longer than
-// "/", in order of path and name, those after the one whose path and name after is.
-func (s *State) UsersBelow(account AccountID, prefix, after string, yield func(*User) bool) {
-	listBelow(s, &s.users, account, KindUser, prefix, after, yield)
+// UsersBelow is Users for those whose path begins with a prefix longer than "/". Where they
+// are more than MaxBelow it yields none and returns false.
+func (s *State) UsersBelow(account AccountID, prefix, after string, yield func(*User) bool) bool {
+	return listBelow(s, &s.users, account, KindUser, prefix, after, yield)
 }
 
 // CreateUser makes a user with a new unique identifier.

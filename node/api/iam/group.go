@@ -69,17 +69,14 @@ func (getGroup) Answer(c *Call, in *sdk.GetGroupInput) (*sdk.GetGroupOutput, err
 	return &sdk.GetGroupOutput{Group: &shown, Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-// groupsBelow walks the groups whose path begins with a prefix, by the index of paths where
-// there is one; a marker is good for that prefix alone.
-func (c *Call) groupsBelow(prefix *string) (list string, _ walk[*identity.Group], key func(*identity.Group) string) {
-	if below := aws.ToString(prefix); len(below) > 1 {
-		return "ListGroups " + below, func(after string, yield func(*identity.Group) bool) {
-			c.state().GroupsBelow(c.Caller.Account, below, after, yield)
-		}, func(g *identity.Group) string { return g.Path + g.Name }
-	}
-	return "ListGroups", func(after string, yield func(*identity.Group) bool) {
-		c.state().Groups(c.Caller.Account, after, yield)
-	}, groupName
+// groupsBelow walks the groups whose path begins with a prefix.
+func (c *Call) groupsBelow(prefix *string) (list string, _ walk[*identity.Group]) {
+	s, account := c.state(), c.Caller.Account
+	return below("ListGroups", prefix,
+		func(after string, yield func(*identity.Group) bool) { s.Groups(account, after, yield) },
+		func(prefix, after string, yield func(*identity.Group) bool) bool {
+			return s.GroupsBelow(account, prefix, after, yield)
+		})
 }
 
 type listGroups struct{}
@@ -89,9 +86,9 @@ func (listGroups) Access(c *Call, in *sdk.ListGroupsInput) []Access {
 }
 
 func (listGroups) Answer(c *Call, in *sdk.ListGroupsInput) (*sdk.ListGroupsOutput, error) {
-	list, walk, key := c.groupsBelow(in.PathPrefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(g *identity.Group) (types.Group, bool) {
-		return shownGroup(g), true
+	list, walk := c.groupsBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, groupName, func(g *identity.Group) (types.Group, bool) {
+		return shownGroup(g), under(in.PathPrefix, g.Path)
 	})
 	return &sdk.ListGroupsOutput{Groups: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

@@ -104,16 +104,16 @@ func (getInstanceProfile) Answer(c *Call, in *sdk.GetInstanceProfileInput) (*sdk
 	return &sdk.GetInstanceProfileOutput{InstanceProfile: &shown}, nil
 }
 
-// instanceProfilesBelow is groupsBelow for instance profiles.
-func (c *Call) instanceProfilesBelow(prefix *string) (list string, _ walk[*identity.InstanceProfile], key func(*identity.InstanceProfile) string) {
-	if below := aws.ToString(prefix); len(below) > 1 {
-		return "ListInstanceProfiles " + below, func(after string, yield func(*identity.InstanceProfile) bool) {
-			c.state().InstanceProfilesBelow(c.Caller.Account, below, after, yield)
-		}, func(p *identity.InstanceProfile) string { return p.Path + p.Name }
-	}
-	return "ListInstanceProfiles", func(after string, yield func(*identity.InstanceProfile) bool) {
-		c.state().InstanceProfiles(c.Caller.Account, after, yield)
-	}, func(p *identity.InstanceProfile) string { return p.Name }
+// instanceProfilesBelow walks the instance profiles whose path begins with a prefix.
+func (c *Call) instanceProfilesBelow(prefix *string) (list string, _ walk[*identity.InstanceProfile]) {
+	s, account := c.state(), c.Caller.Account
+	return below("ListInstanceProfiles", prefix,
+		func(after string, yield func(*identity.InstanceProfile) bool) {
+			s.InstanceProfiles(account, after, yield)
+		},
+		func(prefix, after string, yield func(*identity.InstanceProfile) bool) bool {
+			return s.InstanceProfilesBelow(account, prefix, after, yield)
+		})
 }
 
 type listInstanceProfiles struct{}
@@ -123,8 +123,10 @@ func (listInstanceProfiles) Access(c *Call, in *sdk.ListInstanceProfilesInput) [
 }
 
 func (listInstanceProfiles) Answer(c *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
-	list, walk, key := c.instanceProfilesBelow(in.PathPrefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, c.listedInstanceProfile)
+	list, walk := c.instanceProfilesBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(p *identity.InstanceProfile) string { return p.Name }, func(p *identity.InstanceProfile) (types.InstanceProfile, bool) {
+		return c.shownInstanceProfile(p), under(in.PathPrefix, p.Path)
+	})
 	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 

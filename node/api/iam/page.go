@@ -102,6 +102,24 @@ func escapedSize(text string) int {
 	return size
 }
 
+// below walks what has a path that begins with a prefix, in order of name: by the index of
+// paths where those are few enough, and else past all others, which the list leaves out. A
+// marker is good for that prefix alone.
+func below[R any](list string, prefix *string, all walk[R], indexed func(prefix, after string, yield func(R) bool) bool) (string, walk[R]) {
+	p := aws.ToString(prefix)
+	if len(p) <= 1 {
+		return list, all
+	}
+	return list + " " + p, func(after string, yield func(R) bool) {
+		if !indexed(p, after, yield) {
+			all(after, yield)
+		}
+	}
+}
+
+// under tells whether a path is in a list of what is below a prefix.
+func under(prefix *string, path string) bool { return strings.HasPrefix(path, aws.ToString(prefix)) }
+
 // all picks every record as it is.
 func all[T any](r T) (T, bool) { return r, true }
 

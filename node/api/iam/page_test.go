@@ -175,6 +175,9 @@ func TestPrefixIsFoundAtOnce(t *testing.T) {
 		t.Errorf("pages of %v policies", got)
 	}
 	first := must[*sdk.ListUsersOutput](w, &sdk.ListUsersInput{PathPrefix: needle})
+	if !slices.IsSortedFunc(first.Users, func(a, b types.User) int { return strings.Compare(*a.UserName, *b.UserName) }) {
+		t.Error("users of two paths are not in order of name")
+	}
 	if _, err := w.do(&sdk.ListUsersInput{Marker: first.Marker}); err == nil {
 		t.Error("a marker of one prefix is good for another")
 	}

@@ -119,13 +119,10 @@ const (
 )
 
 // policiesIn walks the policies that the account may use and whose path begins with a
-// prefix. A key is a section and a name, with its path before it where the prefix is
-// longer than "/".
+// prefix, and others where these are many. A key is a section and a name.
 func (c *Call) policiesIn(local, amazon bool, prefix string) walk[*identity.Policy] {
 	section := func(account identity.AccountID, after string, yield func(*identity.Policy) bool) {
-		if len(prefix) > 1 {
-			c.state().PoliciesBelow(account, prefix, after, yield)
-		} else {
+		if len(prefix) <= 1 || !c.state().PoliciesBelow(account, prefix, after, yield) {
 			c.state().Policies(account, after, yield)
 		}
 	}
@@ -153,11 +150,8 @@ func sectionStart(after, section string) (name string, ok bool) {
 	return "", after < section
 }
 
-// policySectionKey is the key of a policy in policiesIn, without a prefix.
+// policySectionKey is the key of a policy in policiesIn.
 func policySectionKey(p *identity.Policy) string { return policySection(p) + p.Name }
-
-// policyPathKey is that where the prefix is longer than "/".
-func policyPathKey(p *identity.Policy) string { return policySection(p) + p.Path + p.Name }
 
 func policySection(p *identity.Policy) string {
 	if p.Account == identity.AWSAccount {
@@ -175,12 +169,12 @@ func (listPolicies) Access(c *Call, in *sdk.ListPoliciesInput) []Access {
 
 func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPoliciesOutput, error) {
 	prefix := aws.ToString(in.PathPrefix)
-	list, key := "ListPolicies", policySectionKey
+	list := "ListPolicies"
 	if len(prefix) > 1 {
-		list, key = "ListPolicies "+prefix, policyPathKey
+		list += " " + prefix
 	}
 	walk := c.policiesIn(in.Scope != types.PolicyScopeTypeAws, in.Scope != types.PolicyScopeTypeLocal, prefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(p *identity.Policy) (types.Policy, bool) {
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, policySectionKey, func(p *identity.Policy) (types.Policy, bool) {
 		attached, bounded := c.uses(p)
 		keep := attached > 0
 		switch in.PolicyUsageFilter {
@@ -189,7 +183,7 @@ func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPolicie
 		case "":
 			keep = keep || !in.OnlyAttached
 		}
-		return shownPolicy(p, attached, bounded), keep
+		return shownPolicy(p, attached, bounded), keep && strings.HasPrefix(p.Path, prefix)
 	})
 	return &sdk.ListPoliciesOutput{Policies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

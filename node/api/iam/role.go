@@ -97,17 +97,14 @@ func (getRole) Answer(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error)
 	return &sdk.GetRoleOutput{Role: &shown}, nil
 }
 
-// rolesBelow walks the roles whose path begins with a prefix, by the index of paths where
-// there is one; a marker is good for that prefix alone.
-func (c *Call) rolesBelow(prefix *string) (list string, _ walk[*identity.Role], key func(*identity.Role) string) {
-	if below := aws.ToString(prefix); len(below) > 1 {
-		return "ListRoles " + below, func(after string, yield func(*identity.Role) bool) {
-			c.state().RolesBelow(c.Caller.Account, below, after, yield)
-		}, func(r *identity.Role) string { return r.Path + r.Name }
-	}
-	return "ListRoles", func(after string, yield func(*identity.Role) bool) {
-		c.state().Roles(c.Caller.Account, after, yield)
-	}, func(r *identity.Role) string { return r.Name }
+// rolesBelow walks the roles whose path begins with a prefix.
+func (c *Call) rolesBelow(prefix *string) (list string, _ walk[*identity.Role]) {
+	s, account := c.state(), c.Caller.Account
+	return below("ListRoles", prefix,
+		func(after string, yield func(*identity.Role) bool) { s.Roles(account, after, yield) },
+		func(prefix, after string, yield func(*identity.Role) bool) bool {
+			return s.RolesBelow(account, prefix, after, yield)
+		})
 }
 
 // roleLastUsed is when and where a role was used last, as far as nodes have told.
@@ -126,11 +123,11 @@ func (listRoles) Access(c *Call, in *sdk.ListRolesInput) []Access {
 }
 
 func (listRoles) Answer(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
-	list, walk, key := c.rolesBelow(in.PathPrefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(r *identity.Role) (types.Role, bool) {
+	list, walk := c.rolesBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(r *identity.Role) string { return r.Name }, func(r *identity.Role) (types.Role, bool) {
 		shown := c.shownRole(r)
 		shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
-		return shown, true
+		return shown, under(in.PathPrefix, r.Path)
 	})
 	return &sdk.ListRolesOutput{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

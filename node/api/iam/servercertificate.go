@@ -119,17 +119,16 @@ func (c *Call) mustServerCertificate(name *string) (*identity.ServerCertificate,
 	return nil, fail(codeNoSuchEntity, "The Server Certificate with name %s cannot be found.", aws.ToString(name))
 }
 
-// serverCertificatesBelow walks the certificates whose path begins with a prefix, by the
-// index of paths where there is one; a marker is good for that prefix alone.
-func (c *Call) serverCertificatesBelow(prefix *string) (list string, _ walk[*identity.ServerCertificate], key func(*identity.ServerCertificate) string) {
-	if below := aws.ToString(prefix); len(below) > 1 {
-		return "ListServerCertificates " + below, func(after string, yield func(*identity.ServerCertificate) bool) {
-			c.state().ServerCertificatesBelow(c.Caller.Account, below, after, yield)
-		}, func(s *identity.ServerCertificate) string { return s.Path + s.Name }
-	}
-	return "ListServerCertificates", func(after string, yield func(*identity.ServerCertificate) bool) {
-		c.state().ServerCertificates(c.Caller.Account, after, yield)
-	}, func(s *identity.ServerCertificate) string { return s.Name }
+// serverCertificatesBelow walks the server certificates whose path begins with a prefix.
+func (c *Call) serverCertificatesBelow(prefix *string) (list string, _ walk[*identity.ServerCertificate]) {
+	s, account := c.state(), c.Caller.Account
+	return below("ListServerCertificates", prefix,
+		func(after string, yield func(*identity.ServerCertificate) bool) {
+			s.ServerCertificates(account, after, yield)
+		},
+		func(prefix, after string, yield func(*identity.ServerCertificate) bool) bool {
+			return s.ServerCertificatesBelow(account, prefix, after, yield)
+		})
 }
 
 type listServerCertificates struct{}
@@ -139,10 +138,11 @@ func (listServerCertificates) Access(c *Call, in *sdk.ListServerCertificatesInpu
 }
 
 func (listServerCertificates) Answer(c *Call, in *sdk.ListServerCertificatesInput) (*sdk.ListServerCertificatesOutput, error) {
-	list, walk, key := c.serverCertificatesBelow(in.PathPrefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(s *identity.ServerCertificate) (types.ServerCertificateMetadata, bool) {
-		return shownServerCertificate(s), true
-	})
+	list, walk := c.serverCertificatesBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(s *identity.ServerCertificate) string { return s.Name },
+		func(s *identity.ServerCertificate) (types.ServerCertificateMetadata, bool) {
+			return shownServerCertificate(s), under(in.PathPrefix, s.Path)
+		})
 	return &sdk.ListServerCertificatesOutput{ServerCertificateMetadataList: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 

@@ -90,17 +90,14 @@ func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
 }
 
-// usersBelow walks the users whose path begins with a prefix, by the index of paths where
-// there is one; a marker is good for that prefix alone.
-func (c *Call) usersBelow(prefix *string) (list string, _ walk[*identity.User], key func(*identity.User) string) {
-	if below := aws.ToString(prefix); len(below) > 1 {
-		return "ListUsers " + below, func(after string, yield func(*identity.User) bool) {
-			c.state().UsersBelow(c.Caller.Account, below, after, yield)
-		}, func(u *identity.User) string { return u.Path + u.Name }
-	}
-	return "ListUsers", func(after string, yield func(*identity.User) bool) {
-		c.state().Users(c.Caller.Account, after, yield)
-	}, func(u *identity.User) string { return u.Name }
+// usersBelow walks the users whose path begins with a prefix.
+func (c *Call) usersBelow(prefix *string) (list string, _ walk[*identity.User]) {
+	s, account := c.state(), c.Caller.Account
+	return below("ListUsers", prefix,
+		func(after string, yield func(*identity.User) bool) { s.Users(account, after, yield) },
+		func(prefix, after string, yield func(*identity.User) bool) bool {
+			return s.UsersBelow(account, prefix, after, yield)
+		})
 }
 
 type listUsers struct{}
@@ -110,9 +107,9 @@ func (listUsers) Access(c *Call, in *sdk.ListUsersInput) []Access {
 }
 
 func (listUsers) Answer(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
-	list, walk, key := c.usersBelow(in.PathPrefix)
-	p, err := paginate(list, in.Marker, in.MaxItems, walk, key, func(u *identity.User) (types.User, bool) {
-		return shownUser(u), true
+	list, walk := c.usersBelow(in.PathPrefix)
+	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(u *identity.User) string { return u.Name }, func(u *identity.User) (types.User, bool) {
+		return shownUser(u), under(in.PathPrefix, u.Path)
 	})
 	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
