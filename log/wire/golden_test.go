@@ -92,7 +92,8 @@ func TestGolden(t *testing.T) {
 
 // Commands as this release writes them, as they were before they carried reliances,
 // and those of tags before letters outside ASCII had two cases; batches, fences and
-// records as they are and as they were before there were signatures.
+// records as they are and as they were before there were signatures; delegation requests
+// as they were before they said which principal asked.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
@@ -100,6 +101,7 @@ const (
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
 	oldClusterFile   = "catalogue-1.txt"
+	oldRequestsFile  = "delegations-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
 )
@@ -150,7 +152,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -184,7 +186,7 @@ func TestBareCommands(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
 		}
-		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile)) {
+		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile), storedLines(t, oldRequestsFile)) {
 			if first.kind == e.kind { // the only version that the older form had
 				whole[i] = first
 			}
