@@ -86,10 +86,11 @@ type accessor struct {
 	usage *identity.Usage
 }
 
-// About what it takes to find an accessor, and to look at one action that it has used.
+// About what it takes to find an accessor, and to look at one action that it has used. A
+// report on maxScan of them, each with all actions that are kept, is not too much.
 const (
-	accessorCost = 500
-	usedCost     = 20
+	accessorCost = 1500
+	usedCost     = 30
 )
 
 // accessors are the users and roles that a job is about, at most maxScan: of a group its
