@@ -1,14 +1,23 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/table"
 )
 
-// MaxAccessJobs is how many jobs of an account are kept. One more ends the oldest.
-const MaxAccessJobs = 100
+// Limits of jobs.
+const (
+	// MaxAccessJobsOf is how many jobs of one principal are kept. One more of its own ends
+	// the oldest of its own.
+	MaxAccessJobsOf = 100
+	// MaxAccessJobs is how many jobs of an account are kept. One more ends the oldest of
+	// the principal that has the most: who asks for many takes nothing from who asked for
+	// few. The jobs are one record, which each of them writes anew.
+	MaxAccessJobs = 200
+)
 
 // AccessJob is a report on when services were last accessed, that somebody asked for. The
 // report itself is made of the state when it is read.
@@ -129,9 +138,25 @@ func (e *AccessJobStarted) evolve(s *State) {
 	if old, ok := s.accessJobs.Get(e.Account); ok {
 		all = *old
 	}
-	if len(all.Jobs) >= MaxAccessJobs {
-		all.Jobs = all.Jobs[len(all.Jobs)-MaxAccessJobs+1:]
-	}
 	all.Jobs = appended(all.Jobs, e.Job)
+	if i, full := all.surplus(e.Job.By); full {
+		all.Jobs = slices.Delete(all.Jobs, i, i+1)
+	}
 	s.accessJobs.Put(&all)
+}
+
+// surplus is the job that ends since one of a principal was added, if one does.
+func (j *AccessJobs) surplus(added ID) (i int, full bool) {
+	count, most := make(map[ID]int), 0 // asked, never gone through
+	for _, job := range j.Jobs {
+		count[job.By]++
+		most = max(most, count[job.By])
+	}
+	switch {
+	case count[added] > MaxAccessJobsOf:
+		return slices.IndexFunc(j.Jobs, func(job AccessJob) bool { return job.By == added }), true
+	case len(j.Jobs) > MaxAccessJobs:
+		return slices.IndexFunc(j.Jobs, func(job AccessJob) bool { return count[job.By] == most }), true
+	}
+	return 0, false
 }

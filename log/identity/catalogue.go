@@ -349,10 +349,10 @@ func (s *State) install(from *CataloguePolicy) {
 		}
 		s.paths.remove(scopeOf(AWSAccount, KindPolicy), old.Path, old.Name)
 		if old.ID != p.ID {
-			s.policies.Delete(old)
+			s.deletePolicy(old)
 		}
 	}
-	s.policies.Put(p)
+	s.putPolicy(p)
 	s.names.add(scopeOf(AWSAccount, KindPolicy), p.Name, p.Handle())
 	s.paths.add(scopeOf(AWSAccount, KindPolicy), p.Path, p.Name, p.Handle())
 }

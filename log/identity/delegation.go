@@ -45,11 +45,17 @@ func (d DelegationState) String() string {
 
 // Limits of delegation requests.
 const (
-	// MaxDelegationRequests is how many requests of one requestor are kept at once.
+	// MaxDelegationRequests is how many requests of one requestor are kept at once, and
+	// MaxDelegationsOf how many that one of its principals asked for: nobody alone takes
+	// all places.
 	MaxDelegationRequests = 500
+	MaxDelegationsOf      = 100
 	// MaxDelegationPolicy is how many characters, white space aside, the policy of a
 	// request may have ("Policy templates").
 	MaxDelegationPolicy = 2048
+	// MaxDelegationText is how many bytes, white space included, that policy may have, and
+	// its template. AWS names no such limit.
+	MaxDelegationText = 16 << 10
 	// MaxRootDelegation is the longest session that a root may approve, in seconds
 	// ("IAM temporary delegation").
 	MaxRootDelegation = 4 * 3600
@@ -73,6 +79,7 @@ type DelegationParameter struct {
 // DelegationAsk is what a requestor asks for.
 type DelegationAsk struct {
 	Requestor    AccountID
+	By           ID        // who asks, of the requestor; the account's number for its root
 	OwnerAccount AccountID // whom it is for; empty for whoever associates it first
 	Description  string
 	Message      string
@@ -138,7 +145,11 @@ func (d *DelegationRequest) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, d.OwnerARN)
 	b = digest.AppendString(b, d.Approver)
 	b = digest.AppendString(b, d.Notes)
-	return digest.AppendString(b, d.RejectedBy)
+	b = digest.AppendString(b, d.RejectedBy)
+	if d.Ask.By == "" { // as before it was kept
+		return b
+	}
+	return digest.AppendString(b, d.Ask.By)
 }
 
 func appendAsk(b []byte, a *DelegationAsk) []byte {
@@ -206,28 +217,60 @@ func (c *CreateDelegationRequest) decide(s *State, m Meta) ([]Event, error) {
 	if _, taken := s.delegations.Rows.Get(table.HandleOf(c.ID)); taken {
 		return nil, refuse(EntityAlreadyExists, "Delegation request with id %s already exists.", c.ID)
 	}
-	var events []Event
-	kept, taken := 0, false
-	s.eachDelegation(requestorOf(c.Ask.Requestor), "", func(d *DelegationRequest) bool {
-		if m.Time >= d.Expires+expiredDelegation && len(events) < forgottenAtOnce {
-			events = append(events, &DelegationRequestForgotten{ID: d.ID})
-			return true
-		}
-		kept++
-		taken = taken || d.Ask.Workflow == c.Ask.Workflow
-		return true
-	})
-	if taken {
-		return nil, refuse(EntityAlreadyExists, "A delegation request with requestor workflow id %s already exists.", c.Ask.Workflow)
-	}
-	if kept >= MaxDelegationRequests {
-		return nil, refuse(LimitExceeded, "Cannot exceed quota for DelegationRequestsPerAccount: %d", MaxDelegationRequests)
+	events, err := s.placeDelegation(&c.Ask, m)
+	if err != nil {
+		return nil, err
 	}
 	policy, err := s.delegatedPolicy(&c.Ask)
 	if err != nil {
 		return nil, err
 	}
 	return append(events, &DelegationRequestCreated{ID: c.ID, Ask: c.Ask, Policy: policy, Created: m.Time}), nil
+}
+
+// placeDelegation finds a place for a request, or refuses it. It forgets what expired long
+// ago; and where that leaves none, the one of the principal's own that expired first.
+func (s *State) placeDelegation(a *DelegationAsk, m Meta) (forgotten []Event, err error) {
+	var over *DelegationRequest
+	kept, own, taken := 0, 0, false
+	s.eachDelegation(requestorOf(a.Requestor), "", func(d *DelegationRequest) bool {
+		if m.Time >= d.Expires+expiredDelegation && len(forgotten) < forgottenAtOnce {
+			forgotten = append(forgotten, &DelegationRequestForgotten{ID: d.ID})
+			return true
+		}
+		kept++
+		taken = taken || d.Ask.Workflow == a.Workflow
+		if d.Ask.By != a.By {
+			return true
+		}
+		own++
+		if m.Time >= d.Expires && (over == nil || d.Expires < over.Expires) {
+			over = d
+		}
+		return true
+	})
+	if taken {
+		return nil, refuse(EntityAlreadyExists, "A delegation request with requestor workflow id %s already exists.", a.Workflow)
+	}
+	if over != nil && (own >= MaxDelegationsOf || kept >= MaxDelegationRequests) {
+		forgotten = append(forgotten, &DelegationRequestForgotten{ID: over.ID})
+		kept, own = kept-1, own-1
+	}
+	switch {
+	case own >= MaxDelegationsOf:
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for DelegationRequestsPerPrincipal: %d", MaxDelegationsOf)
+	case kept >= MaxDelegationRequests:
+		return nil, refuse(LimitExceeded, "Cannot exceed quota for DelegationRequestsPerAccount: %d", MaxDelegationRequests)
+	}
+	return forgotten, nil
+}
+
+// Delegable tells why a request would be refused for its policy as the state is, or nil:
+// who proposes it need not have that decided. Nothing relies on it, since the policy is
+// made of the template as it is when the command is decided.
+func (w *Witness) Delegable(a *DelegationAsk) error {
+	_, err := w.state.delegatedPolicy(a)
+	return err
 }
 
 // delegatedPolicy is the policy that is asked for: as the template reads now, whatever
@@ -242,13 +285,19 @@ func (s *State) delegatedPolicy(a *DelegationAsk) (string, error) {
 
 // filled is a policy template with the values in their places: texts in texts, a list in
 // place of a text that is the name of the list alone.
+//
+// It never makes more than twice MaxDelegationText: a value of spaces, which do not count
+// as characters, in thousands of places would be megabytes.
 func filled(template string, values []DelegationParameter) (string, error) {
+	if len(template) > MaxDelegationText {
+		return "", refuse(InvalidInput, "The policy template has more than %d bytes, white space included; store it with less of it.", MaxDelegationText)
+	}
 	var out []byte
 	size, rest := 0, template
 	for {
 		head, tail, found := strings.Cut(rest, "@{")
 		start := len(out)
-		out = append(out, head...)
+		out = append(out, head...) // all of them together are at most the template
 		if found {
 			name, after, closed := strings.Cut(tail, "}")
 			i := slices.IndexFunc(values, func(p DelegationParameter) bool { return p.Name == name })
@@ -257,6 +306,8 @@ func filled(template string, values []DelegationParameter) (string, error) {
 				return "", refuse(InvalidInput, "The policy template has a parameter %s without a value.", name)
 			case !values[i].List && len(values[i].Values) != 1:
 				return "", refuse(InvalidInput, "The parameter %s must have one value.", name)
+			case len(out)+values[i].size() > MaxDelegationText:
+				return "", longDelegation()
 			case !values[i].List:
 				out = appendEscaped(out, values[i].Values[0])
 			case !strings.HasSuffix(head, `"`) || !strings.HasPrefix(after, `"`):
@@ -270,10 +321,25 @@ func filled(template string, values []DelegationParameter) (string, error) {
 		if size += inlineSize(string(out[start:])); size > MaxDelegationPolicy {
 			return "", refuse(InvalidInput, "The policy of a delegation request has at most %d characters.", MaxDelegationPolicy)
 		}
+		if len(out) > MaxDelegationText {
+			return "", longDelegation()
+		}
 		if !found {
 			return string(out), nil
 		}
 	}
+}
+
+func longDelegation() *Refusal {
+	return refuse(InvalidInput, "The policy of a delegation request has at most %d bytes, white space included.", MaxDelegationText)
+}
+
+// size is how many bytes the values have, before they are escaped.
+func (p *DelegationParameter) size() (n int) {
+	for _, v := range p.Values {
+		n += len(v)
+	}
+	return n
 }
 
 func appendList(out []byte, values []string) []byte {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,7 +14,7 @@ const hour Time = 3600 * 1000
 var (
 	aTemplate = &PolicyCreated{Account: acct, ID: "ANPAT", Name: "template", Path: "/", Created: past,
 		Document: `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::@{bucketName}/*"}}`}
-	anAsk = DelegationAsk{Requestor: acct, Description: "d", Workflow: "workflow-1", Channel: "topic", Session: 3600,
+	anAsk = DelegationAsk{Requestor: acct, By: "AIDAR", Description: "d", Workflow: "workflow-1", Channel: "topic", Session: 3600,
 		Template: "arn:aws:iam::123456789012:policy/template", Parameters: []DelegationParameter{{Name: "bucketName", Values: []string{"b"}}}}
 	asked = &DelegationRequestCreated{ID: "request-1", Ask: anAsk, Created: now - hour,
 		Policy: `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}`}
@@ -50,11 +51,27 @@ func delegationSpecs() []spec {
 	full = append(full, aTemplate)
 	for i := range MaxDelegationRequests {
 		e := *asked
-		e.ID, e.Ask.Workflow = fmt.Sprintf("request-1%03d", i), fmt.Sprintf("workflow-%d", i)
+		e.ID, e.Ask.Workflow, e.Ask.By = fmt.Sprintf("request-1%03d", i), fmt.Sprintf("workflow-%d", i), ID(fmt.Sprintf("AIDA%d", i%5))
 		full = append(full, &e)
 	}
 	long := *asked
 	long.Created = now - 40*day
+	var own []Event // a principal's share, of which the second has expired
+	for i, e := range full[:MaxDelegationsOf+1] {
+		if r, ok := e.(*DelegationRequestCreated); ok {
+			mine := *r
+			mine.Ask.By = anAsk.By
+			if i == 2 {
+				mine.Created = now - 2*day
+			}
+			e = &mine
+		}
+		own = append(own, e)
+	}
+	wide := *aTemplate
+	wide.Document = `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"` + strings.Repeat("@{bucketName}", 1000) + `"}}`
+	huge := *aTemplate
+	huge.Document = strings.Repeat(" ", MaxDelegationText) + "{}"
 	value := func(values ...string) func(*DelegationAsk) {
 		return func(a *DelegationAsk) {
 			a.Parameters = []DelegationParameter{{Name: "bucketName", List: len(values) > 1, Values: values}}
@@ -74,6 +91,19 @@ func delegationSpecs() []spec {
 			refused: "EntityAlreadyExists: A delegation request with requestor workflow id workflow-1 already exists."},
 		{name: "too many", given: full, when: create(func(a *DelegationAsk) { a.Workflow = "another" }),
 			refused: "LimitExceeded: Cannot exceed quota for DelegationRequestsPerAccount: 500"},
+		{name: "too many of one's own", given: slices.Concat(own[:2], own[3:], []Event{asked}), when: create(func(a *DelegationAsk) { a.Workflow = "another" }),
+			refused: "LimitExceeded: Cannot exceed quota for DelegationRequestsPerPrincipal: 100"},
+		{name: "as many, one of them over", given: own, when: create(func(a *DelegationAsk) { a.Workflow = "another" }),
+			then: []Event{&DelegationRequestForgotten{ID: "request-1001"},
+				&DelegationRequestCreated{ID: "request-2", Ask: withAsk(func(a *DelegationAsk) { a.Workflow = "another" }), Policy: asked.Policy, Created: now}}},
+		{name: "one more of another's", given: slices.Concat(own[:2], own[3:], []Event{asked}), when: create(func(a *DelegationAsk) { a.Workflow, a.By = "another", ID(acct) }),
+			then: []Event{&DelegationRequestCreated{ID: "request-2", Ask: withAsk(func(a *DelegationAsk) { a.Workflow, a.By = "another", ID(acct) }), Policy: asked.Policy, Created: now}}},
+		{name: "a value of spaces", given: []Event{aTemplate}, when: create(value(strings.Repeat(" ", MaxDelegationText))),
+			refused: "InvalidInput: The policy of a delegation request has at most 16384 bytes, white space included."},
+		{name: "few spaces in many places", given: []Event{&wide}, when: create(value(strings.Repeat(" ", 17))),
+			refused: "InvalidInput: The policy of a delegation request has at most 16384 bytes, white space included."},
+		{name: "a template of spaces", given: []Event{&huge}, when: create(func(*DelegationAsk) {}),
+			refused: "InvalidInput: The policy template has more than 16384 bytes, white space included; store it with less of it."},
 		{name: "no template", when: create(func(*DelegationAsk) {}),
 			refused: "InvalidInput: Policy template arn:aws:iam::123456789012:policy/template was not found."},
 		{name: "another account's template", given: []Event{aTemplate}, when: create(func(a *DelegationAsk) { a.Requestor = other }),

@@ -152,7 +152,8 @@ func (s *State) heldByName(kind Kind, account AccountID, name string) (held, boo
 	if !ok {
 		return held{}, false
 	}
-	return s.held(kind, to)
+	h, ok := s.held(kind, to)
+	return h, ok && h.account == account // as in named
 }
 
 // heldByARN finds the entity of a kind without names that has the ARN.

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/writ-iam/writ/log/table"
@@ -110,5 +111,34 @@ func TestListsAreNotShared(t *testing.T) {
 	}
 	if u, _ := s.UserByID("AIDA1"); fmt.Sprint(u.Groups) != "[AGPA2 AGPA3]" {
 		t.Errorf("the groups are %v", u.Groups)
+	}
+}
+
+// The index of names has accounts by their handles, which are no cryptographic hash: who
+// writes an ARN can choose an account whose handle is that of another. It names nobody, or
+// a Deny on the resources of an account would not see who asks for them.
+func TestAnAccountOfTheSameHandleHasNothing(t *testing.T) {
+	const twin AccountID = "twin" // its handle is not that of acct; the index is made as if it were
+	s := given(alice, admins, deploy, readS3, webServer, siteCert)
+	for _, e := range []struct {
+		kind Kind
+		name string
+	}{{KindUser, "Alice"}, {KindGroup, "Admins"}, {KindRole, "Deploy"}, {KindPolicy, "ReadS3"}, {KindInstanceProfile, "Web"}, {KindServerCertificate, "site"}} {
+		to, ok := s.names.find(scopeOf(acct, e.kind), e.name)
+		if !ok {
+			t.Fatalf("no %s %s", e.kind.Noun(), e.name)
+		}
+		s.names.add(scopeOf(twin, e.kind), e.name, to)
+		if h, ok := s.heldByName(e.kind, twin, e.name); ok {
+			t.Errorf("%s has the %s %s of account %s", twin, e.kind.Noun(), h.name, h.account)
+		}
+	}
+	if p, ok := s.Policy(strings.Replace(readS3ARN, string(acct), string(twin), 1)); ok {
+		t.Errorf("%s has %s", twin, p.ARN())
+	}
+	_, user := s.User(twin, "Alice")
+	_, role := s.Role(twin, "Deploy")
+	if _, group := s.Group(twin, "Admins"); user || role || group {
+		t.Errorf("%s has a user %v, a role %v, a group %v", twin, user, role, group)
 	}
 }

@@ -257,10 +257,12 @@ func (s *State) assign(id ID, f func(*MFADevice)) {
 	changeRecord(&s.mfaDevices, id, func(d *MFADevice) bool {
 		if d.Owner != "" {
 			s.devices.Remove(table.HandleOf(d.Owner), d.Handle())
+			s.enabled.add(d.Account, -1)
 		}
 		f(d)
 		if d.Owner != "" {
 			s.devices.Add(table.HandleOf(d.Owner), d.Handle())
+			s.enabled.add(d.Account, 1)
 		}
 		return true
 	})

@@ -88,14 +88,17 @@ func (n *names) each(in scope, after string, yield func(table.Handle) bool) {
 	})
 }
 
-// named finds the record of a name in the table of its kind.
-func named[R table.Row](s *State, t *table.Table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
+// named finds the record of a name in the table of its kind. The index has accounts by
+// their handles, and who asks may have found another text with the handle of an account:
+// the record says whose it is.
+func named[R holder](s *State, t *table.Table[ID, R], account AccountID, kind Kind, text string) (R, bool) {
 	to, ok := s.names.find(scopeOf(account, kind), text)
 	if !ok {
 		var none R
 		return none, false
 	}
-	return t.Rows.Get(to)
+	r, ok := t.Rows.Get(to)
+	return r, ok && r.held().account == account
 }
 
 // list yields the entities of a kind whose names come after the name after, in

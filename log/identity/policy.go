@@ -161,7 +161,7 @@ func (e *PolicyCreated) evolve(s *State) {
 		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
 		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}},
 		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}
-	s.policies.Put(p)
+	s.putPolicy(p)
 	s.names.add(scopeOf(p.Account, KindPolicy), p.Name, p.Handle())
 	s.paths.add(scopeOf(p.Account, KindPolicy), p.Path, p.Name, p.Handle())
 }
@@ -190,7 +190,7 @@ func (e *PolicyDeleted) evolve(s *State) {
 	if p, ok := s.policies.Get(e.ID); ok {
 		s.names.remove(scopeOf(p.Account, KindPolicy), p.Name)
 		s.paths.remove(scopeOf(p.Account, KindPolicy), p.Path, p.Name)
-		s.policies.Delete(p)
+		s.deletePolicy(p)
 	}
 }
 
@@ -223,6 +223,7 @@ func (c *CreatePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *PolicyVersionCreated) evolve(s *State) {
 	changeRecord(&s.policies, e.ID, func(p *Policy) bool {
+		s.versions.add(p.Account, 1)
 		p.Versions = appended(p.Versions, PolicyVersion{Number: e.Number, Document: e.Document, Created: e.Created})
 		p.Latest, p.Updated = e.Number, e.Created
 		if e.Default {
@@ -258,7 +259,9 @@ func (c *DeletePolicyVersion) decide(s *State, m Meta) ([]Event, error) {
 
 func (e *PolicyVersionDeleted) evolve(s *State) {
 	changeRecord(&s.policies, e.ID, func(p *Policy) bool {
+		s.versions.add(p.Account, -len(p.Versions))
 		p.Versions = without(p.Versions, func(v PolicyVersion) bool { return v.Number == e.Number })
+		s.versions.add(p.Account, len(p.Versions))
 		p.Updated = e.At
 		return true
 	})

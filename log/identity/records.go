@@ -203,6 +203,7 @@ func (l *Loader) Add(r Record) {
 		l.addHeld(r.held(), r.Handle())
 	case *Policy:
 		table.AddRow(&l.state.policies, &l.policies, r)
+		l.state.versions.add(r.Account, len(r.Versions))
 		l.addHeld(r.held(), r.Handle())
 	case *Replica:
 		table.AddRow(&l.state.replicas, &l.replicas, r)
@@ -234,6 +235,7 @@ func (l *Loader) Add(r Record) {
 		l.addHeld(r.held(), r.Handle())
 		if r.Owner != "" {
 			l.devices = append(l.devices, table.Edge{From: table.HandleOf(r.Owner), To: r.Handle()})
+			l.state.enabled.add(r.Account, 1)
 		}
 	case *InstanceProfile:
 		l.addInstanceProfile(r)

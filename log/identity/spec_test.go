@@ -185,6 +185,8 @@ type content struct {
 	Order     map[Position]table.Handle
 	Delegated []table.Edge
 	Provide   []table.Edge
+	Versions  map[table.Handle]int
+	Enabled   map[table.Handle]int
 }
 
 func dump(s *State) (c content) {
@@ -234,12 +236,22 @@ func dump(s *State) (c content) {
 		c.Signers[certificate] = owner
 		return true
 	})
+	c.Versions, c.Enabled = tallied(&s.versions), tallied(&s.enabled)
 	c.Order = map[Position]table.Handle{}
 	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h
 		return true
 	})
 	return c
+}
+
+func tallied(t *tally) map[table.Handle]int {
+	numbers := map[table.Handle]int{}
+	t.numbers.Scan(func(account table.Handle, n int) bool {
+		numbers[account] = n
+		return true
+	})
+	return numbers
 }
 
 var compareContent = cmp.AllowUnexported(table.Edge{})

@@ -59,6 +59,8 @@ type State struct {
 	devices   table.Relation                        // user or account -> MFA device that is enabled for it
 	delegated table.Relation                        // account, as requestor or owner -> delegation request
 	providers table.Relation                        // account -> OpenID Connect or SAML provider
+	versions  tally                                 // of managed policies
+	enabled   tally                                 // MFA devices that are enabled for somebody
 }
 
 // NewState returns the empty state, at position zero.
@@ -121,6 +123,7 @@ func (s *State) Snapshot() *State {
 	c.usages = s.usages.Snapshot()
 	c.accessJobs = s.accessJobs.Snapshot()
 	c.providers = s.providers.Snapshot()
+	c.versions, c.enabled = s.versions.snapshot(), s.enabled.snapshot()
 	return &c
 }
 

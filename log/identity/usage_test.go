@@ -78,6 +78,7 @@ func TestUsageIsBounded(t *testing.T) {
 func TestAccessJobs(t *testing.T) { run(t, accessJobSpecs()) }
 
 func accessJobSpecs() []spec {
+	const user, role = "arn:aws:iam::123456789012:user/Alice", "arn:aws:iam::123456789012:role/ci/Deploy"
 	job := func(kind Kind, id ID, arn string) []Event {
 		return []Event{&AccessJobStarted{Account: acct, Job: AccessJob{ID: "j", By: "AIDA9", Created: now, Kind: kind, Entity: id, ARN: arn}}}
 	}
@@ -85,24 +86,44 @@ func accessJobSpecs() []spec {
 		return &StartAccessJob{Account: acct, By: "AIDA9", ID: "j", ARN: arn}
 	}
 	var full []Event
-	for i := range MaxAccessJobs {
-		full = append(full, &AccessJobStarted{Account: acct, Job: AccessJob{ID: fmt.Sprintf("j%d", i)}})
+	for i := range MaxAccessJobs { // the root's first, and as many as it may have of one user's
+		job := AccessJob{ID: fmt.Sprintf("j%d", i), By: "AIDA8"}
+		if i < MaxAccessJobs-MaxAccessJobsOf {
+			job.By = ID(acct)
+		}
+		full = append(full, &AccessJobStarted{Account: acct, Job: job})
 	}
-	const user, role = "arn:aws:iam::123456789012:user/Alice", "arn:aws:iam::123456789012:role/ci/Deploy"
+	ended := func(want string) func(*spying) {
+		return func(s *spying) {
+			kept, _ := s.accessJobs.Get(acct)
+			for i := range MaxAccessJobs {
+				id := fmt.Sprintf("j%d", i)
+				if _, ok := s.AccessJob(acct, id); ok == (id == want) {
+					s.Errorf("job %s is there: %v", id, ok)
+				}
+			}
+			if len(kept.Jobs) != MaxAccessJobs {
+				s.Errorf("%d jobs", len(kept.Jobs))
+			}
+		}
+	}
+	by := func(id ID) (*StartAccessJob, []Event) {
+		c, e := *start(user), job(KindUser, "AIDA1", user)
+		c.By, e[0].(*AccessJobStarted).Job.By = id, id
+		return &c, e
+	}
+	greedy, greedyStarted := by("AIDA8")
+	root, rootStarted := by(ID(acct))
 	return []spec{
 		{name: "user", given: []Event{alice}, when: start(user), then: job(KindUser, "AIDA1", user)},
 		{name: "role", given: []Event{deploy}, when: start(role), then: job(KindRole, "AROA1", role)},
 		{name: "policy", given: []Event{readS3}, when: start(readS3ARN), then: job(KindPolicy, "ANPA1", readS3ARN)},
 		{name: "organization", when: &StartAccessJob{Account: acct, By: "AIDA9", ID: "j", Path: "o/r", Policy: "p"},
 			then: []Event{&AccessJobStarted{Account: acct, Job: AccessJob{ID: "j", By: "AIDA9", Created: now, Path: "o/r", Policy: "p"}}}},
-		{name: "one more ends the oldest", given: append(full, alice), when: start(user), then: job(KindUser, "AIDA1", user),
-			check: func(s *spying) {
-				_, oldest := s.AccessJob(acct, "j0")
-				_, second := s.AccessJob(acct, "j1")
-				if _, ok := s.AccessJob(acct, "j"); oldest || !second || !ok {
-					s.Error("another job ended")
-				}
-			}},
+		{name: "one more than a share ends the oldest of one's own", given: append(full, alice), when: greedy, then: greedyStarted, check: ended("j100")},
+		{name: "as the first may, too", given: append(full, alice), when: root, then: rootStarted, check: ended("j0")},
+		{name: "one more than all ends one of who has the most", given: append(full[1:MaxAccessJobs:MaxAccessJobs], alice,
+			&AccessJobStarted{Account: acct, Job: AccessJob{ID: "j0", By: "AIDA7"}}), when: start(user), then: job(KindUser, "AIDA1", user), check: ended("j100")},
 		{name: "other letters", given: []Event{alice}, when: start("arn:aws:iam::123456789012:user/ALICE"), refused: "NoSuchEntity: ARN arn:aws:iam::123456789012:user/ALICE not found"},
 		{name: "another account's", given: []Event{alice}, when: &StartAccessJob{Account: other, ID: "j", ARN: user}, refused: "NoSuchEntity: ARN " + user + " not found"},
 		{name: "no account", when: &StartAccessJob{Account: "0", ID: "j"}, refused: "NoSuchEntity: The account with id 0 cannot be found."},

@@ -90,7 +90,7 @@ var commandKinds = newKinds("command",
 	command(111, 1, resetServiceCredential),
 	command(112, 1, deleteServiceCredential),
 
-	command(120, 1, createDelegationRequest),
+	command(120, 2, createDelegationRequest),
 	command(121, 1, associateDelegationRequest),
 	command(122, 1, updateDelegationRequest),
 	command(123, 1, acceptDelegationRequest),

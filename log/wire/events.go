@@ -86,7 +86,7 @@ var eventKinds = newKinds("event",
 	change(111, 1, serviceCredentialReset),
 	change(112, 1, serviceCredentialDeleted),
 
-	change(120, 1, delegationRequestCreated),
+	change(120, 2, delegationRequestCreated),
 	change(121, 1, delegationRequestChanged),
 	change(122, 1, delegationRequestForgotten),
 	change(123, 1, credentialReportRequested),

@@ -92,7 +92,8 @@ func TestGolden(t *testing.T) {
 
 // Commands as this release writes them, as they were before they carried reliances,
 // and those of tags before letters outside ASCII had two cases; batches, fences and
-// records as they are and as they were before there were signatures.
+// records as they are and as they were before there were signatures; delegation requests
+// as they were before they said which principal asked.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
@@ -101,6 +102,7 @@ const (
 	oldEntriesFile   = "entries-1.txt"
 	oldClusterFile   = "catalogue-1.txt"
 	oldAccountFile   = "account-1.txt"
+	oldRequestsFile  = "delegations-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
 )
@@ -151,7 +153,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -185,7 +187,7 @@ func TestBareCommands(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
 		}
-		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile)) {
+		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile), storedLines(t, oldRequestsFile)) {
 			if first.kind == e.kind { // the only version that the older form had
 				whole[i] = first
 			}

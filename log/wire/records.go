@@ -26,7 +26,7 @@ var recordKinds = newKinds("record",
 	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
 
-	record(30, 1, delegationRequest),
+	record(30, 2, delegationRequest),
 	record(31, 1, credentialReport),
 	record(32, 1, credentialReportPart),
 	record(33, 1, usage),

@@ -120,6 +120,9 @@ func delegationAsk(c *coder, v *identity.DelegationAsk) {
 	c.flag(&v.OwnerSends)
 	atom(c, &v.Template)
 	list(c, &v.Parameters, delegationParameter)
+	if c.version >= 2 {
+		atom(c, &v.By)
+	}
 }
 
 func delegationParameter(c *coder, v *identity.DelegationParameter) {

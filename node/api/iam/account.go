@@ -73,11 +73,6 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 	if !ok {
 		return nil, fail(codeNoSuchEntity, "The account with id %s cannot be found.", id)
 	}
-	versions := 0
-	s.Policies(id, "", func(p *identity.Policy) bool {
-		versions += len(p.Versions)
-		return true
-	})
 	rootKeys := 0
 	if len(a.Keys) > 0 {
 		rootKeys = 1
@@ -92,7 +87,7 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"Groups": s.Count(id, identity.KindGroup), "GroupsQuota": quota(identity.QuotaGroups),
 		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(identity.QuotaRoles),
 		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(identity.QuotaPolicies),
-		"PolicyVersionsInUse": versions, "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
+		"PolicyVersionsInUse": s.PolicyVersions(id), "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
 		"PolicySizeQuota": syntax.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
 		"UserPolicySizeQuota": syntax.MaxUser, "GroupPolicySizeQuota": syntax.MaxGroup, "RolePolicySizeQuota": syntax.MaxRole,
 		"AssumeRolePolicySizeQuota":    syntax.MaxTrust,
@@ -104,22 +99,11 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, len(s.MFADevicesOf(identity.ID(id)))), "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": rootCertificates,
 		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": quota(identity.QuotaServerCertificates),
 		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
-		"MFADevices":                      s.Count(id, identity.KindMFADevice), "MFADevicesInUse": devicesInUse(s, id),
+		"MFADevices":                      s.Count(id, identity.KindMFADevice), "MFADevicesInUse": s.EnabledMFADevices(id),
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
 	for key, n := range summary {
 		out.SummaryMap[key] = int32(n)
 	}
 	return out, nil
-}
-
-// devicesInUse is how many of an account's MFA devices are enabled for somebody.
-func devicesInUse(s *identity.State, id identity.AccountID) (n int) {
-	s.MFADevices(id, "", func(d *identity.MFADevice) bool {
-		if d.Owner != "" {
-			n++
-		}
-		return true
-	})
-	return n
 }

@@ -49,9 +49,15 @@ const delegationNoun = "delegation-request/"
 // maxRequestorName is how many characters a requestor's name may have in an answer.
 const maxRequestorName = 30
 
+// delegationARN is the ARN of the request of that identifier. Requests have theirs in the
+// account of whoever asks for them.
+func (c *Call) delegationARN(id string) string {
+	return "arn:aws:iam::" + string(c.Caller.Account) + ":" + delegationNoun + id
+}
+
 // onDelegation is the access to the request of that identifier.
 func (c *Call) onDelegation(id *string) []Access {
-	return []Access{{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":" + delegationNoun + aws.ToString(id), Account: c.Caller.Account}}
+	return []Access{{Resource: c.delegationARN(aws.ToString(id)), Account: c.Caller.Account}}
 }
 
 // party is the caller, for a command.
@@ -91,12 +97,18 @@ func (createDelegationRequest) Command(c *Call, in *sdk.CreateDelegationRequestI
 	if err != nil {
 		return nil, err
 	}
-	return &identity.CreateDelegationRequest{ID: c.newUUID(), Ask: identity.DelegationAsk{
-		Requestor: c.Caller.Account, OwnerAccount: identity.AccountID(aws.ToString(in.OwnerAccountId)),
+	ask := identity.DelegationAsk{
+		Requestor: c.Caller.Account, By: c.Caller.ID, OwnerAccount: identity.AccountID(aws.ToString(in.OwnerAccountId)),
 		Description: aws.ToString(in.Description), Message: aws.ToString(in.RequestMessage), Workflow: aws.ToString(in.RequestorWorkflowId),
 		Redirect: aws.ToString(in.RedirectUrl), Channel: aws.ToString(in.NotificationChannel), Session: int(aws.ToInt32(in.SessionDuration)),
 		OwnerSends: in.OnlySendByOwner, Template: *in.Permissions.PolicyTemplateArn, Parameters: parameters,
-	}}, nil
+	}
+	if !c.Repeated { // what would be refused is not to take its way through the log
+		if err := c.witness.Delegable(&ask); err != nil {
+			return nil, err
+		}
+	}
+	return &identity.CreateDelegationRequest{ID: c.newUUID(), Ask: ask}, nil
 }
 
 // newParameters are the parameters of a request for a command.
@@ -210,7 +222,7 @@ func (getDelegationRequest) Answer(c *Call, in *sdk.GetDelegationRequestInput) (
 			return nil, err
 		}
 	}
-	return out, nil
+	return out, c.Work.Err()
 }
 
 func (c *Call) shownDelegation(d *identity.DelegationRequest) types.DelegationRequest {
@@ -222,7 +234,7 @@ func (c *Call) shownDelegation(d *identity.DelegationRequest) types.DelegationRe
 		PermissionPolicy: aws.String(d.Policy), Permissions: &types.DelegationPermission{PolicyTemplateArn: aws.String(a.Template)},
 		OwnerAccountId: textOrNil(string(d.Account)), OwnerId: textOrNil(d.OwnerARN), ApproverId: textOrNil(d.Approver), Notes: textOrNil(d.Notes),
 		RejectionReason: textOrNil(d.RejectedBy), RequestMessage: textOrNil(a.Message), RedirectUrl: textOrNil(a.Redirect),
-		RolePermissionRestrictionArns: restrictions(d.Policy),
+		RolePermissionRestrictionArns: c.restrictions(d.Policy),
 	}
 	if of, ok := c.state().Account(a.Requestor); ok && utf8.RuneCountInString(of.Alias) <= maxRequestorName {
 		shown.RequestorName = textOrNil(of.Alias)
@@ -246,15 +258,15 @@ func textOrNil(text string) *string {
 }
 
 // restrictions are the boundaries that a policy demands of the roles that it lets make.
-func restrictions(document string) (arns []string) {
-	doc, err := syntax.Parse(document)
-	if err != nil {
+func (c *Call) restrictions(document string) (arns []string) {
+	doc := c.parsed(document)
+	if doc == nil {
 		return nil
 	}
 	compiled := policy.Compile(doc)
 	for i := range doc.Statements {
 		s := &doc.Statements[i]
-		if s.Condition == nil || compiled.Statements[i].Effect != syntax.Allow || !compiled.Statements[i].MatchAction("iam:CreateRole") {
+		if s.Condition == nil || compiled.Statements[i].Effect != syntax.Allow || !compiled.Statements[i].MatchActionWithin("iam:CreateRole", c.Work) {
 			continue
 		}
 		for _, b := range s.Condition.Blocks {
@@ -288,15 +300,27 @@ func (listDelegationRequests) Answer(c *Call, in *sdk.ListDelegationRequestsInpu
 		}
 		return c.shownDelegation(d), true
 	})
+	if err == nil {
+		err = c.Work.Err()
+	}
 	return &sdk.ListDelegationRequestsOutput{DelegationRequests: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-// delegationOf is the identifier in the ARN of a delegation request.
-func delegationOf(arn string) (id string, err error) {
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
-	_, id, found := strings.Cut(rest, ":"+delegationNoun)
-	if !ok || !found || id == "" {
-		return "", fail(codeInvalidInput, "The entity %s is no delegation request.", arn)
+// delegationOf is the identifier in the ARN of a delegation request; of no other account's
+// ARN, since it is by the ARN in the caller's account that the caller is allowed.
+func (c *Call) delegationOf(arn string) (id string, ok bool) {
+	id, ok = strings.CutPrefix(arn, c.delegationARN(""))
+	return id, ok && id != ""
+}
+
+// parsed parses a stored document as a part of the call's work; nil if it cannot be read.
+func (c *Call) parsed(document string) *syntax.Document {
+	if !c.Work.Spend(policy.ParseCost(document)) {
+		return nil
 	}
-	return id, nil
+	doc, err := syntax.Parse(document)
+	if err != nil {
+		return nil
+	}
+	return doc
 }

@@ -86,15 +86,29 @@ type accessor struct {
 	usage *identity.Usage
 }
 
+// About what it takes to find an accessor, and to look at one action that it has used. A
+// report on maxScan of them, each with all actions that are kept, is not too much.
+const (
+	accessorCost = 1500
+	usedCost     = 30
+)
+
 // accessors are the users and roles that a job is about, at most maxScan: of a group its
 // members, of a policy those whom it is attached to, by way of groups, too. ok is false
-// where the entity is gone.
+// where the entity is gone. All that is read of them later is spent here, of the call's work.
 func (c *Call) accessors(job *identity.AccessJob) (list []accessor, ok bool) {
 	seen := map[identity.ID]bool{}
 	add := func(kind identity.Kind, id identity.ID) bool {
+		if !c.Work.Spend(accessorCost) {
+			return false
+		}
 		if e, there := c.entityByID(kind, id); there && !seen[id] && e.account == c.Caller.Account {
 			seen[id] = true
-			list = append(list, accessor{e, c.state().Usage(id)})
+			a := accessor{e, c.state().Usage(id)}
+			if a.usage != nil {
+				c.Work.Spend(usedCost * len(a.usage.Actions))
+			}
+			list = append(list, a)
 		}
 		return len(list) < maxScan
 	}
@@ -140,11 +154,14 @@ func (a *accessed) note(u identity.ActionUse, by string) {
 	}
 }
 
-// accesses are what users and roles accessed: by service, and by service and action as in
-// "iam:GetUser".
-func accesses(list []accessor) map[string]*accessed {
-	all := map[string]*accessed{}
-	note := func(key string, u identity.ActionUse, by string) {
+// accessKey is a service, and an action of it, or none for the service as a whole.
+type accessKey struct{ service, action string }
+
+// accesses are what users and roles accessed: by service, and where actions are asked for,
+// by action.
+func accesses(list []accessor, actions bool) map[accessKey]*accessed {
+	all := map[accessKey]*accessed{}
+	note := func(key accessKey, u identity.ActionUse, by string) {
 		if all[key] == nil {
 			all[key] = &accessed{}
 		}
@@ -154,14 +171,20 @@ func accesses(list []accessor) map[string]*accessed {
 		if list[i].usage == nil {
 			continue
 		}
-		arn, service := list[i].arn(), ""
-		for _, u := range list[i].usage.Actions { // those of a service stand together
-			if u.Service != service {
-				service = u.Service
-				latest, _ := list[i].usage.Of(service)
-				note(service, latest, arn)
+		arn, used := list[i].arn(), list[i].usage.Actions
+		for len(used) > 0 { // those of a service stand together
+			latest, n := used[0], 0
+			for n < len(used) && used[n].Service == latest.Service {
+				if used[n].At > latest.At {
+					latest = used[n]
+				}
+				if actions {
+					note(accessKey{latest.Service, used[n].Name}, used[n], arn)
+				}
+				n++
 			}
-			note(u.Service+":"+u.Name, u, arn)
+			note(accessKey{service: latest.Service}, latest, arn)
+			used = used[n:]
 		}
 	}
 	return all
@@ -192,7 +215,7 @@ func (getServiceLastAccessedDetails) Answer(c *Call, in *sdk.GetServiceLastAcces
 	if err != nil {
 		return nil, err
 	}
-	all := accesses(list)
+	all := accesses(list, job.Actions)
 	itself := func(service string) string { return service }
 	p, err := paginate("GetServiceLastAccessedDetails", in.Marker, in.MaxItems, sorted(services.Services(), itself), itself,
 		func(service string) (types.ServiceLastAccessed, bool) {
@@ -213,9 +236,9 @@ func goneEntity(job *identity.AccessJob) *types.ErrorDetails {
 }
 
 // shownService is what a report has of a service.
-func shownService(service string, all map[string]*accessed, grants *grants, actions bool) types.ServiceLastAccessed {
+func shownService(service string, all map[accessKey]*accessed, grants *grants, actions bool) types.ServiceLastAccessed {
 	shown := types.ServiceLastAccessed{ServiceName: aws.String(serviceName(service)), ServiceNamespace: aws.String(service), TotalAuthenticatedEntities: aws.Int32(0)}
-	if a := all[service]; a != nil {
+	if a := all[accessKey{service: service}]; a != nil {
 		shown.LastAuthenticated, shown.LastAuthenticatedEntity = shownTime(a.At), aws.String(a.by)
 		shown.LastAuthenticatedRegion, shown.TotalAuthenticatedEntities = textOrNil(a.Region), aws.Int32(int32(a.count))
 	}
@@ -227,7 +250,7 @@ func shownService(service string, all map[string]*accessed, grants *grants, acti
 			continue
 		}
 		t := types.TrackedActionLastAccessed{ActionName: aws.String(name)}
-		if a := all[service+":"+name]; a != nil {
+		if a := all[accessKey{service, name}]; a != nil {
 			t.LastAccessedTime, t.LastAccessedEntity, t.LastAccessedRegion = shownTime(a.At), aws.String(a.by), textOrNil(a.Region)
 		}
 		shown.TrackedActionsLastAccessed = append(shown.TrackedActionsLastAccessed, t)
@@ -281,6 +304,9 @@ func (getServiceLastAccessedDetailsWithEntities) Answer(c *Call, in *sdk.GetServ
 		}
 		return shown, true
 	})
+	if err == nil {
+		err = c.Work.Err()
+	}
 	out.EntityDetailsList, out.IsTruncated, out.Marker = p.items, p.truncated, p.marker
 	return out, err
 }

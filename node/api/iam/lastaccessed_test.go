@@ -2,6 +2,7 @@ package iam_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 const (
@@ -212,5 +214,52 @@ func TestOrganizationsAccessReport(t *testing.T) {
 	w.asRootOf(other)
 	if out := read(root, "", ""); out.JobStatus != types.JobStatusTypeFailed || *out.ErrorDetails.Code != "AccessDenied" {
 		t.Errorf("another account's report: %s", compact(out))
+	}
+}
+
+// What a read takes counts as work, by the records that it goes through: else whoever has
+// many of them keeps a node busy beside all limits.
+func TestReportsAreWork(t *testing.T) {
+	const users, actions = 50, 20
+	w := newWorld(t)
+	w.expect(&identity.CreatePolicy{Account: account, ID: "ANPAREAD", Name: "Read", Path: "/", Document: allowAnything})
+	use := identity.Use{At: w.now, Service: "iam"}
+	for i := range actions {
+		use.Actions = append(use.Actions, identity.ActionUse{Service: "iam", Name: fmt.Sprintf("Get%02d", i), At: w.now - identity.Time(i)})
+	}
+	for i := range users {
+		name := fmt.Sprintf("u%02d", i)
+		use.Credential = fmt.Sprintf("AKIA%d", i)
+		w.expect(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: "/"},
+			&identity.AttachPolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: name}, Policy: readARN},
+			&identity.CreateAccessKey{Account: account, User: name, Key: identity.NewAccessKey{ID: use.Credential}},
+			&identity.NoteUses{Uses: []identity.Use{use}})
+	}
+	const spaces = 4000
+	w.expect(&identity.StartAccessJob{Account: account, By: identity.ID(account), ID: "job", ARN: readARN},
+		&identity.CreateDelegationRequest{ID: requestID, Ask: identity.DelegationAsk{Requestor: account, Template: readARN}},
+		&identity.CreatePolicy{Account: account, ID: "ANPALONG", Name: "Long", Path: "/", Document: allowAnything + strings.Repeat(" ", spaces)},
+		&identity.CreateDelegationRequest{ID: requestID + "2", Ask: identity.DelegationAsk{Requestor: account, Workflow: "2", Template: "arn:aws:iam::123456789012:policy/Long"}},
+		&identity.AssociateDelegationRequest{ID: requestID + "2", By: identity.DelegationParty{Account: account, ID: identity.ID(account)}})
+	for call, least := range map[string]int64{
+		`GetServiceLastAccessedDetailsWithEntities {"JobId":"job","ServiceNamespace":"s3"}`:                       users * actions * 10,
+		`GetServiceLastAccessedDetails {"JobId":"job"}`:                                                           users * actions * 10,
+		`GetDelegationRequest {"DelegationRequestId":"` + requestID + `2","DelegationPermissionCheck":true}`:      2 * spaces,
+		`GetHumanReadableSummary {"EntityArn":"arn:aws:iam::123456789012:delegation-request/` + requestID + `2"}`: spaces,
+		`ListDelegationRequests {}`: spaces,
+	} {
+		in, action := w.input(&names{}, call)
+		var whole, little policy.Work
+		whole.Begin(1<<40, nil)
+		c := w.call()
+		c.Work = &whole
+		if _, err := action.Answer(c, in); err != nil || whole.Spent() < least {
+			t.Errorf("%s takes %d units of work, of at least %d: %v", call, whole.Spent(), least, err)
+		}
+		little.Begin(whole.Spent()-1, nil)
+		c.Work = &little
+		if _, err := action.Answer(c, in); !errors.Is(err, policy.ErrWork) {
+			t.Errorf("%s goes on with less: %v", call, err)
+		}
 	}
 }

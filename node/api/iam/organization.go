@@ -50,7 +50,8 @@ func inOrganization(v *projection.View, path string) (account identity.AccountID
 type generateOrganizationsAccessReport struct{}
 
 func (generateOrganizationsAccessReport) Access(c *Call, in *sdk.GenerateOrganizationsAccessReportInput) []Access {
-	a := Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":access-report/" + aws.ToString(in.EntityPath), Account: c.Caller.Account}
+	path := strings.TrimSuffix(aws.ToString(in.EntityPath), "/") // with a slash it is the same entity; see inOrganization
+	a := Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":access-report/" + path, Account: c.Caller.Account}
 	if in.OrganizationsPolicyId != nil {
 		a = a.With(policy.Single(keyOrganizationsPolicy, *in.OrganizationsPolicyId))
 	}
@@ -108,6 +109,9 @@ func (getOrganizationsAccessReport) Answer(c *Call, in *sdk.GetOrganizationsAcce
 	out.NumberOfServicesAccessible, out.NumberOfServicesNotAccessed = aws.Int32(int32(len(details))), aws.Int32(int32(len(details)-used))
 	key := detailKey(in.SortKey)
 	p, err := paginate("GetOrganizationsAccessReport"+string(in.SortKey), in.Marker, in.MaxItems, sorted(details, key), key, all[types.AccessDetail])
+	if err == nil {
+		err = c.Work.Err()
+	}
 	out.AccessDetails, out.IsTruncated, out.Marker = p.items, p.truncated, p.marker
 	return out, err
 }
@@ -124,9 +128,11 @@ func (c *Call) organizationDetails(account identity.AccountID) []types.AccessDet
 	manager := c.state().ManagementAccount()
 	for _, a := range c.state().Accounts() {
 		usage := c.state().AccountUsage(a.ID)
+		c.Work.Spend(accessorCost)
 		if usage == nil || account != "" && a.ID != account || account == "" && a.ID == manager {
 			continue
 		}
+		c.Work.Spend(usedCost * len(usage.Actions))
 		for i, u := range usage.Actions { // those of a service stand together
 			if latest[u.Service] == nil {
 				latest[u.Service] = &accessed{}

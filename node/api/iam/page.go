@@ -125,10 +125,18 @@ func all[T any](r T) (T, bool) { return r, true }
 
 // sorted walks a short list in order of key.
 func sorted[R any](list []R, key func(R) string) walk[R] {
-	list = slices.SortedFunc(slices.Values(list), func(a, b R) int { return strings.Compare(key(a), key(b)) })
+	type keyed struct {
+		key string
+		r   R
+	}
+	all := make([]keyed, len(list)) // each key is made once, however often it is compared
+	for i, r := range list {
+		all[i] = keyed{key(r), r}
+	}
+	slices.SortFunc(all, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
 	return func(after string, yield func(R) bool) {
-		for _, r := range list {
-			if key(r) > after && !yield(r) {
+		for i := range all {
+			if all[i].key > after && !yield(all[i].r) {
 				return
 			}
 		}

@@ -32,14 +32,17 @@ var (
 type getHumanReadableSummary struct{}
 
 func (getHumanReadableSummary) Access(c *Call, in *sdk.GetHumanReadableSummaryInput) []Access {
-	return []Access{{Resource: aws.ToString(in.EntityArn), Account: c.Caller.Account}}
+	if id, ok := c.delegationOf(aws.ToString(in.EntityArn)); ok {
+		return c.onDelegation(&id)
+	}
+	return []Access{{Resource: aws.ToString(in.EntityArn), Account: c.Caller.Account}} // which Answer refuses
 }
 
 // Answer tells of a policy by rule: a sentence for each statement, and the same ones always.
 func (getHumanReadableSummary) Answer(c *Call, in *sdk.GetHumanReadableSummaryInput) (*sdk.GetHumanReadableSummaryOutput, error) {
-	id, err := delegationOf(aws.ToString(in.EntityArn))
-	if err != nil {
-		return nil, err
+	id, ok := c.delegationOf(aws.ToString(in.EntityArn))
+	if !ok {
+		return nil, fail(codeInvalidInput, "The entity %s is no delegation request of the account.", aws.ToString(in.EntityArn))
 	}
 	d, err := c.mustDelegation(id)
 	if err != nil {
@@ -56,10 +59,10 @@ func (getHumanReadableSummary) Answer(c *Call, in *sdk.GetHumanReadableSummaryIn
 	case !slices.Contains(englishLocales, *out.Locale):
 		return nil, fail(codeInvalidInput, "The locale %s is not known.", *out.Locale)
 	}
-	doc, err := syntax.Parse(d.Policy)
-	if err != nil {
+	doc := c.parsed(d.Policy)
+	if doc == nil {
 		out.SummaryState = types.SummaryStateTypeFailed
-		return out, nil
+		return out, c.Work.Err()
 	}
 	out.SummaryState, out.SummaryContent = types.SummaryStateTypeAvailable, aws.String(summary(d, doc))
 	return out, nil
@@ -138,9 +141,9 @@ func (c *Call) covers(document string) (types.PermissionCheckResultType, error) 
 	if err != nil {
 		return "", err
 	}
-	doc, err := syntax.Parse(document)
-	if err != nil {
-		return types.PermissionCheckResultTypeUnsure, nil //nolint:nilerr // nobody knows what it allows
+	doc := c.parsed(document)
+	if doc == nil {
+		return types.PermissionCheckResultTypeUnsure, c.Work.Err() // nobody knows what it allows
 	}
 	result := types.PermissionCheckResultTypeAllowed
 	for i := range doc.Statements {
@@ -167,5 +170,5 @@ func (c *Call) covers(document string) (types.PermissionCheckResultType, error) 
 	if c.Caller.ID == identity.ID(c.Caller.Account) {
 		result = types.PermissionCheckResultTypeAllowed // a root may everything
 	}
-	return result, nil
+	return result, c.Work.Err()
 }

@@ -154,11 +154,15 @@ func legacyResource(r string) bool {
 // partitions are those that AWS knows, and "*" for any.
 var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc", "*"}
 
-// iamPaths are the beginnings of IAM's resources.
+// iamPaths are the beginnings of IAM's resources that AWS's message names.
 var iamPaths = []string{
 	"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/",
 	"policy/", "sms-mfa/", "saml-provider/", "oidc-provider/", "report/", "access-report/",
 }
+
+// otherPaths are those of the resource types that IAM has, by the Service Authorization
+// Reference, and that the message does not name: a policy could not be about them.
+var otherPaths = []string{"assumed-role/", "delegation-request/", "role-template/"}
 
 // validateResource checks the form of a resource of an identity policy.
 func validateResource(r syntax.Text) *syntax.MalformedError {
@@ -190,7 +194,7 @@ func validateResource(r syntax.Text) *syntax.MalformedError {
 	switch {
 	case service == "iam" && region != "":
 		return fail("IAM resource %s cannot contain region information.", r.Value)
-	case service == "iam" && resource != "*" && resource != "root" && !hasAnyPrefix(resource, iamPaths):
+	case service == "iam" && resource != "*" && resource != "root" && !hasAnyPrefix(resource, iamPaths) && !hasAnyPrefix(resource, otherPaths):
 		return fail(`IAM resource path must either be "*", root, or start with %s.`, strings.Join(iamPaths, ", "))
 	case service == "s3" && region != "" && account == "":
 		// Access points, jobs and the like have a region and an account.

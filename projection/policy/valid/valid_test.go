@@ -204,6 +204,12 @@ var statementElements = []statementCase{
 	{withResource("arn:aws:iam:::user/b"), ""},
 	{withResource("arn:aws:iam::123456789012:root"), ""},
 	{withResource("arn:aws-cn:iam::123456789012:*"), ""},
+	{withResource("arn:aws:iam::123456789012:delegation-request/*"), ""},
+	{withResource("arn:aws:iam::123456789012:assumed-role/r/s"), ""},
+	{withResource("arn:aws:iam::aws:role-template/s3.amazonaws.com/r:1"), ""},
+	{withResource("arn:aws:iam::123456789012:access-report/*"), ""},
+	{withResource("arn:aws:iam::123456789012:sms-mfa/d"), ""},
+	{withResource("arn:aws:iam::123456789012:delegation*"), needIAMPath},
 	// Actions.
 	{withAction("*"), ""},
 	{withAction("invalid"), needVendor},
