@@ -173,7 +173,7 @@ func noSuch(kind Kind, name string) *Refusal {
 	case KindServerCertificate:
 		form = "The Server Certificate with name %s cannot be found."
 	case KindMFADevice:
-		form = "VirtualMFADevice with serial number %s doesn't exist."
+		form = "MFA Device with serial number %s does not exist."
 	case KindSAMLProvider:
 		form = "Manifest not found for arn %s"
 	case KindOIDCProvider:

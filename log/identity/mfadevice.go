@@ -103,7 +103,7 @@ type MFADeviceCreated struct {
 func (c *CreateMFADevice) decide(s *State, m Meta) ([]Event, error) {
 	id := SerialNumber(c.Account, c.Name)
 	if _, taken := s.names.find(scopeOf(c.Account, KindMFADevice), c.Name); taken {
-		return nil, refuse(EntityAlreadyExists, "MFADevice entity at the same path and name already exists.")
+		return nil, refuse(EntityAlreadyExists, "MFA device already exists.")
 	}
 	if err := s.mayCreate(c.Account, KindMFADevice, c.Name, id); err != nil {
 		return nil, err
@@ -273,7 +273,7 @@ func (s *State) mustDevice(account AccountID, id ID) (*MFADevice, error) {
 	if d, ok := s.mfaDevices.Get(id); ok && d.Account == account {
 		return d, nil
 	}
-	return nil, refuse(NoSuchEntity, "VirtualMFADevice with serial number %s doesn't exist.", id)
+	return nil, refuse(NoSuchEntity, "MFA Device with serial number %s does not exist.", id)
 }
 
 // mustOwnDevice finds a device that is enabled for the user or root named.
@@ -282,10 +282,14 @@ func (s *State) mustOwnDevice(account AccountID, user string, id ID) (*MFADevice
 	if err != nil {
 		return nil, err
 	}
-	if d, ok := s.mfaDevices.Get(id); ok && d.Owner == owner {
-		return d, nil
+	d, err := s.mustDevice(account, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.Owner != owner:
+		return nil, refuse(NoSuchEntity, "MFA Device invalid for user.")
 	}
-	return nil, refuse(NoSuchEntity, "MFA Device invalid for user.")
+	return d, nil
 }
 
 // mayUse refuses codes of another device's seed, and codes that are no later than those used before.

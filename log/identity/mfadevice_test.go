@@ -34,7 +34,7 @@ func mfaMakingSpecs() []spec {
 				}
 			}},
 		{name: "of the same path and name", given: []Event{phone}, when: &CreateMFADevice{Account: acct, Name: "Team/Phone"},
-			refused: "EntityAlreadyExists: MFADevice entity at the same path and name already exists."},
+			refused: "EntityAlreadyExists: MFA device already exists."},
 		{name: "of another path", given: []Event{phone}, when: &CreateMFADevice{Account: acct, Name: "phone"},
 			then: []Event{&MFADeviceCreated{Account: acct, ID: "arn:aws:iam::123456789012:mfa/phone", Name: "phone", Created: now}}},
 		{name: "one too many", given: []Event{&AccountQuotasSet{Account: acct, Quotas: FirstQuotas{Users: 1}}, phone}, when: &CreateMFADevice{Account: acct, Name: "phone"},
@@ -53,7 +53,7 @@ func mfaMakingSpecs() []spec {
 		{name: "in use", given: []Event{alice, phone, alicePhone}, when: &DeleteMFADevice{Account: acct, ID: phoneID},
 			refused: "DeleteConflict: MFA VirtualDevice in use. Must deactivate first."},
 		{name: "another account's", given: []Event{phone}, when: &DeleteMFADevice{Account: other, ID: phoneID},
-			refused: "NoSuchEntity: VirtualMFADevice with serial number arn:aws:iam::123456789012:mfa/team/phone doesn't exist."},
+			refused: "NoSuchEntity: MFA Device with serial number arn:aws:iam::123456789012:mfa/team/phone does not exist."},
 		{name: "with a device", given: []Event{alice, phone, alicePhone}, when: &DeleteUser{Account: acct, Name: "alice"},
 			refused: "DeleteConflict: Cannot delete entity, must delete MFA device first."},
 	}
@@ -92,7 +92,7 @@ func mfaEnablingSpecs() []spec {
 		{name: "unknown", given: []Event{alice, phone}, when: &EnableMFADevice{Account: acct, User: "bob", ID: phoneID, Codes: good},
 			refused: "NoSuchEntity: The user with name bob cannot be found."},
 		{name: "of hardware", given: []Event{alice}, when: &EnableMFADevice{Account: acct, User: "alice", ID: "GAHT12345678", Codes: good},
-			refused: "NoSuchEntity: VirtualMFADevice with serial number GAHT12345678 doesn't exist."},
+			refused: "NoSuchEntity: MFA Device with serial number GAHT12345678 does not exist."},
 	}
 }
 

@@ -322,7 +322,7 @@ func (c *Call) mustDevice(serial *string) (*identity.MFADevice, error) {
 }
 
 func noSuchDevice(serial *string) error {
-	return fail(codeNoSuchEntity, "VirtualMFADevice with serial number %s doesn't exist.", aws.ToString(serial))
+	return fail(codeNoSuchEntity, "MFA Device with serial number %s does not exist.", aws.ToString(serial))
 }
 
 type listMFADeviceTags struct{}

@@ -42,7 +42,10 @@ func (getAccountPasswordPolicy) Answer(c *Call, _ *sdk.GetAccountPasswordPolicyI
 	}
 	shown := &types.PasswordPolicy{MinimumPasswordLength: aws.Int32(int32(p.MinLength)), RequireSymbols: p.Symbols, RequireNumbers: p.Numbers,
 		RequireUppercaseCharacters: p.Uppercase, RequireLowercaseCharacters: p.Lowercase, AllowUsersToChangePassword: p.AllowChange,
-		ExpirePasswords: p.MaxAge > 0, HardExpiry: aws.Bool(p.HardExpiry)}
+		ExpirePasswords: p.MaxAge > 0}
+	if p.MaxAge > 0 || p.HardExpiry { // AWS does not tell it of passwords that never expire
+		shown.HardExpiry = aws.Bool(p.HardExpiry)
+	}
 	if p.MaxAge > 0 {
 		shown.MaxPasswordAge = aws.Int32(int32(p.MaxAge))
 	}

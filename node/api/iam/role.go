@@ -58,13 +58,15 @@ func (createRole) Command(c *Call, in *sdk.CreateRoleInput) (identity.Command, e
 		Trust: trust, Boundary: boundary, Tags: tags}, nil
 }
 
-// Render leaves the description and the longest session out, as AWS does.
+// Render leaves the description and the longest session out, and tells the trust policy as
+// it was given, not as it is stored, as AWS does.
 func (createRole) Render(c *Call, in *sdk.CreateRoleInput, b *event.Batch) (*sdk.CreateRoleOutput, error) {
 	e, err := one[*identity.RoleCreated](b)
 	if err != nil {
 		return nil, err
 	}
 	r := c.shownRole(&identity.Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
+	r.AssumeRolePolicyDocument = shownDocument(aws.ToString(in.AssumeRolePolicyDocument))
 	r.Tags, r.PermissionsBoundary = shownTags(e.Tags), shownBoundary(in.PermissionsBoundary)
 	return &sdk.CreateRoleOutput{Role: &r}, nil
 }

@@ -63,10 +63,13 @@ const (
 	spelledPrefix = "It must begin with the / character and contain only alphanumeric characters and/or / characters."
 )
 
+// serviceCredentialID is the one shape of identifiers whose pattern IAM names.
+const serviceCredentialID = "serviceSpecificCredentialId"
+
 // misspelt notes that a value does not match its pattern.
 func (v *Violations) misspelt(path []byte, s *Shape, value string) {
 	rule := ""
-	if v.Terse {
+	if v.Terse && s.Name != serviceCredentialID {
 		rule = spellings[s.Pattern]
 	}
 	switch {

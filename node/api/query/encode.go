@@ -98,9 +98,13 @@ func AppendError(b []byte, op *model.Operation, e *Error, requestID string) []by
 	b = append(b, blame(e)...)
 	b = append(b, "</Type>\n    <Code>"...)
 	b = appendText(b, e.Code)
-	b = append(b, "</Code>\n    <Message>"...)
-	b = appendText(b, e.Message)
-	b = append(b, "</Message>\n  </Error>\n  <RequestId>"...)
+	b = append(b, "</Code>\n"...)
+	if e.Message != "" { // of some errors AWS says no more than the code
+		b = append(b, "    <Message>"...)
+		b = appendText(b, e.Message)
+		b = append(b, "</Message>\n"...)
+	}
+	b = append(b, "  </Error>\n  <RequestId>"...)
 	b = appendText(b, requestID)
 	return append(b, "</RequestId>\n</ErrorResponse>\n"...)
 }
@@ -132,7 +136,7 @@ func AppendResponse(b []byte, op *model.Operation, out any, requestID string) []
 }
 
 // appendFields appends the members of a structure that are set; of the outermost
-// one also the lists and maps that are not.
+// one also the lists and maps that are not, but for optional ones.
 func (c *codec) appendFields(b []byte, v reflect.Value, outermost bool) []byte {
 	for i := range c.fields {
 		f := &c.fields[i]
@@ -140,7 +144,7 @@ func (c *codec) appendFields(b []byte, v reflect.Value, outermost bool) []byte {
 		collection := f.codec.elem != nil
 		switch {
 		case collection && value.Len() == 0:
-			if outermost || !value.IsNil() {
+			if outermost && !f.optional || !value.IsNil() {
 				b = append(b, f.empty...)
 			}
 		case f.codec.absent(value):

@@ -63,8 +63,10 @@ func quality(text string) float64 {
 func AppendErrorJSON(b []byte, e *Error, requestID string) []byte {
 	b = append(b, `{"Error":{"Code":`...)
 	b = appendString(b, e.Code)
-	b = append(b, `,"Message":`...)
-	b = appendString(b, e.Message)
+	if e.Message != "" {
+		b = append(b, `,"Message":`...)
+		b = appendString(b, e.Message)
+	}
 	b = append(b, `,"Type":`...)
 	b = appendString(b, blame(e))
 	b = append(b, `},"RequestId":`...)
@@ -96,7 +98,7 @@ func AppendResponseJSON(b []byte, op *model.Operation, out any, requestID string
 }
 
 // appendObject appends a structure. As in XML, the lists and maps of the outermost one
-// are there even when they are empty.
+// are there even when they are empty, but for optional ones.
 func (c *codec) appendObject(b []byte, v reflect.Value, outermost bool) []byte {
 	b = append(b, '{')
 	for i := range c.fields {
@@ -110,7 +112,7 @@ func (c *codec) appendObject(b []byte, v reflect.Value, outermost bool) []byte {
 		value := v.Field(f.index)
 		collection := f.codec.elem != nil
 		switch {
-		case collection && value.IsNil() && !outermost, !collection && f.codec.absent(value):
+		case collection && value.IsNil() && (!outermost || f.optional), !collection && f.codec.absent(value):
 			b = append(b, "null"...)
 		default:
 			b = f.codec.appendJSON(b, value)

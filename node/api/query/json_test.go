@@ -33,6 +33,8 @@ func TestAppendResponseJSON(t *testing.T) {
 		{"no output", model.IAM().Operation("DeleteUser"), nil, `{"DeleteUserResponse":{"ResponseMetadata":{"RequestId":"id"}}}`},
 		{"empty list", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{},
 			`{"ListUsersResponse":{"ListUsersResult":{"IsTruncated":false,"Marker":null,"Users":[]},"ResponseMetadata":{"RequestId":"id"}}}`},
+		{"optional tags", model.IAM().Operation("CreateSAMLProvider"), &iam.CreateSAMLProviderOutput{SAMLProviderArn: aws.String("a")},
+			`{"CreateSAMLProviderResponse":{"CreateSAMLProviderResult":{"SAMLProviderArn":"a","Tags":null},"ResponseMetadata":{"RequestId":"id"}}}`},
 		{"times, and what is not set", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{Users: []iamtypes.User{{UserName: aws.String("a\"<&\n\x01"), CreateDate: &created}}},
 			`{"ListUsersResponse":{"ListUsersResult":{"IsTruncated":false,"Marker":null,"Users":[{"Arn":null,"CreateDate":1.7E9,"PasswordLastUsed":null,"Path":null,"PermissionsBoundary":null,"Tags":null,"UserId":null,"UserName":"a\"<&\n\u0001"}]},"ResponseMetadata":{"RequestId":"id"}}}`},
 		{"map", model.IAM().Operation("SimulateCustomPolicy"), &iam.SimulateCustomPolicyOutput{EvaluationResults: []iamtypes.EvaluationResult{
@@ -58,7 +60,7 @@ func TestWriteJSON(t *testing.T) {
 	if w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "application/json" || w.Body.String() != want {
 		t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
 	}
-	if got := string(AppendErrorJSON(nil, &Error{"InternalFailure", http.StatusInternalServerError, ""}, "id")); !strings.Contains(got, `"Type":"Receiver"`) {
+	if got := string(AppendErrorJSON(nil, &Error{"InternalFailure", http.StatusInternalServerError, ""}, "id")); !strings.Contains(got, `"Type":"Receiver"`) || strings.Contains(got, "Message") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -48,6 +48,7 @@ type field struct {
 	index            int // of the Go field
 	codec            *codec
 	open, end, empty string // tags
+	optional         bool   // tags of what was made, which are not there where it has none
 }
 
 // plans remembers the codecs of inputs and outputs by Go type. It grows with the
@@ -143,6 +144,8 @@ func buildField(member *model.Field, t reflect.Type, depth int) field {
 		open:   "<" + member.Name + ">",
 		end:    "</" + member.Name + ">",
 		empty:  "<" + member.Name + "/>",
+
+		optional: member.Name == "Tags" && !member.Required,
 	}
 }
 

@@ -11,7 +11,8 @@
 // Lists are ".member.N", maps ".entry.N.key" and ".entry.N.value"; "Tags=" is an
 // empty list; parameters that the operation does not know are passed over. Answers are
 // in XML, or in JSON for whoever asks for it ([FormatOf]). In them the lists and maps of the outermost structure are there even when they
-// are empty, elsewhere where they are not nil. Strings are written as they are:
+// are empty, except tags that the service model does not require; those, and the lists elsewhere, are
+// there where they are not nil. Strings are written as they are:
 // what IAM answers percent-encoded, policy documents, the actions encode.
 package query
 

@@ -157,6 +157,8 @@ func TestValidationErrors(t *testing.T) {
 			"The specified value for newUserName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-"},
 		{"key", iamForm("DeleteAccessKey", "AccessKeyId=AKIA-000000000000"), &iam.DeleteAccessKeyInput{},
 			"The specified value for accessKeyId is invalid. It must contain only alphanumeric characters."},
+		{"credential", iamForm("ResetServiceSpecificCredential", "ServiceSpecificCredentialId=credential-with-hyphens"), &iam.ResetServiceSpecificCredentialInput{},
+			`1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w]+`},
 		{"path", iamForm("CreatePolicy", "PolicyName=p&PolicyDocument=x&Path=/a"), &iam.CreatePolicyInput{},
 			"The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters."},
 		{"path prefix", iamForm("ListUsers", "PathPrefix=a"), &iam.ListUsersInput{},
@@ -246,6 +248,8 @@ func TestAppendResponse(t *testing.T) {
 			"<UserName>a&lt;b&gt;&amp;c&#xD;\uFFFD\uFFFD</UserName></User></CreateUserResult>" + tail + "</CreateUserResponse>\n"},
 		{"outermost lists and flags are there", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{},
 			"<ListUsersResponse " + iamNS + "><ListUsersResult><IsTruncated>false</IsTruncated><Users/></ListUsersResult>" + tail + "</ListUsersResponse>\n"},
+		{"optional tags only where set", model.IAM().Operation("CreateSAMLProvider"), &iam.CreateSAMLProviderOutput{SAMLProviderArn: aws.String("a")},
+			"<CreateSAMLProviderResponse " + iamNS + "><CreateSAMLProviderResult><SAMLProviderArn>a</SAMLProviderArn></CreateSAMLProviderResult>" + tail + "</CreateSAMLProviderResponse>\n"},
 		{"inner lists only where set", model.IAM().Operation("ListUsers"), &iam.ListUsersOutput{Users: []iamtypes.User{{Tags: []iamtypes.Tag{}}, {}}},
 			"<ListUsersResponse " + iamNS + "><ListUsersResult><IsTruncated>false</IsTruncated><Users><member><Tags/></member><member></member></Users></ListUsersResult>" + tail + "</ListUsersResponse>\n"},
 		{"map in order", model.IAM().Operation("GetAccountSummary"), &iam.GetAccountSummaryOutput{SummaryMap: map[string]int32{"Users": 2, "Groups": 1}},
@@ -276,6 +280,15 @@ func TestWriteError(t *testing.T) {
     <Type>Sender</Type>
     <Code>NoSuchEntity</Code>
     <Message>The user with name &lt;a&gt; cannot be found.</Message>
+  </Error>
+  <RequestId>` + requestID + `</RequestId>
+</ErrorResponse>
+`},
+		{model.IAM().Operation("GetCredentialReport"), &Error{"ReportNotPresent", 410, ""},
+			`<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
+  <Error>
+    <Type>Sender</Type>
+    <Code>ReportNotPresent</Code>
   </Error>
   <RequestId>` + requestID + `</RequestId>
 </ErrorResponse>
