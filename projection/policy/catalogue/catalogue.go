@@ -57,7 +57,11 @@ func Builtin() *Catalogue {
 			actions = append(actions, service+":"+name)
 		}
 	}
-	var keys []Key
+	return New(actions, BuiltinKeys())
+}
+
+// BuiltinKeys returns the condition keys of Builtin, in no order.
+func BuiltinKeys() (keys []Key) {
 	for letter, names := range builtinKeys {
 		for _, name := range strings.Fields(names) {
 			name, multivalued := strings.CutSuffix(name, "+")
@@ -65,7 +69,7 @@ func Builtin() *Catalogue {
 			keys = append(keys, Key{Name: name, Type: t, Multivalued: multivalued})
 		}
 	}
-	return New(actions, keys)
+	return keys
 }
 
 // HasService tells whether the catalogue knows the actions of a service, given
