@@ -16,8 +16,7 @@ import (
 
 // conditionKeys are inputs of the actions that have condition keys of IAM's own, each with
 // the keys that the Service Authorization Reference lists for it. The user ada and the role
-// deploy have the
-// boundary ARN, and ada the credential ID.
+// deploy have the boundary ARN, and ada the credential ID.
 const conditionKeys = `
 AddRoleToInstanceProfile {"InstanceProfileName":"i","RoleName":"deploy"}: iam:PassedToService
 AttachGroupPolicy {"GroupName":"g","PolicyArn":"ARN"}: iam:PolicyARN
