@@ -5,6 +5,7 @@
 package catalogue
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,10 +61,10 @@ func Builtin() *Catalogue {
 	return New(actions, BuiltinKeys())
 }
 
-// BuiltinKeys returns the condition keys of Builtin, in no order.
+// BuiltinKeys returns the condition keys of Builtin, in order of their types.
 func BuiltinKeys() (keys []Key) {
-	for letter, names := range builtinKeys {
-		for _, name := range strings.Fields(names) {
+	for _, letter := range slices.Sorted(maps.Keys(builtinKeys)) {
+		for _, name := range strings.Fields(builtinKeys[letter]) {
 			name, multivalued := strings.CutSuffix(name, "+")
 			t := scalar.Type(strings.IndexByte("sndbia", letter))
 			keys = append(keys, Key{Name: name, Type: t, Multivalued: multivalued})
