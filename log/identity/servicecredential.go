@@ -49,6 +49,17 @@ func (s *State) Served(account AccountID, after ID, yield func(*Keyring) bool) {
 	})
 }
 
+// ServiceOf returns for which service a user has the credential with that identifier, if it
+// has it. Nothing relies on it: a credential is for one service as long as there is one.
+func (w *Witness) ServiceOf(owner ID, credential string) (service string, ok bool) {
+	list := w.state.Keyring(owner).Services
+	i := findService(list, credential)
+	if i < 0 {
+		return "", false
+	}
+	return list[i].Service, true
+}
+
 // CreateServiceCredential gives a user another credential for a service.
 type CreateServiceCredential struct {
 	Account AccountID

@@ -604,7 +604,7 @@ func TestProposalsThatFail(t *testing.T) {
 		{dispatch.ErrOutcomeUnknown, 503, "OutcomeUnknown", ""},
 		{dispatch.ErrNotLeader, 503, "ServiceUnavailable", "No node that leads was reached. Try again."},
 		{context.DeadlineExceeded, 503, "ServiceUnavailable", "The request was not served in time. Try again."},
-		{errors.New("inner"), 500, "InternalFailure", "The request failed inside Writ; its log says why under this request's id."},
+		{errors.New("inner" + strings.Repeat("x", 100_000)), 500, "InternalFailure", "The request failed inside Writ; its log says why under this request's id."},
 	} {
 		w := newWorld(t, func(cfg *config) {
 			cfg.Node.Propose = func(context.Context, event.Command) (*event.Batch, error) { return nil, c.err }
@@ -613,7 +613,7 @@ func TestProposalsThatFail(t *testing.T) {
 			}
 		})
 		rec := w.iam(w.root, "CreateUser", "UserName", "new")
-		w.refused(c.err.Error(), rec, c.status, c.code, c.text)
+		w.refused(fmt.Sprintf("%.100v", c.err), rec, c.status, c.code, c.text)
 		if strings.Contains(rec.Body.String(), "10.0.0.1") {
 			t.Errorf("%v: an inner address in %s", c.err, rec.Body)
 		}
@@ -622,6 +622,9 @@ func TestProposalsThatFail(t *testing.T) {
 		}
 		if c.status == 500 && !strings.Contains(w.logs.String(), "inner") {
 			t.Error("the log does not say why")
+		}
+		if n := w.logs.Len(); n > 4096 {
+			t.Errorf("%d bytes are logged", n)
 		}
 	}
 }

@@ -70,7 +70,7 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
 	passwords  *password.Hasher
-	codes      *admission.Tries
+	codes      *mfa.Tries
 	actions    map[string]*iam.Action // by version and name
 	mux        router
 }

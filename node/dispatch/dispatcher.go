@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -166,9 +167,21 @@ func (d *Dispatcher) log(x *Exchange, took time.Duration, failure error) {
 		attrs = append(attrs, slog.String("via", x.Via))
 	}
 	if level == slog.LevelError {
-		attrs = append(attrs, slog.Any("error", failure))
+		attrs = append(attrs, slog.String("error", short(failure)))
 	}
 	d.cfg.Logger.LogAttrs(x.Context(), level, text, attrs...)
+}
+
+// maxLogged is how many bytes of an error are logged. Some quote what a caller sent.
+const maxLogged = 2048
+
+// short is the text of an error for the log.
+func short(err error) string {
+	text := err.Error()
+	if len(text) > maxLogged {
+		text = strings.ToValidUTF8(text[:maxLogged], "") + "..."
+	}
+	return text
 }
 
 // failed tells whether a request failed for a reason that is the node's. What a caller

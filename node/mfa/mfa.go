@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
-
-	"github.com/writ-iam/writ/node/admission"
 )
+
+// ErrPicture is returned for a device whose name is too long for a QR code. It says no more:
+// what the library says of a code that it cannot draw quotes the seed.
+var ErrPicture = errors.New("the QR code of a device cannot be drawn")
 
 const (
 	// issuer is what authenticator apps call AWS's devices.
@@ -26,6 +29,8 @@ const (
 	seedBytes = 40
 	// picture is the width and height of a QR code, in pixels.
 	picture = 256
+	// maxURL is how many bytes the largest QR code of its level of correction (M) has.
+	maxURL = 2331
 )
 
 // Step is how long a device shows one code.
@@ -37,17 +42,6 @@ const (
 	EnableWindow = 4
 	ResyncWindow = 120
 )
-
-// Limits of guessing at a device's codes on one node.
-const (
-	// MaxWrong is how often codes may be told wrong, until WrongTime is over.
-	MaxWrong = 5
-	// WrongTime is after how long one more may be.
-	WrongTime = time.Minute
-)
-
-// NewTries returns the tries at devices' codes of a node.
-func NewTries() *admission.Tries { return admission.NewTries(MaxWrong, WrongTime) }
 
 // NewSeed makes a seed, as text in base32.
 func NewSeed(random io.Reader) (string, error) {
@@ -64,19 +58,33 @@ func URL(name, account, seed string) string {
 	return "otpauth://totp/" + label + "?secret=" + seed + "&issuer=" + url.PathEscape(issuer)
 }
 
-// Picture is the QR code of a device, as PNG.
+// MayDraw returns ErrPicture for a name whose picture Picture cannot draw, whatever the
+// seed. It costs next to nothing, where a picture costs ten milliseconds and more: a device
+// is to be made only if it can be told.
+func MayDraw(name, account string) error {
+	if len(URL(name, account, ""))+base32.StdEncoding.EncodedLen(seedBytes) > maxURL {
+		return ErrPicture
+	}
+	return nil
+}
+
+// Picture is the QR code of a device, as PNG. It fails for the names for which MayDraw does,
+// with the same error.
 func Picture(name, account, seed string) ([]byte, error) {
+	if err := MayDraw(name, account); err != nil {
+		return nil, err
+	}
 	key, err := otp.NewKeyFromURL(URL(name, account, seed))
 	if err != nil {
-		return nil, fmt.Errorf("name a device: %w", err)
+		return nil, ErrPicture
 	}
 	image, err := key.Image(picture, picture)
 	if err != nil {
-		return nil, fmt.Errorf("draw a device: %w", err)
+		return nil, ErrPicture
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, image); err != nil {
-		return nil, fmt.Errorf("draw a device: %w", err)
+		return nil, ErrPicture
 	}
 	return b.Bytes(), nil
 }

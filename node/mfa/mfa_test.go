@@ -2,10 +2,14 @@ package mfa
 
 import (
 	"bytes"
+	"errors"
 	"image/png"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/writ-iam/writ/node/admission"
 )
 
 // The seed and the codes are those of RFC 6238, appendix B, of which six digits are shown.
@@ -70,5 +74,57 @@ func TestPictures(t *testing.T) {
 	}
 	if image, err := png.Decode(bytes.NewReader(b)); err != nil || image.Bounds().Dx() != picture {
 		t.Errorf("the picture is %v: %v", image.Bounds(), err)
+	}
+}
+
+// A picture is drawn to the last byte that there is room for; what goes beyond fails before
+// it is tried, without the seed.
+func TestPicturesOfLongNames(t *testing.T) {
+	seed := strings.Repeat("S", 64)
+	room := maxURL - len(URL("", "123456789012", seed))
+	for _, name := range []string{strings.Repeat("a", room), strings.Repeat(",", room/3)} {
+		if err := MayDraw(name, "123456789012"); err != nil {
+			t.Errorf("%d bytes: %v", len(name), err)
+		}
+		if _, err := Picture(name, "123456789012", seed); err != nil {
+			t.Errorf("%d bytes: %v", len(name), err)
+		}
+	}
+	for _, name := range []string{strings.Repeat("a", room+1), strings.Repeat("a", 250_000)} {
+		if err := MayDraw(name, "123456789012"); !errors.Is(err, ErrPicture) {
+			t.Errorf("%d bytes: %v", len(name), err)
+		}
+		if _, err := Picture(name, "123456789012", seed); !errors.Is(err, ErrPicture) || strings.Contains(err.Error(), "SSS") {
+			t.Errorf("%d bytes: %.300v", len(name), err)
+		}
+	}
+}
+
+// Each caller has its own tries at a device, and some at all devices together: nobody locks
+// others out.
+func TestTriesAreOfOneCaller(t *testing.T) {
+	tries, now := NewTries(), time.Unix(1_700_000_000, 0)
+	take := func(caller, device string, want error) {
+		t.Helper()
+		if err := tries.Take(caller, device, now); !errors.Is(err, want) {
+			t.Errorf("%s takes one of %s: %v", caller, device, err)
+		}
+	}
+	for range MaxWrong {
+		take("mallory", "phone-0", nil)
+	}
+	take("mallory", "phone-0", admission.ErrTries)
+	take("ada", "phone-0", nil)
+	tries.Return("ada", "phone-0", now)
+	for i := range MaxWrongOfAll - MaxWrong {
+		take("mallory", "phone"+strings.Repeat("-", i), nil)
+	}
+	take("mallory", "tablet", admission.ErrTries)
+	take("ada", "tablet", nil)
+	now = now.Add(WrongTime)
+	take("mallory", "phone-0", nil)
+	var none *Tries
+	if err := none.Take("ada", "phone", now); !errors.Is(err, admission.ErrTries) {
+		t.Errorf("nobody's tries: %v", err)
 	}
 }

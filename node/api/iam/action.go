@@ -46,6 +46,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/thumbprint"
@@ -89,8 +90,8 @@ type Call struct {
 	Issuer string
 	// Passwords hashes passwords and verifies them by their hashes.
 	Passwords *password.Checker
-	// Codes bound how often codes of MFA devices may be told wrong.
-	Codes *admission.Tries
+	// Codes bound how often the caller may tell codes of MFA devices wrong.
+	Codes *mfa.Tries
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and Command need not work anything out.
 	Repeated bool

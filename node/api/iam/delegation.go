@@ -285,8 +285,12 @@ func (c *Call) restrictions(document string) (arns []string) {
 
 type listDelegationRequests struct{}
 
-func (listDelegationRequests) Access(c *Call, _ *sdk.ListDelegationRequestsInput) []Access {
-	return c.anything()
+func (listDelegationRequests) Access(c *Call, in *sdk.ListDelegationRequestsInput) []Access {
+	list := c.anything()
+	if in.OwnerId != nil {
+		list[0] = list[0].With(policy.Single(keyDelegationOwner, *in.OwnerId))
+	}
+	return list
 }
 
 func (listDelegationRequests) Answer(c *Call, in *sdk.ListDelegationRequestsInput) (*sdk.ListDelegationRequestsOutput, error) {

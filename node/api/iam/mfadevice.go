@@ -68,6 +68,59 @@ func (c *Call) onDeviceOwner(name *string) []Access {
 	return []Access{c.onSelf(name)}
 }
 
+// maxSerial is how long a serial number may be that the service model takes. It bounds no
+// name of a device, but one that it could not name again could be neither enabled nor
+// tagged.
+const maxSerial = 256
+
+// Constraints of serial numbers, as the service model has them.
+const (
+	serialPattern = `[\w+=/:,.@-]+`
+	tooLong       = "Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d"
+)
+
+// isSerial tells whether a text has only characters that serial numbers have.
+func isSerial(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_+=/:,.@-", r)
+	}) < 0
+}
+
+// checkNewSerial fails for a path or a name that makes the serial number of a new device
+// one that the other actions would not take. Paths of other entities may have more
+// characters, and more of them.
+func checkNewSerial(serial, path, name string) error {
+	switch over := len(serial) - maxSerial; {
+	case !isSerial(path):
+		return fail(codeValidationError, "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	case over <= 0:
+		return nil
+	case len(name) > over:
+		return fail(codeValidationError, "1 validation error detected: "+tooLong, "virtualMFADeviceName", len(name)-over)
+	default:
+		return fail(codeValidationError, "1 validation error detected: "+tooLong, "path", max(len(path)-over, 1))
+	}
+}
+
+// checkSerial fails as the service model does for what is no serial number. An action that
+// asks it takes those of devices from before checkNewSerial.
+func checkSerial(serial string) error {
+	var wrong []string
+	if !isSerial(serial) {
+		wrong = append(wrong, "Value at 'serialNumber' failed to satisfy constraint: Member must satisfy regular expression pattern: "+serialPattern)
+	}
+	if len(serial) > maxSerial {
+		wrong = append(wrong, fmt.Sprintf(tooLong, "serialNumber", maxSerial))
+	}
+	switch len(wrong) {
+	case 0:
+		return nil
+	case 1:
+		return fail(codeValidationError, "1 validation error detected: %s", wrong[0])
+	}
+	return fail(codeValidationError, "%d validation errors detected: %s", len(wrong), strings.Join(wrong, "; "))
+}
+
 type createVirtualMFADevice struct{}
 
 func (createVirtualMFADevice) Access(c *Call, in *sdk.CreateVirtualMFADeviceInput) []Access {
@@ -80,11 +133,17 @@ func (createVirtualMFADevice) Command(c *Call, in *sdk.CreateVirtualMFADeviceInp
 		return nil, err
 	}
 	cmd := &identity.CreateMFADevice{Account: c.Caller.Account, Name: strings.TrimPrefix(pathOr(in.Path), "/") + aws.ToString(in.VirtualMFADeviceName), Tags: tags}
+	serial := string(identity.SerialNumber(cmd.Account, cmd.Name))
+	if err := checkNewSerial(serial, pathOr(in.Path), aws.ToString(in.VirtualMFADeviceName)); err != nil {
+		return nil, err
+	}
+	if err := mfa.MayDraw(aws.ToString(in.VirtualMFADeviceName), string(cmd.Account)); err != nil {
+		return nil, err
+	}
 	seed, err := mfa.NewSeed(c.Random)
 	if err != nil {
 		return nil, err
 	}
-	serial := string(identity.SerialNumber(cmd.Account, cmd.Name))
 	cmd.Sealed, err = c.Seal.Seal(seal.MFASeed, seal.SeedContext(string(cmd.Account), serial), []byte(seed))
 	if err != nil {
 		return nil, err
@@ -118,19 +177,34 @@ func (c *Call) openSeed(d *identity.MFADevice) (string, error) {
 	return string(seed), nil
 }
 
-// codes checks two consecutive codes of a device. Of one that is not there, it says
-// nothing: the decision refuses it.
-func (c *Call) codes(serial, first, second *string, window uint64) (identity.Codes, error) {
+// deviceOf is the device of a serial number, if the view shows that it belongs to an owner:
+// to nobody where the owner is empty, else to the user or root of that identifier. Codes of
+// any other device are not looked at, right or wrong: the caller was not asked whether it
+// may have anything to do with those.
+func (c *Call) deviceOf(owner identity.ID, serial *string) (*identity.MFADevice, bool) {
 	d, ok := c.witness.MFADevice(identity.ID(aws.ToString(serial)))
-	if !ok || d.Account != c.Caller.Account {
-		return identity.Codes{}, nil
+	return d, ok && d.Account == c.Caller.Account && d.Owner == owner
+}
+
+// ownerID is the identifier of whom deviceOwner names; false for a user who is not there.
+func (c *Call) ownerID(owner string) (identity.ID, bool) {
+	if owner == "" {
+		return identity.ID(c.Caller.Account), true
 	}
+	u, ok := c.target(identity.KindUser, &owner)
+	return u.ID, ok
+}
+
+// codes checks two consecutive codes of a device. No codes at all, which are the zero
+// Codes, are refused by the decision: for what is wrong with the device and its owner or,
+// if that has changed since the view, as stale.
+func (c *Call) codes(d *identity.MFADevice, first, second *string, window uint64) (identity.Codes, error) {
 	codes := identity.Codes{Made: d.Made}
 	if c.Repeated {
 		return codes, nil
 	}
-	now := time.UnixMilli(int64(c.Now))
-	if err := c.Codes.Take(string(d.ID), now); err != nil {
+	caller, now := string(c.Caller.ID), time.UnixMilli(int64(c.Now))
+	if err := c.Codes.Take(caller, string(d.ID), now); err != nil {
 		if errors.Is(err, admission.ErrTries) {
 			err = fail(codeTemporarilyUnmodifiable, "Codes of the device %s were told wrong too often. Try again in several minutes.", d.ID)
 		}
@@ -147,7 +221,7 @@ func (c *Call) codes(serial, first, second *string, window uint64) (identity.Cod
 	if codes.Step == 0 {
 		return codes, fail(codeInvalidAuthenticationCode, "Authentication code for device is not valid.")
 	}
-	c.Codes.Return(string(d.ID), now)
+	c.Codes.Return(caller, string(d.ID), now)
 	return codes, nil
 }
 
@@ -164,9 +238,12 @@ func (enableMFADevice) Command(c *Call, in *sdk.EnableMFADeviceInput) (identity.
 	if err != nil {
 		return nil, err
 	}
-	codes, err := c.codes(in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2, mfa.EnableWindow)
-	if err != nil {
-		return nil, err
+	var codes identity.Codes
+	_, there := c.ownerID(owner)
+	if d, free := c.deviceOf("", in.SerialNumber); free && there {
+		if codes, err = c.codes(d, in.AuthenticationCode1, in.AuthenticationCode2, mfa.EnableWindow); err != nil {
+			return nil, err
+		}
 	}
 	return &identity.EnableMFADevice{Account: c.Caller.Account, User: owner, ID: identity.ID(aws.ToString(in.SerialNumber)), Codes: codes}, nil
 }
@@ -184,9 +261,12 @@ func (resyncMFADevice) Command(c *Call, in *sdk.ResyncMFADeviceInput) (identity.
 	if err != nil {
 		return nil, err
 	}
-	codes, err := c.codes(in.SerialNumber, in.AuthenticationCode1, in.AuthenticationCode2, mfa.ResyncWindow)
-	if err != nil {
-		return nil, err
+	var codes identity.Codes
+	id, there := c.ownerID(owner)
+	if d, own := c.deviceOf(id, in.SerialNumber); own && there {
+		if codes, err = c.codes(d, in.AuthenticationCode1, in.AuthenticationCode2, mfa.ResyncWindow); err != nil {
+			return nil, err
+		}
 	}
 	return &identity.ResyncMFADevice{Account: c.Caller.Account, User: owner, ID: identity.ID(aws.ToString(in.SerialNumber)), Codes: codes}, nil
 }
@@ -215,7 +295,13 @@ func (deleteVirtualMFADevice) Access(c *Call, in *sdk.DeleteVirtualMFADeviceInpu
 	return []Access{c.onDevice(in.SerialNumber)}
 }
 
+// Command takes whatever serial number a device has: some were made before checkNewSerial.
 func (deleteVirtualMFADevice) Command(c *Call, in *sdk.DeleteVirtualMFADeviceInput) (identity.Command, error) {
+	if d, ok := c.witness.MFADevice(identity.ID(aws.ToString(in.SerialNumber))); !c.Repeated && (!ok || d.Account != c.Caller.Account) {
+		if err := checkSerial(aws.ToString(in.SerialNumber)); err != nil {
+			return nil, err
+		}
+	}
 	return &identity.DeleteMFADevice{Account: c.Caller.Account, ID: identity.ID(aws.ToString(in.SerialNumber))}, nil
 }
 

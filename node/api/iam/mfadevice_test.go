@@ -12,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/api/model"
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/seal"
 )
@@ -103,6 +104,117 @@ func TestGuessesAtCodesAreBounded(t *testing.T) {
 	w.now += identity.Time(mfa.WrongTime.Milliseconds())
 	if got := guess(code(2), code(3)); got != "ok\n" {
 		t.Error(got)
+	}
+}
+
+// Whoever may enable and synchronize devices for itself finds out nothing about the codes of
+// others' devices, and does not keep their owners from theirs.
+func TestCodesOfOthersDevicesAreNotLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.expect(&identity.CreateUser{Account: account, ID: "AIDAADA", Name: "ada", Path: "/"},
+		&identity.CreateUser{Account: account, ID: "AIDAMALLORY", Name: "mallory", Path: "/"}, w.phone())
+	enable := func(user, first, second string) string {
+		return answer(w.do(&sdk.EnableMFADeviceInput{UserName: &user, SerialNumber: aws.String(string(phoneID)), AuthenticationCode1: &first, AuthenticationCode2: &second}))
+	}
+	resync := func(user, first, second string) string {
+		return answer(w.do(&sdk.ResyncMFADeviceInput{UserName: &user, SerialNumber: aws.String(string(phoneID)), AuthenticationCode1: &first, AuthenticationCode2: &second}))
+	}
+	check := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	const (
+		wrong   = "000000"
+		notOwn  = "NoSuchEntity: MFA Device invalid for user.\n"
+		inUse   = "EntityAlreadyExists: MFA Device is already in use.\n"
+		invalid = "InvalidAuthenticationCode: Authentication code for device is not valid.\n"
+	)
+	w.asUser("mallory")
+	check("nobody's, synchronized", resync("mallory", code(0), code(1)), notOwn)
+	for range mfa.MaxWrong {
+		check("nobody's, enabled", enable("mallory", wrong, wrong), invalid)
+	}
+	check("for a user who is not there", enable("nobody", wrong, wrong), "NoSuchEntity: The user with name nobody cannot be found.\n")
+	w.asUser("ada")
+	check("after others were wrong", enable("ada", code(0), code(1)), "ok\n")
+
+	w.asUser("mallory")
+	for range mfa.MaxWrong + 1 {
+		check("another's by wrong codes", resync("mallory", wrong, wrong), notOwn)
+		check("in use, by wrong codes", enable("mallory", wrong, wrong), inUse)
+	}
+	check("another's by right codes", resync("mallory", code(2), code(3)), notOwn)
+	check("in use, by right codes", enable("mallory", code(2), code(3)), inUse)
+	w.asRoot()
+	check("another's, by the root", resync("123456789012", code(2), code(3)), notOwn)
+	for range mfa.MaxWrong {
+		check("by the root, wrong", resync("ada", wrong, wrong), invalid)
+	}
+	w.asUser("ada")
+	check("by its user", resync("ada", code(2), code(3)), "ok\n")
+}
+
+// A device that was made when nothing bounded its serial number can be deleted, and is listed
+// until then.
+func TestDevicesOfLongNamesCanBeDeleted(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a!b/phone", strings.Repeat("n", 300), "p/" + strings.Repeat("n", 250_000)}
+	for _, name := range names {
+		w.expect(&identity.CreateMFADevice{Account: account, Name: name})
+	}
+	for range names {
+		listed := must[*sdk.ListVirtualMFADevicesOutput](w, &sdk.ListVirtualMFADevicesInput{MaxItems: aws.Int32(1)}).VirtualMFADevices
+		must[*sdk.DeleteVirtualMFADeviceOutput](w, &sdk.DeleteVirtualMFADeviceInput{SerialNumber: listed[0].SerialNumber})
+	}
+}
+
+// The longest name that a device may have, as few as possible of which a page shows.
+func TestListsOfDevicesOfTheLongestNames(t *testing.T) {
+	w := newWorld(t)
+	w.expect(&identity.CreateUser{Account: account, ID: "AIDAADA", Name: "ada", Path: "/"})
+	var given []string
+	for i, letter := range []string{"a", ",", "z"} {
+		name := strings.Repeat(letter, 226)
+		made := must[*sdk.CreateVirtualMFADeviceOutput](w, &sdk.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &name}).VirtualMFADevice
+		shows := func(steps int) *string {
+			c, err := mfa.Code(string(made.Base32StringSeed), time.UnixMilli(int64(w.now)).Add(time.Duration(steps)*mfa.Step))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &c
+		}
+		must[*sdk.EnableMFADeviceOutput](w, &sdk.EnableMFADeviceInput{UserName: aws.String("ada"), SerialNumber: made.SerialNumber, AuthenticationCode1: shows(0), AuthenticationCode2: shows(1)})
+		must[*sdk.TagMFADeviceOutput](w, &sdk.TagMFADeviceInput{SerialNumber: made.SerialNumber, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
+		if len(made.QRCodePNG) == 0 {
+			t.Errorf("device %d has no picture", i)
+		}
+	}
+	take := func(m *string) *string {
+		given = append(given, aws.ToString(m))
+		return m
+	}
+	ones := pages(t, w, func(m *string) any { return &sdk.ListVirtualMFADevicesInput{MaxItems: aws.Int32(1), Marker: m} },
+		func(out *sdk.ListVirtualMFADevicesOutput) (int, bool, *string) {
+			return len(out.VirtualMFADevices), out.IsTruncated, take(out.Marker)
+		})
+	own := pages(t, w, func(m *string) any {
+		return &sdk.ListMFADevicesInput{UserName: aws.String("ada"), MaxItems: aws.Int32(1), Marker: m}
+	}, func(out *sdk.ListMFADevicesOutput) (int, bool, *string) {
+		return len(out.MFADevices), out.IsTruncated, take(out.Marker)
+	})
+	if len(ones) != 3 || len(own) != 3 {
+		t.Errorf("%v and %v are listed", ones, own)
+	}
+	longest := int(*model.IAM().Operation("ListMFADevices").Input.Field("Marker").Shape.Max)
+	for _, m := range given {
+		if len(m) > longest {
+			t.Errorf("a marker has %d bytes", len(m))
+		}
+	}
+	if got := answer(w.do(&sdk.ListVirtualMFADevicesInput{Marker: aws.String("!ListVirtualMFADevices!phone")})); got != "ValidationError: Invalid Marker.\n" {
+		t.Errorf("a marker that nobody gives: %s", got)
 	}
 }
 

@@ -143,9 +143,20 @@ func sorted[R any](list []R, key func(R) string) walk[R] {
 	}
 }
 
-// newMarker is opaque to callers: the list that it belongs to and a key.
+// maxMarker is how long a marker may be for the service model to take it again, and
+// plainMarker begins those that have no room for an encoded key: no other has its letter.
+const (
+	maxMarker   = 320
+	plainMarker = "!"
+)
+
+// newMarker is opaque to callers: the list that it belongs to and a key. A key that is too
+// long to be encoded, as serial numbers can be, stands as it is.
 func newMarker(list, key string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + key))
+	if m := base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + key)); len(m) <= maxMarker {
+		return m
+	}
+	return plainMarker + list + plainMarker + key
 }
 
 // parseMarker returns the key that a marker of the list names; empty without a marker.
@@ -153,8 +164,11 @@ func parseMarker(list string, marker *string) (string, error) {
 	if marker == nil {
 		return "", nil
 	}
-	text, _ := base64.RawURLEncoding.DecodeString(*marker) // what is wrong with it does not come out the same again
-	key := strings.TrimPrefix(string(text), list+"\x00")
+	key, plain := strings.CutPrefix(*marker, plainMarker+list+plainMarker)
+	if !plain {
+		text, _ := base64.RawURLEncoding.DecodeString(*marker) // what is wrong with it does not come out the same again
+		key = strings.TrimPrefix(string(text), list+"\x00")
+	}
 	if key == "" || newMarker(list, key) != *marker {
 		return "", fail(codeValidationError, "Invalid Marker.")
 	}

@@ -84,7 +84,7 @@ func (c *Call) shownRole(r *identity.Role) types.Role {
 type getRole struct{}
 
 func (getRole) Access(c *Call, in *sdk.GetRoleInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
+	return []Access{c.withBoundary(identity.KindRole, in.RoleName)}
 }
 
 func (getRole) Answer(c *Call, in *sdk.GetRoleInput) (*sdk.GetRoleOutput, error) {
@@ -139,7 +139,7 @@ type updateRole struct {
 }
 
 func (updateRole) Access(c *Call, in *sdk.UpdateRoleInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
+	return []Access{c.withBoundary(identity.KindRole, in.RoleName)}
 }
 
 func (updateRole) Command(c *Call, in *sdk.UpdateRoleInput) (identity.Command, error) {
@@ -153,7 +153,7 @@ func (updateRole) Command(c *Call, in *sdk.UpdateRoleInput) (identity.Command, e
 type updateRoleDescription struct{}
 
 func (updateRoleDescription) Access(c *Call, in *sdk.UpdateRoleDescriptionInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
+	return []Access{c.withBoundary(identity.KindRole, in.RoleName)}
 }
 
 func (updateRoleDescription) Command(c *Call, in *sdk.UpdateRoleDescriptionInput) (identity.Command, error) {
@@ -180,7 +180,7 @@ type updateAssumeRolePolicy struct {
 }
 
 func (updateAssumeRolePolicy) Access(c *Call, in *sdk.UpdateAssumeRolePolicyInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
+	return []Access{c.withBoundary(identity.KindRole, in.RoleName)}
 }
 
 func (updateAssumeRolePolicy) Command(c *Call, in *sdk.UpdateAssumeRolePolicyInput) (identity.Command, error) {
@@ -196,7 +196,7 @@ type deleteRole struct {
 }
 
 func (deleteRole) Access(c *Call, in *sdk.DeleteRoleInput) []Access {
-	return []Access{c.on(identity.KindRole, in.RoleName)}
+	return []Access{c.withBoundary(identity.KindRole, in.RoleName)}
 }
 
 func (deleteRole) Command(c *Call, in *sdk.DeleteRoleInput) (identity.Command, error) {

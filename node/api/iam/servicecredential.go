@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 func serviceCredentialActions() []Action {
@@ -38,6 +40,50 @@ const (
 	apiKeyPrefix         = "ABSK" // of the API keys of Bedrock
 )
 
+// Condition keys of credentials.
+const (
+	keyServiceName policy.Key = "iam:servicespecificcredentialservicename"
+	keyServiceAge  policy.Key = "iam:servicespecificcredentialagedays"
+)
+
+// serviceOf is for which service the user has the credential of that identifier.
+func (c *Call) serviceOf(user, id *string) (service string, ok bool) {
+	u, ok := c.target(identity.KindUser, user)
+	if !ok {
+		return "", false
+	}
+	return c.witness.ServiceOf(u.ID, aws.ToString(id))
+}
+
+// onService is the access to a credential of the user of that name, or without a name of
+// the caller.
+func (c *Call) onService(name, id *string) []Access {
+	a := c.onSelf(name)
+	if user, err := c.keyUser(name); err == nil {
+		if service, ok := c.serviceOf(&user, id); ok {
+			a = a.With(policy.Single(keyServiceName, service))
+		}
+	}
+	return []Access{a}
+}
+
+// serviceUser is the user whose credential a request is about. A credential that the view
+// does not show is not there, even if the decision would find it: the service that it is
+// for was not among the condition keys.
+func (c *Call) serviceUser(name, id *string) (string, error) {
+	user, err := c.keyUser(name)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := c.target(identity.KindUser, &user); !ok {
+		return user, nil // the decision refuses it
+	}
+	if _, ok := c.serviceOf(&user, id); !ok && !c.Repeated {
+		return "", fail(codeNoSuchEntity, "No such credential %s exists", aws.ToString(id))
+	}
+	return user, nil
+}
+
 // checkService fails for a service that takes no credentials of its own.
 func checkService(name string) error {
 	switch name {
@@ -50,7 +96,11 @@ func checkService(name string) error {
 type createServiceSpecificCredential struct{}
 
 func (createServiceSpecificCredential) Access(c *Call, in *sdk.CreateServiceSpecificCredentialInput) []Access {
-	return []Access{c.on(identity.KindUser, in.UserName)}
+	a := c.on(identity.KindUser, in.UserName).With(policy.Single(keyServiceName, aws.ToString(in.ServiceName)))
+	if in.CredentialAgeDays != nil {
+		a = a.With(policy.Single(keyServiceAge, strconv.Itoa(int(*in.CredentialAgeDays))))
+	}
+	return []Access{a}
 }
 
 // Command looks for the user before the service, as AWS does.
@@ -218,11 +268,11 @@ type updateServiceSpecificCredential struct {
 }
 
 func (updateServiceSpecificCredential) Access(c *Call, in *sdk.UpdateServiceSpecificCredentialInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
+	return c.onService(in.UserName, in.ServiceSpecificCredentialId)
 }
 
 func (updateServiceSpecificCredential) Command(c *Call, in *sdk.UpdateServiceSpecificCredentialInput) (identity.Command, error) {
-	user, err := c.keyUser(in.UserName)
+	user, err := c.serviceUser(in.UserName, in.ServiceSpecificCredentialId)
 	if err != nil {
 		return nil, err
 	}
@@ -236,11 +286,11 @@ func (updateServiceSpecificCredential) Command(c *Call, in *sdk.UpdateServiceSpe
 type resetServiceSpecificCredential struct{}
 
 func (resetServiceSpecificCredential) Access(c *Call, in *sdk.ResetServiceSpecificCredentialInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
+	return c.onService(in.UserName, in.ServiceSpecificCredentialId)
 }
 
 func (resetServiceSpecificCredential) Command(c *Call, in *sdk.ResetServiceSpecificCredentialInput) (identity.Command, error) {
-	user, err := c.keyUser(in.UserName)
+	user, err := c.serviceUser(in.UserName, in.ServiceSpecificCredentialId)
 	if err != nil {
 		return nil, err
 	}
@@ -276,11 +326,11 @@ type deleteServiceSpecificCredential struct {
 }
 
 func (deleteServiceSpecificCredential) Access(c *Call, in *sdk.DeleteServiceSpecificCredentialInput) []Access {
-	return []Access{c.onSelf(in.UserName)}
+	return c.onService(in.UserName, in.ServiceSpecificCredentialId)
 }
 
 func (deleteServiceSpecificCredential) Command(c *Call, in *sdk.DeleteServiceSpecificCredentialInput) (identity.Command, error) {
-	user, err := c.keyUser(in.UserName)
+	user, err := c.serviceUser(in.UserName, in.ServiceSpecificCredentialId)
 	if err != nil {
 		return nil, err
 	}

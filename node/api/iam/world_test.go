@@ -34,7 +34,7 @@ type world struct {
 	random *rand.ChaCha8
 	key    *seal.Key
 	hasher *password.Hasher
-	codes  *admission.Tries
+	codes  *mfa.Tries
 	now    identity.Time
 	last   struct { // the latest write that was accepted
 		action *iam.Action

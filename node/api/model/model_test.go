@@ -76,6 +76,18 @@ func TestOperation(t *testing.T) {
 	}
 }
 
+// Whatever serial number a device has, one action takes it: that which deletes it.
+func TestWiderMembers(t *testing.T) {
+	serial := "arn:aws:iam::123456789012:mfa/a!b/" + strings.Repeat("n", 100_000)
+	for name, taken := range map[string]bool{"DeleteVirtualMFADevice": true, "TagMFADevice": false, "EnableMFADevice": false} {
+		var v Violations
+		v.String([]byte("serialNumber"), IAM().Operation(name).Input.Field("SerialNumber").Shape, serial)
+		if (v.Message() == "") != taken {
+			t.Errorf("%s: %.200s", name, v.Message())
+		}
+	}
+}
+
 func TestStatus(t *testing.T) {
 	for _, tc := range []struct {
 		service *Service

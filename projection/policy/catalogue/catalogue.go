@@ -5,6 +5,7 @@
 package catalogue
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,15 +58,19 @@ func Builtin() *Catalogue {
 			actions = append(actions, service+":"+name)
 		}
 	}
-	var keys []Key
-	for letter, names := range builtinKeys {
-		for _, name := range strings.Fields(names) {
+	return New(actions, BuiltinKeys())
+}
+
+// BuiltinKeys returns the condition keys of Builtin, in order of their types.
+func BuiltinKeys() (keys []Key) {
+	for _, letter := range slices.Sorted(maps.Keys(builtinKeys)) {
+		for _, name := range strings.Fields(builtinKeys[letter]) {
 			name, multivalued := strings.CutSuffix(name, "+")
 			t := scalar.Type(strings.IndexByte("sndbia", letter))
 			keys = append(keys, Key{Name: name, Type: t, Multivalued: multivalued})
 		}
 	}
-	return New(actions, keys)
+	return keys
 }
 
 // HasService tells whether the catalogue knows the actions of a service, given
