@@ -125,11 +125,12 @@ func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err
 // account with the root's access key, and the managed policies of AWS.
 func (w *writer) bootstrap(ctx context.Context) error {
 	n := w.node
-	if w.log.Applied().State.Cluster().ID != "" {
-		return nil
+	if s := w.log.Applied().State; s.Cluster().ID != "" {
+		return n.belongs(s)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
-	policies, damaged := managed.Policies()
+	partition := n.cfg.Cluster.Partition
+	policies, damaged := managed.PoliciesIn(partition)
 	if err = errors.Join(err, damaged); err != nil {
 		return err
 	}
@@ -140,18 +141,33 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	var incarnation [16]byte
 	rand.Read(incarnation[:]) // never fails
-	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
+	begin := identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
 		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
-	})
+	}
+	if partition == identity.PartitionAWS {
+		err = w.propose(ctx, randomKey(), &begin)
+	} else {
+		err = w.propose(ctx, randomKey(), &identity.BootstrapIn{Partition: partition, Bootstrap: begin})
+	}
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
 		return nil
 	}
 	if err == nil {
-		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account)
+		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", partition)
 	}
 	return err
+}
+
+// belongs refuses a state of another partition than that of the node's configuration. The
+// partition was chosen when the cluster began; the state of a cluster that has not has none.
+func (n *Node) belongs(s *identity.State) error {
+	if own := n.cfg.Cluster.Partition; s.Cluster().ID != "" && s.Partition() != own {
+		return fmt.Errorf("%w: cluster.yaml names the partition %s, and the cluster is of %s since it began, which cannot change: name that one",
+			setup.ErrConfig, own, s.Partition())
+	}
+	return nil
 }
 
 func randomKey() (k identity.Key) {

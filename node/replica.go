@@ -38,10 +38,15 @@ type replica struct {
 type sink struct {
 	lease.Sink
 	recent *native.Recent
+	node   *Node
 }
 
-// Restore replaces the state.
+// Restore replaces the state, unless it is of another partition than the node's.
 func (s sink) Restore(state *identity.State, head event.Head) {
+	if err := s.node.belongs(state); err != nil {
+		s.node.fail(err)
+		return
+	}
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
 }
@@ -51,7 +56,14 @@ func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-native.KeptChanges):] { // before watchers are woken
 		s.recent.Add(native.ChangeOf(b))
 	}
-	return s.Sink.Apply(batches)
+	begins := s.Projection.Head().Position == 0
+	err := s.Sink.Apply(batches)
+	if err == nil && begins {
+		if err = s.node.belongs(s.Projection.View().State); err != nil {
+			s.node.fail(err)
+		}
+	}
+	return err
 }
 
 var _ replication.Sink = sink{}
@@ -70,7 +82,7 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, Membership: r.renewer,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent, n}, Source: n.source(), Link: link, Membership: r.renewer,
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
@@ -131,7 +143,7 @@ func (r *replica) Status(context.Context) shape.Cluster {
 	v := r.node.projection.View()
 	c := v.Cluster()
 	return shape.Cluster{
-		ID: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
+		ID: c.ID, Partition: v.State.Partition().String(), Incarnation: c.Incarnation, Node: r.node.cfg.Name,
 		Position: v.Head.Position, Hash: fmt.Sprintf("%x", v.Head.Hash), Digest: v.State.Digest().String(),
 	}
 }

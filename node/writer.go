@@ -84,7 +84,9 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.finder.Follow(w.log)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
-	w.adopt()
+	if err := w.adopt(); err != nil {
+		return nil, err
+	}
 	n.wg.Go(w.follow)
 	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Condition: w})
 	w.peers = servePeers(w, edge)
@@ -157,19 +159,28 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	return w.link.ServeConsumers(broker.ConsumerRequests)
 }
 
-// adopt shows replicas what the state machine has reached.
-func (w *writer) adopt() {
+// adopt shows what the state machine has reached, unless that is of another partition than
+// the node's.
+func (w *writer) adopt() error {
 	a := w.log.Applied()
-	if a.Head.Position > 0 && a.Head != w.node.projection.Head() {
-		w.node.projection.Adopt(a.State, a.Head)
+	if a.Head.Position == 0 || a.Head == w.node.projection.Head() {
+		return nil
 	}
+	if err := w.node.belongs(a.State); err != nil {
+		return err
+	}
+	w.node.projection.Adopt(a.State, a.Head)
+	return nil
 }
 
 // follow adopts every state until the node stops.
 func (w *writer) follow() {
 	for {
 		changed := w.log.Changed()
-		w.adopt()
+		if err := w.adopt(); err != nil {
+			w.node.fail(err)
+			return
+		}
 		select {
 		case <-changed:
 		case <-w.node.ctx.Done():

@@ -41,7 +41,7 @@ const (
 type devFlags struct {
 	writers, replicas int
 	dir, api, account string
-	nats              string
+	nats, partition   string
 	withoutLease      node.WithoutLease
 }
 
@@ -69,6 +69,7 @@ root access key of a new cluster.`,
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	partitionFlag(f, &d.partition)
 	withoutLeaseFlag(f, &d.withoutLease)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 	return cmd
@@ -132,8 +133,15 @@ func portsFree(nodes []*devNode) error {
 
 // devCluster is the cluster that lies in dir, or a new one on free ports.
 func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
+	partition, err := partitionFlagOf(d.partition)
+	if err != nil {
+		return setup.Cluster{}, err
+	}
 	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
+		if old.Partition != partition {
+			return old, shell.Usage("%s holds a cluster of the partition %s; start it as such, or choose another --dir", dir, old.Partition)
+		}
 		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
 			return old, shell.Usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
 				dir, len(old.Writers), len(old.Replicas), old.Account)
@@ -142,7 +150,7 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 		return old, err
 	}
 	c := old
-	c.Account, c.NATS = setup.AccountID(d.account), d.nats
+	c.Account, c.Partition, c.NATS = setup.AccountID(d.account), partition, d.nats
 	for i := len(c.Writers); i < d.writers; i++ {
 		ports, err := setup.FreeAddrs(3)
 		if err != nil {

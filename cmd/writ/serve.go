@@ -23,7 +23,7 @@ import (
 )
 
 func newInit() *cobra.Command {
-	var dir, account, nats string
+	var dir, account, nats, partition string
 	var writers, replicas []string
 	cmd := &cobra.Command{
 		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
@@ -38,7 +38,11 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats}
+			in, err := partitionFlagOf(partition)
+			if err != nil {
+				return err
+			}
+			c := setup.Cluster{Account: setup.AccountID(account), Partition: in, NATS: nats}
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
@@ -56,10 +60,26 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	partitionFlag(f, &partition)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
+}
+
+// partitionFlag is the flag of the commands that lay a cluster out.
+func partitionFlag(f *pflag.FlagSet, name *string) {
+	f.StringVar(name, "partition", setup.PartitionNames()[0],
+		"partition of AWS that all ARNs name, for good: "+strings.Join(setup.PartitionNames(), ", "))
+}
+
+// partitionFlagOf is the partition that the flag names.
+func partitionFlagOf(name string) (setup.Partition, error) {
+	p, err := setup.ParsePartition(name)
+	if err != nil {
+		return p, shell.Usage("--partition: %w", err)
+	}
+	return p, nil
 }
 
 func initCluster(out io.Writer, dir string, c setup.Cluster) error {
@@ -85,6 +105,9 @@ start each node with: writ serve --cluster %s --name NAME --data DIR
 // replicas, which are set in the file by hand, are taken over.
 func keeps(c, old *setup.Cluster) error {
 	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
+	if c.Partition != old.Partition {
+		return fmt.Errorf("the cluster that is there is of the partition %s, which cannot change to %s: %s", old.Partition, c.Partition, advice)
+	}
 	if c.Account != old.Account || c.NATS != old.NATS {
 		return fmt.Errorf("the cluster that is there has account %s and NATS %q, not %s and %q: %s", old.Account, old.NATS, c.Account, c.NATS, advice)
 	}

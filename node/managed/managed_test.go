@@ -89,7 +89,7 @@ const allowAll = `{ "Version": "2012-10-17", "Statement": [ {"Effect": "Allow", 
 func TestRead(t *testing.T) {
 	b := entry("b", allowAll)
 	b["PolicyId"] = "ANPA" + strings.Repeat("B", 17)
-	got, err := managed.Read(strings.NewReader(printed(t, b, entry("AWSDenyAll", allowAll, allowAll))))
+	got, err := managed.Read(strings.NewReader(printed(t, b, entry("AWSDenyAll", allowAll, allowAll))), identity.PartitionAWS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestReadRefuses(t *testing.T) {
 		"no policy":               printed(t, entry("A", `{"Version":"2012-10-17"}`)),
 		"a text that is too long": printed(t, entry("A", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"`+strings.Repeat("a", identity.MaxManagedDocument)+`","Resource":"*"}]}`)),
 	} {
-		if got, err := managed.Read(strings.NewReader(text)); !errors.Is(err, managed.ErrFile) {
+		if got, err := managed.Read(strings.NewReader(text), identity.PartitionAWS); !errors.Is(err, managed.ErrFile) {
 			t.Errorf("%s: %d policies, %v", name, len(got), err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestAgainstAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	theirs, err := managed.Read(f)
+	theirs, err := managed.Read(f, identity.PartitionAWS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(printed(f, entry("A", allowAll, allowAll), entry("b", `{}`))))
 	f.Add([]byte(`{"Policies":[{"PolicyVersionList":[{"Document":null}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		policies, err := managed.Read(bytes.NewReader(text))
+		policies, err := managed.Read(bytes.NewReader(text), identity.PartitionAWS)
 		if err != nil {
 			return
 		}

@@ -49,6 +49,9 @@ type Cluster struct {
 	ID string `yaml:"cluster"`
 	// Account is the cluster's first account, twelve digits.
 	Account identity.AccountID `yaml:"account"`
+	// Partition is what the cluster's ARNs name, such as "aws-cn"; it is chosen once, and aws
+	// where it is left out.
+	Partition identity.Partition `yaml:"partition,omitempty"`
 	// Writers are the voters, one, three or five of them.
 	Writers []Writer `yaml:"writers"`
 	// Replicas are the readers that `writ init` made certificates for.
@@ -128,6 +131,9 @@ func (c *Cluster) Validate() error {
 	}
 	if !accountID.MatchString(string(c.Account)) {
 		return fmt.Errorf("%w: account %q is not twelve digits", ErrConfig, c.Account)
+	}
+	if !c.Partition.Known() {
+		return fmt.Errorf("%w: %s is not known; use %s", ErrConfig, c.Partition, strings.Join(identity.PartitionNames(), ", "))
 	}
 	if n := len(c.Writers); n%2 == 0 || n > MaxWriters {
 		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)

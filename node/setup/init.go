@@ -73,6 +73,9 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 		if c.ID != "" && c.ID != old.ID {
 			return c, root, fmt.Errorf("%w: %s holds cluster %s", ErrConfig, dir, old.ID)
 		}
+		if c.Partition != old.Partition {
+			return c, root, fmt.Errorf("%w: %s holds a cluster of the partition %s, which was chosen when it began: it cannot be of %s", ErrConfig, dir, old.Partition, c.Partition)
+		}
 		c.ID = old.ID
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return c, root, err

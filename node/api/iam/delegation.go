@@ -51,7 +51,7 @@ const maxRequestorName = 30
 
 // onDelegation is the access to the request of that identifier.
 func (c *Call) onDelegation(id *string) []Access {
-	return []Access{{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":" + delegationNoun + aws.ToString(id), Account: c.Caller.Account}}
+	return []Access{{Resource: c.partition().IAM() + string(c.Caller.Account) + ":" + delegationNoun + aws.ToString(id), Account: c.Caller.Account}}
 }
 
 // party is the caller, for a command.
@@ -292,8 +292,8 @@ func (listDelegationRequests) Answer(c *Call, in *sdk.ListDelegationRequestsInpu
 }
 
 // delegationOf is the identifier in the ARN of a delegation request.
-func delegationOf(arn string) (id string, err error) {
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+func (c *Call) delegationOf(arn string) (id string, err error) {
+	rest, ok := strings.CutPrefix(arn, c.partition().IAM())
 	_, id, found := strings.Cut(rest, ":"+delegationNoun)
 	if !ok || !found || id == "" {
 		return "", fail(codeInvalidInput, "The entity %s is no delegation request.", arn)

@@ -62,7 +62,7 @@ func (attachUserPolicy) Command(c *Call, in *sdk.AttachUserPolicyInput) (identit
 }
 
 func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, _, err := checkPolicyARN(policyARN)
+	arn, _, err := c.checkPolicyARN(policyARN)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (detachUserPolicy) Command(c *Call, in *sdk.DetachUserPolicyInput) (identit
 }
 
 func (c *Call) detach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, _, err := checkPolicyARN(policyARN)
+	arn, _, err := c.checkPolicyARN(policyARN)
 	if err != nil {
 		return nil, err
 	}
@@ -420,7 +420,7 @@ func (putUserPermissionsBoundary) Command(c *Call, in *sdk.PutUserPermissionsBou
 }
 
 func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Command, error) {
-	boundary, err := newBoundary(arn)
+	boundary, err := c.newBoundary(arn)
 	if err != nil {
 		return nil, err
 	}
@@ -428,11 +428,11 @@ func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Comm
 }
 
 // newBoundary checks the ARN of a permissions boundary; none is empty.
-func newBoundary(arn *string) (string, error) {
+func (c *Call) newBoundary(arn *string) (string, error) {
 	if arn == nil {
 		return "", nil
 	}
-	text, _, err := checkPolicyARN(arn)
+	text, _, err := c.checkPolicyARN(arn)
 	return text, err
 }
 

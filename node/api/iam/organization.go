@@ -50,7 +50,7 @@ func inOrganization(v *projection.View, path string) (account identity.AccountID
 type generateOrganizationsAccessReport struct{}
 
 func (generateOrganizationsAccessReport) Access(c *Call, in *sdk.GenerateOrganizationsAccessReportInput) []Access {
-	a := Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":access-report/" + aws.ToString(in.EntityPath), Account: c.Caller.Account}
+	a := Access{Resource: c.partition().IAM() + string(c.Caller.Account) + ":access-report/" + aws.ToString(in.EntityPath), Account: c.Caller.Account}
 	if in.OrganizationsPolicyId != nil {
 		a = a.With(policy.Single(keyOrganizationsPolicy, *in.OrganizationsPolicyId))
 	}

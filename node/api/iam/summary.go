@@ -37,7 +37,7 @@ func (getHumanReadableSummary) Access(c *Call, in *sdk.GetHumanReadableSummaryIn
 
 // Answer tells of a policy by rule: a sentence for each statement, and the same ones always.
 func (getHumanReadableSummary) Answer(c *Call, in *sdk.GetHumanReadableSummaryInput) (*sdk.GetHumanReadableSummaryOutput, error) {
-	id, err := delegationOf(aws.ToString(in.EntityArn))
+	id, err := c.delegationOf(aws.ToString(in.EntityArn))
 	if err != nil {
 		return nil, err
 	}

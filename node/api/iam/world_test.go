@@ -59,11 +59,11 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) asRoot() {
-	w.caller = iam.Caller{Kind: admission.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.RootARN(account)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.PartitionAWS.RootARN(account)}
 }
 
 func (w *world) asRootOf(id identity.AccountID) {
-	w.caller = iam.Caller{Kind: admission.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.RootARN(id)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.PartitionAWS.RootARN(id)}
 }
 
 func (w *world) asUser(name string) {
