@@ -145,6 +145,18 @@ type PartitionChosen struct {
 	Partition Partition
 }
 
+// Begins is the beginning of a cluster that a command is, in whichever partition; nil for
+// any other command.
+func Begins(c Command) *Bootstrap {
+	switch c := c.(type) {
+	case *Bootstrap:
+		return c
+	case *BootstrapIn:
+		return &c.Bootstrap
+	}
+	return nil
+}
+
 func (c *BootstrapIn) decide(s *State, m Meta) ([]Event, error) {
 	return c.Bootstrap.in(c.Partition, s, m)
 }
