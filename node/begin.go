@@ -126,11 +126,10 @@ func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err
 func (w *writer) bootstrap(ctx context.Context) error {
 	n := w.node
 	if s := w.log.Applied().State; s.Cluster().ID != "" {
-		return n.belongs(s)
+		return n.admits(s)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
-	partition := n.cfg.Cluster.Partition
-	policies, damaged := managed.PoliciesIn(partition)
+	policies, damaged := managed.PoliciesIn(n.cfg.Cluster.Partition)
 	if err = errors.Join(err, damaged); err != nil {
 		return err
 	}
@@ -141,33 +140,27 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	var incarnation [16]byte
 	rand.Read(incarnation[:]) // never fails
-	begin := identity.Bootstrap{
+	err = w.propose(ctx, randomKey(), identity.BeginIn(n.cfg.Cluster.Partition, identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
 		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
-	}
-	if partition == identity.PartitionAWS {
-		err = w.propose(ctx, randomKey(), &begin)
-	} else {
-		err = w.propose(ctx, randomKey(), &identity.BootstrapIn{Partition: partition, Bootstrap: begin})
-	}
+	}))
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
 		return nil
 	}
 	if err == nil {
-		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", partition)
+		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", n.cfg.Cluster.Partition)
 	}
 	return err
 }
 
-// belongs refuses a state of another partition than that of the node's configuration. The
-// partition was chosen when the cluster began; the state of a cluster that has not has none.
-func (n *Node) belongs(s *identity.State) error {
-	if own := n.cfg.Cluster.Partition; s.Cluster().ID != "" && s.Partition() != own {
-		return fmt.Errorf("%w: cluster.yaml names the partition %s, and the cluster is of %s since it began, which cannot change: name that one",
-			setup.ErrConfig, own, s.Partition())
+// admits refuses a state that is not of the node's configuration, which cannot go on then.
+func (n *Node) admits(s *identity.State) error {
+	err := n.cfg.Cluster.Holds(s)
+	if err != nil {
+		n.fail(err)
 	}
-	return nil
+	return err
 }
 
 func randomKey() (k identity.Key) {

@@ -43,8 +43,7 @@ type sink struct {
 
 // Restore replaces the state, unless it is of another partition than the node's.
 func (s sink) Restore(state *identity.State, head event.Head) {
-	if err := s.node.belongs(state); err != nil {
-		s.node.fail(err)
+	if s.node.admits(state) != nil {
 		return
 	}
 	s.recent.Forget()
@@ -56,14 +55,7 @@ func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-native.KeptChanges):] { // before watchers are woken
 		s.recent.Add(native.ChangeOf(b))
 	}
-	begins := s.Projection.Head().Position == 0
-	err := s.Sink.Apply(batches)
-	if err == nil && begins {
-		if err = s.node.belongs(s.Projection.View().State); err != nil {
-			s.node.fail(err)
-		}
-	}
-	return err
+	return errors.Join(s.Sink.Apply(batches), s.node.admits(s.Projection.View().State))
 }
 
 var _ replication.Sink = sink{}

@@ -67,7 +67,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.port, err = peer.Listen(network{n.cfg.Machine}, listenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
+	if w.port, err = peer.Listen(network{n.cfg.Machine}, setup.ListenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
 		return nil, err
 	}
 	cfg := log.Config{
@@ -84,7 +84,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.finder.Follow(w.log)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
-	if err := w.adopt(); err != nil {
+	if err = w.adopt(); err != nil {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
@@ -135,13 +135,13 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
-			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
+			ClientAddr: setup.ListenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
 			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil },
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/peer.BrokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
-			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
+			cfg.RouteAddr = setup.ListenAddr(n.cfg.RoutesListen, w.me.Routes)
 			cfg.RouteTLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 			for _, other := range n.cfg.Cluster.Writers {
 				cfg.Routes = append(cfg.Routes, other.Routes)
@@ -166,19 +166,18 @@ func (w *writer) adopt() error {
 	if a.Head.Position == 0 || a.Head == w.node.projection.Head() {
 		return nil
 	}
-	if err := w.node.belongs(a.State); err != nil {
-		return err
+	err := w.node.admits(a.State)
+	if err == nil {
+		w.node.projection.Adopt(a.State, a.Head)
 	}
-	w.node.projection.Adopt(a.State, a.Head)
-	return nil
+	return err
 }
 
 // follow adopts every state until the node stops.
 func (w *writer) follow() {
 	for {
 		changed := w.log.Changed()
-		if err := w.adopt(); err != nil {
-			w.node.fail(err)
+		if w.adopt() != nil {
 			return
 		}
 		select {

@@ -41,7 +41,8 @@ const (
 type devFlags struct {
 	writers, replicas int
 	dir, api, account string
-	nats, partition   string
+	nats              string
+	partition         setup.Partition
 	withoutLease      node.WithoutLease
 }
 
@@ -133,13 +134,9 @@ func portsFree(nodes []*devNode) error {
 
 // devCluster is the cluster that lies in dir, or a new one on free ports.
 func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
-	partition, err := partitionFlagOf(d.partition)
-	if err != nil {
-		return setup.Cluster{}, err
-	}
 	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
-		if old.Partition != partition {
+		if old.Partition != d.partition {
 			return old, shell.Usage("%s holds a cluster of the partition %s; start it as such, or choose another --dir", dir, old.Partition)
 		}
 		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
@@ -150,7 +147,7 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 		return old, err
 	}
 	c := old
-	c.Account, c.Partition, c.NATS = setup.AccountID(d.account), partition, d.nats
+	c.Account, c.Partition, c.NATS = setup.AccountID(d.account), d.partition, d.nats
 	for i := len(c.Writers); i < d.writers; i++ {
 		ports, err := setup.FreeAddrs(3)
 		if err != nil {

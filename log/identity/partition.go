@@ -139,6 +139,14 @@ type BootstrapIn struct {
 	Bootstrap Bootstrap
 }
 
+// BeginIn is the command that begins a cluster in a partition.
+func BeginIn(p Partition, b Bootstrap) Command {
+	if p == PartitionAWS {
+		return &b
+	}
+	return &BootstrapIn{Partition: p, Bootstrap: b}
+}
+
 // PartitionChosen is the second event of a history that is of another partition than aws. No
 // event changes the partition afterwards.
 type PartitionChosen struct {

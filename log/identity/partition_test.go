@@ -40,11 +40,8 @@ func begun(t *testing.T, p Partition) *State {
 	begin := Bootstrap{Cluster: "cluster", Incarnation: "1", Account: acct, RootKey: NewAccessKey{ID: "AKIAROOT1"},
 		Catalogue: []CataloguePolicy{{ID: "ANPAAWS", Name: "ReadOnly", Path: "/", Default: 1, Versions: []PolicyVersion{{Number: 1, Document: "{}"}}}}}
 	s := NewState()
-	commands := []Command{&BootstrapIn{Partition: p, Bootstrap: begin}}
-	if p == PartitionAWS {
-		commands = []Command{&begin}
-	}
-	commands = append(commands,
+	commands := []Command{
+		BeginIn(p, begin),
 		&CreateUser{Account: acct, ID: "AIDA1", Name: "u", Path: "/"},
 		&CreateGroup{Account: acct, ID: "AGPA1", Name: "g", Path: "/"},
 		&CreateRole{Account: acct, ID: "AROA1", Name: "r", Path: "/x/"},
@@ -58,7 +55,7 @@ func begun(t *testing.T, p Partition) *State {
 		&StartAccessJob{Account: acct, ID: "job", ARN: p.IAM() + string(acct) + ":role/x/r"},
 		&UpdateUser{Account: acct, Name: "u", NewName: "v", NewPath: "/"},
 		&TagEntity{Kind: KindOIDCProvider, Account: acct, Name: p.IAM() + string(acct) + ":oidc-provider/example.com/x", Tags: []Tag{{"k", "v"}}},
-	)
+	}
 	for _, c := range commands {
 		events, err := Decide(s, Meta{Time: now, Rules: CurrentRules}, c)
 		if err != nil {

@@ -15,10 +15,10 @@ type SAMLProvider struct {
 	Metadata   []byte // its document, as package node/saml packs it
 	ValidUntil Time
 	Encryption AssertionEncryption
+	In         Partition // the cluster's; not stored with the record
 	Keys       []SAMLKey // that open encrypted assertions, in the order added
 	Created    Time
 	Tags       []Tag
-	In         Partition // the cluster's; not stored with the record
 }
 
 // SAMLKey is a private key that opens the encrypted assertions of a provider.

@@ -57,6 +57,52 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// In another partition the same policies name its ARNs, and fit as well.
+func TestPoliciesInPartitions(t *testing.T) {
+	for _, name := range identity.PartitionNames() {
+		partition, err := identity.ParsePartition(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policies, err := managed.PoliciesIn(partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, named := 0, 0
+		for i := range policies {
+			if err := managed.Check(&policies[i]); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			for _, v := range policies[i].Versions {
+				size += len(v.Document)
+				named += strings.Count(v.Document, "arn:"+name+":")
+				if name != "aws" && strings.Contains(v.Document, "arn:aws:") {
+					t.Errorf("%s: %s names aws", name, policies[i].Name)
+				}
+			}
+		}
+		if size > managed.MaxBegin || named < 100 {
+			t.Errorf("%s: %d bytes with %d ARNs", name, size, named)
+		}
+	}
+}
+
+// A file of another partition is told apart from what is no such file.
+func TestReadOtherPartition(t *testing.T) {
+	text := printed(t, entry("AWSDenyAll", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
+	if _, err := managed.Read(strings.NewReader(text), identity.PartitionCN); !errors.Is(err, managed.ErrOtherPartition) || !errors.Is(err, managed.ErrFile) {
+		t.Errorf("of aws in aws-cn: %v", err)
+	}
+	abroad := strings.ReplaceAll(text, "arn:aws:", "arn:aws-cn:")
+	if got, err := managed.Read(strings.NewReader(abroad), identity.PartitionCN); err != nil || len(got) != 1 {
+		t.Errorf("of aws-cn in aws-cn: %+v, %v", got, err)
+	}
+	unknown := strings.ReplaceAll(text, "arn:aws:", "arn:mars:")
+	if _, err := managed.Read(strings.NewReader(unknown), identity.PartitionCN); errors.Is(err, managed.ErrOtherPartition) || !errors.Is(err, managed.ErrFile) {
+		t.Errorf("of nowhere: %v", err)
+	}
+}
+
 // A document that the log takes must be one that answers are computed from.
 func TestDocumentLimits(t *testing.T) {
 	if identity.MaxManagedDocument != syntax.MaxDocument {

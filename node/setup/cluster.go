@@ -180,6 +180,16 @@ func (c *Cluster) Validate() error {
 	return nil
 }
 
+// Holds refuses, as an ErrConfig, a state of another partition than that of c. The partition
+// was chosen when the cluster began; the state of one that has not begun has none.
+func (c *Cluster) Holds(s *identity.State) error {
+	if s.Cluster().ID != "" && s.Partition() != c.Partition {
+		return fmt.Errorf("%w: cluster.yaml names the partition %s, and the cluster is of %s since it began, which cannot change: name that one",
+			ErrConfig, c.Partition, s.Partition())
+	}
+	return nil
+}
+
 // Writer returns the writer of that name.
 func (c *Cluster) Writer(name string) (Writer, bool) {
 	i := slices.IndexFunc(c.Writers, func(w Writer) bool { return w.Name == name })

@@ -28,9 +28,6 @@ type AccountID = identity.AccountID
 // Partition is the part of AWS that a cluster stands for.
 type Partition = identity.Partition
 
-// ParsePartition returns the partition of that name; the error lists the names.
-func ParsePartition(name string) (Partition, error) { return identity.ParsePartition(name) }
-
 // PartitionNames are the names of all partitions.
 func PartitionNames() []string { return identity.PartitionNames() }
 

@@ -60,11 +60,7 @@ func newWorldIn(t testing.TB, partition identity.Partition) *world {
 	}
 	begin := identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
 		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSA0001", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSA0002", "ReadOnlyAccess")}}
-	if partition == identity.PartitionAWS {
-		w.decide(&begin)
-	} else {
-		w.decide(&identity.BootstrapIn{Partition: partition, Bootstrap: begin})
-	}
+	w.decide(identity.BeginIn(partition, begin))
 	w.asRoot()
 	w.decide(&identity.CreateAccount{ID: other, RootKey: identity.NewAccessKey{ID: "AKIAOTHEROTHER000000"}})
 	return w
