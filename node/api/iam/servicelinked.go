@@ -74,6 +74,11 @@ func linkedRoleName(service, suffix *string) string {
 	return name
 }
 
+// linkedPolicyARN is what the ARNs of AWS's policies for roles of services begin with.
+func (c *Call) linkedPolicyARN() string {
+	return c.partition().IAM() + string(identity.AWSAccount) + linkedPolicyPath
+}
+
 // linkedTrust is the trust policy of a service's role.
 func linkedTrust(service string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":{"Service":["` + service + `"]}}]}`
@@ -99,7 +104,7 @@ func (createServiceLinkedRole) Command(c *Call, in *sdk.CreateServiceLinkedRoleI
 		return nil, fail(codeInvalidInput, "Service role name %s is longer than %d characters, please try a different suffix.", name, maxRoleName)
 	}
 	return &identity.CreateServiceLinkedRole{Account: c.Caller.Account, ID: c.newID(identity.RoleIDPrefix), Service: s.Service, Name: name,
-		Description: aws.ToString(in.Description), Trust: linkedTrust(s.Service), Policy: c.partition().IAM() + string(identity.AWSAccount) + linkedPolicyPath + s.Policy}, nil
+		Description: aws.ToString(in.Description), Trust: linkedTrust(s.Service), Policy: c.linkedPolicyARN() + s.Policy}, nil
 }
 
 // Render leaves the description out, as that of createRole does.
