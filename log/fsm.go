@@ -161,7 +161,7 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	if err := f.agree(next.Head, cmd.Base); err != nil {
 		return outcome{}, err
 	}
-	if begins, ok := cmd.Content.(*identity.Bootstrap); ok {
+	if begins := identity.Begins(cmd.Content); begins != nil {
 		if f.cluster != "" && begins.Cluster != f.cluster {
 			return outcome{}, fmt.Errorf("the log of cluster %s: %w", begins.Cluster, ErrWrongCluster)
 		} // Decide refuses the second one

@@ -60,7 +60,7 @@ func (l *Log) address(cmd *event.Command) error {
 	if cmd.Base == (event.Head{}) {
 		cmd.Base = a.Head
 	}
-	if begins, ok := cmd.Content.(*identity.Bootstrap); ok {
+	if begins := identity.Begins(cmd.Content); begins != nil {
 		if l.config.Cluster != "" && begins.Cluster != l.config.Cluster {
 			return fmt.Errorf("begin cluster %s: %w", begins.Cluster, ErrWrongCluster)
 		}
@@ -79,7 +79,7 @@ func (l *Log) address(cmd *event.Command) error {
 // level puts cmd under the rules of the cluster's feature level, and refuses it where a
 // build of that level could not read it.
 func (l *Log) level(cmd *event.Command) error {
-	if _, begins := cmd.Content.(*identity.Bootstrap); begins {
+	if identity.Begins(cmd.Content) != nil {
 		cmd.Cause.Rules = identity.CurrentRules
 		return nil
 	}

@@ -125,11 +125,14 @@ func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err
 // account with the root's access key, and the managed policies of AWS.
 func (w *writer) bootstrap(ctx context.Context) error {
 	n := w.node
-	if w.log.Applied().State.Cluster().ID != "" {
+	if s := w.log.Applied().State; s.Cluster().ID != "" {
+		if err := n.admits(s); err != nil {
+			return err
+		}
 		return w.beginQuotas(ctx)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
-	policies, damaged := managed.Policies()
+	policies, damaged := managed.PoliciesIn(n.cfg.Cluster.Partition)
 	if err = errors.Join(err, damaged); err != nil {
 		return err
 	}
@@ -140,16 +143,16 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	var incarnation [16]byte
 	rand.Read(incarnation[:]) // never fails
-	err = w.propose(ctx, randomKey(), &identity.Bootstrap{
+	err = w.propose(ctx, randomKey(), identity.BeginIn(n.cfg.Cluster.Partition, identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
 		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
-	})
+	}))
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
 		return nil
 	}
 	if err == nil {
-		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account)
+		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", n.cfg.Cluster.Partition)
 		return w.beginQuotas(ctx)
 	}
 	return err
@@ -168,6 +171,15 @@ func (w *writer) beginQuotas(ctx context.Context) error {
 	if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
 		w.node.logger.Info("the account does not go by AWS's default quotas", "account", id, "reason", refusal.Message)
 		return nil
+	}
+	return err
+}
+
+// admits refuses a state that is not of the node's configuration, which cannot go on then.
+func (n *Node) admits(s *identity.State) error {
+	err := n.cfg.Cluster.Holds(s)
+	if err != nil {
+		n.fail(err)
 	}
 	return err
 }

@@ -199,7 +199,11 @@ func (m *team) iam(name, action string, pairs ...string) (int, http.Header, stri
 		m.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	signer := sigv4.Signer{AccessKeyID: m.root.AccessKeyID, SecretAccessKey: m.root.SecretAccessKey, Service: "iam"}
+	service := "iam"
+	if form.Get("Version") == "2011-06-15" {
+		service = "sts"
+	}
+	signer := sigv4.Signer{AccessKeyID: m.root.AccessKeyID, SecretAccessKey: m.root.SecretAccessKey, Service: service}
 	signer.Sign(r, sha256.Sum256(body), time.Now())
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"time"
@@ -78,18 +77,6 @@ type Snapshots struct {
 	Keep     uint64        // entries kept behind a snapshot, for writers that lag
 }
 
-// listenAddr is where to listen for those who dial addr.
-func listenAddr(given, addr string) string {
-	if given != "" {
-		return given
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || net.ParseIP(host) != nil {
-		return addr
-	}
-	return net.JoinHostPort("", port)
-}
-
 // maxAdvertise is the longest URL that a node may advertise.
 const maxAdvertise = 256
 
@@ -116,16 +103,4 @@ func checkPresignedWrites(d time.Duration) error {
 		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, d, dispatch.MaxPresignedWrites)
 	}
 	return nil
-}
-
-// advertised is the URL at which clients reach a node that listens on addr.
-func advertised(given string, addr net.Addr, secure bool) string {
-	tcp, ok := addr.(*net.TCPAddr)
-	if given != "" || !ok || tcp.IP == nil || tcp.IP.IsUnspecified() {
-		return given
-	}
-	if secure {
-		return "https://" + addr.String()
-	}
-	return "http://" + addr.String()
 }

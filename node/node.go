@@ -196,7 +196,7 @@ func (n *Node) serveAPI() error {
 		return fmt.Errorf("listen for clients: %w", err)
 	}
 	n.listener = l
-	endpoint := advertised(n.cfg.Advertise, l.Addr(), n.cfg.Files.APICert != "")
+	endpoint := setup.Advertised(n.cfg.Advertise, l.Addr(), n.cfg.Files.APICert != "")
 	n.endpoint.Store(&endpoint)
 	bounds, err := n.cfg.Connections.within(n.files)
 	if err != nil {

@@ -36,7 +36,7 @@ func TestAdvertise(t *testing.T) {
 		{"", addr("::"), false, ""},
 		{"https://writ.example", addr("127.0.0.1"), false, "https://writ.example"},
 	} {
-		if got := advertised(c.given, c.addr, c.secure); got != c.want || checkAdvertise(got) != nil {
+		if got := setup.Advertised(c.given, c.addr, c.secure); got != c.want || checkAdvertise(got) != nil {
 			t.Errorf("%+v: %q, %v", c, got, checkAdvertise(got))
 		}
 	}
@@ -49,7 +49,7 @@ func TestAdvertise(t *testing.T) {
 
 func TestListenAddr(t *testing.T) {
 	for _, c := range [][3]string{{"", "10.0.0.1:5", "10.0.0.1:5"}, {"", "name:5", ":5"}, {"[::]:7", "name:5", "[::]:7"}, {"", "odd", "odd"}} {
-		if got := listenAddr(c[0], c[1]); got != c[2] {
+		if got := setup.ListenAddr(c[0], c[1]); got != c[2] {
 			t.Errorf("%v: %s", c, got)
 		}
 	}

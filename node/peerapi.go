@@ -289,7 +289,7 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 	a := w.log.Applied()
 	c := a.State.Cluster()
 	s := shape.Cluster{
-		ID: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
+		ID: c.ID, Partition: a.State.Partition().String(), Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()

@@ -38,10 +38,14 @@ type replica struct {
 type sink struct {
 	lease.Sink
 	recent *native.Recent
+	node   *Node
 }
 
-// Restore replaces the state.
+// Restore replaces the state, unless it is of another partition than the node's.
 func (s sink) Restore(state *identity.State, head event.Head) {
+	if s.node.admits(state) != nil {
+		return
+	}
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
 }
@@ -51,7 +55,7 @@ func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-native.KeptChanges):] { // before watchers are woken
 		s.recent.Add(native.ChangeOf(b))
 	}
-	return s.Sink.Apply(batches)
+	return errors.Join(s.Sink.Apply(batches), s.node.admits(s.Projection.View().State))
 }
 
 var _ replication.Sink = sink{}
@@ -70,7 +74,7 @@ func (n *Node) startReplica() (*replica, error) {
 	}
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
-		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent}, Source: n.source(), Link: link, Membership: r.renewer,
+		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent, n}, Source: n.source(), Link: link, Membership: r.renewer,
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
@@ -131,7 +135,7 @@ func (r *replica) Status(context.Context) shape.Cluster {
 	v := r.node.projection.View()
 	c := v.Cluster()
 	return shape.Cluster{
-		ID: c.ID, Incarnation: c.Incarnation, Node: r.node.cfg.Name,
+		ID: c.ID, Partition: v.State.Partition().String(), Incarnation: c.Incarnation, Node: r.node.cfg.Name,
 		Position: v.Head.Position, Hash: fmt.Sprintf("%x", v.Head.Hash), Digest: v.State.Digest().String(),
 	}
 }

@@ -67,7 +67,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.port, err = peer.Listen(network{n.cfg.Machine}, listenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
+	if w.port, err = peer.Listen(network{n.cfg.Machine}, setup.ListenAddr(n.cfg.PeerListen, me.Peer), n.tls, n.files); err != nil {
 		return nil, err
 	}
 	cfg := log.Config{
@@ -84,7 +84,9 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.finder.Follow(w.log)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
-	w.adopt()
+	if err = w.adopt(); err != nil {
+		return nil, err
+	}
 	n.wg.Go(w.follow)
 	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Condition: w})
 	w.peers = servePeers(w, edge)
@@ -133,13 +135,13 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	if n.cfg.Cluster.NATS == "" {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
-			ClientAddr: listenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
+			ClientAddr: setup.ListenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
 			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil },
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/peer.BrokerPart),
 		}
 		if len(n.cfg.Cluster.Writers) > 1 {
-			cfg.RouteAddr = listenAddr(n.cfg.RoutesListen, w.me.Routes)
+			cfg.RouteAddr = setup.ListenAddr(n.cfg.RoutesListen, w.me.Routes)
 			cfg.RouteTLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 			for _, other := range n.cfg.Cluster.Writers {
 				cfg.Routes = append(cfg.Routes, other.Routes)
@@ -157,19 +159,27 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 	return w.link.ServeConsumers(broker.ConsumerRequests)
 }
 
-// adopt shows replicas what the state machine has reached.
-func (w *writer) adopt() {
+// adopt shows what the state machine has reached, unless that is of another partition than
+// the node's.
+func (w *writer) adopt() error {
 	a := w.log.Applied()
-	if a.Head.Position > 0 && a.Head != w.node.projection.Head() {
+	if a.Head.Position == 0 || a.Head == w.node.projection.Head() {
+		return nil
+	}
+	err := w.node.admits(a.State)
+	if err == nil {
 		w.node.projection.Adopt(a.State, a.Head)
 	}
+	return err
 }
 
 // follow adopts every state until the node stops.
 func (w *writer) follow() {
 	for {
 		changed := w.log.Changed()
-		w.adopt()
+		if w.adopt() != nil {
+			return
+		}
 		select {
 		case <-changed:
 		case <-w.node.ctx.Done():

@@ -100,9 +100,15 @@ func inline(kind identity.Kind, holder, name, document string) *identity.PutInli
 	return &identity.PutInlinePolicy{Owner: owner(kind, holder), Name: name, Document: document}
 }
 
-func policyARN(name string) string { return identity.ARN(identity.KindPolicy, account, "/", name) }
-func userARN(name string) string   { return identity.ARN(identity.KindUser, account, "/", name) }
-func roleARN(name string) string   { return identity.ARN(identity.KindRole, account, "/", name) }
+func policyARN(name string) string {
+	return identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", name)
+}
+func userARN(name string) string {
+	return identity.PartitionAWS.ARN(identity.KindUser, account, "/", name)
+}
+func roleARN(name string) string {
+	return identity.PartitionAWS.ARN(identity.KindRole, account, "/", name)
+}
 
 // allow and deny are documents of one statement about one action.
 func allow(action string) string { return document("Allow", action) }

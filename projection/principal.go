@@ -85,15 +85,15 @@ func (v *View) find(id identity.ID) *Principal {
 }
 
 // PrincipalByARN is Principal for an ARN: of a user, a role or a root, or of a
-// session of a role (arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION). The error
-// is ErrNoPrincipal.
+// session of a role (arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION). One of another
+// partition than the cluster's names nobody. The error is ErrNoPrincipal.
 func (v *View) PrincipalByARN(arn string) (*Principal, error) {
 	kept := v.engine.byARN.slot(arn)
 	old := kept.Load()
 	if old != nil && old.ARN == arn && old.good(v) {
 		return old, nil
 	}
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	rest, ok := strings.CutPrefix(arn, v.State.Partition().IAM())
 	if !ok {
 		return v.session(arn)
 	}
@@ -105,13 +105,10 @@ func (v *View) PrincipalByARN(arn string) (*Principal, error) {
 	return p, nil
 }
 
-// sessionPrefix begins the ARNs of sessions.
-const sessionPrefix = "arn:aws:sts::"
-
 // Issuer returns the ARN of the role that the ARN of a session is of; empty for what is
 // no session of a role of the state.
 func (v *View) Issuer(arn string) string {
-	if !strings.HasPrefix(arn, sessionPrefix) {
+	if !strings.HasPrefix(arn, v.State.Partition().STS()) {
 		return ""
 	}
 	if r, _ := v.sessionRole(arn); r != nil {
@@ -123,7 +120,7 @@ func (v *View) Issuer(arn string) string {
 // sessionRole is the role that the ARN of a session names, and the session's name; nil
 // without one.
 func (v *View) sessionRole(arn string) (role *identity.Role, session string) {
-	rest, _ := strings.CutPrefix(arn, sessionPrefix)
+	rest, _ := strings.CutPrefix(arn, v.State.Partition().STS())
 	account, resource, _ := strings.Cut(rest, ":assumed-role/")
 	name, session, _ := strings.Cut(resource, "/")
 	r, ok := v.State.Role(identity.AccountID(account), name)
@@ -193,7 +190,7 @@ func (v *View) role(r *identity.Role) *Principal {
 
 func (v *View) root(a *identity.Account) *Principal {
 	return v.principal(authz.Layers{}, authz.Principal{
-		Type: authz.Root, ARN: identity.RootARN(a.ID), Account: string(a.ID), ID: string(a.ID),
+		Type: authz.Root, ARN: v.State.Partition().RootARN(a.ID), Account: string(a.ID), ID: string(a.ID),
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // given a cluster with a user, its groups, a role and policies on each
@@ -270,4 +271,13 @@ func TestViewsRacedAgainstEachOther(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Documents may name the partitions that clusters can have.
+func TestPartitionsAreTheSame(t *testing.T) {
+	for _, name := range identity.PartitionNames() {
+		if !syntax.IsPartition(name) {
+			t.Errorf("documents cannot name %s", name)
+		}
+	}
 }

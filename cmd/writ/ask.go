@@ -231,7 +231,7 @@ func inOrder(s *client.Cluster) error {
 }
 
 func printStatus(out io.Writer, s *client.Cluster) error {
-	fmt.Fprintf(out, "cluster %s, incarnation %s\nhead %d, state %.16s, leader %s in term %d (told by %s)\n\n", s.ID, s.Incarnation, s.Position, s.Digest, s.Leader, s.Term, s.Node)
+	fmt.Fprintf(out, "cluster %s in the partition %s, incarnation %s\nhead %d, state %.16s, leader %s in term %d (told by %s)\n\n", s.ID, s.Partition, s.Incarnation, s.Position, s.Digest, s.Leader, s.Term, s.Node)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tDETAIL")
 	for _, m := range s.Members {

@@ -31,13 +31,14 @@ program was made. All of them are one catalogue, which is replaced as a whole.`,
 		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
 printed into FILE (- is the standard input), or without FILE the policies that this program has,
 in place of all policies of AWS that there are. All accounts see the change at one position. Another
-import undoes one.
+import undoes one. The policies of FILE are those of the cluster's partition; the program's own are
+made to name it.
 
 A policy in use that the new catalogue does not have stays as it is, and is named, until an import
 finds it unused.`,
 		Args: cobra.MaximumNArgs(1),
 	}, importTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, file string) error {
-		policies, err := catalog.Read(cmd.InOrStdin(), file)
+		policies, err := catalog.Read(ctx, c, cmd.InOrStdin(), file)
 		if err != nil {
 			return err
 		}

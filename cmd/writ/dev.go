@@ -42,6 +42,7 @@ type devFlags struct {
 	writers, replicas int
 	dir, api, account string
 	nats, quotas      string
+	partition         setup.Partition
 	withoutLease      node.WithoutLease
 }
 
@@ -69,6 +70,7 @@ root access key of a new cluster.`,
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
 	f.StringVar(&d.api, "api", "127.0.0.1:8420", "address of the first writer's API; port 0 chooses free ports")
 	f.StringVar(&d.account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	partitionFlag(f, &d.partition)
 	withoutLeaseFlag(f, &d.withoutLease)
 	quotasFlag(f, &d.quotas)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
@@ -135,6 +137,9 @@ func portsFree(nodes []*devNode) error {
 func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
+		if old.Partition != d.partition {
+			return old, shell.Usage("%s holds a cluster of the partition %s; start it as such, or choose another --dir", dir, old.Partition)
+		}
 		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
 			return old, shell.Usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
 				dir, len(old.Writers), len(old.Replicas), old.Account)
@@ -143,7 +148,7 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 		return old, err
 	}
 	c := old
-	c.Account, c.NATS, c.Quotas = setup.AccountID(d.account), d.nats, d.quotas
+	c.Account, c.Partition, c.NATS, c.Quotas = setup.AccountID(d.account), d.partition, d.nats, d.quotas
 	for i := len(c.Writers); i < d.writers; i++ {
 		ports, err := setup.FreeAddrs(3)
 		if err != nil {

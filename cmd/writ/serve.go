@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 
 func newInit() *cobra.Command {
 	var dir, account, nats, quotas string
+	var partition setup.Partition
 	var writers, replicas []string
 	cmd := &cobra.Command{
 		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
@@ -38,7 +38,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := setup.Cluster{Account: setup.AccountID(account), NATS: nats, Quotas: quotas}
+			c := setup.Cluster{Account: setup.AccountID(account), Partition: partition, NATS: nats, Quotas: quotas}
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
@@ -57,15 +57,21 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	quotasFlag(f, &quotas)
+	partitionFlag(f, &partition)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
 }
 
+// partitionFlag is the flag of the commands that lay a cluster out.
+func partitionFlag(f *pflag.FlagSet, p *setup.Partition) {
+	f.TextVar(p, "partition", setup.Partition(0), "partition of AWS that all ARNs name, for good: "+strings.Join(setup.PartitionNames(), ", "))
+}
+
 func initCluster(out io.Writer, dir string, c setup.Cluster) error {
 	if old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
-		if err := keeps(&c, &old); err != nil {
+		if err := c.Keeps(&old); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -80,29 +86,6 @@ root access key %s (secret in %s)
 start each node with: writ serve --cluster %s --name NAME --data DIR
 `, c.ID, c.Account, dir, root.AccessKeyID, filepath.Join(dir, "root.json"), filepath.Join(dir, "cluster.yaml"))
 	return err
-}
-
-// keeps refuses a layout that lacks or changes what an earlier one has. Classes of
-// replicas, which are set in the file by hand, are taken over.
-func keeps(c, old *setup.Cluster) error {
-	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
-	if c.Account != old.Account || c.NATS != old.NATS || c.Quotas != old.Quotas {
-		return fmt.Errorf("the cluster that is there has account %s, NATS %q and quotas %q, not %s, %q and %q: %s", old.Account, old.NATS, old.Quotas, c.Account, c.NATS, c.Quotas, advice)
-	}
-	for _, w := range old.Writers {
-		i := slices.IndexFunc(c.Writers, func(n setup.Writer) bool { return n.Name == w.Name })
-		if i < 0 || c.Writers[i] != w {
-			return fmt.Errorf("the cluster that is there has writer %s at %s,%s,%s: %s", w.Name, w.Peer, w.Broker, w.Routes, advice)
-		}
-	}
-	for _, r := range old.Replicas {
-		i := slices.IndexFunc(c.Replicas, func(n setup.Replica) bool { return n.Name == r.Name })
-		if i < 0 || c.Replicas[i].Region != r.Region {
-			return fmt.Errorf("the cluster that is there has replica %s in region %q: %s", r.Name, r.Region, advice)
-		}
-		c.Replicas[i].Class = r.Class
-	}
-	return nil
 }
 
 // rootFromEnv is the root access key that the environment sets, if it does.

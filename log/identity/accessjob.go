@@ -119,14 +119,14 @@ func (s *State) EntityByARN(account AccountID, arn string) (Kind, ID, bool) {
 	if p, ok := s.Policy(arn); ok && (p.Account == account || p.Account == AWSAccount) {
 		return KindPolicy, p.ID, true
 	}
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::"+string(account)+":")
+	rest, ok := strings.CutPrefix(arn, s.partition.IAM()+string(account)+":")
 	noun, path, _ := strings.Cut(rest, "/")
 	for _, kind := range [...]Kind{KindUser, KindGroup, KindRole} {
 		if !ok || noun != kind.Noun() {
 			continue
 		}
 		h, err := s.mustHold(Owner{Kind: kind, Account: account, Name: path[strings.LastIndexByte(path, '/')+1:]})
-		if err == nil && ARN(h.kind, h.account, h.path, h.name) == arn {
+		if err == nil && s.partition.ARN(h.kind, h.account, h.path, h.name) == arn {
 			return kind, h.id, true
 		}
 	}

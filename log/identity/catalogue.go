@@ -337,7 +337,7 @@ func (e *CatalogueInstalled) evolve(s *State) {
 // install puts one policy in force. One that is attached keeps its identifier, by
 // which those that have it know it.
 func (s *State) install(from *CataloguePolicy) {
-	p := &Policy{ID: from.ID, Account: AWSAccount, Name: from.Name, Path: from.Path, Description: from.Description,
+	p := &Policy{In: s.partition, ID: from.ID, Account: AWSAccount, Name: from.Name, Path: from.Path, Description: from.Description,
 		Created: from.Created, Updated: from.Updated, Default: from.Default, Latest: from.Versions[len(from.Versions)-1].Number,
 		Versions: from.Versions, Changed: s.position}
 	if old, ok := named(s, &s.policies, AWSAccount, KindPolicy, from.Name); ok {

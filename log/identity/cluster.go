@@ -73,7 +73,10 @@ type ClusterBootstrapped struct {
 	FeatureLevel uint32
 }
 
-func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
+func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) { return c.in(PartitionAWS, s, m) }
+
+// in decides the beginning of a cluster in a partition.
+func (c *Bootstrap) in(partition Partition, s *State, m Meta) ([]Event, error) {
 	if s.position != 0 {
 		return nil, refuse(AlreadyBootstrapped, "The cluster %s has a history up to position %d.", s.cluster.ID, s.position)
 	}
@@ -88,6 +91,11 @@ func (c *Bootstrap) decide(s *State, m Meta) ([]Event, error) {
 	}
 	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: m.Rules.level()}}
 	scratch := NewState()
+	if partition != PartitionAWS {
+		chosen := &PartitionChosen{Partition: partition}
+		chosen.evolve(scratch)
+		events = append(events, chosen)
+	}
 	for _, part := range parts {
 		more, err := part.decide(scratch, m)
 		if err != nil {

@@ -13,6 +13,8 @@ func clusterSpecs() []spec {
 	return []spec{
 		{name: "a history exists", when: &Bootstrap{Cluster: "another"},
 			refused: "AlreadyBootstrapped: The cluster cluster has a history up to position 5."},
+		{name: "a history exists", when: &BootstrapIn{Partition: PartitionCN, Bootstrap: Bootstrap{Cluster: "another"}},
+			refused: "AlreadyBootstrapped: The cluster cluster has a history up to position 5."},
 		{name: "from the present one", when: &RaiseStreamGeneration{From: 1}, then: []Event{&StreamGenerationRaised{Generation: 2}},
 			check: func(s *spying) {
 				if g := s.Cluster().StreamGeneration; g != 2 {

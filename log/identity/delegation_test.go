@@ -19,7 +19,7 @@ var (
 	asked = &DelegationRequestCreated{ID: "request-1", Ask: anAsk, Created: now - hour,
 		Policy: `{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}`}
 	anOwner = DelegationParty{Account: other, ID: "AIDAO", ARN: "arn:aws:iam::210987654321:user/o"}
-	aRoot   = DelegationParty{Account: other, ID: ID(other), ARN: RootARN(other)}
+	aRoot   = DelegationParty{Account: other, ID: ID(other), ARN: PartitionAWS.RootARN(other)}
 )
 
 // slicesOf is lists of specs as one.

@@ -35,7 +35,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 	for _, r := range []Record{
 		&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{},
 		&InstanceProfile{}, &DeletionTasks{}, &DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
-		&Usage{}, &AccessJobs{}, &PasswordPolicy{}, &LoginProfile{}, &Keyring{}, &ServerCertificate{},
+		&Home{}, &Usage{}, &AccessJobs{}, &PasswordPolicy{}, &LoginProfile{}, &Keyring{}, &ServerCertificate{},
 		&CataloguePolicy{}, &OIDCProvider{}, &SAMLProvider{}, &AccountSettings{}, &MFADevice{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())

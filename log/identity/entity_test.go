@@ -10,11 +10,11 @@ import (
 
 func TestARNs(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{RootARN(acct), "arn:aws:iam::123456789012:root"},
-		{ARN(KindUser, acct, "/", "a"), "arn:aws:iam::123456789012:user/a"},
-		{ARN(KindGroup, acct, "/x/y/", "a"), "arn:aws:iam::123456789012:group/x/y/a"},
-		{ARN(KindRole, acct, "/", "a"), "arn:aws:iam::123456789012:role/a"},
-		{ARN(KindPolicy, AWSAccount, "/", "a"), "arn:aws:iam::aws:policy/a"},
+		{PartitionAWS.RootARN(acct), "arn:aws:iam::123456789012:root"},
+		{PartitionAWS.ARN(KindUser, acct, "/", "a"), "arn:aws:iam::123456789012:user/a"},
+		{PartitionAWS.ARN(KindGroup, acct, "/x/y/", "a"), "arn:aws:iam::123456789012:group/x/y/a"},
+		{PartitionAWS.ARN(KindRole, acct, "/", "a"), "arn:aws:iam::123456789012:role/a"},
+		{PartitionAWS.ARN(KindPolicy, AWSAccount, "/", "a"), "arn:aws:iam::aws:policy/a"},
 		{Kind(200).Noun(), "entity"},
 	} {
 		if c.got != c.want {

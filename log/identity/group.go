@@ -16,11 +16,12 @@ type Group struct {
 	Created  Time
 	Attached []ID
 	Inline   []InlinePolicy
-	Changed  Position // of anything that can change what its members are allowed
+	Changed  Position  // of anything that can change what its members are allowed
+	In       Partition // the cluster's; not stored with the record
 }
 
-// ARN is arn:aws:iam::ACCOUNT:group/path/name.
-func (g *Group) ARN() string { return ARN(KindGroup, g.Account, g.Path, g.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:group/path/name.
+func (g *Group) ARN() string { return g.In.ARN(KindGroup, g.Account, g.Path, g.Name) }
 
 // Handle makes a Group a record of a table, by its key, as do Is and AppendDigest.
 func (g *Group) Handle() table.Handle { return table.HandleOf(g.ID) }
@@ -38,7 +39,7 @@ func (g *Group) AppendDigest(b []byte) []byte {
 	b = digest.AppendInt(b, int64(g.Created))
 	b = appendIDs(b, g.Attached)
 	b = appendInline(b, g.Inline)
-	return digest.AppendInt(b, uint64(g.Changed))
+	return g.In.appendDigest(digest.AppendInt(b, uint64(g.Changed)))
 }
 
 // Group returns the group of that name, without regard to case.
@@ -95,7 +96,7 @@ func (c *CreateGroup) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *GroupCreated) evolve(s *State) {
-	g := &Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
+	g := &Group{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Changed: s.position}
 	s.groups.Put(g)
 	s.names.add(scopeOf(g.Account, KindGroup), g.Name, g.Handle())
 	s.paths.add(scopeOf(g.Account, KindGroup), g.Path, g.Name, g.Handle())

@@ -18,7 +18,7 @@ type Time int64
 // that owns the managed policies every account can see.
 type AccountID string
 
-// AWSAccount owns the policies whose ARNs read arn:aws:iam::aws:policy/NAME.
+// AWSAccount owns the policies whose ARNs read arn:PARTITION:iam::aws:policy/NAME.
 const AWSAccount AccountID = "aws"
 
 // ID is the unique identifier of an entity, such as the user
@@ -100,14 +100,6 @@ type Owner struct {
 	Account AccountID
 	Name    string
 }
-
-// ARN renders the Amazon Resource Name of the entity: arn:aws:iam::ACCOUNT:noun/path/name.
-func ARN(kind Kind, account AccountID, path, name string) string {
-	return "arn:aws:iam::" + string(account) + ":" + kind.Noun() + path + name
-}
-
-// RootARN is the principal ARN of an account's root: arn:aws:iam::ACCOUNT:root.
-func RootARN(account AccountID) string { return "arn:aws:iam::" + string(account) + ":root" }
 
 // lower is s with the letters A to Z in lower case. Case is ignored for these
 // alone, here and in tags: what Unicode says of other letters changes with the

@@ -13,14 +13,17 @@ type InstanceProfile struct {
 	Path    string
 	Created Time
 	Tags    []Tag
-	Role    ID // the one that it carries; empty for none
+	Role    ID        // the one that it carries; empty for none
+	In      Partition // the cluster's; not stored with the record
 }
 
 // MaxRolesPerInstanceProfile is AWS's; no request raises it ("IAM and AWS STS quotas").
 const MaxRolesPerInstanceProfile = 1
 
-// ARN is arn:aws:iam::ACCOUNT:instance-profile/path/name.
-func (p *InstanceProfile) ARN() string { return ARN(KindInstanceProfile, p.Account, p.Path, p.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:instance-profile/path/name.
+func (p *InstanceProfile) ARN() string {
+	return p.In.ARN(KindInstanceProfile, p.Account, p.Path, p.Name)
+}
 
 // Handle makes an InstanceProfile a record of a table, by its key, as do Is and AppendDigest.
 func (p *InstanceProfile) Handle() table.Handle { return table.HandleOf(p.ID) }
@@ -37,7 +40,7 @@ func (p *InstanceProfile) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, p.Path)
 	b = digest.AppendInt(b, int64(p.Created))
 	b = appendTags(b, p.Tags)
-	return digest.AppendString(b, p.Role)
+	return p.In.appendDigest(digest.AppendString(b, p.Role))
 }
 
 func (p *InstanceProfile) held() held {
@@ -100,7 +103,7 @@ func (c *CreateInstanceProfile) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *InstanceProfileCreated) evolve(s *State) {
-	p := &InstanceProfile{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
+	p := &InstanceProfile{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
 		Tags: withTags(KindInstanceProfile, nil, e.Tags)}
 	s.instanceProfiles.Put(p)
 	s.names.add(scopeOf(p.Account, KindInstanceProfile), p.Name, p.Handle())

@@ -26,9 +26,9 @@ type MFADevice struct {
 // MaxMFADevices is how many devices a user or a root may have ("IAM and AWS STS quotas").
 const MaxMFADevices = 8
 
-// SerialNumber is that of a virtual device: arn:aws:iam::ACCOUNT:mfa/path/name.
-func SerialNumber(account AccountID, name string) ID {
-	return ID(ARN(KindMFADevice, account, "/", name))
+// SerialNumber is that of a virtual device: arn:PARTITION:iam::ACCOUNT:mfa/path/name.
+func (p Partition) SerialNumber(account AccountID, name string) ID {
+	return ID(p.ARN(KindMFADevice, account, "/", name))
 }
 
 // Handle makes an MFADevice a record of a table, by its key, as do Is and AppendDigest.
@@ -101,7 +101,7 @@ type MFADeviceCreated struct {
 }
 
 func (c *CreateMFADevice) decide(s *State, m Meta) ([]Event, error) {
-	id := SerialNumber(c.Account, c.Name)
+	id := s.partition.SerialNumber(c.Account, c.Name)
 	if _, taken := s.names.find(scopeOf(c.Account, KindMFADevice), c.Name); taken {
 		return nil, refuse(EntityAlreadyExists, "MFA device already exists.")
 	}

@@ -64,8 +64,8 @@ func mfaEnablingSpecs() []spec {
 	full := []Event{alice, phone}
 	for i := range MaxMFADevices {
 		name := fmt.Sprintf("phone-%d", i)
-		full = append(full, &MFADeviceCreated{Account: acct, ID: SerialNumber(acct, name), Name: name, Created: past},
-			&MFADeviceEnabled{ID: SerialNumber(acct, name), Owner: "AIDA1", Enabled: past})
+		full = append(full, &MFADeviceCreated{Account: acct, ID: PartitionAWS.SerialNumber(acct, name), Name: name, Created: past},
+			&MFADeviceEnabled{ID: PartitionAWS.SerialNumber(acct, name), Owner: "AIDA1", Enabled: past})
 	}
 	return []spec{
 		{name: "for a user", given: []Event{alice, phone}, when: &EnableMFADevice{Account: acct, User: "alice", ID: phoneID, Codes: good},
@@ -126,7 +126,7 @@ func mfaUsingSpecs() []spec {
 
 // drawnDevices are commands about MFA devices, of the users "a" and "b" of populated for the most part.
 func drawnDevices(t *rapid.T) []func() Command {
-	serial := func() ID { return SerialNumber(acct, drawName(t)) }
+	serial := func() ID { return PartitionAWS.SerialNumber(acct, drawName(t)) }
 	codes := func() Codes {
 		return Codes{Made: Position(rapid.IntRange(20, 40).Draw(t, "made")), Step: rapid.Uint64Max(100).Draw(t, "step")}
 	}

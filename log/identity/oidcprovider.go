@@ -15,6 +15,7 @@ type OIDCProvider struct {
 	ClientIDs   []string // in the order added
 	Thumbprints []string // forty hexadecimal digits in lower case each, in the order given
 	Tags        []Tag
+	In          Partition // the cluster's; not stored with the record
 }
 
 // Quotas of an OpenID Connect provider ("IAM and AWS STS quotas").
@@ -23,8 +24,8 @@ const (
 	MaxThumbprints = 5
 )
 
-// ARN is arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH.
-func (p *OIDCProvider) ARN() string { return ARN(KindOIDCProvider, p.Account, rootPath, p.URL) }
+// ARN is arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH.
+func (p *OIDCProvider) ARN() string { return p.In.ARN(KindOIDCProvider, p.Account, rootPath, p.URL) }
 
 // Handle makes an OIDCProvider a record of a table, by its key, as do Is and AppendDigest.
 func (p *OIDCProvider) Handle() table.Handle { return table.HandleOf(p.ARN()) }
@@ -40,7 +41,7 @@ func (p *OIDCProvider) AppendDigest(b []byte) []byte {
 	b = digest.AppendInt(b, int64(p.Created))
 	b = appendTexts(b, p.ClientIDs)
 	b = appendTexts(b, p.Thumbprints)
-	return appendTags(b, p.Tags)
+	return p.In.appendDigest(appendTags(b, p.Tags))
 }
 
 func appendTexts(b []byte, texts []string) []byte {
@@ -83,7 +84,7 @@ type OIDCProviderCreated struct {
 }
 
 func (c *CreateOIDCProvider) decide(s *State, m Meta) ([]Event, error) {
-	id := ID(ARN(KindOIDCProvider, c.Account, rootPath, c.URL))
+	id := ID(s.partition.ARN(KindOIDCProvider, c.Account, rootPath, c.URL))
 	if _, ok := s.oidcProviders.Get(id); ok {
 		return nil, refuse(EntityAlreadyExists, "Provider with url https://%s already exists.", c.URL)
 	}
@@ -103,7 +104,7 @@ func (c *CreateOIDCProvider) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *OIDCProviderCreated) evolve(s *State) {
-	putProvider(s, &s.oidcProviders, e.Account, &OIDCProvider{Account: e.Account, URL: e.URL, Created: e.Created,
+	putProvider(s, &s.oidcProviders, e.Account, &OIDCProvider{In: s.partition, Account: e.Account, URL: e.URL, Created: e.Created,
 		ClientIDs: e.ClientIDs, Thumbprints: e.Thumbprints, Tags: withTags(KindOIDCProvider, nil, e.Tags)})
 }
 

@@ -21,7 +21,8 @@ type Policy struct {
 	Latest      int // number of the newest version ever made
 	Versions    []PolicyVersion
 	Tags        []Tag
-	Changed     Position // of the version in force
+	Changed     Position  // of the version in force
+	In          Partition // the cluster's; not stored with the record
 }
 
 // PolicyVersion is one text of a managed policy; AWS writes number 3 as "v3".
@@ -34,8 +35,8 @@ type PolicyVersion struct {
 // MaxPolicyVersions is how many versions a policy may have ("IAM and AWS STS quotas").
 const MaxPolicyVersions = 5
 
-// ARN is arn:aws:iam::ACCOUNT:policy/path/name.
-func (p *Policy) ARN() string { return ARN(KindPolicy, p.Account, p.Path, p.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:policy/path/name.
+func (p *Policy) ARN() string { return p.In.ARN(KindPolicy, p.Account, p.Path, p.Name) }
 
 // Document is the text in force.
 func (p *Policy) Document() string {
@@ -72,13 +73,13 @@ func (p *Policy) AppendDigest(b []byte) []byte {
 		b = digest.AppendInt(b, int64(v.Created))
 	}
 	b = appendTags(b, p.Tags)
-	return digest.AppendInt(b, uint64(p.Changed))
+	return p.In.appendDigest(digest.AppendInt(b, uint64(p.Changed)))
 }
 
 // Policy returns the managed policy that an ARN names. The path must match, and
 // case does.
 func (s *State) Policy(arn string) (*Policy, bool) {
-	account, path, name, ok := splitPolicyARN(arn)
+	account, path, name, ok := s.partition.splitPolicyARN(arn)
 	if !ok {
 		return nil, false
 	}
@@ -89,9 +90,10 @@ func (s *State) Policy(arn string) (*Policy, bool) {
 	return p, true
 }
 
-// splitPolicyARN takes arn:aws:iam::ACCOUNT:policy/path/name apart.
-func splitPolicyARN(arn string) (account AccountID, path, name string, ok bool) {
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+// splitPolicyARN takes arn:PARTITION:iam::ACCOUNT:policy/path/name apart. One of another
+// partition is none.
+func (p Partition) splitPolicyARN(arn string) (account AccountID, path, name string, ok bool) {
+	rest, ok := strings.CutPrefix(arn, p.IAM())
 	if !ok {
 		return "", "", "", false
 	}
@@ -157,7 +159,7 @@ func (c *CreatePolicy) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *PolicyCreated) evolve(s *State) {
-	p := &Policy{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
+	p := &Policy{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
 		Created: e.Created, Updated: e.Created, Default: 1, Latest: 1,
 		Versions: []PolicyVersion{{Number: 1, Document: e.Document, Created: e.Created}},
 		Tags:     withTags(KindPolicy, nil, e.Tags), Changed: s.position}

@@ -71,7 +71,7 @@ func drawID(t *rapid.T) ID {
 }
 
 func drawARN(t *rapid.T) string {
-	return ARN(KindPolicy, drawAccount(t), drawPath(t), drawName(t))
+	return PartitionAWS.ARN(KindPolicy, drawAccount(t), drawPath(t), drawName(t))
 }
 
 func drawBoundary(t *rapid.T) string { return oneOf(t, "boundary", "", "", drawARN(t)) }
@@ -118,6 +118,7 @@ func drawCommand(t *rapid.T) Command {
 	}
 	commands := []func() Command{
 		func() Command { return &Bootstrap{} },
+		func() Command { return &BootstrapIn{Partition: PartitionCN} },
 		func() Command { return &RaiseStreamGeneration{From: uint32(drawNumber(t))} },
 		func() Command { return &RaiseFeatureLevel{Level: uint32(drawNumber(t))} },
 		func() Command { return &RegisterReplica{Name: drawName(t), Region: drawText(t)} },

@@ -4,7 +4,7 @@ import "pgregory.net/rapid"
 
 // drawnProviders are the commands about providers of identities.
 func drawnProviders(t *rapid.T) []func() Command {
-	arn := func(kind Kind) string { return ARN(kind, drawAccount(t), rootPath, drawName(t)) }
+	arn := func(kind Kind) string { return PartitionAWS.ARN(kind, drawAccount(t), rootPath, drawName(t)) }
 	key := func() *NewSAMLKey { return &NewSAMLKey{ID: drawKeyID(t), Sealed: []byte(drawText(t))} }
 	return []func() Command{
 		func() Command {

@@ -60,7 +60,7 @@ func TestEachQuotaBounds(t *testing.T) {
 	role := Owner{Kind: KindRole, Account: acct, Name: "r0"}
 	attach := func(to Owner) func(string) Command {
 		return func(n string) Command {
-			return &AttachPolicy{Owner: to, Policy: ARN(KindPolicy, acct, "/", "p"+n)}
+			return &AttachPolicy{Owner: to, Policy: PartitionAWS.ARN(KindPolicy, acct, "/", "p"+n)}
 		}
 	}
 	more := map[Quota]func(n string) Command{

@@ -51,6 +51,7 @@ func (s *State) header() Header {
 func (s *State) Records(yield func(Record) bool) {
 	h := s.header()
 	_ = yield(&h) &&
+		(s.partition == PartitionAWS || yield(&Home{s.partition})) &&
 		rows(&s.accounts, yield) &&
 		s.namedRecords(yield) &&
 		rows(&s.replicas, yield) &&
@@ -130,7 +131,7 @@ func recordIn[R holder](t *table.Table[ID, R], h table.Handle) Record {
 }
 
 // Loader makes a State of its records. Any order gives the same state; that of
-// State.Records is the quickest. Strings that many records have, such as the ids
+// State.Records is the quickest; but a Home comes before all that has an ARN. Strings that many records have, such as the ids
 // of accounts and groups, should share memory: the loader keeps them as they are.
 //
 // The maps are filled at the end, from sorted lists: that is several times
@@ -138,6 +139,7 @@ func recordIn[R holder](t *table.Table[ID, R], h table.Handle) Record {
 type Loader struct {
 	state  *State
 	header bool
+	placed bool // a record with an ARN was added: it is too late for a Home
 	err    error
 
 	accounts table.Rows[*Account]
@@ -191,17 +193,22 @@ func (l *Loader) Add(r Record) {
 		l.header = true
 		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
 		l.state.catalogue = r.Catalogue
+	case *Home:
+		l.addHome(r)
 	case *Account:
 		l.addAccount(r)
 	case *User:
 		l.addUser(r)
 	case *Group:
+		l.settle(&r.In)
 		table.AddRow(&l.state.groups, &l.groups, r)
 		l.addHeld(r.held(), r.Handle())
 	case *Role:
+		l.settle(&r.In)
 		table.AddRow(&l.state.roles, &l.roles, r)
 		l.addHeld(r.held(), r.Handle())
 	case *Policy:
+		l.settle(&r.In)
 		table.AddRow(&l.state.policies, &l.policies, r)
 		l.state.versions.add(r.Account, len(r.Versions))
 		l.addHeld(r.held(), r.Handle())
@@ -244,20 +251,41 @@ func (l *Loader) Add(r Record) {
 	case *Keyring:
 		l.addKeyring(r)
 	case *ServerCertificate:
+		l.settle(&r.In)
 		table.AddRow(&l.state.certificates, &l.certificates, r)
 		l.addHeld(r.held(), r.Handle())
 	case *CataloguePolicy:
 		table.AddRow(&l.state.staged, &l.staged, r)
 	case *OIDCProvider:
+		l.settle(&r.In)
 		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
 		l.addProvider(r.Account, r.Handle())
 	case *SAMLProvider:
+		l.settle(&r.In)
 		table.AddRow(&l.state.samlProviders, &l.samlProviders, r)
 		l.addProvider(r.Account, r.Handle())
 	case *AccountSettings:
 		table.AddRow(&l.state.settings, &l.settings, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
+	}
+}
+
+// addHome takes the partition, by which the records that follow are given theirs.
+func (l *Loader) addHome(h *Home) {
+	if l.placed || !h.Partition.Known() {
+		l.err = fmt.Errorf("load state: %s is not known, or comes after a record that has an ARN", h.Partition)
+		return
+	}
+	l.state.partition = h.Partition
+}
+
+// settle gives a record that has an ARN its partition. One that has it already, since it is
+// a record of a state, is not written to.
+func (l *Loader) settle(in *Partition) {
+	l.placed = true
+	if *in != l.state.partition {
+		*in = l.state.partition
 	}
 }
 
@@ -271,6 +299,7 @@ func (l *Loader) addAccount(a *Account) {
 
 func (l *Loader) addUser(u *User) {
 	h := u.Handle()
+	l.settle(&u.In)
 	table.AddRow(&l.state.users, &l.users, u)
 	l.addHeld(u.held(), h)
 	l.addKeys(u.Keys, h)
@@ -280,6 +309,7 @@ func (l *Loader) addUser(u *User) {
 }
 
 func (l *Loader) addInstanceProfile(p *InstanceProfile) {
+	l.settle(&p.In)
 	table.AddRow(&l.state.instanceProfiles, &l.instanceProfiles, p)
 	l.addHeld(p.held(), p.Handle())
 	if p.Role != "" {

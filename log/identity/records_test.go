@@ -121,6 +121,8 @@ func TestLoaderRefuses(t *testing.T) {
 		{"an account twice", []Record{&Header{}, &Account{ID: acct}, &Account{ID: acct}}, "two records or keys"},
 		{"an access key twice", []Record{&Header{},
 			&User{ID: "AIDA1", Name: "a", Keys: []AccessKey{{ID: "AKIA1"}}}, &User{ID: "AIDA2", Name: "b", Keys: []AccessKey{{ID: "AKIA1"}}}}, "two records or keys"},
+		{"the partition too late", []Record{&Header{}, user("AIDA1", "a"), &Home{PartitionCN}}, "after a record that has an ARN"},
+		{"an unknown partition", []Record{&Header{}, &Home{200}}, "partition 200 is not known"},
 		{"a keyring twice", []Record{&Header{}, &Keyring{Owner: "AIDA1"}, &Keyring{Owner: "AIDA1"}}, "two records or keys"},
 		{"a certificate twice", []Record{&Header{}, &Keyring{Owner: "AIDA1", Certificates: []SigningCertificate{{ID: "a"}}},
 			&Keyring{Owner: "AIDA2", Certificates: []SigningCertificate{{ID: "b"}}}}, "two records or keys"},

@@ -59,10 +59,11 @@ type Target struct {
 	Path     string
 	Boundary string // ARN of the policy that bounds a user or role; empty for none
 	Tags     []Tag
+	In       Partition // the cluster's
 }
 
 // ARN is that of the entity.
-func (t *Target) ARN() string { return ARN(t.Kind, t.Account, t.Path, t.Name) }
+func (t *Target) ARN() string { return t.In.ARN(t.Kind, t.Account, t.Path, t.Name) }
 
 // Fingerprint is the SHA-256 of a target. It is one that nobody can make two
 // targets for: tags are chosen by those whom it is to contain.
@@ -110,7 +111,7 @@ func (s *State) target(l Lookup) (Target, bool) {
 	if !ok {
 		return Target{}, false
 	}
-	t := Target{Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path}
+	t := Target{In: s.partition, Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path}
 	if h.tags != nil {
 		t.Tags = *h.tags
 	}
@@ -174,6 +175,9 @@ func (w *Witness) Find(l Lookup) (Target, bool) {
 	w.told = append(w.told, told{l, t, ok})
 	return t, ok
 }
+
+// Partition is the cluster's. Nothing relies on it: it never changes.
+func (w *Witness) Partition() Partition { return w.state.partition }
 
 // Holds tells whether there is an account. Nothing relies on it: accounts do not go, and
 // of one that comes later it is as if the command had come before it.

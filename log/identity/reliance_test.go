@@ -136,13 +136,17 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// Every part of a target is in its fingerprint: an authorization can see it.
+// Every part of a target is in its fingerprint: an authorization can see it. The partition
+// never changes.
 func TestFingerprints(t *testing.T) {
 	var full Target
 	v := reflect.ValueOf(&full).Elem()
 	seen := map[Fingerprint]string{full.fingerprint(): "nothing"}
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
+		if name == "In" {
+			continue
+		}
 		switch f := v.Field(i); f.Kind() {
 		case reflect.Uint8:
 			f.SetUint(uint64(KindUser))

@@ -21,7 +21,8 @@ type Role struct {
 	Tags        []Tag
 	Attached    []ID
 	Inline      []InlinePolicy
-	Changed     Position // of anything that can change what its sessions are allowed, or who may assume it
+	Changed     Position  // of anything that can change what its sessions are allowed, or who may assume it
+	In          Partition // the cluster's; not stored with the record
 }
 
 // DefaultMaxSession is a new role's longest session in seconds.
@@ -30,8 +31,8 @@ const DefaultMaxSession = 3600
 // serviceRolePath begins the path of service-linked roles, which CreateRole does not make.
 const serviceRolePath = "/aws-service-role/"
 
-// ARN is arn:aws:iam::ACCOUNT:role/path/name.
-func (r *Role) ARN() string { return ARN(KindRole, r.Account, r.Path, r.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:role/path/name.
+func (r *Role) ARN() string { return r.In.ARN(KindRole, r.Account, r.Path, r.Name) }
 
 // Handle makes a Role a record of a table, by its key, as do Is and AppendDigest.
 func (r *Role) Handle() table.Handle { return table.HandleOf(r.ID) }
@@ -54,7 +55,7 @@ func (r *Role) AppendDigest(b []byte) []byte {
 	b = appendTags(b, r.Tags)
 	b = appendIDs(b, r.Attached)
 	b = appendInline(b, r.Inline)
-	return digest.AppendInt(b, uint64(r.Changed))
+	return r.In.appendDigest(digest.AppendInt(b, uint64(r.Changed)))
 }
 
 // Role returns the role of that name, without regard to case.
@@ -127,7 +128,7 @@ func (c *CreateRole) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *RoleCreated) evolve(s *State) {
-	r := &Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
+	r := &Role{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Description: e.Description,
 		Created: e.Created, MaxSession: e.MaxSession, Trust: e.Trust, Boundary: e.Boundary,
 		Tags: withTags(KindRole, nil, e.Tags), Changed: s.position}
 	s.roles.Put(r)

@@ -15,6 +15,7 @@ type SAMLProvider struct {
 	Metadata   []byte // its document, as package node/saml packs it
 	ValidUntil Time
 	Encryption AssertionEncryption
+	In         Partition // the cluster's; not stored with the record
 	Keys       []SAMLKey // that open encrypted assertions, in the order added
 	Created    Time
 	Tags       []Tag
@@ -40,8 +41,8 @@ const (
 // MaxSAMLKeys is how many private keys a SAML provider may have.
 const MaxSAMLKeys = 2
 
-// ARN is arn:aws:iam::ACCOUNT:saml-provider/NAME.
-func (p *SAMLProvider) ARN() string { return ARN(KindSAMLProvider, p.Account, rootPath, p.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:saml-provider/NAME.
+func (p *SAMLProvider) ARN() string { return p.In.ARN(KindSAMLProvider, p.Account, rootPath, p.Name) }
 
 // Handle makes a SAMLProvider a record of a table, by its key, as do Is and AppendDigest.
 func (p *SAMLProvider) Handle() table.Handle { return table.HandleOf(p.ARN()) }
@@ -65,7 +66,7 @@ func (p *SAMLProvider) AppendDigest(b []byte) []byte {
 		b = digest.AppendInt(b, int64(k.Added))
 	}
 	b = digest.AppendInt(b, int64(p.Created))
-	return appendTags(b, p.Tags)
+	return p.In.appendDigest(appendTags(b, p.Tags))
 }
 
 func (p *SAMLProvider) held() held {
@@ -112,7 +113,7 @@ type SAMLProviderCreated struct {
 }
 
 func (c *CreateSAMLProvider) decide(s *State, m Meta) ([]Event, error) {
-	id := ID(ARN(KindSAMLProvider, c.Account, rootPath, c.Name))
+	id := ID(s.partition.ARN(KindSAMLProvider, c.Account, rootPath, c.Name))
 	if _, ok := s.samlProviders.Get(id); ok {
 		return nil, refuse(EntityAlreadyExists, "Provider with name %s already exists.", c.Name)
 	}
@@ -134,7 +135,7 @@ func (c *CreateSAMLProvider) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *SAMLProviderCreated) evolve(s *State) {
-	putProvider(s, &s.samlProviders, e.Account, &SAMLProvider{Account: e.Account, Name: e.Name, UUID: e.UUID, Metadata: e.Metadata,
+	putProvider(s, &s.samlProviders, e.Account, &SAMLProvider{In: s.partition, Account: e.Account, Name: e.Name, UUID: e.UUID, Metadata: e.Metadata,
 		ValidUntil: e.ValidUntil, Encryption: e.Encryption, Keys: e.Keys, Created: e.Created, Tags: withTags(KindSAMLProvider, nil, e.Tags)})
 }
 

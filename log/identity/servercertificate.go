@@ -18,11 +18,12 @@ type ServerCertificate struct {
 	Uploaded Time
 	Expires  Time
 	Tags     []Tag
+	In       Partition // the cluster's; not stored with the record
 }
 
-// ARN is arn:aws:iam::ACCOUNT:server-certificate/path/name.
+// ARN is arn:PARTITION:iam::ACCOUNT:server-certificate/path/name.
 func (c *ServerCertificate) ARN() string {
-	return ARN(KindServerCertificate, c.Account, c.Path, c.Name)
+	return c.In.ARN(KindServerCertificate, c.Account, c.Path, c.Name)
 }
 
 // Handle makes a ServerCertificate a record of a table, by its key, as do Is and AppendDigest.
@@ -43,7 +44,7 @@ func (c *ServerCertificate) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, c.Sealed)
 	b = digest.AppendInt(b, int64(c.Uploaded))
 	b = digest.AppendInt(b, int64(c.Expires))
-	return appendTags(b, c.Tags)
+	return c.In.appendDigest(appendTags(b, c.Tags))
 }
 
 func (c *ServerCertificate) held() held {
@@ -106,7 +107,7 @@ func (c *UploadServerCertificate) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *ServerCertificateUploaded) evolve(s *State) {
-	c := &ServerCertificate{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Body: e.Body, Chain: e.Chain, Sealed: e.Sealed,
+	c := &ServerCertificate{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Body: e.Body, Chain: e.Chain, Sealed: e.Sealed,
 		Uploaded: e.Uploaded, Expires: e.Expires, Tags: withTags(KindServerCertificate, nil, e.Tags)}
 	s.certificates.Put(c)
 	s.names.add(scopeOf(c.Account, KindServerCertificate), c.Name, c.Handle())

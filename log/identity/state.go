@@ -17,6 +17,7 @@ type State struct {
 	time     Time // of the latest command; never decreases
 
 	cluster   Cluster
+	partition Partition
 	catalogue Catalogue
 	accounts  table.Table[AccountID, *Account]
 	users     table.Table[ID, *User]
@@ -208,6 +209,10 @@ func (s *State) recount(part int, c *table.Count) {
 func (s *State) digest(d digest.Sum) digest.Sum {
 	h := s.header()
 	d.Add(digest.Of(h.AppendDigest(make([]byte, 0, 128))))
+	if s.partition != PartitionAWS {
+		home := Home{s.partition}
+		d.Add(digest.Of(home.AppendDigest(nil)))
+	}
 	return d
 }
 

@@ -18,14 +18,15 @@ type User struct {
 	Attached []ID // policies, in the order attached
 	Inline   []InlinePolicy
 	Keys     []AccessKey
-	Changed  Position // of anything that can change what the user is allowed
+	Changed  Position  // of anything that can change what the user is allowed
+	In       Partition // the cluster's; not stored with the record
 }
 
 // MaxGroupsPerUser is how many groups a user may be in ("IAM and AWS STS quotas").
 const MaxGroupsPerUser = 10
 
-// ARN is arn:aws:iam::ACCOUNT:user/path/name.
-func (u *User) ARN() string { return ARN(KindUser, u.Account, u.Path, u.Name) }
+// ARN is arn:PARTITION:iam::ACCOUNT:user/path/name.
+func (u *User) ARN() string { return u.In.ARN(KindUser, u.Account, u.Path, u.Name) }
 
 // Handle makes a User a record of a table, by its key, as do Is and AppendDigest.
 func (u *User) Handle() table.Handle { return table.HandleOf(u.ID) }
@@ -47,7 +48,7 @@ func (u *User) AppendDigest(b []byte) []byte {
 	b = appendIDs(b, u.Attached)
 	b = appendInline(b, u.Inline)
 	b = appendKeys(b, u.Keys)
-	return digest.AppendInt(b, uint64(u.Changed))
+	return u.In.appendDigest(digest.AppendInt(b, uint64(u.Changed)))
 }
 
 // User returns the user of that name, without regard to case.
@@ -106,7 +107,7 @@ func (c *CreateUser) decide(s *State, m Meta) ([]Event, error) {
 }
 
 func (e *UserCreated) evolve(s *State) {
-	u := &User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
+	u := &User{In: s.partition, ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created,
 		Boundary: e.Boundary, Tags: withTags(KindUser, nil, e.Tags), Changed: s.position}
 	s.users.Put(u)
 	s.names.add(scopeOf(u.Account, KindUser), u.Name, u.Handle())

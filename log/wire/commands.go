@@ -102,6 +102,7 @@ var commandKinds = newKinds("command",
 	command(129, 1, startAccessJob),
 	command(41, 1, stageCatalogue),
 	command(42, 1, installCatalogue),
+	command(43, 1, bootstrapIn),
 	command(45, 1, setQuotas),
 )
 
@@ -136,6 +137,29 @@ func bootstrap(c *coder, v *identity.Bootstrap) {
 	list(c, &v.Managed, createPolicy)
 	if c.version >= 2 {
 		list(c, &v.Catalogue, cataloguePolicy)
+	}
+}
+
+// bootstrapIn codes the beginning as bootstrap does in its version 2.
+func bootstrapIn(c *coder, v *identity.BootstrapIn) {
+	c.partition(&v.Partition)
+	str(c, &v.Bootstrap.Cluster)
+	str(c, &v.Bootstrap.Incarnation)
+	atom(c, &v.Bootstrap.Account)
+	newAccessKey(c, &v.Bootstrap.RootKey)
+	list(c, &v.Bootstrap.Managed, createPolicy)
+	list(c, &v.Bootstrap.Catalogue, cataloguePolicy)
+}
+
+// partition codes the partition of what is not of aws. A build knows those of its own time.
+func (c *coder) partition(v *identity.Partition) {
+	num(c, v)
+	switch {
+	case c.err != nil:
+	case *v == identity.PartitionAWS:
+		c.fail(corrupt("the partition aws is named"))
+	case !v.Known():
+		c.fail(&UnknownError{What: "partition", Number: uint64(*v)})
 	}
 }
 

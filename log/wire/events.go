@@ -95,6 +95,7 @@ var eventKinds = newKinds("event",
 	change(126, 1, accessJobStarted),
 	change(41, 1, catalogueStaged),
 	change(42, 1, catalogueInstalled),
+	change(43, 1, partitionChosen),
 	change(45, 1, quotasSet),
 )
 
@@ -105,6 +106,8 @@ func clusterBootstrapped(c *coder, v *identity.ClusterBootstrapped) {
 	str(c, &v.Incarnation)
 	num(c, &v.FeatureLevel)
 }
+
+func partitionChosen(c *coder, v *identity.PartitionChosen) { c.partition(&v.Partition) }
 
 func streamGenerationRaised(c *coder, v *identity.StreamGenerationRaised) { num(c, &v.Generation) }
 

@@ -31,6 +31,8 @@ var recordKinds = newKinds("record",
 	record(32, 1, credentialReportPart),
 	record(33, 1, usage),
 	record(34, 1, accessJobs),
+
+	record(40, 1, home),
 )
 
 func header(c *coder, v *identity.Header) {
@@ -50,6 +52,8 @@ func header(c *coder, v *identity.Header) {
 		catalogue(c, &v.Catalogue)
 	}
 }
+
+func home(c *coder, v *identity.Home) { c.partition(&v.Partition) }
 
 func catalogue(c *coder, v *identity.Catalogue) {
 	num(c, &v.Number)

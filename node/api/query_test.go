@@ -358,7 +358,7 @@ func TestTagsInSeveralSpellings(t *testing.T) {
 	// The tags of what is there.
 	w.accepted("a policy", w.iam(w.root, "CreatePolicy", "PolicyName", "both", "PolicyDocument", allow("s3:*"),
 		"Tags.member.1.Key", "env", "Tags.member.1.Value", "dev", "Tags.member.2.Key", "Env", "Tags.member.2.Value", "prod"))
-	arn := identity.ARN(identity.KindPolicy, account, "/", "both")
+	arn := identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", "both")
 	for name, values := range map[string]string{"dev": `"dev"`, "prod": `"prod"`, "any": `["dev","prod"]`} {
 		caller := w.user(name, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*",
 			"Condition":{"StringEquals":{"aws:ResourceTag/ENV":`+values+`}}}}`)

@@ -217,7 +217,9 @@ func (w *world) user(name, document string) credential {
 	return c
 }
 
-func userARN(name string) string { return identity.ARN(identity.KindUser, account, "/", name) }
+func userARN(name string) string {
+	return identity.PartitionAWS.ARN(identity.KindUser, account, "/", name)
+}
 
 func allow(action string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"` + action + `","Resource":"*"}}`

@@ -91,7 +91,7 @@ func (k *Asker) NoSuchPrincipal(v *projection.View, arn string) error {
 		hint = mean(k.likely(v, arn))
 	}
 	if hint == "" {
-		hint = " Account, path and name in the ARN all count."
+		hint = " Partition, account, path and name in the ARN all count."
 	}
 	return fault.New(fault.NoSuchPrincipal, gone(arn, v.Head.Position),
 		strings.TrimSpace(hint)+" To wait until a principal is deleted, wait for the deletion: `writ wait --token`.")

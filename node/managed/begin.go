@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"slices"
+
+	"github.com/writ-iam/writ/log/identity"
 )
 
 // The policies that a cluster begins with, as AWS's Managed Policy Reference gives them,
@@ -34,7 +36,7 @@ func Policies() ([]Policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the policies of AWS: %w", err)
 		}
-		more, err := parse(text)
+		more, err := parse(text, identity.PartitionAWS)
 		if err != nil {
 			return nil, fmt.Errorf("the policies of AWS in %s: %w", e.Name(), err)
 		}
@@ -42,4 +44,17 @@ func Policies() ([]Policy, error) {
 	}
 	slices.SortFunc(list, byName)
 	return list, nil
+}
+
+// PoliciesIn returns Policies as AWS has them in a partition: their documents name the ARNs of
+// that partition. AWS's reference shows those of aws alone.
+func PoliciesIn(partition Partition) ([]Policy, error) {
+	list, err := Policies()
+	for i := range list {
+		for n := range list[i].Versions {
+			v := &list[i].Versions[n]
+			v.Document = partition.Localize(v.Document)
+		}
+	}
+	return list, err
 }

@@ -22,12 +22,21 @@ import (
 // Policy is a policy of a catalogue; see identity.CataloguePolicy.
 type Policy = identity.CataloguePolicy
 
+// Partition is the part of AWS that a catalogue is of.
+type Partition = identity.Partition
+
+// ParsePartition returns the partition of that name, which a cluster says of itself.
+func ParsePartition(name string) (Partition, error) { return identity.ParsePartition(name) }
+
 // MaxFile is the longest output of the aws CLI that Read takes, in bytes. It is printed
 // with much white space.
 const MaxFile = 8 * identity.MaxCatalogueBytes
 
 // ErrFile is returned for what is not the policies of AWS in the form of Read.
 var ErrFile = errors.New("not what `aws iam get-account-authorization-details --filter AWSManagedPolicy` prints")
+
+// ErrOtherPartition is returned for the policies of AWS of another partition than asked for.
+var ErrOtherPartition = errors.New("the policies are of another partition")
 
 // listing is as much as is read of the output of GetAccountAuthorizationDetails.
 type listing struct {
@@ -55,9 +64,10 @@ type listedVersion struct {
 }
 
 // Read reads what `aws iam get-account-authorization-details --filter AWSManagedPolicy`
-// prints, in order of name. Descriptions, which that leaves out, are taken from the
-// policies that a cluster begins with. The error wraps ErrFile.
-func Read(r io.Reader) ([]Policy, error) {
+// prints in a partition, in order of name. Descriptions, which that leaves out, are taken from
+// the policies that a cluster begins with. The error wraps ErrFile, and ErrOtherPartition too
+// where they are of another partition.
+func Read(r io.Reader, of Partition) ([]Policy, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the policies of AWS: %w", err)
@@ -65,7 +75,7 @@ func Read(r io.Reader) ([]Policy, error) {
 	if len(text) > MaxFile {
 		return nil, fmt.Errorf("%w: it is longer than %d bytes", ErrFile, MaxFile)
 	}
-	list, err := parse(text)
+	list, err := parse(text, of)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
@@ -82,7 +92,7 @@ func Read(r io.Reader) ([]Policy, error) {
 	return list, nil
 }
 
-func parse(text []byte) ([]Policy, error) {
+func parse(text []byte, of Partition) ([]Policy, error) {
 	var from listing
 	if err := json.Unmarshal(text, &from); err != nil {
 		return nil, err
@@ -98,7 +108,7 @@ func parse(text []byte) ([]Policy, error) {
 	list := make([]Policy, len(from.Policies))
 	bytes := 0
 	for i := range from.Policies {
-		p, err := from.Policies[i].policy()
+		p, err := from.Policies[i].policy(of)
 		if err == nil {
 			err = Check(&p)
 		}
@@ -127,11 +137,14 @@ func byName(a, b Policy) int {
 	return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
 }
 
-// policy is the policy as a catalogue has it.
-func (l *listed) policy() (p Policy, err error) {
+// policy is the policy as a catalogue of a partition has it.
+func (l *listed) policy(of Partition) (p Policy, err error) {
 	p = Policy{ID: l.PolicyID, Name: l.PolicyName, Path: l.Path, Description: l.Description,
 		Created: identity.Time(l.CreateDate.UnixMilli()), Updated: identity.Time(l.UpdateDate.UnixMilli())}
-	if want := identity.ARN(identity.KindPolicy, identity.AWSAccount, p.Path, p.Name); l.Arn != want {
+	if want := of.ARN(identity.KindPolicy, identity.AWSAccount, p.Path, p.Name); l.Arn != want {
+		if named, _, _ := strings.Cut(strings.TrimPrefix(l.Arn, "arn:"), ":"); named != of.String() && slices.Contains(identity.PartitionNames(), named) {
+			return p, fmt.Errorf("%w: its ARN is %q, and the cluster is of %s; print them with a region and keys of that partition", ErrOtherPartition, l.Arn, of)
+		}
 		return p, fmt.Errorf("its ARN is %q, and not %s: it is none of AWS", l.Arn, want)
 	}
 	if p.Default, err = number(l.DefaultVersionID); err != nil {

@@ -58,6 +58,52 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// In another partition the same policies name its ARNs, and fit as well.
+func TestPoliciesInPartitions(t *testing.T) {
+	for _, name := range identity.PartitionNames() {
+		partition, err := identity.ParsePartition(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		policies, err := managed.PoliciesIn(partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, named := 0, 0
+		for i := range policies {
+			if err := managed.Check(&policies[i]); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			for _, v := range policies[i].Versions {
+				size += len(v.Document)
+				named += strings.Count(v.Document, "arn:"+name+":")
+				if name != "aws" && strings.Contains(v.Document, "arn:aws:") {
+					t.Errorf("%s: %s names aws", name, policies[i].Name)
+				}
+			}
+		}
+		if size > managed.MaxBegin || named < 100 {
+			t.Errorf("%s: %d bytes with %d ARNs", name, size, named)
+		}
+	}
+}
+
+// A file of another partition is told apart from what is no such file.
+func TestReadOtherPartition(t *testing.T) {
+	text := printed(t, entry("AWSDenyAll", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
+	if _, err := managed.Read(strings.NewReader(text), identity.PartitionCN); !errors.Is(err, managed.ErrOtherPartition) || !errors.Is(err, managed.ErrFile) {
+		t.Errorf("of aws in aws-cn: %v", err)
+	}
+	abroad := strings.ReplaceAll(text, "arn:aws:", "arn:aws-cn:")
+	if got, err := managed.Read(strings.NewReader(abroad), identity.PartitionCN); err != nil || len(got) != 1 {
+		t.Errorf("of aws-cn in aws-cn: %+v, %v", got, err)
+	}
+	unknown := strings.ReplaceAll(text, "arn:aws:", "arn:mars:")
+	if _, err := managed.Read(strings.NewReader(unknown), identity.PartitionCN); errors.Is(err, managed.ErrOtherPartition) || !errors.Is(err, managed.ErrFile) {
+		t.Errorf("of nowhere: %v", err)
+	}
+}
+
 // A document that the log takes must be one that answers are computed from.
 func TestDocumentLimits(t *testing.T) {
 	if identity.MaxManagedDocument != syntax.MaxDocument {
@@ -90,7 +136,7 @@ const allowAll = `{ "Version": "2012-10-17", "Statement": [ {"Effect": "Allow", 
 func TestRead(t *testing.T) {
 	b := entry("b", allowAll)
 	b["PolicyId"] = "ANPA" + strings.Repeat("B", 17)
-	got, err := managed.Read(strings.NewReader(printed(t, b, entry("AWSDenyAll", allowAll, allowAll))))
+	got, err := managed.Read(strings.NewReader(printed(t, b, entry("AWSDenyAll", allowAll, allowAll))), identity.PartitionAWS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +177,7 @@ func TestReadRefuses(t *testing.T) {
 		"no policy":               printed(t, entry("A", `{"Version":"2012-10-17"}`)),
 		"a text that is too long": printed(t, entry("A", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"`+strings.Repeat("a", identity.MaxManagedDocument)+`","Resource":"*"}]}`)),
 	} {
-		if got, err := managed.Read(strings.NewReader(text)); !errors.Is(err, managed.ErrFile) {
+		if got, err := managed.Read(strings.NewReader(text), identity.PartitionAWS); !errors.Is(err, managed.ErrFile) {
 			t.Errorf("%s: %d policies, %v", name, len(got), err)
 		}
 	}
@@ -150,7 +196,7 @@ func TestAgainstAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	theirs, err := managed.Read(f)
+	theirs, err := managed.Read(f, identity.PartitionAWS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +257,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(printed(f, entry("A", allowAll, allowAll), entry("b", `{}`))))
 	f.Add([]byte(`{"Policies":[{"PolicyVersionList":[{"Document":null}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		policies, err := managed.Read(bytes.NewReader(text))
+		policies, err := managed.Read(bytes.NewReader(text), identity.PartitionAWS)
 		if err != nil {
 			return
 		}

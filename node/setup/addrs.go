@@ -33,3 +33,27 @@ func FreeAddrs(n int) (addrs []string, err error) {
 	}
 	return addrs, nil
 }
+
+// ListenAddr is where to listen for those who dial addr.
+func ListenAddr(given, addr string) string {
+	if given != "" {
+		return given
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || net.ParseIP(host) != nil {
+		return addr
+	}
+	return net.JoinHostPort("", port)
+}
+
+// Advertised is the URL at which clients reach a node that listens on addr.
+func Advertised(given string, addr net.Addr, secure bool) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if given != "" || !ok || tcp.IP == nil || tcp.IP.IsUnspecified() {
+		return given
+	}
+	if secure {
+		return "https://" + addr.String()
+	}
+	return "http://" + addr.String()
+}

@@ -52,6 +52,9 @@ type Cluster struct {
 	ID string `yaml:"cluster"`
 	// Account is the cluster's first account, twelve digits.
 	Account identity.AccountID `yaml:"account"`
+	// Partition is what the cluster's ARNs name, such as "aws-cn"; it is chosen once, and aws
+	// where it is left out.
+	Partition identity.Partition `yaml:"partition,omitempty"`
 	// Writers are the voters, one, three or five of them.
 	Writers []Writer `yaml:"writers"`
 	// Replicas are the readers that `writ init` made certificates for.
@@ -135,6 +138,9 @@ func (c *Cluster) Validate() error {
 	if !accountID.MatchString(string(c.Account)) {
 		return fmt.Errorf("%w: account %q is not twelve digits", ErrConfig, c.Account)
 	}
+	if !c.Partition.Known() {
+		return fmt.Errorf("%w: %s is not known; use %s", ErrConfig, c.Partition, strings.Join(identity.PartitionNames(), ", "))
+	}
 	if n := len(c.Writers); n%2 == 0 || n > MaxWriters {
 		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)
 	}
@@ -179,6 +185,16 @@ func (c *Cluster) Validate() error {
 		if r.Class != "" && r.Class != propagation.ClassTight {
 			return fmt.Errorf("%w: replica %s has the class %q; use %s, or leave it out", ErrConfig, r.Name, r.Class, propagation.ClassTight)
 		}
+	}
+	return nil
+}
+
+// Holds refuses, as an ErrConfig, a state of another partition than that of c. The partition
+// was chosen when the cluster began; the state of one that has not begun has none.
+func (c *Cluster) Holds(s *identity.State) error {
+	if s.Cluster().ID != "" && s.Partition() != c.Partition {
+		return fmt.Errorf("%w: cluster.yaml names the partition %s, and the cluster is of %s since it began, which cannot change: name that one",
+			ErrConfig, c.Partition, s.Partition())
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,9 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 		if c.ID != "" && c.ID != old.ID {
 			return c, root, fmt.Errorf("%w: %s holds cluster %s", ErrConfig, dir, old.ID)
 		}
+		if c.Partition != old.Partition {
+			return c, root, fmt.Errorf("%w: %s holds a cluster of the partition %s, which was chosen when it began: it cannot be of %s", ErrConfig, dir, old.Partition, c.Partition)
+		}
 		c.ID = old.ID
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return c, root, err
@@ -104,6 +108,32 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	}
 	key, err := initSecrets(dir, root)
 	return c, key, err
+}
+
+// Keeps refuses a layout that lacks or changes what an earlier one has. Classes of
+// replicas, which are set in the file by hand, are taken over.
+func (c *Cluster) Keeps(old *Cluster) error {
+	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
+	if c.Partition != old.Partition {
+		return fmt.Errorf("the cluster that is there is of the partition %s, which cannot change to %s: %s", old.Partition, c.Partition, advice)
+	}
+	if c.Account != old.Account || c.NATS != old.NATS || c.Quotas != old.Quotas {
+		return fmt.Errorf("the cluster that is there has account %s, NATS %q and quotas %q, not %s, %q and %q: %s", old.Account, old.NATS, old.Quotas, c.Account, c.NATS, c.Quotas, advice)
+	}
+	for _, w := range old.Writers {
+		i := slices.IndexFunc(c.Writers, func(n Writer) bool { return n.Name == w.Name })
+		if i < 0 || c.Writers[i] != w {
+			return fmt.Errorf("the cluster that is there has writer %s at %s,%s,%s: %s", w.Name, w.Peer, w.Broker, w.Routes, advice)
+		}
+	}
+	for _, r := range old.Replicas {
+		i := slices.IndexFunc(c.Replicas, func(n Replica) bool { return n.Name == r.Name })
+		if i < 0 || c.Replicas[i].Region != r.Region {
+			return fmt.Errorf("the cluster that is there has replica %s in region %q: %s", r.Name, r.Region, advice)
+		}
+		c.Replicas[i].Class = r.Class
+	}
+	return nil
 }
 
 func exists(path string) bool {

@@ -25,6 +25,12 @@ const DefaultAccount = "123456789012"
 // AccountID is an account's number.
 type AccountID = identity.AccountID
 
+// Partition is the part of AWS that a cluster stands for.
+type Partition = identity.Partition
+
+// PartitionNames are the names of all partitions.
+func PartitionNames() []string { return identity.PartitionNames() }
+
 // LoadSettings reads a YAML file of flag names and their values.
 func LoadSettings(path string) (map[string]string, error) {
 	text, err := ReadFile(path)

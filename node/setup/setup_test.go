@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/layout"
@@ -84,6 +85,11 @@ func TestInitRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("something was written")
+	}
+	begun, c, _ := layout.Init(t, good)
+	c.Partition = identity.PartitionCN
+	if _, _, err := setup.Init(begun, c, setup.RootKey{}, time.Now()); !errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), "of the partition aws") {
+		t.Errorf("another partition: %v", err)
 	}
 	for _, k := range []setup.RootKey{
 		{AccessKeyID: "short", SecretAccessKey: "long enough secret"[:17]},

@@ -120,19 +120,13 @@ func accountNumber(s string) bool {
 	return true
 }
 
-// defaultPartition is that of principals whose ARN is unknown.
-const defaultPartition = "arn:aws:"
-
-// account tells whether an entry is the account of a principal.
+// account tells whether an entry is the account of a principal, which is of any partition
+// where its ARN is unknown.
 func (n *name) account(p *Principal) bool {
 	if n.kind != nameAccount || n.value != p.Account || p.Type.Foreign() {
 		return false
 	}
-	arn := p.ARN
-	if arn == "" {
-		arn = defaultPartition
-	}
-	return n.partition == "" || strings.HasPrefix(arn, n.partition)
+	return n.partition == "" || p.ARN == "" || strings.HasPrefix(p.ARN, n.partition)
 }
 
 // issuer tells whether an entry is what issued the session of a principal.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/writ-iam/writ/projection/policy/syntax"
 )
 
 // Limits of the parts of a question, in bytes. Those of an action and of a key are
@@ -98,8 +100,8 @@ func CheckPrincipal(arn string) error {
 		return fmt.Errorf("the principal %q is not the ARN of one; %s", arn, form)
 	case p.Type == FederatedUser:
 		return fmt.Errorf("the principal %q is a federated user, of which Writ knows none; %s", arn, form)
-	case fields[0] != "arn" || fields[1] != "aws" || fields[3] != "" || !accountNumber(p.Account):
-		return fmt.Errorf("the principal %q has no account of 12 digits in the partition aws; %s", arn, form)
+	case fields[0] != "arn" || !syntax.IsPartition(fields[1]) || fields[3] != "" || !accountNumber(p.Account):
+		return fmt.Errorf("the principal %q has no account of 12 digits in a partition of AWS; %s", arn, form)
 	case p.Type != Root && !wellNamed(&p, fields[5]):
 		return fmt.Errorf("the principal %q has a name or path that no principal can have; %s", arn, form)
 	}

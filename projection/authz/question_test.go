@@ -27,7 +27,7 @@ func TestCheckQuestion(t *testing.T) {
 		"principal": {authz.CheckPrincipal, []string{"arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:user/a/b/alice@example.com", "arn:aws:iam::123456789012:role/app",
 			"arn:aws:iam::123456789012:root", "arn:aws:sts::123456789012:assumed-role/app/session-1"},
 			[]string{"", "alice", "*", "123456789012", "AIDAEXAMPLE", "arn:aws:iam::123456789012:user/", "arn:aws:iam::123456789012:user/*", "arn:aws:iam::123456789012:user/al ice", "arn:aws:iam::123456789012:users/alice",
-				"arn:aws:iam::123456789012:group/admins", "arn:aws:iam::12345:user/alice", "arn:aws:iam:::user/alice", "arn:aws-cn:iam::123456789012:user/alice", "xrn:aws:iam::123456789012:user/alice",
+				"arn:aws:iam::123456789012:group/admins", "arn:aws:iam::12345:user/alice", "arn:aws:iam:::user/alice", "arn:aws-xx:iam::123456789012:user/alice", "arn:*:iam::123456789012:user/alice", "xrn:aws:iam::123456789012:user/alice",
 				"arn:aws:iam:eu:123456789012:user/alice", "arn:aws:sts::123456789012:assumed-role/app", "arn:aws:sts::123456789012:assumed-role/app/", "arn:aws:sts::123456789012:assumed-role/app/s",
 				"arn:aws:sts::123456789012:assumed-role/app/a/b", "arn:aws:sts::123456789012:federated-user/bob", "arn:aws:s3:::user/alice", "ec2.amazonaws.com", "arn:aws:iam::123456789012:user/" + long}, "principal"},
 	} {

@@ -32,20 +32,33 @@ func Show(ctx context.Context, c *client.Client, out io.Writer, o *shell.Output)
 }
 
 // Read reads the policies of a file, of the standard input for "-", or those of this
-// program for no name.
-func Read(in io.Reader, name string) ([]managed.Policy, error) {
+// program for no name, as they are in the partition of a cluster. A file of another partition
+// is refused.
+func Read(ctx context.Context, c *client.Client, in io.Reader, name string) ([]managed.Policy, error) {
+	found, err := c.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	partition, err := managed.ParsePartition(found.Partition)
+	if err != nil {
+		return nil, fmt.Errorf("a newer program is needed for this cluster: %w", err)
+	}
+	return read(in, name, partition)
+}
+
+func read(in io.Reader, name string, partition managed.Partition) ([]managed.Policy, error) {
 	switch name {
 	case "":
-		return managed.Policies()
+		return managed.PoliciesIn(partition)
 	case "-":
-		return managed.Read(in)
+		return managed.Read(in, partition)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("open the policies of AWS: %w", err)
 	}
 	defer f.Close()
-	policies, err := managed.Read(f)
+	policies, err := managed.Read(f, partition)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -71,7 +71,7 @@ func resourceTags(e identity.Target) (entries []policy.Entry) {
 
 // toBe is the access to an entity that is about to be made.
 func (c *Call) toBe(kind identity.Kind, path, name *string) Access {
-	return Access{Resource: identity.ARN(kind, c.Caller.Account, pathOr(path), aws.ToString(name)), Account: c.Caller.Account}
+	return Access{Resource: c.partition().ARN(kind, c.Caller.Account, pathOr(path), aws.ToString(name)), Account: c.Caller.Account}
 }
 
 // below is the access of a list of all entities whose path has the prefix.

@@ -137,6 +137,12 @@ func (c *Call) find(l identity.Lookup) (identity.Target, bool) {
 	return c.witness.Find(l)
 }
 
+// partition is the cluster's. It never changes, so that nothing relies on it.
+func (c *Call) partition() identity.Partition {
+	c.prepare()
+	return c.witness.Partition()
+}
+
 // holds tells whether an account is one of the cluster's.
 func (c *Call) holds(account identity.AccountID) bool {
 	c.prepare()

@@ -63,7 +63,7 @@ var neverSet = map[string]string{
 // A key that the catalogue has and a request lacks is one whose Deny never holds.
 func TestConditionKeys(t *testing.T) {
 	w := newWorld(t)
-	arn := identity.ARN(identity.KindPolicy, account, "/", "limit")
+	arn := identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", "limit")
 	w.expect(&identity.CreatePolicy{Account: account, ID: "ANPALIMIT", Name: "limit", Path: "/", Document: "{}"},
 		&identity.CreateUser{Account: account, ID: "AIDAADA", Name: "ada", Path: "/", Boundary: arn},
 		&identity.CreateUser{Account: account, ID: "AIDATAGGED", Name: "tagged", Path: "/", Tags: []identity.Tag{{Key: "k", Value: "v"}}},

@@ -126,7 +126,7 @@ func credentialReport(s *identity.State, account identity.AccountID) []byte {
 	write := func(row []string) { _ = w.Write(row) } // into memory
 	write(reportColumns)
 	if a, ok := s.Account(account); ok {
-		row := []string{reportRoot, identity.RootARN(account), reportTime(a.Created), reportNotSupported, reportNoInformation, reportNotSupported, reportNotSupported}
+		row := []string{reportRoot, s.Partition().RootARN(account), reportTime(a.Created), reportNotSupported, reportNoInformation, reportNotSupported, reportNotSupported}
 		write(appendCredentials(row, s, identity.ID(account), a.Keys))
 	}
 	s.Users(account, "", func(u *identity.User) bool {

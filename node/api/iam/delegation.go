@@ -52,7 +52,7 @@ const maxRequestorName = 30
 // delegationARN is the ARN of the request of that identifier. Requests have theirs in the
 // account of whoever asks for them.
 func (c *Call) delegationARN(id string) string {
-	return "arn:aws:iam::" + string(c.Caller.Account) + ":" + delegationNoun + id
+	return c.partition().IAM() + string(c.Caller.Account) + ":" + delegationNoun + id
 }
 
 // onDelegation is the access to the request of that identifier.

@@ -21,21 +21,22 @@ type entity struct {
 	inline   []identity.InlinePolicy
 	boundary identity.ID    // of users and roles
 	tags     []identity.Tag // of users and roles
+	in       identity.Partition
 }
 
 func entityOfUser(u *identity.User) entity {
-	return entity{identity.KindUser, u.ID, u.Account, u.Name, u.Path, u.Attached, u.Inline, u.Boundary, u.Tags}
+	return entity{identity.KindUser, u.ID, u.Account, u.Name, u.Path, u.Attached, u.Inline, u.Boundary, u.Tags, u.In}
 }
 
 func entityOfGroup(g *identity.Group) entity {
-	return entity{identity.KindGroup, g.ID, g.Account, g.Name, g.Path, g.Attached, g.Inline, "", nil}
+	return entity{identity.KindGroup, g.ID, g.Account, g.Name, g.Path, g.Attached, g.Inline, "", nil, g.In}
 }
 
 func entityOfRole(r *identity.Role) entity {
-	return entity{identity.KindRole, r.ID, r.Account, r.Name, r.Path, r.Attached, r.Inline, r.Boundary, r.Tags}
+	return entity{identity.KindRole, r.ID, r.Account, r.Name, r.Path, r.Attached, r.Inline, r.Boundary, r.Tags, r.In}
 }
 
-func (e entity) arn() string { return identity.ARN(e.kind, e.account, e.path, e.name) }
+func (e entity) arn() string { return e.in.ARN(e.kind, e.account, e.path, e.name) }
 
 // state is the state that the call sees.
 func (c *Call) state() *identity.State { return c.View.State }
@@ -133,15 +134,15 @@ func (c *Call) policyARN(id identity.ID) *string {
 	return nil
 }
 
-// checkPolicyARN checks the form of a managed policy's ARN and returns the
-// account that it names. Whether there is such a policy is not its business.
-func checkPolicyARN(arn *string) (text string, account identity.AccountID, err error) {
+// checkPolicyARN checks the form of a managed policy's ARN, which is of the cluster's
+// partition, and returns the account that it names. Whether there is such a policy is not its business.
+func (c *Call) checkPolicyARN(arn *string) (text string, account identity.AccountID, err error) {
 	text = aws.ToString(arn)
 	parts := strings.SplitN(text, ":", 6)
 	switch {
 	case len(parts) < 6 || parts[0] != "arn":
 		return "", "", fail(codeValidationError, "ARN %s is not valid.", text)
-	case parts[1] != "aws":
+	case parts[1] != c.partition().String():
 		return "", "", fail(codeValidationError, "Invalid ARN partition")
 	case parts[2] != Service || parts[3] != "" || !strings.HasPrefix(parts[5], "policy/"):
 		return "", "", fail(codeInvalidInput, "ARN %s is not valid.", text)
@@ -152,7 +153,7 @@ func checkPolicyARN(arn *string) (text string, account identity.AccountID, err e
 // mustPolicy finds a managed policy that the caller's account may see: its own,
 // or one of AWS's.
 func (c *Call) mustPolicy(arn *string) (*identity.Policy, error) {
-	text, account, err := checkPolicyARN(arn)
+	text, account, err := c.checkPolicyARN(arn)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,7 @@ func (c *Call) mayNotTag(action string, arn *string) string {
 // ownPolicyARN checks the ARN of a policy that is about to be changed, which must be the
 // account's own. A change of AWS's is denied with what AWS says of it.
 func (c *Call) ownPolicyARN(denial string, arn *string) (string, error) {
-	text, account, err := checkPolicyARN(arn)
+	text, account, err := c.checkPolicyARN(arn)
 	switch {
 	case err != nil:
 		return "", err

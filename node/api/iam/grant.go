@@ -62,7 +62,7 @@ func (attachUserPolicy) Command(c *Call, in *sdk.AttachUserPolicyInput) (identit
 }
 
 func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, _, err := checkPolicyARN(policyARN)
+	arn, _, err := c.checkPolicyARN(policyARN)
 	if err == nil {
 		err = c.mayHave(kind, name, arn)
 	}
@@ -78,7 +78,7 @@ func (c *Call) attach(kind identity.Kind, name, policyARN *string) (identity.Com
 func (c *Call) mayHave(kind identity.Kind, name *string, policyARN string) error {
 	e, ok := c.target(kind, name)
 	switch {
-	case !ok || !strings.HasPrefix(policyARN, linkedPolicyARN):
+	case !ok || !strings.HasPrefix(policyARN, c.linkedPolicyARN()):
 		return nil
 	case kind != identity.KindRole:
 		return fail(codePolicyNotAttachable, "The policy %s can only be attached to the service-linked role of its service.", policyARN)
@@ -125,7 +125,7 @@ func (detachUserPolicy) Command(c *Call, in *sdk.DetachUserPolicyInput) (identit
 }
 
 func (c *Call) detach(kind identity.Kind, name, policyARN *string) (identity.Command, error) {
-	arn, _, err := checkPolicyARN(policyARN)
+	arn, _, err := c.checkPolicyARN(policyARN)
 	if err != nil {
 		return nil, err
 	}
@@ -439,7 +439,7 @@ func (putUserPermissionsBoundary) Command(c *Call, in *sdk.PutUserPermissionsBou
 }
 
 func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Command, error) {
-	boundary, err := newBoundary(arn)
+	boundary, err := c.newBoundary(arn)
 	if err == nil {
 		err = c.mayHave(kind, name, boundary)
 	}
@@ -450,11 +450,11 @@ func (c *Call) setBoundary(kind identity.Kind, name, arn *string) (identity.Comm
 }
 
 // newBoundary checks the ARN of a permissions boundary; none is empty.
-func newBoundary(arn *string) (string, error) {
+func (c *Call) newBoundary(arn *string) (string, error) {
 	if arn == nil {
 		return "", nil
 	}
-	text, _, err := checkPolicyARN(arn)
+	text, _, err := c.checkPolicyARN(arn)
 	return text, err
 }
 

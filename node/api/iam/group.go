@@ -33,12 +33,12 @@ func (createGroup) Command(c *Call, in *sdk.CreateGroupInput) (identity.Command,
 		Name: aws.ToString(in.GroupName), Path: pathOr(in.Path)}, nil
 }
 
-func (createGroup) Render(_ *Call, _ *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error) {
+func (createGroup) Render(c *Call, _ *sdk.CreateGroupInput, b *event.Batch) (*sdk.CreateGroupOutput, error) {
 	e, err := one[*identity.GroupCreated](b)
 	if err != nil {
 		return nil, err
 	}
-	g := shownGroup(&identity.Group{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
+	g := shownGroup(&identity.Group{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
 	return &sdk.CreateGroupOutput{Group: &g}, nil
 }
 

@@ -71,7 +71,7 @@ func (createInstanceProfile) Render(c *Call, _ *sdk.CreateInstanceProfileInput, 
 	if err != nil {
 		return nil, err
 	}
-	shown := c.shownInstanceProfile(&identity.InstanceProfile{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
+	shown := c.shownInstanceProfile(&identity.InstanceProfile{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
 	shown.Tags = shownTags(e.Tags)
 	return &sdk.CreateInstanceProfileOutput{InstanceProfile: &shown}, nil
 }

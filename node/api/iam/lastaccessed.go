@@ -39,7 +39,7 @@ func (c *Call) onARN(arn *string) Access {
 		return c.onPolicy(arn)
 	}
 	for _, kind := range []identity.Kind{identity.KindUser, identity.KindGroup, identity.KindRole} {
-		path, ok := strings.CutPrefix(text, "arn:aws:iam::"+string(c.Caller.Account)+":"+kind.Noun()+"/")
+		path, ok := strings.CutPrefix(text, c.partition().IAM()+string(c.Caller.Account)+":"+kind.Noun()+"/")
 		if !ok {
 			continue
 		}

@@ -37,7 +37,7 @@ func mfaDeviceActions() []Action {
 // deviceName is the path and name of the account's virtual device of a serial number;
 // false for what is no such number.
 func (c *Call) deviceName(serial *string) (string, bool) {
-	return strings.CutPrefix(aws.ToString(serial), string(identity.SerialNumber(c.Caller.Account, "")))
+	return strings.CutPrefix(aws.ToString(serial), string(c.partition().SerialNumber(c.Caller.Account, "")))
 }
 
 // onDevice is the access to the device of a serial number.
@@ -133,7 +133,7 @@ func (createVirtualMFADevice) Command(c *Call, in *sdk.CreateVirtualMFADeviceInp
 		return nil, err
 	}
 	cmd := &identity.CreateMFADevice{Account: c.Caller.Account, Name: strings.TrimPrefix(pathOr(in.Path), "/") + aws.ToString(in.VirtualMFADeviceName), Tags: tags}
-	serial := string(identity.SerialNumber(cmd.Account, cmd.Name))
+	serial := string(c.partition().SerialNumber(cmd.Account, cmd.Name))
 	if err := checkNewSerial(serial, pathOr(in.Path), aws.ToString(in.VirtualMFADeviceName)); err != nil {
 		return nil, err
 	}
@@ -393,7 +393,7 @@ func (c *Call) shownDevice(d *identity.MFADevice) types.VirtualMFADevice {
 		user := shownUser(u)
 		shown.User = &user
 	} else if a, ok := c.state().Account(d.Account); ok {
-		shown.User = &types.User{Arn: aws.String(identity.RootARN(a.ID)), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}
+		shown.User = &types.User{Arn: aws.String(c.partition().RootARN(a.ID)), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}
 	}
 	return shown
 }

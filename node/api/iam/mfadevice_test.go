@@ -18,7 +18,7 @@ import (
 )
 
 // phoneID is the serial number of a device with a seed that the tests know.
-var phoneID = identity.SerialNumber(account, "phone")
+var phoneID = identity.PartitionAWS.SerialNumber(account, "phone")
 
 const phoneSeed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 

@@ -32,14 +32,15 @@ func oidcProviderActions() []Action {
 	}
 }
 
-// checkProviderARN checks the form of the ARN of a provider. Whether there is such a
+// checkProviderARN checks the form of the ARN of a provider of the cluster's partition. Whether there is such a
 // provider is not its business.
-func checkProviderARN(kind identity.Kind, arn *string) (string, error) {
+func (c *Call) checkProviderARN(kind identity.Kind, arn *string) (string, error) {
 	text := aws.ToString(arn)
-	account, resource, ok := strings.Cut(strings.TrimPrefix(text, "arn:aws:iam::"), ":")
+	rest, iam := strings.CutPrefix(text, c.partition().IAM())
+	account, resource, ok := strings.Cut(rest, ":")
 	noun, name, named := strings.Cut(resource, "/")
 	switch {
-	case !ok || !named || account == "" || name == "" || !strings.HasPrefix(text, "arn:aws:iam::"):
+	case !ok || !named || account == "" || name == "" || !iam:
 		return "", fail(codeValidationError, "Invalid ARN: %s", text)
 	case noun != kind.Noun():
 		return "", fail(codeValidationError, "Invalid resource type in ARN")
@@ -123,18 +124,18 @@ func (createOIDCProvider) Command(c *Call, in *sdk.CreateOpenIDConnectProviderIn
 	return cmd, nil
 }
 
-func (createOIDCProvider) Render(_ *Call, _ *sdk.CreateOpenIDConnectProviderInput, b *event.Batch) (*sdk.CreateOpenIDConnectProviderOutput, error) {
+func (createOIDCProvider) Render(c *Call, _ *sdk.CreateOpenIDConnectProviderInput, b *event.Batch) (*sdk.CreateOpenIDConnectProviderOutput, error) {
 	e, err := one[*identity.OIDCProviderCreated](b)
 	if err != nil {
 		return nil, err
 	}
-	p := identity.OIDCProvider{Account: e.Account, URL: e.URL}
+	p := identity.OIDCProvider{In: c.partition(), Account: e.Account, URL: e.URL}
 	return &sdk.CreateOpenIDConnectProviderOutput{OpenIDConnectProviderArn: aws.String(p.ARN()), Tags: shownTags(e.Tags)}, nil
 }
 
 // mustOIDCProvider finds an OpenID Connect provider of the caller's account.
 func (c *Call) mustOIDCProvider(arn *string) (*identity.OIDCProvider, error) {
-	text, err := checkProviderARN(identity.KindOIDCProvider, arn)
+	text, err := c.checkProviderARN(identity.KindOIDCProvider, arn)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (deleteOIDCProvider) Access(c *Call, in *sdk.DeleteOpenIDConnectProviderInp
 }
 
 func (deleteOIDCProvider) Command(c *Call, in *sdk.DeleteOpenIDConnectProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (addClientID) Access(c *Call, in *sdk.AddClientIDToOpenIDConnectProviderInp
 }
 
 func (addClientID) Command(c *Call, in *sdk.AddClientIDToOpenIDConnectProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +217,7 @@ func (removeClientID) Access(c *Call, in *sdk.RemoveClientIDFromOpenIDConnectPro
 }
 
 func (removeClientID) Command(c *Call, in *sdk.RemoveClientIDFromOpenIDConnectProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +233,7 @@ func (updateThumbprints) Access(c *Call, in *sdk.UpdateOpenIDConnectProviderThum
 }
 
 func (updateThumbprints) Command(c *Call, in *sdk.UpdateOpenIDConnectProviderThumbprintInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +253,7 @@ func (tagOIDCProvider) Access(c *Call, in *sdk.TagOpenIDConnectProviderInput) []
 }
 
 func (tagOIDCProvider) Command(c *Call, in *sdk.TagOpenIDConnectProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +269,7 @@ func (untagOIDCProvider) Access(c *Call, in *sdk.UntagOpenIDConnectProviderInput
 }
 
 func (untagOIDCProvider) Command(c *Call, in *sdk.UntagOpenIDConnectProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
+	arn, err := c.checkProviderARN(identity.KindOIDCProvider, in.OpenIDConnectProviderArn)
 	if err != nil {
 		return nil, err
 	}

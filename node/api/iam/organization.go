@@ -51,7 +51,7 @@ type generateOrganizationsAccessReport struct{}
 
 func (generateOrganizationsAccessReport) Access(c *Call, in *sdk.GenerateOrganizationsAccessReportInput) []Access {
 	path := strings.TrimSuffix(aws.ToString(in.EntityPath), "/") // with a slash it is the same entity; see inOrganization
-	a := Access{Resource: "arn:aws:iam::" + string(c.Caller.Account) + ":access-report/" + path, Account: c.Caller.Account}
+	a := Access{Resource: c.partition().IAM() + string(c.Caller.Account) + ":access-report/" + path, Account: c.Caller.Account}
 	if in.OrganizationsPolicyId != nil {
 		a = a.With(policy.Single(keyOrganizationsPolicy, *in.OrganizationsPolicyId))
 	}

@@ -46,7 +46,7 @@ func TestListsOfManyEntities(t *testing.T) {
 	}
 	decide(&identity.CreateGroup{Account: account, ID: "AGPA0", Name: "all", Path: "/"})
 	decide(&identity.CreatePolicy{Account: account, ID: "ANPA0", Name: "held", Path: "/", Document: "{}"})
-	arn := identity.ARN(identity.KindPolicy, account, "/", "held")
+	arn := identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", "held")
 	for i := range many {
 		name := fmt.Sprintf("n%04d", i)
 		decide(&identity.CreateUser{Account: account, ID: identity.ID("AIDA" + name), Name: name, Path: "/", Boundary: arn})
@@ -226,7 +226,7 @@ func TestMarkersAreShort(t *testing.T) {
 		must[*sdk.PutUserPolicyOutput](w, &sdk.PutUserPolicyInput{UserName: aws.String("u"), PolicyName: aws.String(name), PolicyDocument: document})
 		must[*sdk.CreatePolicyOutput](w, &sdk.CreatePolicyInput{PolicyName: aws.String(name), PolicyDocument: document})
 		must[*sdk.CreateGroupOutput](w, &sdk.CreateGroupInput{GroupName: aws.String(name)})
-		arn := aws.String(identity.ARN(identity.KindPolicy, account, "/", name))
+		arn := aws.String(identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", name))
 		must[*sdk.AttachUserPolicyOutput](w, &sdk.AttachUserPolicyInput{UserName: aws.String("u"), PolicyArn: arn})
 		name += "o"
 	}
@@ -271,7 +271,7 @@ func TestLongPages(t *testing.T) {
 		decide(&identity.CreateRole{Account: account, ID: identity.ID("AROA" + name), Name: name, Path: "/", Trust: blanks})
 		decide(&identity.CreatePolicy{Account: account, ID: identity.ID("ANPA" + name), Name: name, Path: "/", Document: blanks})
 		for range 4 {
-			decide(&identity.CreatePolicyVersion{ARN: identity.ARN(identity.KindPolicy, account, "/", name), Document: blanks})
+			decide(&identity.CreatePolicyVersion{ARN: identity.PartitionAWS.ARN(identity.KindPolicy, account, "/", name), Document: blanks})
 		}
 	}
 	size := func(out any) (n int) {

@@ -51,12 +51,12 @@ func (createPolicy) Command(c *Call, in *sdk.CreatePolicyInput) (identity.Comman
 }
 
 // Render leaves the description out, as AWS does.
-func (createPolicy) Render(_ *Call, _ *sdk.CreatePolicyInput, b *event.Batch) (*sdk.CreatePolicyOutput, error) {
+func (createPolicy) Render(c *Call, _ *sdk.CreatePolicyInput, b *event.Batch) (*sdk.CreatePolicyOutput, error) {
 	e, err := one[*identity.PolicyCreated](b)
 	if err != nil {
 		return nil, err
 	}
-	p := shownPolicy(&identity.Policy{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Updated: e.Created, Default: 1}, 0, 0)
+	p := shownPolicy(&identity.Policy{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created, Updated: e.Created, Default: 1}, 0, 0)
 	p.Tags = shownTags(e.Tags)
 	return &sdk.CreatePolicyOutput{Policy: &p}, nil
 }

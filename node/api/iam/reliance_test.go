@@ -56,7 +56,7 @@ var members = map[string][3]any{
 	"ThumbprintList":           {prints("a"), prints("B"), prints("c")},
 	"SAMLProviderArn":          {corpARN, corpARN, corpARN + "2"},
 	"SAMLMetadataDocument":     {idpMetadata(), idpMetadata(), idpMetadata()},
-	"SerialNumber":             {string(phoneID), string(phoneID), string(identity.SerialNumber(account, "none"))},
+	"SerialNumber":             {string(phoneID), string(phoneID), string(identity.PartitionAWS.SerialNumber(account, "none"))},
 	"VirtualMFADeviceName":     {"new", "new", "new"},
 	"AuthenticationCode1":      {code(0), code(-1), code(0)},
 	"AuthenticationCode2":      {code(1), code(0), code(1)},

@@ -45,7 +45,7 @@ func (createRole) Command(c *Call, in *sdk.CreateRoleInput) (identity.Command, e
 	if err != nil {
 		return nil, err
 	}
-	boundary, err := newBoundary(in.PermissionsBoundary)
+	boundary, err := c.newBoundary(in.PermissionsBoundary)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (createRole) Render(c *Call, in *sdk.CreateRoleInput, b *event.Batch) (*sdk
 	if err != nil {
 		return nil, err
 	}
-	r := c.shownRole(&identity.Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
+	r := c.shownRole(&identity.Role{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
 	r.AssumeRolePolicyDocument = shownDocument(aws.ToString(in.AssumeRolePolicyDocument))
 	r.Tags, r.PermissionsBoundary = shownTags(e.Tags), shownBoundary(in.PermissionsBoundary)
 	return &sdk.CreateRoleOutput{Role: &r}, nil

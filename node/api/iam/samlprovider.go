@@ -97,7 +97,7 @@ func (createSAMLProvider) Command(c *Call, in *sdk.CreateSAMLProviderInput) (ide
 	if err != nil {
 		return nil, err
 	}
-	p := identity.SAMLProvider{Account: c.Caller.Account, Name: aws.ToString(in.Name)}
+	p := identity.SAMLProvider{In: c.partition(), Account: c.Caller.Account, Name: aws.ToString(in.Name)}
 	key, err := c.newSAMLKey(p.ARN(), in.AddPrivateKey)
 	if err != nil {
 		return nil, err
@@ -110,18 +110,18 @@ func (createSAMLProvider) Command(c *Call, in *sdk.CreateSAMLProviderInput) (ide
 		Metadata: packed, ValidUntil: validUntil, Encryption: mode, Key: key, Tags: tags}, nil
 }
 
-func (createSAMLProvider) Render(_ *Call, _ *sdk.CreateSAMLProviderInput, b *event.Batch) (*sdk.CreateSAMLProviderOutput, error) {
+func (createSAMLProvider) Render(c *Call, _ *sdk.CreateSAMLProviderInput, b *event.Batch) (*sdk.CreateSAMLProviderOutput, error) {
 	e, err := one[*identity.SAMLProviderCreated](b)
 	if err != nil {
 		return nil, err
 	}
-	p := identity.SAMLProvider{Account: e.Account, Name: e.Name}
+	p := identity.SAMLProvider{In: c.partition(), Account: e.Account, Name: e.Name}
 	return &sdk.CreateSAMLProviderOutput{SAMLProviderArn: aws.String(p.ARN()), Tags: shownTags(e.Tags)}, nil
 }
 
 // mustSAMLProvider finds a SAML provider of the caller's account.
 func (c *Call) mustSAMLProvider(arn *string) (*identity.SAMLProvider, error) {
-	text, err := checkProviderARN(identity.KindSAMLProvider, arn)
+	text, err := c.checkProviderARN(identity.KindSAMLProvider, arn)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (updateSAMLProvider) Access(c *Call, in *sdk.UpdateSAMLProviderInput) []Acc
 }
 
 func (updateSAMLProvider) Command(c *Call, in *sdk.UpdateSAMLProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
+	arn, err := c.checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (deleteSAMLProvider) Access(c *Call, in *sdk.DeleteSAMLProviderInput) []Acc
 }
 
 func (deleteSAMLProvider) Command(c *Call, in *sdk.DeleteSAMLProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
+	arn, err := c.checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (tagSAMLProvider) Access(c *Call, in *sdk.TagSAMLProviderInput) []Access {
 }
 
 func (tagSAMLProvider) Command(c *Call, in *sdk.TagSAMLProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
+	arn, err := c.checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (untagSAMLProvider) Access(c *Call, in *sdk.UntagSAMLProviderInput) []Acces
 }
 
 func (untagSAMLProvider) Command(c *Call, in *sdk.UntagSAMLProviderInput) (identity.Command, error) {
-	arn, err := checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
+	arn, err := c.checkProviderARN(identity.KindSAMLProvider, in.SAMLProviderArn)
 	if err != nil {
 		return nil, err
 	}

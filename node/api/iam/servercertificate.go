@@ -77,12 +77,12 @@ func (c *Call) checkServerCertificate(in *sdk.UploadServerCertificateInput) (exp
 }
 
 // Render tells nothing of the key, as nothing does from then on.
-func (uploadServerCertificate) Render(_ *Call, _ *sdk.UploadServerCertificateInput, b *event.Batch) (*sdk.UploadServerCertificateOutput, error) {
+func (uploadServerCertificate) Render(c *Call, _ *sdk.UploadServerCertificateInput, b *event.Batch) (*sdk.UploadServerCertificateOutput, error) {
 	e, err := one[*identity.ServerCertificateUploaded](b)
 	if err != nil {
 		return nil, err
 	}
-	shown := shownServerCertificate(&identity.ServerCertificate{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Uploaded: e.Uploaded, Expires: e.Expires})
+	shown := shownServerCertificate(&identity.ServerCertificate{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Uploaded: e.Uploaded, Expires: e.Expires})
 	return &sdk.UploadServerCertificateOutput{ServerCertificateMetadata: &shown, Tags: shownTags(e.Tags)}, nil
 }
 

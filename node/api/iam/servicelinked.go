@@ -41,9 +41,9 @@ type linkedService struct {
 }
 
 const (
-	linkedPolicyARN   = "arn:aws:iam::aws:policy/aws-service-role/"
-	maxRoleName       = 64 // of the service model
-	deletionTaskParts = 5  // task, aws-service-role, service, role, UUID
+	linkedPolicyPath  = ":policy/aws-service-role/" // of those of AWS, behind the account
+	maxRoleName       = 64                          // of the service model
+	deletionTaskParts = 5                           // task, aws-service-role, service, role, UUID
 )
 
 func mustReadLinkedServices(text []byte) (list []linkedService) {
@@ -74,6 +74,11 @@ func linkedRoleName(service, suffix *string) string {
 	return name
 }
 
+// linkedPolicyARN is what the ARNs of AWS's policies for roles of services begin with.
+func (c *Call) linkedPolicyARN() string {
+	return c.partition().IAM() + string(identity.AWSAccount) + linkedPolicyPath
+}
+
 // linkedTrust is the trust policy of a service's role.
 func linkedTrust(service string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":{"Service":["` + service + `"]}}]}`
@@ -99,7 +104,7 @@ func (createServiceLinkedRole) Command(c *Call, in *sdk.CreateServiceLinkedRoleI
 		return nil, fail(codeInvalidInput, "Service role name %s is longer than %d characters, please try a different suffix.", name, maxRoleName)
 	}
 	return &identity.CreateServiceLinkedRole{Account: c.Caller.Account, ID: c.newID(identity.RoleIDPrefix), Service: s.Service, Name: name,
-		Description: aws.ToString(in.Description), Trust: linkedTrust(s.Service), Policy: linkedPolicyARN + s.Policy}, nil
+		Description: aws.ToString(in.Description), Trust: linkedTrust(s.Service), Policy: c.linkedPolicyARN() + s.Policy}, nil
 }
 
 // Render leaves the description out, as that of createRole does.
@@ -108,7 +113,7 @@ func (createServiceLinkedRole) Render(c *Call, _ *sdk.CreateServiceLinkedRoleInp
 	if err != nil {
 		return nil, err
 	}
-	r := c.shownRole(&identity.Role{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
+	r := c.shownRole(&identity.Role{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Trust: e.Trust, Created: e.Created})
 	return &sdk.CreateServiceLinkedRoleOutput{Role: &r}, nil
 }
 

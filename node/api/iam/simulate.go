@@ -47,7 +47,7 @@ const (
 // sourceOf is the kind and the name of the user, group or role of the caller's
 // account that an ARN names.
 func (c *Call) sourceOf(arn *string) (kind identity.Kind, name string, ok bool) {
-	rest, _ := strings.CutPrefix(aws.ToString(arn), "arn:aws:iam::"+string(c.Caller.Account)+":")
+	rest, _ := strings.CutPrefix(aws.ToString(arn), c.partition().IAM()+string(c.Caller.Account)+":")
 	noun, path, _ := strings.Cut(rest, "/")
 	name = path[strings.LastIndexByte(path, '/')+1:]
 	for _, kind := range [...]identity.Kind{identity.KindUser, identity.KindGroup, identity.KindRole} {
@@ -347,7 +347,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 			return nil, err
 		}
 	}
-	if err := in.checkCaller(); err != nil {
+	if err := in.checkCaller(c.partition()); err != nil {
 		return nil, err
 	}
 	if err := s.setCaller(in.caller, in.source); err != nil {
@@ -361,7 +361,7 @@ func (c *Call) newSimulation(policies, boundary []authz.Policy, in *simulationIn
 		s.target = &authz.Target{Policy: authz.NewResourceSet(p)}
 	}
 	var err error
-	if s.owner, err = in.owner(); err != nil {
+	if s.owner, err = in.owner(c.partition()); err != nil {
 		return nil, err
 	}
 	if s.context, err = contextOf(in.entries); err != nil {
@@ -509,7 +509,7 @@ func (s *simulation) targetOf(resource string) *authz.Target {
 
 // trustOf makes the target of a role; nil if it is none.
 func (s *simulation) trustOf(resource string) *authz.Target {
-	account, name, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:iam::"), ":")
+	account, name, _ := strings.Cut(strings.TrimPrefix(resource, s.call.partition().IAM()), ":")
 	r, ok := s.call.state().Role(identity.AccountID(account), name[strings.LastIndexByte(name, '/')+1:])
 	if !ok || r.ARN() != resource {
 		return nil

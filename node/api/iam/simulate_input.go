@@ -88,9 +88,9 @@ func (in *simulationInput) checkHandling() error {
 	return nil
 }
 
-// checkCaller refuses who cannot call. A resource's policy needs a user whom it may
+// checkCaller refuses who cannot call: nobody of another partition can. A resource's policy needs a user whom it may
 // name: "Simulation of resource-based policies isn't supported for IAM roles".
-func (in *simulationInput) checkCaller() error {
+func (in *simulationInput) checkCaller(of identity.Partition) error {
 	if in.caller == nil {
 		if in.resourcePolicy != nil {
 			return fail(codeInvalidInput, "Invalid caller - Caller cannot be null or empty.")
@@ -99,7 +99,7 @@ func (in *simulationInput) checkCaller() error {
 	}
 	fields := strings.SplitN(*in.caller, ":", 6)
 	kind, name := "", ""
-	if len(fields) == 6 && fields[0] == "arn" && fields[1] != "" && fields[2] == "iam" && fields[3] == "" && accountNumber(fields[4]) {
+	if len(fields) == 6 && fields[0] == "arn" && fields[1] == of.String() && fields[2] == "iam" && fields[3] == "" && accountNumber(fields[4]) {
 		kind, name, _ = strings.Cut(fields[5], "/")
 	}
 	switch {
@@ -116,12 +116,12 @@ func accountNumber(text string) bool {
 }
 
 // owner is the account of resources whose ARN has none.
-func (in *simulationInput) owner() (string, error) {
+func (in *simulationInput) owner(of identity.Partition) (string, error) {
 	if in.resourceOwner == nil {
 		return "", nil
 	}
-	account, ok := strings.CutPrefix(strings.TrimSuffix(*in.resourceOwner, ":root"), "arn:aws:iam::")
-	if !ok || !accountNumber(account) || identity.RootARN(identity.AccountID(account)) != *in.resourceOwner {
+	account, ok := strings.CutPrefix(strings.TrimSuffix(*in.resourceOwner, ":root"), of.IAM())
+	if !ok || !accountNumber(account) || of.RootARN(identity.AccountID(account)) != *in.resourceOwner {
 		return "", fail(codeInvalidInput, "Invalid Resource Owner.")
 	}
 	return account, nil
@@ -236,7 +236,7 @@ func (x exclusions) managed(p *identity.Policy) bool {
 	if p.Account == identity.AWSAccount {
 		kind = types.PolicyIdentifierPolicyTypeAwsManaged
 	}
-	plain := identity.ARN(identity.KindPolicy, p.Account, "/", p.Name)
+	plain := p.In.ARN(identity.KindPolicy, p.Account, "/", p.Name)
 	return x.kind(kind) || slices.ContainsFunc(x, func(id types.PolicyIdentifier) bool {
 		t, ok := id.(*types.PolicyIdentifierMemberPolicyArn)
 		return ok && (selects(t.Value, p.ARN()) || selects(t.Value, plain))

@@ -40,7 +40,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := runStory(t, string(want))
+			got := runStory(t, newWorld(t), string(want))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 					t.Fatal(err)
@@ -60,8 +60,33 @@ func TestStories(t *testing.T) {
 	}
 }
 
-func runStory(t *testing.T, text string) string {
-	w := newWorld(t)
+// The same stories, in another partition: every ARN that is told there names it, and what
+// names aws names nothing. In longer texts matches stand at other columns.
+func TestStoriesInAnotherPartition(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns := regexp.MustCompile(`"Column":\d+`)
+	swap := strings.NewReplacer("arn:aws:", "arn:aws-cn:", "arn:aws-cn:", "arn:aws:")
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := swap.Replace(string(text))
+			wantLines, gotLines := strings.Split(want, "\n"), strings.Split(runStory(t, newWorldIn(t, identity.PartitionCN), want), "\n")
+			for i := range min(len(wantLines), len(gotLines)) {
+				if columns.ReplaceAllString(wantLines[i], "") != columns.ReplaceAllString(gotLines[i], "") {
+					t.Errorf("%s:%d\ngot  %s\nwant %s", file, i+1, gotLines[i], wantLines[i])
+				}
+			}
+		})
+	}
+}
+
+func runStory(t *testing.T, w *world, text string) string {
 	names := &names{}
 	var out strings.Builder
 	for line := range strings.Lines(text) {

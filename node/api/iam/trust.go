@@ -44,16 +44,21 @@ const accountLength = 12
 
 // principalID is what an AWS principal is stored as, if it exists. Accounts,
 // sessions and "*" have no identifier of their own. Who belongs to an account that
-// this cluster does not hold is taken as it stands.
+// this cluster does not hold is taken as it stands. Nobody of another partition is: there is
+// no trust across partitions.
 func (c *Call) principalID(principal string) (string, bool) {
 	if len(principal) == accountLength && strings.Trim(principal, "0123456789") == "" {
-		return identity.RootARN(identity.AccountID(principal)), true
+		return c.partition().RootARN(identity.AccountID(principal)), true
 	}
 	if strings.HasPrefix(principal, identity.UserIDPrefix) || strings.HasPrefix(principal, identity.RoleIDPrefix) {
 		t, ok := c.find(identity.Lookup{By: identity.ByID, Text: principal})
 		return principal, ok && (t.Kind == identity.KindUser || t.Kind == identity.KindRole)
 	}
-	rest, ok := strings.CutPrefix(principal, "arn:aws:iam::")
+	partition, named := strings.CutPrefix(principal, "arn:")
+	if partition, _, _ = strings.Cut(partition, ":"); named && partition != c.partition().String() {
+		return principal, false
+	}
+	rest, ok := strings.CutPrefix(principal, c.partition().IAM())
 	if !ok {
 		return principal, true
 	}

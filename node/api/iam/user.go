@@ -34,7 +34,7 @@ func (createUser) Command(c *Call, in *sdk.CreateUserInput) (identity.Command, e
 	if err != nil {
 		return nil, err
 	}
-	boundary, err := newBoundary(in.PermissionsBoundary)
+	boundary, err := c.newBoundary(in.PermissionsBoundary)
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +42,12 @@ func (createUser) Command(c *Call, in *sdk.CreateUserInput) (identity.Command, e
 		Path: pathOr(in.Path), Boundary: boundary, Tags: tags}, nil
 }
 
-func (createUser) Render(_ *Call, in *sdk.CreateUserInput, b *event.Batch) (*sdk.CreateUserOutput, error) {
+func (createUser) Render(c *Call, in *sdk.CreateUserInput, b *event.Batch) (*sdk.CreateUserOutput, error) {
 	e, err := one[*identity.UserCreated](b)
 	if err != nil {
 		return nil, err
 	}
-	u := shownUser(&identity.User{ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
+	u := shownUser(&identity.User{In: c.partition(), ID: e.ID, Account: e.Account, Name: e.Name, Path: e.Path, Created: e.Created})
 	u.Tags, u.PermissionsBoundary = shownTags(e.Tags), shownBoundary(in.PermissionsBoundary)
 	return &sdk.CreateUserOutput{User: &u}, nil
 }
@@ -154,7 +154,7 @@ func (c *Call) renaming(kind identity.Kind, name, newPath, newName *string) []Ac
 	if newName == nil {
 		newName = &e.Name
 		if called == "" { // nor how its name is spelled
-			called = identity.ARN(kind, c.Caller.Account, *newPath, aws.ToString(name))
+			called = c.partition().ARN(kind, c.Caller.Account, *newPath, aws.ToString(name))
 		}
 	}
 	to := c.toBe(kind, newPath, newName)

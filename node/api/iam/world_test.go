@@ -46,24 +46,32 @@ type world struct {
 // newWorld has two accounts, two policies of AWS, and the root of the first calling.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldIn(t, identity.PartitionAWS)
+}
+
+// newWorldIn is newWorld in a partition.
+func newWorldIn(t testing.TB, partition identity.Partition) *world {
+	t.Helper()
 	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), hasher: password.NewHasher(password.Cost{Memory: 64, Passes: 1, Threads: 1}), codes: mfa.NewTries(), now: 1_700_000_000_000}
 	w.asRoot()
 	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	managed := func(id identity.ID, name string) identity.CreatePolicy {
 		return identity.CreatePolicy{Account: identity.AWSAccount, ID: id, Name: name, Path: "/", Document: document}
 	}
-	w.decide(&identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
-		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSA0001", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSA0002", "ReadOnlyAccess")}})
+	begin := identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: account, RootKey: identity.NewAccessKey{ID: "AKIAROOTROOTROOT0000"},
+		Managed: []identity.CreatePolicy{managed("ANPAAWSAWSAWSAWSA0001", "AdministratorAccess"), managed("ANPAAWSAWSAWSAWSA0002", "ReadOnlyAccess")}}
+	w.decide(identity.BeginIn(partition, begin))
+	w.asRoot()
 	w.decide(&identity.CreateAccount{ID: other, RootKey: identity.NewAccessKey{ID: "AKIAOTHEROTHER000000"}})
 	return w
 }
 
 func (w *world) asRoot() {
-	w.caller = iam.Caller{Kind: admission.KindRoot, Account: account, ID: identity.ID(account), ARN: identity.RootARN(account)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: account, ID: identity.ID(account), ARN: w.state.Partition().RootARN(account)}
 }
 
 func (w *world) asRootOf(id identity.AccountID) {
-	w.caller = iam.Caller{Kind: admission.KindRoot, Account: id, ID: identity.ID(id), ARN: identity.RootARN(id)}
+	w.caller = iam.Caller{Kind: admission.KindRoot, Account: id, ID: identity.ID(id), ARN: w.state.Partition().RootARN(id)}
 }
 
 func (w *world) asUser(name string) {

@@ -31,10 +31,11 @@ func (s getCatalogue) serve(c *call) error {
 	if err := c.May(s.ofCluster(actionGetCatalog)); err != nil {
 		return err
 	}
-	found := c.Seen.View.State.Catalogue()
+	state := c.Seen.View.State
+	found := state.Catalogue()
 	said := shape.Catalogue{
 		Number: uint64(found.Number), Digest: found.Digest, Policies: uint64(found.Policies), Position: found.At,
-		StagedDigest: found.Staged.Digest, StagedParts: uint64(found.Staged.Parts),
+		StagedDigest: found.Staged.Digest, StagedParts: uint64(found.Staged.Parts), Partition: state.Partition().String(),
 	}
 	if found.Number > 0 {
 		said.Installed = time.UnixMilli(int64(found.Installed)).UTC().Format(time.RFC3339)

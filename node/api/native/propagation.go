@@ -176,7 +176,7 @@ func changed(v *projection.View, arn string) (event.Position, bool) {
 	if p, ok := v.State.Policy(arn); ok {
 		return p.Changed, true
 	}
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	rest, ok := strings.CutPrefix(arn, v.State.Partition().IAM())
 	account, path, ok2 := strings.Cut(rest, ":group/")
 	if !ok || !ok2 {
 		return 0, false

@@ -38,6 +38,7 @@ type Catalogue struct {
 	Position     event.Position `json:"position"`      // Since which it is in force.
 	StagedDigest string         `json:"staged_digest"` // Of the catalogue that is on its way; empty: none is.
 	StagedParts  uint64         `json:"staged_parts"`
+	Partition    string         `json:"partition"` // Of the cluster, whose ARNs the policies have.
 }
 
 // CatalogueChange is a part of a catalogue that was taken, or a catalogue that was put in

@@ -7,6 +7,7 @@ import (
 // Cluster is a cluster as one node knows it.
 type Cluster struct {
 	ID          string         `json:"cluster"`
+	Partition   string         `json:"partition"` // Which all ARNs name: "aws", "aws-cn" and so on.
 	Incarnation string         `json:"incarnation"`
 	Node        string         `json:"node"`   // Who says so.
 	Leader      string         `json:"leader"` // Empty: none is known.

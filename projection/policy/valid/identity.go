@@ -151,9 +151,6 @@ func legacyResource(r string) bool {
 	return fields[2] != "" && (len(fields) > scalar.ARNColons || !strings.Contains(r, "::"))
 }
 
-// partitions are those that AWS knows, and "*" for any.
-var partitions = []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc", "*"}
-
 // iamPaths are the beginnings of IAM's resources that AWS's message names.
 var iamPaths = []string{
 	"user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/",
@@ -177,7 +174,7 @@ func validateResource(r syntax.Text) *syntax.MalformedError {
 		return fail(`Resource %s must be in ARN format or "*".`, r.Value)
 	}
 	whole := append(slices.Clone(fields), "*", "*", "*", "*")[:scalar.ARNColons+1]
-	if !slices.Contains(partitions, whole[1]) {
+	if whole[1] != "*" && !syntax.IsPartition(whole[1]) {
 		return fail(`Partition "%s" is not valid for resource "arn:%s".`, whole[1], strings.Join(whole[1:], ":"))
 	}
 	if fields[0] != "arn" {

@@ -158,7 +158,7 @@ func WellFormed(p syntax.Principal) bool {
 // origin").
 func isOriginAccess(p syntax.Principal) bool {
 	fields := strings.SplitN(p.Value, ":", scalar.ARNColons+1)
-	if p.Type != syntax.PrincipalAWS || len(fields) <= scalar.ARNColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
+	if p.Type != syntax.PrincipalAWS || len(fields) <= scalar.ARNColons || fields[0] != "arn" || !syntax.IsPartition(fields[1]) ||
 		fields[2] != "iam" || fields[3] != "" || fields[4] != "cloudfront" {
 		return false
 	}
@@ -179,7 +179,7 @@ func iamPath(arn string) string { return accountPath(arn, "iam") }
 
 func accountPath(arn, service string) string {
 	fields := strings.SplitN(arn, ":", scalar.ARNColons+1)
-	if len(fields) <= scalar.ARNColons || fields[0] != "arn" || fields[1] == "*" || !slices.Contains(partitions, fields[1]) ||
+	if len(fields) <= scalar.ARNColons || fields[0] != "arn" || !syntax.IsPartition(fields[1]) ||
 		fields[2] != service || fields[3] != "" || !IsAccount(fields[4]) {
 		return ""
 	}
