@@ -89,6 +89,8 @@ func mfaEnablingSpecs() []spec {
 			refused: "InvalidAuthenticationCode: Authentication code for device is not valid."},
 		{name: "without codes", given: []Event{alice, phone}, when: &EnableMFADevice{Account: acct, User: "alice", ID: phoneID, Codes: Codes{Made: firstSet}},
 			refused: "StaleAuthorization: The attempt that this one repeats is not known any more."},
+		{name: "by codes that nobody looked at", given: []Event{alice, phone}, when: &EnableMFADevice{Account: acct, User: "alice", ID: phoneID},
+			refused: "StaleAuthorization: The device arn:aws:iam::123456789012:mfa/team/phone was made again meanwhile."},
 		{name: "unknown", given: []Event{alice, phone}, when: &EnableMFADevice{Account: acct, User: "bob", ID: phoneID, Codes: good},
 			refused: "NoSuchEntity: The user with name bob cannot be found."},
 		{name: "of hardware", given: []Event{alice}, when: &EnableMFADevice{Account: acct, User: "alice", ID: "GAHT12345678", Codes: good},
@@ -108,6 +110,8 @@ func mfaUsingSpecs() []spec {
 			}},
 		{name: "by a code that was used", given: history, when: &ResyncMFADevice{Account: acct, User: "alice", ID: phoneID, Codes: Codes{Made: firstSet, Step: 101}},
 			refused: "InvalidAuthenticationCode: Authentication code for device is not valid."},
+		{name: "by codes that nobody looked at", given: history, when: &ResyncMFADevice{Account: acct, User: "alice", ID: phoneID},
+			refused: "StaleAuthorization: The device arn:aws:iam::123456789012:mfa/team/phone was made again meanwhile."},
 		{name: "another user's", given: history, when: &ResyncMFADevice{Account: acct, User: "bob", ID: phoneID, Codes: Codes{Made: firstSet, Step: 102}},
 			refused: "NoSuchEntity: MFA Device invalid for user."},
 
