@@ -62,13 +62,11 @@ type Config struct {
 	Issuer string
 }
 
-// Limits of reading certificates, keys and metadata documents: how many requests may do so
-// or wait for it, of all callers and of one, and how many do at once. Each holds as much as
-// a few bodies.
+// maxDocuments is how many requests may read certificates, keys, metadata or reports, or
+// wait for a shift to do so, and maxDocumentsOne those of one caller.
 const (
-	maxDocuments       = 32
-	maxDocumentsOne    = 2
-	maxDocumentsAtOnce = 4
+	maxDocuments    = 32
+	maxDocumentsOne = maxDocuments / 4
 )
 
 // Server is the edge of one node.
@@ -79,7 +77,7 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
 	passwords  *password.Hasher
-	documents  *admission.Workshop // where certificates, keys and metadata are read
+	documents  *admission.Workshop // where certificates, keys, metadata and reports are read
 	codes      *admission.Tries
 	actions    map[string]*iam.Action // by version and name
 	mux        router
@@ -91,7 +89,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), actions: make(map[string]*iam.Action)}
-	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocumentsAtOnce)
+	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocuments)
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,
