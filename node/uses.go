@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/peer"
@@ -39,7 +40,7 @@ func (w *writer) Note(ctx context.Context, uses []identity.Use) error {
 func (p *peerServer) uses(rw http.ResponseWriter, r *http.Request) {
 	var told usage.Told
 	if p.read(rw, r, &told) {
-		p.w.node.uses.Add(told.Uses)
+		p.w.node.uses.Hear(peer.Caller(r).Name, told.Uses, identity.Time(time.Now().UnixMilli()), p.w.log.Applied().State)
 		peer.Reply(rw, struct{}{})
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/usage"
 )
 
 // What a replica saw of a credential comes into the log by way of the leader, once an hour;
@@ -34,7 +35,11 @@ func TestUsesAndReports(t *testing.T) {
 		}
 		return names
 	}
-	tell()
+	to := leader{m.node("replica-1").finder}
+	if err := to.Hand(t.Context(), usage.Told{Uses: []identity.Use{{Credential: m.root.AccessKeyID, At: 1 << 62, Service: "iam"}}}); err != nil {
+		t.Fatal(err)
+	}
+	tell() // a use to come hides nothing
 	if got := actions(); !slices.Contains(got, "iam:CreateUser") || !slices.Contains(got, "iam:GetUser") {
 		t.Errorf("the actions are %v", got)
 	}

@@ -186,6 +186,15 @@ func (w *Witness) Holds(account AccountID) bool {
 	return ok
 }
 
+// Foresee tells what the state refuses a command with that is decided at a time; nil if it
+// would accept it. Nothing relies on it: a command that is refused is not proposed, and
+// one that is proposed is decided by itself. So whoever has much to do for a command may
+// first ask for one that lacks what comes of it.
+func (w *Witness) Foresee(at Time, c Command) error {
+	_, err := c.decide(w.state, Meta{Time: at, Rules: RulesAt(w.state.Cluster().FeatureLevel)})
+	return err
+}
+
 // Reliances are what the witness was asked, with what it told.
 func (w *Witness) Reliances() (on []Reliance) {
 	for i := range w.told {

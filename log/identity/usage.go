@@ -127,6 +127,12 @@ func (s *State) credentialOwner(credential string) (ID, bool) {
 	return "", false
 }
 
+// HasCredential tells whether there is a credential that a use can be of.
+func (s *State) HasCredential(credential string) bool {
+	_, ok := s.credentialOwner(credential)
+	return ok
+}
+
 // NoteUses keeps what nodes saw of credentials, as far as it is news by UseInterval. It
 // is the nodes' word: what they cannot have seen is dropped.
 type NoteUses struct{ Uses []Use }

@@ -35,6 +35,8 @@ type call struct {
 	// passwords is what the call has found out about passwords, however often it is
 	// authorized.
 	passwords password.Checker
+	// bench is what else it has worked out.
+	bench admission.Bench
 }
 
 // query serves the AWS Query protocol.
@@ -120,8 +122,9 @@ func (c *call) admit(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes,
+	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench,
 		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
+	c.server.documents.Begin(&c.bench, c.Context(), &c.Job, c.Principal.ID)
 	for _, a := range c.action.Access(c.made, c.in) {
 		err := c.May(a)
 		switch {
@@ -148,8 +151,9 @@ func (c *call) Authorize(v *projection.View) (cmd event.Command, err error) {
 	c.made.Repeated = c.Repeated(v)
 	content, err := c.action.Command(c.made, c.in)
 	var said *iam.Error
+	var foreseen *identity.Refusal
 	switch {
-	case errors.As(err, &said):
+	case errors.As(err, &said), errors.As(err, &foreseen):
 		return cmd, &dispatch.FromView{Err: err}
 	case err != nil:
 		return cmd, err

@@ -62,6 +62,13 @@ type Config struct {
 	Issuer string
 }
 
+// maxDocuments is how many requests may read certificates, keys, metadata or reports, or
+// wait for a shift to do so, and maxDocumentsOne those of one caller.
+const (
+	maxDocuments    = 32
+	maxDocumentsOne = maxDocuments / 4
+)
+
 // Server is the edge of one node.
 type Server struct {
 	cfg        Config
@@ -70,6 +77,7 @@ type Server struct {
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
 	passwords  *password.Hasher
+	documents  *admission.Workshop // where certificates, keys, metadata and reports are read
 	codes      *mfa.Tries
 	actions    map[string]*iam.Action // by version and name
 	mux        router
@@ -81,6 +89,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), actions: make(map[string]*iam.Action)}
+	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocuments)
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,

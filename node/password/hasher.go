@@ -6,10 +6,7 @@ import (
 	"io"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/fault"
 )
 
 // Limits of hashing on one node.
@@ -21,8 +18,6 @@ const (
 	// caller.
 	MaxRequests    = 32
 	MaxRequestsOne = 2
-	// hashWait is how long a hash waits to be made.
-	hashWait = admission.DefaultWait
 )
 
 // Limits of guessing at a user's password on one node.
@@ -35,10 +30,9 @@ const (
 
 // Hasher hashes for all requests of a node. Safe for concurrent use.
 type Hasher struct {
-	cost     Cost
-	requests *admission.Slots
-	hashes   *semaphore.Weighted
-	wrong    *admission.Tries
+	cost   Cost
+	hashes *admission.Workshop
+	wrong  *admission.Tries
 }
 
 // NewHasher returns a hasher whose new hashes have that cost.
@@ -46,8 +40,7 @@ func NewHasher(cost Cost) *Hasher {
 	if cost == (Cost{}) {
 		cost = Cost{Memory: memory, Passes: passes, Threads: threads}
 	}
-	return &Hasher{cost: cost, requests: admission.NewShares(MaxRequests, MaxRequestsOne),
-		hashes: semaphore.NewWeighted(MaxHashes), wrong: admission.NewTries(MaxWrong, WrongTime)}
+	return &Hasher{cost: cost, hashes: admission.NewWorkshop("passwords", MaxRequests, MaxRequestsOne, MaxHashes), wrong: admission.NewTries(MaxWrong, WrongTime)}
 }
 
 // Checker is the hashing of one request. Its zero value belongs to no hasher and fails. One
@@ -145,27 +138,8 @@ func (t *Checker) Guess(user, hash, password string) (bool, error) {
 
 // enter waits until a hash may be made, and returns how to say that it is.
 func (t *Checker) enter() (leave func(), err error) {
-	h := t.hasher
-	if h == nil {
+	if t.hasher == nil {
 		return nil, ErrNoHasher
 	}
-	if err := h.requests.Take(t.who, 1); err != nil {
-		return nil, fault.Later("The node is busy with other passwords.", errors.Join(admission.ErrBusy, err))
-	}
-	ctx, cancel := context.WithTimeout(t.ctx, hashWait)
-	defer cancel()
-	if err := h.hashes.Acquire(ctx, 1); err != nil {
-		h.requests.Free(t.who, 1)
-		return nil, fault.Later("The node was busy with other passwords.", errors.Join(admission.ErrBusy, err))
-	}
-	if err := t.job.Heavy(); err != nil {
-		h.hashes.Release(1)
-		h.requests.Free(t.who, 1)
-		return nil, err
-	}
-	return func() {
-		t.job.Rest()
-		h.hashes.Release(1)
-		h.requests.Free(t.who, 1)
-	}, nil
+	return t.hasher.hashes.Enter(t.ctx, t.job, t.who)
 }

@@ -42,7 +42,7 @@ func TestACheckerHashesOnce(t *testing.T) {
 	if _, err := checker.Matches("secret", "secret"); !errors.Is(err, ErrHash) {
 		t.Error(err)
 	}
-	if n := h.requests.Taken(); n != 0 {
+	if n := h.hashes.Requests().Taken(); n != 0 {
 		t.Errorf("%d places are kept", n)
 	}
 }
@@ -94,7 +94,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 	h := NewHasher(cheap)
 	for range MaxRequestsOne {
-		if err := h.requests.Take("a", 1); err != nil {
+		if err := h.hashes.Requests().Take("a", 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		t.Errorf("another caller: %v", err)
 	}
 	for i := range MaxRequests - MaxRequestsOne {
-		if err := h.requests.Take(string(rune('A'+i)), 1); err != nil {
+		if err := h.hashes.Requests().Take(string(rune('A'+i)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}

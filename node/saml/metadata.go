@@ -33,7 +33,10 @@ const (
 	// MinKeyBits is the shortest RSA key of such a certificate ("Create a SAML identity
 	// provider in IAM").
 	MinKeyBits = 1024
-	maxDepth   = 64 // of elements in each other
+	// MaxElements is how many elements a document may have, their attributes counted, too:
+	// what it takes to read one grows with them.
+	MaxElements = 20_000
+	maxDepth    = 64 // of elements in each other
 )
 
 // ErrMetadata is returned for a document that is not the metadata of an identity provider.
@@ -65,6 +68,7 @@ type reader struct {
 	decoder  *xml.Decoder
 	path     []xml.Name
 	metadata Metadata
+	elements int  // and attributes that have begun
 	rooted   bool // the root has begun
 	speaks   bool // the IDPSSODescriptor that it is in speaks SAML 2.0
 	provides bool // there was one that does
@@ -142,6 +146,9 @@ func (r *reader) take(token xml.Token) error {
 func (r *reader) begin(e xml.StartElement) error {
 	if len(r.path) == 0 && r.rooted {
 		return errors.New("two roots")
+	}
+	if r.elements += 1 + len(e.Attr); r.elements > MaxElements {
+		return fmt.Errorf("more than %d elements and attributes", MaxElements)
 	}
 	if len(r.path) == maxDepth {
 		return fmt.Errorf("more than %d elements in each other", maxDepth)

@@ -16,18 +16,29 @@ const MaxPacked = 192 << 10
 // ErrTooLarge is returned for a document that is longer than MaxPacked when it is packed.
 var ErrTooLarge = errors.New("the document is too large")
 
+// packer takes MaxPacked bytes and no more, so that packing ends where it is in vain.
+type packer struct{ bytes.Buffer }
+
+// Write is that of a buffer until it is full. The error is ErrTooLarge.
+func (p *packer) Write(b []byte) (int, error) {
+	if p.Len()+len(b) > MaxPacked {
+		return 0, fmt.Errorf("%w: more than %d bytes when packed", ErrTooLarge, MaxPacked)
+	}
+	return p.Buffer.Write(b)
+}
+
 // Pack compresses a document for the log. The error is ErrTooLarge.
 func Pack(document string) ([]byte, error) {
-	var b bytes.Buffer
+	var b packer
 	w, err := flate.NewWriter(&b, flate.BestCompression)
 	if err != nil { // only for other levels
 		panic(fmt.Sprintf("compress: %v", err))
 	}
-	// A buffer takes everything.
-	_, _ = io.WriteString(w, document)
-	_ = w.Close()
-	if b.Len() > MaxPacked {
-		return nil, fmt.Errorf("%w: %d bytes when packed, at most %d", ErrTooLarge, b.Len(), MaxPacked)
+	if _, err := io.WriteString(w, document); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
 	}
 	return b.Bytes(), nil
 }

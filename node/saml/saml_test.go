@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -114,6 +115,26 @@ func TestCertificatesAreBounded(t *testing.T) {
 	}
 	if _, err := saml.Parse(repeated(saml.MaxCertificates + 1)); err == nil {
 		t.Error("one certificate too many is taken")
+	}
+}
+
+// TestElementsAreBounded adds elements, and attributes of one.
+func TestElementsAreBounded(t *testing.T) {
+	with := func(more string) error {
+		_, err := saml.Parse(strings.Replace(idp(t), "<md:NameIDFormat>", more+"<md:NameIDFormat>", 1))
+		return err
+	}
+	var attributes strings.Builder
+	for i := range saml.MaxElements {
+		fmt.Fprintf(&attributes, " a%d=''", i)
+	}
+	if err := with(strings.Repeat("<x/>", saml.MaxElements/2)); err != nil {
+		t.Error(err)
+	}
+	for name, more := range map[string]string{"elements": strings.Repeat("<x/>", saml.MaxElements), "attributes": "<x" + attributes.String() + "/>"} {
+		if err := with(more); err == nil || !strings.Contains(err.Error(), "elements and attributes") {
+			t.Errorf("too many %s: %v", name, err)
+		}
 	}
 }
 

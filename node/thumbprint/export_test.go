@@ -9,8 +9,11 @@ func NewAt(reach Reach, port string) *Fetcher {
 	return f
 }
 
-// Fill takes all places.
-func (f *Fetcher) Fill() { f.places.TryAcquire(MaxFetches) }
+// Fill takes places for a caller until it gets no more.
+func (f *Fetcher) Fill(caller string) {
+	for f.places.Take(caller, 1) == nil {
+	}
+}
 
 // IsPublic is public.
 func IsPublic(a netip.Addr) bool { return public(a) }

@@ -21,19 +21,22 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
 )
 
 // Limits of a fetcher.
 const (
 	// Timeout is how long a fetch takes at most.
 	Timeout = 2 * time.Second
-	// MaxFetches is how many are under way at once; another one fails.
-	MaxFetches = 8
+	// MaxFetches is how many are under way at once, MaxFetchesOne those of one caller;
+	// another one is to be tried again.
+	MaxFetches    = 8
+	MaxFetchesOne = 2
 )
 
 // ErrUnreachable is returned when a thumbprint cannot be had: the host does not answer in
-// time, may not be asked, or too many are being asked.
+// time, or may not be asked.
 var ErrUnreachable = errors.New("the provider cannot be reached")
 
 // Reach is where a fetcher connects to.
@@ -73,25 +76,26 @@ func (r *Reach) UnmarshalText(text []byte) error {
 type Fetcher struct {
 	reach  Reach
 	port   string
-	places *semaphore.Weighted
+	places *admission.Slots
 }
 
 // New returns a fetcher of that reach.
 func New(reach Reach) *Fetcher {
-	return &Fetcher{reach: reach, port: "443", places: semaphore.NewWeighted(MaxFetches)}
+	return &Fetcher{reach: reach, port: "443", places: admission.NewShares(MaxFetches, MaxFetchesOne)}
 }
 
 // Fetch returns the thumbprint of a host, forty hexadecimal digits in lower case; it is
 // empty, without an error, for a fetcher that reaches nowhere. Else the error wraps
-// ErrUnreachable. It takes up to Timeout.
-func (f *Fetcher) Fetch(host string) (string, error) {
+// ErrUnreachable or, where too many hosts are being asked for all callers or for this one,
+// is a *fault.Fault to be tried again. It takes up to Timeout.
+func (f *Fetcher) Fetch(caller, host string) (string, error) {
 	if f == nil || f.reach == Nowhere {
 		return "", nil
 	}
-	if !f.places.TryAcquire(1) {
-		return "", fmt.Errorf("%w: %d others are being asked", ErrUnreachable, MaxFetches)
+	if err := f.places.Take(caller, 1); err != nil {
+		return "", fault.Later("The node is asking other identity providers.", errors.Join(admission.ErrBusy, err))
 	}
-	defer f.places.Release(1)
+	defer f.places.Free(caller, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	sum, err := f.handshake(ctx, host)

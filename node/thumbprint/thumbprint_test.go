@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/thumbprint"
 )
 
@@ -34,26 +36,46 @@ func serve(t *testing.T) (port, want string) {
 func TestFetch(t *testing.T) {
 	port, want := serve(t)
 	f := thumbprint.NewAt(thumbprint.Anywhere, port)
-	if got, err := f.Fetch("127.0.0.1"); err != nil || got != want {
+	if got, err := f.Fetch("a", "127.0.0.1"); err != nil || got != want {
 		t.Errorf("fetched %s, %v; it is %s", got, err, want)
 	}
-	f.Fill()
-	if _, err := f.Fetch("127.0.0.1"); !errors.Is(err, thumbprint.ErrUnreachable) {
-		t.Errorf("one fetch too many: %v", err)
+}
+
+// A caller that has its share of places, and one who comes when all are taken, is to come
+// again: nothing is said of the host.
+func TestFetchesAreBounded(t *testing.T) {
+	port, want := serve(t)
+	f := thumbprint.NewAt(thumbprint.Anywhere, port)
+	busy := func(caller string) {
+		t.Helper()
+		_, err := f.Fetch(caller, "127.0.0.1")
+		var later *fault.Fault
+		if !errors.As(err, &later) || !later.Retry() || !errors.Is(err, admission.ErrBusy) || errors.Is(err, thumbprint.ErrUnreachable) {
+			t.Errorf("one fetch too many: %v", err)
+		}
 	}
+	f.Fill("a")
+	busy("a")
+	if got, err := f.Fetch("b", "127.0.0.1"); err != nil || got != want {
+		t.Errorf("another caller fetches %s: %v", got, err)
+	}
+	for i := range thumbprint.MaxFetches {
+		f.Fill(string(rune('b' + i)))
+	}
+	busy("z")
 }
 
 // TestReach asks for a host of this machine by those who may not.
 func TestReach(t *testing.T) {
 	port, _ := serve(t)
 	for _, host := range []string{"127.0.0.1", "localhost"} {
-		_, err := thumbprint.NewAt(thumbprint.Public, port).Fetch(host)
+		_, err := thumbprint.NewAt(thumbprint.Public, port).Fetch("a", host)
 		if !errors.Is(err, thumbprint.ErrUnreachable) || !strings.Contains(err.Error(), "not public") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
 	for name, f := range map[string]*thumbprint.Fetcher{"nowhere": thumbprint.NewAt(thumbprint.Nowhere, port), "nil": nil} {
-		if got, err := f.Fetch("127.0.0.1"); got != "" || err != nil {
+		if got, err := f.Fetch("a", "127.0.0.1"); got != "" || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -68,7 +90,7 @@ func TestSilence(t *testing.T) {
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	start := time.Now()
-	if _, err := thumbprint.NewAt(thumbprint.Anywhere, port).Fetch("127.0.0.1"); !errors.Is(err, thumbprint.ErrUnreachable) {
+	if _, err := thumbprint.NewAt(thumbprint.Anywhere, port).Fetch("a", "127.0.0.1"); !errors.Is(err, thumbprint.ErrUnreachable) {
 		t.Errorf("silence: %v", err)
 	}
 	if took := time.Since(start); took > 5*thumbprint.Timeout {

@@ -10,15 +10,29 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// MaxPending is how many credentials a Book holds uses of. Those of more are not noted until
-// some were taken.
-const MaxPending = 10_000
+// Limits of a Book.
+const (
+	// MaxPending is how many credentials a Book holds uses of, and MaxPendingOne how many on
+	// the word of one other node. Those of more are not noted until some were taken.
+	MaxPending    = 10_000
+	MaxPendingOne = MaxPending / 4
+	// MaxAhead is how far ahead of this node's clock another node's may be. What that says
+	// it saw later than now counts as seen now; what it says it saw later still is dropped.
+	MaxAhead identity.Time = 60 * 1000
+)
 
 // Book collects uses. A nil Book notes nothing. It is safe for concurrent use; the zero
 // value is ready.
 type Book struct {
 	mu      sync.Mutex
-	pending map[string]*identity.Use // by credential; guarded by mu
+	pending map[string]*pending // by credential; guarded by mu
+	heard   map[string]int      // of them on another node's word, by its name; guarded by mu
+}
+
+// pending is what is to be told of a credential.
+type pending struct {
+	identity.Use
+	from string // the other node that told of it first; empty for this one
 }
 
 // Note notes a use of a credential that was verified, of an action of a service; the action
@@ -34,31 +48,46 @@ func (b *Book) Note(credential, service, action, region string, at identity.Time
 	b.Add([]identity.Use{u})
 }
 
-// Add adds uses that a node has collected. Texts that no service, action or region has
-// count as none: a caller's signature names its region, and a node its word for all.
+// Add adds uses that this node has collected. Texts that no service, action or region has
+// count as none: a caller's signature names its region.
 func (b *Book) Add(uses []identity.Use) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pending == nil {
-		b.pending = map[string]*identity.Use{}
-	}
 	for i := range uses {
-		b.add(&uses[i])
+		b.add("", &uses[i])
 	}
 }
 
-// add adds a use; the caller holds mu.
-func (b *Book) add(u *identity.Use) {
+// Hear adds uses that another node tells of at a time, by this node's clock. It is that
+// node's word, so that what cannot be is dropped: uses to come, and those of credentials
+// that the state does not have.
+func (b *Book) Hear(from string, uses []identity.Use, now identity.Time, s *identity.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range uses {
+		u := uses[i]
+		if u.At > now+MaxAhead || !s.HasCredential(u.Credential) {
+			continue
+		}
+		u.At, u.Actions = min(u.At, now), slices.Clone(u.Actions)
+		for j := range u.Actions {
+			u.Actions[j].At = min(u.Actions[j].At, u.At)
+		}
+		b.add(from, &u)
+	}
+}
+
+// add adds a use that a node told of; the caller holds mu.
+func (b *Book) add(from string, u *identity.Use) {
 	if !plain(u.Credential) || !plain(u.Service) {
 		return
 	}
 	kept := b.pending[u.Credential]
 	if kept == nil {
-		if len(b.pending) >= MaxPending {
+		if len(b.pending) >= MaxPending || from != "" && b.heard[from] >= MaxPendingOne {
 			return
 		}
-		kept = &identity.Use{Credential: u.Credential}
-		b.pending[u.Credential] = kept
+		kept = b.keep(from, u.Credential)
 	}
 	if u.At > kept.At {
 		kept.At, kept.Region, kept.Service = u.At, orNone(u.Region), u.Service
@@ -66,8 +95,32 @@ func (b *Book) add(u *identity.Use) {
 	for _, a := range u.Actions {
 		if plain(a.Service) && plain(a.Name) && a.At <= u.At {
 			a.Region = orNone(a.Region)
-			addAction(kept, a)
+			addAction(&kept.Use, a)
 		}
+	}
+}
+
+// keep makes room for a credential; the caller holds mu.
+func (b *Book) keep(from, credential string) *pending {
+	if b.pending == nil {
+		b.pending, b.heard = map[string]*pending{}, map[string]int{}
+	}
+	kept := &pending{Use: identity.Use{Credential: credential}, from: from}
+	b.pending[credential] = kept
+	if from != "" {
+		b.heard[from]++
+	}
+	return kept
+}
+
+// drop takes a credential out; the caller holds mu.
+func (b *Book) drop(u *pending) {
+	delete(b.pending, u.Credential)
+	if u.from == "" {
+		return
+	}
+	if b.heard[u.from]--; b.heard[u.from] == 0 {
+		delete(b.heard, u.from)
 	}
 }
 
@@ -97,13 +150,13 @@ func addAction(u *identity.Use, a identity.ActionUse) {
 func (b *Book) Take(most int, s *identity.State) (uses []identity.Use) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for credential, u := range b.pending {
+	for _, u := range b.pending {
 		if len(uses) == most {
 			break
 		}
-		if s == nil || s.Due(u) {
-			uses = append(uses, *u)
-			delete(b.pending, credential)
+		if s == nil || s.Due(&u.Use) {
+			uses = append(uses, u.Use)
+			b.drop(u)
 		}
 	}
 	return uses

@@ -67,6 +67,66 @@ func TestBookIsBounded(t *testing.T) {
 	}
 }
 
+// What other nodes tell is dropped where it cannot be: it hides nothing that this node saw,
+// and leaves room for that and for others.
+func TestHear(t *testing.T) {
+	const now = identity.UseInterval * 100
+	s := identity.NewState()
+	boot := &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: "123456789012", RootKey: identity.NewAccessKey{ID: "AKIA1"}}
+	events, err := identity.Decide(s, identity.Meta{Time: now}, boot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity.Evolve(s, 1, identity.Meta{Time: now}, events)
+	var b usage.Book
+	hear := func(at identity.Time) {
+		b.Hear("replica-1", []identity.Use{{Credential: "AKIA1", At: at, Service: "sts", Actions: []identity.ActionUse{{Service: "sts", Name: "A", At: at}}}}, now, s)
+	}
+	b.Note("AKIA1", "iam", "GetUser", "us-east-1", now-1)
+	hear(1 << 62)
+	hear(now + usage.MaxAhead + 1)
+	if uses := b.Take(5, s); len(uses) != 1 || uses[0].At != now-1 || len(uses[0].Actions) != 1 {
+		t.Errorf("after uses to come: %v", uses)
+	}
+	hear(now + usage.MaxAhead)
+	if uses := b.Take(5, s); len(uses) != 1 || uses[0].At != now || len(uses[0].Actions) != 1 || uses[0].Actions[0].At != now {
+		t.Errorf("by a clock that is ahead: %v", uses)
+	}
+	b.Hear("replica-1", []identity.Use{{Credential: "AKIANONE", At: now, Service: "sts"}}, now, s)
+	if uses := b.Take(5, nil); len(uses) != 0 {
+		t.Errorf("of a credential that there is not: %v", uses)
+	}
+}
+
+// One node has a share of the book, which is free again when its uses were taken.
+func TestOneNodesWordIsBounded(t *testing.T) {
+	s := identity.NewState()
+	run := func(c identity.Command) {
+		t.Helper()
+		events, err := identity.Decide(s, identity.Meta{}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity.Evolve(s, s.Position()+1, identity.Meta{}, events)
+	}
+	run(&identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: "123456789012", RootKey: identity.NewAccessKey{ID: "AKIA1"}})
+	var uses []identity.Use
+	for i := range usage.MaxPendingOne + 1 {
+		id := identity.ID(fmt.Sprintf("AROA%d", i))
+		run(&identity.CreateRole{Account: "123456789012", ID: id, Name: string(id), Path: "/", Trust: "{}"})
+		uses = append(uses, identity.Use{Credential: string(id), At: 1, Service: "sts"})
+	}
+	var b usage.Book
+	for range 2 {
+		b.Hear("replica-1", uses, 1, s)
+		b.Hear("replica-2", uses[:1], 1, s)
+		b.Note("AKIA1", "iam", "GetUser", "us-east-1", 1)
+		if got := len(b.Take(2*len(uses), nil)); got != usage.MaxPendingOne+1 {
+			t.Errorf("%d uses are held", got)
+		}
+	}
+}
+
 // What is no news yet stays in the book.
 func TestTakeWhatIsNews(t *testing.T) {
 	s := identity.NewState()

@@ -92,8 +92,11 @@ type Call struct {
 	Passwords *password.Checker
 	// Codes bound how often the caller may tell codes of MFA devices wrong.
 	Codes *mfa.Tries
+	// Bench is where the call does work that takes long: once, however often it is
+	// authorized.
+	Bench *admission.Bench
 	// Repeated says that an attempt of the call took effect before, as far as the view
-	// knows: its answer is that of the first one, and Command need not work anything out.
+	// knows: its answer is that of the first one, and nothing is worked out for a command.
 	Repeated bool
 
 	witness *identity.Witness // of View, from the first Access or Command on
@@ -221,10 +224,24 @@ func (a Action) Answer(c *Call, in any) (any, error) {
 	return a.untyped.(untypedRead).answer(c, in)
 }
 
-// Command returns the command that carries the call out; or an *Error.
+// Command returns the command that carries the call out; or an *Error, or the
+// *identity.Refusal that the command would meet. For a call that took effect before it
+// returns one that the log answers by the call's key: what was right the first time, such
+// as a code, a certificate or a server that answered, need not be right any more.
 func (a Action) Command(c *Call, in any) (identity.Command, error) {
+	if c.Repeated {
+		return tookEffect(), nil
+	}
 	return a.untyped.(untypedWrite).command(c.blind(), in)
 }
+
+// tookEffect is the command of a call that took effect before. It is for no account: should
+// that be forgotten until it is decided, it is refused.
+func tookEffect() identity.Command { return &identity.CreateUser{} }
+
+// foresee refuses a command that the state refuses already. It is asked with one that lacks
+// what takes long to work out, so that nobody pays for that in vain.
+func (c *Call) foresee(cmd identity.Command) error { return c.witness.Foresee(c.Now, cmd) }
 
 // Render returns the answer to a call whose command made the batch b: a pointer to
 // the SDK's output struct.

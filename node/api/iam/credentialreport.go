@@ -17,6 +17,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 )
 
 func credentialReportActions() []Action {
@@ -69,7 +70,9 @@ func (getCredentialReport) Answer(c *Call, _ *sdk.GetCredentialReportInput) (*sd
 	case !ok:
 		return nil, fail(codeReportNotPresent, "")
 	}
-	content, err := unpackReport(c.state().CredentialReportContent(c.Caller.Account))
+	content, err := admission.Heavy(c.Bench, "credential report", func() ([]byte, error) {
+		return unpackReport(c.state().CredentialReportContent(c.Caller.Account))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("credential report of account %s: %w", c.Caller.Account, err)
 	}

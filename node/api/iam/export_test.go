@@ -28,8 +28,13 @@ func Find(name string) (*Action, bool) {
 	return &table[i], true
 }
 
-// MaxChainText is what a certificate chain may be long.
-const MaxChainText = maxChainText
+// Bounds of certificates and keys.
+const (
+	MaxChainText       = maxChainText
+	MaxCertificateBits = maxCertificateBits
+	MaxExponent        = maxExponent
+	MaxKeyDER          = maxKeyDER
+)
 
 // CheckServerCertificate is checkServerCertificate, SSHKeyIn is sshKeyIn.
 func (c *Call) CheckServerCertificate(in *sdk.UploadServerCertificateInput) (identity.Time, error) {

@@ -58,13 +58,9 @@ func (c *Call) noPassword(user identity.Target) (identity.NewPassword, *identity
 	return n, policy
 }
 
-// newPassword hashes and seals a user's password, if the account's policy takes it. What
-// an attempt that is repeated has made stands: then nothing is hashed.
+// newPassword hashes and seals a user's password, if the account's policy takes it.
 func (c *Call) newPassword(user identity.Target, text *string, before *identity.LoginProfile) (identity.NewPassword, error) {
 	n, policy := c.noPassword(user)
-	if c.Repeated {
-		return n, nil
-	}
 	names := []string{string(c.Caller.Account), c.witness.Alias(c.Caller.Account)}
 	if strings.Contains(user.Name, "@") {
 		names = append(names, user.Name)
@@ -238,10 +234,8 @@ func (changePassword) Command(c *Call, in *sdk.ChangePasswordInput) (identity.Co
 		cmd.Password, _ = c.noPassword(user)
 		return cmd, nil
 	}
-	if !c.Repeated {
-		if err := c.verifyPassword(p, aws.ToString(in.OldPassword)); err != nil {
-			return nil, err
-		}
+	if err := c.verifyPassword(p, aws.ToString(in.OldPassword)); err != nil {
+		return nil, err
 	}
 	n, err := c.newPassword(user, in.NewPassword, p)
 	if err != nil {

@@ -3,6 +3,7 @@ package iam
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"regexp"
 	"slices"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -114,8 +117,13 @@ func (createOIDCProvider) Command(c *Call, in *sdk.CreateOpenIDConnectProviderIn
 	if len(thumbprints) > 0 {
 		return cmd, nil
 	}
-	seen, err := c.Thumbprints.Fetch(host)
+	if err := c.foresee(cmd); err != nil {
+		return nil, err
+	}
+	seen, err := admission.Once(c.Bench, "thumbprint", func() (string, error) { return c.Thumbprints.Fetch(string(c.Caller.ID), host) })
 	switch {
+	case err != nil && !errors.Is(err, thumbprint.ErrUnreachable):
+		return nil, err
 	case err != nil: // why is not for the caller to know: it would tell what is in the node's network
 		return nil, fail(codeOpenIDIdpCommunicationError, "The request failed because IAM cannot connect to the OpenID Connect identity provider URL %s.", *in.Url)
 	case seen != "":

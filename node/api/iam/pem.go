@@ -13,13 +13,19 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// Bounds of what is read from the texts that callers bring: what it takes to check a
-// signature grows with the keys.
+// Bounds of what is read from the texts that callers bring. To check a signature takes time
+// that grows by more than the length of the key, and by that of its exponent.
 const (
 	minCertificateBits = 1024 // of an RSA key in a certificate
-	maxKeyBits         = 16384
-	maxChain           = 10       // certificates in a chain
-	maxChainText       = 64 << 10 // bytes of a chain; AWS's model lets 2 MiB pass
+	// maxCertificateBits is twice the longest key that AWS's documentation has certificates
+	// of ("Prerequisites for importing ACM certificates").
+	maxCertificateBits = 8192
+	// maxExponent is the exponent of nearly all keys; others that are in use are smaller.
+	maxExponent = 1<<16 + 1
+	// maxKeyDER is how many bytes a private key has that belongs to such a certificate.
+	maxKeyDER    = 5 << 10
+	maxChain     = 10       // certificates in a chain
+	maxChainText = 64 << 10 // bytes of a chain; AWS's model lets 2 MiB pass
 )
 
 const pemBegin = "-----BEGIN "
@@ -67,7 +73,7 @@ func usableKey(c *x509.Certificate) bool {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		bits := key.N.BitLen()
-		return minCertificateBits <= bits && bits <= maxKeyBits
+		return minCertificateBits <= bits && bits <= maxCertificateBits && key.E <= maxExponent
 	case *ecdsa.PublicKey:
 		return true
 	}
@@ -117,6 +123,8 @@ func parsePrivateKey(text string) (crypto.Signer, error) {
 		return nil, fail(codeMalformedCertificate, "Unable to parse private key. Please ensure the private key is in PEM format.")
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" || block.Headers["Proc-Type"] != "":
 		return nil, fail(codeMalformedCertificate, "Unable to parse key; the body is encrypted.")
+	case len(block.Bytes) > maxKeyDER:
+		return nil, fail(codeMalformedCertificate, "The private key is longer than that of any certificate that is supported.")
 	}
 	var key any
 	var err error

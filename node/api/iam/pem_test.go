@@ -52,18 +52,27 @@ var files = sync.OnceValue(func() map[string]string {
 	return f
 })
 
-// sshFiles are keys to which there are no private ones: modules drawn from a seed.
-func sshFiles() map[string]string {
-	module := func(bits int, seed uint64) *big.Int {
-		b := make([]byte, bits/8)
-		r := mathrand.New(mathrand.NewPCG(seed, 0))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		b[0] |= 0x80
-		b[len(b)-1] |= 1
-		return new(big.Int).SetBytes(b)
+// testModulus is the modulus of a key to which there is no private one, drawn from a seed.
+func testModulus(bits int, seed uint64) *big.Int {
+	b := make([]byte, bits/8)
+	r := mathrand.New(mathrand.NewPCG(seed, 0))
+	for i := range b {
+		b[i] = byte(r.Uint32())
 	}
+	b[0] |= 0x80
+	b[len(b)-1] |= 1
+	return new(big.Int).SetBytes(b)
+}
+
+// certified is a certificate of a key.
+func certified(key *rsa.PublicKey) string {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: from2020, NotAfter: to2100}
+	return block("CERTIFICATE", must2(x509.CreateCertificate(rand.Reader, template, template, key, ecdsaKey())))
+}
+
+// sshFiles are keys to which there are no private ones.
+func sshFiles() map[string]string {
+	module := testModulus
 	key := &rsa.PublicKey{N: module(2048, 1), E: 65537}
 	line := sshLine("ssh-rsa", []byte{1, 0, 1}, key.N)
 	return map[string]string{

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/saml"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection/policy"
@@ -50,36 +52,56 @@ func shownEncryption(mode identity.AssertionEncryption) types.AssertionEncryptio
 	return types.AssertionEncryptionModeTypeAllowed
 }
 
-// newMetadata checks a document and packs it. validUntil is when it expires.
-func (c *Call) newMetadata(document *string) (packed []byte, validUntil identity.Time, err error) {
-	m, err := saml.Parse(aws.ToString(document))
-	if err != nil {
-		return nil, 0, fail(codeInvalidInput, "Could not parse metadata")
-	}
-	if packed, err = saml.Pack(*document); errors.Is(err, saml.ErrTooLarge) {
-		return nil, 0, fail(codeLimitExceeded, "The metadata document has more than %d bytes when it is compressed.", saml.MaxPacked)
-	}
-	until := m.ValidUntil
-	if until.IsZero() {
-		until = time.UnixMilli(int64(c.Now)).UTC().AddDate(metadataYears, 0, 0)
-	}
-	return packed, identity.Time(until.UnixMilli()), err
+// metadata is a document, packed, and when it expires.
+type metadata struct {
+	packed []byte
+	until  identity.Time
 }
 
-// newSAMLKey checks a private key and seals it; nil for none.
-func (c *Call) newSAMLKey(provider string, key *string) (*identity.NewSAMLKey, error) {
+// newMetadata packs a document and checks it. It packs first, which ends early for what is
+// too large.
+func (c *Call) newMetadata(document string) (metadata, error) {
+	return admission.Heavy(c.Bench, "metadata", func() (m metadata, err error) {
+		if m.packed, err = saml.Pack(document); errors.Is(err, saml.ErrTooLarge) {
+			return m, fail(codeLimitExceeded, "The metadata document has more than %d bytes when it is compressed.", saml.MaxPacked)
+		}
+		read, unread := saml.Parse(document)
+		if unread != nil {
+			return m, fail(codeInvalidInput, "Could not parse metadata")
+		}
+		until := read.ValidUntil
+		if until.IsZero() {
+			until = time.UnixMilli(int64(c.Now)).UTC().AddDate(metadataYears, 0, 0)
+		}
+		m.until = identity.Time(until.UnixMilli())
+		return m, err
+	})
+}
+
+// newSAMLKey gives a private key an identifier; nil for none.
+func (c *Call) newSAMLKey(key *string) *identity.NewSAMLKey {
 	if key == nil {
-		return nil, nil
+		return nil
 	}
-	if err := saml.CheckPrivateKey(*key); err != nil {
-		return nil, fail(codeInvalidInput, "The private key must be an unencrypted RSA key of %d to %d bits in PEM format.", saml.MinPrivateKeyBits, saml.MaxPrivateKeyBits)
+	return &identity.NewSAMLKey{ID: keyIDPrefix + randomText(c.Random, samlIDLength-len(keyIDPrefix))}
+}
+
+// sealSAMLKey checks a private key and seals it into what is to bring it; nil for none.
+func (c *Call) sealSAMLKey(provider string, k *identity.NewSAMLKey, key *string) (err error) {
+	if k == nil {
+		return nil
 	}
-	id := keyIDPrefix + randomText(c.Random, samlIDLength-len(keyIDPrefix))
-	sealed, err := c.Seal.Seal(seal.SAMLPrivateKey, seal.SAMLKeyContext(provider, id), []byte(*key))
+	_, err = admission.Heavy(c.Bench, "SAML private key", func() (none struct{}, _ error) {
+		if err := saml.CheckPrivateKey(*key); err != nil {
+			return none, fail(codeInvalidInput, "The private key must be an unencrypted RSA key of %d to %d bits in PEM format.", saml.MinPrivateKeyBits, saml.MaxPrivateKeyBits)
+		}
+		return none, nil
+	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &identity.NewSAMLKey{ID: id, Sealed: sealed}, nil
+	k.Sealed, err = c.Seal.Seal(seal.SAMLPrivateKey, seal.SAMLKeyContext(provider, k.ID), []byte(*key))
+	return err
 }
 
 type createSAMLProvider struct{}
@@ -93,21 +115,21 @@ func (createSAMLProvider) Command(c *Call, in *sdk.CreateSAMLProviderInput) (ide
 	if err != nil {
 		return nil, err
 	}
-	packed, validUntil, err := c.newMetadata(in.SAMLMetadataDocument)
-	if err != nil {
-		return nil, err
-	}
 	p := identity.SAMLProvider{In: c.partition(), Account: c.Caller.Account, Name: aws.ToString(in.Name)}
-	key, err := c.newSAMLKey(p.ARN(), in.AddPrivateKey)
+	cmd := &identity.CreateSAMLProvider{Account: p.Account, Name: p.Name, UUID: samlIDPrefix + randomText(c.Random, samlIDLength-len(samlIDPrefix)),
+		Encryption: cmp.Or(encryptions[in.AssertionEncryptionMode], identity.EncryptionAllowed), Key: c.newSAMLKey(in.AddPrivateKey), Tags: tags}
+	if err := c.foresee(cmd); err != nil {
+		return nil, err
+	}
+	m, err := c.newMetadata(aws.ToString(in.SAMLMetadataDocument))
 	if err != nil {
 		return nil, err
 	}
-	mode := encryptions[in.AssertionEncryptionMode]
-	if mode == 0 {
-		mode = identity.EncryptionAllowed
+	cmd.Metadata, cmd.ValidUntil = m.packed, m.until
+	if err := c.sealSAMLKey(p.ARN(), cmd.Key, in.AddPrivateKey); err != nil {
+		return nil, err
 	}
-	return &identity.CreateSAMLProvider{Account: p.Account, Name: p.Name, UUID: samlIDPrefix + randomText(c.Random, samlIDLength-len(samlIDPrefix)),
-		Metadata: packed, ValidUntil: validUntil, Encryption: mode, Key: key, Tags: tags}, nil
+	return cmd, nil
 }
 
 func (createSAMLProvider) Render(c *Call, _ *sdk.CreateSAMLProviderInput, b *event.Batch) (*sdk.CreateSAMLProviderOutput, error) {
@@ -145,7 +167,7 @@ func (getSAMLProvider) Answer(c *Call, in *sdk.GetSAMLProviderInput) (*sdk.GetSA
 	if err != nil {
 		return nil, err
 	}
-	document, err := saml.Unpack(p.Metadata)
+	document, err := admission.Heavy(c.Bench, "metadata", func() (string, error) { return saml.Unpack(p.Metadata) })
 	if err != nil {
 		return nil, err
 	}
@@ -189,12 +211,18 @@ func (updateSAMLProvider) Command(c *Call, in *sdk.UpdateSAMLProviderInput) (ide
 	case in.AddPrivateKey != nil && cmd.RemoveKey != "": // "UpdateSAMLProvider" in the IAM API Reference
 		return nil, fail(codeInvalidInput, "A private key must be added and another one removed in separate requests.")
 	}
+	cmd.AddKey = c.newSAMLKey(in.AddPrivateKey)
+	if err := c.foresee(cmd); err != nil {
+		return nil, err
+	}
 	if in.SAMLMetadataDocument != nil {
-		if cmd.Metadata, cmd.ValidUntil, err = c.newMetadata(in.SAMLMetadataDocument); err != nil {
+		m, err := c.newMetadata(*in.SAMLMetadataDocument)
+		if err != nil {
 			return nil, err
 		}
+		cmd.Metadata, cmd.ValidUntil = m.packed, m.until
 	}
-	if cmd.AddKey, err = c.newSAMLKey(arn, in.AddPrivateKey); err != nil {
+	if err := c.sealSAMLKey(arn, cmd.AddKey, in.AddPrivateKey); err != nil {
 		return nil, err
 	}
 	return cmd, nil

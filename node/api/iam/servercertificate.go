@@ -9,6 +9,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection/policy"
 )
@@ -37,17 +38,20 @@ func (uploadServerCertificate) Command(c *Call, in *sdk.UploadServerCertificateI
 	if err != nil {
 		return nil, err
 	}
-	expires, err := c.checkServerCertificate(in)
+	cmd := &identity.UploadServerCertificate{Account: c.Caller.Account, ID: c.newID(identity.ServerCertificateIDPrefix), Name: aws.ToString(in.ServerCertificateName),
+		Path: pathOr(in.Path), Body: strings.TrimSpace(aws.ToString(in.CertificateBody)), Chain: strings.TrimSpace(aws.ToString(in.CertificateChain)), Tags: tags}
+	if err := c.foresee(cmd); err != nil {
+		return nil, err
+	}
+	cmd.Expires, err = admission.Heavy(c.Bench, "server certificate", func() (identity.Time, error) { return c.checkServerCertificate(in) })
 	if err != nil {
 		return nil, err
 	}
-	id := c.newID(identity.ServerCertificateIDPrefix)
-	sealed, err := c.Seal.Seal(seal.ServerCertificateKey, seal.AccessKeyContext(string(c.Caller.Account), string(id)), []byte(aws.ToString(in.PrivateKey)))
+	cmd.Sealed, err = c.Seal.Seal(seal.ServerCertificateKey, seal.AccessKeyContext(string(c.Caller.Account), string(cmd.ID)), []byte(aws.ToString(in.PrivateKey)))
 	if err != nil {
 		return nil, err
 	}
-	return &identity.UploadServerCertificate{Account: c.Caller.Account, ID: id, Name: aws.ToString(in.ServerCertificateName), Path: pathOr(in.Path),
-		Body: strings.TrimSpace(aws.ToString(in.CertificateBody)), Chain: strings.TrimSpace(aws.ToString(in.CertificateChain)), Sealed: sealed, Expires: expires, Tags: tags}, nil
+	return cmd, nil
 }
 
 // checkServerCertificate reads the certificate, its chain and its key, and says when the

@@ -18,9 +18,11 @@ import (
 // sshAlgorithm begins a key in SSH's form (RFC 4253, section 6.6), as text and as bytes.
 const sshAlgorithm = "ssh-rsa"
 
-// Bounds of an SSH public key. The exponent is that of RFC 8017, as far as it is in use.
+// Bounds of an SSH public key, by which nothing is checked here. The exponent is that of
+// RFC 8017, as far as it is in use.
 const (
 	minSSHBits     = 2048 // "UploadSSHPublicKey" in the IAM API Reference
+	maxSSHBits     = 16384
 	maxSSHExponent = 1<<31 - 1
 )
 
@@ -49,8 +51,8 @@ func parseSSHKey(text string) (sshKey, error) {
 		return sshKey{}, fail(codeInvalidPublicKey, "The public key is malformed or otherwise invalid.")
 	case k.public.N.BitLen() < minSSHBits:
 		return sshKey{}, fail(codeInvalidPublicKey, "The public key must have %d bits at least.", minSSHBits)
-	case k.public.N.BitLen() > maxKeyBits:
-		return sshKey{}, fail(codeInvalidPublicKey, "The public key must have %d bits at most.", maxKeyBits)
+	case k.public.N.BitLen() > maxSSHBits:
+		return sshKey{}, fail(codeInvalidPublicKey, "The public key must have %d bits at most.", maxSSHBits)
 	}
 	return k, nil
 }

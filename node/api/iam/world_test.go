@@ -35,8 +35,10 @@ type world struct {
 	key    *seal.Key
 	hasher *password.Hasher
 	codes  *mfa.Tries
-	now    identity.Time
-	last   struct { // the latest write that was accepted
+	// documents is where certificates and metadata are read.
+	documents *admission.Workshop
+	now       identity.Time
+	last      struct { // the latest write that was accepted
 		action *iam.Action
 		in     any
 		batch  *event.Batch
@@ -53,6 +55,7 @@ func newWorld(t testing.TB) *world {
 func newWorldIn(t testing.TB, partition identity.Partition) *world {
 	t.Helper()
 	w := &world{t: t, state: identity.NewState(), random: rand.NewChaCha8([32]byte{1}), key: seal.Generate(), hasher: password.NewHasher(password.Cost{Memory: 64, Passes: 1, Threads: 1}), codes: mfa.NewTries(), now: 1_700_000_000_000}
+	w.documents = admission.NewWorkshop("documents", 8, 2, 1)
 	w.asRoot()
 	const document = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	managed := func(id identity.ID, name string) identity.CreatePolicy {
@@ -85,7 +88,9 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	return &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.checker(), Codes: w.codes, Issuer: "https://writ.example.com/"}
+	c := &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.checker(), Codes: w.codes, Issuer: "https://writ.example.com/"}
+	c.Bench = w.bench()
+	return c
 }
 
 // checker hashes for the caller, at next to no cost.
@@ -93,6 +98,13 @@ func (w *world) checker() *password.Checker {
 	checker := &password.Checker{}
 	w.hasher.Begin(checker, w.t.Context(), &admission.Job{}, string(w.caller.ID), time.UnixMilli(int64(w.now)))
 	return checker
+}
+
+// bench is where the caller's next request works.
+func (w *world) bench() *admission.Bench {
+	bench := &admission.Bench{}
+	w.documents.Begin(bench, w.t.Context(), &admission.Job{}, string(w.caller.ID))
+	return bench
 }
 
 // decide folds a command into the state.
