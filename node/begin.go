@@ -141,8 +141,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var incarnation [16]byte
-	rand.Read(incarnation[:]) // never fails
+	incarnation := randomKey()
 	err = w.propose(ctx, randomKey(), identity.BeginIn(n.cfg.Cluster.Partition, identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
 		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
