@@ -241,10 +241,10 @@ func (e *AccountQuotasSet) evolve(s *State) {
 // QuotaInUse is how much of a quota an account uses. It is false for quotas of one user,
 // group or role, of which there is no one number.
 func (s *State) QuotaInUse(account AccountID, q Quota) (n int, counted bool) {
-	switch {
-	case q == QuotaOIDCProviders:
+	switch q {
+	case QuotaOIDCProviders:
 		return len(s.OIDCProviders(account)), true
-	case q == QuotaSAMLProviders:
+	case QuotaSAMLProviders:
 		return len(s.SAMLProviders(account)), true
 	}
 	kind := quotaTable[q].kind
