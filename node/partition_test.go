@@ -195,7 +195,7 @@ func (m *team) refusesAbroad() {
 		{"Invalid principal in policy", []string{"UpdateAssumeRolePolicy", "RoleName", "app", "PolicyDocument", trust("arn:aws:iam::210987654321:root")}},
 		{"Invalid ARN", []string{"GetOpenIDConnectProvider", "OpenIDConnectProviderArn", aws + "oidc-provider/idp.example.com/x"}},
 		{"Invalid ARN", []string{"GetSAMLProvider", "SAMLProviderArn", aws + "saml-provider/idp"}},
-		{"doesn't exist", []string{"DeleteVirtualMFADevice", "SerialNumber", aws + "mfa/phone"}},
+		{"does not exist", []string{"DeleteVirtualMFADevice", "SerialNumber", aws + "mfa/phone"}},
 		{"not found", []string{"GenerateServiceLastAccessedDetails", "Arn", aws + "user/x/alice"}},
 		{"Invalid Entity Arn", []string{"SimulatePrincipalPolicy", "PolicySourceArn", aws + "user/x/alice", "ActionNames.member.1", "s3:GetObject"}},
 	} {

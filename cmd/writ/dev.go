@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
@@ -61,7 +62,7 @@ root access key of a new cluster.`,
 		Example: "  writ dev --writers 3 --replicas 2\n  . writ-dev/env.sh && aws iam create-user --user-name alice",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return dev(cmd.Context(), cmd.OutOrStdout(), &d)
+			return dev(cmd.Context(), cmd.OutOrStdout(), cmd.Flags(), &d)
 		},
 	}
 	f := cmd.Flags()
@@ -85,7 +86,7 @@ type devNode struct {
 
 func (n *devNode) url() string { return "http://" + n.api }
 
-func dev(ctx context.Context, out io.Writer, d *devFlags) error {
+func dev(ctx context.Context, out io.Writer, flags *pflag.FlagSet, d *devFlags) error {
 	if d.writers != 1 && d.writers != 3 && d.writers != 5 {
 		return shell.Usage("--writers is %d; use 1, 3 or 5", d.writers)
 	}
@@ -96,7 +97,7 @@ func dev(ctx context.Context, out io.Writer, d *devFlags) error {
 	if err != nil {
 		return fmt.Errorf("find the directory %s: %w", d.dir, err)
 	}
-	c, err := devCluster(dir, d)
+	c, err := devCluster(dir, flags, d)
 	if err != nil {
 		return err
 	}
@@ -134,15 +135,13 @@ func portsFree(nodes []*devNode) error {
 }
 
 // devCluster is the cluster that lies in dir, or a new one on free ports.
-func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
+func devCluster(dir string, flags *pflag.FlagSet, d *devFlags) (setup.Cluster, error) {
 	old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml"))
 	if err == nil {
-		if old.Partition != d.partition {
-			return old, shell.Usage("%s holds a cluster of the partition %s; start it as such, or choose another --dir", dir, old.Partition)
-		}
-		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account {
-			return old, shell.Usage("%s holds a cluster of %d writers and %d replicas for account %s; start it as such, or choose another --dir",
-				dir, len(old.Writers), len(old.Replicas), old.Account)
+		d.adopt(flags, &old)
+		if len(old.Writers) != d.writers || len(old.Replicas) > d.replicas || string(old.Account) != d.account || old.Partition != d.partition {
+			return old, shell.Usage("%s holds a cluster of %d writers and %d replicas for account %s of the partition %s; leave those flags out, or choose another --dir",
+				dir, len(old.Writers), len(old.Replicas), old.Account, old.Partition)
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return old, err
@@ -160,6 +159,22 @@ func devCluster(dir string, d *devFlags) (setup.Cluster, error) {
 		c.Replicas = append(c.Replicas, setup.Replica{Name: "replica-" + strconv.Itoa(i+1)})
 	}
 	return c, nil
+}
+
+// adopt takes from a cluster that is there what no flag names.
+func (d *devFlags) adopt(flags *pflag.FlagSet, c *setup.Cluster) {
+	for name, take := range map[string]func(){
+		"writers":    func() { d.writers = len(c.Writers) },
+		replicasFlag: func() { d.replicas = len(c.Replicas) },
+		"account":    func() { d.account = string(c.Account) },
+		"partition":  func() { d.partition = c.Partition },
+		"nats":       func() { d.nats = c.NATS },
+		"quotas":     func() { d.quotas = c.Quotas },
+	} {
+		if !flags.Changed(name) {
+			take()
+		}
+	}
 }
 
 // devNodes lists the processes: writers first, then replicas.

@@ -168,7 +168,7 @@ func (c *StageCatalogue) decide(s *State, _ Meta) ([]Event, error) {
 	case c.Part == 0:
 		staged = StagedCatalogue{}
 	case staged.Digest != c.Catalogue || staged.Parts != c.Part:
-		return nil, refuse(ConcurrentModification, "Part %d of the catalogue %s is not the next: another import is under way.", c.Part, c.Catalogue)
+		return nil, refuse(ConcurrentModification, "Part %d of the catalogue %s is not the next: another import is under way. Begin again when it is over.", c.Part, c.Catalogue)
 	}
 	var last *CataloguePolicy
 	if c.Part > 0 {
@@ -279,7 +279,7 @@ func (c *InstallCatalogue) decide(s *State, m Meta) ([]Event, error) {
 	staged := &s.catalogue.Staged
 	switch {
 	case c.Catalogue == "" || staged.Digest != c.Catalogue || staged.Parts != c.Parts:
-		return nil, refuse(ConcurrentModification, "The catalogue %s is not what has come: another import is under way.", c.Catalogue)
+		return nil, refuse(ConcurrentModification, "The catalogue %s is not what has come: another import is under way. Begin again when it is over.", c.Catalogue)
 	case staged.found() != c.Catalogue:
 		return nil, refuse(InvalidInput, "What has come has the digest %s, and not %s.", staged.found(), c.Catalogue)
 	}

@@ -76,8 +76,8 @@ func catalogueSpecs() []spec {
 					s.Errorf("staged is %+v", got)
 				}
 			}},
-		{name: "a part is missing", when: next(b), refused: "ConcurrentModification: Part 1 of the catalogue " + ofBoth + " is not the next: another import is under way."},
-		{name: "of another", given: staged(one), when: next(b), refused: "ConcurrentModification: Part 1 of the catalogue " + ofBoth + " is not the next: another import is under way."},
+		{name: "a part is missing", when: next(b), refused: "ConcurrentModification: Part 1 of the catalogue " + ofBoth + " is not the next: another import is under way. Begin again when it is over."},
+		{name: "of another", given: staged(one), when: next(b), refused: "ConcurrentModification: Part 1 of the catalogue " + ofBoth + " is not the next: another import is under way. Begin again when it is over."},
 		{name: "empty", when: stage(), refused: "InvalidInput: A part of a catalogue has a digest and at least one policy."},
 		{name: "out of order", given: begun, when: next(amazon("ANPAC", "a")), refused: "InvalidInput: The policy a does not come after A."},
 		{name: "one identifier twice", when: stage(a, amazon("ANPAA", "B")), refused: "EntityAlreadyExists: The unique identifier ANPAA is in use."},
@@ -112,10 +112,10 @@ func catalogueSpecs() []spec {
 		{name: "no default version", given: staged([]CataloguePolicy{lacking}), when: &InstallCatalogue{Catalogue: CatalogueDigest([]CataloguePolicy{lacking}), Parts: 1},
 			refused: "InvalidInput: The default version of the policy A is not among its versions."},
 		{name: "a part is missing", given: begun, when: &InstallCatalogue{Catalogue: ofBoth, Parts: 2},
-			refused: "ConcurrentModification: The catalogue " + ofBoth + " is not what has come: another import is under way."},
+			refused: "ConcurrentModification: The catalogue " + ofBoth + " is not what has come: another import is under way. Begin again when it is over."},
 		{name: "not what was announced", given: begun, when: &InstallCatalogue{Catalogue: ofBoth, Parts: 1},
 			refused: "InvalidInput: What has come has the digest " + ofOne + ", and not " + ofBoth + "."},
-		{name: "nothing has come", when: &InstallCatalogue{}, refused: "ConcurrentModification: The catalogue  is not what has come: another import is under way."},
+		{name: "nothing has come", when: &InstallCatalogue{}, refused: "ConcurrentModification: The catalogue  is not what has come: another import is under way. Begin again when it is over."},
 		{name: "somebody took the identifier", given: append(staged([]CataloguePolicy{amazon("ANPA1", "A")}), readS3),
 			when: &InstallCatalogue{Catalogue: CatalogueDigest([]CataloguePolicy{amazon("ANPA1", "A")}), Parts: 1}, refused: "EntityAlreadyExists: The unique identifier ANPA1 is in use."},
 	}, replacingSpecs()...)

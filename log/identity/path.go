@@ -59,7 +59,7 @@ func (p *paths) move(in scope, from, text, to, renamed string, h table.Handle) {
 
 // MaxBelow is how many entities whose paths begin with one prefix are put in order of
 // name for one list.
-const MaxBelow = 20_000
+const MaxBelow = 5000
 
 // below returns what has a path that begins with prefix, which is longer than the root's,
 // in order of name, that behind the name after; ok is false for more than MaxBelow.

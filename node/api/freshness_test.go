@@ -287,6 +287,39 @@ func TestStrict(t *testing.T) {
 	})
 }
 
+// What the view refuses is told however fast others write: the head is read once, and a
+// view of it or a later one is current enough. A code of a device is tried once for it.
+func TestRefusalsWhileOthersWrite(t *testing.T) {
+	others := 0
+	var w *world
+	w = newWorld(t, func(c *config) {
+		read := c.Node.StrictHead
+		c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
+			others++
+			name := fmt.Sprint("other-", others)
+			w.must(&identity.CreateUser{Account: account, ID: identity.ID("AIDAOTHER" + name), Name: name, Path: "/"})
+			return read(ctx)
+		}
+	})
+	w.user("alice", allow("s3:Get"))
+	made := w.accepted("a device", w.iam(w.root, "CreateVirtualMFADevice", "VirtualMFADeviceName", "phone"))
+	_, rest, _ := strings.Cut(made.Body.String(), "<SerialNumber>")
+	serial, _, _ := strings.Cut(rest, "</SerialNumber>")
+	for i := range 5 {
+		rec := w.iam(w.root, "EnableMFADevice", "UserName", "alice", "SerialNumber", serial, "AuthenticationCode1", "000000", "AuthenticationCode2", "000000")
+		if !strings.Contains(rec.Body.String(), "<Code>InvalidAuthenticationCode</Code>") {
+			t.Errorf("try %d: %d %s", i, rec.Code, rec.Body)
+		}
+	}
+	rec := w.iam(w.root, "EnableMFADevice", "UserName", "alice", "SerialNumber", serial, "AuthenticationCode1", "000000", "AuthenticationCode2", "000000")
+	if !strings.Contains(rec.Body.String(), "<Code>EntityTemporarilyUnmodifiable</Code>") {
+		t.Errorf("the sixth try: %d %s", rec.Code, rec.Body)
+	}
+	if others == 0 {
+		t.Error("nobody wrote meanwhile")
+	}
+}
+
 // A writer has no lease: what asks for one is read strictly there, and so is all that
 // is not admitted without.
 func TestFreshnessAtAWriter(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *Client) Catalogue(ctx context.Context) (*Catalogue, error) {
 }
 
 // ImportCatalogue puts policies of AWS in force, in place of all that there are, at one
-// position. It returns nil if they are in force already. The policies are in order of
+// position. It returns nil if they, and no others, are in force already. The policies are in order of
 // name, and their versions in order of number. Of two imports at once, one fails.
 func (c *Client) ImportCatalogue(ctx context.Context, policies []identity.CataloguePolicy) (*CatalogueChange, error) {
 	digest := identity.CatalogueDigest(policies)
@@ -39,7 +39,7 @@ func (c *Client) ImportCatalogue(ctx context.Context, policies []identity.Catalo
 	if err != nil {
 		return nil, err
 	}
-	if found.Digest == digest {
+	if found.Digest == digest && found.Kept == 0 {
 		return nil, nil
 	}
 	parts := divide(policies)

@@ -32,6 +32,7 @@ type Exchange struct {
 	dispatcher *Dispatcher
 	key        identity.Key       // of a write; see identify
 	signature  identity.Signature // of a write
+	head       event.Position     // of the log, as it was read since the request came; 0 before
 }
 
 // read reads what the request says before anybody is asked about it.

@@ -112,14 +112,15 @@ func (x *Exchange) attempt(p Proposal, stale []identity.Reliance) (*event.Batch,
 	v := d.cfg.Projection.View()
 	cmd, err := p.Authorize(v)
 	var said *FromView
-	if errors.As(err, &said) {
+	if errors.As(err, &said) && (x.head == 0 || v.Head.Position < x.head) {
 		// That the caller is told, too, is an answer from the view: of a leader that
-		// was deposed, it may be from before the caller's key was deleted.
-		current, unread := d.cfg.Views.StillCurrent(x.Context(), v)
+		// was deposed, it may be from before the caller's key was deleted. A view of a
+		// head that was read since the request came is not, whatever is written meanwhile.
+		head, unread := d.cfg.Views.ReachHead(x.Context())
 		if unread != nil {
 			return nil, nil, unread
 		}
-		if !current {
+		if x.head = head; v.Head.Position < head {
 			return nil, nil, errAgain
 		}
 	}

@@ -242,20 +242,17 @@ func (f *Views) WaitPast(ctx context.Context, at event.Position) error {
 	return nil
 }
 
-// StillCurrent reads the head of the log and says whether a view has it. If not, it
-// waits until the projection does.
-func (f *Views) StillCurrent(ctx context.Context, v *projection.View) (bool, error) {
+// ReachHead reads the head of the log, and waits until the projection has it. A view of
+// that position or a later one shows whatever was committed before the call.
+func (f *Views) ReachHead(ctx context.Context) (event.Position, error) {
 	head, err := f.StrictHead(ctx, true)
 	if err != nil {
-		return false, fault.Later("The head of the log could not be read.", err)
-	}
-	if head.Position <= v.Head.Position {
-		return true, nil
+		return 0, fault.Later("The head of the log could not be read.", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
 	if _, err := f.cfg.Projection.Wait(ctx, head.Position); err != nil {
-		return false, fault.Later("The node is behind.", err)
+		return 0, fault.Later("The node is behind.", err)
 	}
-	return false, nil
+	return head.Position, nil
 }

@@ -189,12 +189,19 @@ func (c *Cluster) Validate() error {
 	return nil
 }
 
-// Holds refuses, as an ErrConfig, a state of another partition than that of c. The partition
-// was chosen when the cluster began; the state of one that has not begun has none.
+// Holds refuses, as an ErrConfig, a state of another partition than that of c, or without
+// its account. Both were chosen when the cluster began; one that has not begun has neither.
 func (c *Cluster) Holds(s *identity.State) error {
-	if s.Cluster().ID != "" && s.Partition() != c.Partition {
+	if s.Cluster().ID == "" {
+		return nil
+	}
+	if s.Partition() != c.Partition {
 		return fmt.Errorf("%w: cluster.yaml names the partition %s, and the cluster is of %s since it began, which cannot change: name that one",
 			ErrConfig, c.Partition, s.Partition())
+	}
+	if _, ok := s.Account(c.Account); !ok {
+		return fmt.Errorf("%w: cluster.yaml names the account %s, which the cluster does not have; it began with %s, which cannot change: name that one",
+			ErrConfig, c.Account, s.ManagementAccount())
 	}
 	return nil
 }

@@ -115,10 +115,13 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 func (c *Cluster) Keeps(old *Cluster) error {
 	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
 	if c.Partition != old.Partition {
-		return fmt.Errorf("the cluster that is there is of the partition %s, which cannot change to %s: %s", old.Partition, c.Partition, advice)
+		return fmt.Errorf("the cluster that is there is of the partition %s, which cannot change to %s: give --partition %s", old.Partition, c.Partition, old.Partition)
 	}
-	if c.Account != old.Account || c.NATS != old.NATS || c.Quotas != old.Quotas {
-		return fmt.Errorf("the cluster that is there has account %s, NATS %q and quotas %q, not %s, %q and %q: %s", old.Account, old.NATS, old.Quotas, c.Account, c.NATS, c.Quotas, advice)
+	if c.Account != old.Account {
+		return fmt.Errorf("the cluster that is there has account %s, which cannot change to %s: give --account %s", old.Account, c.Account, old.Account)
+	}
+	if c.NATS != old.NATS || c.Quotas != old.Quotas {
+		return fmt.Errorf("the cluster that is there has NATS %q and quotas %q, not %q and %q: %s", old.NATS, old.Quotas, c.NATS, c.Quotas, advice)
 	}
 	for _, w := range old.Writers {
 		i := slices.IndexFunc(c.Writers, func(n Writer) bool { return n.Name == w.Name })

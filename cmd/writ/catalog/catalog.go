@@ -28,6 +28,9 @@ func Show(ctx context.Context, c *client.Client, out io.Writer, o *shell.Output)
 	}
 	_, err = fmt.Fprintf(out, "catalogue %d: %d policies, in force since position %d (%s); digest %s\n",
 		found.Number, found.Policies, found.Position, found.Installed, found.Digest)
+	if err == nil && found.Kept > 0 {
+		_, err = fmt.Fprintf(out, "%d more were in use then, and stay until an import finds them unused\n", found.Kept)
+	}
 	return err
 }
 

@@ -3,6 +3,7 @@ package iam
 import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"math"
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection/policy/syntax"
@@ -58,8 +59,9 @@ func (listAccountAliases) Answer(c *Call, in *sdk.ListAccountAliasesInput) (*sdk
 	return &sdk.ListAccountAliasesOutput{AccountAliases: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
 
-// policyVersionsInUseQuota is AWS's; Writ bounds the versions of one policy alone.
-const policyVersionsInUseQuota = 10000
+// policyVersions is AWS's PolicyVersionsInUseQuota. Writ bounds policies and the versions
+// of each, and tells that many versions where these are more.
+const policyVersions = 10_000
 
 type getAccountSummary struct{}
 
@@ -87,7 +89,7 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"Groups": s.Count(id, identity.KindGroup), "GroupsQuota": quota(identity.QuotaGroups),
 		"Roles": s.Count(id, identity.KindRole), "RolesQuota": quota(identity.QuotaRoles),
 		"Policies": s.Count(id, identity.KindPolicy), "PoliciesQuota": quota(identity.QuotaPolicies),
-		"PolicyVersionsInUse": s.PolicyVersions(id), "PolicyVersionsInUseQuota": policyVersionsInUseQuota,
+		"PolicyVersionsInUse": s.PolicyVersions(id), "PolicyVersionsInUseQuota": min(max(policyVersions, identity.MaxPolicyVersions*quota(identity.QuotaPolicies)), math.MaxInt32),
 		"PolicySizeQuota": syntax.MaxManaged, "VersionsPerPolicyQuota": identity.MaxPolicyVersions,
 		"UserPolicySizeQuota": syntax.MaxUser, "GroupPolicySizeQuota": syntax.MaxGroup, "RolePolicySizeQuota": syntax.MaxRole,
 		"AssumeRolePolicySizeQuota":    syntax.MaxTrust,

@@ -125,7 +125,10 @@ func (listInstanceProfiles) Access(c *Call, in *sdk.ListInstanceProfilesInput) [
 func (listInstanceProfiles) Answer(c *Call, in *sdk.ListInstanceProfilesInput) (*sdk.ListInstanceProfilesOutput, error) {
 	list, walk := c.instanceProfilesBelow(in.PathPrefix)
 	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(p *identity.InstanceProfile) string { return p.Name }, func(p *identity.InstanceProfile) (types.InstanceProfile, bool) {
-		return c.shownInstanceProfile(p), under(in.PathPrefix, p.Path)
+		if !under(in.PathPrefix, p.Path) {
+			return types.InstanceProfile{}, false
+		}
+		return c.listedInstanceProfile(p)
 	})
 	return &sdk.ListInstanceProfilesOutput{InstanceProfiles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

@@ -197,12 +197,16 @@ func (c *Call) ownerID(owner string) (identity.ID, bool) {
 
 // codes checks two consecutive codes of a device. No codes at all, which are the zero
 // Codes, are refused by the decision: for what is wrong with the device and its owner or,
-// if that has changed since the view, as stale.
+// if that has changed since the view, as stale. A request takes one try, however often it is
+// authorized.
 func (c *Call) codes(d *identity.MFADevice, first, second *string, window uint64) (identity.Codes, error) {
+	return admission.Once(c.Bench, fmt.Sprintf("codes of %s made at %d", d.ID, d.Made), func() (identity.Codes, error) {
+		return c.tryCodes(d, first, second, window)
+	})
+}
+
+func (c *Call) tryCodes(d *identity.MFADevice, first, second *string, window uint64) (identity.Codes, error) {
 	codes := identity.Codes{Made: d.Made}
-	if c.Repeated {
-		return codes, nil
-	}
 	caller, now := string(c.Caller.ID), time.UnixMilli(int64(c.Now))
 	if err := c.Codes.Take(caller, string(d.ID), now); err != nil {
 		if errors.Is(err, admission.ErrTries) {

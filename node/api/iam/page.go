@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"reflect"
 	"slices"
@@ -110,11 +111,18 @@ func below[R any](list string, prefix *string, all walk[R], indexed func(prefix,
 	if len(p) <= 1 {
 		return list, all
 	}
-	return list + " " + p, func(after string, yield func(R) bool) {
+	return prefixed(list, p), func(after string, yield func(R) bool) {
 		if !indexed(p, after, yield) {
 			all(after, yield)
 		}
 	}
+}
+
+// prefixed names the list of what is below a prefix. The prefix is hashed, so that markers
+// of long ones are not too long.
+func prefixed(list, prefix string) string {
+	hash := sha256.Sum256([]byte(prefix))
+	return list + " " + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
 
 // under tells whether a path is in a list of what is below a prefix.

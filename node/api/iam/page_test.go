@@ -183,6 +183,24 @@ func TestPrefixIsFoundAtOnce(t *testing.T) {
 	}
 }
 
+// Pages below the longest path can be turned.
+func TestMarkersBelowALongPath(t *testing.T) {
+	w := newWorld(t)
+	path := aws.String("/" + strings.Repeat("p", 510) + "/")
+	for i := range 3 {
+		must[*sdk.CreateUserOutput](w, &sdk.CreateUserInput{UserName: aws.String(fmt.Sprint(strings.Repeat("n", 60), i)), Path: path})
+	}
+	if got := pages(t, w, func(m *string) any { return &sdk.ListUsersInput{Marker: m, PathPrefix: path, MaxItems: aws.Int32(1)} },
+		func(o *sdk.ListUsersOutput) (int, bool, *string) {
+			if len(aws.ToString(o.Marker)) > 320 {
+				t.Errorf("a marker of %d characters", len(*o.Marker))
+			}
+			return len(o.Users), o.IsTruncated, o.Marker
+		}); !slices.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("pages of %v", got)
+	}
+}
+
 func TestMarkersOfOthersAreRefused(t *testing.T) {
 	w := newWorld(t)
 	good := base64.RawURLEncoding.EncodeToString([]byte("ListUsers\x00a"))

@@ -171,10 +171,13 @@ func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPolicie
 	prefix := aws.ToString(in.PathPrefix)
 	list := "ListPolicies"
 	if len(prefix) > 1 {
-		list += " " + prefix
+		list = prefixed(list, prefix)
 	}
 	walk := c.policiesIn(in.Scope != types.PolicyScopeTypeAws, in.Scope != types.PolicyScopeTypeLocal, prefix)
 	p, err := paginate(list, in.Marker, in.MaxItems, walk, policySectionKey, func(p *identity.Policy) (types.Policy, bool) {
+		if !strings.HasPrefix(p.Path, prefix) {
+			return types.Policy{}, false
+		}
 		attached, bounded := c.uses(p)
 		keep := attached > 0
 		switch in.PolicyUsageFilter {
@@ -183,7 +186,7 @@ func (listPolicies) Answer(c *Call, in *sdk.ListPoliciesInput) (*sdk.ListPolicie
 		case "":
 			keep = keep || !in.OnlyAttached
 		}
-		return shownPolicy(p, attached, bounded), keep && strings.HasPrefix(p.Path, prefix)
+		return shownPolicy(p, attached, bounded), keep
 	})
 	return &sdk.ListPoliciesOutput{Policies: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

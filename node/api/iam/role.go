@@ -127,9 +127,12 @@ func (listRoles) Access(c *Call, in *sdk.ListRolesInput) []Access {
 func (listRoles) Answer(c *Call, in *sdk.ListRolesInput) (*sdk.ListRolesOutput, error) {
 	list, walk := c.rolesBelow(in.PathPrefix)
 	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(r *identity.Role) string { return r.Name }, func(r *identity.Role) (types.Role, bool) {
+		if !under(in.PathPrefix, r.Path) {
+			return types.Role{}, false // before the work of showing one
+		}
 		shown := c.shownRole(r)
 		shown.MaxSessionDuration = aws.Int32(int32(r.MaxSession))
-		return shown, under(in.PathPrefix, r.Path)
+		return shown, true
 	})
 	return &sdk.ListRolesOutput{Roles: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

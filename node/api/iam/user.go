@@ -109,7 +109,10 @@ func (listUsers) Access(c *Call, in *sdk.ListUsersInput) []Access {
 func (listUsers) Answer(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, error) {
 	list, walk := c.usersBelow(in.PathPrefix)
 	p, err := paginate(list, in.Marker, in.MaxItems, walk, func(u *identity.User) string { return u.Name }, func(u *identity.User) (types.User, bool) {
-		return shownUser(u), under(in.PathPrefix, u.Path)
+		if !under(in.PathPrefix, u.Path) {
+			return types.User{}, false
+		}
+		return shownUser(u), true
 	})
 	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

@@ -35,6 +35,7 @@ func (s getCatalogue) serve(c *call) error {
 	found := state.Catalogue()
 	said := shape.Catalogue{
 		Number: uint64(found.Number), Digest: found.Digest, Policies: uint64(found.Policies), Position: found.At,
+		Kept:         uint64(state.Count(identity.AWSAccount, identity.KindPolicy) - int(found.Policies)),
 		StagedDigest: found.Staged.Digest, StagedParts: uint64(found.Staged.Parts), Partition: state.Partition().String(),
 	}
 	if found.Number > 0 {

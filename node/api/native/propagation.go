@@ -151,14 +151,14 @@ func (s *API) position(c *call) (event.Position, error) {
 		at, ok := v.State.Attempt(key)
 		if !ok {
 			return 0, fault.New(fault.NoSuchRequest, "No change was made by request "+key.String()+", as far as is remembered.",
-				"Reads and refused requests change nothing, and the ids of writes are remembered for "+rememberedFor+": use the write's token, ?arn=ARN, or ?head.")
+				"Reads and refused requests change nothing, and the ids of writes are remembered for "+rememberedFor+": use the write's token, an ARN, or the head.")
 		}
 		return at, nil
 	case q.Has("arn"):
 		at, ok := changed(v, q.Get("arn"))
 		if !ok {
 			return 0, fault.New(fault.NoSuchEntity, "There is no "+q.Get("arn")+" at position "+strconv.FormatUint(uint64(v.Head.Position), 10)+".",
-				"To wait for a deletion, use the token of the deletion's answer, or ?head.")
+				"To wait for a deletion, use the token of the deletion's answer, or the head.")
 		}
 		return at, nil
 	case q.Has("head"):

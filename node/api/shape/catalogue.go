@@ -34,6 +34,7 @@ type Catalogue struct {
 	Number       uint64         `json:"number"` // How many catalogues were put in force; 0: the policies with which the cluster began.
 	Digest       string         `json:"digest"`
 	Policies     uint64         `json:"policies"`
+	Kept         uint64         `json:"kept"` // How many policies there are beyond these, which were in use when it was put in force.
 	Installed    string         `json:"installed,omitempty"`
 	Position     event.Position `json:"position"`      // Since which it is in force.
 	StagedDigest string         `json:"staged_digest"` // Of the catalogue that is on its way; empty: none is.

@@ -31,7 +31,7 @@ type Difference struct {
 
 // MaxPatterns is how many different actions, and how many different
 // resources of one action, Policies compares.
-const MaxPatterns = 4000
+const MaxPatterns = 3000
 
 // ErrTooLarge is returned when policies name more than Policies compares.
 var ErrTooLarge = errors.New("policies name too many actions or resources to compare")
