@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -88,7 +90,7 @@ func (s *summary) end(e event, key string, out io.Writer) {
 	case e.Test == "" && e.Action == "fail":
 		if !s.failedIn[e.Package] {
 			s.broken++
-			fmt.Fprint(out, strings.Join(s.output[key], ""))
+			fmt.Fprint(out, strings.Join(s.output[key], ""), s.late(e.Package))
 		}
 		fmt.Fprintf(out, "FAIL  %s  %.1fs\n", e.Package, e.Elapsed)
 	case e.Test == "" && e.Action == "pass":
@@ -104,6 +106,18 @@ func (s *summary) end(e event, key string, out io.Writer) {
 	default:
 		s.passed++
 	}
+}
+
+// late is what a package said after its tests had ended, such as what they leave running:
+// the runner takes it for the output of one of them.
+func (s *summary) late(pkg string) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(s.output)) {
+		if strings.HasPrefix(key, pkg+" ") && key != pkg+" " {
+			b.WriteString(strings.Join(s.output[key], ""))
+		}
+	}
+	return b.String()
 }
 
 // reason is what a skipped test said: its last line that is not the runner's own.

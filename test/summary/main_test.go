@@ -31,6 +31,15 @@ func TestSummary(t *testing.T) {
 			want: []string{"want 1", "FAIL  p", "0 passed, 1 failed, 0 skipped"},
 		},
 		{
+			name: "what is left running after the last test",
+			in: `{"Action":"output","Package":"p","Test":"TestA","Output":"--- PASS: TestA\n"}
+{"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestA","Output":"found unexpected goroutines\n"}
+{"Action":"fail","Package":"p"}
+`,
+			want: []string{"found unexpected goroutines", "FAIL  p", "1 passed, 1 failed, 0 skipped"},
+		},
+		{
 			name: "build failure",
 			in: `{"ImportPath":"p","Action":"build-output","Output":"x.go:1: undefined: y\n"}
 {"Action":"pass","Package":"q","Test":"TestA"}
