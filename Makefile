@@ -26,7 +26,7 @@ build: ## one static binary, bin/writ
 
 # Most tests wait for each other's processes: more packages than processors run at once.
 test: ## all tests; what is skipped is named and counted at the end
-	$(GO) test $(RACE) -timeout 25m -p 4 -json $(TESTS) | $(GO) run ./test/summary
+	$(GO) test $(RACE) -timeout 25m -p 3 -json $(TESTS) | $(GO) run ./test/summary
 
 check: fmt vet mod lint ## everything that CI runs
 	CGO_ENABLED=1 $(MAKE) test RACE=-race
