@@ -306,3 +306,27 @@ func TestParseProxies(t *testing.T) {
 		}
 	}
 }
+
+// A configuration that names another account or partition than the cluster began with is
+// of no use to it; before the beginning any is.
+func TestClusterHolds(t *testing.T) {
+	s := identity.NewState()
+	c := setup.Cluster{Account: setup.DefaultAccount}
+	if err := c.Holds(s); err != nil {
+		t.Errorf("before the beginning: %v", err)
+	}
+	begin := &identity.Bootstrap{Cluster: "c", Incarnation: "i", Account: setup.DefaultAccount, RootKey: identity.NewAccessKey{ID: "AKIA1"}}
+	events, err := identity.Decide(s, identity.Meta{}, begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity.Evolve(s, 1, identity.Meta{}, events)
+	if err := c.Holds(s); err != nil {
+		t.Errorf("its own: %v", err)
+	}
+	for _, other := range []setup.Cluster{{Account: "210987654321"}, {Account: setup.DefaultAccount, Partition: identity.PartitionCN}} {
+		if err := other.Holds(s); !errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), "cannot change") {
+			t.Errorf("%+v: %v", other, err)
+		}
+	}
+}

@@ -103,10 +103,8 @@ func (createDelegationRequest) Command(c *Call, in *sdk.CreateDelegationRequestI
 		Redirect: aws.ToString(in.RedirectUrl), Channel: aws.ToString(in.NotificationChannel), Session: int(aws.ToInt32(in.SessionDuration)),
 		OwnerSends: in.OnlySendByOwner, Template: *in.Permissions.PolicyTemplateArn, Parameters: parameters,
 	}
-	if !c.Repeated { // what would be refused is not to take its way through the log
-		if err := c.witness.Delegable(&ask); err != nil {
-			return nil, err
-		}
+	if err := c.witness.Delegable(&ask); err != nil { // what would be refused is not to take its way through the log
+		return nil, err
 	}
 	return &identity.CreateDelegationRequest{ID: c.newUUID(), Ask: ask}, nil
 }

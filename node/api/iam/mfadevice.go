@@ -301,7 +301,7 @@ func (deleteVirtualMFADevice) Access(c *Call, in *sdk.DeleteVirtualMFADeviceInpu
 
 // Command takes whatever serial number a device has: some were made before checkNewSerial.
 func (deleteVirtualMFADevice) Command(c *Call, in *sdk.DeleteVirtualMFADeviceInput) (identity.Command, error) {
-	if d, ok := c.witness.MFADevice(identity.ID(aws.ToString(in.SerialNumber))); !c.Repeated && (!ok || d.Account != c.Caller.Account) {
+	if d, ok := c.witness.MFADevice(identity.ID(aws.ToString(in.SerialNumber))); !ok || d.Account != c.Caller.Account {
 		if err := checkSerial(aws.ToString(in.SerialNumber)); err != nil {
 			return nil, err
 		}

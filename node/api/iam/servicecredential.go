@@ -78,7 +78,7 @@ func (c *Call) serviceUser(name, id *string) (string, error) {
 	if _, ok := c.target(identity.KindUser, &user); !ok {
 		return user, nil // the decision refuses it
 	}
-	if _, ok := c.serviceOf(&user, id); !ok && !c.Repeated {
+	if _, ok := c.serviceOf(&user, id); !ok {
 		return "", fail(codeNoSuchEntity, "No such credential %s exists", aws.ToString(id))
 	}
 	return user, nil
