@@ -141,6 +141,7 @@ type Status struct {
 	ProblemAt  time.Time
 	Bootstraps int            // snapshots taken from writers
 	Refused    int            // feeds that ended because a batch did not belong
+	Unproved   int            // feeds that ended because no proof of a batch came in time
 	Checkpoint event.Position // the newest one written or read
 }
 

@@ -177,8 +177,13 @@ func (f *Follower) apply(c *chunk) error {
 
 // refuse ends a feed, unless it has ended, because of what it brought.
 func (f *Follower) refuse(from *feed, why error) {
+	f.giveUp(from, why, func(s *Status) { s.Refused++ })
+}
+
+// giveUp ends a feed, and counts that unless it has ended.
+func (f *Follower) giveUp(from *feed, why error, count func(*Status)) {
 	if !from.ended() {
-		f.note(func(s *Status) { s.Refused++ })
+		f.note(count)
 	}
 	from.end(why)
 }

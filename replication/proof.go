@@ -166,7 +166,8 @@ func (c *chunk) newest(run []*event.Batch, h *holding) {
 }
 
 // await has the feed end unless a proof comes within proofWait from when the first of
-// what is held came.
+// what is held came. A proof that is late is counted apart from what is refused: the
+// batches may belong, and a busy machine be slow to look at the signature.
 func (h *holding) await(f *Follower, from *feed) {
 	switch {
 	case len(h.batches) == 0:
@@ -174,7 +175,8 @@ func (h *holding) await(f *Follower, from *feed) {
 	case h.timer == nil:
 		first := h.batches[0].Position
 		h.timer = time.AfterFunc(proofWait, func() {
-			f.refuse(from, fmt.Errorf("%w within %v: batch %d", ErrUnproved, proofWait, first))
+			why := fmt.Errorf("%w within %v: batch %d", ErrUnproved, proofWait, first)
+			f.giveUp(from, why, func(s *Status) { s.Unproved++ })
 		})
 	}
 }

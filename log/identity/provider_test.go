@@ -42,6 +42,9 @@ func drawnProviders(t *rapid.T) []func() Command {
 // drawnSettings are the commands about the settings of accounts.
 func drawnSettings(t *rapid.T) []func() Command {
 	return []func() Command{
+		func() Command {
+			return &SetRoleManager{Account: drawAccount(t), Enabled: rapid.Bool().Draw(t, "enabled")}
+		},
 		func() Command { return &SetTokenVersion{Account: drawAccount(t), Version: uint8(drawNumber(t))} },
 		func() Command { return &EnableWebIdentity{Account: drawAccount(t), Issuer: drawText(t)} },
 		func() Command { return &DisableWebIdentity{Account: drawAccount(t)} },

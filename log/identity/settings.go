@@ -21,6 +21,9 @@ type AccountSettings struct {
 	// Organization are the features of centralized root access; of the management
 	// account's settings alone.
 	Organization OrganizationFeatures
+	// RoleManager says that roles are made by role manager, which is kept for those who ask:
+	// nothing here makes roles.
+	RoleManager bool
 }
 
 // OrganizationFeatures are the features of centralized root access that are enabled.
@@ -43,7 +46,11 @@ func (a *AccountSettings) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, a.Issuer)
 	b = digest.AppendBool(b, a.Vends)
 	b = digest.AppendBool(b, a.Organization.RootCredentials)
-	return digest.AppendBool(b, a.Organization.RootSessions)
+	b = digest.AppendBool(b, a.Organization.RootSessions)
+	if a.RoleManager { // it came later: the digests of logs that lack it stay
+		b = append(b, "role manager"...)
+	}
+	return b
 }
 
 // AccountSettings are the settings of an account, zero where nothing was set.
@@ -183,4 +190,27 @@ const IsNotAdministrator = "The account making the request is not the management
 
 func (e *OrganizationFeaturesSet) evolve(s *State) {
 	s.changeSettings(e.Account, func(a *AccountSettings) { a.Organization = e.Features })
+}
+
+// SetRoleManager says whether an account has role manager.
+type SetRoleManager struct {
+	Account AccountID
+	Enabled bool
+}
+
+// RoleManagerSet said whether an account has role manager.
+type RoleManagerSet struct {
+	Account AccountID
+	Enabled bool
+}
+
+func (c *SetRoleManager) decide(s *State, _ Meta) ([]Event, error) {
+	if _, err := s.mustAccount(c.Account); err != nil {
+		return nil, err
+	}
+	return []Event{&RoleManagerSet{Account: c.Account, Enabled: c.Enabled}}, nil
+}
+
+func (e *RoleManagerSet) evolve(s *State) {
+	s.changeSettings(e.Account, func(a *AccountSettings) { a.RoleManager = e.Enabled })
 }

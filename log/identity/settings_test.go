@@ -34,6 +34,12 @@ func settingsSpecs() []spec {
 			check: has(AccountSettings{Account: acct, Issuer: "https://one.example.com"})},
 		{name: "not enabled", when: &DisableWebIdentity{Account: acct}, refused: "FeatureDisabled: " + WebIdentityIsDisabled},
 
+		{name: "role manager", when: &SetRoleManager{Account: acct, Enabled: true}, then: []Event{&RoleManagerSet{Account: acct, Enabled: true}},
+			check: has(AccountSettings{Account: acct, RoleManager: true})},
+		{name: "no role manager", given: []Event{&RoleManagerSet{Account: acct, Enabled: true}}, when: &SetRoleManager{Account: acct},
+			then: []Event{&RoleManagerSet{Account: acct}}, check: has(AccountSettings{Account: acct})},
+		{name: "role manager of no account", when: &SetRoleManager{Account: none}, refused: "NoSuchEntity: The account with id 333333333333 cannot be found."},
+
 		{name: "one", when: &SetOrganizationFeatures{Account: acct, RootSessions: &yes},
 			then:  []Event{&OrganizationFeaturesSet{Account: acct, Features: OrganizationFeatures{RootSessions: true}}},
 			check: has(AccountSettings{Account: acct, Organization: OrganizationFeatures{RootSessions: true}})},

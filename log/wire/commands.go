@@ -65,6 +65,7 @@ var commandKinds = newKinds("command",
 	command(69, 1, enableWebIdentity),
 	command(70, 1, disableWebIdentity),
 	command(71, 1, setOrganizationFeatures),
+	command(72, 1, setRoleManager),
 	command(80, 1, setPasswordPolicy),
 	command(81, 1, deletePasswordPolicy),
 	command(82, 1, createLoginProfile),
@@ -565,6 +566,11 @@ func setOrganizationFeatures(c *coder, v *identity.SetOrganizationFeatures) {
 	atom(c, &v.Account)
 	option(c, &v.RootCredentials, (*coder).flag)
 	option(c, &v.RootSessions, (*coder).flag)
+}
+
+func setRoleManager(c *coder, v *identity.SetRoleManager) {
+	atom(c, &v.Account)
+	c.flag(&v.Enabled)
 }
 
 // MFA devices.

@@ -61,6 +61,7 @@ var eventKinds = newKinds("event",
 	change(69, 1, webIdentityEnabled),
 	change(70, 1, webIdentityDisabled),
 	change(71, 1, organizationFeaturesSet),
+	change(72, 1, roleManagerSet),
 	change(80, 1, passwordPolicySet),
 	change(81, 1, passwordPolicyDeleted),
 	change(82, 1, loginProfileCreated),
@@ -468,6 +469,11 @@ func webIdentityDisabled(c *coder, v *identity.WebIdentityDisabled) { atom(c, &v
 func organizationFeaturesSet(c *coder, v *identity.OrganizationFeaturesSet) {
 	atom(c, &v.Account)
 	organizationFeatures(c, &v.Features)
+}
+
+func roleManagerSet(c *coder, v *identity.RoleManagerSet) {
+	atom(c, &v.Account)
+	c.flag(&v.Enabled)
 }
 
 // MFA devices.

@@ -20,6 +20,7 @@ func TestLevel(t *testing.T) {
 		{&identity.UntagEntity{Kind: identity.KindSAMLProvider}, 2},
 		{&identity.CreateOIDCProvider{}, 2},
 		{&identity.SetTokenVersion{}, 2},
+		{&identity.SetRoleManager{}, 2},
 		{&identity.SetAccountQuotas{}, 1},
 		{&identity.SetQuotas{}, 2},
 	} {

@@ -18,7 +18,7 @@ var recordKinds = newKinds("record",
 	record(12, 1, instanceProfile),
 	record(15, 1, oidcProvider),
 	record(16, 1, samlProvider),
-	record(17, 1, accountSettings),
+	record(17, 2, accountSettings),
 	record(13, 1, deletionTasks),
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
@@ -222,6 +222,9 @@ func accountSettings(c *coder, v *identity.AccountSettings) {
 	str(c, &v.Issuer)
 	c.flag(&v.Vends)
 	organizationFeatures(c, &v.Organization)
+	if c.version > 1 {
+		c.flag(&v.RoleManager)
+	}
 }
 
 // cataloguePolicy is part of commands and events, too.

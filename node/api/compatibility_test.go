@@ -35,7 +35,7 @@ func TestEveryOperation(t *testing.T) {
 			t.Errorf("%s has no action", op.Name)
 		}
 	}
-	if len(operations) != 176 || len(built) < len(operations) {
+	if len(operations) != 178 || len(built) < len(operations) {
 		t.Errorf("%d operations, %d actions", len(operations), len(built))
 	}
 }

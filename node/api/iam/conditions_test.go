@@ -37,8 +37,10 @@ DetachGroupPolicy {"GroupName":"g","PolicyArn":"ARN"}: iam:PolicyARN
 DetachRolePolicy {"RoleName":"deploy","PolicyArn":"ARN"}: iam:PermissionsBoundary iam:PolicyARN
 DetachUserPolicy {"UserName":"ada","PolicyArn":"ARN"}: iam:PermissionsBoundary iam:PolicyARN
 GenerateOrganizationsAccessReport {"EntityPath":"o-1/r-1","OrganizationsPolicyId":"p-12345678"}: iam:OrganizationsPolicyId
+GetAccountProperties {}: iam:AccountPropertyNamespaces
 GetRole {"RoleName":"deploy"}: iam:PermissionsBoundary
 ListDelegationRequests {"OwnerId":"arn:aws:iam::123456789012:user/ada"}: iam:DelegationRequestOwner
+PutAccountProperties {"Properties":{"RoleManager/Enabled":"true"}}: iam:AccountPropertyNamespaces
 PutRolePermissionsBoundary {"RoleName":"deploy","PermissionsBoundary":"ARN"}: iam:PermissionsBoundary
 PutRolePolicy {"RoleName":"deploy","PolicyName":"p"}: iam:PermissionsBoundary
 PutUserPermissionsBoundary {"UserName":"ada","PermissionsBoundary":"ARN"}: iam:PermissionsBoundary

@@ -60,6 +60,7 @@ var members = map[string][3]any{
 	"VirtualMFADeviceName":     {"new", "new", "new"},
 	"AuthenticationCode1":      {code(0), code(-1), code(0)},
 	"AuthenticationCode2":      {code(1), code(0), code(1)},
+	"Properties":               {enabled("true"), enabled("false"), enabled("true")},
 	"Status":                   {types.StatusTypeActive, types.StatusTypeInactive, types.StatusTypeActive},
 
 	"ServerCertificateName":       {"site", "SITE", "none"},
@@ -338,6 +339,10 @@ func TestWritesRelyOnAllTheyWereAuthorizedAgainst(t *testing.T) {
 			t.Errorf("%s was never authorized here: its members lack values", action.Name)
 		}
 	}
+}
+
+func enabled(value string) map[string]string {
+	return map[string]string{"RoleManager/Enabled": value}
 }
 
 func writes() (list []*iam.Action) {

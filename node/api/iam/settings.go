@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 func settingsActions() []Action {
@@ -22,8 +26,10 @@ func settingsActions() []Action {
 		write("EnableOrganizationsRootCredentialsManagement", enableRootCredentials{}),
 		write("EnableOrganizationsRootSessions", enableRootSessions{}),
 		write("EnableOutboundWebIdentityFederation", enableWebIdentity{}),
+		read("GetAccountProperties", getAccountProperties{}),
 		read("GetOutboundWebIdentityFederationInfo", getWebIdentityInfo{}),
 		read("ListOrganizationsFeatures", listOrganizationsFeatures{}),
+		write("PutAccountProperties", putAccountProperties{}),
 		write("SetSecurityTokenServicePreferences", setTokenVersion{}),
 	}
 }
@@ -199,4 +205,68 @@ func (disableRootSessions) Command(c *Call, _ *sdk.DisableOrganizationsRootSessi
 func (disableRootSessions) Render(_ *Call, _ *sdk.DisableOrganizationsRootSessionsInput, b *event.Batch) (*sdk.DisableOrganizationsRootSessionsOutput, error) {
 	id, features, err := organizationNow(b)
 	return &sdk.DisableOrganizationsRootSessionsOutput{OrganizationId: id, EnabledFeatures: features}, err
+}
+
+// roleManager is the namespace of the one property that accounts have, and propertyEnabled
+// its name: "true" or "false".
+const (
+	roleManager     = "RoleManager"
+	propertyEnabled = roleManager + "/Enabled"
+)
+
+// keyNamespaces are the namespaces of the properties that an action reads or sets.
+const keyNamespaces policy.Key = "iam:accountpropertynamespaces"
+
+type getAccountProperties struct{}
+
+func (getAccountProperties) Access(c *Call, _ *sdk.GetAccountPropertiesInput) []Access {
+	return []Access{c.anything()[0].With(policy.Multi(keyNamespaces, []string{roleManager}))}
+}
+
+func (getAccountProperties) Answer(c *Call, _ *sdk.GetAccountPropertiesInput) (*sdk.GetAccountPropertiesOutput, error) {
+	enabled := c.state().AccountSettings(c.Caller.Account).RoleManager
+	return &sdk.GetAccountPropertiesOutput{Properties: map[string]string{propertyEnabled: strconv.FormatBool(enabled)}}, nil
+}
+
+type putAccountProperties struct {
+	nothing[sdk.PutAccountPropertiesInput, sdk.PutAccountPropertiesOutput]
+}
+
+func (putAccountProperties) Access(c *Call, in *sdk.PutAccountPropertiesInput) []Access {
+	named := map[string]bool{}
+	for key := range in.Properties {
+		namespace, _, _ := strings.Cut(key, "/")
+		named[namespace] = true
+	}
+	return []Access{c.anything()[0].With(policy.Multi(keyNamespaces, slices.Sorted(maps.Keys(named))))}
+}
+
+func (putAccountProperties) Command(c *Call, in *sdk.PutAccountPropertiesInput) (identity.Command, error) {
+	keys := slices.Sorted(maps.Keys(in.Properties))
+	first := ""
+	for i, key := range keys {
+		namespace, name, _ := strings.Cut(key, "/")
+		switch {
+		case namespace == "" || name == "" || strings.Contains(name, "/"):
+			return nil, fail(codeInvalidInput, "Property key must be in format Namespace/PropertyName: %s", key)
+		case i > 0 && namespace != first:
+			return nil, fail(codeInvalidInput, "All properties must belong to the same namespace")
+		}
+		first = namespace
+	}
+	for _, key := range keys {
+		switch {
+		case first != roleManager:
+			return nil, fail(codeInvalidInput, "Unsupported namespace: %s", first)
+		case key != propertyEnabled:
+			return nil, fail(codeInvalidInput, "Unsupported property: %s", key)
+		}
+	}
+	switch in.Properties[propertyEnabled] {
+	case "true", "false":
+		return &identity.SetRoleManager{Account: c.Caller.Account, Enabled: in.Properties[propertyEnabled] == "true"}, nil
+	case "":
+		return nil, fail(codeInvalidInput, "%s namespace requires Enabled property", roleManager)
+	}
+	return nil, fail(codeInvalidInput, "Enabled must be 'true' or 'false'")
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestServices(t *testing.T) {
-	if n := len(IAM().Operations()); n != 176 {
+	if n := len(IAM().Operations()); n != 178 {
 		t.Errorf("IAM has %d operations", n)
 	}
 	if n := len(STS().Operations()); n != 11 {

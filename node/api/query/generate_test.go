@@ -47,7 +47,11 @@ func (g *generator) fill(c *codec, v reflect.Value) {
 		}
 	case model.Map:
 		v.Set(reflect.MakeMap(c.goType))
-		for range g.length(c.shape, 0, 3) {
+		low := int64(0)
+		if g.valid {
+			low = 1 // clients do not send empty maps
+		}
+		for range g.length(c.shape, low, 3) {
 			key, value := reflect.New(c.goType.Key()).Elem(), reflect.New(c.goType.Elem()).Elem()
 			g.fill(c.key, key)
 			g.fill(c.elem, value)

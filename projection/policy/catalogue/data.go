@@ -25,7 +25,8 @@ var builtinActions = map[string]string{
 	EnableOrganizationsRootCredentialsManagement EnableOrganizationsRootSessions
 	EnableOutboundWebIdentityFederation GenerateCredentialReport GenerateOrganizationsAccessReport
 	GenerateServiceLastAccessedDetails GetAccessKeyLastUsed GetAccountAuthorizationDetails
-	GetAccountPasswordPolicy GetAccountSummary GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy
+	GetAccountPasswordPolicy GetAccountProperties GetAccountSummary GetContextKeysForCustomPolicy
+	GetContextKeysForPrincipalPolicy
 	GetCredentialReport GetDelegationRequest GetGroup GetGroupPolicy GetHumanReadableSummary GetInstanceProfile
 	GetLoginProfile GetMFADevice GetOpenIDConnectProvider GetOrganizationsAccessReport
 	GetOutboundWebIdentityFederationInfo GetPolicy GetPolicyVersion GetRole GetRolePolicy GetSAMLProvider
@@ -38,7 +39,7 @@ var builtinActions = map[string]string{
 	ListPoliciesGrantingServiceAccess ListPolicyTags ListPolicyVersions ListRolePolicies ListRoleTags ListRoles
 	ListSAMLProviderTags ListSAMLProviders ListSSHPublicKeys ListServerCertificateTags ListServerCertificates
 	ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags ListUsers
-	ListVirtualMFADevices PassRole PutGroupPolicy PutRolePermissionsBoundary PutRolePolicy
+	ListVirtualMFADevices PassRole PutAccountProperties PutGroupPolicy PutRolePermissionsBoundary PutRolePolicy
 	PutUserPermissionsBoundary PutUserPolicy RejectDelegationRequest RemoveClientIDFromOpenIDConnectProvider
 	RemoveRoleFromInstanceProfile RemoveUserFromGroup ResetServiceSpecificCredential ResyncMFADevice
 	SendDelegationToken SetDefaultPolicyVersion SetSecurityTokenServicePreferences SimulateCustomPolicy
@@ -68,7 +69,7 @@ var builtinKeys = map[byte]string{
 	aws:ResourceOrgID aws:ResourceOrgPaths+ aws:ResourceTag/ aws:SourceAccount aws:SourceIdentity
 	aws:SourceOrgID aws:SourceOrgPaths+ aws:SourceOwner aws:SourceVpc aws:SourceVpce aws:TagKeys+ aws:UserAgent
 	aws:CalledVia+ aws:VpceAccount aws:VpceOrgID aws:VpceOrgPaths+ aws:referer aws:userid aws:username
-	iam:AWSServiceName iam:DelegationRequestOwner iam:FIDO-FIPS-140-2-certification
+	iam:AWSServiceName iam:AccountPropertyNamespaces+ iam:DelegationRequestOwner iam:FIDO-FIPS-140-2-certification
 	iam:FIDO-FIPS-140-3-certification iam:FIDO-certification iam:NotificationChannel iam:OrganizationsPolicyId
 	iam:PassedToService iam:RegisterSecurityKey iam:ResourceTag/ iam:ServiceSpecificCredentialServiceName
 	sts:AWSServiceName sts:ExternalId sts:IdentityTokenAudience+ sts:RequestContext/ sts:RoleSessionName

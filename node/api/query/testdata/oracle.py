@@ -10,6 +10,7 @@ import json
 import sys
 
 import botocore.awsrequest
+import botocore.model
 import botocore.parsers
 import botocore.serialize
 import botocore.session
@@ -29,12 +30,16 @@ def plain(value):
 
 session = botocore.session.get_session()
 models = {name: session.get_service_model(name) for name in ("iam", "sts")}
+newer = botocore.model.ServiceModel(json.load(open("../model/iam-2010-05-08.json")), "iam")  # has operations that botocore may lack
 serializer = botocore.serialize.create_serializer("query")
 parser = botocore.parsers.create_parser("query")
 
 for line in sys.stdin:
     case = json.loads(line)
-    operation = models[case["service"]].operation_model(case["operation"])
+    model = models[case["service"]]
+    if case["operation"] not in model.operation_names:
+        model = newer
+    operation = model.operation_model(case["operation"])
     request = serializer.serialize_to_request(case["input"], operation)
     prepared = botocore.awsrequest.AWSRequest(
         method="POST", url="http://localhost/", data=request["body"], headers=request["headers"]
