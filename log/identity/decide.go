@@ -5,9 +5,11 @@ package identity
 type Authority struct {
 	Account    AccountID
 	Principal  ID     // user ID; the account's number for its root
-	Credential string // access key ID
+	Credential string // access key ID, also of a session
 	// AuthorizedAt is the position of the view in which the permission was found.
 	AuthorizedAt Position
+	// Session is that of temporary credentials; zero for an access key.
+	Session Session
 }
 
 // Meta is what the proposer resolved for a command besides its content.
@@ -57,7 +59,7 @@ type Event interface {
 // told what c was authorized against. It reads s and changes nothing. Equal state,
 // meta, command and reliances give equal events.
 func Decide(s *State, m Meta, c Command, on ...Reliance) ([]Event, error) {
-	if r := s.contain(m.By); r != nil {
+	if r := s.contain(&m.By, m.Time); r != nil {
 		return nil, r
 	}
 	if r := s.uphold(on); r != nil {
@@ -83,20 +85,35 @@ func Evolve(s *State, at Position, m Meta, events []Event) {
 }
 
 // contain refuses what was authorized by a credential that has since been
-// deleted, deactivated, or had its permissions changed: after a credential's
+// deleted, deactivated, revoked, or had its permissions changed: after a credential's
 // deletion it can author nothing, at any concurrency.
-func (s *State) contain(by Authority) *Refusal {
-	if by == (Authority{}) {
+func (s *State) contain(by *Authority, at Time) *Refusal {
+	switch {
+	case *by == (Authority{}):
 		return nil
+	case by.Session != (Session{}):
+		if r := s.containSession(by, at); r != nil {
+			return r
+		}
+	default:
+		if r := s.containKey(by); r != nil {
+			return r
+		}
 	}
+	if s.PermissionsChanged(by.Principal) > by.AuthorizedAt {
+		return refuse(StaleAuthorization, "The permissions of %s changed after position %d.", by.Principal, by.AuthorizedAt)
+	}
+	return nil
+}
+
+// containKey refuses what was authorized by an access key that is no longer good.
+func (s *State) containKey(by *Authority) *Refusal {
 	key, ok := s.AccessKey(by.Credential)
 	switch {
 	case !ok || key.Owner != by.Principal:
 		return refuse(StaleAuthorization, "The access key %s no longer exists.", by.Credential)
 	case !key.Active:
 		return refuse(StaleAuthorization, "The access key %s is inactive.", by.Credential)
-	case s.PermissionsChanged(by.Principal) > by.AuthorizedAt:
-		return refuse(StaleAuthorization, "The permissions of %s changed after position %d.", by.Principal, by.AuthorizedAt)
 	}
 	return nil
 }

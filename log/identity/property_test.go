@@ -202,6 +202,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, instanceProfileCommands(t)...)
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
+	commands = append(commands, drawnSessions(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(commands, drawnDevices(t)...)
 	return oneOf(t, "command", commands...)()

@@ -39,6 +39,17 @@ func drawnProviders(t *rapid.T) []func() Command {
 	}
 }
 
+// drawnSessions are the commands about sessions.
+func drawnSessions(t *rapid.T) []func() Command {
+	return []func() Command{
+		func() Command { return &AddSessionKey{Number: uint32(drawNumber(t)), Sealed: []byte(drawText(t))} },
+		func() Command { return &RevokeSessionKey{Number: uint32(drawNumber(t))} },
+		func() Command {
+			return &RevokeSessions{Account: drawAccount(t), Subject: drawText(t), Before: oneOf(t, "before", 0, Time(drawNumber(t)))}
+		},
+	}
+}
+
 // drawnSettings are the commands about the settings of accounts.
 func drawnSettings(t *rapid.T) []func() Command {
 	return []func() Command{

@@ -68,6 +68,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.staged, yield) &&
 		rows(&s.oidcProviders, yield) &&
 		rows(&s.samlProviders, yield) &&
+		rows(&s.sessionKeys, yield) &&
+		rows(&s.revocations, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield)
 }
@@ -165,6 +167,8 @@ type Loader struct {
 	reportParts      table.Rows[*CredentialReportPart]
 	usages           table.Rows[*Usage]
 	accessJobs       table.Rows[*AccessJobs]
+	sessionKeys      table.Rows[*SessionKeys]
+	revocations      table.Rows[*Revocations]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
@@ -233,6 +237,10 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.usages, &l.usages, r)
 	case *AccessJobs:
 		table.AddRow(&l.state.accessJobs, &l.accessJobs, r)
+	case *SessionKeys:
+		table.AddRow(&l.state.sessionKeys, &l.sessionKeys, r)
+	case *Revocations:
+		table.AddRow(&l.state.revocations, &l.revocations, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -388,6 +396,8 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.reportParts.Rows, &l.reportParts) },
 		func() error { return table.Fill(&s.usages.Rows, &l.usages) },
 		func() error { return table.Fill(&s.accessJobs.Rows, &l.accessJobs) },
+		func() error { return table.Fill(&s.sessionKeys.Rows, &l.sessionKeys) },
+		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

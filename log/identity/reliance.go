@@ -43,10 +43,12 @@ const (
 	ByKey  By = 4 // the user whose access key it is
 
 	ByProviderARN By = 5 // the provider of identities
+
+	ByContent By = 6 // the managed policy, with the position of its latest change: what it grants
 )
 
 // Known says whether this build knows the way.
-func (b By) Known() bool { return ByName <= b && b <= ByProviderARN }
+func (b By) Known() bool { return ByName <= b && b <= ByContent }
 
 // Target is all that an authorization may see of an entity.
 // It has no more: the rest, such as inline policies, may change between an
@@ -60,6 +62,7 @@ type Target struct {
 	Boundary string // ARN of the policy that bounds a user or role; empty for none
 	Tags     []Tag
 	In       Partition // the cluster's
+	Changed  Position  // by ByContent alone: when what it grants changed last
 }
 
 // ARN is that of the entity.
@@ -77,13 +80,18 @@ func (t *Target) fingerprint() Fingerprint {
 	b = digest.AppendString(b, t.Name)
 	b = digest.AppendString(b, t.Path)
 	b = digest.AppendString(b, t.Boundary)
-	return sha256.Sum256(appendTags(b, t.Tags))
+	b = appendTags(b, t.Tags)
+	if t.Changed != 0 {
+		b = digest.AppendInt(b, uint64(t.Changed))
+	}
+	return sha256.Sum256(b)
 }
 
 // target finds what a lookup names.
 func (s *State) target(l Lookup) (Target, bool) {
 	var h held
 	var ok bool
+	var changed Position
 	switch l.By {
 	case ByName:
 		if l.Kind.named() {
@@ -91,10 +99,13 @@ func (s *State) target(l Lookup) (Target, bool) {
 		}
 	case ByProviderARN:
 		h, ok = s.heldByARN(l.Kind, l.Text)
-	case ByARN:
+	case ByARN, ByContent:
 		var p *Policy
 		if p, ok = s.Policy(l.Text); ok {
 			h = p.held()
+		}
+		if ok && l.By == ByContent {
+			changed = p.Changed
 		}
 	case ByID:
 		var kind Kind
@@ -111,7 +122,7 @@ func (s *State) target(l Lookup) (Target, bool) {
 	if !ok {
 		return Target{}, false
 	}
-	t := Target{In: s.partition, Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path}
+	t := Target{In: s.partition, Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path, Changed: changed}
 	if h.tags != nil {
 		t.Tags = *h.tags
 	}

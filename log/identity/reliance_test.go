@@ -13,6 +13,7 @@ var lookups = map[string]Lookup{
 	"group":    {By: ByName, Kind: KindGroup, Account: acct, Text: "Admins"},
 	"role":     {By: ByName, Kind: KindRole, Account: acct, Text: "Deploy"},
 	"policy":   {By: ByARN, Text: readS3ARN},
+	"content":  {By: ByContent, Text: readS3ARN},
 	"by id":    {By: ByID, Text: "AIDA1"},
 	"by key":   {By: ByKey, Text: "AKIA1"},
 	"newcomer": {By: ByName, Kind: KindUser, Account: acct, Text: "carol"},
@@ -57,10 +58,10 @@ func TestReliances(t *testing.T) {
 		{"instance profile tagged", []Event{&EntityTagged{Kind: KindInstanceProfile, ID: "AIPA1", Tags: tags}}, []string{"profile"}},
 		{"instance profile made again", []Event{&InstanceProfileDeleted{ID: "AIPA1"}, &InstanceProfileCreated{Account: acct, ID: "AIPA9", Name: "Web", Path: "/x/", Tags: webServer.Tags}}, []string{"profile"}},
 		{"instance profile carries a role", []Event{webDeploys}, nil},
-		{"policy tagged", []Event{&EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: tags}}, []string{"policy"}},
-		{"policy deleted", []Event{&PolicyDeleted{ID: "ANPA1"}}, []string{"policy"}},
-		{"policy made again", []Event{&PolicyDeleted{ID: "ANPA1"}, &PolicyCreated{Account: acct, ID: "ANPA9", Name: "ReadS3", Path: "/team/", Document: "{v1}", Created: past}}, []string{"policy"}},
-		{"policy says another thing", []Event{&PolicyVersionCreated{ID: "ANPA1", Number: 2, Default: true}}, nil},
+		{"policy tagged", []Event{&EntityTagged{Kind: KindPolicy, ID: "ANPA1", Tags: tags}}, []string{"content", "policy"}},
+		{"policy deleted", []Event{&PolicyDeleted{ID: "ANPA1"}}, []string{"content", "policy"}},
+		{"policy made again", []Event{&PolicyDeleted{ID: "ANPA1"}, &PolicyCreated{Account: acct, ID: "ANPA9", Name: "ReadS3", Path: "/team/", Document: "{v1}", Created: past}}, []string{"content", "policy"}},
+		{"policy says another thing", []Event{&PolicyVersionCreated{ID: "ANPA1", Number: 2, Default: true}}, []string{"content"}},
 		{"newcomer", []Event{&UserCreated{Account: acct, ID: "AIDA3", Name: "Carol", Path: "/admin/"}}, []string{"newcomer", "new id"}},
 		{"newcomer who left", []Event{&UserCreated{Account: acct, ID: "AIDA3", Name: "Carol", Path: "/admin/"}, &UserDeleted{ID: "AIDA3"}}, nil},
 		{"newcomer of another kind", []Event{&RoleCreated{Account: acct, ID: "AROA3", Name: "carol", Path: "/admin/"}}, nil},
@@ -114,7 +115,7 @@ func TestEachRelianceCounts(t *testing.T) {
 			t.Errorf("reliance %d does not count", i)
 		}
 	}
-	if _, err := Decide(s, Meta{}, command, Reliance{Lookup: Lookup{By: ByProviderARN + 1}}); err == nil {
+	if _, err := Decide(s, Meta{}, command, Reliance{Lookup: Lookup{By: ByContent + 1}}); err == nil {
 		t.Error("a lookup that nobody knows is relied on")
 	}
 }
@@ -148,7 +149,7 @@ func TestFingerprints(t *testing.T) {
 			continue
 		}
 		switch f := v.Field(i); f.Kind() {
-		case reflect.Uint8:
+		case reflect.Uint8, reflect.Uint64:
 			f.SetUint(uint64(KindUser))
 		case reflect.String:
 			f.SetString("text")
@@ -169,6 +170,7 @@ func TestFingerprints(t *testing.T) {
 			t.Errorf("tags %v have the fingerprint of %s", tags, name)
 		}
 	}
+	full.Changed = 0 // as that of the ways before ByContent
 	const want = "bc9b0a8bd4a36024758823a7c15ed6e9cd321a36329409a43a8953cf8d5c2ff8"
 	if got := fmt.Sprintf("%x", full.fingerprint()); got != want {
 		t.Errorf("the fingerprint is %s: entries of the log that were decided would be decided otherwise", got)

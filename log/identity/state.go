@@ -45,6 +45,8 @@ type State struct {
 	oidcProviders table.Table[ID, *OIDCProvider]
 	samlProviders table.Table[ID, *SAMLProvider]
 	settings      table.Table[AccountID, *AccountSettings]
+	sessionKeys   table.Table[string, *SessionKeys]
+	revocations   table.Table[AccountID, *Revocations]
 
 	// The rest is derived from the records above.
 	names   names
@@ -106,6 +108,8 @@ func (s *State) Snapshot() *State {
 	c.oidcProviders = s.oidcProviders.Snapshot()
 	c.samlProviders = s.samlProviders.Snapshot()
 	c.settings = s.settings.Snapshot()
+	c.sessionKeys = s.sessionKeys.Snapshot()
+	c.revocations = s.revocations.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -167,6 +171,8 @@ func (s *State) tables() []counted {
 		&s.oidcProviders,
 		&s.samlProviders,
 		&s.settings,
+		&s.sessionKeys,
+		&s.revocations,
 	}
 }
 

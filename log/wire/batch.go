@@ -16,6 +16,7 @@ const (
 	formatBatch        uint8 = 2
 	formatRelayedBatch uint8 = 3 // of a command that came by way of another node; see event.Cause.Via
 	formatRuledBatch   uint8 = 4 // with the rules that its command was decided by, and with that node or none
+	formatSessionBatch uint8 = 5 // that, of a command by a session
 )
 
 // An encoded batch is three values: the head, its SHA-256, and the list of event
@@ -41,13 +42,15 @@ func (c *coder) entry(v *entry) {
 func (c *coder) fields(b *event.Batch) {
 	format := formatBatch
 	switch {
+	case b.Cause.By.Session != (identity.Session{}):
+		format = formatSessionBatch
 	case b.Cause.Rules > identity.FirstRules:
 		format = formatRuledBatch
 	case b.Cause.Via != "":
 		format = formatRelayedBatch
 	}
 	num(c, &format)
-	if c.err == nil && (format < formatUnsigned || format > formatRuledBatch) {
+	if c.err == nil && (format < formatUnsigned || format > formatSessionBatch) {
 		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
 	}
 	atom(c, &b.Cluster)
@@ -64,6 +67,9 @@ func (c *coder) fields(b *event.Batch) {
 		c.relay(&b.Cause.Via)
 	case formatRuledBatch:
 		c.ruled(&b.Cause)
+	case formatSessionBatch:
+		c.ruled(&b.Cause)
+		c.session(&b.Cause.By.Session)
 	}
 	c.digest(&b.State)
 	c.fixed(b.Prev[:])

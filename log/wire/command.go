@@ -20,6 +20,7 @@ const (
 	formatCommand       uint8 = 5
 	formatRelayed       uint8 = 6 // a command that came by way of another node; see event.Cause.Via
 	formatRuled         uint8 = 7 // a command with the rules to decide it by, and with that node or none
+	formatSession       uint8 = 8 // that, by a session
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
@@ -35,6 +36,8 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	defer c.release()
 	format, number, version := formatCommand, k.number, k.version
 	switch {
+	case cmd.Cause.By.Session != (identity.Session{}):
+		format = formatSession
 	case cmd.Cause.Rules > identity.FirstRules:
 		format = formatRuled
 	case cmd.Cause.Via != "":
@@ -54,7 +57,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed, formatRuled)
+	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed, formatRuled, formatSession)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
@@ -89,7 +92,7 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 	if format != formatBare {
 		c.reliances(&cmd.Relies)
 	}
-	if format == formatCommand || format == formatRelayed || format == formatRuled {
+	if format >= formatCommand {
 		c.signature(&cmd.Cause.Signature)
 	}
 	switch format {
@@ -97,6 +100,9 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 		c.relay(&cmd.Cause.Via)
 	case formatRuled:
 		c.ruled(&cmd.Cause)
+	case formatSession:
+		c.ruled(&cmd.Cause)
+		c.session(&cmd.Cause.By.Session)
 	}
 }
 

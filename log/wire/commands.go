@@ -105,6 +105,9 @@ var commandKinds = newKinds("command",
 	command(42, 1, installCatalogue),
 	command(43, 1, bootstrapIn),
 	command(45, 1, setQuotas),
+	command(46, 1, addSessionKey),
+	command(47, 1, revokeSessionKey),
+	command(48, 1, revokeSessions),
 )
 
 const lastOfLevel1 = 40

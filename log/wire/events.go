@@ -98,6 +98,9 @@ var eventKinds = newKinds("event",
 	change(42, 1, catalogueInstalled),
 	change(43, 1, partitionChosen),
 	change(45, 1, quotasSet),
+	change(46, 1, sessionKeyAdded),
+	change(47, 1, sessionKeyRevoked),
+	change(48, 1, sessionsRevoked),
 )
 
 // The cluster.

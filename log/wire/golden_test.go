@@ -88,6 +88,18 @@ func TestGolden(t *testing.T) {
 		line("batch", batch.Events[0], b, err)
 	}
 	file(ruledFile)
+
+	// So does what is by a session.
+	cmd, batch = counting().command(&identity.DeleteUser{}), counting().batch(&identity.UserDeleted{})
+	for _, cause := range []*event.Cause{&cmd.Cause, &batch.Cause} {
+		cause.Rules = identity.LevelRules
+		cause.By.Session = identity.Session{Key: 1, Minted: 2, Issued: 3, Until: 4, Parent: "AKIA1"}
+	}
+	b, err = EncodeCommand(cmd)
+	line("command", cmd.Content, b, err)
+	b, err = EncodeBatch(batch)
+	line("batch", batch.Events[0], b, err)
+	file(sessionFile)
 }
 
 // Commands as this release writes them, as they were before they carried reliances,
@@ -105,6 +117,7 @@ const (
 	oldRequestsFile  = "delegations-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
+	sessionFile      = "session.txt"
 )
 
 // The compressed bytes may change with the compressor; what is stored must stay readable.

@@ -33,6 +33,8 @@ var recordKinds = newKinds("record",
 	record(34, 1, accessJobs),
 
 	record(40, 1, home),
+	record(41, 1, sessionKeys),
+	record(42, 1, revocations),
 )
 
 func header(c *coder, v *identity.Header) {

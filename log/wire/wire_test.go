@@ -207,7 +207,7 @@ func TestUnknownKindStops(t *testing.T) {
 	way := writer()
 	format = formatCommand
 	num(way, &format)
-	way.envelope(format, &event.Command{Relies: []identity.Reliance{{Lookup: identity.Lookup{By: identity.ByProviderARN + 1}}}})
+	way.envelope(format, &event.Command{Relies: []identity.Reliance{{Lookup: identity.Lookup{By: identity.ByContent + 1}}}})
 	if way.err == nil {
 		t.Error("a reliance of a later release is written")
 	}
@@ -328,6 +328,37 @@ func TestRuled(t *testing.T) {
 	defer c.release()
 	if c.envelope(formatRuled, &event.Command{}); c.err == nil {
 		t.Error("a command that names no rules is written as one that does")
+	}
+}
+
+// The session that a command is by is in it, in its batch, and in the batch's hash.
+func TestBySession(t *testing.T) {
+	cmd := counting().command(&identity.DeleteUser{})
+	batch := counting().batch(&identity.UserDeleted{})
+	cmd.Cause.Rules, batch.Cause.Rules = identity.LevelRules, identity.LevelRules
+	if _, err := EncodeBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	without := batch.Hash
+	by := identity.Session{Key: 7, Minted: 5, Issued: 3, Until: 9}
+	cmd.Cause.By.Session, batch.Cause.By.Session = by, by
+	b, err := EncodeCommand(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeCommand(b); err != nil || !cmp.Equal(got, cmd) {
+		t.Errorf("the command comes back as %+v, %v", got, err)
+	}
+	if b, err = EncodeBatch(batch); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeBatch(b); err != nil || !cmp.Equal(got, batch) || got.Hash == without {
+		t.Errorf("the batch comes back as %+v, %v", got, err)
+	}
+	c := writer()
+	defer c.release()
+	if c.session(&identity.Session{}); c.err == nil {
+		t.Error("a session that is none is written")
 	}
 }
 

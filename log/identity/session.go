@@ -1,0 +1,358 @@
+package identity
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/writ-iam/writ/log/digest"
+	"github.com/writ-iam/writ/log/table"
+)
+
+// Limits of sessions.
+const (
+	// MaxSessionLife is the longest that a session lasts, in milliseconds: 36 hours
+	// ("GetSessionToken" in the STS API Reference).
+	MaxSessionLife Time = 36 * 60 * 60 * 1000
+	// sessionGrace is how much longer is kept what sessions are judged by: clocks differ.
+	sessionGrace Time = 60 * 60 * 1000
+	// MaxSessionKeys is how many keys there are that sealed sessions which may last.
+	MaxSessionKeys = 16
+	// MaxRevocations is how many revocations an account has in force: they are one record,
+	// which each of them writes anew. One of a role or user stands for all its sessions.
+	MaxRevocations = 1000
+)
+
+// SessionKeyState says what a session key is good for. Numbers are stored.
+type SessionKeyState uint8
+
+// The states of a session key.
+const (
+	KeyActive     SessionKeyState = 1 // seals sessions, and opens them
+	KeyVerifyOnly SessionKeyState = 2 // opens those that it sealed
+	KeyRevoked    SessionKeyState = 3 // its sessions are refused
+)
+
+// String is the state in words.
+func (s SessionKeyState) String() string {
+	switch s {
+	case KeyActive:
+		return "active"
+	case KeyVerifyOnly:
+		return "verify-only"
+	case KeyRevoked:
+		return "revoked"
+	}
+	return "unknown"
+}
+
+// SessionKey is a key that seals the tokens of sessions, for all accounts of the cluster.
+type SessionKey struct {
+	Number  uint32 // from 1 on, without gaps, in the order made
+	State   SessionKeyState
+	Sealed  []byte // by the cluster's own key; nil once it is revoked
+	Created Time
+	Retired Time // when it ceased to be active; 0 while it is
+}
+
+// over tells whether no session can be left that a key sealed.
+func (k *SessionKey) over(now Time) bool {
+	return k.State != KeyActive && k.Retired+MaxSessionLife+sessionGrace <= now
+}
+
+// SessionKeys are the session keys of a cluster, the oldest first.
+type SessionKeys struct {
+	Last uint32 // the highest number there was
+	List []SessionKey
+}
+
+// sessionKeysKey is the key of the one record of session keys.
+const sessionKeysKey = "session-keys"
+
+// Handle makes SessionKeys a record of a table, by its key, as do Is and AppendDigest.
+func (k *SessionKeys) Handle() table.Handle { return table.HandleOf(sessionKeysKey) }
+
+// Is tells whether the SessionKeys have that key.
+func (k *SessionKeys) Is(key string) bool { return key == sessionKeysKey }
+
+// AppendDigest appends all that the SessionKeys have.
+func (k *SessionKeys) AppendDigest(b []byte) []byte {
+	b = digest.AppendString(b, sessionKeysKey)
+	b = digest.AppendInt(b, int64(k.Last))
+	b = digest.AppendInt(b, len(k.List))
+	for i := range k.List {
+		l := &k.List[i]
+		b = digest.AppendInt(b, int64(l.Number))
+		b = digest.AppendInt(b, uint8(l.State))
+		b = digest.AppendString(b, string(l.Sealed))
+		b = digest.AppendInt(b, int64(l.Created))
+		b = digest.AppendInt(b, int64(l.Retired))
+	}
+	return b
+}
+
+// SessionKeys are those of the cluster, none where no sessions were ever made.
+func (s *State) SessionKeys() SessionKeys {
+	if k, ok := s.sessionKeys.Get(sessionKeysKey); ok {
+		return *k
+	}
+	return SessionKeys{}
+}
+
+// SessionKey returns the key of that number, whatever it is good for.
+func (s *State) SessionKey(number uint32) (SessionKey, bool) {
+	k := s.SessionKeys()
+	for i := range k.List {
+		if k.List[i].Number == number {
+			return k.List[i], true
+		}
+	}
+	return SessionKey{}, false
+}
+
+// ActiveSessionKey returns the key that seals sessions now.
+func (s *State) ActiveSessionKey() (SessionKey, bool) {
+	k := s.SessionKeys()
+	if n := len(k.List); n > 0 && k.List[n-1].State == KeyActive {
+		return k.List[n-1], true
+	}
+	return SessionKey{}, false
+}
+
+// changeSessionKeys changes the session keys.
+func (s *State) changeSessionKeys(f func(*SessionKeys)) {
+	k := s.SessionKeys()
+	k.List = slices.Clone(k.List)
+	f(&k)
+	s.sessionKeys.Put(&k)
+}
+
+// AddSessionKey adds a session key, which seals from now on; the one before it opens what
+// it sealed.
+type AddSessionKey struct {
+	Number uint32 // one more than the last
+	Sealed []byte
+}
+
+// SessionKeyAdded added a session key.
+type SessionKeyAdded struct {
+	Number  uint32
+	Sealed  []byte
+	Created Time
+}
+
+func (c *AddSessionKey) decide(s *State, m Meta) ([]Event, error) {
+	k := s.SessionKeys()
+	if c.Number != k.Last+1 {
+		return nil, refuse(ConcurrentModification, "Another session key was added meanwhile. Try again.")
+	}
+	kept := 0
+	for i := range k.List {
+		if l := &k.List[i]; l.State != KeyRevoked && !l.over(m.Time) {
+			kept++
+		}
+	}
+	if kept >= MaxSessionKeys {
+		return nil, refuse(LimitExceeded, "There are %d session keys whose sessions may last. Revoke one, or wait until they have ended.", MaxSessionKeys)
+	}
+	return []Event{&SessionKeyAdded{Number: c.Number, Sealed: c.Sealed, Created: m.Time}}, nil
+}
+
+func (e *SessionKeyAdded) evolve(s *State) {
+	s.changeSessionKeys(func(k *SessionKeys) {
+		for i := range k.List {
+			if l := &k.List[i]; l.State == KeyActive {
+				l.State, l.Retired = KeyVerifyOnly, e.Created
+			}
+		}
+		k.List = slices.DeleteFunc(k.List, func(l SessionKey) bool { return l.over(e.Created) })
+		for len(k.List) >= MaxSessionKeys { // those that are revoked make room
+			i := slices.IndexFunc(k.List, func(l SessionKey) bool { return l.State == KeyRevoked })
+			k.List = slices.Delete(k.List, max(i, 0), max(i, 0)+1)
+		}
+		k.Last = e.Number
+		k.List = append(k.List, SessionKey{Number: e.Number, State: KeyActive, Sealed: e.Sealed, Created: e.Created})
+	})
+}
+
+// RevokeSessionKey ends every session that a key sealed.
+type RevokeSessionKey struct{ Number uint32 }
+
+// SessionKeyRevoked ended every session that a key sealed.
+type SessionKeyRevoked struct {
+	Number uint32
+	At     Time
+}
+
+func (c *RevokeSessionKey) decide(s *State, m Meta) ([]Event, error) {
+	if k, ok := s.SessionKey(c.Number); !ok || k.State == KeyRevoked {
+		return nil, refuse(NoSuchEntity, "There is no session key %d that is in force.", c.Number)
+	}
+	return []Event{&SessionKeyRevoked{Number: c.Number, At: m.Time}}, nil
+}
+
+func (e *SessionKeyRevoked) evolve(s *State) {
+	s.changeSessionKeys(func(k *SessionKeys) {
+		for i := range k.List {
+			if l := &k.List[i]; l.Number == e.Number {
+				l.State, l.Sealed, l.Retired = KeyRevoked, nil, cmp.Or(l.Retired, e.At)
+			}
+		}
+	})
+}
+
+// Session is what a command's authority says of the session that it is by. The zero Session
+// is none.
+type Session struct {
+	Key    uint32   // number of the session key that sealed it
+	Minted Position // of the view in which it was made
+	Issued Time
+	Until  Time   // when it ends
+	Parent string // access key id that asked for it; empty for none
+}
+
+// Revocation ends sessions: those that were made before a position, and those that were
+// issued at a time or earlier.
+type Revocation struct {
+	// Subject is a session's access key id, the access key id that asked for sessions, or
+	// the identifier of the role or user whose they are; of a root's it is the account's
+	// number.
+	Subject string
+	All     Position // sessions made before it are revoked; 0 for none
+	Before  Time     // sessions issued then or earlier are, too; 0 for none
+	Made    Time     // of the latest
+}
+
+// Revocations are those of an account that are in force, in order of subject.
+type Revocations struct {
+	Account AccountID
+	List    []Revocation
+}
+
+// Handle makes Revocations a record of a table, by its key, as do Is and AppendDigest.
+func (r *Revocations) Handle() table.Handle { return table.HandleOf(r.Account) }
+
+// Is tells whether the Revocations have that key.
+func (r *Revocations) Is(key string) bool { return string(r.Account) == key }
+
+// AppendDigest appends all that the Revocations have.
+func (r *Revocations) AppendDigest(b []byte) []byte {
+	b = digest.AppendString(b, "revocations")
+	b = digest.AppendString(b, r.Account)
+	b = digest.AppendInt(b, len(r.List))
+	for i := range r.List {
+		l := &r.List[i]
+		b = digest.AppendString(b, l.Subject)
+		b = digest.AppendInt(b, uint64(l.All))
+		b = digest.AppendInt(b, int64(l.Before))
+		b = digest.AppendInt(b, int64(l.Made))
+	}
+	return b
+}
+
+func (r *Revocations) find(subject string) (int, bool) {
+	return slices.BinarySearchFunc(r.List, subject, func(l Revocation, subject string) int { return cmp.Compare(l.Subject, subject) })
+}
+
+// Revocations are those of an account.
+func (s *State) Revocations(account AccountID) []Revocation {
+	if r, ok := s.revocations.Get(account); ok {
+		return r.List
+	}
+	return nil
+}
+
+// Revoked tells whether a session is revoked: its own, those of its principal, those that
+// its parent asked for, or those of its session key. credential is its access key id.
+func (s *State) Revoked(account AccountID, principal ID, credential string, on Session) bool {
+	if k, ok := s.SessionKey(on.Key); !ok || k.State == KeyRevoked {
+		return true
+	}
+	r, ok := s.revocations.Get(account)
+	if !ok {
+		return false
+	}
+	for _, subject := range [...]string{credential, string(principal), on.Parent} {
+		if i, there := r.find(subject); there && (on.Minted < r.List[i].All || on.Issued <= r.List[i].Before) {
+			return true
+		}
+	}
+	return false
+}
+
+// RevokeSessions ends the sessions of a subject: all that were made before the command, or
+// those alone that were issued at a time or earlier.
+type RevokeSessions struct {
+	Account AccountID
+	Subject string // as in Revocation
+	Before  Time   // 0: all until now
+}
+
+// SessionsRevoked ended the sessions of a subject.
+type SessionsRevoked struct {
+	Account AccountID
+	Subject string
+	Before  Time // 0: all until then
+	Made    Time
+}
+
+func (c *RevokeSessions) decide(s *State, m Meta) ([]Event, error) {
+	if _, err := s.mustAccount(c.Account); err != nil {
+		return nil, err
+	}
+	if c.Before > m.Time {
+		return nil, refuse(InvalidInput, "Sessions can be revoked that were issued until now, not later.")
+	}
+	if r, ok := s.revocations.Get(c.Account); ok {
+		_, there := r.find(c.Subject)
+		kept := 0
+		for i := range r.List {
+			if !r.List[i].over(m.Time) {
+				kept++
+			}
+		}
+		if !there && kept >= MaxRevocations {
+			return nil, refuse(LimitExceeded, "The account has %d revocations in force. Revoke the sessions of their roles or users instead, each by one.", MaxRevocations)
+		}
+	}
+	return []Event{&SessionsRevoked{Account: c.Account, Subject: c.Subject, Before: c.Before, Made: m.Time}}, nil
+}
+
+// over tells whether every session that a revocation ends has ended by itself.
+func (r *Revocation) over(now Time) bool { return r.Made+MaxSessionLife+sessionGrace <= now }
+
+func (e *SessionsRevoked) evolve(s *State) {
+	r := Revocations{Account: e.Account}
+	for _, l := range s.Revocations(e.Account) {
+		if l.Subject == e.Subject || !l.over(e.Made) {
+			r.List = append(r.List, l)
+		}
+	}
+	i, there := r.find(e.Subject)
+	if !there {
+		r.List = slices.Insert(r.List, i, Revocation{Subject: e.Subject})
+	}
+	l := &r.List[i]
+	l.Made = max(l.Made, e.Made)
+	if e.Before == 0 {
+		l.All = s.position
+	} else {
+		l.Before = max(l.Before, e.Before)
+	}
+	s.revocations.Put(&r)
+}
+
+// containSession refuses what a session authored that has ended, was revoked, or whose
+// principal was deleted since.
+func (s *State) containSession(by *Authority, at Time) *Refusal {
+	_, there := s.KindOf(by.Principal)
+	if _, root := s.accounts.Get(AccountID(by.Principal)); !there && !root {
+		return refuse(StaleAuthorization, "Whoever the session %s is of no longer exists.", by.Credential)
+	}
+	switch {
+	case s.Revoked(by.Account, by.Principal, by.Credential, by.Session):
+		return refuse(StaleAuthorization, "The session %s is revoked.", by.Credential)
+	case at >= by.Session.Until:
+		return refuse(StaleAuthorization, "The session %s has ended.", by.Credential)
+	}
+	return nil
+}
