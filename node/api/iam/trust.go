@@ -25,6 +25,9 @@ func (c *Call) newTrust(text *string) (string, error) {
 	if err != nil {
 		return "", badDocument(err)
 	}
+	if err := c.checkProviders(doc); err != nil {
+		return "", badDocument(err)
+	}
 	var unknown *syntax.MalformedError
 	stored := replacePrincipals(aws.ToString(text), doc, func(p syntax.Text) string {
 		id, ok := c.principalID(p.Value)
@@ -37,6 +40,32 @@ func (c *Call) newTrust(text *string) (string, error) {
 		return "", badDocument(unknown)
 	}
 	return stored, nil
+}
+
+// checkProviders refuses a trust policy with a provider of another partition, as principalID
+// does with users and roles. Providers of this one need not exist.
+func (c *Call) checkProviders(doc *syntax.Document) *syntax.MalformedError {
+	for i := range doc.Statements {
+		s := &doc.Statements[i]
+		for _, e := range [...]*syntax.PrincipalElement{s.Principal, s.NotPrincipal} {
+			if e == nil {
+				continue
+			}
+			for _, p := range e.Principals() {
+				if p.Type == syntax.PrincipalFederated && c.isElsewhere(p.Value) {
+					return valid.InvalidPrincipal(p)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// isElsewhere tells an ARN of another partition than the cluster's.
+func (c *Call) isElsewhere(text string) bool {
+	partition, named := strings.CutPrefix(text, "arn:")
+	partition, _, _ = strings.Cut(partition, ":")
+	return named && partition != c.partition().String()
 }
 
 // accountLength is how many digits the number of an account has.
@@ -54,8 +83,7 @@ func (c *Call) principalID(principal string) (string, bool) {
 		t, ok := c.find(identity.Lookup{By: identity.ByID, Text: principal})
 		return principal, ok && (t.Kind == identity.KindUser || t.Kind == identity.KindRole)
 	}
-	partition, named := strings.CutPrefix(principal, "arn:")
-	if partition, _, _ = strings.Cut(partition, ":"); named && partition != c.partition().String() {
+	if c.isElsewhere(principal) {
 		return principal, false
 	}
 	rest, ok := strings.CutPrefix(principal, c.partition().IAM())
