@@ -1,11 +1,8 @@
 package native
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"time"
@@ -108,13 +105,8 @@ func (r *stagedPart) Authorize(v *projection.View) (event.Command, error) {
 func parsePart(body []byte) ([]identity.CataloguePolicy, error) {
 	const hint = "Send {\"policies\":[...]}, as /openapi.json describes."
 	var part shape.CataloguePart
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&part); err != nil {
-		return nil, fault.BadRequest(hint, "The body is no part of a catalogue: %.200v.", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fault.BadRequest(hint, "Something follows the part.")
+	if err := decodeBody(body, &part, "part of a catalogue", hint); err != nil {
+		return nil, err
 	}
 	if n := len(part.Policies); n == 0 || n > identity.MaxCataloguePolicies {
 		return nil, fault.BadRequest(hint, "There are %d policies, of 1 to %d.", n, identity.MaxCataloguePolicies)

@@ -1,11 +1,8 @@
 package native
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 
 	"github.com/writ-iam/writ/log/event"
@@ -113,13 +110,8 @@ func (r *quotasToSet) Authorize(v *projection.View) (event.Command, error) {
 func parseQuotas(body []byte) (*identity.SetQuotas, error) {
 	const hint = "Send {\"defaults\":\"aws\"}, or {\"quotas\":[{\"quota\":\"users\",\"value\":5000}]}, as /openapi.json describes."
 	var asked shape.QuotasToSet
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&asked); err != nil {
-		return nil, fault.BadRequest(hint, "The body is no change of quotas: %.200v.", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fault.BadRequest(hint, "Something follows the change of quotas.")
+	if err := decodeBody(body, &asked, "change of quotas", hint); err != nil {
+		return nil, err
 	}
 	set := &identity.SetQuotas{}
 	switch asked.Defaults {
