@@ -29,19 +29,11 @@ const (
 // accessed, or writes the credential report of all users, beside CreateUser alone. Its
 // limit is CreateUser alone: what counts is p99.
 func measureBeside(ctx context.Context, o options) (err error) {
-	c, stop, err := started(ctx, o, "--writers", "3", "--replicas", "0")
+	c, leader, stop, err := startedWriters(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	leader, err := c.Node(s.Leader)
-	if err != nil {
-		return err
-	}
 	if err := fillUsers(ctx, c, leader.URL, besideUsers); err != nil {
 		return err
 	}

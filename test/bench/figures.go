@@ -23,19 +23,11 @@ import (
 // measureCreate is CreateUser over the real API (signature, authorization, XML) at
 // the leader of three writer processes, beside the trivial state machine.
 func measureCreate(ctx context.Context, o options) (err error) {
-	c, stop, err := started(ctx, o, "--writers", "3", "--replicas", "0")
+	c, leader, stop, err := startedWriters(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	leader, err := c.Node(s.Leader)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	api, err := raftLimit(ctx, filepath.Join(c.Dir, "limit"))

@@ -82,6 +82,22 @@ func started(ctx context.Context, o options, flags ...string) (*cluster.Cluster,
 	return c, func() error { return errors.Join(c.Stop(), os.RemoveAll(dir)) }, nil
 }
 
+// startedWriters starts three writers alone, and finds the one that leads.
+func startedWriters(ctx context.Context, o options) (c *cluster.Cluster, leader cluster.Node, stop func() error, err error) {
+	c, stop, err = started(ctx, o, "--writers", "3", "--replicas", "0")
+	if err != nil {
+		return nil, leader, nil, err
+	}
+	s, err := c.Status(ctx)
+	if err == nil {
+		leader, err = c.Node(s.Leader)
+	}
+	if err != nil {
+		return nil, leader, nil, errors.Join(err, stop())
+	}
+	return c, leader, stop, nil
+}
+
 // built makes a directory with the program in it.
 func built(ctx context.Context, o options) (dir, binary string, err error) {
 	if dir, err = os.MkdirTemp("", "writ-bench-"); err != nil {
