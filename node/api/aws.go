@@ -32,6 +32,7 @@ type call struct {
 	// in and made are the call's input and what its action may know, from admit on.
 	in   any
 	made *iam.Call
+	took event.Position // where an attempt of the call took effect before; 0 for nowhere
 	// passwords is what the call has found out about passwords, however often it is
 	// authorized.
 	passwords password.Checker
@@ -148,7 +149,7 @@ func (c *call) Authorize(v *projection.View) (cmd event.Command, err error) {
 		return cmd, err
 	}
 	c.server.passwords.Begin(&c.passwords, c.Context(), &c.Job, c.Principal.ID, c.Now)
-	c.made.Repeated = c.Repeated(v)
+	c.took, c.made.Repeated = c.Repeated(v)
 	content, err := c.action.Command(c.made, c.in)
 	var said *iam.Error
 	var foreseen *identity.Refusal
@@ -161,10 +162,18 @@ func (c *call) Authorize(v *projection.View) (cmd event.Command, err error) {
 	return c.Command(v, c.action.Service+":"+c.action.Name, content, c.made.Reliances()), nil
 }
 
+// errForgotten refuses a call of which an attempt took effect, where the cluster forgot that
+// between its authorization and its decision.
+var errForgotten = errors.New("the cluster no longer remembers what it answered; look whether what the request asked for is still there before you ask for it anew")
+
 // write carries out a call that changes something, at the leader. It renders the answer
 // from what the log accepted, in a view that has it.
 func (c *call) write() error {
 	batch, v, err := c.Write(c.action.Service, c.action.Name, c)
+	var refusal *identity.Refusal
+	if errors.As(err, &refusal) && c.took != 0 { // what it says is about a command that nobody asked for
+		return dispatch.TookEffect(c.took, errForgotten)
+	}
 	if err != nil || batch == nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/dispatch"
@@ -227,4 +228,24 @@ func TestTheTimeOfAHandedOnWrite(t *testing.T) {
 			t.Errorf("held for %q: it came %v from now, not %v", held, came, want)
 		}
 	}
+}
+
+// A retry of which the cluster forgets, before it is decided, that it took effect is told so,
+// and what to do.
+func TestRetryOfWhatIsForgotten(t *testing.T) {
+	w := newWorld(t)
+	first := w.accepted("the first", w.iam(w.root, "CreateGroup", "GroupName", "g", "@Amz-Sdk-Invocation-Id", "i-1"))
+	later := w.addNode(true, func(c *config) {
+		c.Node.Propose = func(_ context.Context, cmd event.Command) (*event.Batch, error) {
+			w.log.mu.Lock()
+			defer w.log.mu.Unlock()
+			_, err := identity.Decide(w.log.state, cmd.Cause.Meta, cmd.Content)
+			return nil, err
+		}
+	})
+	w.log.show(later.projection)
+	w.refused("the retry", later.iam(w.root, "CreateGroup", "GroupName", "g", "@Amz-Sdk-Invocation-Id", "i-1"), 503, "OutcomeUnknown",
+		"An attempt of this request took effect at position "+first.Header().Get("X-Writ-Position")+". Now it is refused: the cluster no longer remembers what it answered; "+
+			"look whether what the request asked for is still there before you ask for it anew")
+	w.refused("another request", later.iam(w.root, "CreateGroup", "GroupName", "g", "@Amz-Sdk-Invocation-Id", "i-2"), 409, "EntityAlreadyExists", "")
 }

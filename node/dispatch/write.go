@@ -230,10 +230,10 @@ func (x *Exchange) meta() identity.Meta {
 	return identity.Meta{Time: identity.Time(x.Now.Add(-x.Sought).UnixMilli()), Key: x.key, Signature: x.signature}
 }
 
-// Repeated tells whether an attempt of a write took effect before, as far as a view knows.
-func (x *Exchange) Repeated(v *projection.View) bool {
-	_, took := v.State.Repeats(x.meta())
-	return took
+// Repeated tells whether an attempt of a write took effect before, and where, as far as a view
+// knows.
+func (x *Exchange) Repeated(v *projection.View) (at event.Position, took bool) {
+	return v.State.Repeats(x.meta())
 }
 
 // identify derives the key of a write's attempt: the same credential, request and

@@ -236,7 +236,7 @@ func (a Action) Command(c *Call, in any) (identity.Command, error) {
 }
 
 // tookEffect is the command of a call that took effect before. It is for no account: should
-// that be forgotten until it is decided, it is refused.
+// that be forgotten until it is decided, it is refused, and the edge says why in its own words.
 func tookEffect() identity.Command { return &identity.CreateUser{} }
 
 // foresee refuses a command that the state refuses already. It is asked with one that lacks
