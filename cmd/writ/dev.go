@@ -65,7 +65,11 @@ root access key of a new cluster.`,
 			return dev(cmd.Context(), cmd.OutOrStdout(), cmd.Flags(), &d)
 		},
 	}
-	f := cmd.Flags()
+	d.flags(cmd.Flags())
+	return cmd
+}
+
+func (d *devFlags) flags(f *pflag.FlagSet) {
 	f.IntVar(&d.writers, "writers", 1, "how many writers: 1, 3 or 5")
 	f.IntVar(&d.replicas, replicasFlag, 1, "how many replicas")
 	f.StringVar(&d.dir, "dir", "writ-dev", "directory of the cluster")
@@ -75,7 +79,6 @@ root access key of a new cluster.`,
 	withoutLeaseFlag(f, &d.withoutLease)
 	quotasFlag(f, &d.quotas)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
-	return cmd
 }
 
 // devNode is one process of the cluster.
