@@ -29,20 +29,21 @@ program was made. All of them are one catalogue, which is replaced as a whole.`,
 		Use:   "import [FILE]",
 		Short: "Put the managed policies of a file in force, or those of this program",
 		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
-printed into FILE (- is the standard input), or without FILE the policies that this program has,
-in place of all policies of AWS that there are. All accounts see the change at one position. Another
-import undoes one. The policies of FILE are those of the cluster's partition; the program's own are
-made to name it.
+printed into FILE, or without FILE the policies that this program has, in place of all policies of
+AWS that there are. A FILE of - is standard input, which is read for that alone: without FILE, a
+file or a pipe there is refused. All accounts see the change at one position. Another import undoes
+one. One that is stopped changed nothing or all, and says so: it may be repeated. The policies of
+FILE are those of the cluster's partition; the program's own are made to name it.
 
 A policy in use that the new catalogue does not have stays as it is, and is named, until an import
 finds it unused.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  writ catalog import\n  writ catalog import policies.json\n  writ catalog import - <policies.json",
+		Args:    cobra.MaximumNArgs(1),
 	}, importTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, file string) error {
-		policies, err := catalog.Read(ctx, c, cmd.InOrStdin(), file)
-		if err != nil {
+		if err := catalog.Named(cmd.InOrStdin(), file); err != nil {
 			return err
 		}
-		return catalog.Import(ctx, c, cmd.OutOrStdout(), o, policies)
+		return catalog.Replace(ctx, c, cmd.InOrStdin(), cmd.OutOrStdout(), o, file)
 	})
 	cmd.AddCommand(show, bring)
 	return cmd

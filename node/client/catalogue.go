@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -30,9 +31,14 @@ func (c *Client) Catalogue(ctx context.Context) (*Catalogue, error) {
 	return &found, c.do(ctx, http.MethodGet, "/v1/catalog", nil, Freshness{}, &found)
 }
 
+// ErrInstalling is in the error of an import that was ended while all its policies were being
+// put in force: they are, or none is. One that was ended before changed nothing.
+var ErrInstalling = errors.New("it is not known whether the catalogue is in force")
+
 // ImportCatalogue puts policies of AWS in force, in place of all that there are, at one
 // position. It returns nil if they, and no others, are in force already. The policies are in order of
 // name, and their versions in order of number. Of two imports at once, one fails.
+// Errors after the end of ctx may wrap ErrInstalling.
 func (c *Client) ImportCatalogue(ctx context.Context, policies []identity.CataloguePolicy) (*CatalogueChange, error) {
 	digest := identity.CatalogueDigest(policies)
 	found, err := c.Catalogue(ctx)
@@ -55,6 +61,9 @@ func (c *Client) ImportCatalogue(ctx context.Context, policies []identity.Catalo
 		}
 	}
 	if err := c.do(ctx, http.MethodPost, fmt.Sprintf("%s/install?parts=%d", target, len(parts)), nil, Freshness{}, &change); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrInstalling, err)
+		}
 		return nil, fmt.Errorf("put the catalogue in force: %w", err)
 	}
 	return &change, nil

@@ -4,6 +4,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,36 @@ func Show(ctx context.Context, c *client.Client, out io.Writer, o *shell.Output)
 	return err
 }
 
+// Named is the file that an import is told to read, if any. Standard input is read for "-"
+// alone: whoever gives it a file or a pipe and says no name would get the policies of this
+// program, and think that they are those of the file.
+func Named(in io.Reader, name string) error {
+	f, ok := in.(*os.File)
+	if name != "" || !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice != 0 { // closed, a terminal or /dev/null
+		return nil
+	}
+	return shell.Usage("standard input is no terminal, and no FILE is named: `writ catalog import -` reads it, `writ catalog import </dev/null` takes the policies of this program")
+}
+
+// Replace puts in force what Read reads. Where it was stopped it says what was changed.
+func Replace(ctx context.Context, c *client.Client, in io.Reader, out io.Writer, o *shell.Output, name string) error {
+	policies, err := Read(ctx, c, in, name)
+	if err == nil {
+		err = Import(ctx, c, out, o, policies)
+	}
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case errors.Is(err, client.ErrInstalling):
+		return fmt.Errorf("stopped while the policies came into force: `writ catalog show` says whether they have; importing them again is safe: %w", err)
+	}
+	return fmt.Errorf("stopped before any policy was changed; importing them again is safe: %w", err)
+}
+
 // Read reads the policies of a file, of the standard input for "-", or those of this
 // program for no name, as they are in the partition of a cluster. A file of another partition
 // is refused.
@@ -46,15 +77,15 @@ func Read(ctx context.Context, c *client.Client, in io.Reader, name string) ([]m
 	if err != nil {
 		return nil, fmt.Errorf("a newer program is needed for this cluster: %w", err)
 	}
-	return read(in, name, partition)
+	return read(ctx, in, name, partition)
 }
 
-func read(in io.Reader, name string, partition managed.Partition) ([]managed.Policy, error) {
+func read(ctx context.Context, in io.Reader, name string, partition managed.Partition) ([]managed.Policy, error) {
 	switch name {
 	case "":
 		return managed.PoliciesIn(partition)
 	case "-":
-		return managed.Read(in, partition)
+		return untilDone(ctx, func() ([]managed.Policy, error) { return managed.Read(in, partition) })
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -66,6 +97,25 @@ func read(in io.Reader, name string, partition managed.Partition) ([]managed.Pol
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return policies, nil
+}
+
+// untilDone waits for who reads standard input, which no context ends, until ctx does.
+func untilDone(ctx context.Context, read func() ([]managed.Policy, error)) ([]managed.Policy, error) {
+	type result struct {
+		policies []managed.Policy
+		err      error
+	}
+	done := make(chan result, 1)
+	go func() {
+		policies, err := read()
+		done <- result{policies, err}
+	}()
+	select {
+	case r := <-done:
+		return r.policies, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read the policies of AWS from standard input: %w", ctx.Err())
+	}
 }
 
 // Import puts policies in force at a cluster, and prints what became of the others.
