@@ -41,10 +41,10 @@ func run(ctx context.Context, args []string) error {
 	root, begun := newRoot(), false
 	noteBegin(root, &begun)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var e *shell.Exit
 	if err != nil && !begun && !errors.As(err, &e) {
-		return shell.Usage("%w; see `writ --help`", err)
+		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	}
 	return err
 }

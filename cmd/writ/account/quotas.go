@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
@@ -15,9 +16,11 @@ import (
 	"github.com/writ-iam/writ/node/client"
 )
 
+type quota struct{ name, about string }
+
 // quotas are the names of the quotas, which are flags, and what each bounds. A test holds
 // that they are those of package identity.
-var quotas = [...]struct{ name, about string }{
+var quotas = [...]quota{
 	{"users", "users; also virtual MFA devices"},
 	{"groups", "groups"},
 	{"roles", "roles, service-linked ones among them"},
@@ -78,10 +81,28 @@ in use takes nothing away, and lets nothing more be made; it is a warning.
 The defaults start higher than AWS's. --aws lets the account go by AWS's defaults, those of "IAM and
 AWS STS quotas", and --writ by Writ's again; both forget what was set before.`,
 		Example: "  writ account quotas\n  writ account quotas --users 200 --policies-per-role 20\n  writ account quotas --aws",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    oneAccount,
 	}
 	q.flags(cmd.Flags())
 	return cmd
+}
+
+// oneAccount takes one argument at most, and tells who takes a quota for one that quotas are
+// flags.
+func oneAccount(cmd *cobra.Command, args []string) error {
+	for i, arg := range args {
+		if slices.ContainsFunc(quotas[:], func(q quota) bool { return q.name == arg }) {
+			number := "N"
+			if i+1 < len(args) {
+				number = args[i+1]
+			}
+			return shell.Usage("%q is no account: quotas are flags, as in `%s --%s %s`", arg, cmd.CommandPath(), arg, number)
+		}
+	}
+	if len(args) > 1 {
+		return shell.Usage("%d accounts are given; give one, or none for the cluster's own; see `%s --help`", len(args), cmd.CommandPath())
+	}
+	return nil
 }
 
 func (q *Quotas) flags(f *pflag.FlagSet) {
