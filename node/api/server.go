@@ -63,10 +63,12 @@ type Config struct {
 }
 
 // maxDocuments is how many requests may read certificates, keys, metadata or reports, or
-// wait for a shift to do so, and maxDocumentsOne those of one caller.
+// wait for a shift to do so, and maxDocumentsOne those of one caller: an eighth, as of those
+// that wait for shifts. A place is held for admission.DefaultWait and one piece of work at
+// most. Shares are of callers, not of accounts: most clusters have one account.
 const (
 	maxDocuments    = 32
-	maxDocumentsOne = maxDocuments / 4
+	maxDocumentsOne = maxDocuments / 8
 )
 
 // Server is the edge of one node.

@@ -30,8 +30,9 @@ const (
 	// Timeout is how long a fetch takes at most.
 	Timeout = 2 * time.Second
 	// MaxFetches is how many are under way at once, MaxFetchesOne those of one caller;
-	// another one is to be tried again.
-	MaxFetches    = 8
+	// another one is to be tried again. Each holds its place for Timeout at most, and eight
+	// callers hold all.
+	MaxFetches    = 16
 	MaxFetchesOne = 2
 )
 

@@ -56,6 +56,9 @@ func TestFetchesAreBounded(t *testing.T) {
 	}
 	f.Fill("a")
 	busy("a")
+	for _, caller := range []string{"w", "x", "y"} { // a few callers do not hold all places
+		f.Fill(caller)
+	}
 	if got, err := f.Fetch("b", "127.0.0.1"); err != nil || got != want {
 		t.Errorf("another caller fetches %s: %v", got, err)
 	}
