@@ -40,9 +40,6 @@ finds it unused.`,
 		Example: "  writ catalog import\n  writ catalog import policies.json\n  writ catalog import - <policies.json",
 		Args:    cobra.MaximumNArgs(1),
 	}, importTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, file string) error {
-		if err := catalog.Named(cmd.InOrStdin(), file); err != nil {
-			return err
-		}
 		return catalog.Replace(ctx, c, cmd.InOrStdin(), cmd.OutOrStdout(), o, file)
 	})
 	cmd.AddCommand(show, bring)

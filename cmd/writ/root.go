@@ -197,9 +197,6 @@ func envEndpoints() (list []string) {
 	return list
 }
 
-// devHint is for who has a cluster of `writ dev` and did not say so.
-const devHint = "for a cluster of `writ dev`, `. writ-dev/env.sh` sets all that is needed"
-
 // client returns a client for the target, called as $AWS_ACCESS_KEY_ID.
 func (t *target) client() (*client.Client, error) { return t.clientOf(t.endpoint) }
 
@@ -234,9 +231,6 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 		}
 		secret = strings.TrimSpace(string(text))
 	}
-	if endpoint == "" && len(t.endpoints()) == 0 {
-		return nil, shell.Usage("no endpoint; set WRIT_ENDPOINT or give --endpoint; %s", devHint)
-	}
 	http, err := setup.HTTPClient(t.caFile)
 	if err != nil {
 		return nil, err
@@ -246,7 +240,7 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 		Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {
-		return nil, shell.Usage("%w; %s", err, devHint)
+		return nil, shell.Usage("%w; %s", err, shell.DevHint)
 	}
 	return c, nil
 }

@@ -96,6 +96,9 @@ func New(c Config) (*Client, error) {
 	}
 	var seeds []*url.URL
 	for _, text := range c.Endpoints {
+		if text == "" {
+			return nil, fmt.Errorf("%w: no endpoint; set WRIT_ENDPOINT", ErrConfig)
+		}
 		base, err := parseEndpoint(text)
 		if err != nil {
 			return nil, fmt.Errorf("%w: the endpoint %q is no http or https URL; set WRIT_ENDPOINT", ErrConfig, text)

@@ -35,10 +35,10 @@ func Show(ctx context.Context, c *client.Client, out io.Writer, o *shell.Output)
 	return err
 }
 
-// Named is the file that an import is told to read, if any. Standard input is read for "-"
+// checkInput refuses an input that nobody asks for. Standard input is read for "-"
 // alone: whoever gives it a file or a pipe and says no name would get the policies of this
 // program, and think that they are those of the file.
-func Named(in io.Reader, name string) error {
+func checkInput(in io.Reader, name string) error {
 	f, ok := in.(*os.File)
 	if name != "" || !ok {
 		return nil
@@ -52,6 +52,9 @@ func Named(in io.Reader, name string) error {
 
 // Replace puts in force what Read reads. Where it was stopped it says what was changed.
 func Replace(ctx context.Context, c *client.Client, in io.Reader, out io.Writer, o *shell.Output, name string) error {
+	if err := checkInput(in, name); err != nil {
+		return err
+	}
 	policies, err := Read(ctx, c, in, name)
 	if err == nil {
 		err = Import(ctx, c, out, o, policies)

@@ -35,3 +35,6 @@ func (e *Exit) Unwrap() error { return e.Err }
 func Usage(format string, args ...any) error {
 	return &Exit{CodeUsage, fmt.Errorf(format, args...)}
 }
+
+// DevHint is for who has a cluster of `writ dev` and did not say so.
+const DevHint = "for a cluster of `writ dev`, `. writ-dev/env.sh` sets all that is needed"

@@ -25,14 +25,16 @@ func (c *Call) newTrust(text *string) (string, error) {
 	if err != nil {
 		return "", badDocument(err)
 	}
-	if err := c.checkProviders(doc); err != nil {
-		return "", badDocument(err)
+	for _, p := range doc.Principals() { // providers need not exist
+		if p.Type == syntax.PrincipalFederated && c.isElsewhere(p.Value) {
+			return "", badDocument(valid.InvalidPrincipal(p))
+		}
 	}
 	var unknown *syntax.MalformedError
-	stored := replacePrincipals(aws.ToString(text), doc, func(p syntax.Text) string {
+	stored := replacePrincipals(aws.ToString(text), doc, func(p syntax.Principal) string {
 		id, ok := c.principalID(p.Value)
 		if !ok && unknown == nil {
-			unknown = valid.InvalidPrincipal(syntax.Principal{Type: syntax.PrincipalAWS, Value: p.Value, Position: p.Position})
+			unknown = valid.InvalidPrincipal(p)
 		}
 		return id
 	})
@@ -40,25 +42,6 @@ func (c *Call) newTrust(text *string) (string, error) {
 		return "", badDocument(unknown)
 	}
 	return stored, nil
-}
-
-// checkProviders refuses a trust policy with a provider of another partition, as principalID
-// does with users and roles. Providers of this one need not exist.
-func (c *Call) checkProviders(doc *syntax.Document) *syntax.MalformedError {
-	for i := range doc.Statements {
-		s := &doc.Statements[i]
-		for _, e := range [...]*syntax.PrincipalElement{s.Principal, s.NotPrincipal} {
-			if e == nil {
-				continue
-			}
-			for _, p := range e.Principals() {
-				if p.Type == syntax.PrincipalFederated && c.isElsewhere(p.Value) {
-					return valid.InvalidPrincipal(p)
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // isElsewhere tells an ARN of another partition than the cluster's.
@@ -128,7 +111,7 @@ func (c *Call) shownTrust(stored string) *string {
 	if err != nil { // written under another grammar
 		return shownDocument(stored)
 	}
-	return shownDocument(replacePrincipals(stored, doc, func(p syntax.Text) string {
+	return shownDocument(replacePrincipals(stored, doc, func(p syntax.Principal) string {
 		arn, _ := c.principalARN(p.Value)
 		return arn
 	}))
@@ -136,10 +119,13 @@ func (c *Call) shownTrust(stored string) *string {
 
 // replacePrincipals is the text of a document with each of its AWS principals
 // replaced, and everything else as it was.
-func replacePrincipals(text string, doc *syntax.Document, replace func(syntax.Text) string) string {
+func replacePrincipals(text string, doc *syntax.Document, replace func(syntax.Principal) string) string {
 	var out strings.Builder
 	rest, at := text, syntax.Position{Line: 1, Column: 1}
-	for _, p := range awsPrincipals(doc) {
+	for _, p := range doc.Principals() {
+		if p.Type != syntax.PrincipalAWS {
+			continue
+		}
 		to := replace(p)
 		if to == p.Value {
 			continue
@@ -154,24 +140,6 @@ func replacePrincipals(text string, doc *syntax.Document, replace func(syntax.Te
 	}
 	out.WriteString(rest)
 	return out.String()
-}
-
-// awsPrincipals lists the AWS principals in the order of the text.
-func awsPrincipals(doc *syntax.Document) (list []syntax.Text) {
-	for i := range doc.Statements {
-		s := &doc.Statements[i]
-		for _, e := range [...]*syntax.PrincipalElement{s.Principal, s.NotPrincipal} {
-			if e == nil {
-				continue
-			}
-			for _, g := range e.Groups {
-				if g.Type.Value == "AWS" {
-					list = append(list, g.Values.Items...)
-				}
-			}
-		}
-	}
-	return list
 }
 
 // untilPosition is how many bytes of text, which begins at the position from,

@@ -98,3 +98,15 @@ func (e *PrincipalElement) Principals() []Principal {
 	}
 	return all
 }
+
+// Principals returns all principals of a document, in the order of its text.
+func (d *Document) Principals() (all []Principal) {
+	for i := range d.Statements {
+		for _, e := range [...]*PrincipalElement{d.Statements[i].Principal, d.Statements[i].NotPrincipal} {
+			if e != nil {
+				all = append(all, e.Principals()...)
+			}
+		}
+	}
+	return all
+}
