@@ -194,9 +194,7 @@ func NewLoader() *Loader { return &Loader{state: NewState()} }
 func (l *Loader) Add(r Record) {
 	switch r := r.(type) {
 	case *Header:
-		l.header = true
-		l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = r.Position, r.Time, r.Cluster, r.Forgotten
-		l.state.catalogue = r.Catalogue
+		l.addHeader(r)
 	case *Home:
 		l.addHome(r)
 	case *Account:
@@ -216,19 +214,40 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.policies, &l.policies, r)
 		l.state.versions.add(r.Account, len(r.Versions))
 		l.addHeld(r.held(), r.Handle())
+	case *InstanceProfile:
+		l.addInstanceProfile(r)
+	case *ServerCertificate:
+		l.settle(&r.In)
+		table.AddRow(&l.state.certificates, &l.certificates, r)
+		l.addHeld(r.held(), r.Handle())
+	case *MFADevice:
+		l.addMFADevice(r)
+	case *OIDCProvider:
+		l.settle(&r.In)
+		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *SAMLProvider:
+		l.settle(&r.In)
+		table.AddRow(&l.state.samlProviders, &l.samlProviders, r)
+		l.addProvider(r.Account, r.Handle())
+	case *Keyring:
+		l.addKeyring(r)
+	case *Attempt:
+		l.addAttempt(r)
+	case *DelegationRequest:
+		l.addDelegation(r)
+	default:
+		l.addRow(r)
+	}
+}
+
+// addRow takes a record that is a row of a table and nothing else.
+func (l *Loader) addRow(r Record) {
+	switch r := r.(type) {
 	case *Replica:
 		table.AddRow(&l.state.replicas, &l.replicas, r)
 	case *BarredReplica:
 		table.AddRow(&l.state.barred, &l.barred, r)
-	case *Attempt:
-		table.AddRow(&l.state.attempts.byKey, &l.attempts, r)
-		l.state.attempts.order.Load(r.At, r.Handle())
-		if r.Signature != (Signature{}) {
-			l.signed = append(l.signed, r.signed())
-		}
-		l.state.attempts.count(r, 1)
-	case *DelegationRequest:
-		l.addDelegation(r)
 	case *CredentialReport:
 		table.AddRow(&l.state.reports, &l.reports, r)
 	case *CredentialReportPart:
@@ -245,37 +264,38 @@ func (l *Loader) Add(r Record) {
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
 		table.AddRow(&l.state.loginProfiles, &l.loginProfiles, r)
-	case *MFADevice:
-		table.AddRow(&l.state.mfaDevices, &l.mfaDevices, r)
-		l.addHeld(r.held(), r.Handle())
-		if r.Owner != "" {
-			l.devices = append(l.devices, table.Edge{From: table.HandleOf(r.Owner), To: r.Handle()})
-			l.state.enabled.add(r.Account, 1)
-		}
-	case *InstanceProfile:
-		l.addInstanceProfile(r)
 	case *DeletionTasks:
 		table.AddRow(&l.state.deletionTasks, &l.deletionTasks, r)
-	case *Keyring:
-		l.addKeyring(r)
-	case *ServerCertificate:
-		l.settle(&r.In)
-		table.AddRow(&l.state.certificates, &l.certificates, r)
-		l.addHeld(r.held(), r.Handle())
 	case *CataloguePolicy:
 		table.AddRow(&l.state.staged, &l.staged, r)
-	case *OIDCProvider:
-		l.settle(&r.In)
-		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
-		l.addProvider(r.Account, r.Handle())
-	case *SAMLProvider:
-		l.settle(&r.In)
-		table.AddRow(&l.state.samlProviders, &l.samlProviders, r)
-		l.addProvider(r.Account, r.Handle())
 	case *AccountSettings:
 		table.AddRow(&l.state.settings, &l.settings, r)
 	default:
 		l.err = fmt.Errorf("load state: unknown record %T", r)
+	}
+}
+
+func (l *Loader) addHeader(h *Header) {
+	l.header = true
+	l.state.position, l.state.time, l.state.cluster, l.state.attempts.gone = h.Position, h.Time, h.Cluster, h.Forgotten
+	l.state.catalogue = h.Catalogue
+}
+
+func (l *Loader) addAttempt(a *Attempt) {
+	table.AddRow(&l.state.attempts.byKey, &l.attempts, a)
+	l.state.attempts.order.Load(a.At, a.Handle())
+	if a.Signature != (Signature{}) {
+		l.signed = append(l.signed, a.signed())
+	}
+	l.state.attempts.count(a, 1)
+}
+
+func (l *Loader) addMFADevice(d *MFADevice) {
+	table.AddRow(&l.state.mfaDevices, &l.mfaDevices, d)
+	l.addHeld(d.held(), d.Handle())
+	if d.Owner != "" {
+		l.devices = append(l.devices, table.Edge{From: table.HandleOf(d.Owner), To: d.Handle()})
+		l.state.enabled.add(d.Account, 1)
 	}
 }
 
@@ -370,7 +390,27 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 	if !l.header {
 		l.err = errors.Join(l.err, errors.New("load state: no header among the records"))
 	}
-	fills := []func() error{
+	fills := l.fills()
+	errs := make([]error, len(fills)+1)
+	errs[len(fills)] = l.err
+	jobs := make([]func(), len(fills))
+	for i, fill := range fills {
+		jobs[i] = func() { errs[i] = fill() }
+	}
+	if run == nil {
+		run = inTurn
+	}
+	run(jobs)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// fills are what fills the maps of the state, one independent of the other.
+func (l *Loader) fills() []func() error {
+	s := l.state
+	return []func() error{
 		func() error { return table.Fill(&s.accounts.Rows, &l.accounts) },
 		func() error { return table.Fill(&s.users.Rows, &l.users) },
 		func() error { return table.Fill(&s.groups.Rows, &l.groups) },
@@ -415,20 +455,6 @@ func (l *Loader) State(run func(jobs []func())) (*State, error) {
 		func() error { return table.Fill(&s.settings.Rows, &l.settings) },
 		func() error { table.FillRelation(&s.providers, &l.providers); return nil },
 	}
-	errs := make([]error, len(fills)+1)
-	errs[len(fills)] = l.err
-	jobs := make([]func(), len(fills))
-	for i, fill := range fills {
-		jobs[i] = func() { errs[i] = fill() }
-	}
-	if run == nil {
-		run = inTurn
-	}
-	run(jobs)
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 func inTurn(jobs []func()) {

@@ -159,8 +159,20 @@ func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
 	if n > 0 {
 		return policy.Entry{}, false // only tags come in several spellings
 	}
-	p, g := r.Principal, r.globals
-	value := ""
+	if key == "aws:principalorgpaths" {
+		return policy.Multi(key, r.Principal.OrgPaths), len(r.Principal.OrgPaths) > 0
+	}
+	value, ok := r.ofPrincipal(key)
+	if !ok {
+		value = r.ofRequest(key)
+	}
+	return policy.Single(key, value), value != ""
+}
+
+// ofPrincipal is the value of a key that tells of who asks and of its credentials, empty
+// if it has none; false for another key.
+func (r *globalKeys) ofPrincipal(key policy.Key) (value string, ok bool) {
+	p := r.Principal
 	switch key {
 	case "aws:principalarn":
 		value = p.contextARN()
@@ -176,8 +188,6 @@ func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
 		}
 	case "aws:principalorgid":
 		value = p.OrgID
-	case "aws:principalorgpaths":
-		return policy.Multi(key, p.OrgPaths), len(p.OrgPaths) > 0
 	case "aws:principalisawsservice":
 		value = strconv.FormatBool(p.Type == Service)
 	case "aws:principalservicename":
@@ -194,29 +204,40 @@ func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
 			value = strconv.FormatBool(!p.MFA.IsZero())
 		}
 	case "aws:multifactorauthage":
-		if !p.MFA.IsZero() && !g.Time.IsZero() {
-			value = strconv.FormatInt(int64(g.Time.Sub(p.MFA)/time.Second), 10)
+		if !p.MFA.IsZero() && !r.globals.Time.IsZero() {
+			value = strconv.FormatInt(int64(r.globals.Time.Sub(p.MFA)/time.Second), 10)
 		}
+	default:
+		return "", false
+	}
+	return value, true
+}
+
+// ofRequest is the value of a key that tells of the request and its resource, empty if it
+// has none.
+func (r *globalKeys) ofRequest(key policy.Key) string {
+	g := r.globals
+	switch key {
 	case "aws:currenttime":
-		value = formatTime(g.Time)
+		return formatTime(g.Time)
 	case "aws:epochtime":
 		if !g.Time.IsZero() {
-			value = strconv.FormatInt(g.Time.Unix(), 10)
+			return strconv.FormatInt(g.Time.Unix(), 10)
 		}
 	case "aws:sourceip":
-		value = g.SourceIP
+		return g.SourceIP
 	case "aws:useragent":
-		value = g.UserAgent
+		return g.UserAgent
 	case "aws:securetransport":
-		value = g.Transport.secure()
+		return g.Transport.secure()
 	case "aws:requestedregion":
-		value = g.Region
+		return g.Region
 	case "aws:resourceaccount":
-		value = (*Request)(r).account()
+		return (*Request)(r).account()
 	case "aws:resourceorgid":
-		value = g.ResourceOrgID
+		return g.ResourceOrgID
 	}
-	return policy.Single(key, value), value != ""
+	return ""
 }
 
 // settles tells whether a request of the principal lacks a key for good if the
