@@ -56,7 +56,7 @@ func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm
 type outcome struct {
 	batch    *event.Batch   // what an accepted command made
 	repeated event.Position // where the command of this key took effect before
-	marked   *Applied       // what a fence found
+	fenced   *Applied       // what a fence found
 	err      error          // a refusal; or why the state machine stopped, and stopped is set
 	stopped  bool
 }
@@ -148,7 +148,7 @@ func (f *fsm) fence(next *Applied, entry *raft.Log) (outcome, error) {
 	if m.Nameless {
 		next.Lives.Complete = false
 	}
-	return outcome{marked: &Applied{
+	return outcome{fenced: &Applied{
 		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor, Lives: next.Lives,
 	}}, nil
 }

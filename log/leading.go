@@ -83,8 +83,8 @@ func (l *Log) lead(ctx context.Context) {
 	}
 }
 
-// Fence commits a fence, which may raise the floor of leases up to the head, and returns what the state machine showed as it applied it,
-// neither before nor after. Like StrictHead it proves leadership; its term must be the
+// Fence commits a fence, which may raise the floor of leases up to the head. It returns what
+// the state machine showed as it applied it, neither before nor after. Like StrictHead it proves leadership; its term must be the
 // one in which this writer leads.
 func (l *Log) Fence(ctx context.Context, m wire.Fence) (*Applied, error) {
 	if head := l.Applied().Head.Position; m.Floor > head {
@@ -98,10 +98,10 @@ func (l *Log) Fence(ctx context.Context, m wire.Fence) (*Applied, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.marked.Term != m.Term { // lost and won again in between
+	if o.fenced.Term != m.Term { // lost and won again in between
 		return nil, l.notLeader()
 	}
-	return o.marked, nil
+	return o.fenced, nil
 }
 
 // read is one fence that serves all who asked for a head before it was proposed.

@@ -32,7 +32,7 @@ func TestLivesAreKept(t *testing.T) {
 			a, err := m.Fence(t.Context(), wire.Fence{Term: m.Term(), Head: m.Applied().Head, Opened: opened, Dropped: dropped})
 			must(t, err)
 			if !slices.Equal(nonces(a.Lives), nonces(m.Applied().Lives)) {
-				t.Errorf("the mark found %v", nonces(a.Lives))
+				t.Errorf("the fence found %v", nonces(a.Lives))
 			}
 		}
 		want := func(names ...string) {
@@ -60,7 +60,7 @@ func TestLivesAreKept(t *testing.T) {
 
 // What a fence says of lives counts only where it was committed in its own term; and
 // a fence from before fences named lives says that there may be others.
-func TestMarksOfAnotherTermNameNobody(t *testing.T) {
+func TestFencesOfAnotherTermNameNobody(t *testing.T) {
 	s, err := store.Open(filepath.Join(t.TempDir(), "events.db"), store.Options{})
 	must(t, err)
 	defer s.Close()
@@ -73,8 +73,8 @@ func TestMarksOfAnotherTermNameNobody(t *testing.T) {
 		index++
 		o := f.Apply(&raft.Log{Index: index, Term: term, Data: entry}).(outcome)
 		must(t, o.err)
-		if !slices.Equal(nonces(o.marked.Lives), nonces(f.applied.Load().Lives)) {
-			t.Errorf("the mark found %v", nonces(o.marked.Lives))
+		if !slices.Equal(nonces(o.fenced.Lives), nonces(f.applied.Load().Lives)) {
+			t.Errorf("the fence found %v", nonces(o.fenced.Lives))
 		}
 		return f.applied.Load().Lives
 	}

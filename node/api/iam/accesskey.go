@@ -34,7 +34,12 @@ func (c *Call) keyHolder(name *string) (string, error) {
 	case c.Caller.Kind == admission.KindRoot:
 		return "", nil
 	}
-	return "", fail(codeValidationError, "Must specify userName when calling with non-User credentials")
+	return "", noUserName()
+}
+
+// noUserName is what a caller is told who is no user and names none.
+func noUserName() error {
+	return fail(codeValidationError, "Must specify userName when calling with non-User credentials")
 }
 
 type createAccessKey struct{}

@@ -8,11 +8,11 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 )
 
-// keyUser is keyHolder for what a root cannot have.
-func (c *Call) keyUser(name *string) (string, error) {
+// userOrCaller is the name of the user that a call is about, for what a root cannot have.
+func (c *Call) userOrCaller(name *string) (string, error) {
 	user, err := c.keyHolder(name)
 	if err == nil && user == "" {
-		err = fail(codeValidationError, "Must specify userName when calling with non-User credentials")
+		err = noUserName()
 	}
 	return user, err
 }

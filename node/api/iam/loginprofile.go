@@ -28,15 +28,6 @@ func loginProfileActions() []Action {
 	}
 }
 
-// passwordHolder is the name of the user whose password a call is about.
-func (c *Call) passwordHolder(name *string) (string, error) {
-	user, err := c.keyHolder(name)
-	if err == nil && user == "" {
-		err = fail(codeValidationError, "Must specify userName when calling with non-User credentials")
-	}
-	return user, err
-}
-
 // login is what a command may know of a user of that name and its login profile; nil
 // without one.
 func (c *Call) login(user string) (identity.Target, *identity.LoginProfile) {
@@ -115,7 +106,7 @@ func (createLoginProfile) Access(c *Call, in *sdk.CreateLoginProfileInput) []Acc
 }
 
 func (createLoginProfile) Command(c *Call, in *sdk.CreateLoginProfileInput) (identity.Command, error) {
-	name, err := c.passwordHolder(in.UserName)
+	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +130,7 @@ func (createLoginProfile) Render(c *Call, in *sdk.CreateLoginProfileInput, b *ev
 	if err != nil {
 		return nil, err
 	}
-	name, err := c.passwordHolder(in.UserName)
+	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +149,7 @@ func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
 }
 
 func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
-	name, err := c.passwordHolder(in.UserName)
+	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +195,7 @@ func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Acc
 }
 
 func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
-	name, err := c.passwordHolder(in.UserName)
+	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (c *Call) serviceOf(user, id *string) (service string, ok bool) {
 // the caller.
 func (c *Call) onService(name, id *string) []Access {
 	a := c.onSelf(name)
-	if user, err := c.keyUser(name); err == nil {
+	if user, err := c.userOrCaller(name); err == nil {
 		if service, ok := c.serviceOf(&user, id); ok {
 			a = a.With(policy.Single(keyServiceName, service))
 		}
@@ -71,7 +71,7 @@ func (c *Call) onService(name, id *string) []Access {
 // does not show is not there, even if the decision would find it: the service that it is
 // for was not among the condition keys.
 func (c *Call) serviceUser(name, id *string) (string, error) {
-	user, err := c.keyUser(name)
+	user, err := c.userOrCaller(name)
 	if err != nil {
 		return "", err
 	}
@@ -221,7 +221,7 @@ func (s served) key() string { return string(s.owner) + "/" + s.ID }
 // servicesOf walks the credentials that a list is about.
 func (c *Call) servicesOf(in *sdk.ListServiceSpecificCredentialsInput) (walk[served], error) {
 	if !aws.ToBool(in.AllUsers) {
-		user, err := c.keyUser(in.UserName)
+		user, err := c.userOrCaller(in.UserName)
 		if err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func (listSSHPublicKeys) Access(c *Call, in *sdk.ListSSHPublicKeysInput) []Acces
 }
 
 func (listSSHPublicKeys) Answer(c *Call, in *sdk.ListSSHPublicKeysInput) (*sdk.ListSSHPublicKeysOutput, error) {
-	name, err := c.keyUser(in.UserName)
+	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
 	}

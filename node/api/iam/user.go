@@ -85,7 +85,7 @@ func (getUser) Answer(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error)
 func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	a, ok := c.state().Account(c.Caller.Account)
 	if !ok || c.Caller.Kind != admission.KindRoot {
-		return nil, fail(codeValidationError, "Must specify userName when calling with non-User credentials")
+		return nil, noUserName()
 	}
 	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
 }
