@@ -21,7 +21,7 @@ import (
 func newCan() *cobra.Command {
 	t := target{replicas: true}
 	var o shell.Output
-	var a asking
+	var a canFlags
 	cmd := &cobra.Command{
 		Use:   "can --as ARN --action ACTION [--resource ARN] [--wait --expect allow|deny]",
 		Short: "Ask whether a principal may do something, or wait until it may; exits 4 if not",
@@ -69,7 +69,8 @@ no catalogue knows, is said on standard error.`,
 	return cmd
 }
 
-type asking struct {
+// canFlags are what the flags of `writ can` say.
+type canFlags struct {
 	question client.Question
 	context  []string
 	fresh    client.Freshness
@@ -84,7 +85,7 @@ type asking struct {
 }
 
 // check reads what the flags say together.
-func (a *asking) check(cmd *cobra.Command) (err error) {
+func (a *canFlags) check(cmd *cobra.Command) (err error) {
 	if a.question.Principal == "" || a.question.Action == "" {
 		return shell.Usage("say who and what: --as ARN --action SERVICE:ACTION")
 	}
@@ -154,7 +155,7 @@ func warn(errs io.Writer, warnings []string) {
 	}
 }
 
-func can(cmd *cobra.Command, t *target, o *shell.Output, a *asking) error {
+func can(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
 	c, err := t.client()
 	if err != nil {
 		return err
@@ -207,7 +208,7 @@ func printDecision(out io.Writer, d *client.Decision) error {
 }
 
 // awaitEffect waits until a decision is as expected everywhere.
-func awaitEffect(cmd *cobra.Command, t *target, o *shell.Output, a *asking) error {
+func awaitEffect(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
 	c, err := t.client()
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func rootFromEnv() setup.RootKey {
 }
 
 func newServe() *cobra.Command {
-	var s serving
+	var s serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve --cluster FILE --name NAME --data DIR",
 		Short: "Run one node, a writer or a replica as cluster.yaml says",
@@ -142,15 +142,15 @@ func natsFlags(f *pflag.FlagSet, n *node.OutsideNATS) {
 	f.BoolVar(&n.Insecure, "nats-insecure", false, "let a user's connection to an outside NATS go over a network in plain text")
 }
 
-// serving is what the flags of `writ serve` say.
-type serving struct {
+// serveFlags are what the flags of `writ serve` say.
+type serveFlags struct {
 	cluster string
 	cfg     node.Config
 	proxies []string
 	level   slog.Level
 }
 
-func (s *serving) flags(f *pflag.FlagSet) {
+func (s *serveFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cluster, "cluster", "", "the cluster's configuration, cluster.yaml")
 	f.StringVar(&s.cfg.Name, "name", "", "this node's name in it")
 	f.StringVar(&s.cfg.Data, "data", "", "directory of what the node keeps")
@@ -178,7 +178,7 @@ func (s *serving) flags(f *pflag.FlagSet) {
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }
 
-func (s *serving) config() (node.Config, error) {
+func (s *serveFlags) config() (node.Config, error) {
 	if s.cluster == "" || s.cfg.Name == "" || s.cfg.Data == "" {
 		return node.Config{}, shell.Usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
 	}
@@ -237,7 +237,7 @@ and that the next one follows. The node must not be running.`,
 
 func newConfig() *cobra.Command {
 	cmd := shell.Group(&cobra.Command{Use: "config", Short: "Show how a node is configured"})
-	var s serving
+	var s serveFlags
 	var redacted bool
 	show := &cobra.Command{
 		Use:   "print --redacted",

@@ -19,7 +19,7 @@ func newVerify() *cobra.Command {
 	var o shell.Output
 	var by trust
 	var files []string
-	var v verifying
+	var v verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify [--head FILE ... --authority ca.crt]",
 		Short: "Compare every node and the chain; exits 5 if one differs, 1 if one could not be asked",
@@ -57,13 +57,13 @@ the evidence. Needs the permissions writ:GetHead and writ:GetChain.`,
 	return cmd
 }
 
-// verifying is what the flags say of a comparison of the nodes.
-type verifying struct {
+// verifyFlags are what the flags say of a comparison of the nodes.
+type verifyFlags struct {
 	from    uint64
 	timeout time.Duration
 }
 
-func verifyNodes(ctx context.Context, out io.Writer, t *target, o *shell.Output, how *verifying) error {
+func verifyNodes(ctx context.Context, out io.Writer, t *target, o *shell.Output, how *verifyFlags) error {
 	c, err := t.client()
 	if err != nil {
 		return err

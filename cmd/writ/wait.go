@@ -17,7 +17,7 @@ import (
 func newWait() *cobra.Command {
 	var t target
 	var o shell.Output
-	var w waiting
+	var w waitFlags
 	cmd := &cobra.Command{
 		Use:   "wait [--token TOKEN | --request-id ID | --arn ARN | --head]",
 		Short: "Wait until a change is in force everywhere; exits 3 if it is not in time",
@@ -50,7 +50,7 @@ committed, is an error (exit 1) at once: nothing is to be waited for. To wait fo
 	return cmd
 }
 
-type waiting struct {
+type waitFlags struct {
 	target  client.Target
 	head    bool
 	timeout time.Duration
@@ -58,7 +58,7 @@ type waiting struct {
 	github  github.Report
 }
 
-func wait(cmd *cobra.Command, t *target, o *shell.Output, w *waiting) error {
+func wait(cmd *cobra.Command, t *target, o *shell.Output, w *waitFlags) error {
 	if err := errors.Join(o.Check(), w.github.Check()); err != nil {
 		return err
 	}
