@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/importer"
 	"go/types"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -19,16 +21,21 @@ import (
 // impurePackages are what pure packages must not import.
 var impurePackages = []string{
 	"bufio", "context", "crypto/rand", "embed", "expvar", "io/fs", "io/ioutil", "log", "log/slog", "math/rand", "math/rand/v2",
-	"net", "net/http", "os", "os/exec", "path/filepath", "plugin", "runtime", "sync", "sync/atomic", "syscall", "unsafe", "weak",
+	"net", "net/http", "os", "os/exec", "os/signal", "os/user", "path/filepath", "plugin", "runtime", "runtime/coverage", "runtime/debug", "runtime/metrics",
+	"runtime/pprof", "runtime/trace", "sync", "sync/atomic", "syscall", "unsafe", "weak",
 }
 
 // impureNames are what they must not use of other packages: the clock, timers, and what
 // depends on the machine that it runs on.
 var impureNames = []string{
 	"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick",
-	"time.Local", "time.LoadLocation", "fmt.Print", "fmt.Printf", "fmt.Println", "fmt.Scan", "fmt.Scanf", "fmt.Scanln",
+	"time.Local", "time.LoadLocation", "time.Time.Local", "print", "println", "fmt.Print", "fmt.Printf", "fmt.Println", "fmt.Scan", "fmt.Scanf", "fmt.Scanln",
 	"hash/maphash.MakeSeed", "hash/maphash.String", "hash/maphash.Bytes", "hash/maphash.Comparable",
 }
+
+// inLocalZone are the functions that make times in the zone of the machine. UTC() has to
+// follow at once.
+var inLocalZone = []string{"time.Unix", "time.UnixMilli", "time.UnixMicro"}
 
 // unordered are the functions of pure packages that go through a map in whatever order
 // it has, and why nothing depends on it.
@@ -70,7 +77,13 @@ func (t *Types) check(pkg string, files []File) (*types.Info, error) {
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
 	var parsed []*ast.File
 	for _, f := range files {
-		parsed = append(parsed, f.AST)
+		built, err := build.Default.MatchFile(filepath.Split(f.Set.Position(f.AST.Package).Filename))
+		if err != nil {
+			return nil, fmt.Errorf("check %s: %w", pkg, err)
+		}
+		if built { // else it is for another system
+			parsed = append(parsed, f.AST)
+		}
 	}
 	config := types.Config{Importer: importer.ForCompiler(files[0].Set, "gc", func(path string) (io.ReadCloser, error) {
 		if t.exports[path] == "" {
@@ -124,13 +137,21 @@ func impure(f File, info *types.Info) (violations []string) {
 			violations = append(violations, fmt.Sprintf("%s: a pure package imports %s", f.Path, p))
 		}
 	}
+	zoned := map[ast.Expr]bool{} // what makes a time of which UTC() is called
 	ast.Inspect(f.AST, func(n ast.Node) bool {
 		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			if call, ok := n.X.(*ast.CallExpr); ok && full(info.Uses[n.Sel]) == "time.Time.UTC" {
+				zoned[nameIn(call.Fun)] = true
+			}
 		case *ast.GoStmt, *ast.SelectStmt:
 			violations = append(violations, fmt.Sprintf("%s: a pure package starts a goroutine or waits for one", f.Set.Position(n.Pos())))
 		case *ast.Ident:
-			if name := full(info.Uses[n]); slices.Contains(impureNames, name) {
+			switch name := full(info.Uses[n]); {
+			case slices.Contains(impureNames, name):
 				violations = append(violations, fmt.Sprintf("%s: a pure package uses %s", f.Set.Position(n.Pos()), name))
+			case slices.Contains(inLocalZone, name) && !zoned[n]:
+				violations = append(violations, fmt.Sprintf("%s: a pure package uses %s without UTC() after it", f.Set.Position(n.Pos()), name))
 			}
 		}
 		return true
@@ -138,8 +159,34 @@ func impure(f File, info *types.Info) (violations []string) {
 	return violations
 }
 
-// full is the name of something that a package declares, with the package's path.
+// nameIn is the name that an expression ends in, as a call's function does.
+func nameIn(e ast.Expr) ast.Expr {
+	if sel, ok := e.(*ast.SelectorExpr); ok {
+		return sel.Sel
+	}
+	return e
+}
+
+// full is the name of something that a package declares, with the package's path and,
+// of a method, its type; of what the language declares, the name alone.
 func full(o types.Object) string {
+	switch o := o.(type) {
+	case *types.Builtin:
+		return o.Name()
+	case *types.Func:
+		recv := o.Signature().Recv()
+		if recv == nil {
+			break
+		}
+		t := recv.Type()
+		if p, ok := t.(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		if named, ok := t.(*types.Named); ok && o.Pkg() != nil {
+			return o.Pkg().Path() + "." + named.Obj().Name() + "." + o.Name()
+		}
+		return ""
+	}
 	if o == nil || o.Pkg() == nil || o.Parent() != o.Pkg().Scope() {
 		return ""
 	}

@@ -3,8 +3,9 @@ package tidy
 import (
 	"fmt"
 	"go/ast"
+	"go/types"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // functionFields are the fields of function type that stand in shipped code, each with
@@ -39,93 +40,101 @@ var functionFields = map[string]string{
 	"node/proof.Vouchers.now":              "a clock",
 }
 
-// CheckFunctionFields looks for fields of function type in shipped code.
-func CheckFunctionFields(files []File) (violations []string) {
-	var seen []string
-	named := functionTypes(files)
+// CheckFunctionFields looks for fields of function type in code that is no test, by what
+// their types are.
+func CheckFunctionFields(files []File, t *Types) (violations []string, err error) {
+	packages := map[string][]File{}
 	for _, f := range files {
-		if f.Test || !shipped(f.Pkg) {
-			continue
+		if !f.Test && top(f.Pkg) != "test" {
+			packages[f.Pkg] = append(packages[f.Pkg], f)
 		}
-		for _, d := range f.AST.Decls {
-			g, ok := d.(*ast.GenDecl)
-			if !ok {
-				continue
+	}
+	stale := maps.Clone(functionFields)
+	for _, pkg := range slices.Sorted(maps.Keys(packages)) {
+		info, err := t.check(pkg, packages[pkg])
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range packages[pkg] {
+			for _, name := range fieldsOfFunctions(f, info) {
+				delete(stale, name)
+				if _, ok := functionFields[name]; !ok {
+					violations = append(violations, fmt.Sprintf("%s: the field %s is a function: let its owner implement an interface of the consumer", f.Path, name))
+				}
 			}
-			for _, spec := range g.Specs {
-				t, ok := spec.(*ast.TypeSpec)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(stale)) {
+		violations = append(violations, "there is no field "+name+" of function type; take it off the list of test/tidy")
+	}
+	return violations, nil
+}
+
+// fieldsOfFunctions lists the fields of a file's structs that are functions, each by its
+// package, the type or function that declares the struct, and its name.
+func fieldsOfFunctions(f File, info *types.Info) (names []string) {
+	for _, d := range f.AST.Decls {
+		owner := "var"
+		if fn, ok := d.(*ast.FuncDecl); ok {
+			owner = fn.Name.Name
+		}
+		ast.Inspect(d, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.TypeSpec:
+				owner = n.Name.Name
+			case *ast.StructType:
+				s, ok := info.Types[n].Type.(*types.Struct)
 				if !ok {
-					continue
+					return true
 				}
-				for _, field := range fieldsOfFunctions(t, named[f.Pkg]) {
-					name := f.Pkg + "." + t.Name.Name + "." + field
-					seen = append(seen, name)
-					if _, ok := functionFields[name]; !ok {
-						violations = append(violations, fmt.Sprintf("%s: the field %s is a function: let its owner implement an interface of the consumer", f.Path, name))
+				for field := range s.Fields() {
+					if holdsFunction(field.Type(), nil) {
+						names = append(names, f.Pkg+"."+owner+"."+field.Name())
 					}
-				}
-			}
-		}
-	}
-	for name := range functionFields {
-		if !slices.Contains(seen, name) {
-			violations = append(violations, "there is no field "+name+" of function type; take it off the list of test/tidy")
-		}
-	}
-	slices.Sort(violations)
-	return violations
-}
-
-// shipped tells whether a package is part of what users run.
-func shipped(pkg string) bool {
-	top, _, _ := strings.Cut(pkg, "/")
-	return top != "test" && top != "cmd"
-}
-
-// functionTypes lists the types of each package that are functions.
-func functionTypes(files []File) map[string][]string {
-	named := map[string][]string{}
-	for _, f := range files {
-		ast.Inspect(f.AST, func(n ast.Node) bool {
-			if t, ok := n.(*ast.TypeSpec); ok {
-				if _, ok := t.Type.(*ast.FuncType); ok && !f.Test {
-					named[f.Pkg] = append(named[f.Pkg], t.Name.Name)
 				}
 			}
 			return true
 		})
 	}
-	return named
+	return names
 }
 
-// isFunction tells whether a type is one of functions, or a list or map of them.
-func isFunction(t ast.Expr, named []string) bool {
+// cancels are the functions that end a context, which any struct may keep.
+var cancels = []string{"context.CancelFunc", "context.CancelCauseFunc"}
+
+// holdsFunction tells whether a type is one of functions, or of what leads to one: a
+// pointer, a list, a map, a channel, a type made for one such as atomic.Pointer. Outer are
+// the types around it.
+func holdsFunction(t types.Type, outer []types.Type) bool {
+	if slices.Contains(outer, t) {
+		return false
+	}
+	outer = append(outer, t)
 	switch t := t.(type) {
-	case *ast.FuncType:
+	case *types.Signature:
 		return true
-	case *ast.Ident:
-		return slices.Contains(named, t.Name)
-	case *ast.ArrayType:
-		return isFunction(t.Elt, named)
-	case *ast.MapType:
-		return isFunction(t.Value, named)
+	case *types.Alias:
+		return holdsFunction(types.Unalias(t), outer)
+	case *types.Named:
+		if slices.Contains(cancels, full(t.Obj())) {
+			return false
+		}
+		for of := range t.TypeArgs().Types() {
+			if holdsFunction(of, outer) {
+				return true
+			}
+		}
+		return holdsFunction(t.Underlying(), outer)
+	case *types.Pointer:
+		return holdsFunction(t.Elem(), outer)
+	case *types.Slice:
+		return holdsFunction(t.Elem(), outer)
+	case *types.Array:
+		return holdsFunction(t.Elem(), outer)
+	case *types.Chan:
+		return holdsFunction(t.Elem(), outer)
+	case *types.Map:
+		return holdsFunction(t.Elem(), outer)
 	}
 	return false
-}
-
-// fieldsOfFunctions lists the fields of a struct that are functions.
-func fieldsOfFunctions(t *ast.TypeSpec, named []string) (names []string) {
-	s, ok := t.Type.(*ast.StructType)
-	if !ok {
-		return nil
-	}
-	for _, field := range s.Fields.List {
-		if !isFunction(field.Type, named) {
-			continue
-		}
-		for _, n := range field.Names {
-			names = append(names, n.Name)
-		}
-	}
-	return names
 }

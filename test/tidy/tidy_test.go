@@ -75,7 +75,20 @@ func TestHomes(t *testing.T) {
 	report(t, CheckHomes(scan(t, root), rules(t), string(gomod)))
 }
 
-func TestFunctionFields(t *testing.T) { report(t, CheckFunctionFields(scan(t, root))) }
+func TestFunctionFields(t *testing.T) { report(t, functionFieldsOf(t, scan(t, root))) }
+
+func functionFieldsOf(t *testing.T, files []File) []string {
+	t.Helper()
+	known, err := compiled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	violations, err := CheckFunctionFields(files, known)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return violations
+}
 
 func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
@@ -166,6 +179,12 @@ func TestPlanted(t *testing.T) {
 		{"clock in the core", "log/identity/x.go", "package identity\nimport \"time\"\nvar now = time.Now\n", "uses time.Now"},
 		{"clock under another name", "log/identity/x.go", "package identity\nimport t \"time\"\nvar now = t.Now\n", "uses time.Now"},
 		{"clock under no name", "log/event/x.go", "package event\nimport . \"time\"\nvar now = Now\n", "uses time.Now"},
+		{"zone of the machine", "log/event/x.go", "package event\nimport \"time\"\nfunc f(t time.Time) time.Time { return t.Local() }\n", "uses time.Time.Local"},
+		{"time in the zone of the machine", "log/event/x.go", "package event\nimport \"time\"\nvar s = time.Unix(1, 0).Format(time.RFC3339)\n", "uses time.Unix without UTC()"},
+		{"function that makes times in the zone of the machine", "log/event/x.go", "package event\nimport \"time\"\nvar f = time.UnixMilli\n", "uses time.UnixMilli without UTC()"},
+		{"signals in the core", "log/event/x.go", "package event\nimport _ \"os/signal\"\n", "imports os/signal"},
+		{"settings of the process in the core", "log/event/x.go", "package event\nimport _ \"runtime/debug\"\n", "imports runtime/debug"},
+		{"output in the core", "log/event/x.go", "package event\nfunc f() { println(1) }\n", "uses println"},
 		{"something else under the clock's name", "log/event/x.go", "package event\nvar time = struct{ Now func() }{}\nfunc f() { time.Now() }\nfunc init() {}\n", "init function"},
 		{"goroutine in the core", "log/event/x.go", "package event\nfunc f() { go f() }\n", "starts a goroutine"},
 		{"order of a map in the core", "log/event/x.go", "package event\nfunc f(m map[int]int) (list []int) {\n\tfor k := range m {\n\t\tlist = append(list, k)\n\t}\n\treturn list\n}\n", "log/event.f goes through a map"},
@@ -174,7 +193,8 @@ func TestPlanted(t *testing.T) {
 		{"crossing", "projection/x.go", "package projection\nimport _ \"github.com/writ-iam/writ/replication\"\n", "does not tell of projection -> replication"},
 		{"long package", "log/wake/x.go", "package wake\n" + strings.Repeat("//\n", MaxPackageLines), "lines without tests; the most is"},
 		{"larger than listed", "log/identity/x.go", "package identity\n" + strings.Repeat("//\n", 20_000), "lets it have"},
-		{"long test", "node/x_test.go", "package node\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", MaxFunctionLines) + "}\n", "f has 102 lines; the most is"},
+		{"long test", "node/x_test.go", "package node\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", MaxTestLines) + "}\n", "f has 102 lines; the most is"},
+		{"long function", "node/x.go", "package node\nfunc f() {\n" + strings.Repeat("\t_ = 1\n", MaxFunctionLines-1) + "}\n", "f has 64 lines; the most is 63"},
 		{"randomness in the core", "log/event/x.go", "package event\nimport _ \"crypto/rand\"\n", "imports crypto/rand"},
 		{"standard log", "node/x.go", "package node\nimport _ \"log\"\n", "standard log"},
 		{"init", "node/x.go", "package node\nfunc init() {}\n", "init function"},
@@ -184,6 +204,14 @@ func TestPlanted(t *testing.T) {
 		{"sleep under another name", "node/x_test.go", "package node\nimport clock \"time\"\nfunc f() { clock.Sleep(1) }\n", "a test sleeps"},
 		{"file put in place under another name", "node/x.go", "package node\nimport o \"os\"\nfunc f() { o.Rename(\"a\", \"b\") }\n", "log/durable puts files"},
 		{"function in a field", "node/x.go", "package node\ntype x struct { ask func() error }\n", "node.x.ask is a function"},
+		{"function of another package's type in a field", "node/x.go", "package node\nimport \"net/http\"\ntype x struct { ask http.HandlerFunc }\n", "node.x.ask is a function"},
+		{"function behind a pointer in a field", "node/x.go", "package node\ntype x struct { ask *func() }\n", "node.x.ask is a function"},
+		{"functions in a channel in a field", "node/x.go", "package node\ntype x struct { ask chan func() }\n", "node.x.ask is a function"},
+		{"functions in a list of a named type in a field", "node/x.go", "package node\ntype asks []map[int]func()\ntype x struct { ask asks }\n", "node.x.ask is a function"},
+		{"function in a pointer of package atomic", "node/x.go", "package node\nimport \"sync/atomic\"\ntype x struct { ask atomic.Pointer[func()] }\n", "node.x.ask is a function"},
+		{"function type embedded", "node/x.go", "package node\ntype ask func()\ntype x struct { ask }\n", "node.x.ask is a function"},
+		{"function in a struct without a name", "node/x.go", "package node\nvar x = struct{ ask func() }{}\n", "node.var.ask is a function"},
+		{"function in a field of the command line", "cmd/writ/x.go", "package main\ntype x struct { ask func() }\n", "cmd/writ.x.ask is a function"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
@@ -202,7 +230,7 @@ func TestPlanted(t *testing.T) {
 			found = append(found, purity(t, files)...)
 			found = append(found, CheckCrossings(files, rules(t))...)
 			found = append(found, CheckPackageSizes(files, rules(t))...)
-			found = append(found, CheckFunctionFields(files)...)
+			found = append(found, functionFieldsOf(t, files)...)
 			found = append(found, CheckSizes(files)...)
 			found = append(found, CheckStyle(files)...)
 			if !strings.Contains(strings.Join(found, "\n"), test.want) {
