@@ -42,7 +42,7 @@ func (l leader) Forward(w http.ResponseWriter, r *http.Request, f admission.Forw
 	return l.Finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: &f})
 }
 
-// Headers are the heads of the batches behind a position.
+// Headers are the headers of the batches behind a position.
 func (w *writer) Headers(after event.Position, limit int) ([][]byte, error) {
 	return w.prover.Chain(after, limit)
 }

@@ -203,7 +203,7 @@ func PeekBatch(b []byte) (head event.Head, prev event.Hash, err error) {
 // which it has the hashes. They are part of b. Nothing is checked but the hash.
 func BatchHeader(b []byte) ([]byte, error) {
 	if len(b) > MaxBatchSize {
-		return nil, fmt.Errorf("read the head of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxBatchSize)
+		return nil, fmt.Errorf("read the header of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxBatchSize)
 	}
 	c := reader(b)
 	defer c.release()
@@ -212,9 +212,9 @@ func BatchHeader(b []byte) ([]byte, error) {
 	c.fixed(hash[:])
 	switch {
 	case c.err != nil:
-		return nil, fmt.Errorf("read the head of a batch: %w", c.err)
+		return nil, fmt.Errorf("read the header of a batch: %w", c.err)
 	case sha256.Sum256(head) != hash:
-		return nil, fmt.Errorf("read the head of a batch: %w", corrupt("the SHA-256 does not match"))
+		return nil, fmt.Errorf("read the header of a batch: %w", corrupt("the SHA-256 does not match"))
 	}
 	return head, nil
 }
@@ -224,7 +224,7 @@ func BatchHeader(b []byte) ([]byte, error) {
 // chain can tell.
 func DecodeHeader(head []byte) (*event.Batch, error) {
 	if len(head) > MaxBatchSize {
-		return nil, fmt.Errorf("decode the head of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(head), MaxBatchSize)
+		return nil, fmt.Errorf("decode the header of a batch: %w: %d bytes, at most %d", ErrTooLarge, len(head), MaxBatchSize)
 	}
 	c := reader(head)
 	defer c.release()
@@ -233,7 +233,7 @@ func DecodeHeader(head []byte) (*event.Batch, error) {
 	var entries []entry
 	list(c, &entries, (*coder).entry)
 	if err := c.done(); err != nil {
-		return nil, fmt.Errorf("decode the head of a batch: %w", err)
+		return nil, fmt.Errorf("decode the header of a batch: %w", err)
 	}
 	b.Hash = sha256.Sum256(head)
 	return b, nil

@@ -144,7 +144,7 @@ func AccountOf(arn string) string {
 // awsTime is the format of times in a request context.
 const awsTime = "2006-01-02T15:04:05Z"
 
-// principalTag is the head of the keys of principal tags.
+// principalTag is what the keys of principal tags begin with.
 const principalTag = "aws:principaltag/"
 
 // globalKeys are the global condition keys of a request.

@@ -58,7 +58,7 @@ type History interface {
 
 // Chain has the heads of batches.
 type Chain interface {
-	// Headers returns the heads of the batches behind a position, in order: at most
+	// Headers returns the headers of the batches behind a position, in order: at most
 	// limit, and no more than an answer may hold.
 	Headers(after event.Position, limit int) ([][]byte, error)
 }
