@@ -6,38 +6,38 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// signaturePath is where the leader verifies signatures for replicas without keys.
-const signaturePath = "/peer/signature"
-
-// confirmTimeout bounds the question whether a signature is good.
-const confirmTimeout = 3 * time.Second
+const (
+	signaturePath  = "/peer/signature" // where the leader verifies signatures for replicas without keys
+	confirmTimeout = 3 * time.Second   // of the question whether a signature is good
+)
 
 // confirmation is the leader's answer. Whatever does not say that the signature is good
 // says that it is not.
 type confirmation struct {
-	Good bool `json:"good"`
-	// Unknown says that there is no such access key, or that it is not active.
-	Unknown bool `json:"unknown,omitempty"`
+	Good    bool `json:"good"`
+	Unknown bool `json:"unknown,omitempty"` // there is no such access key, or it is not active
+	admission.Confirmed
 }
 
 // Confirm asks the leader whether a signature is good.
-func (r *replica) Confirm(ctx context.Context, claim sigv4.Claim) error {
+func (r *replica) Confirm(ctx context.Context, claim sigv4.Claim) (admission.Confirmed, error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	var c confirmation
 	switch err := r.node.finder.PostForClient(ctx, signaturePath, claim, &c); {
 	case err != nil:
-		return err
+		return admission.Confirmed{}, err
 	case c.Good:
-		return nil
+		return c.Confirmed, nil
 	case c.Unknown:
-		return sigv4.ErrInvalidClientTokenID
+		return admission.Confirmed{}, sigv4.ErrInvalidClientTokenID
 	}
-	return sigv4.ErrSignatureDoesNotMatch
+	return admission.Confirmed{}, sigv4.ErrSignatureDoesNotMatch
 }
 
 // signature tells a replica whether a signature is good.
@@ -47,9 +47,9 @@ func (p *peerServer) signature(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var refused *sigv4.Error
-	switch err := p.edge.Confirms(&claim); {
+	switch told, err := p.edge.Confirms(&claim); {
 	case err == nil:
-		peer.Reply(rw, confirmation{Good: true})
+		peer.Reply(rw, confirmation{Good: true, Confirmed: told})
 	case errors.As(err, &refused):
 		peer.Reply(rw, confirmation{Unknown: errors.Is(err, sigv4.ErrInvalidClientTokenID)})
 	default:

@@ -222,20 +222,23 @@ func (v *View) layers(source authz.SourceType, holder string, attached []identit
 func (v *View) policies(source authz.SourceType, holder string, attached []identity.ID, inline []identity.InlinePolicy) []authz.Policy {
 	list := make([]authz.Policy, 0, len(attached)+len(inline))
 	for _, id := range attached {
-		m, ok := v.State.PolicyByID(id)
-		if !ok {
-			continue
+		if m, ok := v.State.PolicyByID(id); ok {
+			list = append(list, v.managed(m, holder))
 		}
-		managed := authz.SourceUserManaged
-		if m.Account == identity.AWSAccount {
-			managed = authz.SourceAWSManaged
-		}
-		list = append(list, authz.Policy{Name: m.Name, ARN: m.ARN(), Source: managed, Holder: holder, Document: v.engine.compile(m.Document())})
 	}
 	for _, p := range inline {
 		list = append(list, authz.Policy{Name: p.Name, Source: source, Holder: holder, Document: v.engine.compile(p.Document)})
 	}
 	return list
+}
+
+// managed is a managed policy as one of a holder's.
+func (v *View) managed(m *identity.Policy, holder string) authz.Policy {
+	source := authz.SourceUserManaged
+	if m.Account == identity.AWSAccount {
+		source = authz.SourceAWSManaged
+	}
+	return authz.Policy{Name: m.Name, ARN: m.ARN(), Source: source, Holder: holder, Document: v.engine.compile(m.Document())}
 }
 
 // group returns the set of a group's policies, shared by its members.

@@ -7,8 +7,7 @@ import (
 )
 
 func newAccount() *cobra.Command {
-	var q account.Quotas
-	cmd := account.New()
+	q, cmd := new(account.Quotas), account.New()
 	cmd.AddCommand(onCluster(q.Command(), changeTimeout, q.Run))
 	return cmd
 }

@@ -228,6 +228,27 @@ func (e *MFADeviceResynced) evolve(s *State) {
 	s.assign(e.ID, func(d *MFADevice) { d.Used = e.Used })
 }
 
+// UseMFACode notes that a code of a device was shown, so that it is never good again.
+type UseMFACode struct {
+	Account AccountID
+	Owner   ID // whose the device is: a user's identifier, or the account's number for its root
+	ID      ID
+	Codes   Codes
+}
+
+// decide refuses in the words of STS, and alike whatever is wrong: who shows a code that is
+// no good learns nothing of the device.
+func (c *UseMFACode) decide(s *State, _ Meta) ([]Event, error) {
+	d, ok := s.mfaDevices.Get(c.ID)
+	if !ok || d.Account != c.Account || d.Owner != c.Owner || d.Made != c.Codes.Made || c.Codes.Step <= d.Used {
+		return nil, refuse(AccessDenied, "%s", MFAFailed)
+	}
+	return []Event{&MFADeviceResynced{ID: d.ID, Used: c.Codes.Step}}, nil
+}
+
+// MFAFailed is what whoever shows a code that is no good is told.
+const MFAFailed = "MultiFactorAuthentication failed with invalid MFA one time pass code. "
+
 // DeactivateMFADevice takes a device from a user, or from the root where User is empty.
 type DeactivateMFADevice struct {
 	Account AccountID

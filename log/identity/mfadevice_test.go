@@ -19,7 +19,23 @@ var (
 )
 
 func mfaDeviceSpecs() []spec {
-	return append(append(mfaMakingSpecs(), mfaEnablingSpecs()...), mfaUsingSpecs()...)
+	return slicesOf(mfaMakingSpecs(), mfaEnablingSpecs(), mfaUsingSpecs(), mfaCodeSpecs())
+}
+
+// mfaCodeSpecs are of one code, which nothing is told of but that it is no good.
+func mfaCodeSpecs() []spec {
+	const refused = "AccessDenied: " + MFAFailed
+	given := []Event{alice, phone, alicePhone}
+	good := Codes{Made: firstSet, Step: 101}
+	return []spec{
+		{name: "a code", given: given, when: &UseMFACode{Account: acct, Owner: "AIDA1", ID: phoneID, Codes: good},
+			then: []Event{&MFADeviceResynced{ID: phoneID, Used: 101}}},
+		{name: "a code again", given: given, when: &UseMFACode{Account: acct, Owner: "AIDA1", ID: phoneID, Codes: Codes{Made: firstSet, Step: 100}}, refused: refused},
+		{name: "another's code", given: given, when: &UseMFACode{Account: acct, Owner: "AIDA2", ID: phoneID, Codes: good}, refused: refused},
+		{name: "code of another account", given: given, when: &UseMFACode{Account: other, Owner: "AIDA1", ID: phoneID, Codes: good}, refused: refused},
+		{name: "code of a device made again", given: given, when: &UseMFACode{Account: acct, Owner: "AIDA1", ID: phoneID, Codes: Codes{Made: 1, Step: 101}}, refused: refused},
+		{name: "code of no device", when: &UseMFACode{Account: acct, Owner: "AIDA1", ID: phoneID, Codes: good}, refused: refused},
+	}
 }
 
 func mfaMakingSpecs() []spec {
@@ -144,5 +160,8 @@ func drawnDevices(t *rapid.T) []func() Command {
 			return &ResyncMFADevice{Account: acct, User: drawName(t), ID: serial(), Codes: codes()}
 		},
 		func() Command { return &DeactivateMFADevice{Account: acct, User: drawName(t), ID: serial()} },
+		func() Command {
+			return &UseMFACode{Account: acct, Owner: ID(acct), ID: serial(), Codes: codes()}
+		},
 	}
 }

@@ -92,6 +92,16 @@ func (p Partition) IAM() string { return partitions[p].iam }
 // of an account follows.
 func (p Partition) STS() string { return partitions[p].sts }
 
+// SessionARN is that of a session of a role, which does not show the role's path.
+func (p Partition) SessionARN(account AccountID, role, session string) string {
+	return p.STS() + string(account) + ":assumed-role/" + role + "/" + session
+}
+
+// FederatedARN is that of a federated user.
+func (p Partition) FederatedARN(account AccountID, name string) string {
+	return p.STS() + string(account) + ":federated-user/" + name
+}
+
 // ARN renders the Amazon Resource Name of an entity:
 // arn:PARTITION:iam::ACCOUNT:noun/path/name.
 func (p Partition) ARN(kind Kind, account AccountID, path, name string) string {

@@ -31,6 +31,10 @@ const (
 	// InvalidAuthenticationCode refuses codes of a device that were used before.
 	InvalidAuthenticationCode Code = "InvalidAuthenticationCode"
 
+	// AccessDenied refuses what the state alone shows that the caller may not: a code of a
+	// device that was used before.
+	AccessDenied Code = "AccessDenied"
+
 	// StaleAuthorization means that the credential or permissions under which
 	// the command was authorized have changed since. The edge authorizes anew
 	// and proposes again, or denies.

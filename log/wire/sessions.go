@@ -56,6 +56,13 @@ func revocations(c *coder, v *identity.Revocations) {
 	})
 }
 
+func useMFACode(c *coder, v *identity.UseMFACode) {
+	atom(c, &v.Account)
+	str(c, &v.Owner)
+	str(c, &v.ID)
+	codes(c, &v.Codes)
+}
+
 // session codes the session that a command or a batch is by, which most are not.
 func (c *coder) session(v *identity.Session) {
 	num(c, &v.Key)

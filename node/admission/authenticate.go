@@ -2,6 +2,7 @@ package admission
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -14,8 +15,11 @@ import (
 // the view, and returns whose it is. Refusals are of type *sigv4.Error; another
 // error is the node's own, such as a seal key that does not open the secret.
 func (d *Desk) Authenticate(q *Request, sig *sigv4.Signature, v *projection.View) (Caller, *projection.Principal, error) {
+	if temporary(sig) {
+		return d.ofSession(q, sig, v)
+	}
 	cred, ok := v.State.AccessKey(sig.AccessKeyID)
-	if !ok || !cred.Active || sig.SessionToken != "" {
+	if !ok || !cred.Active {
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
 	if err := d.verifySignature(q, sig, &cred); err != nil {
@@ -25,7 +29,7 @@ func (d *Desk) Authenticate(q *Request, sig *sigv4.Signature, v *projection.View
 	if err != nil {
 		return Caller{}, nil, fmt.Errorf("find the owner of the caller's access key: %w", err)
 	}
-	c := Caller{Kind: KindRoot, Account: cred.Account, ID: cred.Owner, ARN: p.ARN, AccessKey: cred.ID}
+	c := Caller{Kind: KindRoot, Account: cred.Account, ID: cred.Owner, ARN: p.ARN, AccessKey: cred.ID, UserID: string(cred.Owner)}
 	if p.Type == authz.User {
 		c.Kind, c.Name = KindUser, p.Name
 	}
@@ -40,25 +44,38 @@ func (d *Desk) verifySignature(q *Request, sig *sigv4.Signature, cred *identity.
 	}
 	var err error
 	if d.cfg.Seal == nil {
-		err = d.confirm(q, sig)
+		_, err = d.confirm(q, sig)
 	} else {
 		err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), d.secretOf(cred))
 	}
 	if err != nil {
 		return err
 	}
+	d.recognized(q, cred)
+	return nil
+}
+
+// recognized notes that a request is by a credential: its signature was verified.
+func (d *Desk) recognized(q *Request, cred *identity.Credential) {
 	q.verified, q.owner = cred.Sealed, cred.Owner
 	d.proved(q, cred)
 	Prove(q.Context())
-	return nil
 }
 
 // Recognize verifies the signature by the keys that the node has at hand, before
 // anything is done for the caller that others could lack. False: the key is not
 // among them, but may be newer; or it is no longer active, and may be again.
 func (d *Desk) Recognize(q *Request, sig *sigv4.Signature) (known bool, err error) {
-	cred, ok := d.cfg.Projection.View().State.AccessKey(sig.AccessKeyID)
-	if !ok || !cred.Active || sig.SessionToken != "" {
+	s := d.cfg.Projection.View().State
+	if temporary(sig) {
+		err := d.recognizeSession(q, sig, s)
+		if errors.Is(err, errNewer) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	cred, ok := s.AccessKey(sig.AccessKeyID)
+	if !ok || !cred.Active {
 		return false, nil
 	}
 	return true, d.verifySignature(q, sig, &cred)

@@ -17,32 +17,52 @@ import (
 // confirm: cut off from the leader it answers nobody.
 
 // confirm has the leader verify a signature.
-func (d *Desk) confirm(q *Request, sig *sigv4.Signature) error {
+func (d *Desk) confirm(q *Request, sig *sigv4.Signature) (Confirmed, error) {
 	of, holder := StrangersSignatures, q.holder()
 	if owner, ok := d.claimed(q, sig); ok {
 		of, holder = Signatures, owner
 	}
 	if err := d.takeFor(of, q, holder, 1); err != nil {
-		return err
+		return Confirmed{}, err
 	}
 	defer d.places[of].Free(holder, 1)
-	err := d.cfg.Keyholder.Confirm(q.Context(), sig.Claim(q.PayloadHash))
+	told, err := d.cfg.Keyholder.Confirm(q.Context(), sig.Claim(q.PayloadHash))
 	var refused *sigv4.Error
 	if err != nil && !errors.As(err, &refused) {
-		return fault.Later("This node has no keys to verify signatures with, and the leader, which has, did not answer.", err)
+		return Confirmed{}, fault.Later("This node has no keys to verify signatures with, and the leader, which has, did not answer.", err)
 	}
-	return err
+	return told, err
 }
 
 // Confirms says whether a claim that another node asks about holds, by the access keys
 // that this node shows now: nil, or an error of type *sigv4.Error. Another error is the
 // node's own.
-func (d *Desk) Confirms(c *sigv4.Claim) error {
-	cred, ok := d.cfg.Projection.View().State.AccessKey(c.AccessKeyID)
-	if !ok || !cred.Active {
-		return sigv4.ErrInvalidClientTokenID
+func (d *Desk) Confirms(c *sigv4.Claim) (Confirmed, error) {
+	s := d.cfg.Projection.View().State
+	if c.SessionToken != "" {
+		return d.confirmsSession(c, s)
 	}
-	return d.keys.VerifyClaim(c, string(cred.Sealed), d.secretOf(&cred))
+	cred, ok := s.AccessKey(c.AccessKeyID)
+	if !ok || !cred.Active {
+		return Confirmed{}, sigv4.ErrInvalidClientTokenID
+	}
+	return Confirmed{}, d.keys.VerifyClaim(c, string(cred.Sealed), d.secretOf(&cred))
+}
+
+func (d *Desk) confirmsSession(c *sigv4.Claim, s *identity.State) (Confirmed, error) {
+	claims, number, err := d.opened(s, c.AccessKeyID, c.SessionToken)
+	if errors.Is(err, errNewer) {
+		err = sigv4.ErrInvalidClientTokenID
+	}
+	if err != nil {
+		return Confirmed{}, err
+	}
+	key, err := d.keyOf(s, number)
+	if err != nil {
+		return Confirmed{}, err
+	}
+	err = d.keys.VerifyClaim(c, string(secretID(number)), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
+	return Confirmed{Session: claims, SealedBy: number}, err
 }
 
 // secretOf opens the secret of an access key.

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
@@ -21,9 +22,15 @@ const (
 
 // Keyholder has the keys that open secrets.
 type Keyholder interface {
-	// Confirm says whether a signature is good: nil, or an error of type *sigv4.Error.
-	// Another error says why nobody answered.
-	Confirm(context.Context, sigv4.Claim) error
+	// Confirm says whether a signature is good, and what session it is by, if one: an error
+	// of type *sigv4.Error says that it is not. Another error says why nobody answered.
+	Confirm(context.Context, sigv4.Claim) (Confirmed, error)
+}
+
+// Confirmed is what a Keyholder found out of a signature that is good.
+type Confirmed struct {
+	Session  *session.Claims `json:"session,omitempty"` // nil where it is by an access key
+	SealedBy uint32          `json:"sealed_by,omitempty"`
 }
 
 // Meter counts what a desk does.
@@ -55,6 +62,8 @@ type Desk struct {
 	rate   *rate.Limiter // of strangers that are handed on
 	proofs proofs
 	shifts *shifts
+
+	sessions sessionKeys
 }
 
 // New returns a desk.

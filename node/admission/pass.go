@@ -2,9 +2,11 @@ package admission
 
 import (
 	"errors"
+	"time"
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -18,17 +20,24 @@ type Kind uint8
 const (
 	KindUser Kind = iota + 1
 	KindRoot
+	KindRole          // a session of a role
+	KindFederatedUser // a session by GetFederationToken
 )
 
 // Caller is the authenticated principal that makes a call.
 type Caller struct {
 	Kind    Kind
 	Account identity.AccountID
-	ID      identity.ID // unique identifier of a user; the account's number for its root
+	ID      identity.ID // unique identifier of a user or role, also of one that a session is of; the account's number for its root
 	Name    string      // friendly name of a user; empty for a root
 	ARN     string
 	// AccessKey is the access key ID that signed the request.
 	AccessKey string
+	// UserID is what AWS calls the caller's: aws:userid.
+	UserID string
+	// Session and Claims are those of temporary credentials; zero and nil for an access key.
+	Session identity.Session
+	Claims  *session.Claims
 }
 
 // Access is one thing that a caller must be allowed for a call to go ahead.
@@ -55,6 +64,11 @@ type Access struct {
 	// Granted is for what a setting of the account allows all its users, as a statement of
 	// their own policies would: a Deny, or what bounds them, still counts.
 	Granted bool
+	// Role is the role whose trust policy guards the access; empty for what no resource's
+	// own policy guards.
+	Role identity.ID
+	// MFA is when the caller showed a second factor with the very request; zero for not.
+	MFA time.Time
 }
 
 // With is the access with more condition keys.
@@ -87,7 +101,8 @@ type Pass struct {
 	// Job is the work of serving the caller, from Admit on. Its owner ends it.
 	Job Job
 
-	own Inquiry // about the caller
+	own  Inquiry          // about the caller
+	view *projection.View // in which it was admitted
 }
 
 // Admit finds out who calls, in a view. Errors are those of Desk.Authenticate.
@@ -95,6 +110,7 @@ func (p *Pass) Admit(v *projection.View) (err error) {
 	if p.Caller, p.Principal, err = p.Desk.Authenticate(p.Request, p.Sig, v); err != nil {
 		return err
 	}
+	p.view = v
 	p.Desk.Begin(&p.Job, p.Request.Context(), p.Principal.ID)
 	return nil
 }
@@ -107,6 +123,14 @@ func (p *Pass) May(a Access) error {
 	*i = Inquiry{
 		Request: authz.Request{Principal: &p.Principal.Principal, Action: a.Action, Resource: a.Resource, Named: a.Named, ResourceAccount: string(a.Account), Context: a.Context, Granted: a.Granted, Work: &p.Job.Work},
 		Globals: authz.Globals{Time: q.Now, SourceIP: q.Source, Region: p.Sig.Scope.Region, UserAgent: q.UserAgent(), Transport: authz.TransportOf(q.Secure)},
+	}
+	if !a.MFA.IsZero() {
+		shown := p.Principal.Principal
+		shown.MFA = a.MFA
+		i.Principal = &shown
+	}
+	if a.Role != "" {
+		i.Target = p.view.Trust(a.Role)
 	}
 	i.FillGlobals(&i.Globals)
 	defer p.Job.Rest()

@@ -57,6 +57,9 @@ func (c *call) Read() (service string, err error) {
 	case unknown == nil:
 		c.op, c.Action = op, op.Name
 		c.action = c.server.actions[op.Service.Name+":"+op.Name]
+		if code, _ := c.form.Get("TokenCode"); code != "" && c.action != nil && c.action.ByCode != nil {
+			c.action = c.action.ByCode
+		}
 		if op.Unsigned && c.action == nil { // a signature would not help
 			return "", c.unavailable()
 		}
@@ -72,11 +75,24 @@ func (c *call) Serve() error {
 	if c.action != nil && c.action.Write {
 		return c.write()
 	}
-	if err := c.Find(freshness.ForRead); err != nil {
+	use := freshness.ForRead
+	if c.action != nil && c.action.Mints {
+		use = freshness.ForSession
+	}
+	if err := c.Find(use); err != nil {
 		return err
 	}
 	if err := c.admit(c.Seen.View); err != nil {
 		return err
+	}
+	if c.action.Mints {
+		able, err := c.mayMint()
+		if err != nil {
+			return err
+		}
+		if !able {
+			return c.HandOn(0)
+		}
 	}
 	c.made.Work = &c.Job.Work
 	out, err := c.action.Answer(c.made, c.in)
@@ -85,6 +101,24 @@ func (c *call) Serve() error {
 	}
 	c.Job.Rest() // the caller may read slowly
 	return query.WriteResponse(&c.W, query.FormatOf(c.Request.Request), c.op, out, c.ID, c.room)
+}
+
+// mayMint makes sure that this node can make a session for the caller, whom the view of the
+// call admits. The first session of a cluster makes the key that seals it. False: the leader
+// can.
+func (c *call) mayMint() (able bool, err error) {
+	for c.server.desk.Seals() {
+		if _, ok := c.made.View.State.ActiveSessionKey(); ok {
+			return true, nil
+		}
+		if !c.server.dispatcher.Leads() {
+			break
+		}
+		if c.made.View, err = c.server.newSessionKey(c.Context(), c.made.View); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // Refuse answers with a fault in AWS's words.
@@ -108,6 +142,9 @@ func (c *call) admit(v *projection.View) error {
 	if err := c.Admit(v); err != nil {
 		return err
 	}
+	if err := c.restrict(); err != nil {
+		return err
+	}
 	if c.Seen.View != nil { // a read: strangers are not told how it stands
 		c.W.Header().Set(shape.HeaderPosition, c.Seen.Position())
 		c.W.Header().Set(shape.HeaderFreshness, c.Seen.Mode)
@@ -123,7 +160,7 @@ func (c *call) admit(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench,
+	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench, Sessions: c.server.desk,
 		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
 	c.server.documents.Begin(&c.bench, c.Context(), &c.Job, c.Principal.ID)
 	for _, a := range c.action.Access(c.made, c.in) {
@@ -178,6 +215,15 @@ func (c *call) write() error {
 		return err
 	}
 	c.made.View = v
+	if c.action.Mints {
+		able, err := c.mayMint()
+		if err == nil && !able { // it leads no more
+			err = admission.ErrNoSessionKey
+		}
+		if err != nil {
+			return dispatch.TookEffect(batch.Position, err)
+		}
+	}
 	out, err := c.action.Render(c.made, c.in, batch)
 	if err != nil {
 		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)

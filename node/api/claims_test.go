@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -17,9 +18,9 @@ func TestWithoutKeys(t *testing.T) {
 	asked, down := 0, false
 	n, l := w.replica(func(c *config) {
 		c.Seal = nil
-		c.Node.Confirm = func(_ context.Context, claim sigv4.Claim) error {
+		c.Node.Confirm = func(_ context.Context, claim sigv4.Claim) (admission.Confirmed, error) {
 			if asked++; down {
-				return errors.New("the leader is silent")
+				return admission.Confirmed{}, errors.New("the leader is silent")
 			}
 			return w.server.Confirms(&claim)
 		}

@@ -198,12 +198,12 @@ func testPlaces(t *testing.T, name string) {
 		cfg.Node.Forward = blocked
 		if strings.HasSuffix(name, "signatures") {
 			cfg.Seal = nil
-			cfg.Node.Confirm = func(ctx context.Context, _ sigv4.Claim) error {
+			cfg.Node.Confirm = func(ctx context.Context, _ sigv4.Claim) (admission.Confirmed, error) {
 				if proving {
-					return nil
+					return admission.Confirmed{}, nil
 				}
 				<-ctx.Done()
-				return ctx.Err()
+				return admission.Confirmed{}, ctx.Err()
 			}
 		}
 		cfg.Node.Everywhere = func(ctx context.Context, _ event.Position, _ propagation.Scope, wait time.Duration) (propagation.Status, error) {

@@ -52,6 +52,9 @@ func TestNoMemberIsIgnored(t *testing.T) {
 	}
 }
 
+// newer are members of later models than the one that there is here.
+var newer = map[string]bool{"MinimumSessionTokenSize": true}
+
 // checkMembers finds each field of an SDK's struct in the model, down to the last, and
 // its name among those that the code reads of anything, if there are names.
 func checkMembers(t *testing.T, input reflect.Type, shape *model.Shape, names map[string]bool) {
@@ -71,6 +74,12 @@ func checkMembers(t *testing.T, input reflect.Type, shape *model.Shape, names ma
 			continue
 		}
 		m := shape.Field(field.Name)
+		if m == nil { // a few have small first letters
+			m = shape.Field(strings.ToLower(field.Name[:1]) + field.Name[1:])
+		}
+		if m == nil && newer[field.Name] {
+			continue
+		}
 		if m == nil {
 			t.Errorf("the model of %s has no %s", shape.Name, field.Name)
 			continue

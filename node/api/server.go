@@ -219,4 +219,4 @@ func (s *Server) Evaluate(ctx context.Context, at event.Position, body []byte) (
 }
 
 // Confirms answers another node about a signature; see admission.Desk.Confirms.
-func (s *Server) Confirms(c *sigv4.Claim) error { return s.desk.Confirms(c) }
+func (s *Server) Confirms(c *sigv4.Claim) (admission.Confirmed, error) { return s.desk.Confirms(c) }

@@ -37,7 +37,7 @@ type stub struct {
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
 	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
-	Confirm    func(context.Context, sigv4.Claim) error
+	Confirm    func(context.Context, sigv4.Claim) (admission.Confirmed, error)
 	Status     func(context.Context) shape.Cluster
 	Checks     func() []api.Check
 }
@@ -94,7 +94,9 @@ func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Dur
 	return p.s.Verify(ctx, from, timeout)
 }
 
-func (p parts) Confirm(ctx context.Context, c sigv4.Claim) error { return p.s.Confirm(ctx, c) }
+func (p parts) Confirm(ctx context.Context, c sigv4.Claim) (admission.Confirmed, error) {
+	return p.s.Confirm(ctx, c)
+}
 
 func (p parts) Status(ctx context.Context) shape.Cluster { return p.s.Status(ctx) }
 

@@ -193,6 +193,8 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
+	case slices.Contains([]string{"AssumeRole", "GetFederationToken", "GetSessionToken"}, p.name): // they make sessions
+		return false
 	case p.leader, p.writer && !votes, mode == "leased", mode == "strict", asked["X-Writ-At-Least"] == deletion:
 		return false
 	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && (asked["X-Writ-At-Least"] == "" || setting != freshness.AdmitReads)):

@@ -146,7 +146,11 @@ func (d *Dispatcher) note(x *Exchange) {
 	if action == "unknown" {
 		action = ""
 	}
-	d.cfg.Uses.Note(x.Caller.AccessKey, x.Sig.Scope.Service, action, x.Sig.Scope.Region, identity.Time(x.Now.UnixMilli()))
+	used := x.Caller.AccessKey
+	if x.Caller.Claims != nil { // of a role; a session has no record of its own
+		used = string(x.Caller.ID)
+	}
+	d.cfg.Uses.Note(used, x.Sig.Scope.Service, action, x.Sig.Scope.Region, identity.Time(x.Now.UnixMilli()))
 }
 
 // log writes one line for a request: failures of ours as errors, the rest for

@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"cmp"
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -206,7 +208,8 @@ func notProposed(err error) error {
 func (x *Exchange) Command(v *projection.View, action string, content identity.Command, on []identity.Reliance) event.Command {
 	cluster := v.Cluster()
 	meta := x.meta()
-	meta.By = identity.Authority{Account: x.Caller.Account, Principal: x.Caller.ID, Credential: x.Caller.AccessKey, AuthorizedAt: v.Head.Position}
+	meta.By = identity.Authority{Account: x.Caller.Account, Principal: x.Caller.ID, Credential: x.Caller.AccessKey, AuthorizedAt: v.Head.Position, Session: x.Caller.Session}
+	on = append(on, x.Caller.Reliances(v.State)...)
 	return event.Command{
 		Cluster:     cluster.ID,
 		Incarnation: cluster.Incarnation,
@@ -221,6 +224,24 @@ func (x *Exchange) Command(v *projection.View, action string, content identity.C
 		Relies:  on,
 		Content: content,
 	}
+}
+
+// Maintain has the log take a command of the cluster's own, which nobody's permission is
+// needed for, and returns a view that has it. This node must lead.
+func (d *Dispatcher) Maintain(ctx context.Context, content identity.Command) (*projection.View, error) {
+	var key identity.Key
+	rand.Read(key[:]) // never fails
+	batch, err := d.cfg.Log.Propose(ctx, event.Command{
+		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(d.cfg.Now().UnixMilli()), Key: key}}, Content: content,
+	})
+	if err != nil {
+		return nil, notProposed(err)
+	}
+	v, err := d.cfg.Projection.Wait(ctx, batch.Position)
+	if err != nil {
+		return nil, fault.New(fault.OutcomeUnknown, "", "").Because(err)
+	}
+	return v, nil
 }
 
 // meta is what the log is told of a write's attempt, but for who authorized it. Its time

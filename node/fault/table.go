@@ -105,6 +105,10 @@ const (
 	DuplicateSSHPublicKey
 	InvalidAuthenticationCode // of MFA devices
 
+	// Of sessions.
+	InvalidParameterValue
+	PackedPolicyTooLarge
+
 	codes // how many there are
 )
 
@@ -249,4 +253,6 @@ var table = [codes]row{
 	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
 	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
 	InvalidAuthenticationCode:     {native: face{"InvalidAuthenticationCode", http.StatusForbidden, "", ""}},
+	InvalidParameterValue:         {native: face{"InvalidParameterValue", http.StatusBadRequest, "", ""}},
+	PackedPolicyTooLarge:          {native: face{"PackedPolicyTooLarge", http.StatusBadRequest, "", ""}},
 }

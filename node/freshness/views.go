@@ -45,6 +45,12 @@ func (f *Views) View(q *admission.Request, sig *sigv4.Signature, u Use) (Seen, e
 	if own := f.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
+	if sig.SessionToken != "" {
+		if _, err := f.cfg.Desk.Recognize(q, sig); err != nil {
+			return Seen{}, err
+		}
+		ask.AtLeast = max(ask.AtLeast, q.MintedAt())
+	}
 	if err := f.reach(q, sig, &ask, token); err != nil {
 		return Seen{}, err
 	}

@@ -68,11 +68,12 @@ type Use uint8
 const (
 	ForRead     Use = iota // anything but a question
 	ForQuestion            // a decision whose freshness the answer tells
+	ForSession             // a session, which outlasts the view that it is made from
 )
 
 // Admits tells whether a use is admitted in a view that is not known to be current.
 func (w WithoutLease) Admits(u Use) bool {
-	return w == AdmitReads || u == ForQuestion && w != AdmitNothing
+	return u != ForSession && w == AdmitReads || u == ForQuestion && w != AdmitNothing
 }
 
 // NotCurrent refuses what a node does not admit without a lease.

@@ -124,4 +124,23 @@ func Find(seed, first, second string, now time.Time, window uint64) (found uint6
 	return found, nil
 }
 
+// DriftWindow is how far a device's clock may be off when it shows one code, in steps.
+const DriftWindow = 1
+
+// FindOne returns the latest time step at which a device shows a code, within so many steps
+// of now; zero if there is none. It looks at all of them, as Find does.
+func FindOne(seed, shown string, now time.Time, window uint64) (found uint64, err error) {
+	current := stepOf(now)
+	for at := current - window; at <= current+window; at++ {
+		c, err := code(seed, at)
+		if err != nil {
+			return 0, err
+		}
+		if same(c, shown) == 1 {
+			found = at
+		}
+	}
+	return found, nil
+}
+
 func same(a, b string) int { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) }

@@ -52,6 +52,8 @@ const (
 	ServiceCredentialSecret Purpose = "service-credential-secret"
 	// MFASeed seals the seeds of MFA devices.
 	MFASeed Purpose = "mfa-seed"
+	// SessionKey seals the keys that seal the tokens of sessions.
+	SessionKey Purpose = "session-key"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is

@@ -12,6 +12,8 @@ type Claim struct {
 	// Canonical are the SHA-256 of the forms in which the request may have been signed.
 	Canonical [][]byte `json:"canonical"`
 	Signature string   `json:"signature"` // hexadecimal
+	// SessionToken is that of temporary credentials; else empty.
+	SessionToken string `json:"session_token,omitempty"`
 }
 
 // maxForms is how many forms there are of a request; see [Signature.Verify].
@@ -19,7 +21,7 @@ const maxForms = 2
 
 // Claim returns what the signature claims of a request whose body has the SHA-256.
 func (s *Signature) Claim(bodyHash [sha256.Size]byte) Claim {
-	c := Claim{AccessKeyID: s.AccessKeyID, Scope: s.Scope, Timestamp: s.timestamp, Signature: s.signature}
+	c := Claim{AccessKeyID: s.AccessKeyID, Scope: s.Scope, Timestamp: s.timestamp, Signature: s.signature, SessionToken: s.SessionToken}
 	in := s.input(bodyHash)
 	add := func() {
 		sum := sha256.Sum256(appendCanonicalRequest(make([]byte, 0, 1024), in))

@@ -26,6 +26,7 @@ const (
 	CodeMissingAuthenticationToken = "MissingAuthenticationToken"
 	CodeIncompleteSignature        = "IncompleteSignature"
 	CodeInvalidClientTokenID       = "InvalidClientTokenId"
+	CodeExpiredToken               = "ExpiredToken"
 	CodeSignatureDoesNotMatch      = "SignatureDoesNotMatch"
 )
 
@@ -41,6 +42,11 @@ var (
 	ErrInvalidClientTokenID = &Error{
 		CodeInvalidClientTokenID, http.StatusForbidden,
 		"The security token included in the request is invalid.",
+	}
+	// ErrExpiredToken is for session tokens whose session has ended.
+	ErrExpiredToken = &Error{
+		CodeExpiredToken, http.StatusForbidden,
+		"The security token included in the request is expired",
 	}
 	// ErrSignatureDoesNotMatch is returned when the signature is another one
 	// than the key and the request make.

@@ -32,6 +32,13 @@ type Prepared struct{ layers Layers }
 // next to nothing.
 func Prepare(l Layers) *Prepared { return &Prepared{layers: l} }
 
+// Within is the same with session policies.
+func (p *Prepared) Within(session *Set) *Prepared {
+	l := p.layers
+	l.Session = session
+	return &Prepared{layers: l}
+}
+
 // Decision is an answer: allowed or not, and the layer responsible for a
 // denial.
 type Decision struct {

@@ -199,8 +199,9 @@ func (r *globalKeys) ofPrincipal(key policy.Key) (value string, ok bool) {
 	case "aws:tokenissuetime":
 		value = formatTime(p.TokenIssued)
 	case "aws:multifactorauthpresent":
-		// Missing with long-term credentials, which know nothing of MFA.
-		if !p.TokenIssued.IsZero() {
+		// Missing with long-term credentials, which know nothing of MFA, but where the very
+		// request shows a code.
+		if !p.TokenIssued.IsZero() || !p.MFA.IsZero() {
 			value = strconv.FormatBool(!p.MFA.IsZero())
 		}
 	case "aws:multifactorauthage":

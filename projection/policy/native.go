@@ -18,6 +18,7 @@ const (
 	ActionImportCatalog  = "writ:ImportCatalog"
 	ActionGetQuotas      = "writ:GetQuotas"
 	ActionSetQuotas      = "writ:SetQuotas"
+	ActionRevokeSessions = "writ:RevokeSessions"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -25,6 +26,6 @@ func NativeActions() []string {
 	return []string{
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
-		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas,
+		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 	}
 }

@@ -49,6 +49,7 @@ import (
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
@@ -95,11 +96,19 @@ type Call struct {
 	// Bench is where the call does work that takes long: once, however often it is
 	// authorized.
 	Bench *admission.Bench
+	// Sessions makes sessions.
+	Sessions Minter
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and nothing is worked out for a command.
 	Repeated bool
 
 	witness *identity.Witness // of View, from the first Access or Command on
+}
+
+// Minter makes the credentials of sessions.
+type Minter interface {
+	// Mint makes those of a session by the key that seals sessions in a state.
+	Mint(*identity.State, *session.Claims) (session.Credentials, error)
 }
 
 // Show notes that the caller has an extra access.
@@ -134,6 +143,12 @@ func (c *Call) prepare() {
 	}
 }
 
+// Find is find for the actions of other services.
+func (c *Call) Find(l identity.Lookup) (identity.Target, bool) { return c.find(l) }
+
+// Partition is the cluster's.
+func (c *Call) Partition() identity.Partition { return c.partition() }
+
 // find is what an authorization may see of a target, if there is one.
 func (c *Call) find(l identity.Lookup) (identity.Target, bool) {
 	c.prepare()
@@ -159,6 +174,11 @@ type Action struct {
 	// Write says whether the action changes anything; then it has Command and
 	// Render, else Answer. The methods that it does not have panic.
 	Write bool
+	// Mints says that the action makes a session: the node must be able to.
+	Mints bool
+	// ByCode is the action where the request shows a code of an MFA device, which takes a
+	// write: no code is good twice. Nil where codes make no difference.
+	ByCode *Action
 
 	untyped untyped
 }

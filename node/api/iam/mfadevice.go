@@ -461,3 +461,42 @@ func (untagMFADevice) Command(c *Call, in *sdk.UntagMFADeviceInput) (identity.Co
 	}
 	return c.untag(identity.KindMFADevice, &name, in.TagKeys), nil
 }
+
+// UseCode is the command that uses up the code of an MFA device of the caller's, if the code
+// is good: else an *Error in STS's words, whatever is wrong with the device.
+func (c *Call) UseCode(serial, code *string) (identity.Command, error) {
+	d, ok := c.deviceOf(c.Caller.ID, serial)
+	if !ok {
+		return nil, fail(codeAccessDenied, "%s", identity.MFAFailed)
+	}
+	codes, err := admission.Once(c.Bench, fmt.Sprintf("code of %s made at %d", d.ID, d.Made), func() (identity.Codes, error) {
+		return c.tryCode(d, code)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identity.UseMFACode{Account: c.Caller.Account, Owner: c.Caller.ID, ID: d.ID, Codes: codes}, nil
+}
+
+func (c *Call) tryCode(d *identity.MFADevice, code *string) (identity.Codes, error) {
+	codes := identity.Codes{Made: d.Made}
+	caller, now := string(c.Caller.ID), time.UnixMilli(int64(c.Now))
+	if err := c.Codes.Take(caller, string(d.ID), now); err != nil {
+		if errors.Is(err, admission.ErrTries) {
+			err = fail(codeAccessDenied, "Codes of the device %s were told wrong too often. Try again in several minutes.", d.ID)
+		}
+		return codes, err
+	}
+	seed, err := c.openSeed(d)
+	if err != nil {
+		return codes, err
+	}
+	if codes.Step, err = mfa.FindOne(seed, aws.ToString(code), now, mfa.DriftWindow); err != nil {
+		return codes, err
+	}
+	if codes.Step == 0 {
+		return codes, fail(codeAccessDenied, "%s", identity.MFAFailed)
+	}
+	c.Codes.Return(caller, string(d.ID), now)
+	return codes, nil
+}

@@ -131,6 +131,7 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/catalog/{digest}/install", actionImportCatalog, installCatalogue{s}},
 		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
 		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
+		{"POST /v1/revocations", actionRevokeSessions, revokeSessions{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

@@ -20,6 +20,7 @@ var schemas = []any{
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
+	shape.SessionsToRevoke{}, shape.Revocation{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -92,6 +93,7 @@ var keywords = map[string]object{
 	"QuotasToSet.defaults":     ofWhom,
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
+	"SessionsToRevoke":         strict,
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

@@ -36,6 +36,7 @@ const (
 	actionImportCatalog  = policy.ActionImportCatalog
 	actionGetQuotas      = policy.ActionGetQuotas
 	actionSetQuotas      = policy.ActionSetQuotas
+	actionRevokeSessions = policy.ActionRevokeSessions
 )
 
 // operation is one of the native API.

@@ -186,6 +186,13 @@ var operations = map[string]operation{
 		parameters: []object{ofAccount, invocation}, body: "QuotasToSet",
 		answer: "The change was committed.", headers: changed, content: jsonOf("QuotasChange"), refusals: refusedWhat, meaning: noAccount,
 	},
+	"POST /v1/revocations": {
+		id: "RevokeSessions", summary: "End sessions of the caller's account.",
+		about: "Permission writ:RevokeSessions: for the role, user or root that is named, or else for the resource *. New sessions can be made afterwards. " +
+			"409 LimitExceeded: the account has 1,000 revocations in force.",
+		parameters: []object{invocation}, body: "SessionsToRevoke",
+		answer: "The change was committed.", headers: changed, content: jsonOf("Revocation"), refusals: refusedWhat, meaning: map[int]string{404: "No role, user or root of the account has that ARN (NoSuchEntity)."},
+	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,
 	"GET /metrics":      {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},

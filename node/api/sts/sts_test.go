@@ -17,8 +17,8 @@ func TestGetCallerIdentity(t *testing.T) {
 		t.Fatal("no action")
 	}
 	for _, caller := range []iam.Caller{
-		{Kind: admission.KindUser, Account: "123456789012", ID: "AIDAUSER", Name: "ada", ARN: "arn:aws:iam::123456789012:user/ada"},
-		{Kind: admission.KindRoot, Account: "123456789012", ID: "123456789012", ARN: "arn:aws:iam::123456789012:root"},
+		{Kind: admission.KindUser, Account: "123456789012", ID: "AIDAUSER", Name: "ada", ARN: "arn:aws:iam::123456789012:user/ada", UserID: "AIDAUSER"},
+		{Kind: admission.KindRoot, Account: "123456789012", ID: "123456789012", ARN: "arn:aws:iam::123456789012:root", UserID: "123456789012"},
 	} {
 		call := &iam.Call{Caller: caller}
 		if access := action.Access(call, action.New()); len(access) != 0 {
@@ -29,7 +29,7 @@ func TestGetCallerIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := out.(*sdk.GetCallerIdentityOutput)
-		if *got.Account != string(caller.Account) || *got.Arn != caller.ARN || *got.UserId != string(caller.ID) {
+		if *got.Account != string(caller.Account) || *got.Arn != caller.ARN || *got.UserId != caller.UserID {
 			t.Errorf("%s, %s, %s for %+v", *got.Account, *got.Arn, *got.UserId, caller)
 		}
 	}
@@ -41,7 +41,7 @@ func TestActionsAreOfTheModel(t *testing.T) {
 			t.Errorf("%s of %s", a.Name, a.Service)
 		}
 	}
-	if _, ok := sts.Find("AssumeRole"); ok {
-		t.Error("found AssumeRole")
+	if _, ok := sts.Find("AssumeRoleWithSAML"); ok {
+		t.Error("found AssumeRoleWithSAML")
 	}
 }

@@ -9,6 +9,8 @@ import json
 import os
 import struct
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
 import boto3
@@ -417,6 +419,151 @@ def settings():
     same(iam.disable_organizations_root_sessions()["EnabledFeatures"], [])
 
 
+def properties():
+    """Operations of a newer model than boto3's, as they go over the wire."""
+    def raw(action, status=200, **parameters):
+        body = urllib.parse.urlencode({"Action": action, "Version": "2010-05-08", **parameters})
+        request = AWSRequest("POST", os.environ["AWS_ENDPOINT_URL"] + "/", data=body,
+                             headers={"Content-Type": "application/x-www-form-urlencoded"})
+        SigV4Auth(session.get_credentials(), "iam", session.region_name).add_auth(request)
+        called.add(action)
+        try:
+            with urllib.request.urlopen(urllib.request.Request(request.url, body.encode(), dict(request.headers))) as answer:
+                same(answer.status, status)
+                return answer.read().decode()
+        except urllib.error.HTTPError as e:
+            same(e.code, status)
+            return e.read().decode()
+
+    enabled = {"Properties.entry.1.key": "RoleManager/Enabled", "Properties.entry.1.value": "true"}
+    assert "<entry><key>RoleManager/Enabled</key><value>false</value></entry>" in raw("GetAccountProperties")
+    assert "<PutAccountPropertiesResult" in raw("PutAccountProperties", **enabled)
+    assert "<value>true</value>" in raw("GetAccountProperties")
+    assert "<Code>InvalidInput</Code>" in raw("PutAccountProperties", 400, **{**enabled, "Properties.entry.1.value": "maybe"})
+    assert "<Code>ValidationError</Code>" in raw("PutAccountProperties", 400)
+
+
+def as_session(service, credentials):
+    c = session.client(service, config=config, aws_access_key_id=credentials["AccessKeyId"],
+                       aws_secret_access_key=credentials["SecretAccessKey"], aws_session_token=credentials.get("SessionToken"))
+    c.meta.events.register("before-call", lambda model, **_: called.add(model.name))
+    return c
+
+
+def trusting(principal, **condition):
+    return text({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": principal}, "Condition": condition,
+        "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}]})
+
+
+def allowing(*actions):
+    return text({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]})
+
+
+def role_sessions():
+    iam.create_user(UserName="b3-eve")
+    key = iam.create_access_key(UserName="b3-eve")["AccessKey"]
+    eve = as_session("sts", key)
+    user = f"arn:aws:iam::{ACCOUNT}:user/b3-eve"
+    role = iam.create_role(RoleName="b3-deploy", AssumeRolePolicyDocument=trusting(user))["Role"]
+    iam.put_role_policy(RoleName="b3-deploy", PolicyName="p", PolicyDocument=allowing("iam:Get*", "iam:List*", "sts:*"))
+    made = eve.assume_role(RoleArn=role["Arn"], RoleSessionName="b3-one", SourceIdentity="eve",
+                           Tags=[{"Key": "team", "Value": "red"}], TransitiveTagKeys=["team"])
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/b3-deploy/b3-one"
+    same(made["AssumedRoleUser"], {"AssumedRoleId": role["RoleId"] + ":b3-one", "Arn": arn})
+    same(made["SourceIdentity"], "eve")
+    first = made["Credentials"]
+    assert first["AccessKeyId"].startswith("ASIA") and 0 < made["PackedPolicySize"] <= 100
+    who = as_session("sts", first).get_caller_identity()
+    same([who["Arn"], who["UserId"], who["Account"]], [arn, role["RoleId"] + ":b3-one", ACCOUNT])
+    as_session("iam", first).list_users()
+    fails("AccessDenied", as_session("iam", first).create_user, UserName="b3-none")
+    fails("ValidationError", as_session("iam", first).get_user)
+
+    # A session policy takes away.
+    within = eve.assume_role(RoleArn=role["Arn"], RoleSessionName="b3-two", Policy=allowing("iam:GetRole"))["Credentials"]
+    as_session("iam", within).get_role(RoleName="b3-deploy")
+    fails("AccessDenied", as_session("iam", within).list_users)
+    managed = eve.assume_role(RoleArn=role["Arn"], RoleSessionName="b3-three",
+                              PolicyArns=[{"arn": "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}])["Credentials"]
+    fails("AccessDenied", as_session("iam", managed).list_users)
+    fails("MalformedPolicyDocument", eve.assume_role, RoleArn=role["Arn"], RoleSessionName="b3-x", Policy="{}")
+    fails("PackedPolicyTooLarge", eve.assume_role, RoleArn=role["Arn"], RoleSessionName="b3-x", Policy=allowing(*[f"s3:{i}" for i in range(400)]))
+
+    # What passes on through a chain, and what does not.
+    iam.create_role(RoleName="b3-next", AssumeRolePolicyDocument=trusting(f"arn:aws:iam::{ACCOUNT}:root", StringEquals={"aws:PrincipalTag/team": "red"}))
+    chained = as_session("sts", first).assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/b3-next", RoleSessionName="b3-chained")
+    same(chained["SourceIdentity"], "eve")
+    again = dict(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/b3-next", RoleSessionName="b3-chained")
+    fails("ValidationError", as_session("sts", first).assume_role, DurationSeconds=7200, **again)
+    fails("InvalidParameterValue", as_session("sts", first).assume_role, Tags=[{"Key": "Team", "Value": "x"}], **again)
+    fails("ValidationError", eve.assume_role, RoleArn=role["Arn"], RoleSessionName="b3-long", DurationSeconds=7200)
+    fails("AccessDenied", eve.assume_role, RoleArn=role["Arn"] + "-none", RoleSessionName="b3-none")
+
+    # A token is good as a whole, for its own access key.
+    token = first["SessionToken"]
+    for change in ({"SessionToken": token[:60] + ("A" if token[60] != "A" else "B") + token[61:]}, {"SessionToken": token[:-8]},
+                   {"AccessKeyId": within["AccessKeyId"]}, {"SessionToken": "x" * 5000}):
+        fails("InvalidClientTokenId", as_session("sts", {**first, **change}).get_caller_identity)
+    fails("SignatureDoesNotMatch", as_session("sts", {**first, "SecretAccessKey": "x" * 40}).get_caller_identity)
+
+    # A role that is made again is another one.
+    same(sts.get_access_key_info(AccessKeyId=key["AccessKeyId"])["Account"], ACCOUNT)
+    iam.delete_role_policy(RoleName="b3-deploy", PolicyName="p")
+    iam.delete_role(RoleName="b3-deploy")
+    fails("InvalidClientTokenId", as_session("sts", first).get_caller_identity)
+    iam.create_role(RoleName="b3-deploy", AssumeRolePolicyDocument=trusting(user))
+    fails("InvalidClientTokenId", as_session("sts", first).get_caller_identity)
+    for name in ("b3-deploy", "b3-next"):
+        iam.delete_role(RoleName=name)
+    iam.delete_access_key(UserName="b3-eve", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="b3-eve")
+
+
+def user_sessions():
+    iam.create_user(UserName="b3-mallet")
+    iam.put_user_policy(UserName="b3-mallet", PolicyName="p", PolicyDocument=allowing("sts:GetFederationToken", "s3:*", "iam:GetUser"))
+    key = iam.create_access_key(UserName="b3-mallet")["AccessKey"]
+    own = as_session("sts", key)
+    token = own.get_session_token()["Credentials"]
+    same(as_session("sts", token).get_caller_identity()["Arn"], f"arn:aws:iam::{ACCOUNT}:user/b3-mallet")
+    fails("InvalidClientTokenId", as_session("iam", token).get_user)  # without a second factor
+    fails("AccessDenied", as_session("sts", token).get_session_token)
+    made = own.get_federation_token(Name="b3-bob", Policy=allowing("s3:*"))
+    same(made["FederatedUser"], {"FederatedUserId": ACCOUNT + ":b3-bob", "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/b3-bob"})
+    same(as_session("sts", made["Credentials"]).get_caller_identity()["UserId"], ACCOUNT + ":b3-bob")
+    fails("InvalidClientTokenId", as_session("iam", made["Credentials"]).get_user)
+
+    # A code of an MFA device is good once.
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName="b3-token")["VirtualMFADevice"]
+    serial, seed, at = device["SerialNumber"], device["Base32StringSeed"], int(time.time()) // 30
+    iam.enable_mfa_device(UserName="b3-mallet", SerialNumber=serial, AuthenticationCode1=one_code(seed, at - 2), AuthenticationCode2=one_code(seed, at - 1))
+    iam.create_role(RoleName="b3-guarded", AssumeRolePolicyDocument=trusting(f"arn:aws:iam::{ACCOUNT}:user/b3-mallet", Bool={"aws:MultiFactorAuthPresent": "true"}))
+    guarded = dict(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/b3-guarded", RoleSessionName="b3-guarded")
+    fails("AccessDenied", own.assume_role, **guarded)
+    shown = dict(SerialNumber=serial, TokenCode=one_code(seed, at))
+    own.assume_role(**guarded, **shown)
+    fails("AccessDenied", own.assume_role, **guarded, **shown)
+    fails("AccessDenied", own.get_session_token, **shown)
+    token = own.get_session_token(SerialNumber=serial, TokenCode=one_code(seed, at + 1))["Credentials"]
+    same(as_session("iam", token).get_user()["User"]["UserName"], "b3-mallet")
+
+    # With the user go its sessions.
+    iam.deactivate_mfa_device(UserName="b3-mallet", SerialNumber=serial)
+    iam.delete_virtual_mfa_device(SerialNumber=serial)
+    iam.delete_role(RoleName="b3-guarded")
+    iam.delete_access_key(UserName="b3-mallet", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName="b3-mallet", PolicyName="p")
+    iam.delete_user(UserName="b3-mallet")
+    fails("InvalidClientTokenId", as_session("iam", token).get_user)
+
+
+def one_code(seed, step):
+    digest = hmac.new(base64.b32decode(seed), struct.pack(">Q", step), "sha1").digest()
+    start = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[start:start + 4])[0] & 0x7fffffff) % 10**6:06}"
+
+
 def certificates():
     with open(os.path.join(os.environ["MATERIAL"], "certificate.pem")) as f:
         body = f.read()
@@ -571,7 +718,7 @@ def cleanup():
 
 
 for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, certificates, passwords,
-             devices, attached, account, oidc_providers, saml_providers, settings, reports, delegation, absent, simulate,
+             devices, attached, account, oidc_providers, saml_providers, settings, properties, role_sessions, user_sessions, reports, delegation, absent, simulate,
              request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))

@@ -1,0 +1,89 @@
+// Package revoke ends sessions.
+package revoke
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/node/client"
+)
+
+// timeout is how long a revocation takes at most, with an election.
+const timeout = 30 * time.Second
+
+// sessions are what the flags name.
+type sessions struct {
+	which  client.SessionsToRevoke
+	role   string
+	before string
+}
+
+// New makes the command, how long it takes at most, and what it does with a cluster.
+func New() (*cobra.Command, time.Duration, func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) {
+	var s sessions
+	cmd := &cobra.Command{
+		Use:   "revoke (--session ID | --role ARN | --principal ARN | --key ID)",
+		Short: "End sessions: temporary credentials",
+		Long: `Ends sessions of the caller's account, and prints the position and token of the change: give the
+token to ` + "`writ wait`" + `, which says when no node accepts them any more.
+
+--session ends one session, by its access key id (ASIA...). --role and --principal end all sessions
+of a role, a user or the root, by its ARN. --key ends those that an access key asked for, by its id.
+New sessions can be made afterwards: to prevent that, change the role's trust or the permissions.
+
+With --issued-before only sessions end that were issued at that time or earlier (RFC 3339).`,
+		Example: "  writ revoke --role arn:aws:iam::123456789012:role/deploy\n  writ wait \"$(writ revoke --session ASIAEXAMPLEEXAMPLE12 --output json | jq -r .token)\"",
+		Args:    cobra.NoArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.which.Session, "session", "", "end the session with this access key id")
+	f.StringVar(&s.role, "role", "", "end all sessions of the role with this ARN")
+	f.StringVar(&s.which.Principal, "principal", "", "end all sessions of the role, user or root with this ARN")
+	f.StringVar(&s.which.Key, "key", "", "end all sessions that this access key asked for")
+	f.StringVar(&s.before, "issued-before", "", "end those alone that were issued then or earlier, as 2026-01-02T15:04:05Z")
+	return cmd, timeout, s.run
+}
+
+// named is what the flags name, if it is one thing.
+func (s *sessions) named() (client.SessionsToRevoke, error) {
+	which, given := s.which, 0
+	for _, text := range [...]string{which.Session, s.role, which.Principal, which.Key} {
+		if text != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		return which, shell.Usage("give one of --session, --role, --principal and --key, not %d of them", given)
+	}
+	if s.role != "" {
+		which.Principal = s.role
+	}
+	if s.before != "" {
+		at, err := time.Parse(time.RFC3339, s.before)
+		if err != nil {
+			return which, shell.Usage("--issued-before %q is no time such as 2026-01-02T15:04:05Z", s.before)
+		}
+		which.IssuedBefore = &at
+	}
+	return which, nil
+}
+
+func (s *sessions) run(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
+	which, err := s.named()
+	if err != nil {
+		return err
+	}
+	done, err := c.RevokeSessions(ctx, which)
+	if err != nil {
+		return err
+	}
+	if o.JSON() {
+		return shell.PrintJSON(cmd.OutOrStdout(), done)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "sessions of %s are revoked at position %d; token %s\n", done.Subject, done.Position, done.Token)
+	return err
+}

@@ -1,0 +1,268 @@
+package admission
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/session"
+	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// errNewer is returned for a token whose session key the node does not show: it may be
+// newer than what the node shows.
+var errNewer = errors.New("the session key is not known here")
+
+// sessionKeys are session keys as they seal and open. Safe for concurrent use.
+type sessionKeys struct {
+	mu   sync.Mutex
+	keys map[uint32]*session.Key // by number, which never comes to stand for another key; guarded by mu
+}
+
+// SessionKey opens a session key. The node must have the keys that open secrets.
+func (d *Desk) SessionKey(cluster identity.Cluster, k *identity.SessionKey) (*session.Key, error) {
+	d.sessions.mu.Lock()
+	defer d.sessions.mu.Unlock()
+	if key, ok := d.sessions.keys[k.Number]; ok {
+		return key, nil
+	}
+	raw, err := d.cfg.Seal.Open(seal.SessionKey, SessionKeyContext(cluster, k.Number), k.Sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open session key %d: %w", k.Number, err)
+	}
+	key, err := session.NewKey(k.Number, raw)
+	if err != nil {
+		return nil, fmt.Errorf("session key %d: %w", k.Number, err)
+	}
+	if len(d.sessions.keys) >= 2*identity.MaxSessionKeys {
+		clear(d.sessions.keys)
+	}
+	if d.sessions.keys == nil {
+		d.sessions.keys = make(map[uint32]*session.Key)
+	}
+	d.sessions.keys[k.Number] = key
+	return key, nil
+}
+
+// SessionKeyContext is the associated data under which a session key is sealed: it opens
+// for the same incarnation of a cluster and the same number alone.
+func SessionKeyContext(cluster identity.Cluster, number uint32) string {
+	return cluster.ID + "/" + cluster.Incarnation + "/" + strconv.FormatUint(uint64(number), 10)
+}
+
+// Temporary tells whether a request claims to be by temporary credentials.
+func temporary(sig *sigv4.Signature) bool { return sig.SessionToken != "" }
+
+// openSession opens the token of a request and verifies its signature, once for each
+// request. Refusals are of type *sigv4.Error; errNewer says that the node cannot tell.
+func (d *Desk) openSession(q *Request, sig *sigv4.Signature, s *identity.State) error {
+	if q.session != nil {
+		return nil
+	}
+	c, number, err := d.opened(s, sig.AccessKeyID, sig.SessionToken)
+	if err != nil {
+		return err
+	}
+	cred := credentialOf(c, number)
+	key, err := d.keyOf(s, number)
+	if err != nil {
+		return err
+	}
+	err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
+	if err != nil {
+		return err
+	}
+	d.recognized(q, &cred)
+	q.session, q.sealedBy = c, number
+	return nil
+}
+
+// credentialOf is a session as a credential. What stands for its secret says which key made
+// that: with the access key id it is never another's.
+func credentialOf(c *session.Claims, sealedBy uint32) identity.Credential {
+	return identity.Credential{
+		AccessKey: identity.AccessKey{ID: c.AccessKey, Sealed: secretID(sealedBy), Active: true},
+		Account:   identity.AccountID(c.Account), Owner: identity.ID(c.Principal),
+	}
+}
+
+// secretID stands for the secret of a session in what is remembered of signatures.
+func secretID(sealedBy uint32) []byte {
+	return strconv.AppendUint([]byte("session "), uint64(sealedBy), 10)
+}
+
+// keyOf is the session key of a number, if the state shows it in force.
+func (d *Desk) keyOf(s *identity.State, number uint32) (*session.Key, error) {
+	k, ok := s.SessionKey(number)
+	switch {
+	case !ok && number > s.SessionKeys().Last:
+		return nil, errNewer
+	case !ok, k.State == identity.KeyRevoked:
+		return nil, sigv4.ErrInvalidClientTokenID
+	}
+	return d.SessionKey(s.Cluster(), &k)
+}
+
+// opened opens a token, which is to be of an access key.
+func (d *Desk) opened(s *identity.State, accessKey, token string) (*session.Claims, uint32, error) {
+	number, err := session.KeyOf(token)
+	if err != nil {
+		return nil, 0, sigv4.ErrInvalidClientTokenID
+	}
+	key, err := d.keyOf(s, number)
+	if err != nil {
+		return nil, 0, err
+	}
+	cluster := s.Cluster()
+	c, err := key.Open(cluster.ID, cluster.Incarnation, token)
+	if err != nil || c.AccessKey != accessKey {
+		return nil, 0, sigv4.ErrInvalidClientTokenID
+	}
+	return c, number, nil
+}
+
+// ofSession is who a request by temporary credentials is of, in a view.
+func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (Caller, *projection.Principal, error) {
+	err := d.recognizeSession(q, sig, v.State)
+	if errors.Is(err, errNewer) {
+		err = sigv4.ErrInvalidClientTokenID
+	}
+	if err != nil {
+		return Caller{}, nil, err
+	}
+	c := q.session
+	if !q.Now.Before(c.Expires) {
+		return Caller{}, nil, sigv4.ErrExpiredToken
+	}
+	on := sessionOf(c, q.sealedBy)
+	if v.State.Revoked(identity.AccountID(c.Account), identity.ID(c.Principal), c.AccessKey, on) {
+		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
+	}
+	p, err := v.Session(principalOf(c))
+	if err != nil { // the role or user is gone
+		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
+	}
+	caller := Caller{Account: identity.AccountID(c.Account), ID: identity.ID(c.Principal), ARN: p.ARN, AccessKey: c.AccessKey,
+		UserID: c.Principal, Session: on, Claims: c}
+	switch c.Kind {
+	case session.Role:
+		caller.Kind, caller.UserID = KindRole, c.Principal+":"+c.Name
+	case session.FederatedUser:
+		caller.Kind, caller.UserID = KindFederatedUser, c.Account+":"+c.Name
+	case session.User:
+		caller.Kind, caller.Name = KindUser, p.Name
+	case session.Root:
+		caller.Kind = KindRoot
+	}
+	return caller, p, nil
+}
+
+// recognizeSession opens the token of a request, or has the leader do it.
+func (d *Desk) recognizeSession(q *Request, sig *sigv4.Signature, s *identity.State) error {
+	if d.cfg.Seal != nil || q.session != nil {
+		return d.openSession(q, sig, s)
+	}
+	told, err := d.confirm(q, sig)
+	if err != nil {
+		return err
+	}
+	if told.Session == nil {
+		return sigv4.ErrInvalidClientTokenID
+	}
+	cred := credentialOf(told.Session, told.SealedBy)
+	d.recognized(q, &cred)
+	q.session, q.sealedBy = told.Session, told.SealedBy
+	return nil
+}
+
+// sessionOf is a session as the log has it.
+func sessionOf(c *session.Claims, sealedBy uint32) identity.Session {
+	return identity.Session{Key: sealedBy, Minted: event.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
+}
+
+// principalOf is a session as a view makes a principal of it.
+func principalOf(c *session.Claims) *projection.Session {
+	s := &projection.Session{Of: identity.ID(c.Principal), Name: c.Name, Policy: c.Policy, Managed: c.Managed, Issued: c.Issued, MFA: c.MFA,
+		SourceIdentity: c.SourceIdentity, Provider: c.Provider}
+	switch c.Kind {
+	case session.Role:
+		s.Type = authz.RoleSession
+	case session.FederatedUser:
+		s.Type = authz.FederatedUser
+	case session.User:
+		s.Type = authz.User
+	case session.Root:
+		s.Type = authz.Root
+	}
+	for _, t := range c.Tags {
+		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
+	}
+	return s
+}
+
+// MintedAt is the position of the view in which the session of a request was made, once it
+// was recognized; 0 for none. Before it, a node may not know the role or the trust in it.
+func (q *Request) MintedAt() event.Position {
+	if q.session == nil {
+		return 0
+	}
+	return event.Position(q.session.Position)
+}
+
+// Reliances are what a caller's right relies on besides its principal: what the managed
+// policies of its session say.
+func (c *Caller) Reliances(s *identity.State) []identity.Reliance {
+	if c.Claims == nil {
+		return nil
+	}
+	w := identity.NewWitness(s)
+	for _, arn := range c.Claims.Managed {
+		w.Find(identity.Lookup{By: identity.ByContent, Text: arn})
+	}
+	return w.Reliances()
+}
+
+// ErrNoSessionKey is returned where no key seals sessions yet.
+var ErrNoSessionKey = errors.New("no key seals sessions yet")
+
+// Mint makes the credentials of a session by the key that seals sessions in a state. The
+// error wraps ErrNoSessionKey, or session.ErrTooLarge. The node must have the keys that open
+// secrets; see Seals.
+func (d *Desk) Mint(s *identity.State, c *session.Claims) (session.Credentials, error) {
+	active, ok := s.ActiveSessionKey()
+	if !ok {
+		return session.Credentials{}, ErrNoSessionKey
+	}
+	cluster := s.Cluster()
+	key, err := d.SessionKey(cluster, &active)
+	if err != nil {
+		return session.Credentials{}, err
+	}
+	made, err := key.Mint(cluster.ID, cluster.Incarnation, c, rand.Reader)
+	if err != nil {
+		return session.Credentials{}, fmt.Errorf("make a session: %w", err)
+	}
+	return made, nil
+}
+
+// Seals tells whether the node can make sessions.
+func (d *Desk) Seals() bool { return d.cfg.Seal != nil }
+
+// NewSessionKey is the command that gives a state its next session key.
+func (d *Desk) NewSessionKey(s *identity.State) (*identity.AddSessionKey, error) {
+	raw := make([]byte, session.KeySize)
+	rand.Read(raw) // never fails
+	number := s.SessionKeys().Last + 1
+	sealed, err := d.cfg.Seal.Seal(seal.SessionKey, SessionKeyContext(s.Cluster(), number), raw)
+	if err != nil {
+		return nil, fmt.Errorf("seal session key %d: %w", number, err)
+	}
+	return &identity.AddSessionKey{Number: number, Sealed: sealed}, nil
+}

@@ -1,0 +1,172 @@
+package api_test
+
+import (
+	"context"
+	"encoding/xml"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/sigv4"
+)
+
+// temporary are credentials of a session.
+type temporary struct {
+	credential
+	token string
+}
+
+// assume makes a session of the role deploy at a node.
+func (n *node) assume(c credential, pairs ...string) temporary {
+	n.world.t.Helper()
+	r, body := form(stsVersion, "AssumeRole", append([]string{"RoleArn", "arn:aws:iam::123456789012:role/deploy", "RoleSessionName", "one"}, pairs...)...)
+	rec := n.serve(n.sign(r, c, "sts", body))
+	var answer struct {
+		AssumeRoleResult struct {
+			Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+		}
+	}
+	n.world.accepted("AssumeRole", rec)
+	if err := xml.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
+		n.world.t.Fatal(err)
+	}
+	made := answer.AssumeRoleResult.Credentials
+	return temporary{credential{made.AccessKeyId, made.SecretAccessKey}, made.SessionToken}
+}
+
+// as calls an action of IAM by a session.
+func (n *node) as(c temporary, action string, pairs ...string) *httptest.ResponseRecorder {
+	return n.iam(c.credential, action, append([]string{"@X-Amz-Security-Token", c.token}, pairs...)...)
+}
+
+// roles gives the world the user alice and the role deploy, which alice may assume.
+func (w *world) roles() credential {
+	w.t.Helper()
+	alice := w.user("alice", "")
+	w.must(&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/",
+		Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"AIDAUSERALICE"},"Action":"sts:AssumeRole"}}`},
+		&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: "deploy"}, Name: "own", Document: allow("iam:*")})
+	return alice
+}
+
+// revoke revokes by the native API.
+func (w *world) revoke(body string) *httptest.ResponseRecorder {
+	return w.native(w.root, http.MethodPost, "/v1/revocations", body)
+}
+
+func TestRevocations(t *testing.T) {
+	w := newWorld(t)
+	alice := w.roles()
+	one, two := w.assume(alice), w.assume(alice)
+	before := w.log.position()
+	for name, body := range map[string]string{
+		"nothing": `{}`, "two": `{"session":"ASIAAAAAAAAAAAAAAAAA","key":"AKIAAAAAAAAAAAAAAAAA"}`, "no id": `{"session":"x"}`,
+		"unknown member": `{"sesion":"ASIAAAAAAAAAAAAAAAAA"}`, "no time": `{"session":"ASIAAAAAAAAAAAAAAAAA","issued_before":"yesterday"}`,
+	} {
+		w.problem(name, w.revoke(body), http.StatusBadRequest, "InvalidRequest")
+	}
+	w.problem("nobody", w.revoke(`{"principal":"arn:aws:iam::123456789012:role/none"}`), http.StatusNotFound, "NoSuchEntity")
+	w.problem("a session's ARN", w.revoke(`{"principal":"arn:aws:sts::123456789012:assumed-role/deploy/one"}`), http.StatusNotFound, "NoSuchEntity")
+	w.problem("no permission", w.native(alice, http.MethodPost, "/v1/revocations", `{"session":"`+one.id+`"}`), http.StatusForbidden, "AccessDenied")
+	if w.log.position() != before {
+		t.Error("something was written")
+	}
+	w.accepted("a session", w.revoke(`{"session":"`+one.id+`"}`))
+	w.refused("the session", w.as(one, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+	w.accepted("another", w.as(two, "ListUsers"))
+	w.accepted("of before", w.revoke(`{"principal":"arn:aws:iam::123456789012:role/deploy","issued_before":"2020-01-01T00:00:00Z"}`))
+	w.accepted("another, still", w.as(two, "ListUsers"))
+	w.accepted("of the role", w.revoke(`{"principal":"arn:aws:iam::123456789012:role/deploy"}`))
+	w.refused("the other", w.as(two, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+	three := w.assume(alice)
+	w.accepted("of the key", w.revoke(`{"key":"`+alice.id+`"}`))
+	w.refused("the third", w.as(three, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+}
+
+// What ends a session ends it at the position of the change, and no other session.
+func TestSessionsEnd(t *testing.T) {
+	ends := map[string]func(w *world, c temporary) identity.Command{
+		"session revoked": func(_ *world, c temporary) identity.Command {
+			return &identity.RevokeSessions{Account: account, Subject: c.id}
+		},
+		"role revoked": func(*world, temporary) identity.Command {
+			return &identity.RevokeSessions{Account: account, Subject: "AROADEPLOY"}
+		},
+		"parent revoked": func(*world, temporary) identity.Command {
+			return &identity.RevokeSessions{Account: account, Subject: "AKIAUSERUSERALICE"}
+		},
+		"session key revoked": func(*world, temporary) identity.Command { return &identity.RevokeSessionKey{Number: 1} },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			alice := w.roles()
+			c := w.assume(alice)
+			w.accepted("before", w.as(c, "ListUsers"))
+			other := w.assume(alice)
+			w.must(end(w, c))
+			w.refused("after", w.as(c, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+			w.refused("a write after", w.as(c, "CreateUser", "UserName", "late"), http.StatusForbidden, "InvalidClientTokenId", "")
+			if name == "session revoked" {
+				w.accepted("another session", w.as(other, "ListUsers"))
+			}
+			w.accepted("a new session", w.as(w.assume(alice), "ListUsers"))
+		})
+	}
+}
+
+func TestSessionsRunOut(t *testing.T) {
+	w := newWorld(t)
+	alice := w.roles()
+	c := w.assume(alice, "DurationSeconds", "900")
+	now := w.node.now()
+	w.node.now = func() time.Time { return now.Add(15*time.Minute - time.Second) }
+	w.accepted("in its last second", w.as(c, "ListUsers"))
+	w.node.now = func() time.Time { return now.Add(15 * time.Minute) }
+	w.refused("at its end", w.as(c, "ListUsers"), http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")
+}
+
+// The log says by which session a write was, and decides by it.
+func TestWritesBySession(t *testing.T) {
+	w := newWorld(t)
+	c := w.assume(w.roles())
+	w.accepted("a write", w.as(c, "CreateUser", "UserName", "bob"))
+	by := w.log.batches[w.log.position()-1].Cause.By
+	if by.Principal != "AROADEPLOY" || by.Credential != c.id || by.Session.Key != 1 || by.Session.Parent != "AKIAUSERUSERALICE" || by.Session.Minted == 0 {
+		t.Errorf("by %+v", by)
+	}
+}
+
+// A replica without keys has the leader open tokens, and make sessions.
+func TestSessionsAtAReplicaWithoutKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice := w.roles()
+		c := w.assume(alice)
+		handed := 0
+		n, l := w.replica(func(cfg *config) {
+			cfg.Seal = nil
+			cfg.Node.Confirm = func(_ context.Context, claim sigv4.Claim) (admission.Confirmed, error) {
+				return w.server.Confirms(&claim)
+			}
+			cfg.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ admission.Forwarded) error {
+				handed++
+				rw.WriteHeader(http.StatusTeapot)
+				return nil
+			}
+		})
+		w.log.show(n.projection)
+		l.grant(w, n.projection, n.projection.Head())
+		w.accepted("a read", n.as(c, "ListUsers"))
+		w.refused("another secret", n.as(temporary{credential{c.id, "wrong"}, c.token}, "ListUsers"), http.StatusForbidden, "SignatureDoesNotMatch", "")
+		w.refused("another token", n.as(temporary{c.credential, c.token[:80]}, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+		r, body := form(stsVersion, "GetSessionToken")
+		if rec := n.serve(n.sign(r, alice, "sts", body)); rec.Code != http.StatusTeapot || handed != 1 {
+			t.Errorf("a session: status %d, handed on %d times", rec.Code, handed)
+		}
+	})
+}

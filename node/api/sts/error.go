@@ -1,0 +1,25 @@
+package sts
+
+import (
+	"fmt"
+
+	"github.com/writ-iam/writ/node/api/iam"
+)
+
+// Codes of errors.
+const (
+	codeAccessDenied          = "AccessDenied"
+	codeValidationError       = "ValidationError"
+	codeInvalidParameterValue = "InvalidParameterValue"
+	codeMalformedPolicy       = "MalformedPolicyDocument"
+	codePackedPolicyTooLarge  = "PackedPolicyTooLarge"
+)
+
+func fail(code, format string, args ...any) *iam.Error {
+	return &iam.Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// CannotCall is the refusal of an operation that no temporary credentials may call.
+func CannotCall(operation string) error {
+	return fail(codeAccessDenied, "Cannot call %s with session credentials", operation)
+}

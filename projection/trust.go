@@ -1,0 +1,17 @@
+package projection
+
+import (
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// Trust is the trust policy of a role, as what guards the role; nil for no role.
+func (v *View) Trust(role identity.ID) *authz.Target {
+	r, ok := v.State.RoleByID(role)
+	if !ok {
+		return nil
+	}
+	return &authz.Target{Policy: authz.NewResourceSet(authz.Policy{
+		Name: "trust policy", Source: authz.SourceResource, Holder: r.Name, Document: v.engine.compile(r.Trust),
+	})}
+}
