@@ -27,7 +27,10 @@ func (n *node) assume(c credential, pairs ...string) temporary {
 	rec := n.serve(n.sign(r, c, "sts", body))
 	var answer struct {
 		AssumeRoleResult struct {
-			Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken string }
+			Credentials struct {
+				AccessKeyID                   string `xml:"AccessKeyId"`
+				SecretAccessKey, SessionToken string
+			}
 		}
 	}
 	n.world.accepted("AssumeRole", rec)
@@ -35,7 +38,7 @@ func (n *node) assume(c credential, pairs ...string) temporary {
 		n.world.t.Fatal(err)
 	}
 	made := answer.AssumeRoleResult.Credentials
-	return temporary{credential{made.AccessKeyId, made.SecretAccessKey}, made.SessionToken}
+	return temporary{credential{made.AccessKeyID, made.SecretAccessKey}, made.SessionToken}
 }
 
 // as calls an action of IAM by a session.

@@ -282,7 +282,7 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 	for name, secret := range map[string]string{
 		"secret": made.Secret, "token": made.Token[20:40], "key": string(raw), "key in hexadecimal": fmt.Sprintf("%x", raw),
-		"subkey": fmt.Sprintf("%x", k.secrets), "subkey in decimal": strings.Trim(fmt.Sprint(k.secrets), "[]"),
+		"subkey": fmt.Sprintf("%x", k.secrets), "subkey in decimal": strings.Trim(fmt.Sprintf("%d", k.secrets), "[]"),
 	} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("the %s is printed", name)

@@ -153,8 +153,9 @@ func (assumeRole) assume(c *iam.Call, in *sdk.AssumeRoleInput, at event.Position
 		return nil, err
 	}
 	out := &sdk.AssumeRoleOutput{
-		AssumedRoleUser: &types.AssumedRoleUser{Arn: aws.String(c.Partition().SessionARN(role.Account, role.Name, claims.Name)), AssumedRoleId: aws.String(claims.Principal + ":" + claims.Name)},
-		Credentials:     credentials, PackedPolicySize: packed,
+		AssumedRoleUser:  &types.AssumedRoleUser{Arn: aws.String(c.Partition().SessionARN(role.Account, role.Name, claims.Name)), AssumedRoleId: aws.String(claims.Principal + ":" + claims.Name)},
+		Credentials:      credentials,
+		PackedPolicySize: packed, //nolint:staticcheck // SDKs of today and before read it
 	}
 	if claims.SourceIdentity != "" {
 		out.SourceIdentity = aws.String(claims.SourceIdentity)

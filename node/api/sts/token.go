@@ -106,7 +106,8 @@ func (getFederationToken) Answer(c *iam.Call, in *sdk.GetFederationTokenInput) (
 		return nil, err
 	}
 	return &sdk.GetFederationTokenOutput{
-		Credentials: credentials, PackedPolicySize: packed,
+		Credentials:      credentials,
+		PackedPolicySize: packed, //nolint:staticcheck // as in AssumeRole
 		FederatedUser: &types.FederatedUser{
 			Arn:             aws.String(c.Partition().FederatedARN(identity.AccountID(claims.Account), claims.Name)),
 			FederatedUserId: aws.String(claims.Account + ":" + claims.Name),
