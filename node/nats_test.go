@@ -248,7 +248,8 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 				"Writ-Signature": {base64.StdEncoding.EncodeToString(signed.Signature)}, "Writ-Signer": {base64.StdEncoding.EncodeToString(signed.Certificate)},
 			}
 		}
-		refused := follower.Status().Refused
+		ended := func() int { s := follower.Status(); return s.Refused + s.Unproved }
+		before := ended()
 		stored, err := o.mallory.RequestMsg(message, patience)
 		if err != nil || !bytes.Contains(stored.Data, []byte(`"seq"`)) {
 			t.Fatalf("mallory was answered %s, %v", stored.Data, err)
@@ -258,7 +259,7 @@ func TestOutsideNATSUnderAttack(t *testing.T) {
 			if err == nil && d.Allowed() {
 				t.Fatalf("the replica says %+v", d)
 			}
-			if follower.Status().Refused == refused {
+			if ended() == before {
 				return errors.New("nothing was refused")
 			}
 			return nil
