@@ -66,7 +66,11 @@ func TestBoto3Whole(t *testing.T) {
 	if err := json.Unmarshal(out, &refused); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	newer := []string{"GetAccountProperties", "PutAccountProperties"} // boto3's model lacks them: TestBoto3 calls them itself
 	for _, op := range model.IAM().Operations() {
+		if slices.Contains(newer, op.Name) {
+			continue
+		}
 		if code := refused[op.Name]; code == "" || code == "InvalidAction" {
 			t.Errorf("%s is refused with %q", op.Name, code)
 		}
