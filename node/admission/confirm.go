@@ -50,19 +50,15 @@ func (d *Desk) Confirms(c *sigv4.Claim) (Confirmed, error) {
 }
 
 func (d *Desk) confirmsSession(c *sigv4.Claim, s *identity.State) (Confirmed, error) {
-	claims, number, err := d.opened(s, c.AccessKeyID, c.SessionToken)
+	claims, key, err := d.opened(s, c.AccessKeyID, c.SessionToken)
 	if errors.Is(err, errNewer) {
 		err = sigv4.ErrInvalidClientTokenID
 	}
 	if err != nil {
 		return Confirmed{}, err
 	}
-	key, err := d.keyOf(s, number)
-	if err != nil {
-		return Confirmed{}, err
-	}
-	err = d.keys.VerifyClaim(c, string(secretID(number)), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
-	return Confirmed{Session: claims, SealedBy: number}, err
+	err = d.keys.VerifyClaim(c, string(secretID(key.ID())), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
+	return Confirmed{Session: claims, SealedBy: key.ID()}, err
 }
 
 // secretOf opens the secret of an access key.

@@ -26,14 +26,14 @@ type sessionKeys struct {
 	keys map[uint32]*session.Key // by number, which never comes to stand for another key; guarded by mu
 }
 
-// SessionKey opens a session key. The node must have the keys that open secrets.
-func (d *Desk) SessionKey(cluster identity.Cluster, k *identity.SessionKey) (*session.Key, error) {
+// sessionKey opens a session key. The node must have the keys that open secrets.
+func (d *Desk) sessionKey(cluster identity.Cluster, k *identity.SessionKey) (*session.Key, error) {
 	d.sessions.mu.Lock()
 	defer d.sessions.mu.Unlock()
 	if key, ok := d.sessions.keys[k.Number]; ok {
 		return key, nil
 	}
-	raw, err := d.cfg.Seal.Open(seal.SessionKey, SessionKeyContext(cluster, k.Number), k.Sealed)
+	raw, err := d.cfg.Seal.Open(seal.SessionKey, sessionKeyContext(cluster, k.Number), k.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open session key %d: %w", k.Number, err)
 	}
@@ -51,13 +51,13 @@ func (d *Desk) SessionKey(cluster identity.Cluster, k *identity.SessionKey) (*se
 	return key, nil
 }
 
-// SessionKeyContext is the associated data under which a session key is sealed: it opens
+// sessionKeyContext is the associated data under which a session key is sealed: it opens
 // for the same incarnation of a cluster and the same number alone.
-func SessionKeyContext(cluster identity.Cluster, number uint32) string {
+func sessionKeyContext(cluster identity.Cluster, number uint32) string {
 	return cluster.ID + "/" + cluster.Incarnation + "/" + strconv.FormatUint(uint64(number), 10)
 }
 
-// Temporary tells whether a request claims to be by temporary credentials.
+// temporary tells whether a request claims to be by temporary credentials.
 func temporary(sig *sigv4.Signature) bool { return sig.SessionToken != "" }
 
 // openSession opens the token of a request and verifies its signature, once for each
@@ -66,21 +66,17 @@ func (d *Desk) openSession(q *Request, sig *sigv4.Signature, s *identity.State) 
 	if q.session != nil {
 		return nil
 	}
-	c, number, err := d.opened(s, sig.AccessKeyID, sig.SessionToken)
+	c, key, err := d.opened(s, sig.AccessKeyID, sig.SessionToken)
 	if err != nil {
 		return err
 	}
-	cred := credentialOf(c, number)
-	key, err := d.keyOf(s, number)
-	if err != nil {
-		return err
-	}
+	cred := credentialOf(c, key.ID())
 	err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
 	if err != nil {
 		return err
 	}
 	d.recognized(q, &cred)
-	q.session, q.sealedBy = c, number
+	q.session, q.sealedBy = c, key.ID()
 	return nil
 }
 
@@ -107,25 +103,25 @@ func (d *Desk) keyOf(s *identity.State, number uint32) (*session.Key, error) {
 	case !ok, k.State == identity.KeyRevoked:
 		return nil, sigv4.ErrInvalidClientTokenID
 	}
-	return d.SessionKey(s.Cluster(), &k)
+	return d.sessionKey(s.Cluster(), &k)
 }
 
-// opened opens a token, which is to be of an access key.
-func (d *Desk) opened(s *identity.State, accessKey, token string) (*session.Claims, uint32, error) {
+// opened opens a token, which is to be of an access key, and tells the key that sealed it.
+func (d *Desk) opened(s *identity.State, accessKey, token string) (*session.Claims, *session.Key, error) {
 	number, err := session.KeyOf(token)
 	if err != nil {
-		return nil, 0, sigv4.ErrInvalidClientTokenID
+		return nil, nil, sigv4.ErrInvalidClientTokenID
 	}
 	key, err := d.keyOf(s, number)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	cluster := s.Cluster()
 	c, err := key.Open(cluster.ID, cluster.Incarnation, token)
 	if err != nil || c.AccessKey != accessKey {
-		return nil, 0, sigv4.ErrInvalidClientTokenID
+		return nil, nil, sigv4.ErrInvalidClientTokenID
 	}
-	return c, number, nil
+	return c, key, nil
 }
 
 // ofSession is who a request by temporary credentials is of, in a view.
@@ -241,7 +237,7 @@ func (d *Desk) Mint(s *identity.State, c *session.Claims) (session.Credentials, 
 		return session.Credentials{}, ErrNoSessionKey
 	}
 	cluster := s.Cluster()
-	key, err := d.SessionKey(cluster, &active)
+	key, err := d.sessionKey(cluster, &active)
 	if err != nil {
 		return session.Credentials{}, err
 	}
@@ -260,7 +256,7 @@ func (d *Desk) NewSessionKey(s *identity.State) (*identity.AddSessionKey, error)
 	raw := make([]byte, session.KeySize)
 	rand.Read(raw) // never fails
 	number := s.SessionKeys().Last + 1
-	sealed, err := d.cfg.Seal.Seal(seal.SessionKey, SessionKeyContext(s.Cluster(), number), raw)
+	sealed, err := d.cfg.Seal.Seal(seal.SessionKey, sessionKeyContext(s.Cluster(), number), raw)
 	if err != nil {
 		return nil, fmt.Errorf("seal session key %d: %w", number, err)
 	}

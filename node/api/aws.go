@@ -93,6 +93,11 @@ func (c *call) Serve() error {
 		if !able {
 			return c.HandOn(0)
 		}
+		if v := c.made.View; v != c.Seen.View { // that has the key: the session is made in the view that it is authorized in
+			if err := c.admit(v); err != nil {
+				return err
+			}
+		}
 	}
 	c.made.Work = &c.Job.Work
 	out, err := c.action.Answer(c.made, c.in)

@@ -3,12 +3,14 @@ package api_test
 import (
 	"context"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -172,4 +174,42 @@ func TestSessionsAtAReplicaWithoutKeys(t *testing.T) {
 			t.Errorf("a session: status %d, handed on %d times", rec.Code, handed)
 		}
 	})
+}
+
+// The first session of a cluster makes the key that seals it, and is authorized in the view
+// that has the key.
+func TestTrustThatEndsWhileTheKeyIsMade(t *testing.T) {
+	w := newWorld(t)
+	alice := w.roles()
+	w.log.before = func(c event.Command) {
+		if _, ok := c.Content.(*identity.AddSessionKey); ok {
+			w.must(&identity.UpdateTrust{Account: account, Name: "deploy", Trust: `{"Version":"2012-10-17","Statement":[]}`})
+		}
+	}
+	r, body := form(stsVersion, "AssumeRole", "RoleArn", "arn:aws:iam::123456789012:role/deploy", "RoleSessionName", "one")
+	w.refused("trusted no more", w.serve(w.sign(r, alice, "sts", body)), http.StatusForbidden, "AccessDenied", "")
+}
+
+// A session that is revoked takes those with it that it asked for.
+func TestSessionsOfASession(t *testing.T) {
+	w := newWorld(t)
+	alice := w.roles()
+	w.must(&identity.UpdateTrust{Account: account, Name: "deploy",
+		Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":["AIDAUSERALICE","AROADEPLOY"]},"Action":"sts:AssumeRole"}}`})
+	parent, other := w.assume(alice), w.assume(alice)
+	child := w.assume(parent.credential, "@X-Amz-Security-Token", parent.token)
+	w.accepted("before", w.as(child, "ListUsers"))
+	w.accepted("revoke", w.revoke(`{"session":"`+parent.id+`"}`))
+	w.refused("after", w.as(child, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+	w.accepted("another", w.as(other, "ListUsers"))
+}
+
+func TestLimitsOfSessionPolicies(t *testing.T) {
+	w := newWorld(t)
+	pairs := []string{"RoleArn", "arn:aws:iam::123456789012:role/deploy", "RoleSessionName", "one"}
+	for i := range 11 {
+		pairs = append(pairs, fmt.Sprintf("PolicyArns.member.%d.arn", i+1), fmt.Sprintf("arn:aws:iam::123456789012:policy/p%d", i))
+	}
+	r, body := form(stsVersion, "AssumeRole", pairs...)
+	w.refused("eleven policies", w.serve(w.sign(r, w.roles(), "sts", body)), http.StatusBadRequest, "ValidationError", "")
 }

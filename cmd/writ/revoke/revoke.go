@@ -31,7 +31,8 @@ func New() (*cobra.Command, time.Duration, func(context.Context, *client.Client,
 		Long: `Ends sessions of the caller's account, and prints the position and token of the change: give the
 token to ` + "`writ wait`" + `, which says when no node accepts them any more.
 
---session ends one session, by its access key id (ASIA...). --role and --principal end all sessions
+--session ends one session, by its access key id (ASIA...), and those that it asked for in the same
+account. --role and --principal end all sessions
 of a role, a user or the root, by its ARN. --key ends those that an access key asked for, by its id.
 New sessions can be made afterwards: to prevent that, change the role's trust or the permissions.
 

@@ -43,7 +43,7 @@ func (c *Call) on(kind identity.Kind, name *string) Access {
 	}
 	a := Access{Resource: e.ARN(), Account: e.Account}
 	a.Named = kind.Noun() + " " + aws.ToString(name)
-	a.Context = resourceTags(e)
+	a.Context = ResourceTags(e)
 	return a
 }
 
@@ -52,14 +52,14 @@ func (c *Call) onProvider(kind identity.Kind, arn *string) Access {
 	a := Access{Resource: aws.ToString(arn), Named: kind.Noun() + " " + aws.ToString(arn), Account: c.Caller.Account}
 	e, ok := c.find(identity.Lookup{By: identity.ByProviderARN, Kind: kind, Text: aws.ToString(arn)})
 	if ok && e.Account == c.Caller.Account {
-		a.Context = resourceTags(e)
+		a.Context = ResourceTags(e)
 	}
 	return a
 }
 
-// resourceTags are the condition keys of the tags that an entity has: two each for users
+// ResourceTags are the condition keys of the tags that an entity has: two each for users
 // and roles, one for others.
-func resourceTags(e identity.Target) (entries []policy.Entry) {
+func ResourceTags(e identity.Target) (entries []policy.Entry) {
 	for _, t := range e.Tags {
 		entries = append(entries, policy.Single(policy.NewKey(prefixResourceTag+t.Key), t.Value))
 		if e.Kind == identity.KindUser || e.Kind == identity.KindRole {
@@ -106,7 +106,7 @@ func (c *Call) onPolicy(arn *string) Access {
 	if !ok || p.Account != c.Caller.Account {
 		return a
 	}
-	a.Context = resourceTags(p)
+	a.Context = ResourceTags(p)
 	return a
 }
 

@@ -16,7 +16,7 @@ import (
 // newDocument checks a policy document as AWS does for its kind.
 func newDocument(kind syntax.Kind, text *string) (string, error) {
 	if _, err := valid.Parse(aws.ToString(text), kind); err != nil {
-		return "", badDocument(err)
+		return "", BadDocument(err)
 	}
 	return aws.ToString(text), nil
 }
@@ -36,8 +36,8 @@ func newInlineDocument(owner identity.Owner, text *string) (string, error) {
 	return document, err
 }
 
-// badDocument is AWS's answer to what package policy refused.
-func badDocument(err error) error {
+// BadDocument is AWS's answer to what package policy refused.
+func BadDocument(err error) error {
 	if malformed := (*syntax.MalformedError)(nil); errors.As(err, &malformed) {
 		return fail(codeMalformedPolicyDocument, "%s", malformed.Message)
 	}

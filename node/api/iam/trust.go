@@ -23,11 +23,11 @@ import (
 func (c *Call) newTrust(text *string) (string, error) {
 	doc, err := valid.Parse(aws.ToString(text), syntax.KindTrust)
 	if err != nil {
-		return "", badDocument(err)
+		return "", BadDocument(err)
 	}
 	for _, p := range doc.Principals() { // providers need not exist
 		if p.Type == syntax.PrincipalFederated && c.isElsewhere(p.Value) {
-			return "", badDocument(valid.InvalidPrincipal(p))
+			return "", BadDocument(valid.InvalidPrincipal(p))
 		}
 	}
 	var unknown *syntax.MalformedError
@@ -39,7 +39,7 @@ func (c *Call) newTrust(text *string) (string, error) {
 		return id
 	})
 	if unknown != nil {
-		return "", badDocument(unknown)
+		return "", BadDocument(unknown)
 	}
 	return stored, nil
 }

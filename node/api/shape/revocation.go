@@ -10,7 +10,7 @@ import (
 // SessionsToRevoke names sessions of the caller's account to end: one of Session, Principal
 // and Key.
 type SessionsToRevoke struct {
-	Session   string `json:"session,omitempty"`   // Access key id of one session.
+	Session   string `json:"session,omitempty"`   // Access key id of one session; those that it asked for in the account end with it.
 	Principal string `json:"principal,omitempty"` // ARN of the role, user or root whose sessions they are.
 	Key       string `json:"key,omitempty"`       // Access key id of the credentials that asked for them.
 	// End those alone that were issued then or earlier. Without it, end all that were made before the change.

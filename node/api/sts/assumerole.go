@@ -32,9 +32,7 @@ func (assumeRole) access(c *iam.Call, in *sdk.AssumeRoleInput, shown time.Time) 
 	access := iam.Access{Resource: arn, Account: c.Caller.Account, MFA: shown}
 	if role, ok := roleOf(c, arn); ok {
 		access.Role, access.Account = role.ID, role.Account
-		for _, t := range role.Tags {
-			access = access.With(policy.Single(policy.NewKey("aws:resourcetag/"+t.Key), t.Value), policy.Single(policy.NewKey("iam:resourcetag/"+t.Key), t.Value))
-		}
+		access = access.With(iam.ResourceTags(role)...)
 	} else if account := accountOf(arn); account != "" {
 		access.Account = account
 	}

@@ -11,7 +11,6 @@ const (
 	codeAccessDenied          = "AccessDenied"
 	codeValidationError       = "ValidationError"
 	codeInvalidParameterValue = "InvalidParameterValue"
-	codeMalformedPolicy       = "MalformedPolicyDocument"
 	codePackedPolicyTooLarge  = "PackedPolicyTooLarge"
 )
 

@@ -57,11 +57,7 @@ func restrict(c *iam.Call, claims *session.Claims, document *string, managed []t
 			return fail(codePackedPolicyTooLarge, "Serialized token too large for session")
 		}
 		if _, err := valid.Parse(*document, syntax.KindSession); err != nil {
-			var malformed *syntax.MalformedError
-			if errors.As(err, &malformed) {
-				return fail(codeMalformedPolicy, "%s", malformed.Message)
-			}
-			return fail(codeMalformedPolicy, "%v", err)
+			return iam.BadDocument(err)
 		}
 		claims.Policy = *document
 	}
