@@ -29,7 +29,7 @@ func New() (*cobra.Command, time.Duration, func(context.Context, *client.Client,
 		Use:   "revoke (--session ID | --role ARN | --principal ARN | --key ID)",
 		Short: "End sessions: temporary credentials",
 		Long: `Ends sessions of the caller's account, and prints the position and token of the change: give the
-token to ` + "`writ wait`" + `, which says when no node accepts them any more.
+token to ` + "`writ wait --token`" + `, which says when no node accepts them any more.
 
 --session ends one session, by its access key id (ASIA...), and those that it asked for in the same
 account. --role and --principal end all sessions
@@ -37,7 +37,7 @@ of a role, a user or the root, by its ARN. --key ends those that an access key a
 New sessions can be made afterwards: to prevent that, change the role's trust or the permissions.
 
 With --issued-before only sessions end that were issued at that time or earlier (RFC 3339).`,
-		Example: "  writ revoke --role arn:aws:iam::123456789012:role/deploy\n  writ wait \"$(writ revoke --session ASIAEXAMPLEEXAMPLE12 --output json | jq -r .token)\"",
+		Example: "  writ revoke --role arn:aws:iam::123456789012:role/deploy\n  writ wait --token \"$(writ revoke --session ASIAEXAMPLEEXAMPLE12 --output json | jq -r .token)\"",
 		Args:    cobra.NoArgs,
 	}
 	f := cmd.Flags()
