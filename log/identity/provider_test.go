@@ -45,6 +45,10 @@ func drawnSessions(t *rapid.T) []func() Command {
 		func() Command { return &AddSessionKey{Number: uint32(drawNumber(t)), Sealed: []byte(drawText(t))} },
 		func() Command { return &RevokeSessionKey{Number: uint32(drawNumber(t))} },
 		func() Command {
+			return &AddIssuerKey{Number: uint32(drawNumber(t)), Sealed: []byte(drawText(t)), Public: []byte(drawText(t))}
+		},
+		func() Command { return &RevokeIssuerKey{Number: uint32(drawNumber(t))} },
+		func() Command {
 			return &RevokeSessions{Account: drawAccount(t), Subject: drawText(t), Before: oneOf(t, "before", 0, Time(drawNumber(t)))}
 		},
 	}

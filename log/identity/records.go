@@ -69,6 +69,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.oidcProviders, yield) &&
 		rows(&s.samlProviders, yield) &&
 		rows(&s.sessionKeys, yield) &&
+		rows(&s.issuerKeys, yield) &&
 		rows(&s.revocations, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield)
@@ -168,6 +169,7 @@ type Loader struct {
 	usages           table.Rows[*Usage]
 	accessJobs       table.Rows[*AccessJobs]
 	sessionKeys      table.Rows[*SessionKeys]
+	issuerKeys       table.Rows[*IssuerKeys]
 	revocations      table.Rows[*Revocations]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
@@ -258,6 +260,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.accessJobs, &l.accessJobs, r)
 	case *SessionKeys:
 		table.AddRow(&l.state.sessionKeys, &l.sessionKeys, r)
+	case *IssuerKeys:
+		table.AddRow(&l.state.issuerKeys, &l.issuerKeys, r)
 	case *Revocations:
 		table.AddRow(&l.state.revocations, &l.revocations, r)
 	case *PasswordPolicy:
@@ -437,6 +441,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.usages.Rows, &l.usages) },
 		func() error { return table.Fill(&s.accessJobs.Rows, &l.accessJobs) },
 		func() error { return table.Fill(&s.sessionKeys.Rows, &l.sessionKeys) },
+		func() error { return table.Fill(&s.issuerKeys.Rows, &l.issuerKeys) },
 		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },

@@ -19,7 +19,7 @@ func everything() *State {
 		webServer, webDeploys, scalingGone,
 		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
-		sessionKey, &SessionsRevoked{Account: acct, Subject: "AROA1", Made: now},
+		sessionKey, issuerKey, &SessionsRevoked{Account: acct, Subject: "AROA1", Made: now},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)

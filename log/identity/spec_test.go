@@ -118,7 +118,7 @@ func allSpecs() []spec {
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
-		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(), sessionSpecs(),
+		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(), sessionSpecs(), issuerKeySpecs(),
 	)
 }
 

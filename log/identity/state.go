@@ -46,6 +46,7 @@ type State struct {
 	samlProviders table.Table[ID, *SAMLProvider]
 	settings      table.Table[AccountID, *AccountSettings]
 	sessionKeys   table.Table[string, *SessionKeys]
+	issuerKeys    table.Table[string, *IssuerKeys]
 	revocations   table.Table[AccountID, *Revocations]
 
 	// The rest is derived from the records above.
@@ -109,6 +110,7 @@ func (s *State) Snapshot() *State {
 	c.samlProviders = s.samlProviders.Snapshot()
 	c.settings = s.settings.Snapshot()
 	c.sessionKeys = s.sessionKeys.Snapshot()
+	c.issuerKeys = s.issuerKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
 
 	c.names = s.names.snapshot()
@@ -172,6 +174,7 @@ func (s *State) tables() []counted {
 		&s.samlProviders,
 		&s.settings,
 		&s.sessionKeys,
+		&s.issuerKeys,
 		&s.revocations,
 	}
 }

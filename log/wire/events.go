@@ -101,6 +101,8 @@ var eventKinds = newKinds("event",
 	change(46, 1, sessionKeyAdded),
 	change(47, 1, sessionKeyRevoked),
 	change(48, 1, sessionsRevoked),
+	change(74, 1, issuerKeyAdded),
+	change(75, 1, issuerKeyRevoked),
 )
 
 // The cluster.

@@ -35,6 +35,7 @@ var recordKinds = newKinds("record",
 	record(40, 1, home),
 	record(41, 1, sessionKeys),
 	record(42, 1, revocations),
+	record(43, 1, issuerKeys),
 )
 
 func header(c *coder, v *identity.Header) {

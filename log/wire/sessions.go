@@ -73,3 +73,35 @@ func (c *coder) session(v *identity.Session) {
 		c.fail(corrupt("by a session that is none"))
 	}
 }
+
+func addIssuerKey(c *coder, v *identity.AddIssuerKey) {
+	num(c, &v.Number)
+	c.blob(&v.Sealed)
+	c.blob(&v.Public)
+}
+
+func revokeIssuerKey(c *coder, v *identity.RevokeIssuerKey) { num(c, &v.Number) }
+
+func issuerKeyAdded(c *coder, v *identity.IssuerKeyAdded) {
+	num(c, &v.Number)
+	c.blob(&v.Sealed)
+	c.blob(&v.Public)
+	num(c, &v.Created)
+}
+
+func issuerKeyRevoked(c *coder, v *identity.IssuerKeyRevoked) {
+	num(c, &v.Number)
+	num(c, &v.At)
+}
+
+func issuerKeys(c *coder, v *identity.IssuerKeys) {
+	num(c, &v.Last)
+	list(c, &v.List, func(c *coder, k *identity.IssuerKey) {
+		num(c, &k.Number)
+		num(c, &k.State)
+		c.blob(&k.Sealed)
+		c.blob(&k.Public)
+		num(c, &k.Created)
+		num(c, &k.Retired)
+	})
+}

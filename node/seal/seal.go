@@ -54,6 +54,8 @@ const (
 	MFASeed Purpose = "mfa-seed"
 	// SessionKey seals the keys that seal the tokens of sessions.
 	SessionKey Purpose = "session-key"
+	// IssuerKey seals the keys that sign web identity tokens.
+	IssuerKey Purpose = "issuer-key"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
