@@ -101,6 +101,10 @@ type Pass struct {
 	// Job is the work of serving the caller, from Admit on. Its owner ends it.
 	Job Job
 
+	// Message is what there is to know of the latest denial, sealed for those who may decode
+	// it; empty without one, or where the node has no key for it.
+	Message string
+
 	own  Inquiry          // about the caller
 	view *projection.View // in which it was admitted
 }
@@ -137,7 +141,8 @@ func (p *Pass) May(a Access) error {
 	if p.Principal.Evaluate(&i.Request).Allowed() {
 		return nil
 	}
-	message := p.Principal.Explain(&i.Request).Message
+	why := p.Principal.Explain(&i.Request)
+	message := why.Message
 	switch err := p.Job.Err(); {
 	case errors.Is(err, policy.ErrWork):
 		message = "User: " + p.Principal.ARN + " is not authorized to perform: " + a.Action +
@@ -145,6 +150,7 @@ func (p *Pass) May(a Access) error {
 	case err != nil:
 		return err
 	}
+	p.Message = p.Desk.sealMessage(p.view.State, messageOf(&p.Caller, i, &why))
 	return fault.New(fault.Denied, message, "")
 }
 

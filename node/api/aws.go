@@ -76,7 +76,7 @@ func (c *call) Serve() error {
 		return c.write()
 	}
 	use := freshness.ForRead
-	if c.action != nil && c.action.Mints {
+	if c.action != nil && (c.action.Mints || c.action.Signs) {
 		use = freshness.ForSession
 	}
 	if err := c.Find(use); err != nil {
@@ -85,7 +85,7 @@ func (c *call) Serve() error {
 	if err := c.admit(c.Seen.View); err != nil {
 		return err
 	}
-	if c.action.Mints {
+	if c.action.Mints || c.action.Signs {
 		able, err := c.mayMint()
 		if err != nil {
 			return err
@@ -108,18 +108,18 @@ func (c *call) Serve() error {
 	return query.WriteResponse(&c.W, query.FormatOf(c.Request.Request), c.op, out, c.ID, c.room)
 }
 
-// mayMint makes sure that this node can make a session for the caller, whom the view of the
-// call admits. The first session of a cluster makes the key that seals it. False: the leader
+// mayMint makes sure that this node can make a session or a token for the caller, whom the
+// view of the call admits. The first one of a cluster makes the key for it. False: the leader
 // can.
 func (c *call) mayMint() (able bool, err error) {
 	for c.server.desk.Seals() {
-		if _, ok := c.made.View.State.ActiveSessionKey(); ok {
+		if c.hasKey() {
 			return true, nil
 		}
 		if !c.server.dispatcher.Leads() {
 			break
 		}
-		if c.made.View, err = c.server.newSessionKey(c.Context(), c.made.View); err != nil {
+		if c.made.View, err = c.newKey(); err != nil {
 			return false, err
 		}
 	}
@@ -130,6 +130,9 @@ func (c *call) mayMint() (able bool, err error) {
 func (c *call) Refuse(f *fault.Fault) {
 	if f.Retry() {
 		c.W.Header().Set("Retry-After", fault.RetryAfter)
+	}
+	if c.Message != "" && f.Code() == fault.Denied {
+		c.W.Header().Set(shape.HeaderMessage, c.Message)
 	}
 	a := f.AWS()
 	// An error of this write means that the caller has gone.
@@ -165,7 +168,7 @@ func (c *call) admit(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench, Sessions: c.server.desk,
+	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Region: c.Sig.Scope.Region, Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench, Sessions: c.server.desk, Tokens: c.server.signer, Messages: c.server.desk,
 		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
 	c.server.documents.Begin(&c.bench, c.Context(), &c.Job, c.Principal.ID)
 	for _, a := range c.action.Access(c.made, c.in) {

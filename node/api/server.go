@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
@@ -76,11 +77,13 @@ type Server struct {
 	cfg        Config
 	desk       *admission.Desk
 	engine     *decision.Engine
+	views      *freshness.Views
 	dispatcher *dispatch.Dispatcher
 	native     *native.API
 	passwords  *password.Hasher
 	documents  *admission.Workshop // where certificates, keys, metadata and reports are read
 	codes      *mfa.Tries
+	signer     *issuer.Signer
 	actions    map[string]*iam.Action // by version and name
 	mux        router
 }
@@ -90,24 +93,24 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), actions: make(map[string]*iam.Action)}
+	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), signer: issuer.NewSigner(cfg.Seal), actions: make(map[string]*iam.Action)}
 	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocuments)
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,
 	})
-	views := freshness.New(freshness.Config{
+	s.views = freshness.New(freshness.Config{
 		Desk: s.desk, Projection: cfg.Projection, Heads: node.Heads, Lease: node.Lease, Log: node.Log, Now: cfg.Now, WithoutLease: cfg.WithoutLease,
 	})
 	s.engine = decision.New(decision.Config{
-		Name: node.Name, Desk: s.desk, Views: views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
+		Name: node.Name, Desk: s.desk, Views: s.views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
 	})
 	s.dispatcher = dispatch.New(dispatch.Config{
-		Desk: s.desk, Views: views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
+		Desk: s.desk, Views: s.views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
 		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses,
 	})
 	s.native = native.New(native.Config{
-		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: views, Engine: s.engine,
+		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
 		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Chain: node.Chain, History: node.History, Cluster: node.Condition,
 		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics,
 	})
@@ -132,6 +135,8 @@ func (s *Server) routes() {
 		s.mux.HandleFunc(path, s.query)
 	}
 	s.native.Routes(&s.mux)
+	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathConfiguration, s.issuerConfiguration)
+	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathKeys, s.issuerKeys)
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())

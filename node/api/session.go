@@ -1,25 +1,46 @@
 package api
 
 import (
-	"context"
 	"errors"
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
 
-// newSessionKey has the log take another session key, and returns a view that has it. This
-// node must lead.
-func (s *Server) newSessionKey(ctx context.Context, v *projection.View) (*projection.View, error) {
-	cmd, err := s.desk.NewSessionKey(v.State)
+// hasKey tells whether the view of the call has the key that the action needs.
+func (c *call) hasKey() (ok bool) {
+	if c.action.Signs {
+		_, ok = c.made.View.State.ActiveIssuerKey()
+	} else {
+		_, ok = c.made.View.State.ActiveSessionKey()
+	}
+	return ok
+}
+
+// newKey has the log take another key as the action needs it, and returns a view that has
+// it. This node must lead.
+func (c *call) newKey() (*projection.View, error) {
+	s, state := c.server, c.made.View.State
+	var cmd identity.Command
+	var err error
+	if c.action.Signs {
+		cmd, err = s.signer.NewKey(state)
+	} else {
+		cmd, err = s.desk.NewSessionKey(state)
+	}
+	if errors.Is(err, issuer.ErrBusy) {
+		return nil, fault.Later("The key that signs web identity tokens is being made.", err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.dispatcher.Maintain(ctx, cmd)
+	made, err := s.dispatcher.Maintain(c.Context(), cmd)
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.ConcurrentModification {
 		return s.cfg.Projection.View(), nil // somebody else was faster

@@ -36,6 +36,7 @@ type probe struct {
 	question                bool // for decisions
 	leader, writer          bool // only a leader answers, or a writer
 	open                    bool // to all
+	verifier                bool // asks for what is public, and says nothing of freshness
 }
 
 // probes are one request for each route and each action of the Query protocol.
@@ -44,32 +45,34 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 	const part = `{"policies":[{"id":"ANPAAAAAAAAAAAAAAAAAA","name":"A","path":"/","created_ms":1,"updated_ms":1,"default":1,"versions":[{"number":1,"created_ms":1,` +
 		`"document":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:Get*\",\"Resource\":\"*\"}]}"}]}]}`
 	native := map[string]probe{
-		"POST /v1/authorize":                     {body: q, question: true},
-		"POST /v1/authorize/batch":               {body: `{"questions":[` + q + `]}`, question: true},
-		"GET /v1/propagation":                    {target: "/v1/propagation?head", leader: true},
-		"GET /v1/propagation/{token}":            {target: "/v1/propagation/" + token, leader: true},
-		"POST /v1/propagation/effect":            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},
-		"GET /v1/cluster":                        {},
-		"GET /v1/events":                         {target: "/v1/events?after=0"},
-		"POST /v1/replicas/{name}/drain":         {target: "/v1/replicas/r1/drain", leader: true},
-		"POST /v1/replicas/{name}/resume":        {target: "/v1/replicas/r1/resume", leader: true},
-		"POST /v1/replicas/{name}/admit":         {target: "/v1/replicas/r1/admit", leader: true},
-		"DELETE /v1/replicas/{name}":             {target: "/v1/replicas/r1", leader: true},
-		"POST /v1/verify":                        {leader: true},
-		"GET /v1/catalog":                        {},
-		"POST /v1/catalog/{digest}/parts/{part}": {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/parts/1", body: part, leader: true},
-		"POST /v1/catalog/{digest}/install":      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},
-		"GET /v1/quotas":                         {},
-		"POST /v1/quotas":                        {body: `{"defaults":"aws"}`, leader: true},
-		"POST /v1/revocations":                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
-		"GET /v1/head":                           {leader: true},
-		"GET /v1/chain":                          {target: "/v1/chain?after=0", writer: true},
-		"GET /livez":                             {open: true},
-		"GET /readyz":                            {open: true},
-		"GET /metrics":                           {open: true},
-		"GET /openapi.json":                      {open: true},
-		"/":                                      {method: "GET", target: "/nowhere", open: true},
-		"/{$}":                                   {}, "/iam": {}, "/iam/{$}": {}, "/sts": {}, "/sts/{$}": {}, // by action, below
+		"POST /v1/authorize":                                     {body: q, question: true},
+		"POST /v1/authorize/batch":                               {body: `{"questions":[` + q + `]}`, question: true},
+		"GET /v1/propagation":                                    {target: "/v1/propagation?head", leader: true},
+		"GET /v1/propagation/{token}":                            {target: "/v1/propagation/" + token, leader: true},
+		"POST /v1/propagation/effect":                            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},
+		"GET /v1/cluster":                                        {},
+		"GET /v1/events":                                         {target: "/v1/events?after=0"},
+		"POST /v1/replicas/{name}/drain":                         {target: "/v1/replicas/r1/drain", leader: true},
+		"POST /v1/replicas/{name}/resume":                        {target: "/v1/replicas/r1/resume", leader: true},
+		"POST /v1/replicas/{name}/admit":                         {target: "/v1/replicas/r1/admit", leader: true},
+		"DELETE /v1/replicas/{name}":                             {target: "/v1/replicas/r1", leader: true},
+		"POST /v1/verify":                                        {leader: true},
+		"GET /v1/catalog":                                        {},
+		"POST /v1/catalog/{digest}/parts/{part}":                 {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/parts/1", body: part, leader: true},
+		"POST /v1/catalog/{digest}/install":                      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},
+		"GET /v1/quotas":                                         {},
+		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
+		"POST /v1/revocations":                                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
+		"GET /v1/head":                                           {leader: true},
+		"GET /v1/chain":                                          {target: "/v1/chain?after=0", writer: true},
+		"GET /issuers/{issuer}/.well-known/openid-configuration": {target: "/issuers/" + issuerID + "/.well-known/openid-configuration", verifier: true},
+		"GET /issuers/{issuer}/.well-known/jwks.json":            {target: "/issuers/" + issuerID + "/.well-known/jwks.json", verifier: true},
+		"GET /livez":                                             {open: true},
+		"GET /readyz":                                            {open: true},
+		"GET /metrics":                                           {open: true},
+		"GET /openapi.json":                                      {open: true},
+		"/":                                                      {method: "GET", target: "/nowhere", open: true},
+		"/{$}":                                                   {}, "/iam": {}, "/iam/{$}": {}, "/sts": {}, "/sts/{$}": {}, // by action, below
 	}
 	var queries []string
 	for _, pattern := range s.Patterns() {
@@ -129,6 +132,7 @@ func TestDeletedKeyAtACutOffNode(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				mallory := w.user("mallory", allow("*"))
+				w.must(&identity.EnableWebIdentity{Account: account, Issuer: "http://writ.test/issuers/" + issuerID})
 				token := w.projection.View().Token().String()
 				n, l := w.replica(func(c *config) {
 					c.WithoutLease = setting
@@ -194,8 +198,10 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
-	case slices.Contains([]string{"AssumeRole", "GetFederationToken", "GetSessionToken"}, p.name): // they make sessions
-		return false
+	case slices.Contains([]string{"AssumeRole", "DecodeAuthorizationMessage", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
+		return false // they work by keys that may be revoked
+	case p.verifier: // what it asks for may be revoked, too
+		return votes && setting == freshness.AdmitReads
 	case p.leader, p.writer && !votes, mode == "leased", mode == "strict", asked["X-Writ-At-Least"] == deletion:
 		return false
 	case votes && (asked["X-Writ-Max-Staleness"] != "" || mode == "" && (asked["X-Writ-At-Least"] == "" || setting != freshness.AdmitReads)):

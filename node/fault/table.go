@@ -108,6 +108,10 @@ const (
 	// Of sessions.
 	InvalidParameterValue
 	PackedPolicyTooLarge
+	OutboundWebIdentityFederationDisabledException
+	SessionDurationEscalationException
+	JWTPayloadSizeExceededException
+	InvalidAuthorizationMessageException
 
 	codes // how many there are
 )
@@ -255,4 +259,9 @@ var table = [codes]row{
 	InvalidAuthenticationCode:     {native: face{"InvalidAuthenticationCode", http.StatusForbidden, "", ""}},
 	InvalidParameterValue:         {native: face{"InvalidParameterValue", http.StatusBadRequest, "", ""}},
 	PackedPolicyTooLarge:          {native: face{"PackedPolicyTooLarge", http.StatusBadRequest, "", ""}},
+
+	OutboundWebIdentityFederationDisabledException: {native: face{"OutboundWebIdentityFederationDisabledException", http.StatusForbidden, "", ""}},
+	SessionDurationEscalationException:             {native: face{"SessionDurationEscalationException", http.StatusForbidden, "", ""}},
+	JWTPayloadSizeExceededException:                {native: face{"JWTPayloadSizeExceededException", http.StatusBadRequest, "", ""}},
+	InvalidAuthorizationMessageException:           {native: face{"InvalidAuthorizationMessageException", http.StatusBadRequest, "", ""}},
 }

@@ -74,7 +74,7 @@ func (c *Claims) Encode() ([]byte, error) {
 const Below = "/issuers/"
 
 // NewID makes the identifier of an account's issuer: a UUID of version 8 (RFC 9562), of the
-// account's number and 74 random bits. Nodes find the account by it.
+// account's number and 82 random bits. Nodes find the account by it.
 func NewID(account identity.AccountID, random io.Reader) (string, error) {
 	var b [16]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {

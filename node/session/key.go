@@ -46,9 +46,10 @@ var (
 // Key seals sessions and opens them. It is immutable, safe for concurrent use, and does not
 // print itself.
 type Key struct {
-	id      uint32
-	aead    cipher.AEAD
-	secrets []byte // key of the HMAC that makes secrets
+	id       uint32
+	aead     cipher.AEAD // of tokens
+	messages cipher.AEAD
+	secrets  []byte // key of the HMAC that makes secrets
 }
 
 // NewKey returns the key of a number, made of KeySize random bytes. It keeps none of them.
@@ -56,7 +57,13 @@ func NewKey(id uint32, raw []byte) (*Key, error) {
 	if len(raw) != KeySize {
 		return nil, fmt.Errorf("session key %d has %d bytes: want %d random bytes", id, len(raw), KeySize)
 	}
-	block, err := aes.NewCipher(derive(raw, "writ/session/1/token"))
+	return &Key{id: id, aead: newAEAD(derive(raw, "writ/session/1/token")), messages: newAEAD(derive(raw, "writ/session/1/message")),
+		secrets: derive(raw, "writ/session/1/secret")}, nil
+}
+
+// newAEAD returns AES-256-GCM by a subkey.
+func newAEAD(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
 	if err != nil { // only for other key sizes
 		panic(fmt.Sprintf("AES-256: %v", err))
 	}
@@ -64,7 +71,7 @@ func NewKey(id uint32, raw []byte) (*Key, error) {
 	if err != nil { // only for other block sizes
 		panic(fmt.Sprintf("AES-256-GCM: %v", err))
 	}
-	return &Key{id: id, aead: aead, secrets: derive(raw, "writ/session/1/secret")}, nil
+	return aead
 }
 
 // derive makes the subkey of a use. Uses are forever.
@@ -134,10 +141,13 @@ func bind(header []byte, cluster, incarnation string) []byte {
 
 // KeyOf reads which key sealed a token. It proves nothing: whoever sent the token chose the
 // number. The error wraps ErrMalformed.
-func KeyOf(token string) (id uint32, err error) {
+func KeyOf(token string) (id uint32, err error) { return keyOf(token, MaxToken) }
+
+// keyOf is KeyOf for what has at most so many characters.
+func keyOf(token string, most int) (id uint32, err error) {
 	const head = 8 // characters, of 6 bytes
 	// base64 passes over the ends of lines, by which one token would have many texts.
-	if len(token) < tokenText.EncodedLen(overhead) || len(token) > MaxToken || strings.ContainsAny(token, "\r\n") {
+	if len(token) < tokenText.EncodedLen(overhead) || len(token) > most || strings.ContainsAny(token, "\r\n") {
 		return 0, fmt.Errorf("read session token: %w", ErrMalformed)
 	}
 	var b [6]byte
@@ -154,6 +164,19 @@ func (k *Key) Open(cluster, incarnation, token string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	plain, err := k.open(k.aead, id, cluster, incarnation, token)
+	if err != nil {
+		return nil, err
+	}
+	c, err := decode(string(plain))
+	if err != nil {
+		return nil, fmt.Errorf("open session token: %w: %w", ErrForged, err)
+	}
+	return c, nil
+}
+
+// open opens what was sealed by one of the subkeys of a key, whose number it names.
+func (k *Key) open(by cipher.AEAD, id uint32, cluster, incarnation, token string) ([]byte, error) {
 	b, err := tokenText.DecodeString(token)
 	if err != nil {
 		return nil, fmt.Errorf("read session token: %w", ErrMalformed)
@@ -162,13 +185,9 @@ func (k *Key) Open(cluster, incarnation, token string) (*Claims, error) {
 		return nil, fmt.Errorf("open session token of key %d by key %d: %w", id, k.id, ErrForged)
 	}
 	header, nonce, sealed := b[:headerSize], b[headerSize:headerSize+nonceSize], b[headerSize+nonceSize:]
-	plain, err := k.aead.Open(sealed[:0], nonce, sealed, bind(header, cluster, incarnation))
+	plain, err := by.Open(sealed[:0], nonce, sealed, bind(header, cluster, incarnation))
 	if err != nil {
 		return nil, fmt.Errorf("open session token: %w", ErrForged)
 	}
-	c, err := decode(string(plain))
-	if err != nil {
-		return nil, fmt.Errorf("open session token: %w: %w", ErrForged, err)
-	}
-	return c, nil
+	return plain, nil
 }

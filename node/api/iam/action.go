@@ -75,6 +75,8 @@ type Call struct {
 	View *projection.View
 	// Now is the time of the call; commands carry it.
 	Now identity.Time
+	// Region is the one that the caller signed for.
+	Region string
 	// Random yields the bits of identifiers and secrets; reads from it do not fail.
 	Random io.Reader
 	// Work bounds what a read may take; nil sets no bound. A read that has ended it
@@ -96,8 +98,11 @@ type Call struct {
 	// Bench is where the call does work that takes long: once, however often it is
 	// authorized.
 	Bench *admission.Bench
-	// Sessions makes sessions.
+	// Sessions makes sessions, Tokens web identity tokens, and Messages opens authorization
+	// messages.
 	Sessions Minter
+	Tokens   Signer
+	Messages Opener
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and nothing is worked out for a command.
 	Repeated bool
@@ -109,6 +114,19 @@ type Call struct {
 type Minter interface {
 	// Mint makes those of a session by the key that seals sessions in a state.
 	Mint(*identity.State, *session.Claims) (session.Credentials, error)
+}
+
+// Signer makes web identity tokens.
+type Signer interface {
+	// Sign makes the one that says some claims, by the key that signs in a state.
+	Sign(state *identity.State, algorithm string, claims []byte) (string, error)
+}
+
+// Opener opens authorization messages.
+type Opener interface {
+	// OpenMessage returns the text of one of an account. False: it is none, is of another
+	// account, or can no longer be opened.
+	OpenMessage(state *identity.State, account identity.AccountID, sealed string) (text []byte, ok bool, err error)
 }
 
 // Show notes that the caller has an extra access.
@@ -176,6 +194,8 @@ type Action struct {
 	Write bool
 	// Mints says that the action makes a session: the node must be able to.
 	Mints bool
+	// Signs says that the action makes a web identity token: likewise.
+	Signs bool
 	// ByCode is the action where the request shows a code of an MFA device, which takes a
 	// write: no code is good twice. Nil where codes make no difference.
 	ByCode *Action

@@ -3,7 +3,6 @@ package iam
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -61,10 +61,12 @@ func (enableWebIdentity) Command(c *Call, _ *sdk.EnableOutboundWebIdentityFedera
 	if c.Issuer == "" {
 		return nil, fail(codeInvalidInput, "There is no URL for issuers here: the writers need one, by --issuer or --advertise.")
 	}
-	b := randomBytes(c.Random, 16)
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // version 4 of RFC 9562
-	issuer := fmt.Sprintf("%s/issuers/%x-%x-%x-%x-%x", strings.TrimSuffix(c.Issuer, "/"), b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-	return &identity.EnableWebIdentity{Account: c.Caller.Account, Issuer: issuer}, nil
+	id, err := issuer.NewID(c.Caller.Account, c.Random)
+	if err != nil {
+		return nil, err
+	}
+	url := strings.TrimSuffix(c.Issuer, "/") + issuer.Below + id
+	return &identity.EnableWebIdentity{Account: c.Caller.Account, Issuer: url}, nil
 }
 
 func (enableWebIdentity) Render(_ *Call, _ *sdk.EnableOutboundWebIdentityFederationInput, b *event.Batch) (*sdk.EnableOutboundWebIdentityFederationOutput, error) {

@@ -76,7 +76,12 @@ func (c *call) Read() (string, error) { return service, nil }
 func (c *call) Serve() error { return c.op.serve(c) }
 
 // Refuse answers with problem details.
-func (c *call) Refuse(f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
+func (c *call) Refuse(f *fault.Fault) {
+	if c.Message != "" && f.Code() == fault.Denied {
+		c.W.Header().Set(shape.HeaderMessage, c.Message)
+	}
+	fault.WriteProblem(&c.W, c.ID, f)
+}
 
 // ofCluster is what a request needs that is about the whole cluster, which belongs
 // to its own account: no other account's root may change its roster, or read what

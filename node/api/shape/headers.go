@@ -8,6 +8,9 @@ const (
 	HeaderAtLeast      = "X-Writ-At-Least"
 	HeaderMaxStaleness = "X-Writ-Max-Staleness"
 	HeaderConsistency  = "X-Writ-Consistency"
-	HeaderRequestID    = "X-Amzn-Requestid"
-	HeaderLastEvent    = "Last-Event-Id" // in the canonical form of net/http
+	// HeaderMessage has the authorization message of a denial, which
+	// sts:DecodeAuthorizationMessage decodes.
+	HeaderMessage   = "X-Writ-Authorization-Message"
+	HeaderRequestID = "X-Amzn-Requestid"
+	HeaderLastEvent = "Last-Event-Id" // in the canonical form of net/http
 )

@@ -12,6 +12,10 @@ const (
 	codeValidationError       = "ValidationError"
 	codeInvalidParameterValue = "InvalidParameterValue"
 	codePackedPolicyTooLarge  = "PackedPolicyTooLarge"
+	codeWebIdentityDisabled   = "OutboundWebIdentityFederationDisabledException"
+	codeSessionEscalation     = "SessionDurationEscalationException"
+	codeInvalidMessage        = "InvalidAuthorizationMessageException"
+	codePayloadTooLarge       = "JWTPayloadSizeExceededException"
 )
 
 func fail(code, format string, args ...any) *iam.Error {

@@ -20,11 +20,19 @@ var table = actions()
 func actions() []iam.Action {
 	return []iam.Action{
 		minting(iam.NewRead(Service, "AssumeRole", assumeRole{}), iam.NewWrite(Service, "AssumeRole", assumeRoleByCode{})),
+		minting(iam.NewRead(Service, "DecodeAuthorizationMessage", decodeMessage{})), // by the keys of sessions
 		iam.NewRead(Service, "GetAccessKeyInfo", getAccessKeyInfo{}),
 		iam.NewRead(Service, "GetCallerIdentity", getCallerIdentity{}),
 		minting(iam.NewRead(Service, "GetFederationToken", getFederationToken{})),
 		minting(iam.NewRead(Service, "GetSessionToken", getSessionToken{}), iam.NewWrite(Service, "GetSessionToken", getSessionTokenByCode{})),
+		signing(iam.NewRead(Service, "GetWebIdentityToken", getWebIdentityToken{})),
 	}
+}
+
+// signing is an action that makes web identity tokens.
+func signing(a iam.Action) iam.Action {
+	a.Signs = true
+	return a
 }
 
 // minting is an action that makes sessions, and what it is where a code is shown.
