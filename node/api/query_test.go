@@ -88,7 +88,7 @@ func TestBadInput(t *testing.T) {
 	before := w.log.position()
 	w.refused("unknown action", w.iam(w.root, "FlyToTheMoon"), http.StatusBadRequest, "InvalidAction", `Could not find operation FlyToTheMoon for version 2010-05-08`)
 	w.refused("missing action", w.iam(w.root, ""), http.StatusBadRequest, "MissingAction", "The request must contain the parameter Action")
-	r, body := form(stsVersion, "GetWebIdentityToken")
+	r, body := form(stsVersion, "GetDelegatedAccessToken")
 	w.refused("not built", w.serve(w.sign(r, w.root, "sts", body)), http.StatusBadRequest, "InvalidAction", "")
 	r, body = form(stsVersion, "FlyToTheMoon")
 	w.refused("unknown action of STS", w.serve(w.sign(r, w.root, "sts", body)), http.StatusBadRequest, "InvalidAction", "")

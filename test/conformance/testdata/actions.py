@@ -697,6 +697,37 @@ def simulate():
     iam.detach_user_policy(UserName="b3-ada", PolicyArn=policy_arn("b3-pol", "/b3/"))
 
 
+def identity_tokens():
+    fails("OutboundWebIdentityFederationDisabledException", sts.get_web_identity_token, Audience=["b3"], SigningAlgorithm="RS256")
+    issuer = iam.enable_outbound_web_identity_federation()["IssuerIdentifier"]
+    token = sts.get_web_identity_token(Audience=["b3"], SigningAlgorithm="ES384", Tags=[{"Key": "job", "Value": "7"}])["WebIdentityToken"]
+    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
+    same([claims["iss"], claims["aud"], claims["sub"]], [issuer, "b3", f"arn:aws:iam::{ACCOUNT}:root"])
+    same([claims["exp"] - claims["iat"], claims["https://sts.amazonaws.com/"]["request_tags"]], [300, {"job": "7"}])
+    with urllib.request.urlopen(issuer + "/.well-known/openid-configuration") as answer:
+        told = json.load(answer)
+    same(told["issuer"], issuer)
+    with urllib.request.urlopen(told["jwks_uri"]) as answer:
+        same([k["alg"] for k in json.load(answer)["keys"] if k["kid"] == header["kid"]], ["ES384"])
+    iam.disable_outbound_web_identity_federation()
+
+
+def authorization_messages():
+    iam.create_user(UserName="b3-mel")
+    key = iam.create_access_key(UserName="b3-mel")["AccessKey"]
+    try:
+        as_session("iam", key).get_role(RoleName="b3-run")
+        raise AssertionError("it is not denied")
+    except ClientError as e:
+        message = e.response["ResponseMetadata"]["HTTPHeaders"]["x-writ-authorization-message"]
+    said = json.loads(sts.decode_authorization_message(EncodedMessage=message)["DecodedMessage"])
+    same([said["allowed"], said["explicitDeny"], said["context"]["action"]], [False, False, "iam:GetRole"])
+    same(said["context"]["principal"]["arn"], f"arn:aws:iam::{ACCOUNT}:user/b3-mel")
+    fails("InvalidAuthorizationMessageException", sts.decode_authorization_message, EncodedMessage=message[:-4])
+    iam.delete_access_key(UserName="b3-mel", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="b3-mel")
+
+
 def request_ids():
     """The request id that botocore reports is enough to wait for the change."""
     done = iam.tag_user(UserName="b3-ada", Tags=[{"Key": "waited", "Value": "for"}])["ResponseMetadata"]
@@ -718,7 +749,7 @@ def cleanup():
 
 
 for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, certificates, passwords,
-             devices, attached, account, oidc_providers, saml_providers, settings, properties, role_sessions, user_sessions, reports, delegation, absent, simulate,
+             devices, attached, account, oidc_providers, saml_providers, settings, properties, role_sessions, user_sessions, identity_tokens, authorization_messages, reports, delegation, absent, simulate,
              request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
