@@ -94,6 +94,8 @@ func TestSizes(t *testing.T) { report(t, CheckSizes(scan(t, root))) }
 
 func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
 
+func TestCodes(t *testing.T) { report(t, CheckCodes(scan(t, root))) }
+
 func TestFolding(t *testing.T) { report(t, CheckFolding(scan(t, root))) }
 
 func TestPlantedFolding(t *testing.T) {
@@ -212,6 +214,9 @@ func TestPlanted(t *testing.T) {
 		{"function type embedded", "node/x.go", "package node\ntype ask func()\ntype x struct { ask }\n", "node.x.ask is a function"},
 		{"function in a struct without a name", "node/x.go", "package node\nvar x = struct{ ask func() }{}\n", "node.var.ask is a function"},
 		{"function in a field of the command line", "cmd/writ/x.go", "package main\ntype x struct { ask func() }\n", "cmd/writ.x.ask is a function"},
+		{"code of a number", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar x = fault.New(200, \"\", \"\")\n", "takes a number"},
+		{"code counted on", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar x = fault.New(fault.Denied+1, \"\", \"\")\n", "takes a number"},
+		{"code made", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar n uint8\nvar x = fault.New(fault.Code(n), \"\", \"\")\n", "made of something else"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
@@ -231,6 +236,7 @@ func TestPlanted(t *testing.T) {
 			found = append(found, CheckCrossings(files, rules(t))...)
 			found = append(found, CheckPackageSizes(files, rules(t))...)
 			found = append(found, functionFieldsOf(t, files)...)
+			found = append(found, CheckCodes(files)...)
 			found = append(found, CheckSizes(files)...)
 			found = append(found, CheckStyle(files)...)
 			if !strings.Contains(strings.Join(found, "\n"), test.want) {
