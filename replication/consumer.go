@@ -18,28 +18,28 @@ import (
 
 // Limits of consumers.
 const (
-	// maxConsumers bounds those of one reader's name: one for each of its processes,
+	// maxConsumers bounds those of one replica's name: one for each of its processes,
 	// and some that were left behind and have not run out.
 	maxConsumers = propagation.MaxLives + 8
 	// maxAsked bounds a request for a consumer, and maxAsking how many a writer serves
-	// at once, of which maxConsumers may be of one reader.
+	// at once, of which maxConsumers may be of one replica.
 	maxAsked  = 4 << 10
 	maxAsking = 1024
 )
 
-// ConsumerNames are the names that consumers of a reader may have. No other reader's
+// ConsumerNames are the names that consumers of a replica may have. No other replica's
 // name leads to any of them.
-func ConsumerNames(reader string) []string {
+func ConsumerNames(replica string) []string {
 	names := make([]string, maxConsumers)
 	for n := range names {
-		names[n] = consumerName(reader, n)
+		names[n] = consumerName(replica, n)
 	}
 	return names
 }
 
-func consumerName(reader string, n int) string { return fmt.Sprintf("%s-%d", token(reader), n) }
+func consumerName(replica string, n int) string { return fmt.Sprintf("%s-%d", token(replica), n) }
 
-// consumerConfig is how a reader's consumer is: it brings what there is from a position
+// consumerConfig is how a replica's consumer is: it brings what there is from a position
 // on, without acknowledgements, to whoever pulls, and runs out soon after nobody does.
 // No two are alike, so that none is taken for another of its name.
 func consumerConfig(name string, from uint64) jetstream.ConsumerConfig {
@@ -58,12 +58,12 @@ type consumerRequest struct {
 	Action string                   `json:"action"`
 }
 
-// desk is where readers of an embedded broker get their consumers.
+// desk is where replicas of an embedded broker get their consumers.
 type desk struct {
 	link *Link
 
 	mu    sync.Mutex
-	asked map[string]int // guarded by mu; requests under way, by reader
+	asked map[string]int // guarded by mu; requests under way, by replica
 	all   int            // guarded by mu; their sum
 }
 
@@ -91,12 +91,12 @@ func (d *desk) hear(m *nats.Msg) {
 	if len(m.Data) > maxAsked || json.Unmarshal(m.Data, &asked) != nil || asked.Config.OptStartSeq == 0 {
 		return
 	}
-	reader, ok := readerOf(consumer)
-	if !ok || !d.begin(reader) {
+	replica, ok := replicaOf(consumer)
+	if !ok || !d.begin(replica) {
 		return
 	}
 	go func() {
-		defer d.end(reader)
+		defer d.end(replica)
 		d.serve(m, stream, consumerConfig(consumer, asked.Config.OptStartSeq))
 	}()
 }
@@ -113,35 +113,35 @@ func (d *desk) serve(m *nats.Msg, stream string, cfg jetstream.ConsumerConfig) {
 	}
 }
 
-// begin says whether one more request of a reader may be under way.
-func (d *desk) begin(reader string) bool {
+// begin says whether one more request of a replica may be under way.
+func (d *desk) begin(replica string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.all >= maxAsking || d.asked[reader] >= maxConsumers {
+	if d.all >= maxAsking || d.asked[replica] >= maxConsumers {
 		return false
 	}
 	d.all++
-	d.asked[reader]++
+	d.asked[replica]++
 	return true
 }
 
-func (d *desk) end(reader string) {
+func (d *desk) end(replica string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all--
-	if d.asked[reader]--; d.asked[reader] == 0 {
-		delete(d.asked, reader)
+	if d.asked[replica]--; d.asked[replica] == 0 {
+		delete(d.asked, replica)
 	}
 }
 
-// readerOf returns whose a consumer of that name is.
-func readerOf(consumer string) (reader string, ok bool) {
+// replicaOf returns whose a consumer of that name is.
+func replicaOf(consumer string) (replica string, ok bool) {
 	end := strings.LastIndexByte(consumer, '-')
 	return consumer[:max(end, 0)], end > 0
 }
 
-// DropConsumers removes the consumers of readers that are barred.
-func (l *Link) DropConsumers(ctx context.Context, c identity.Cluster, barred func(reader string) bool) error {
+// DropConsumers removes the consumers of replicas that are barred.
+func (l *Link) DropConsumers(ctx context.Context, c identity.Cluster, barred func(replica string) bool) error {
 	if !l.Connected() {
 		return errDisconnected
 	}
@@ -156,7 +156,7 @@ func (l *Link) DropConsumers(ctx context.Context, c identity.Cluster, barred fun
 	}
 	names := s.ConsumerNames(ctx)
 	for name := range names.Name() {
-		if reader, ok := readerOf(name); !ok || !barred(reader) {
+		if replica, ok := replicaOf(name); !ok || !barred(replica) {
 			continue
 		}
 		if gone := s.DeleteConsumer(ctx, name); gone != nil && !errors.Is(gone, jetstream.ErrConsumerNotFound) {

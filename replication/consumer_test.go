@@ -19,7 +19,7 @@ import (
 // century is longer than anybody may leave a consumer behind, in nanoseconds.
 const century = 100 * 365 * 24 * 3600 * int64(1e9)
 
-// hoards are consumers that outlast their reader, or are more than they look: those
+// hoards are consumers that outlast their replica, or are more than they look: those
 // that never run out, that wait for an acknowledgement, that have messages sent where
 // somebody always listens, that are not counted, that get another name, that rest.
 func hoards(stream string) []map[string]any {
@@ -56,7 +56,7 @@ func consumersOf(t *testing.T, l *Link, stream string) (names []string) {
 
 // TestConsumersAreBounded has whoever holds a replica's certificate make consumers of
 // every kind, over many connections. What comes of that is a bounded number of such
-// consumers as every reader has; another replica has its own all the same; and none is
+// consumers as every replica has; another replica has its own all the same; and none is
 // left when the name is barred.
 func TestConsumersAreBounded(t *testing.T) {
 	a := newAuthority(t)
@@ -117,7 +117,7 @@ func TestConsumersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c := made.Config; c != nil && (c.InactiveThreshold != consumerExpiry || c.Durable != "" || c.DeliverSubject != "" || c.Replicas != 1 || c.AckPolicy != jetstream.AckNonePolicy) {
-			t.Errorf("a consumer is made as its reader likes: %+v", c)
+			t.Errorf("a consumer is made as its replica likes: %+v", c)
 		}
 		conn.Close()
 	}
@@ -139,7 +139,7 @@ func TestConsumersAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatalf("another replica: %v", err)
 	}
-	if err := publisher.DropConsumers(t.Context(), h.Cluster(), func(reader string) bool { return reader == "replica-1" }); err != nil {
+	if err := publisher.DropConsumers(t.Context(), h.Cluster(), func(replica string) bool { return replica == "replica-1" }); err != nil {
 		t.Fatal(err)
 	}
 	if left := consumersOf(t, publisher, stream); len(left) != 1 || left[0] != consumer.CachedInfo().Name {

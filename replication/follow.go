@@ -137,7 +137,7 @@ func (f *Follower) attach(ctx context.Context, at *place) (jetstream.Consumer, e
 	return f.newConsumer(ctx, s, next)
 }
 
-// newConsumer makes a consumer under a name of this reader that no other process of it
+// newConsumer makes a consumer under a name of this replica that no other process of it
 // has, as far as there is one. Else the one that has it is removed: that one's process,
 // if there still is one, makes another.
 func (f *Follower) newConsumer(ctx context.Context, s jetstream.Stream, next uint64) (consumer jetstream.Consumer, err error) {

@@ -15,7 +15,7 @@ import (
 const (
 	streamBytes = 128 << 20
 	streamAge   = 24 * time.Hour
-	// streamConsumers is room for every reader of the roster, some of them twice
+	// streamConsumers is room for every replica of the roster, some of them twice
 	// while their old consumer runs out.
 	streamConsumers = 2*identity.MaxReplicas + 64
 )

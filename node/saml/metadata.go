@@ -23,8 +23,7 @@ const (
 
 // Limits of a metadata document.
 const (
-	// MinDocument and MaxDocument are AWS's, in characters.
-	MinDocument = 1_000
+	// MaxDocument is AWS's, in characters.
 	MaxDocument = 10_000_000
 	// MaxEntityID is the longest entityID, in characters (section 2.2.1 of the standard).
 	MaxEntityID = 1024

@@ -57,7 +57,7 @@ type Cluster struct {
 	Partition identity.Partition `yaml:"partition,omitempty"`
 	// Writers are the voters, one, three or five of them.
 	Writers []Writer `yaml:"writers"`
-	// Replicas are the readers that `writ init` made certificates for.
+	// Replicas are those that `writ init` made certificates for.
 	Replicas []Replica `yaml:"replicas,omitempty"`
 	// NATS is the URL of a NATS server with JetStream to use instead of the brokers
 	// that writers embed, or several with commas between them, or NoNATS.
@@ -79,7 +79,7 @@ type Writer struct {
 	Routes string `yaml:"routes"`
 }
 
-// Replica names a reader.
+// Replica is one in the cluster's file.
 type Replica struct {
 	Name   string `yaml:"name"`
 	Region string `yaml:"region,omitempty"`

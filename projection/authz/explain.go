@@ -80,7 +80,7 @@ type ConditionResult struct {
 	Match  bool
 }
 
-// Decision returns the plain answer; it equals that of Decide.
+// Decision returns the plain answer; it equals that of Evaluate.
 func (x *Explanation) Decision() Decision {
 	d := Decision{Outcome: x.Outcome}
 	if len(x.By) > 0 {
@@ -155,7 +155,7 @@ const (
 	nameCost      = 16
 )
 
-// Explain answers a request as Decide does, and says why. It looks at every
+// Explain answers a request as Evaluate does, and says why. It looks at every
 // statement and is meant for people, not for every request. When the request's Work
 // ends, so does it: with a denial that says nothing.
 func (p *Prepared) Explain(r *Request) Explanation {

@@ -43,7 +43,7 @@ const (
 	// maxPayload bounds one message. It is NATS's own default, so that an outside
 	// server takes what an embedded one takes.
 	maxPayload = 1 << 20
-	// MaxConnections bounds clients: every reader has one, and may have a second
+	// MaxConnections bounds clients: every replica has one, and may have a second
 	// while it reconnects.
 	MaxConnections = 4096
 	// maxPerName of them may be of one follower, with those that it lost and that the
