@@ -150,7 +150,7 @@ func (p *Pass) May(a Access) error {
 	case err != nil:
 		return err
 	}
-	p.Message = p.Desk.sealMessage(p.view.State, messageOf(&p.Caller, i, &why))
+	p.Message = p.Desk.sealDenial(p.view.State, &p.Caller, i, &why)
 	return fault.New(fault.Denied, message, "")
 }
 

@@ -156,6 +156,11 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 		caller.Kind, caller.Name = KindUser, p.Name
 	case session.Root:
 		caller.Kind = KindRoot
+	case session.Delegated:
+		caller.Kind, caller.Name = KindUser, p.Name
+		if c.Principal == c.Account {
+			caller.Kind, caller.Name = KindRoot, ""
+		}
 	}
 	return caller, p, nil
 }
@@ -196,6 +201,11 @@ func principalOf(c *session.Claims) *projection.Session {
 		s.Type = authz.User
 	case session.Root:
 		s.Type = authz.Root
+	case session.Delegated:
+		s.Type = authz.User
+		if c.Principal == c.Account {
+			s.Type = authz.Root
+		}
 	}
 	for _, t := range c.Tags {
 		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})

@@ -237,6 +237,9 @@ func (c *call) write() error {
 		return fmt.Errorf("render the answer of %s at position %d: %w", c.op.Name, batch.Position, err)
 	}
 	dispatch.SetWritten(c.W.Header(), batch)
+	if c.made.TradeIn != "" {
+		c.W.Header().Set(shape.HeaderTradeIn, c.made.TradeIn)
+	}
 	err = query.WriteResponse(&c.W, query.FormatOf(c.Request.Request), c.op, out, c.ID, c.room)
 	if err != nil && c.W.Status() == 0 {
 		return dispatch.TookEffect(batch.Position, err)

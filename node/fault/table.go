@@ -112,6 +112,7 @@ const (
 	SessionDurationEscalationException
 	JWTPayloadSizeExceededException
 	InvalidAuthorizationMessageException
+	ExpiredTradeInTokenException
 
 	codes // how many there are
 )
@@ -263,5 +264,6 @@ var table = [codes]row{
 	OutboundWebIdentityFederationDisabledException: {native: face{"OutboundWebIdentityFederationDisabledException", http.StatusForbidden, "", ""}},
 	SessionDurationEscalationException:             {native: face{"SessionDurationEscalationException", http.StatusForbidden, "", ""}},
 	JWTPayloadSizeExceededException:                {native: face{"JWTPayloadSizeExceededException", http.StatusBadRequest, "", ""}},
+	ExpiredTradeInTokenException:                   {native: face{"ExpiredTradeInTokenException", http.StatusBadRequest, "", ""}},
 	InvalidAuthorizationMessageException:           {native: face{"InvalidAuthorizationMessageException", http.StatusBadRequest, "", ""}},
 }

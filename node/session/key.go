@@ -164,7 +164,7 @@ func (k *Key) Open(cluster, incarnation, token string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := k.open(k.aead, id, cluster, incarnation, token)
+	plain, err := k.open(k.aead, id, cluster, incarnation, "", token)
 	if err != nil {
 		return nil, err
 	}
@@ -175,8 +175,8 @@ func (k *Key) Open(cluster, incarnation, token string) (*Claims, error) {
 	return c, nil
 }
 
-// open opens what was sealed by one of the subkeys of a key, whose number it names.
-func (k *Key) open(by cipher.AEAD, id uint32, cluster, incarnation, token string) ([]byte, error) {
+// open opens what was sealed by one of the subkeys of a key, whose number it names, for a use.
+func (k *Key) open(by cipher.AEAD, id uint32, cluster, incarnation, use, token string) ([]byte, error) {
 	b, err := tokenText.DecodeString(token)
 	if err != nil {
 		return nil, fmt.Errorf("read session token: %w", ErrMalformed)
@@ -185,7 +185,7 @@ func (k *Key) open(by cipher.AEAD, id uint32, cluster, incarnation, token string
 		return nil, fmt.Errorf("open session token of key %d by key %d: %w", id, k.id, ErrForged)
 	}
 	header, nonce, sealed := b[:headerSize], b[headerSize:headerSize+nonceSize], b[headerSize+nonceSize:]
-	plain, err := by.Open(sealed[:0], nonce, sealed, bind(header, cluster, incarnation))
+	plain, err := by.Open(sealed[:0], nonce, sealed, append(bind(header, cluster, incarnation), use...))
 	if err != nil {
 		return nil, fmt.Errorf("open session token: %w", ErrForged)
 	}

@@ -65,8 +65,9 @@ const (
 	User          Kind = 2 // of a user, by GetSessionToken
 	Root          Kind = 3 // of a root, by GetSessionToken
 	FederatedUser Kind = 4 // by GetFederationToken
+	Delegated     Kind = 6 // of a user or root who delegated permissions, by GetDelegatedAccessToken
 
-	lastKind = FederatedUser
+	lastKind = Delegated
 )
 
 // Tag is a tag of a session.

@@ -98,11 +98,12 @@ type Call struct {
 	// Bench is where the call does work that takes long: once, however often it is
 	// authorized.
 	Bench *admission.Bench
-	// Sessions makes sessions, Tokens web identity tokens, and Messages opens authorization
-	// messages.
+	// Sessions makes sessions, Tokens web identity tokens, and Messages sealed texts.
 	Sessions Minter
 	Tokens   Signer
-	Messages Opener
+	Messages Envelopes
+	// TradeIn is the token that the answer of SendDelegationToken has in a header.
+	TradeIn string
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and nothing is worked out for a command.
 	Repeated bool
@@ -122,11 +123,13 @@ type Signer interface {
 	Sign(state *identity.State, algorithm string, claims []byte) (string, error)
 }
 
-// Opener opens authorization messages.
-type Opener interface {
-	// OpenMessage returns the text of one of an account. False: it is none, is of another
-	// account, or can no longer be opened.
-	OpenMessage(state *identity.State, account identity.AccountID, sealed string) (text []byte, ok bool, err error)
+// Envelopes seals texts that this cluster alone opens.
+type Envelopes interface {
+	// SealMessage seals one by the key that seals sessions in a state.
+	SealMessage(state *identity.State, use session.Use, text []byte) (string, error)
+	// OpenMessage returns the text of one. False: it is nothing of the kind, or can no longer
+	// be opened.
+	OpenMessage(state *identity.State, use session.Use, sealed string) (text []byte, ok bool, err error)
 }
 
 // Show notes that the caller has an extra access.
@@ -192,7 +195,8 @@ type Action struct {
 	// Write says whether the action changes anything; then it has Command and
 	// Render, else Answer. The methods that it does not have panic.
 	Write bool
-	// Mints says that the action makes a session: the node must be able to.
+	// Mints says that the action makes a session, or seals or opens a text by the keys of
+	// sessions: the node must be able to.
 	Mints bool
 	// Signs says that the action makes a web identity token: likewise.
 	Signs bool
@@ -242,6 +246,12 @@ func NewWrite[I, O any](service, name string, w Write[I, O]) Action {
 func read[I, O any](name string, r Read[I, O]) Action { return NewRead(Service, name, r) }
 
 func write[I, O any](name string, w Write[I, O]) Action { return NewWrite(Service, name, w) }
+
+// minting is an action that needs the keys of sessions.
+func minting(a Action) Action {
+	a.Mints = true
+	return a
+}
 
 // New returns a pointer to a zero input struct of the SDK. The other methods take
 // such a pointer.

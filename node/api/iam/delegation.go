@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/projection/policy/syntax"
 )
@@ -27,7 +29,7 @@ func delegationActions() []Action {
 		read("GetHumanReadableSummary", getHumanReadableSummary{}),
 		read("ListDelegationRequests", listDelegationRequests{}),
 		write("RejectDelegationRequest", rejectDelegationRequest{}),
-		write("SendDelegationToken", sendDelegationToken{}),
+		minting(write("SendDelegationToken", sendDelegationToken{})),
 		write("UpdateDelegationRequest", updateDelegationRequest{}),
 	}
 }
@@ -187,18 +189,31 @@ func (rejectDelegationRequest) Command(c *Call, in *sdk.RejectDelegationRequestI
 	return &identity.RejectDelegationRequest{ID: aws.ToString(in.DelegationRequestId), By: c.party(), Notes: aws.ToString(in.Notes)}, nil
 }
 
-type sendDelegationToken struct {
-	nothing[sdk.SendDelegationTokenInput, sdk.SendDelegationTokenOutput]
-}
+type sendDelegationToken struct{}
 
 func (sendDelegationToken) Access(c *Call, in *sdk.SendDelegationTokenInput) []Access {
 	return c.onDelegation(in.DelegationRequestId)
 }
 
-// Command brings the request into its last state. There is no notification channel here by
-// which a token could be sent.
+// Command brings the request into its last state.
 func (sendDelegationToken) Command(c *Call, in *sdk.SendDelegationTokenInput) (identity.Command, error) {
 	return &identity.SendDelegationToken{ID: aws.ToString(in.DelegationRequestId), By: c.party()}, nil
+}
+
+// Render makes the token that the requestor trades in for credentials. There is no
+// notification channel here by which it could be sent: whoever sends it gets it, in a header,
+// and hands it to the requestor.
+func (sendDelegationToken) Render(c *Call, _ *sdk.SendDelegationTokenInput, b *event.Batch) (*sdk.SendDelegationTokenOutput, error) {
+	sent, err := one[*identity.DelegationRequestChanged](b)
+	if err != nil {
+		return nil, err
+	}
+	token, err := c.Messages.SealMessage(c.View.State, session.TradeIn, []byte(sent.ID))
+	if err != nil {
+		return nil, fmt.Errorf("seal a trade-in token: %w", err)
+	}
+	c.TradeIn = token
+	return &sdk.SendDelegationTokenOutput{}, nil
 }
 
 type getDelegationRequest struct{}

@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -88,7 +89,7 @@ func (w *world) asUser(name string) {
 func (w *world) call() *iam.Call {
 	p := projection.New()
 	p.Adopt(w.state.Snapshot(), event.Head{Position: w.state.Position()})
-	c := &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.checker(), Codes: w.codes, Issuer: "https://writ.example.com/"}
+	c := &iam.Call{Caller: w.caller, View: p.View(), Now: w.now, Random: w.random, Seal: w.key, Passwords: w.checker(), Codes: w.codes, Messages: plain{}, Issuer: "https://writ.example.com/"}
 	c.Bench = w.bench()
 	return c
 }
@@ -229,4 +230,16 @@ func withoutNull(v any) any {
 		}
 	}
 	return v
+}
+
+// plain are sealed texts that anybody reads.
+type plain struct{}
+
+func (plain) SealMessage(_ *identity.State, use session.Use, text []byte) (string, error) {
+	return string(use) + ":" + string(text), nil
+}
+
+func (plain) OpenMessage(_ *identity.State, use session.Use, sealed string) ([]byte, bool, error) {
+	text, ok := strings.CutPrefix(sealed, string(use)+":")
+	return []byte(text), ok, nil
 }

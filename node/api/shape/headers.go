@@ -10,7 +10,9 @@ const (
 	HeaderConsistency  = "X-Writ-Consistency"
 	// HeaderMessage has the authorization message of a denial, which
 	// sts:DecodeAuthorizationMessage decodes.
-	HeaderMessage   = "X-Writ-Authorization-Message"
+	HeaderMessage = "X-Writ-Authorization-Message"
+	// HeaderTradeIn has the token that sts:GetDelegatedAccessToken takes.
+	HeaderTradeIn   = "X-Writ-Trade-In-Token"
 	HeaderRequestID = "X-Amzn-Requestid"
 	HeaderLastEvent = "Last-Event-Id" // in the canonical form of net/http
 )

@@ -14,6 +14,7 @@ const (
 	codePackedPolicyTooLarge  = "PackedPolicyTooLarge"
 	codeWebIdentityDisabled   = "OutboundWebIdentityFederationDisabledException"
 	codeSessionEscalation     = "SessionDurationEscalationException"
+	codeExpiredTradeIn        = "ExpiredTradeInTokenException"
 	codeInvalidMessage        = "InvalidAuthorizationMessageException"
 	codePayloadTooLarge       = "JWTPayloadSizeExceededException"
 )

@@ -23,6 +23,7 @@ func actions() []iam.Action {
 		minting(iam.NewRead(Service, "DecodeAuthorizationMessage", decodeMessage{})), // by the keys of sessions
 		iam.NewRead(Service, "GetAccessKeyInfo", getAccessKeyInfo{}),
 		iam.NewRead(Service, "GetCallerIdentity", getCallerIdentity{}),
+		minting(iam.NewRead(Service, "GetDelegatedAccessToken", getDelegatedAccessToken{})),
 		minting(iam.NewRead(Service, "GetFederationToken", getFederationToken{})),
 		minting(iam.NewRead(Service, "GetSessionToken", getSessionToken{}), iam.NewWrite(Service, "GetSessionToken", getSessionTokenByCode{})),
 		signing(iam.NewRead(Service, "GetWebIdentityToken", getWebIdentityToken{})),

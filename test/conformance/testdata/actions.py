@@ -360,7 +360,12 @@ def delegation():
     iam.update_delegation_request(DelegationRequestId=request, Notes="n")
     same([r["State"] for r in iam.list_delegation_requests()["DelegationRequests"]], ["PENDING_APPROVAL"])
     iam.accept_delegation_request(DelegationRequestId=request)
-    iam.send_delegation_token(DelegationRequestId=request)
+    sent = iam.send_delegation_token(DelegationRequestId=request)
+    token = sent["ResponseMetadata"]["HTTPHeaders"]["x-writ-trade-in-token"]
+    delegated = sts.get_delegated_access_token(TradeInToken=token)
+    same(delegated["AssumedPrincipal"], f"arn:aws:iam::{ACCOUNT}:root")
+    fails("AccessDenied", as_session("iam", delegated["Credentials"]).list_users)
+    fails("AccessDenied", sts.get_delegated_access_token, TradeInToken=token[:-4])
     fails("InvalidInput", iam.reject_delegation_request, DelegationRequestId=request)
     same(iam.get_delegation_request(DelegationRequestId=request)["DelegationRequest"]["State"], "FINALIZED")
     summary = iam.get_human_readable_summary(EntityArn=f"arn:aws:iam::{ACCOUNT}:delegation-request/{request}")
