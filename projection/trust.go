@@ -8,7 +8,7 @@ import (
 // Trust is the trust policy of a role, as what guards the role; nil for no role.
 func (v *View) Trust(role identity.ID) *authz.Target {
 	r, ok := v.State.RoleByID(role)
-	if !ok {
+	if !ok || v.State.Closed(r.Account) {
 		return nil
 	}
 	return &authz.Target{Policy: authz.NewResourceSet(authz.Policy{

@@ -58,6 +58,7 @@ func drawAccount(t *rapid.T) AccountID {
 	return oneOf(t, "account", acct, acct, acct, acct, acct, acct, acct, acct, acct, other, other, AWSAccount, "0")
 }
 
+func drawEmail(t *rapid.T) string { return oneOf(t, "email", "", "a@x", "A@X", "b@x") }
 func drawName(t *rapid.T) string { return oneOf(t, "name", "a", "A", "b", "b", "c") }
 func drawPath(t *rapid.T) string { return oneOf(t, "path", "/", "/", "/", "/x/") }
 func drawText(t *rapid.T) string { return oneOf(t, "text", "", "{1}", "{2}") }
@@ -129,7 +130,15 @@ func drawCommand(t *rapid.T) Command {
 			return &BarReplica{Name: drawName(t), Unregistered: rapid.Bool().Draw(t, "unregistered")}
 		},
 		func() Command { return &AdmitReplica{Name: drawName(t)} },
-		func() Command { return &CreateAccount{ID: drawAccount(t), RootKey: drawNewKey(t)} },
+		func() Command {
+			return &CreateAccount{ID: oneOf(t, "number", drawAccount(t), "333333333333"), RootKey: drawNewKey(t), Email: drawEmail(t), Alias: oneOf(t, "alias", "", drawName(t))}
+		},
+		func() Command { return &CloseAccount{Account: oneOf(t, "closed", acct, "333333333333", other)} },
+		func() Command { return &SetRootEmail{Account: drawAccount(t), Email: drawEmail(t)} },
+		func() Command {
+			return &SetRootPassword{Account: drawAccount(t), Instead: Position(drawNumber(t)), Sealed: []byte(drawText(t))}
+		},
+		func() Command { return &DeleteRootPassword{Account: drawAccount(t)} },
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command {
