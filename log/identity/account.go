@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/table"
 )
@@ -93,9 +94,8 @@ func (s *State) Closed(id AccountID) bool {
 // AccountByEmail returns the account whose root has that e-mail address, whatever the
 // letter case.
 func (s *State) AccountByEmail(email string) (found *Account, ok bool) {
-	email = lower(email)
 	s.accounts.Rows.Scan(func(_ table.Handle, a *Account) bool {
-		if email != "" && lower(a.Email) == email {
+		if email != "" && casefold.Equal(a.Email, email) {
 			found, ok = a, true
 		}
 		return !ok
