@@ -15,3 +15,12 @@ func (v *View) Trust(role identity.ID) *authz.Target {
 		Name: "trust policy", Source: authz.SourceResource, Holder: r.Name, Document: v.engine.compile(r.Trust),
 	})}
 }
+
+// TrustOf is Trust for the role that an ARN names, to the letter.
+func (v *View) TrustOf(arn string) *authz.Target {
+	p, err := v.PrincipalByARN(arn)
+	if err != nil || p.Type != authz.Role {
+		return nil
+	}
+	return v.Trust(identity.ID(p.ID))
+}

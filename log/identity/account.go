@@ -75,6 +75,9 @@ func (s *State) Accounts() []*Account {
 	return all
 }
 
+// NumAccounts is how many accounts there are, closed ones among them.
+func (s *State) NumAccounts() int { return s.accounts.Rows.Len() }
+
 // AccountByAlias returns the account that has the alias.
 func (s *State) AccountByAlias(alias string) (*Account, bool) {
 	to, ok := s.names.find(aliases, alias)
@@ -130,7 +133,7 @@ func (c *CreateAccount) decide(s *State, m Meta) ([]Event, error) {
 	if _, ok := s.accounts.Get(c.ID); ok || table.HandleOf(c.ID) == table.HandleOf(AWSAccount) {
 		return nil, refuse(EntityAlreadyExists, "Account with id %s already exists.", c.ID)
 	}
-	if s.accounts.Rows.Len() >= MaxAccounts {
+	if s.NumAccounts() >= MaxAccounts {
 		return nil, refuse(LimitExceeded, "The cluster has %d accounts, which is as many as there can be.", MaxAccounts)
 	}
 	if err := s.mayIdentify(ID(c.ID)); err != nil {

@@ -118,6 +118,13 @@ func strict(r *Request) bool {
 	return false
 }
 
+// Assumes tells whether an action with a resource is one that the trust policy of a role
+// guards.
+func Assumes(action, resource string) bool {
+	service, _, _ := strings.Cut(action, ":")
+	return strings.EqualFold(service, "sts") && isRole(resource)
+}
+
 func isRole(resource string) bool {
 	a, ok := splitARN(resource)
 	return ok && a.service == "iam" && strings.HasPrefix(a.resource, "role/")

@@ -3,6 +3,7 @@ package native_test
 import (
 	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
@@ -41,6 +42,7 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[digest.Sum]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}},
 	reflect.TypeFor[[]byte]():          {{"type", "string"}, {"contentEncoding", "base64"}},
 	reflect.TypeFor[json.RawMessage](): {{"type", "object"}},
+	reflect.TypeFor[time.Time]():       {{"type", "string"}, {"format", "date-time"}},
 	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
 		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
 	}}},
