@@ -370,3 +370,89 @@ func TestAccountsSeeOnlyThemselves(t *testing.T) {
 		return w.native(admin, "POST", "/v1/revocations", `{"principal":"`+named(name, "ROLE")+`"}`)
 	})
 }
+
+// assumesRoot tries to become the root of another account for a task.
+func (n *node) assumesRoot(c credential, target, task string, pairs ...string) *httptest.ResponseRecorder {
+	r, body := form(stsVersion, "AssumeRoot", append([]string{"TargetPrincipal", target, "TaskPolicyArn.arn", "arn:aws:iam::aws:policy/root-task/" + task}, pairs...)...)
+	return n.serve(n.sign(r, c, "sts", body))
+}
+
+// taskRoot is a session of the other account's root for a task.
+func (w *world) taskRoot(c credential, task string) temporary {
+	w.t.Helper()
+	text := w.accepted(task, w.assumesRoot(c, string(other), task)).Body.String()
+	return temporary{credential{between(text, "AccessKeyId"), between(text, "SecretAccessKey")}, between(text, "SessionToken")}
+}
+
+func TestAssumeRoot(t *testing.T) {
+	w := newWorld(t)
+	member := w.stranger()
+	admin := w.user("admin", allow("sts:AssumeRoot"))
+	w.refused("not enabled", w.assumesRoot(admin, string(other), "IAMAuditRootUserCredentials"), 403, "AccessDenied",
+		"User: arn:aws:iam::123456789012:user/admin is not authorized to perform: sts:AssumeRoot on resource: arn:aws:iam::210987654321:root")
+	w.accepted("enable", w.iam(w.root, "EnableOrganizationsRootSessions"))
+	rec := w.accepted("by number", w.assumesRoot(admin, string(other), "IAMAuditRootUserCredentials"))
+	if got := between(rec.Body.String(), "Expiration"); got != "2026-07-01T12:15:00Z" {
+		t.Errorf("it lasts until %s", got)
+	}
+	w.accepted("by ARN, shorter", w.assumesRoot(admin, "arn:aws:iam::210987654321:root", "S3UnlockBucketPolicy", "DurationSeconds", "60"))
+	w.refused("longer", w.assumesRoot(admin, string(other), "S3UnlockBucketPolicy", "DurationSeconds", "901"), 400, "ValidationError", "")
+	w.refused("another task", w.assumesRoot(admin, string(other), "AdministratorAccess"), 400, "ValidationError", "")
+	for name, rec := range map[string]*httptest.ResponseRecorder{
+		"its own root": w.assumesRoot(admin, string(account), "S3UnlockBucketPolicy"), "no account": w.assumesRoot(admin, "999999999999", "S3UnlockBucketPolicy"),
+		"no root": w.assumesRoot(admin, userARN("admin"), "S3UnlockBucketPolicy"), "by a root": w.assumesRoot(w.root, string(other), "S3UnlockBucketPolicy"),
+		"by a member": w.assumesRoot(w.ada(allow("*")), string(account), "S3UnlockBucketPolicy"), "by nobody in particular": w.assumesRoot(w.user("bob", ""), string(other), "S3UnlockBucketPolicy"),
+		"by a member, itself": w.assumesRoot(member, string(other), "S3UnlockBucketPolicy"),
+	} {
+		w.refused(name, rec, 403, "AccessDenied", "")
+	}
+	one := w.user("one", strings.Replace(allow("sts:AssumeRoot"), `"Resource":"*"`,
+		`"Resource":"arn:aws:iam::210987654321:root","Condition":{"StringEquals":{"sts:TaskPolicyArn":"arn:aws:iam::aws:policy/root-task/SQSUnlockQueuePolicy"}}`, 1))
+	w.accepted("the task it may", w.assumesRoot(one, string(other), "SQSUnlockQueuePolicy"))
+	w.refused("another", w.assumesRoot(one, string(other), "S3UnlockBucketPolicy"), 403, "AccessDenied", "")
+}
+
+// A session by AssumeRoot is the root of the other account, for its task and nothing else.
+func TestTasksOfRoots(t *testing.T) {
+	w := newWorld(t)
+	member := w.stranger()
+	w.ada("")
+	admin := w.user("admin", allow("sts:AssumeRoot"))
+	w.accepted("enable", w.iam(w.root, "EnableOrganizationsRootSessions"))
+	audit, create, remove := w.taskRoot(admin, "IAMAuditRootUserCredentials"), w.taskRoot(admin, "IAMCreateRootUserPassword"), w.taskRoot(admin, "IAMDeleteRootUserCredentials")
+	identity := func(c temporary) string {
+		r, body := form(stsVersion, "GetCallerIdentity", "@X-Amz-Security-Token", c.token)
+		return between(w.serve(w.sign(r, c.credential, "sts", body)).Body.String(), "Arn")
+	}
+	if got := identity(audit); got != "arn:aws:iam::210987654321:root" {
+		t.Errorf("it is %s", got)
+	}
+	for _, action := range []string{"ListAccessKeys", "ListMFADevices", "ListSigningCertificates", "GetAccountSummary", "GetUser"} {
+		w.accepted(action, w.as(audit, action))
+	}
+	w.accepted("last use", w.as(audit, "GetAccessKeyLastUsed", "AccessKeyId", member.id))
+	w.refused("another's keys", w.as(audit, "ListAccessKeys", "UserName", "ada"), 403, "AccessDenied", "")
+	w.refused("the password", w.as(audit, "GetLoginProfile"), 404, "NoSuchEntity", "Login Profile for User root cannot be found.")
+	for _, c := range []temporary{audit, create, remove} {
+		w.refused("another action", w.as(c, "ListUsers"), 403, "AccessDenied", "")
+		w.refused("a key", w.as(c, "CreateAccessKey"), 403, "AccessDenied", "")
+		w.problem("the native API", w.native(c.credential, "POST", "/v1/accounts/210987654321/root/password", `{"password":"Passw0rd-1"}`, "X-Amz-Security-Token", c.token), 403, "AccessDenied")
+		r, body := form(stsVersion, "AssumeRole", "RoleArn", "arn:aws:iam::210987654321:role/x", "RoleSessionName", "xy", "@X-Amz-Security-Token", c.token)
+		w.refused("a role", w.serve(w.sign(r, c.credential, "sts", body)), 403, "AccessDenied", "Cannot call AssumeRole with session credentials")
+	}
+	w.refused("told", w.as(create, "CreateLoginProfile", "Password", "Passw0rd-1"), 400, "ValidationError", "")
+	w.accepted("to be chosen", w.as(create, "CreateLoginProfile"))
+	w.refused("again", w.as(create, "CreateLoginProfile"), 409, "EntityAlreadyExists", "")
+	w.accepted("it is there", w.as(audit, "GetLoginProfile"))
+	w.accepted("chosen", w.native(w.root, "POST", "/v1/accounts/210987654321/root/password", `{"password":"Passw0rd-1"}`))
+	w.refused("not its task", w.as(create, "DeleteLoginProfile"), 403, "AccessDenied", "")
+	w.accepted("deleted", w.as(remove, "DeleteLoginProfile"))
+	w.accepted("its key", w.as(remove, "DeleteAccessKey", "AccessKeyId", member.id))
+	if a, _ := w.projection.View().State.Account(other); a.Password.SetAt != 0 || len(a.Keys) != 0 {
+		t.Errorf("the root has %+v", a)
+	}
+	w.refused("without a session", w.iam(w.root, "GetLoginProfile"), 400, "ValidationError", "")
+	w.accepted("close", w.native(w.root, "POST", "/v1/accounts/210987654321/close", ""))
+	w.refused("of a closed account", w.as(audit, "ListAccessKeys"), 403, "InvalidClientTokenId", "")
+	w.refused("a closed account", w.assumesRoot(admin, string(other), "IAMAuditRootUserCredentials"), 403, "AccessDenied", "")
+}

@@ -65,8 +65,9 @@ const (
 	User          Kind = 2 // of a user, by GetSessionToken
 	Root          Kind = 3 // of a root, by GetSessionToken
 	FederatedUser Kind = 4 // by GetFederationToken
+	TaskRoot      Kind = 5 // of another account's root, by AssumeRoot, for one task
 
-	lastKind = FederatedUser
+	lastKind = TaskRoot
 )
 
 // Tag is a tag of a session.

@@ -200,7 +200,10 @@ func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 		return nil, one, false
 	}
 	if !p.Type.entity() {
-		return nil, nil, true // no such policies, and none needed
+		if l == LayerSession && p.Type == Root { // they deny a root what is not its session's task
+			one = e.layers.Session
+		}
+		return nil, one, true // no other such policies, and none needed
 	}
 	switch l {
 	case LayerIdentity:
