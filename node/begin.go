@@ -129,7 +129,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		if err := n.admits(s); err != nil {
 			return err
 		}
-		return w.beginQuotas(ctx)
+		return w.beginAccount(ctx)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	policies, damaged := managed.PoliciesIn(n.cfg.Cluster.Partition)
@@ -152,26 +152,24 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	if err == nil {
 		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", n.cfg.Cluster.Partition)
-		return w.beginQuotas(ctx)
+		return w.beginAccount(ctx)
 	}
 	return err
 }
 
-// beginQuotas lets the first account go by the defaults that cluster.yaml names, as long as
-// nobody has chosen others: a leader that began the cluster may have ended before this.
-func (w *writer) beginQuotas(ctx context.Context) error {
-	id := w.node.cfg.Cluster.Account
-	a, ok := w.log.Applied().State.Account(id)
-	if w.node.cfg.Cluster.Quotas != setup.AWSQuotas || !ok || a.Quotas.Defaults != identity.DefaultsUnchosen {
-		return nil
+// beginAccount gives the first account what cluster.yaml says of it besides its number: a
+// leader that began the cluster may have ended before this.
+func (w *writer) beginAccount(ctx context.Context) error {
+	for _, cmd := range w.node.cfg.Cluster.First(w.log.Applied().State) {
+		err := w.propose(ctx, randomKey(), cmd)
+		var refusal *identity.Refusal
+		if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
+			w.node.logger.Info("the account does not begin as cluster.yaml says", "reason", refusal.Message)
+		} else if err != nil {
+			return err
+		}
 	}
-	err := w.propose(ctx, randomKey(), &identity.SetQuotas{Account: id, Defaults: identity.DefaultsOfAWS, First: true})
-	var refusal *identity.Refusal
-	if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
-		w.node.logger.Info("the account does not go by AWS's default quotas", "account", id, "reason", refusal.Message)
-		return nil
-	}
-	return err
+	return nil
 }
 
 // admits refuses a state that is not of the node's configuration, which cannot go on then.

@@ -70,15 +70,16 @@ func (v *View) Principal(id identity.ID) (*Principal, error) {
 	return p, nil
 }
 
-// find makes the principal with an identifier; nil without one.
+// find makes the principal with an identifier; nil without one. Of an account that is closed
+// there is none, whatever names it.
 func (v *View) find(id identity.ID) *Principal {
-	if u, ok := v.State.UserByID(id); ok {
+	if u, ok := v.State.UserByID(id); ok && !v.State.Closed(u.Account) {
 		return v.user(u)
 	}
-	if r, ok := v.State.RoleByID(id); ok {
+	if r, ok := v.State.RoleByID(id); ok && !v.State.Closed(r.Account) {
 		return v.role(r)
 	}
-	if a, ok := v.State.Account(identity.AccountID(id)); ok {
+	if a, ok := v.State.Account(identity.AccountID(id)); ok && a.Closed == 0 {
 		return v.root(a)
 	}
 	return nil
@@ -124,7 +125,7 @@ func (v *View) sessionRole(arn string) (role *identity.Role, session string) {
 	account, resource, _ := strings.Cut(rest, ":assumed-role/")
 	name, session, _ := strings.Cut(resource, "/")
 	r, ok := v.State.Role(identity.AccountID(account), name)
-	if !ok || session == "" || rest == arn || r.Name != name {
+	if !ok || v.State.Closed(r.Account) || session == "" || rest == arn || r.Name != name {
 		return nil, ""
 	}
 	return r, session
@@ -133,6 +134,9 @@ func (v *View) sessionRole(arn string) (role *identity.Role, session string) {
 // named makes the principal that an ARN names behind its head; nil without one.
 func (v *View) named(rest string) *Principal {
 	account, resource, _ := strings.Cut(rest, ":")
+	if v.State.Closed(identity.AccountID(account)) {
+		return nil
+	}
 	noun, path, _ := strings.Cut(resource, "/")
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	switch noun {

@@ -7,7 +7,9 @@ import (
 )
 
 func newAccount() *cobra.Command {
-	q, cmd := new(account.Quotas), account.New()
-	cmd.AddCommand(onCluster(q.Command(), changeTimeout, q.Run))
+	q, create, alias, root, cmd := new(account.Quotas), new(account.Create), new(account.Alias), new(account.Root), account.New()
+	cmd.AddCommand(onCluster(account.List(), askTimeout, account.RunList), onCluster(account.Close(), changeTimeout, account.RunClose),
+		onCluster(create.Command(), changeTimeout, create.Run), onCluster(q.Command(), changeTimeout, q.Run),
+		onCluster(alias.Command(), changeTimeout, alias.Run), onCluster(root.Command(), changeTimeout, root.Run))
 	return cmd
 }

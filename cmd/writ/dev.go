@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/setup"
@@ -40,11 +41,11 @@ const (
 )
 
 type devFlags struct {
-	writers, replicas int
-	dir, api, account string
-	nats, quotas      string
-	partition         setup.Partition
-	withoutLease      node.WithoutLease
+	writers, replicas   int
+	dir, api, account   string
+	nats, quotas, email string
+	partition           setup.Partition
+	withoutLease        node.WithoutLease
 }
 
 func newDev() *cobra.Command {
@@ -77,7 +78,7 @@ func (d *devFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	partitionFlag(f, &d.partition)
 	withoutLeaseFlag(f, &d.withoutLease)
-	quotasFlag(f, &d.quotas)
+	account.FirstFlags(f, &d.quotas, &d.email)
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 }
 
@@ -150,7 +151,7 @@ func devCluster(dir string, flags *pflag.FlagSet, d *devFlags) (setup.Cluster, e
 		return old, err
 	}
 	c := old
-	c.Account, c.Partition, c.NATS, c.Quotas = setup.AccountID(d.account), d.partition, d.nats, d.quotas
+	c.Account, c.Partition, c.NATS, c.Quotas, c.Email = setup.AccountID(d.account), d.partition, d.nats, d.quotas, d.email
 	for i := len(c.Writers); i < d.writers; i++ {
 		ports, err := setup.FreeAddrs(3)
 		if err != nil {
@@ -173,6 +174,7 @@ func (d *devFlags) adopt(flags *pflag.FlagSet, c *setup.Cluster) {
 		"partition":  func() { d.partition = c.Partition },
 		"nats":       func() { d.nats = c.NATS },
 		"quotas":     func() { d.quotas = c.Quotas },
+		"email":      func() { d.email = c.Email },
 	} {
 		if !flags.Changed(name) {
 			take()

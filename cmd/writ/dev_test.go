@@ -28,11 +28,11 @@ func planDev(t *testing.T, dir string, flags ...string) (setup.Cluster, error) {
 // refused, but for more replicas.
 func TestDevGoesOnWithTheLayoutThatIsThere(t *testing.T) {
 	dir := t.TempDir()
-	first, err := planDev(t, dir, "--writers", "3", "--replicas", "2", "--account", "210987654321", "--partition", "aws-cn", "--nats", "none", "--quotas", "aws")
+	first, err := planDev(t, dir, "--writers", "3", "--replicas", "2", "--account", "210987654321", "--partition", "aws-cn", "--nats", "none", "--quotas", "aws", "--email", "root@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(first.Writers) != 3 || len(first.Replicas) != 2 || first.Account != "210987654321" || first.Partition != identity.PartitionCN || first.NATS != "none" || first.Quotas != "aws" {
+	if len(first.Writers) != 3 || len(first.Replicas) != 2 || first.Account != "210987654321" || first.Partition != identity.PartitionCN || first.NATS != "none" || first.Quotas != "aws" || first.Email != "root@example.com" {
 		t.Fatalf("the first start plans %+v", first)
 	}
 	if first, _, err = setup.Init(dir, first, setup.RootKey{}, time.Now()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/proof"
@@ -22,7 +23,7 @@ import (
 )
 
 func newInit() *cobra.Command {
-	var dir, account, nats, quotas string
+	var dir, number, nats, quotas, email string
 	var partition setup.Partition
 	var writers, replicas []string
 	cmd := &cobra.Command{
@@ -38,7 +39,7 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := setup.Cluster{Account: setup.AccountID(account), Partition: partition, NATS: nats, Quotas: quotas}
+			c := setup.Cluster{Account: setup.AccountID(number), Partition: partition, NATS: nats, Quotas: quotas, Email: email}
 			for _, text := range writers {
 				w, err := setup.ParseWriter(text)
 				if err != nil {
@@ -55,8 +56,8 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
-	f.StringVar(&account, "account", setup.DefaultAccount, "number of the first account, twelve digits")
-	quotasFlag(f, &quotas)
+	f.StringVar(&number, "account", setup.DefaultAccount, "number of the first account, twelve digits")
+	account.FirstFlags(f, &quotas, &email)
 	partitionFlag(f, &partition)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
@@ -119,11 +120,6 @@ slow replicas down, as can a replica that makes consumers without end.`,
 	}
 	s.flags(cmd.Flags())
 	return cmd
-}
-
-// quotasFlag declares whose default quotas the first account begins with.
-func quotasFlag(f *pflag.FlagSet, quotas *string) {
-	f.StringVar(quotas, "quotas", "", "aws lets the first account begin with AWS's default quotas, instead of Writ's, which are higher; 'writ account quotas' changes them later")
 }
 
 // withoutLeaseFlag declares what a node is told about admission without a lease.

@@ -42,7 +42,7 @@ func appendKeys(b []byte, keys []AccessKey) []byte {
 	return b
 }
 
-// AccessKey returns the key of that id with its owner.
+// AccessKey returns the key of that id with its owner, unless their account is closed.
 func (s *State) AccessKey(id string) (Credential, bool) {
 	owner, ok := s.keys.Get(table.HandleOf(id))
 	if !ok {
@@ -56,7 +56,7 @@ func (s *State) AccessKey(id string) (Credential, bool) {
 		c.Account, c.Owner, keys = a.ID, ID(a.ID), a.Keys
 	}
 	i := findKey(keys, id)
-	if i < 0 {
+	if i < 0 || s.Closed(c.Account) {
 		return Credential{}, false
 	}
 	c.AccessKey = keys[i]

@@ -121,16 +121,20 @@ func (s *State) containKey(by *Authority) *Refusal {
 // PermissionsChanged is the latest position at which anything changed that can
 // change what a principal is allowed: the user or role itself, its groups, the
 // policies attached to it or them, its boundary. The root of an account is
-// named by the account's number. It is zero for a principal that does not exist.
+// named by the account's number. It is zero for a principal that does not exist, or whose
+// account is closed.
 func (s *State) PermissionsChanged(principal ID) Position {
 	u, ok := s.users.Get(principal)
 	if !ok {
-		if r, ok := s.roles.Get(principal); ok {
+		if r, ok := s.roles.Get(principal); ok && !s.Closed(r.Account) {
 			return s.latestChange(r.Changed, r.Attached, r.Boundary)
 		}
-		if a, ok := s.accounts.Get(AccountID(principal)); ok {
+		if a, ok := s.accounts.Get(AccountID(principal)); ok && a.Closed == 0 {
 			return a.Changed
 		}
+		return 0
+	}
+	if s.Closed(u.Account) {
 		return 0
 	}
 	latest := s.latestChange(u.Changed, u.Attached, u.Boundary)

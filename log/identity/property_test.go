@@ -58,9 +58,10 @@ func drawAccount(t *rapid.T) AccountID {
 	return oneOf(t, "account", acct, acct, acct, acct, acct, acct, acct, acct, acct, other, other, AWSAccount, "0")
 }
 
-func drawName(t *rapid.T) string { return oneOf(t, "name", "a", "A", "b", "b", "c") }
-func drawPath(t *rapid.T) string { return oneOf(t, "path", "/", "/", "/", "/x/") }
-func drawText(t *rapid.T) string { return oneOf(t, "text", "", "{1}", "{2}") }
+func drawEmail(t *rapid.T) string { return oneOf(t, "email", "", "a@x", "A@X", "b@x") }
+func drawName(t *rapid.T) string  { return oneOf(t, "name", "a", "A", "b", "b", "c") }
+func drawPath(t *rapid.T) string  { return oneOf(t, "path", "/", "/", "/", "/x/") }
+func drawText(t *rapid.T) string  { return oneOf(t, "text", "", "{1}", "{2}") }
 func drawKeyID(t *rapid.T) string {
 	return oneOf(t, "key", "AKIAROOT1", "AKIA1", "AKIA2", "AKIA3", "AKIA4")
 }
@@ -129,7 +130,6 @@ func drawCommand(t *rapid.T) Command {
 			return &BarReplica{Name: drawName(t), Unregistered: rapid.Bool().Draw(t, "unregistered")}
 		},
 		func() Command { return &AdmitReplica{Name: drawName(t)} },
-		func() Command { return &CreateAccount{ID: drawAccount(t), RootKey: drawNewKey(t)} },
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command {
@@ -194,6 +194,7 @@ func drawCommand(t *rapid.T) Command {
 		},
 		func() Command { return &DeleteAccessKey{Account: drawAccount(t), User: user(), ID: drawKeyID(t)} },
 	}
+	commands = append(commands, accountCommands(t)...)
 	commands = append(commands, drawnPasswords(t)...)
 	commands = append(commands, keyringCommands(t)...)
 	commands = append(commands, catalogueCommands(t)...)
@@ -206,6 +207,20 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(commands, drawnDevices(t)...)
 	return oneOf(t, "command", commands...)()
+}
+
+func accountCommands(t *rapid.T) []func() Command {
+	return []func() Command{
+		func() Command {
+			return &CreateAccount{ID: oneOf(t, "number", drawAccount(t), "333333333333"), RootKey: drawNewKey(t), Email: drawEmail(t), Alias: oneOf(t, "alias", "", drawName(t))}
+		},
+		func() Command { return &CloseAccount{Account: oneOf(t, "closed", acct, "333333333333", other)} },
+		func() Command { return &SetRootEmail{Account: drawAccount(t), Email: drawEmail(t)} },
+		func() Command {
+			return &SetRootPassword{Account: drawAccount(t), Instead: Position(drawNumber(t)), Sealed: []byte(drawText(t))}
+		},
+		func() Command { return &DeleteRootPassword{Account: drawAccount(t)} },
+	}
 }
 
 func linkedCommands(t *rapid.T) []func() Command {

@@ -87,7 +87,7 @@ func (t *Target) fingerprint() Fingerprint {
 	return sha256.Sum256(b)
 }
 
-// target finds what a lookup names.
+// target finds what a lookup names, which is nothing in an account that is closed.
 func (s *State) target(l Lookup) (Target, bool) {
 	var h held
 	var ok bool
@@ -119,7 +119,7 @@ func (s *State) target(l Lookup) (Target, bool) {
 			h = u.held()
 		}
 	}
-	if !ok {
+	if !ok || s.Closed(h.account) {
 		return Target{}, false
 	}
 	t := Target{In: s.partition, Kind: h.kind, ID: h.id, Account: h.account, Name: h.name, Path: h.path, Changed: changed}
@@ -191,7 +191,7 @@ func (w *Witness) Find(l Lookup) (Target, bool) {
 func (w *Witness) Partition() Partition { return w.state.partition }
 
 // Holds tells whether there is an account. Nothing relies on it: accounts do not go, and
-// of one that comes later it is as if the command had come before it.
+// of one that comes later it is as if the command had come before it. Closed ones are held.
 func (w *Witness) Holds(account AccountID) bool {
 	_, ok := w.state.Account(account)
 	return ok

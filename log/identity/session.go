@@ -262,9 +262,9 @@ func (s *State) Revocations(account AccountID) []Revocation {
 }
 
 // Revoked tells whether a session is revoked: its own, those of its principal, those that
-// its parent asked for, or those of its session key. credential is its access key id.
+// its parent asked for, those of its session key, or all of an account that is closed. credential is its access key id.
 func (s *State) Revoked(account AccountID, principal ID, credential string, on Session) bool {
-	if k, ok := s.SessionKey(on.Key); !ok || k.State == KeyRevoked {
+	if k, ok := s.SessionKey(on.Key); !ok || k.State == KeyRevoked || s.Closed(account) {
 		return true
 	}
 	r, ok := s.revocations.Get(account)

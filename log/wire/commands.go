@@ -13,7 +13,7 @@ var commandKinds = newKinds("command",
 	command(4, 1, registerReplica),
 	command(5, 1, drainReplica),
 	command(6, 1, removeReplica),
-	command(7, 1, createAccount),
+	command(7, 2, createAccount),
 	command(8, 1, setAccountAlias),
 	command(9, 1, deleteAccountAlias),
 	command(10, 1, setAccountQuotas),
@@ -111,6 +111,10 @@ var commandKinds = newKinds("command",
 	command(46, 1, addSessionKey),
 	command(47, 1, revokeSessionKey),
 	command(48, 1, revokeSessions),
+	command(56, 1, closeAccount),
+	command(57, 1, setRootPassword),
+	command(58, 1, setRootEmail),
+	command(59, 1, deleteRootPassword),
 )
 
 const lastOfLevel1 = 40
@@ -123,6 +127,8 @@ func Level(c identity.Command) uint32 {
 	}
 	var tagged identity.Kind
 	switch c := c.(type) {
+	case *identity.CreateAccount: // builds of level 1 put none into a log by itself, and read a version before
+		return 2
 	case *identity.TagEntity:
 		tagged = c.Kind
 	case *identity.UntagEntity:
@@ -209,7 +215,28 @@ func admitReplica(c *coder, v *identity.AdmitReplica) { str(c, &v.Name) }
 func createAccount(c *coder, v *identity.CreateAccount) {
 	str(c, &v.ID)
 	newAccessKey(c, &v.RootKey)
+	if c.version > 1 {
+		str(c, &v.Email)
+		str(c, &v.Name)
+		str(c, &v.Alias)
+	}
 }
+
+func closeAccount(c *coder, v *identity.CloseAccount) { atom(c, &v.Account) }
+
+func setRootPassword(c *coder, v *identity.SetRootPassword) {
+	atom(c, &v.Account)
+	num(c, &v.Instead)
+	c.blob(&v.Sealed)
+}
+
+func setRootEmail(c *coder, v *identity.SetRootEmail) {
+	atom(c, &v.Account)
+	str(c, &v.Email)
+	c.flag(&v.First)
+}
+
+func deleteRootPassword(c *coder, v *identity.DeleteRootPassword) { atom(c, &v.Account) }
 
 func setAccountAlias(c *coder, v *identity.SetAccountAlias) {
 	atom(c, &v.Account)

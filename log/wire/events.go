@@ -103,6 +103,10 @@ var eventKinds = newKinds("event",
 	change(48, 1, sessionsRevoked),
 	change(74, 1, issuerKeyAdded),
 	change(75, 1, issuerKeyRevoked),
+	change(56, 1, accountClosed),
+	change(57, 1, rootPasswordSet),
+	change(58, 1, accountDescribed),
+	change(59, 1, rootPasswordDeleted),
 )
 
 // The cluster.
@@ -152,6 +156,25 @@ func accountCreated(c *coder, v *identity.AccountCreated) {
 	atom(c, &v.ID)
 	num(c, &v.Created)
 }
+
+func accountDescribed(c *coder, v *identity.AccountDescribed) {
+	atom(c, &v.Account)
+	str(c, &v.Email)
+	str(c, &v.Name)
+}
+
+func accountClosed(c *coder, v *identity.AccountClosed) {
+	atom(c, &v.Account)
+	num(c, &v.Closed)
+}
+
+func rootPasswordSet(c *coder, v *identity.RootPasswordSet) {
+	atom(c, &v.Account)
+	c.blob(&v.Sealed)
+	num(c, &v.Set)
+}
+
+func rootPasswordDeleted(c *coder, v *identity.RootPasswordDeleted) { atom(c, &v.Account) }
 
 func accountAliasSet(c *coder, v *identity.AccountAliasSet) {
 	atom(c, &v.Account)

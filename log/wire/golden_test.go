@@ -105,7 +105,8 @@ func TestGolden(t *testing.T) {
 // Commands as this release writes them, as they were before they carried reliances,
 // and those of tags before letters outside ASCII had two cases; batches, fences and
 // records as they are and as they were before there were signatures; delegation requests
-// as they were before they said which principal asked.
+// as they were before they said which principal asked; accounts as they were before their
+// roots had e-mail addresses.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
@@ -114,6 +115,7 @@ const (
 	oldEntriesFile   = "entries-1.txt"
 	oldClusterFile   = "catalogue-1.txt"
 	oldAccountFile   = "account-1.txt"
+	oldAccountsFile  = "account-2.txt"
 	oldRequestsFile  = "delegations-1.txt"
 	relayedFile      = "relayed.txt"
 	ruledFile        = "ruled.txt"
@@ -130,8 +132,8 @@ func TestGoldenSnapshot(t *testing.T) {
 		}
 	}
 	// The first knew no signatures, and the second named no lives.
-	// The first three knew no catalogue, and the fourth no quotas but four.
-	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot-3": someLives, "snapshot-4": someLives, "snapshot": someLives} {
+	// The first three knew no catalogue, the fourth no quotas but four, and the fifth no e-mail addresses.
+	for name, lives := range map[string]event.Lives{"snapshot-1": {}, "snapshot-2": {}, "snapshot-3": someLives, "snapshot-4": someLives, "snapshot-5": someLives, "snapshot": someLives} {
 		stored, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +168,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, oldAccountsFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
@@ -200,7 +202,7 @@ func TestBareCommands(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", e.kind, err)
 		}
-		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile), storedLines(t, oldRequestsFile)) {
+		for _, first := range slices.Concat(storedLines(t, tagCommandsFile), storedLines(t, oldClusterFile), storedLines(t, oldAccountsFile), storedLines(t, oldRequestsFile)) {
 			if first.kind == e.kind { // the only version that the older form had
 				whole[i] = first
 			}

@@ -23,6 +23,8 @@ func TestLevel(t *testing.T) {
 		{&identity.SetRoleManager{}, 2},
 		{&identity.SetAccountQuotas{}, 1},
 		{&identity.SetQuotas{}, 2},
+		{&identity.CreateAccount{}, 2},
+		{&identity.CloseAccount{}, 2},
 	} {
 		if got := Level(c.command); got != c.want {
 			t.Errorf("%T %+v is of level %d, not %d", c.command, c.command, got, c.want)

@@ -6,7 +6,7 @@ import "github.com/writ-iam/writ/log/identity"
 // append, never reorder or reuse.
 var recordKinds = newKinds("record",
 	record(1, 3, header),
-	record(2, 2, account),
+	record(2, 3, account),
 	record(3, 1, user),
 	record(4, 1, group),
 	record(5, 1, role),
@@ -84,6 +84,14 @@ func account(c *coder, v *identity.Account) {
 	num(c, &v.Changed)
 	if c.version > 1 {
 		laterQuotas(c, &v.Quotas)
+	}
+	if c.version > 2 {
+		str(c, &v.Email)
+		str(c, &v.Name)
+		c.blob(&v.Password.Sealed)
+		num(c, &v.Password.Set)
+		num(c, &v.Password.SetAt)
+		num(c, &v.Closed)
 	}
 }
 

@@ -154,7 +154,7 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 		caller.Kind, caller.UserID = KindFederatedUser, c.Account+":"+c.Name
 	case session.User:
 		caller.Kind, caller.Name = KindUser, p.Name
-	case session.Root:
+	case session.Root, session.TaskRoot:
 		caller.Kind = KindRoot
 	case session.Delegated:
 		caller.Kind, caller.Name = KindUser, p.Name
@@ -199,7 +199,7 @@ func principalOf(c *session.Claims) *projection.Session {
 		s.Type = authz.FederatedUser
 	case session.User:
 		s.Type = authz.User
-	case session.Root:
+	case session.Root, session.TaskRoot:
 		s.Type = authz.Root
 	case session.Delegated:
 		s.Type = authz.User

@@ -101,6 +101,9 @@ func (c *call) Serve() error {
 	}
 	c.made.Work = &c.Job.Work
 	out, err := c.action.Answer(c.made, c.in)
+	if err == nil {
+		err = c.Job.Err() // what it did not finish, it does not tell
+	}
 	if err != nil {
 		return cmp.Or(c.Job.Fault(), err)
 	}

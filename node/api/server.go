@@ -112,7 +112,7 @@ func New(cfg Config) *Server {
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
 		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Chain: node.Chain, History: node.History, Cluster: node.Condition,
-		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics,
+		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords,
 	})
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {

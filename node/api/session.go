@@ -48,12 +48,15 @@ func (c *call) newKey() (*projection.View, error) {
 	return made, err
 }
 
-// restrict refuses what sessions by GetSessionToken and GetFederationToken may not call,
-// whatever their policies say ("GetSessionToken" and "GetFederationToken" in the STS API
+// restrict refuses what sessions by GetSessionToken, GetFederationToken and AssumeRoot may not
+// call, whatever their policies say ("GetSessionToken" and "GetFederationToken" in the STS API
 // Reference).
 func (c *call) restrict() error {
 	claims := c.Caller.Claims
 	if claims == nil || claims.Kind == session.Role || claims.Kind == session.Delegated || c.op == nil {
+		return nil
+	}
+	if claims.Kind == session.TaskRoot && c.op.Service.Name == iam.Service { // its policy says what it may
 		return nil
 	}
 	switch c.op.Service.Name {
@@ -62,7 +65,7 @@ func (c *call) restrict() error {
 			return sigv4.ErrInvalidClientTokenID
 		}
 	case sts.Service:
-		if c.op.Name != "GetCallerIdentity" && (claims.Kind == session.FederatedUser || c.op.Name != "AssumeRole") {
+		if c.op.Name != "GetCallerIdentity" && (claims.Kind == session.FederatedUser || claims.Kind == session.TaskRoot || c.op.Name != "AssumeRole") {
 			return sts.CannotCall(c.op.Name)
 		}
 	}

@@ -26,7 +26,12 @@ type temporary struct {
 func (n *node) assume(c credential, pairs ...string) temporary {
 	n.world.t.Helper()
 	r, body := form(stsVersion, "AssumeRole", append([]string{"RoleArn", "arn:aws:iam::123456789012:role/deploy", "RoleSessionName", "one"}, pairs...)...)
-	rec := n.serve(n.sign(r, c, "sts", body))
+	return n.world.assumedIn(n.serve(n.sign(r, c, "sts", body)))
+}
+
+// assumedIn are the credentials in the answer of AssumeRole.
+func (w *world) assumedIn(rec *httptest.ResponseRecorder) temporary {
+	w.t.Helper()
 	var answer struct {
 		AssumeRoleResult struct {
 			Credentials struct {
@@ -35,9 +40,9 @@ func (n *node) assume(c credential, pairs ...string) temporary {
 			}
 		}
 	}
-	n.world.accepted("AssumeRole", rec)
+	w.accepted("AssumeRole", rec)
 	if err := xml.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
-		n.world.t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	made := answer.AssumeRoleResult.Credentials
 	return temporary{credential{made.AccessKeyID, made.SecretAccessKey}, made.SessionToken}

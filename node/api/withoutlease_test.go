@@ -63,6 +63,12 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"GET /v1/quotas":                                         {},
 		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
 		"POST /v1/revocations":                                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
+		"GET /v1/accounts":                                       {},
+		"POST /v1/accounts":                                      {body: `{"email":"ops@example.com"}`, leader: true},
+		"POST /v1/accounts/{account}/alias":                      {target: "/v1/accounts/123456789012/alias", body: `{"alias":"ops"}`, leader: true},
+		"POST /v1/accounts/{account}/close":                      {target: "/v1/accounts/210987654321/close", leader: true},
+		"POST /v1/accounts/{account}/root/email":                 {target: "/v1/accounts/123456789012/root/email", body: `{"email":"ops@example.com"}`, leader: true},
+		"POST /v1/accounts/{account}/root/password":              {target: "/v1/accounts/123456789012/root/password", body: `{"password":"Passw0rd-1"}`, leader: true},
 		"GET /v1/head":                                           {leader: true},
 		"GET /v1/chain":                                          {target: "/v1/chain?after=0", writer: true},
 		"GET /issuers/{issuer}/.well-known/openid-configuration": {target: "/issuers/" + issuerID + "/.well-known/openid-configuration", verifier: true},
@@ -198,7 +204,7 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
-	case slices.Contains([]string{"AssumeRole", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
+	case slices.Contains([]string{"AssumeRole", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
 		return false // they work by keys that may be revoked
 	case p.verifier: // what it asks for may be revoked, too
 		return votes && setting == freshness.AdmitReads

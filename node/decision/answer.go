@@ -25,10 +25,16 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 		Globals: authz.Globals{Time: now},
 	}
 	r := &i.Request
+	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
+		r.Target = v.TrustOf(q.Resource)
+	}
 	r.FillGlobals(&i.Globals)
 	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
 		e := p.Explain(r)
+		if !q.trustShown {
+			hideTrust(&e)
+		}
 		a.hangsOn = slices.DeleteFunc(e.HangsOn(), func(key string) bool { return authz.CheckContextKey(key) != nil })
 		a.Message, a.elsewhere = e.Message, q.Resource == "*" && allowsElsewhere(&e)
 		if q.Explain && j.Err() == nil {
@@ -38,6 +44,16 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 		}
 	}
 	return a, j.Fault()
+}
+
+// hideTrust leaves of the policy of a resource what the decision says of it.
+func hideTrust(e *authz.Explanation) {
+	e.Statements = slices.DeleteFunc(e.Statements, func(s authz.StatementResult) bool { return s.Layer == authz.LayerResource })
+	for i := range e.Layers {
+		if e.Layers[i].Layer == authz.LayerResource {
+			e.Layers[i].Policies = 0
+		}
+	}
 }
 
 // explained is the JSON of an explanation.

@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -53,6 +54,9 @@ func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
 			return nil, err
 		}
 		k.about = q.Principal
+	}
+	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
+		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
 	a, err := Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
 	if errors.Is(err, projection.ErrNoPrincipal) {

@@ -33,6 +33,8 @@ type Question struct {
 	Context   []policy.Entry
 	Given     string // the context's JSON, as it was given
 	Explain   bool   // ask for the statements that decided
+
+	trustShown bool // who asks may see the trust policy of the role that it is about
 }
 
 // Members of a question. HasExtra is the first bit that is free for more.

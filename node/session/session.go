@@ -65,6 +65,7 @@ const (
 	User          Kind = 2 // of a user, by GetSessionToken
 	Root          Kind = 3 // of a root, by GetSessionToken
 	FederatedUser Kind = 4 // by GetFederationToken
+	TaskRoot      Kind = 5 // of another account's root, by AssumeRoot, for one task
 	Delegated     Kind = 6 // of a user or root who delegated permissions, by GetDelegatedAccessToken
 
 	lastKind = Delegated

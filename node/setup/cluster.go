@@ -65,6 +65,9 @@ type Cluster struct {
 	// Quotas as AWSQuotas lets the first account go by AWS's defaults of quotas, unless
 	// others were chosen by command; empty: by Writ's, which start higher.
 	Quotas string `yaml:"quotas,omitempty"`
+	// Email is the e-mail address that the first account's root begins with; others are set
+	// by command.
+	Email string `yaml:"email,omitempty"`
 }
 
 // Writer says where a writer is reached by the other nodes, as host:port. Names
@@ -150,6 +153,9 @@ func (c *Cluster) Validate() error {
 	if c.Quotas != "" && c.Quotas != AWSQuotas {
 		return fmt.Errorf("%w: quotas is %q; use %s for AWS's defaults, or leave it out", ErrConfig, c.Quotas, AWSQuotas)
 	}
+	if c.Email != "" && !identity.IsEmail(c.Email) {
+		return fmt.Errorf("%w: email %q is no address such as ops@example.com, of up to 64 characters of ASCII", ErrConfig, c.Email)
+	}
 	seen, addrs := map[string]bool{}, map[string]string{}
 	name := func(n string) error {
 		if !nodeName.MatchString(n) {
@@ -204,6 +210,19 @@ func (c *Cluster) Holds(s *identity.State) error {
 			ErrConfig, c.Account, s.ManagementAccount())
 	}
 	return nil
+}
+
+// First are the commands that give the first account of a state what c says of it, where
+// nobody has chosen: its quotas, and its root's e-mail address.
+func (c *Cluster) First(s *identity.State) (commands []identity.Command) {
+	a, ok := s.Account(c.Account)
+	if ok && c.Quotas == AWSQuotas && a.Quotas.Defaults == identity.DefaultsUnchosen {
+		commands = append(commands, &identity.SetQuotas{Account: a.ID, Defaults: identity.DefaultsOfAWS, First: true})
+	}
+	if ok && c.Email != "" && a.Email == "" {
+		commands = append(commands, &identity.SetRootEmail{Account: a.ID, Email: c.Email, First: true})
+	}
+	return commands
 }
 
 // Writer returns the writer of that name.

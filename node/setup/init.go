@@ -123,6 +123,9 @@ func (c *Cluster) Keeps(old *Cluster) error {
 	if c.NATS != old.NATS || c.Quotas != old.Quotas {
 		return fmt.Errorf("the cluster that is there has NATS %q and quotas %q, not %q and %q: %s", old.NATS, old.Quotas, c.NATS, c.Quotas, advice)
 	}
+	if c.Email != old.Email {
+		return fmt.Errorf("the cluster that is there has email %q, not %q: %s", old.Email, c.Email, advice)
+	}
 	for _, w := range old.Writers {
 		i := slices.IndexFunc(c.Writers, func(n Writer) bool { return n.Name == w.Name })
 		if i < 0 || c.Writers[i] != w {

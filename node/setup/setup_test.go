@@ -181,6 +181,7 @@ func TestValidate(t *testing.T) {
 		`address "" of writer a`:       func(c *setup.Cluster) { c.Writers[0].Broker = "" },
 		"is given to writer a already": func(c *setup.Cluster) { c.Writers[1].Peer = c.Writers[0].Peer },
 		`quotas is "many"; use aws`:    func(c *setup.Cluster) { c.Quotas = "many" },
+		`email "root" is no address`:   func(c *setup.Cluster) { c.Email = "root" },
 		`has the class "loose"`:        func(c *setup.Cluster) { c.Replicas[0].Class = "loose" },
 	} {
 		c := good()
@@ -328,5 +329,35 @@ func TestClusterHolds(t *testing.T) {
 		if err := other.Holds(s); !errors.Is(err, setup.ErrConfig) || !strings.Contains(err.Error(), "cannot change") {
 			t.Errorf("%+v: %v", other, err)
 		}
+	}
+}
+
+// What cluster.yaml says of the first account is asked for until somebody has set it.
+func TestFirst(t *testing.T) {
+	c := setup.Cluster{Account: "123456789012", Quotas: setup.AWSQuotas, Email: "root@example.com"}
+	s := identity.NewState()
+	if commands := c.First(s); len(commands) != 0 {
+		t.Errorf("before there is an account: %v", commands)
+	}
+	fold := func(events ...identity.Event) {
+		identity.Evolve(s, s.Position()+1, identity.Meta{}, events)
+	}
+	fold(&identity.AccountCreated{ID: c.Account})
+	commands := c.First(s)
+	if len(commands) != 2 {
+		t.Fatalf("it asks for %v", commands)
+	}
+	for _, cmd := range commands {
+		events, err := identity.Decide(s, identity.Meta{}, cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fold(events...)
+	}
+	if a, _ := s.Account(c.Account); a.Email != c.Email || a.Quotas.Defaults != identity.DefaultsOfAWS {
+		t.Errorf("the account is %+v", a)
+	}
+	if commands := c.First(s); len(commands) != 0 {
+		t.Errorf("afterwards: %v", commands)
 	}
 }

@@ -118,6 +118,13 @@ func strict(r *Request) bool {
 	return false
 }
 
+// Assumes tells whether an action with a resource is one that the trust policy of a role
+// guards.
+func Assumes(action, resource string) bool {
+	service, _, _ := strings.Cut(action, ":")
+	return strings.EqualFold(service, "sts") && isRole(resource)
+}
+
 func isRole(resource string) bool {
 	a, ok := splitARN(resource)
 	return ok && a.service == "iam" && strings.HasPrefix(a.resource, "role/")
@@ -193,7 +200,10 @@ func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 		return nil, one, false
 	}
 	if !p.Type.entity() {
-		return nil, nil, true // no such policies, and none needed
+		if l == LayerSession && p.Type == Root { // they deny a root what is not its session's task
+			one = e.layers.Session
+		}
+		return nil, one, true // no other such policies, and none needed
 	}
 	switch l {
 	case LayerIdentity:

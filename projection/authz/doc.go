@@ -47,7 +47,8 @@
 //     policies decide.
 //   - Across accounts both sides must allow.
 //   - KMS keys and roles let in only whom their own policy names.
-//   - Root may do everything that no Deny and no control policy stops.
+//   - Root may do everything that no Deny and no control policy stops. The policies of its
+//     session, by AssumeRoot, only deny.
 //   - A federated user has no identity permissions without a session policy.
 //   - sts:GetCallerIdentity needs no permission.
 package authz

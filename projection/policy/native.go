@@ -19,6 +19,13 @@ const (
 	ActionGetQuotas      = "writ:GetQuotas"
 	ActionSetQuotas      = "writ:SetQuotas"
 	ActionRevokeSessions = "writ:RevokeSessions"
+
+	ActionCreateAccount   = "writ:CreateAccount"
+	ActionListAccounts    = "writ:ListAccounts"
+	ActionSetAccountAlias = "writ:SetAccountAlias"
+	ActionCloseAccount    = "writ:CloseAccount"
+	ActionSetRootEmail    = "writ:SetRootEmail"
+	ActionSetRootPassword = "writ:SetRootPassword"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -27,5 +34,6 @@ func NativeActions() []string {
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
+		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 	}
 }

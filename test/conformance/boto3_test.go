@@ -27,7 +27,8 @@ func TestBoto3(t *testing.T) {
 	dir := t.TempDir()
 	material(t, dir)
 	cmd := client(t, dir, python, script)
-	cmd.Env = append(cmd.Env, "MATERIAL="+dir)
+	_, other := opened(t, "boto3@example.com")
+	cmd.Env = append(cmd.Env, "MATERIAL="+dir, "OTHER="+string(other.Account), "OTHER_KEY="+other.RootKey.ID, "OTHER_SECRET="+other.RootKey.Secret)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -46,6 +46,7 @@ var unfolded = map[string]string{
 	"projection/policy/catalogue.BuiltinNames": "actions",
 	"projection/policy/catalogue.slip":         "names that are nearly right",
 	"projection/authz.free":                    "actions",
+	"projection/authz.Assumes":                 "actions",
 	"projection/authz.strict":                  "actions",
 	"projection/authz.restricted":              "actions",
 	"projection/policy/diff.covers":            "actions",

@@ -36,7 +36,14 @@ var quotas = [...]quota{
 
 // New makes the command that holds the verbs.
 func New() *cobra.Command {
-	return shell.Group(&cobra.Command{Use: "account", Short: "Show and change what an account of the cluster may hold"})
+	return shell.Group(&cobra.Command{Use: "account", Short: "Open, show, change and close the accounts of the cluster"})
+}
+
+// FirstFlags declares what is said of the first account when a cluster is laid out: whose
+// default quotas it begins with, and the e-mail address of its root.
+func FirstFlags(f *pflag.FlagSet, quotas, email *string) {
+	f.StringVar(quotas, "quotas", "", "aws lets the first account begin with AWS's default quotas, instead of Writ's, which are higher; 'writ account quotas' changes them later")
+	f.StringVar(email, "email", "", "e-mail address that the root of the first account begins with; 'writ account root' changes it later")
 }
 
 // Quotas is what `writ account quotas` is told to change.

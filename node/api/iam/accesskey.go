@@ -170,7 +170,11 @@ func (getAccessKeyLastUsed) Access(c *Call, in *sdk.GetAccessKeyLastUsedInput) [
 		a.Named = "access key " + aws.ToString(in.AccessKeyId)
 		return []Access{a}
 	}
-	return []Access{{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}}
+	a := Access{Resource: "*", Named: "access key " + aws.ToString(in.AccessKeyId), Account: c.Caller.Account}
+	if c.Caller.Kind == admission.KindRoot { // its own, unless it is nobody's
+		a.Resource = c.Caller.ARN
+	}
+	return []Access{a}
 }
 
 // Answer knows whose a key is, and of its latest use what the nodes have told.

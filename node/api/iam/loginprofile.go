@@ -14,10 +14,11 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/session"
 )
 
-// loginProfileActions are about the caller's own password where they name no user. The
-// root has none.
+// loginProfileActions are about the caller's own password where they name no user; of a
+// root, in a session by AssumeRoot alone.
 func loginProfileActions() []Action {
 	return []Action{
 		write("ChangePassword", changePassword{}),
@@ -26,6 +27,16 @@ func loginProfileActions() []Action {
 		read("GetLoginProfile", getLoginProfile{}),
 		write("UpdateLoginProfile", updateLoginProfile{}),
 	}
+}
+
+// rootName is what a root is called where a user has a name.
+const rootName = "root"
+
+// asTaskRoot tells whether a call that names no user is about the root whose session, by
+// AssumeRoot, makes it. With its own credentials a root must name a user ("GetLoginProfile" in
+// the IAM API Reference).
+func (c *Call) asTaskRoot(user *string) bool {
+	return user == nil && c.Caller.Claims != nil && c.Caller.Claims.Kind == session.TaskRoot
 }
 
 // login is what a command may know of a user of that name and its login profile; nil
@@ -105,7 +116,15 @@ func (createLoginProfile) Access(c *Call, in *sdk.CreateLoginProfileInput) []Acc
 	return []Access{c.onSelf(in.UserName)}
 }
 
+// Command lets a root that has no password choose one, for a session by AssumeRoot: that one
+// tells none.
 func (createLoginProfile) Command(c *Call, in *sdk.CreateLoginProfileInput) (identity.Command, error) {
+	if c.asTaskRoot(in.UserName) {
+		if in.Password != nil {
+			return nil, fail(codeValidationError, "Password must be omitted when calling with AssumeRoot credentials")
+		}
+		return &identity.SetRootPassword{Account: c.Caller.Account}, nil
+	}
 	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
@@ -126,6 +145,13 @@ func (createLoginProfile) Command(c *Call, in *sdk.CreateLoginProfileInput) (ide
 }
 
 func (createLoginProfile) Render(c *Call, in *sdk.CreateLoginProfileInput, b *event.Batch) (*sdk.CreateLoginProfileOutput, error) {
+	if c.asTaskRoot(in.UserName) {
+		e, err := one[*identity.RootPasswordSet](b)
+		if err != nil {
+			return nil, err
+		}
+		return &sdk.CreateLoginProfileOutput{LoginProfile: shownLoginProfile(&identity.LoginProfile{Created: e.Set}, rootName)}, nil
+	}
 	e, err := one[*identity.LoginProfileCreated](b)
 	if err != nil {
 		return nil, err
@@ -149,6 +175,13 @@ func (getLoginProfile) Access(c *Call, in *sdk.GetLoginProfileInput) []Access {
 }
 
 func (getLoginProfile) Answer(c *Call, in *sdk.GetLoginProfileInput) (*sdk.GetLoginProfileOutput, error) {
+	if c.asTaskRoot(in.UserName) {
+		a, ok := c.state().Account(c.Caller.Account)
+		if !ok || a.Password.SetAt == 0 {
+			return nil, fail(codeNoSuchEntity, "Login Profile for User %s cannot be found.", rootName)
+		}
+		return &sdk.GetLoginProfileOutput{LoginProfile: shownLoginProfile(&identity.LoginProfile{Created: a.Password.Set}, rootName)}, nil
+	}
 	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err
@@ -195,6 +228,9 @@ func (deleteLoginProfile) Access(c *Call, in *sdk.DeleteLoginProfileInput) []Acc
 }
 
 func (deleteLoginProfile) Command(c *Call, in *sdk.DeleteLoginProfileInput) (identity.Command, error) {
+	if c.asTaskRoot(in.UserName) {
+		return &identity.DeleteRootPassword{Account: c.Caller.Account}, nil
+	}
 	name, err := c.userOrCaller(in.UserName)
 	if err != nil {
 		return nil, err

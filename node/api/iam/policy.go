@@ -69,15 +69,21 @@ func shownPolicy(p *identity.Policy, attached, bounded int) types.Policy {
 		PermissionsBoundaryUsageCount: aws.Int32(int32(bounded))}
 }
 
+// holderCost is about what it takes to find out whose a holder of a policy is.
+const holderCost = 30
+
 // uses is how many of the account's entities have a policy attached, and how
 // many have it as their boundary.
 func (c *Call) uses(p *identity.Policy) (attached, bounded int) {
-	if p.Account == c.Caller.Account || len(c.state().Accounts()) == 1 {
+	if p.Account == c.Caller.Account || c.state().NumAccounts() == 1 {
 		return c.state().AttachmentCount(p.ID), c.state().BoundaryUsageCount(p.ID)
 	}
 	// AWS's policies are attached in every account.
 	mine := func(n *int) func(identity.Kind, identity.ID) bool {
 		return func(kind identity.Kind, id identity.ID) bool {
+			if !c.Work.Spend(holderCost) {
+				return false
+			}
 			if e, ok := c.entityByID(kind, id); ok && e.account == c.Caller.Account {
 				*n++
 			}

@@ -93,10 +93,10 @@ func (c *Call) principalID(principal string) (string, bool) {
 
 // principalARN is the ARN of the user or role with that unique identifier.
 func (c *Call) principalARN(id string) (string, bool) {
-	if u, ok := c.state().UserByID(identity.ID(id)); ok {
+	if u, ok := c.state().UserByID(identity.ID(id)); ok && !c.state().Closed(u.Account) {
 		return u.ARN(), true
 	}
-	if r, ok := c.state().RoleByID(identity.ID(id)); ok {
+	if r, ok := c.state().RoleByID(identity.ID(id)); ok && !c.state().Closed(r.Account) {
 		return r.ARN(), true
 	}
 	return id, false

@@ -18,13 +18,15 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/password"
+	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
 )
 
 // Config is what an API is made of. All fields are required but those that say so.
 type Config struct {
 	Name    string             // of the node
-	Account identity.AccountID // the cluster's own: the first one
+	Account identity.AccountID // the cluster's own: the first one, which manages the others
 	Votes   bool               // a writer, not a replica
 
 	Dispatcher *dispatch.Dispatcher
@@ -32,6 +34,10 @@ type Config struct {
 	Views      *freshness.Views
 	Engine     *decision.Engine
 	Projection *projection.Projection
+	// Seal encrypts the secrets of roots, and Passwords hashes their passwords, at the
+	// leader; elsewhere Seal may be nil.
+	Seal      *seal.Key
+	Passwords *password.Hasher
 
 	// Tracker knows what replicas have reached, and Notary vouches for what the cluster has.
 	// Only a node that leads asks them; at a replica they are nil.
@@ -132,6 +138,12 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
 		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
 		{"POST /v1/revocations", actionRevokeSessions, revokeSessions{s}},
+		{"GET /v1/accounts", actionListAccounts, listAccounts{s}},
+		{"POST /v1/accounts", actionCreateAccount, createAccount{s}},
+		{"POST /v1/accounts/{account}/alias", actionSetAccountAlias, changeAccount{s, actionSetAccountAlias}},
+		{"POST /v1/accounts/{account}/close", actionCloseAccount, changeAccount{s, actionCloseAccount}},
+		{"POST /v1/accounts/{account}/root/email", actionSetRootEmail, changeAccount{s, actionSetRootEmail}},
+		{"POST /v1/accounts/{account}/root/password", actionSetRootPassword, changeAccount{s, actionSetRootPassword}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

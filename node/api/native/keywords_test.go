@@ -3,6 +3,7 @@ package native_test
 import (
 	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
@@ -21,6 +22,8 @@ var schemas = []any{
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
 	shape.SessionsToRevoke{}, shape.Revocation{},
+	shape.Accounts{}, shape.Account{}, shape.AccountToCreate{}, shape.AccountCreation{}, shape.AccountRootKey{},
+	shape.AccountAlias{}, shape.RootEmail{}, shape.RootPassword{}, shape.AccountChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -39,6 +42,7 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[digest.Sum]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}},
 	reflect.TypeFor[[]byte]():          {{"type", "string"}, {"contentEncoding", "base64"}},
 	reflect.TypeFor[json.RawMessage](): {{"type", "object"}},
+	reflect.TypeFor[time.Time]():       {{"type", "string"}, {"format", "date-time"}},
 	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
 		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
 	}}},
@@ -60,6 +64,8 @@ var (
 	expected  = oneOf("allow", "deny")
 	ofWhom    = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
 	quota     = oneOf(quotaNames()...)
+	email     = object{{"minLength", 6}, {"maxLength", 64}}
+	alias     = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -94,6 +100,18 @@ var keywords = map[string]object{
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
 	"SessionsToRevoke":         strict,
+	"Account.state":            oneOf(shape.AccountOpen, shape.AccountClosed),
+	"AccountToCreate":          strict,
+	"AccountToCreate.email":    email,
+	"AccountToCreate.name":     {{"maxLength", 50}},
+	"AccountToCreate.alias":    alias,
+	"AccountToCreate.account":  {{"pattern", "^[0-9]{12}$"}},
+	"AccountAlias":             strict,
+	"AccountAlias.alias":       alias,
+	"RootEmail":                strict,
+	"RootEmail.email":          email,
+	"RootPassword":             strict,
+	"RootPassword.password":    {{"minLength", 8}, {"maxLength", 128}},
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

@@ -37,6 +37,13 @@ const (
 	actionGetQuotas      = policy.ActionGetQuotas
 	actionSetQuotas      = policy.ActionSetQuotas
 	actionRevokeSessions = policy.ActionRevokeSessions
+
+	actionCreateAccount   = policy.ActionCreateAccount
+	actionListAccounts    = policy.ActionListAccounts
+	actionSetAccountAlias = policy.ActionSetAccountAlias
+	actionCloseAccount    = policy.ActionCloseAccount
+	actionSetRootEmail    = policy.ActionSetRootEmail
+	actionSetRootPassword = policy.ActionSetRootPassword
 )
 
 // operation is one of the native API.

@@ -25,7 +25,7 @@ const about = "Signed with AWS Signature Version 4, service name writ. Decisions
 
 // inPath says what the parameters of paths are.
 var inPath = map[string]string{
-	"token": "Token of a write.", "name": "Name of the replica.", "part": "Number of the part, from 0.",
+	"account": "Number of the account.", "token": "Token of a write.", "name": "Name of the replica.", "part": "Number of the part, from 0.",
 	"digest": "SHA-256 of the whole catalogue, in hexadecimal: of its policies in order of name.",
 }
 
@@ -192,6 +192,44 @@ var operations = map[string]operation{
 			"409 LimitExceeded: the account has 1,000 revocations in force.",
 		parameters: []object{invocation}, body: "SessionsToRevoke",
 		answer: "The change was committed.", headers: changed, content: jsonOf("Revocation"), refusals: refusedWhat, meaning: map[int]string{404: "No role, user or root of the account has that ARN (NoSuchEntity)."},
+	},
+	"GET /v1/accounts": {
+		id: "ListAccounts", summary: "The accounts of the cluster.",
+		about:      "Permission writ:ListAccounts. Callers of another account than the first, which manages the others, are told of their own account alone.",
+		parameters: asked, answer: "The accounts, in order of their numbers.", headers: seen, content: jsonOf("Accounts"), refusals: refusedAt,
+	},
+	"POST /v1/accounts": {
+		id: "CreateAccount", summary: "Open an account.",
+		about: "Permission writ:CreateAccount, in the cluster's own account. The secret of a root's access key is told to the call that makes it, over all its attempts, and nowhere again. " +
+			"409 EntityAlreadyExists: another account has the number, the alias or the e-mail address, whatever the letter case. 409 LimitExceeded: there are 1,000 accounts, closed ones among them.",
+		parameters: []object{invocation}, body: "AccountToCreate",
+		answer: "The change was committed.", headers: changed, content: jsonOf("AccountCreation"), refusals: notTaken,
+	},
+	"POST /v1/accounts/{account}/alias": {
+		id: "SetAccountAlias", summary: "Give an account its alias, or take it away.",
+		about:      "Permission writ:SetAccountAlias on the ARN of the account's root, in the cluster's own account or, for one's own, in that.",
+		parameters: []object{invocation}, body: "AccountAlias",
+		answer: "The change was committed.", headers: changed, content: jsonOf("AccountChange"), refusals: refusedWhat, meaning: noAccount,
+	},
+	"POST /v1/accounts/{account}/close": {
+		id: "CloseAccount", summary: "Close an account for good.",
+		about: "Permission writ:CloseAccount on the ARN of the account's root, in the cluster's own account, which cannot be closed. No credential of a closed account is accepted from that position on, " +
+			"and nobody is anybody in it. What it has is kept.",
+		parameters: []object{invocation},
+		answer:     "The change was committed.", headers: changed, content: jsonOf("AccountChange"), refusals: refusedWhat, meaning: noAccount,
+	},
+	"POST /v1/accounts/{account}/root/email": {
+		id: "SetRootEmail", summary: "Give the root of an account another e-mail address.",
+		about:      "Permission writ:SetRootEmail on the ARN of the root, in the cluster's own account. The root itself changes its own, and nobody else in its account.",
+		parameters: []object{invocation}, body: "RootEmail",
+		answer: "The change was committed.", headers: changed, content: jsonOf("AccountChange"), refusals: refusedWhat, meaning: noAccount,
+	},
+	"POST /v1/accounts/{account}/root/password": {
+		id: "SetRootPassword", summary: "Give the root of an account another password.",
+		about: "Permission writ:SetRootPassword on the ARN of the root, in the cluster's own account. The root itself changes its own, and nobody else in its account. " +
+			"400 PasswordPolicyViolation: it has not 8 to 128 characters of three kinds, or is what the account is called.",
+		parameters: []object{invocation}, body: "RootPassword",
+		answer: "The change was committed.", headers: changed, content: jsonOf("AccountChange"), refusals: refusedWhat, meaning: noAccount,
 	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,

@@ -155,7 +155,7 @@ func (s *API) position(c *call) (event.Position, error) {
 		}
 		return at, nil
 	case q.Has("arn"):
-		at, ok := changed(v, q.Get("arn"))
+		at, ok := changed(v, c.Caller.Account, q.Get("arn"))
 		if !ok {
 			return 0, fault.New(fault.NoSuchEntity, "There is no "+q.Get("arn")+" at position "+strconv.FormatUint(uint64(v.Head.Position), 10)+".",
 				"To wait for a deletion, use the token of the deletion's answer, or the head.")
@@ -168,20 +168,20 @@ func (s *API) position(c *call) (event.Position, error) {
 }
 
 // changed is the position of the latest change to an entity and to what its
-// permissions depend on.
-func changed(v *projection.View, arn string) (event.Position, bool) {
+// permissions depend on. Of another account's entities nobody is told anything.
+func changed(v *projection.View, caller identity.AccountID, arn string) (event.Position, bool) {
 	if p, err := v.PrincipalByARN(arn); err == nil {
-		return v.State.PermissionsChanged(identity.ID(p.ID)), true
+		return v.State.PermissionsChanged(identity.ID(p.ID)), p.Account == string(caller)
 	}
 	if p, ok := v.State.Policy(arn); ok {
-		return p.Changed, true
+		return p.Changed, p.Account == caller || p.Account == identity.AWSAccount
 	}
 	rest, ok := strings.CutPrefix(arn, v.State.Partition().IAM())
 	account, path, ok2 := strings.Cut(rest, ":group/")
-	if !ok || !ok2 {
+	if !ok || !ok2 || account != string(caller) {
 		return 0, false
 	}
-	g, ok := v.State.Group(identity.AccountID(account), path[strings.LastIndexByte(path, '/')+1:])
+	g, ok := v.State.Group(caller, path[strings.LastIndexByte(path, '/')+1:])
 	if !ok || g.ARN() != arn {
 		return 0, false
 	}

@@ -4,8 +4,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/writ-iam/writ/node/denial"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/denial"
 	"github.com/writ-iam/writ/node/session"
 )
 

@@ -328,6 +328,9 @@ func refDecide(c *refCase) string {
 		// A federated user of the root user starts from all permissions.
 		identity = identity || kind == "federated_user" && strings.HasSuffix(issuer, ":root")
 	}
+	if kind == "root" { // the session of a root has a task: its policies deny the rest
+		every(c.Session, false)
+	}
 	guard := true
 	if account != "" && !linked { // SCPs bind the principals of member accounts
 		for _, level := range c.SCPs {

@@ -525,6 +525,40 @@ def role_sessions():
     iam.delete_user(UserName="b3-eve")
 
 
+def other_account():
+    """What the account OTHER, whose root has the key OTHER_KEY, shares with this one."""
+    other, root = os.environ["OTHER"], {"AccessKeyId": os.environ["OTHER_KEY"], "SecretAccessKey": os.environ["OTHER_SECRET"]}
+    theirs = as_session("iam", root)
+    same(as_session("sts", root).get_caller_identity()["Arn"], f"arn:aws:iam::{other}:root")
+    same(theirs.list_users()["Users"], [])
+    role = theirs.create_role(RoleName="b3-theirs", AssumeRolePolicyDocument=trusting(f"arn:aws:iam::{ACCOUNT}:root"))["Role"]["Arn"]
+    iam.create_user(UserName="b3-guest")
+    key = iam.create_access_key(UserName="b3-guest")["AccessKey"]
+    guest = as_session("sts", key)
+    fails("AccessDenied", guest.assume_role, RoleArn=role, RoleSessionName="b3-guest")
+    iam.put_user_policy(UserName="b3-guest", PolicyName="p", PolicyDocument=allowing("sts:AssumeRole", "sts:AssumeRoot"))
+    made = guest.assume_role(RoleArn=role, RoleSessionName="b3-guest")
+    same(as_session("sts", made["Credentials"]).get_caller_identity()["Account"], other)
+    fails("NoSuchEntity", iam.get_role, RoleName="b3-theirs")
+    theirs.delete_role(RoleName="b3-theirs")
+    fails("InvalidClientTokenId", as_session("sts", made["Credentials"]).get_caller_identity)
+
+    # As the other account's root, for a task.
+    task = dict(TargetPrincipal=other, TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"})
+    fails("AccessDenied", guest.assume_root, **task)
+    iam.enable_organizations_root_sessions()
+    audit = guest.assume_root(**task)["Credentials"]
+    same(as_session("sts", audit).get_caller_identity()["Arn"], f"arn:aws:iam::{other}:root")
+    same([k["AccessKeyId"] for k in as_session("iam", audit).list_access_keys()["AccessKeyMetadata"]], [root["AccessKeyId"]])
+    fails("NoSuchEntity", as_session("iam", audit).get_login_profile)
+    fails("AccessDenied", as_session("iam", audit).list_users)
+    fails("ValidationError", guest.assume_root, TargetPrincipal=other, TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"})
+    iam.disable_organizations_root_sessions()
+    iam.delete_user_policy(UserName="b3-guest", PolicyName="p")
+    iam.delete_access_key(UserName="b3-guest", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="b3-guest")
+
+
 def user_sessions():
     iam.create_user(UserName="b3-mallet")
     iam.put_user_policy(UserName="b3-mallet", PolicyName="p", PolicyDocument=allowing("sts:GetFederationToken", "s3:*", "iam:GetUser"))
@@ -754,7 +788,7 @@ def cleanup():
 
 
 for part in (users, groups, policies, roles, instance_profiles, service_linked_roles, keys, certificates, passwords,
-             devices, attached, account, oidc_providers, saml_providers, settings, properties, role_sessions, user_sessions, identity_tokens, authorization_messages, reports, delegation, absent, simulate,
+             devices, attached, account, oidc_providers, saml_providers, settings, properties, role_sessions, other_account, user_sessions, identity_tokens, authorization_messages, reports, delegation, absent, simulate,
              request_ids, cleanup):
     part()
 print(json.dumps(sorted(called)))
