@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -73,8 +74,9 @@ func messageOf(c *Caller, i *Inquiry, x *authz.Explanation) *message {
 	p := i.Principal
 	m := &message{Account: string(c.Account), ExplicitDeny: x.Outcome == authz.ExplicitDeny, Matched: items[statement]{Items: []statement{}}, Failures: items[string]{Items: []string{}}}
 	m.Context = asked{Principal: principal{ID: c.UserID, Name: p.Name, ARN: p.ARN}, Action: i.Action, Resource: i.Resource, Conditions: items[condition]{Items: []condition{}}}
+	foreign := i.ResourceAccount != "" && i.ResourceAccount != string(c.Account) // nobody there has shown anything of it
 	for _, s := range x.Statements {
-		if !s.Applies || s.Effect != syntax.Deny {
+		if !s.Applies || s.Effect != syntax.Deny || foreign && s.Layer == authz.LayerResource {
 			continue
 		}
 		one := statement{Sid: s.Sid, Effect: "DENY", Policy: s.Policy.Name, Conditions: items[condition]{Items: []condition{}}}
@@ -85,6 +87,9 @@ func messageOf(c *Caller, i *Inquiry, x *authz.Explanation) *message {
 	}
 	list := &m.Context.Conditions.Items
 	for _, e := range i.Context {
+		if foreign && strings.Contains(string(e.Key), ":resourcetag/") {
+			continue
+		}
 		values := e.Values
 		if !e.Multivalued {
 			values = []string{e.Value}
