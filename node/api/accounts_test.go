@@ -456,3 +456,21 @@ func TestTasksOfRoots(t *testing.T) {
 	w.refused("of a closed account", w.as(audit, "ListAccessKeys"), 403, "InvalidClientTokenId", "")
 	w.refused("a closed account", w.assumesRoot(admin, string(other), "IAMAuditRootUserCredentials"), 403, "AccessDenied", "")
 }
+
+// An authorization message says nothing of another account's role: neither its tags nor what
+// its trust denies.
+func TestMessagesOfOtherAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.stranger()
+	w.getSession()
+	ada := w.ada(allow("*"))
+	w.must(&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/", MaxSession: 3600, Tags: []identity.Tag{{Key: "Secret", Value: "hidden"}},
+		Trust: `{"Version":"2012-10-17","Statement":{"Sid":"Hidden","Effect":"Deny","Principal":{"AWS":"AIDAADA"},"Action":"sts:AssumeRole","Condition":{"Null":{"aws:SourceIdentity":"true"}}}}`})
+	rec := w.assumes(ada, "arn:aws:iam::123456789012:role/deploy")
+	w.refused("denied", rec, 403, "AccessDenied", "")
+	message := rec.Header().Get("X-Writ-Authorization-Message")
+	text := w.accepted("decode", w.decodeMessage(ada, message)).Body.String()
+	if !strings.Contains(text, "sts:AssumeRole") || strings.Contains(strings.ToLower(text), "hidden") || strings.Contains(strings.ToLower(text), "secret") {
+		t.Errorf("it says %s", text)
+	}
+}

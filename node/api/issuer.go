@@ -46,7 +46,7 @@ func (s *Server) issuer(r *http.Request) (url string, v *projection.View, err er
 		return "", nil, err
 	}
 	settings := c.View.State.AccountSettings(account)
-	if !settings.Vends || !strings.HasSuffix(settings.Issuer, issuer.Below+id) {
+	if !settings.Vends || c.View.State.Closed(account) || !strings.HasSuffix(settings.Issuer, issuer.Below+id) {
 		return "", nil, fault.New(fault.NotFound, "There is no such issuer.", "")
 	}
 	return settings.Issuer, c.View, nil

@@ -5,6 +5,7 @@ package denial
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/projection/authz"
@@ -70,8 +71,9 @@ func Encode(account, id string, r *authz.Request, g *authz.Globals, x *authz.Exp
 	p := r.Principal
 	m := &message{Account: account, ExplicitDeny: x.Outcome == authz.ExplicitDeny, Matched: items[statement]{Items: []statement{}}, Failures: items[string]{Items: []string{}}}
 	m.Context = asked{Principal: principal{ID: id, Name: p.Name, ARN: p.ARN}, Action: r.Action, Resource: r.Resource, Conditions: items[condition]{Items: []condition{}}}
+	foreign := r.ResourceAccount != "" && r.ResourceAccount != account // nobody there has shown anything of it
 	for _, s := range x.Statements {
-		if !s.Applies || s.Effect != syntax.Deny {
+		if !s.Applies || s.Effect != syntax.Deny || foreign && s.Layer == authz.LayerResource {
 			continue
 		}
 		one := statement{Sid: s.Sid, Effect: "DENY", Policy: s.Policy.Name, Conditions: items[condition]{Items: []condition{}}}
@@ -82,6 +84,9 @@ func Encode(account, id string, r *authz.Request, g *authz.Globals, x *authz.Exp
 	}
 	list := &m.Context.Conditions.Items
 	for _, e := range r.Context {
+		if foreign && strings.Contains(string(e.Key), ":resourcetag/") {
+			continue
+		}
 		values := e.Values
 		if !e.Multivalued {
 			values = []string{e.Value}
