@@ -132,6 +132,9 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
 		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
 		{"POST /v1/revocations", actionRevokeSessions, revokeSessions{s}},
+		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
+		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
+		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

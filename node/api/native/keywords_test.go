@@ -3,6 +3,7 @@ package native_test
 import (
 	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
@@ -20,7 +21,7 @@ var schemas = []any{
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
-	shape.SessionsToRevoke{}, shape.Revocation{},
+	shape.SessionsToRevoke{}, shape.Revocation{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -39,6 +40,7 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[digest.Sum]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{32}$"}},
 	reflect.TypeFor[[]byte]():          {{"type", "string"}, {"contentEncoding", "base64"}},
 	reflect.TypeFor[json.RawMessage](): {{"type", "object"}},
+	reflect.TypeFor[time.Time]():       {{"type", "string"}, {"format", "date-time"}},
 	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
 		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
 	}}},
@@ -60,6 +62,7 @@ var (
 	expected  = oneOf("allow", "deny")
 	ofWhom    = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
 	quota     = oneOf(quotaNames()...)
+	keyState  = oneOf("active", "verify-only", "revoked")
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -94,6 +97,8 @@ var keywords = map[string]object{
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
 	"SessionsToRevoke":         strict,
+	"SessionKey.state":         keyState,
+	"SessionKeyChange.state":   oneOf("active", "revoked"),
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

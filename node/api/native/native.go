@@ -21,22 +21,25 @@ const service = "writ"
 
 // Permissions of the native API, in short.
 const (
-	actionAuthorize      = policy.ActionAuthorize
-	actionGetPropagation = policy.ActionGetPropagation
-	actionGetCluster     = policy.ActionGetCluster
-	actionWatch          = policy.ActionWatch
-	actionDrainReplica   = policy.ActionDrainReplica
-	actionResumeReplica  = policy.ActionResumeReplica
-	actionRemoveReplica  = policy.ActionRemoveReplica
-	actionAdmitReplica   = policy.ActionAdmitReplica
-	actionGetHead        = policy.ActionGetHead
-	actionGetChain       = policy.ActionGetChain
-	actionVerify         = policy.ActionVerify
-	actionGetCatalog     = policy.ActionGetCatalog
-	actionImportCatalog  = policy.ActionImportCatalog
-	actionGetQuotas      = policy.ActionGetQuotas
-	actionSetQuotas      = policy.ActionSetQuotas
-	actionRevokeSessions = policy.ActionRevokeSessions
+	actionAuthorize        = policy.ActionAuthorize
+	actionGetPropagation   = policy.ActionGetPropagation
+	actionGetCluster       = policy.ActionGetCluster
+	actionWatch            = policy.ActionWatch
+	actionDrainReplica     = policy.ActionDrainReplica
+	actionResumeReplica    = policy.ActionResumeReplica
+	actionRemoveReplica    = policy.ActionRemoveReplica
+	actionAdmitReplica     = policy.ActionAdmitReplica
+	actionGetHead          = policy.ActionGetHead
+	actionGetChain         = policy.ActionGetChain
+	actionVerify           = policy.ActionVerify
+	actionGetCatalog       = policy.ActionGetCatalog
+	actionImportCatalog    = policy.ActionImportCatalog
+	actionGetQuotas        = policy.ActionGetQuotas
+	actionSetQuotas        = policy.ActionSetQuotas
+	actionRevokeSessions   = policy.ActionRevokeSessions
+	actionListSessionKeys  = policy.ActionListSessionKeys
+	actionRotateSessionKey = policy.ActionRotateSessionKey
+	actionRevokeSessionKey = policy.ActionRevokeSessionKey
 )
 
 // operation is one of the native API.
