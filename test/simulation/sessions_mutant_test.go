@@ -51,7 +51,7 @@ func TestSessionMutants(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			said, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-vet=off", "-timeout=30m", "-overlay="+overlay, "-run=^TestSimulation$", "-seeds=8", ".").CombinedOutput()
+			said, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-vet=off", "-timeout=30m", "-overlay="+overlay, "-run=^TestSimulation$", "-seeds=16", ".").CombinedOutput()
 			if err == nil || !strings.Contains(string(said), "I19: ") {
 				t.Errorf("%v, and no violation of I19 was found\n%s", err, said)
 			}
