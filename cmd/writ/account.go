@@ -18,3 +18,9 @@ func newSessionKey() *cobra.Command {
 	cmd.AddCommand(onCluster(list, askTimeout, sessions.ListKeys), onCluster(rotate, changeTimeout, sessions.RotateKey), onCluster(revoke, changeTimeout, sessions.RevokeKey))
 	return cmd
 }
+
+func newSessions() *cobra.Command {
+	list, cmd := sessions.New()
+	cmd.AddCommand(onCluster(list, askTimeout, sessions.List))
+	return cmd
+}

@@ -42,7 +42,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newSessionKey(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newSessionKey(), newSessions(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

@@ -62,6 +62,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/catalog/{digest}/install":                      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},
 		"GET /v1/quotas":                                         {},
 		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
+		"GET /v1/sessions":                                       {},
 		"GET /v1/session-keys":                                   {},
 		"POST /v1/session-keys":                                  {leader: true},
 		"POST /v1/session-keys/{number}/revoke":                  {target: "/v1/session-keys/1/revoke", leader: true},

@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
+	// Sessions are those that the node saw.
+	Sessions *usage.Sessions
 
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease freshness.WithoutLease
@@ -132,6 +135,7 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
 		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
 		{"POST /v1/revocations", actionRevokeSessions, revokeSessions{s}},
+		{"GET /v1/sessions", actionListSessions, listSessions{s}},
 		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
 		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
 		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},

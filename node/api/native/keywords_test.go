@@ -21,7 +21,7 @@ var schemas = []any{
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
-	shape.SessionsToRevoke{}, shape.Revocation{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
+	shape.SessionsToRevoke{}, shape.Revocation{}, shape.SeenSessions{}, shape.SeenSession{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -97,6 +97,7 @@ var keywords = map[string]object{
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
 	"SessionsToRevoke":         strict,
+	"SeenSession.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser),
 	"SessionKey.state":         keyState,
 	"SessionKeyChange.state":   oneOf("active", "revoked"),
 	"PositionEvent.time":       {{"format", "date-time"}},

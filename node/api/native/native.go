@@ -37,6 +37,7 @@ const (
 	actionGetQuotas        = policy.ActionGetQuotas
 	actionSetQuotas        = policy.ActionSetQuotas
 	actionRevokeSessions   = policy.ActionRevokeSessions
+	actionListSessions     = policy.ActionListSessions
 	actionListSessionKeys  = policy.ActionListSessionKeys
 	actionRotateSessionKey = policy.ActionRotateSessionKey
 	actionRevokeSessionKey = policy.ActionRevokeSessionKey

@@ -193,6 +193,12 @@ var operations = map[string]operation{
 		parameters: []object{invocation}, body: "SessionsToRevoke",
 		answer: "The change was committed.", headers: changed, content: jsonOf("Revocation"), refusals: refusedWhat, meaning: map[int]string{404: "No role, user or root of the account has that ARN (NoSuchEntity)."},
 	},
+	"GET /v1/sessions": {
+		id: "ListSessions", summary: "Which sessions of the caller's account did this node see?",
+		about: "Permission writ:ListSessions. The sessions that called this node last and have not ended: a node remembers 2,000 of all accounts, and 500 of one role, user or root. " +
+			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
+		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
+	},
 	"GET /v1/session-keys": {
 		id: "ListSessionKeys", summary: "Which keys seal the tokens of sessions?", about: "Permission writ:ListSessionKeys, in the cluster's own account.",
 		parameters: asked, answer: "The keys, without what they are.", headers: seen, content: jsonOf("SessionKeys"), refusals: refusedAt,
