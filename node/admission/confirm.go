@@ -50,7 +50,7 @@ func (d *Desk) Confirms(c *sigv4.Claim) (Confirmed, error) {
 }
 
 func (d *Desk) confirmsSession(c *sigv4.Claim, s *identity.State) (Confirmed, error) {
-	claims, key, err := d.opened(s, c.AccessKeyID, c.SessionToken)
+	claims, key, err := d.open(s, c.AccessKeyID, c.SessionToken)
 	if errors.Is(err, errNewer) {
 		err = sigv4.ErrInvalidClientTokenID
 	}

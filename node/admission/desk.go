@@ -64,6 +64,7 @@ type Desk struct {
 	shifts *shifts
 
 	sessions sessionKeys
+	opened   openedSessions
 }
 
 // New returns a desk.

@@ -66,26 +66,46 @@ func (d *Desk) openSession(q *Request, sig *sigv4.Signature, s *identity.State) 
 	if q.session != nil {
 		return nil
 	}
-	c, key, err := d.opened(s, sig.AccessKeyID, sig.SessionToken)
+	incarnation := s.Cluster().Incarnation
+	o := d.opened.find(incarnation, sig.AccessKeyID, sig.SessionToken)
+	var key *session.Key
+	var err error
+	known := o != nil
+	if known {
+		key, err = d.keyOf(s, o.sealedBy)
+	} else {
+		var c *session.Claims
+		if c, key, err = d.open(s, sig.AccessKeyID, sig.SessionToken); err == nil {
+			o = newOpened(c, key.ID())
+		}
+	}
 	if err != nil {
 		return err
 	}
-	cred := credentialOf(c, key.ID())
-	err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
+	err = d.keys.Verify(sig, q.PayloadHash, string(o.secret), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
 	if err != nil {
 		return err
 	}
-	d.recognized(q, &cred)
-	q.session, q.sealedBy = c, key.ID()
+	if !known {
+		d.opened.remember(incarnation, sig.SessionToken, o)
+	}
+	d.recognizedSession(q, o)
 	return nil
+}
+
+// recognizedSession notes that a request is by a session.
+func (d *Desk) recognizedSession(q *Request, o *opened) {
+	cred := credentialOf(o)
+	d.recognized(q, &cred)
+	q.session = o
 }
 
 // credentialOf is a session as a credential. What stands for its secret says which key made
 // that: with the access key id it is never another's.
-func credentialOf(c *session.Claims, sealedBy uint32) identity.Credential {
+func credentialOf(o *opened) identity.Credential {
 	return identity.Credential{
-		AccessKey: identity.AccessKey{ID: c.AccessKey, Sealed: secretID(sealedBy), Active: true},
-		Account:   identity.AccountID(c.Account), Owner: identity.ID(c.Principal),
+		AccessKey: identity.AccessKey{ID: o.claims.AccessKey, Sealed: o.secret, Active: true},
+		Account:   identity.AccountID(o.claims.Account), Owner: identity.ID(o.claims.Principal),
 	}
 }
 
@@ -106,8 +126,8 @@ func (d *Desk) keyOf(s *identity.State, number uint32) (*session.Key, error) {
 	return d.sessionKey(s.Cluster(), &k)
 }
 
-// opened opens a token, which is to be of an access key, and tells the key that sealed it.
-func (d *Desk) opened(s *identity.State, accessKey, token string) (*session.Claims, *session.Key, error) {
+// open opens a token, which is to be of an access key, and tells the key that sealed it.
+func (d *Desk) open(s *identity.State, accessKey, token string) (*session.Claims, *session.Key, error) {
 	number, err := session.KeyOf(token)
 	if err != nil {
 		return nil, nil, sigv4.ErrInvalidClientTokenID
@@ -133,15 +153,15 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 	if err != nil {
 		return Caller{}, nil, err
 	}
-	c := q.session
+	c := q.session.claims
 	if !q.Now.Before(c.Expires) {
 		return Caller{}, nil, sigv4.ErrExpiredToken
 	}
-	on := sessionOf(c, q.sealedBy)
+	on := sessionOf(c, q.session.sealedBy)
 	if v.State.Revoked(identity.AccountID(c.Account), identity.ID(c.Principal), c.AccessKey, on) {
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
-	p, err := v.Session(principalOf(c))
+	p, err := v.Session(q.session.as)
 	if err != nil { // the role or user is gone
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
@@ -177,9 +197,7 @@ func (d *Desk) recognizeSession(q *Request, sig *sigv4.Signature, s *identity.St
 	if told.Session == nil {
 		return sigv4.ErrInvalidClientTokenID
 	}
-	cred := credentialOf(told.Session, told.SealedBy)
-	d.recognized(q, &cred)
-	q.session, q.sealedBy = told.Session, told.SealedBy
+	d.recognizedSession(q, newOpened(told.Session, told.SealedBy))
 	return nil
 }
 
@@ -219,7 +237,7 @@ func (q *Request) MintedAt() event.Position {
 	if q.session == nil {
 		return 0
 	}
-	return event.Position(q.session.Position)
+	return event.Position(q.session.claims.Position)
 }
 
 // Reliances are what a caller's right relies on besides its principal: what the managed

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,9 @@ func TestManySessions(t *testing.T) {
 	if n := d.proofs.size(); n > maxProofs {
 		t.Errorf("%d proofs are remembered; the bound is %d", n, maxProofs)
 	}
+	if n := d.opened.size(); n > 2*maxOpened || n < maxOpened {
+		t.Errorf("%d sessions are remembered; the bound is %d", n, 2*maxOpened)
+	}
 	if n := len(d.sessions.keys); n > 2*identity.MaxSessionKeys {
 		t.Errorf("%d session keys are open; the bound is %d", n, 2*identity.MaxSessionKeys)
 	}
@@ -164,7 +168,50 @@ func TestForgedSessionsAreForgotten(t *testing.T) {
 			t.Fatalf("%d is taken", i)
 		}
 	}
-	if keys, _ := d.SigningKeys(); keys != 0 || d.proofs.size() != 0 {
-		t.Errorf("%d derived keys and %d proofs are remembered", keys, d.proofs.size())
+	if keys, _ := d.SigningKeys(); keys != 0 || d.proofs.size() != 0 || d.opened.size() != 0 {
+		t.Errorf("%d derived keys, %d proofs and %d sessions are remembered", keys, d.proofs.size(), d.opened.size())
+	}
+}
+
+// What is remembered of a session is good for the same token, access key and secret alone, and
+// while nothing ended it; one with a long token is opened each time.
+func TestOpenedSessions(t *testing.T) {
+	d := newSessionDesk(t)
+	one, other := d.mint("one"), d.mint("other")
+	for _, c := range []session.Credentials{one, other, one} {
+		if err := d.use(c, "us-east-1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]session.Credentials{
+		"another's token":  {AccessKey: one.AccessKey, Secret: one.Secret, Token: other.Token},
+		"another's secret": {AccessKey: one.AccessKey, Secret: other.Secret, Token: one.Token},
+		"another's id":     {AccessKey: other.AccessKey, Secret: one.Secret, Token: one.Token},
+		"a longer token":   {AccessKey: one.AccessKey, Secret: one.Secret, Token: one.Token + "A"},
+	} {
+		if err := d.use(c, "us-east-1"); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	if d.opened.find("another incarnation", one.AccessKey, one.Token) != nil || d.opened.find("incarnation", one.AccessKey, one.Token) == nil {
+		t.Error("it is remembered for another incarnation, or not for its own")
+	}
+	d.do(&identity.RevokeSessions{Account: sessionsAccount, Subject: one.AccessKey})
+	if err := d.use(one, "us-east-1"); err == nil {
+		t.Error("a revoked session is taken")
+	}
+	d.do(&identity.RevokeSessionKey{Number: 1})
+	if err := d.use(other, "us-east-1"); err == nil {
+		t.Error("a session of a revoked key is taken")
+	}
+	d.rotate()
+	long := d.mint(strings.Repeat("n", session.MaxName))
+	if err := d.use(long, "us-east-1"); err != nil || d.opened.find("incarnation", long.AccessKey, long.Token) == nil {
+		t.Errorf("the longest name: %v", err)
+	}
+	n := d.opened.size()
+	d.opened.remember("incarnation", strings.Repeat("x", maxOpenedToken+1), newOpened(&session.Claims{AccessKey: "ASIA"}, 1))
+	if d.opened.size() != n {
+		t.Error("a long token is remembered")
 	}
 }

@@ -84,7 +84,11 @@ func TestTokensThatEnded(t *testing.T) {
 	now := w.node.now()
 	w.node.now = func() time.Time { return now.Add(15 * time.Minute) }
 	w.refusedEverywhere("expired", c, "ExpiredToken", "The security token included in the request is expired")
-	w.refusedEverywhere("expired, and altered", temporary{c.credential, c.token[:len(c.token)-1] + "_"}, "InvalidClientTokenId", invalidToken)
+	altered := c.token[:60] + "Q" + c.token[61:]
+	if c.token[60] == 'Q' {
+		altered = c.token[:60] + "R" + c.token[61:]
+	}
+	w.refusedEverywhere("expired, and altered", temporary{c.credential, altered}, "InvalidClientTokenId", invalidToken)
 	w.refusedEverywhere("expired, by another secret", temporary{credential{c.id, "wrong"}, c.token}, "SignatureDoesNotMatch", "")
 	w.node.now = func() time.Time { return now }
 	w.accepted("revoke its key", w.native(w.root, http.MethodPost, "/v1/session-keys/1/revoke", ""))
