@@ -166,6 +166,7 @@ var exitsOfFiles = []exitCase{
 	{"writ init --writer nonsense", shell.CodeUsage, ""},
 	{"writ serve", shell.CodeUsage, "--cluster"},
 	{"writ serve --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
+	{"writ serve --cluster $DIR/cluster.yaml --name w1 --data d --session-key-age 1h", shell.CodeError, "session keys cannot be rotated at an age of 1h0m0s"},
 	{"writ dev --writers 2", shell.CodeUsage, ""},
 	{"writ dev --dir $GOOD", shell.CodeError, ""},
 }
