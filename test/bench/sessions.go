@@ -27,7 +27,7 @@ import (
 const (
 	sessionClients = 64
 	sessionRole    = "arn:aws:iam::" + setup.DefaultAccount + ":role/deploy"
-	mayAsk         = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["writ:Authorize","sts:AssumeRole"],"Resource":"*"}]}`
+	mayAsk         = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["writ:*","sts:AssumeRole"],"Resource":"*"}]}`
 	mayAssume      = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + setup.DefaultAccount + `"},"Action":"sts:AssumeRole"}]}`
 	question       = `{"principal":"arn:aws:iam::` + setup.DefaultAccount + `:user/alice","action":"s3:GetObject","resource":"arn:aws:s3:::bucket/key"}`
 	assumeRole     = "Action=AssumeRole&Version=2011-06-15&RoleSessionName=bench&RoleArn=arn%3Aaws%3Aiam%3A%3A" + setup.DefaultAccount + "%3Arole%2Fdeploy"
@@ -79,17 +79,9 @@ func measureSessions(ctx context.Context, o options) (err error) {
 	}
 	tell(fmt.Sprintf("AssumeRole, %d connections", sessionClients), ours, limit)
 
-	var asked [][]byte
-	for range sessionClients {
-		s, err := caller.assume(ctx, replica.URL)
-		if err != nil {
-			return err
-		}
-		request, err := s.signed("writ", replica.URL+"/v1/authorize", "application/json", question)
-		if err != nil {
-			return err
-		}
-		asked = append(asked, request)
+	asked, err := caller.questions(ctx, replica.URL)
+	if err != nil {
+		return err
 	}
 	byKey, err := caller.signed("writ", replica.URL+"/v1/authorize", "application/json", question)
 	if err != nil {
@@ -103,6 +95,22 @@ func measureSessions(ctx context.Context, o options) (err error) {
 	}
 	tell("decisions by session, beside by key", ours, limit)
 	return nil
+}
+
+// questions are of sessions that the caller asks for, each a question.
+func (c credentials) questions(ctx context.Context, at string) (list [][]byte, err error) {
+	for range sessionClients {
+		s, err := c.assume(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		request, err := s.signed("writ", at+"/v1/authorize", "application/json", question)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, request)
+	}
+	return list, nil
 }
 
 // callers makes a user with an access key, and a role with the same permission that the user

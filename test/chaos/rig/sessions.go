@@ -34,7 +34,7 @@ const (
 	maxSecrets = 50
 	brokers    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole"],"Resource":"*"}]}`
 	trusted    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + setup.DefaultAccount + `"},"Action":"sts:AssumeRole"}]}`
-	bearers    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","iam:CreateGroup","iam:ListUsers","writ:Authorize"],"Resource":"*"}]}`
+	bearers    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","iam:CreateGroup","iam:ListUsers","writ:*"],"Resource":"*"}]}`
 )
 
 // session is one that was asked for.
