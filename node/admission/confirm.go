@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 )
@@ -57,7 +58,7 @@ func (d *Desk) confirmsSession(c *sigv4.Claim, s *identity.State) (Confirmed, er
 	if err != nil {
 		return Confirmed{}, err
 	}
-	err = d.keys.VerifyClaim(c, string(secretID(key.ID())), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
+	err = d.keys.VerifyClaim(c, string(opened.SecretID(key.ID())), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
 	return Confirmed{Session: claims, SealedBy: key.ID()}, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/opened"
 )
 
 // headerInvocation is where AWS's SDKs say which attempts are of one invocation.
@@ -36,7 +37,7 @@ type Request struct {
 	verified []byte      // the sealed secret that its signature was found to be by
 	owner    identity.ID // whose that secret is
 	held     heldBody
-	session  *opened // that its token was found to be of
+	session  *opened.Session // that its token was found to be of
 }
 
 // NewRequest returns what is known of a request when it comes, by the node's clock.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -119,8 +120,8 @@ func TestManySessions(t *testing.T) {
 	if n := d.proofs.size(); n > maxProofs {
 		t.Errorf("%d proofs are remembered; the bound is %d", n, maxProofs)
 	}
-	if n := d.opened.size(); n > 2*maxOpened || n < maxOpened {
-		t.Errorf("%d sessions are remembered; the bound is %d", n, 2*maxOpened)
+	if n := d.opened.Size(); n > opened.MaxSessions || n < opened.MaxSessions/2 {
+		t.Errorf("%d sessions are remembered; the bound is %d", n, opened.MaxSessions)
 	}
 	if n := len(d.sessions.keys); n > 2*identity.MaxSessionKeys {
 		t.Errorf("%d session keys are open; the bound is %d", n, 2*identity.MaxSessionKeys)
@@ -168,8 +169,8 @@ func TestForgedSessionsAreForgotten(t *testing.T) {
 			t.Fatalf("%d is taken", i)
 		}
 	}
-	if keys, _ := d.SigningKeys(); keys != 0 || d.proofs.size() != 0 || d.opened.size() != 0 {
-		t.Errorf("%d derived keys, %d proofs and %d sessions are remembered", keys, d.proofs.size(), d.opened.size())
+	if keys, _ := d.SigningKeys(); keys != 0 || d.proofs.size() != 0 || d.opened.Size() != 0 {
+		t.Errorf("%d derived keys, %d proofs and %d sessions are remembered", keys, d.proofs.size(), d.opened.Size())
 	}
 }
 
@@ -193,7 +194,7 @@ func TestOpenedSessions(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if d.opened.find("another incarnation", one.AccessKey, one.Token) != nil || d.opened.find("incarnation", one.AccessKey, one.Token) == nil {
+	if d.opened.Find("another incarnation", one.AccessKey, one.Token) != nil || d.opened.Find("incarnation", one.AccessKey, one.Token) == nil {
 		t.Error("it is remembered for another incarnation, or not for its own")
 	}
 	d.do(&identity.RevokeSessions{Account: sessionsAccount, Subject: one.AccessKey})
@@ -206,12 +207,12 @@ func TestOpenedSessions(t *testing.T) {
 	}
 	d.rotate()
 	long := d.mint(strings.Repeat("n", session.MaxName))
-	if err := d.use(long, "us-east-1"); err != nil || d.opened.find("incarnation", long.AccessKey, long.Token) == nil {
+	if err := d.use(long, "us-east-1"); err != nil || d.opened.Find("incarnation", long.AccessKey, long.Token) == nil {
 		t.Errorf("the longest name: %v", err)
 	}
-	n := d.opened.size()
-	d.opened.remember("incarnation", strings.Repeat("x", maxOpenedToken+1), newOpened(&session.Claims{AccessKey: "ASIA"}, 1))
-	if d.opened.size() != n {
+	n := d.opened.Size()
+	d.opened.Remember("incarnation", strings.Repeat("x", opened.MaxToken+1), opened.New(&session.Claims{AccessKey: "ASIA"}, 1))
+	if d.opened.Size() != n {
 		t.Error("a long token is remembered")
 	}
 }

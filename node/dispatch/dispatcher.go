@@ -141,7 +141,7 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 
 // kinds are what the kinds of sessions are called.
 var kinds = map[session.Kind]string{
-	session.Role: shape.KindRoleSession, session.User: shape.KindUserSession, session.Root: shape.KindRootSession, session.FederatedUser: shape.KindFederatedUser,
+	session.Role: shape.KindRoleSession, session.User: shape.KindUserSession, session.Root: shape.KindRootSession, session.FederatedUser: shape.KindFederatedUser, session.Delegated: shape.KindDelegated,
 }
 
 // note notes the use of a credential that was verified here, whatever came of the request:

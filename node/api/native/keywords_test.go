@@ -97,7 +97,7 @@ var keywords = map[string]object{
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
 	"SessionsToRevoke":         strict,
-	"SeenSession.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser),
+	"SeenSession.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser, shape.KindDelegated),
 	"SessionKey.state":         keyState,
 	"SessionKeyChange.state":   oneOf("active", "revoked"),
 	"PositionEvent.time":       {{"format", "date-time"}},

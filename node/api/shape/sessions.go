@@ -27,4 +27,5 @@ const (
 	KindUserSession   = "user"
 	KindRootSession   = "root"
 	KindFederatedUser = "federated-user"
+	KindDelegated     = "delegated" // Of a user or root, by a delegation request.
 )
