@@ -3,10 +3,10 @@ package node
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -37,6 +37,9 @@ type Config struct {
 	// dispatch.MaxPresignedWrites; 0 for dispatch.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
+	// SessionKeyAge is the age at which the leader has another key seal sessions, at least
+	// api.MinSessionKeyAge; 0 for api.DefaultSessionKeyAge.
+	SessionKeyAge time.Duration
 	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
 	Thumbprints ThumbprintReach
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
@@ -77,30 +80,18 @@ type Snapshots struct {
 	Keep     uint64        // entries kept behind a snapshot, for writers that lag
 }
 
-// maxAdvertise is the longest URL that a node may advertise.
-const maxAdvertise = 256
-
-// checkAdvertise says what is wrong with a URL to advertise; empty is none.
-func checkAdvertise(text string) error {
-	u, err := url.Parse(text)
-	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", setup.ErrConfig, text)
-	}
-	return nil
-}
-
-// checkIssuer says what is wrong with a URL for issuers; empty is none.
-func checkIssuer(text string) error {
-	if checkAdvertise(text) != nil {
-		return fmt.Errorf("%w: the URL of issuers, %q, is not https://HOST or http://HOST, with a path or without", setup.ErrConfig, text)
-	}
-	return nil
-}
-
 // checkPresignedWrites says what is wrong with how long presigned writes are taken.
 func checkPresignedWrites(d time.Duration) error {
 	if d < 0 || d > dispatch.MaxPresignedWrites {
 		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, d, dispatch.MaxPresignedWrites)
+	}
+	return nil
+}
+
+// checkSessionKeyAge says what is wrong with an age of session keys.
+func checkSessionKeyAge(age time.Duration) error {
+	if age != 0 && age < api.MinSessionKeyAge {
+		return fmt.Errorf("%w: session keys cannot be rotated at an age of %v; use %v or more", setup.ErrConfig, age, api.MinSessionKeyAge)
 	}
 	return nil
 }

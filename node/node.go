@@ -119,7 +119,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 // prepare reads what the node needs and takes its directory.
 func (n *Node) prepare() (err error) {
 	c := &n.cfg
-	if err := errors.Join(c.Cluster.Validate(), checkAdvertise(c.Advertise), checkIssuer(c.Issuer), checkPresignedWrites(c.PresignedWrites)); err != nil {
+	if err := errors.Join(c.Cluster.Validate(), setup.CheckAdvertised(c.Advertise), setup.CheckIssuer(c.Issuer), checkPresignedWrites(c.PresignedWrites), checkSessionKeyAge(c.SessionKeyAge)); err != nil {
 		return err
 	}
 	_, writer := c.Cluster.Writer(c.Name)

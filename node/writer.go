@@ -241,6 +241,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
 	wg.Go(func() { report.Run(ctx, published{w}, n.cfg.Machine.Now, n.logger) })
+	wg.Go(func() { n.edge.RotateSessionKeys(ctx, n.cfg.SessionKeyAge) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)

@@ -277,7 +277,7 @@ type groupSet struct {
 // replace each other.
 const (
 	maxPrincipals = 1 << 17 // by ARN, and as many by identifier
-	maxGroups     = 1 << 14
+	maxGroups     = 1 << 14 // and as many trust policies
 	// maxDocuments is of bytes: of texts, of which a state may hold no trace any more,
 	// and of what they are compiled to, which can be 60 times as much.
 	maxDocuments = 512 << 20
@@ -290,12 +290,13 @@ const (
 type engine struct {
 	byARN, byID slots
 	groups      cache[identity.ID, groupSet]
+	trusts      cache[identity.ID, trust] // of roles
 	documents   cache[string, *policy.Policy]
 }
 
 func newEngine() *engine {
 	e := &engine{byARN: newSlots(), byID: newSlots()}
-	e.groups.limit, e.documents.limit = maxGroups, maxDocuments
+	e.groups.limit, e.trusts.limit, e.documents.limit = maxGroups, maxGroups, maxDocuments
 	return e
 }
 

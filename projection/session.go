@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -8,7 +9,7 @@ import (
 )
 
 // Session is what a session says of itself, besides what the view knows of the role or
-// user whose it is.
+// user whose it is. It is not changed once it was given to View.Session.
 type Session struct {
 	// Type is authz.RoleSession, authz.FederatedUser, or authz.User and authz.Root for
 	// sessions by GetSessionToken.
@@ -25,7 +26,13 @@ type Session struct {
 	MFA     time.Time // zero without a second factor
 
 	SourceIdentity, Provider string
+
+	// made is the principal that it was last, which stays as long as its role or user does.
+	made atomic.Pointer[sessionPrincipal]
 }
+
+// sessionPrincipal is a session as a principal, and that of its role or user.
+type sessionPrincipal struct{ of, is *Principal }
 
 // Session returns the principal that a session is: what its role or user may at the view,
 // within the policies of the session. A managed session policy that is gone allows nothing.
@@ -34,6 +41,9 @@ func (v *View) Session(s *Session) (*Principal, error) {
 	of, err := v.Principal(s.Of)
 	if err != nil {
 		return nil, err
+	}
+	if kept := s.made.Load(); kept != nil && kept.of == of {
+		return kept.is, nil
 	}
 	p := &Principal{Principal: of.Principal, Prepared: of.Prepared}
 	p.Type, p.TokenIssued, p.MFA = s.Type, s.Issued, s.MFA
@@ -50,6 +60,9 @@ func (v *View) Session(s *Session) (*Principal, error) {
 	}
 	if s.Policy != "" || len(s.Managed) > 0 {
 		p.Prepared = of.Within(v.sessionPolicies(s))
+	}
+	if len(s.Managed) == 0 { // which change by themselves
+		s.made.Store(&sessionPrincipal{of, p})
 	}
 	return p, nil
 }

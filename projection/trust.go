@@ -11,9 +11,21 @@ func (v *View) Trust(role identity.ID) *authz.Target {
 	if !ok || v.State.Closed(r.Account) {
 		return nil
 	}
-	return &authz.Target{Policy: authz.NewResourceSet(authz.Policy{
+	kept, there := v.engine.trusts.get(role)
+	if there && kept.text == r.Trust && kept.holder == r.Name {
+		return kept.target
+	}
+	target := &authz.Target{Policy: authz.NewResourceSet(authz.Policy{
 		Name: "trust policy", Source: authz.SourceResource, Holder: r.Name, Document: v.engine.compile(r.Trust),
 	})}
+	v.engine.trusts.put(role, trust{r.Trust, r.Name, target}, 1)
+	return target
+}
+
+// trust is a trust policy that is kept compiled: that of a text, for the role of a name.
+type trust struct {
+	text, holder string
+	target       *authz.Target
 }
 
 // TrustOf is Trust for the role that an ARN names, to the letter.

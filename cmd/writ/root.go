@@ -42,9 +42,9 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newSessionKey(), newSessions(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
-	giveOnce(root)
+	shell.GiveOnce(root)
 	return root
 }
 
@@ -54,41 +54,6 @@ func version() string {
 		return "(unknown)"
 	}
 	return info.Main.Version
-}
-
-// once is the value of a flag that may be given once: of two values one would be
-// passed over, and the exit code be about the other alone.
-type once struct {
-	pflag.Value
-	given bool
-}
-
-// Set takes the first value.
-func (o *once) Set(text string) error {
-	if o.given {
-		return errors.New("it is given twice; give it once")
-	}
-	o.given = true
-	return o.Value.Set(text)
-}
-
-// giveOnce refuses flags that are given twice, but for lists, of a command and of those
-// below it.
-func giveOnce(cmd *cobra.Command) {
-	for _, sub := range cmd.Commands() {
-		giveOnce(sub)
-	}
-	for _, flags := range [...]*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
-		flags.VisitAll(func(f *pflag.Flag) {
-			if _, list := f.Value.(pflag.SliceValue); list {
-				return
-			}
-			if f.DefValue == "0s" {
-				f.DefValue = "0" // by which help knows a default that is none
-			}
-			f.Value = &once{Value: f.Value}
-		})
-	}
 }
 
 // fillFlags gives every flag that the command line left out the value that the

@@ -165,6 +165,7 @@ func (s *serveFlags) flags(f *pflag.FlagSet) {
 	natsFlags(f, &s.cfg.NATS)
 	withoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
+	f.DurationVar(&s.cfg.SessionKeyAge, "session-key-age", 30*24*time.Hour, "age at which the leader has another key seal sessions, at least 3h; set it alike on all writers")
 	f.TextVar(&s.cfg.Thumbprints, "thumbprints", node.ThumbprintReach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
 	f.IntVar(&s.cfg.Connections.Total, "max-connections", 0, "how many clients are connected at once (default: as many as the limit of open files has room for, up to 8192)")

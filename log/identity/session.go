@@ -341,6 +341,12 @@ func (e *SessionsRevoked) evolve(s *State) {
 	s.revocations.Put(&r)
 }
 
+// SessionEnded tells whether a session has ended by a time: by itself, by a revocation, or
+// with whoever it is of. credential is its access key id.
+func (s *State) SessionEnded(account AccountID, principal ID, credential string, on Session, at Time) bool {
+	return s.containSession(&Authority{Account: account, Principal: principal, Credential: credential, Session: on}, at) != nil
+}
+
 // containSession refuses what a session authored that has ended, was revoked, or whose
 // principal was deleted since.
 func (s *State) containSession(by *Authority, at Time) *Refusal {

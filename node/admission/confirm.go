@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 )
@@ -50,14 +51,14 @@ func (d *Desk) Confirms(c *sigv4.Claim) (Confirmed, error) {
 }
 
 func (d *Desk) confirmsSession(c *sigv4.Claim, s *identity.State) (Confirmed, error) {
-	claims, key, err := d.opened(s, c.AccessKeyID, c.SessionToken)
+	claims, key, err := d.open(s, c.AccessKeyID, c.SessionToken)
 	if errors.Is(err, errNewer) {
 		err = sigv4.ErrInvalidClientTokenID
 	}
 	if err != nil {
 		return Confirmed{}, err
 	}
-	err = d.keys.VerifyClaim(c, string(secretID(key.ID())), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
+	err = d.keys.VerifyClaim(c, string(opened.SecretID(key.ID())), func() ([]byte, error) { return []byte(key.Secret(c.AccessKeyID)), nil })
 	return Confirmed{Session: claims, SealedBy: key.ID()}, err
 }
 

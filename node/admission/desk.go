@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -64,6 +65,7 @@ type Desk struct {
 	shifts *shifts
 
 	sessions sessionKeys
+	opened   opened.Sessions
 }
 
 // New returns a desk.

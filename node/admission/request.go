@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/session"
+	"github.com/writ-iam/writ/node/opened"
 )
 
 // headerInvocation is where AWS's SDKs say which attempts are of one invocation.
@@ -37,8 +37,7 @@ type Request struct {
 	verified []byte      // the sealed secret that its signature was found to be by
 	owner    identity.ID // whose that secret is
 	held     heldBody
-	session  *session.Claims // that its token was found to be of
-	sealedBy uint32          // number of the session key of the token
+	session  *opened.Session // that its token was found to be of
 }
 
 // NewRequest returns what is known of a request when it comes, by the node's clock.

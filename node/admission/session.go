@@ -9,11 +9,11 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
-	"github.com/writ-iam/writ/projection/authz"
 )
 
 // errNewer is returned for a token whose session key the node does not show: it may be
@@ -66,32 +66,47 @@ func (d *Desk) openSession(q *Request, sig *sigv4.Signature, s *identity.State) 
 	if q.session != nil {
 		return nil
 	}
-	c, key, err := d.opened(s, sig.AccessKeyID, sig.SessionToken)
+	incarnation := s.Cluster().Incarnation
+	o := d.opened.Find(incarnation, sig.AccessKeyID, sig.SessionToken)
+	var key *session.Key
+	var err error
+	known := o != nil
+	if known {
+		key, err = d.keyOf(s, o.SealedBy)
+	} else {
+		var c *session.Claims
+		if c, key, err = d.open(s, sig.AccessKeyID, sig.SessionToken); err == nil {
+			o = opened.New(c, key.ID())
+		}
+	}
 	if err != nil {
 		return err
 	}
-	cred := credentialOf(c, key.ID())
-	err = d.keys.Verify(sig, q.PayloadHash, string(cred.Sealed), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
+	err = d.keys.Verify(sig, q.PayloadHash, string(o.Secret), func() ([]byte, error) { return []byte(key.Secret(sig.AccessKeyID)), nil })
 	if err != nil {
 		return err
 	}
-	d.recognized(q, &cred)
-	q.session, q.sealedBy = c, key.ID()
+	if !known {
+		d.opened.Remember(incarnation, sig.SessionToken, o)
+	}
+	d.recognizedSession(q, o)
 	return nil
+}
+
+// recognizedSession notes that a request is by a session.
+func (d *Desk) recognizedSession(q *Request, o *opened.Session) {
+	cred := credentialOf(o)
+	d.recognized(q, &cred)
+	q.session = o
 }
 
 // credentialOf is a session as a credential. What stands for its secret says which key made
 // that: with the access key id it is never another's.
-func credentialOf(c *session.Claims, sealedBy uint32) identity.Credential {
+func credentialOf(o *opened.Session) identity.Credential {
 	return identity.Credential{
-		AccessKey: identity.AccessKey{ID: c.AccessKey, Sealed: secretID(sealedBy), Active: true},
-		Account:   identity.AccountID(c.Account), Owner: identity.ID(c.Principal),
+		AccessKey: identity.AccessKey{ID: o.Claims.AccessKey, Sealed: o.Secret, Active: true},
+		Account:   identity.AccountID(o.Claims.Account), Owner: identity.ID(o.Claims.Principal),
 	}
-}
-
-// secretID stands for the secret of a session in what is remembered of signatures.
-func secretID(sealedBy uint32) []byte {
-	return strconv.AppendUint([]byte("session "), uint64(sealedBy), 10)
 }
 
 // keyOf is the session key of a number, if the state shows it in force.
@@ -106,8 +121,8 @@ func (d *Desk) keyOf(s *identity.State, number uint32) (*session.Key, error) {
 	return d.sessionKey(s.Cluster(), &k)
 }
 
-// opened opens a token, which is to be of an access key, and tells the key that sealed it.
-func (d *Desk) opened(s *identity.State, accessKey, token string) (*session.Claims, *session.Key, error) {
+// open opens a token, which is to be of an access key, and tells the key that sealed it.
+func (d *Desk) open(s *identity.State, accessKey, token string) (*session.Claims, *session.Key, error) {
 	number, err := session.KeyOf(token)
 	if err != nil {
 		return nil, nil, sigv4.ErrInvalidClientTokenID
@@ -133,15 +148,15 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 	if err != nil {
 		return Caller{}, nil, err
 	}
-	c := q.session
+	c := q.session.Claims
 	if !q.Now.Before(c.Expires) {
 		return Caller{}, nil, sigv4.ErrExpiredToken
 	}
-	on := sessionOf(c, q.sealedBy)
+	on := sessionOf(c, q.session.SealedBy)
 	if v.State.Revoked(identity.AccountID(c.Account), identity.ID(c.Principal), c.AccessKey, on) {
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
-	p, err := v.Session(principalOf(c))
+	p, err := v.Session(q.session.As)
 	if err != nil { // the role or user is gone
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
@@ -177,9 +192,7 @@ func (d *Desk) recognizeSession(q *Request, sig *sigv4.Signature, s *identity.St
 	if told.Session == nil {
 		return sigv4.ErrInvalidClientTokenID
 	}
-	cred := credentialOf(told.Session, told.SealedBy)
-	d.recognized(q, &cred)
-	q.session, q.sealedBy = told.Session, told.SealedBy
+	d.recognizedSession(q, opened.New(told.Session, told.SealedBy))
 	return nil
 }
 
@@ -188,38 +201,13 @@ func sessionOf(c *session.Claims, sealedBy uint32) identity.Session {
 	return identity.Session{Key: sealedBy, Minted: event.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
 }
 
-// principalOf is a session as a view makes a principal of it.
-func principalOf(c *session.Claims) *projection.Session {
-	s := &projection.Session{Of: identity.ID(c.Principal), Name: c.Name, Policy: c.Policy, Managed: c.Managed, Issued: c.Issued, MFA: c.MFA,
-		SourceIdentity: c.SourceIdentity, Provider: c.Provider}
-	switch c.Kind {
-	case session.Role:
-		s.Type = authz.RoleSession
-	case session.FederatedUser:
-		s.Type = authz.FederatedUser
-	case session.User:
-		s.Type = authz.User
-	case session.Root, session.TaskRoot:
-		s.Type = authz.Root
-	case session.Delegated:
-		s.Type = authz.User
-		if c.Principal == c.Account {
-			s.Type = authz.Root
-		}
-	}
-	for _, t := range c.Tags {
-		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
-	}
-	return s
-}
-
 // MintedAt is the position of the view in which the session of a request was made, once it
 // was recognized; 0 for none. Before it, a node may not know the role or the trust in it.
 func (q *Request) MintedAt() event.Position {
 	if q.session == nil {
 		return 0
 	}
-	return event.Position(q.session.Position)
+	return event.Position(q.session.Claims.Position)
 }
 
 // Reliances are what a caller's right relies on besides its principal: what the managed

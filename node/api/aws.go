@@ -94,6 +94,7 @@ func (c *call) Serve() error {
 			return c.HandOn(0)
 		}
 		if v := c.made.View; v != c.Seen.View { // that has the key: the session is made in the view that it is authorized in
+			c.Seen.View = v
 			if err := c.admit(v); err != nil {
 				return err
 			}

@@ -155,11 +155,18 @@ func BenchmarkHandler(b *testing.B) {
 	w.sign(ask, app, "writ", []byte(benchQuestion))
 	get, body := form(iamVersion, "GetUser", "UserName", "alice")
 	w.sign(get, w.root, "iam", body)
+	broker := w.rolesOf("broker", "writ:Authorize")
+	session := w.assume(broker)
+	bySession := httptest.NewRequest(http.MethodPost, "http://writ.test/v1/authorize", nil)
+	bySession.Header.Set("X-Amz-Security-Token", session.token)
+	w.sign(bySession, session.credential, "writ", []byte(benchQuestion))
+	assume, assuming := form(stsVersion, "AssumeRole", "RoleArn", "arn:aws:iam::123456789012:role/deploy", "RoleSessionName", "one")
+	w.sign(assume, broker, "sts", assuming)
 	for _, c := range []struct {
 		name string
 		r    *http.Request
 		body []byte
-	}{{"authorize", ask, []byte(benchQuestion)}, {"GetUser", get, body}} {
+	}{{"authorize", ask, []byte(benchQuestion)}, {"GetUser", get, body}, {"authorize by session", bySession, []byte(benchQuestion)}, {"AssumeRole", assume, assuming}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			c.r.ContentLength = int64(len(c.body))

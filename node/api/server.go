@@ -105,13 +105,15 @@ func New(cfg Config) *Server {
 	s.engine = decision.New(decision.Config{
 		Name: node.Name, Desk: s.desk, Views: s.views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
 	})
+	sessions := new(usage.Sessions)
 	s.dispatcher = dispatch.New(dispatch.Config{
 		Desk: s.desk, Views: s.views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
-		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses,
+		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses, Sessions: sessions,
 	})
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
 		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Chain: node.Chain, History: node.History, Cluster: node.Condition,
+		Sessions:     sessions,
 		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords,
 	})
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {

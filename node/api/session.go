@@ -1,9 +1,13 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/fault"
@@ -12,6 +16,41 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 )
+
+// Limits of the age of the key that seals sessions.
+const (
+	// DefaultSessionKeyAge is the age at which the leader has another key seal, unless a
+	// setting says otherwise. MinSessionKeyAge is the least that one may say: with it, no
+	// more than identity.MaxSessionKeys keys have sessions that may last, and a few may be
+	// added by command besides.
+	DefaultSessionKeyAge = 30 * 24 * time.Hour
+	MinSessionKeyAge     = 3 * time.Hour
+	// sessionKeyLook is how often the leader looks how old the key is.
+	sessionKeyLook = 10 * time.Minute
+)
+
+// RotateSessionKeys has the log take another session key whenever the one that seals has
+// reached an age, by the clock of this node, until ctx ends. This node must lead. The age 0
+// stands for DefaultSessionKeyAge. A first key is made by the first session alone.
+func (s *Server) RotateSessionKeys(ctx context.Context, age time.Duration) {
+	old := identity.Time(cmp.Or(age, DefaultSessionKeyAge).Milliseconds())
+	for {
+		state := s.cfg.Projection.View().State
+		active, ok := state.ActiveSessionKey()
+		if ok && identity.Time(s.cfg.Now().UnixMilli()) >= active.Created+old {
+			cmd, err := s.desk.NewSessionKey(state)
+			if err == nil {
+				_, err = s.addKey(ctx, cmd)
+			}
+			if err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Warn("the session key is old, and no other could be added; it will be tried again", "key", active.Number, "error", err)
+			}
+		}
+		if wake.After(ctx, sessionKeyLook) != nil {
+			return
+		}
+	}
+}
 
 // hasKey tells whether the view of the call has the key that the action needs.
 func (c *call) hasKey() (ok bool) {
@@ -40,10 +79,16 @@ func (c *call) newKey() (*projection.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.dispatcher.Maintain(c.Context(), cmd)
+	return s.addKey(c.Context(), cmd)
+}
+
+// addKey has the log take a key, unless somebody else was faster, and returns a view that has
+// one.
+func (s *Server) addKey(ctx context.Context, cmd identity.Command) (*projection.View, error) {
+	made, err := s.dispatcher.Maintain(ctx, cmd)
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.ConcurrentModification {
-		return s.cfg.Projection.View(), nil // somebody else was faster
+		return s.cfg.Projection.View(), nil
 	}
 	return made, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,13 +55,16 @@ func (n *node) as(c temporary, action string, pairs ...string) *httptest.Respons
 }
 
 // roles gives the world the user alice and the role deploy, which alice may assume.
-func (w *world) roles() credential {
+func (w *world) roles() credential { return w.rolesOf("alice", "iam:*") }
+
+// rolesOf is roles for another user, and another permission of the role.
+func (w *world) rolesOf(name, may string) credential {
 	w.t.Helper()
-	alice := w.user("alice", "")
+	user := w.user(name, "")
 	w.must(&identity.CreateRole{Account: account, ID: "AROADEPLOY", Name: "deploy", Path: "/",
-		Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"AIDAUSERALICE"},"Action":"sts:AssumeRole"}}`},
-		&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: "deploy"}, Name: "own", Document: allow("iam:*")})
-	return alice
+		Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"AIDAUSER` + strings.ToUpper(name) + `"},"Action":"sts:AssumeRole"}}`},
+		&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: "deploy"}, Name: "own", Document: allow(may)})
+	return user
 }
 
 // revoke revokes by the native API.

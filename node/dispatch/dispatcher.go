@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
@@ -67,7 +68,7 @@ type Meter interface {
 }
 
 // Config is what a Dispatcher is made of. All fields are required but Log, Logger,
-// PresignedWrites and Uses.
+// PresignedWrites, Uses and Sessions.
 type Config struct {
 	Desk       *admission.Desk
 	Views      *freshness.Views
@@ -84,6 +85,8 @@ type Config struct {
 	PresignedWrites time.Duration
 	// Uses notes which credentials are used, and for what; nil notes nothing.
 	Uses *usage.Book
+	// Sessions notes which sessions call; nil notes nothing.
+	Sessions *usage.Sessions
 }
 
 // Dispatcher carries requests through a node. Safe for concurrent use.
@@ -136,6 +139,12 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 	d.log(x, took, err)
 }
 
+// kinds are what the kinds of sessions are called.
+var kinds = map[session.Kind]string{
+	session.Role: shape.KindRoleSession, session.User: shape.KindUserSession, session.Root: shape.KindRootSession, session.FederatedUser: shape.KindFederatedUser,
+	session.TaskRoot: shape.KindTaskRoot, session.Delegated: shape.KindDelegated,
+}
+
 // note notes the use of a credential that was verified here, whatever came of the request:
 // what is handed on the leader notes.
 func (d *Dispatcher) note(x *Exchange) {
@@ -149,6 +158,8 @@ func (d *Dispatcher) note(x *Exchange) {
 	used := x.Caller.AccessKey
 	if x.Caller.Claims != nil { // of a role; a session has no record of its own
 		used = string(x.Caller.ID)
+		d.cfg.Sessions.Note(&usage.Session{Account: x.Caller.Account, Principal: x.Caller.ID, AccessKey: x.Caller.AccessKey, Kind: kinds[x.Caller.Claims.Kind],
+			ARN: x.Caller.ARN, Name: x.Caller.Claims.Name, On: x.Caller.Session, Last: x.Now})
 	}
 	d.cfg.Uses.Note(used, x.Sig.Scope.Service, action, x.Sig.Scope.Region, identity.Time(x.Now.UnixMilli()))
 }

@@ -45,13 +45,15 @@ func (f *Views) View(q *admission.Request, sig *sigv4.Signature, u Use) (Seen, e
 	if own := f.writes.position(sig.AccessKeyID); own > ask.AtLeast {
 		ask.AtLeast = own
 	}
+	newer := false // it is by a session whose key the node may yet have to hear of
 	if sig.SessionToken != "" {
-		if _, err := f.cfg.Desk.Recognize(q, sig); err != nil {
+		known, err := f.cfg.Desk.Recognize(q, sig)
+		if err != nil {
 			return Seen{}, err
 		}
-		ask.AtLeast = max(ask.AtLeast, q.MintedAt())
+		newer, ask.AtLeast = !known, max(ask.AtLeast, q.MintedAt())
 	}
-	if err := f.reach(q, sig, &ask, token); err != nil {
+	if err := f.reach(q, sig, &ask, token, newer); err != nil {
 		return Seen{}, err
 	}
 	// The lease is looked at first and the view loaded after that; see
@@ -136,9 +138,10 @@ func (f *Views) defaultMode() propagation.Mode {
 }
 
 // reach waits until the projection has what is asked for. Whoever makes the node
-// ask or wait must have signed by a key that it knows, or takes one of few slots.
-func (f *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagation.Ask, token *event.Token) error {
-	strict := ask.Mode == propagation.ModeStrict
+// ask or wait must have signed by a key that it knows, or takes one of few slots. newer has
+// it read the head, before it says of a session key that there is none.
+func (f *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagation.Ask, token *event.Token, newer bool) error {
+	strict := newer || ask.Mode == propagation.ModeStrict
 	if !strict && token == nil && f.cfg.Projection.Head().Position >= ask.AtLeast {
 		return nil
 	}

@@ -26,7 +26,11 @@ func (c *Claims) encode(id []byte) ([]byte, error) {
 	if len(packed) > MaxPacked {
 		return nil, fmt.Errorf("%w: they take %d%% of the room for them", ErrTooLarge, percent(len(packed)))
 	}
-	b := append(make([]byte, 0, maxFixed+len(packed)), version, byte(c.Kind), c.Depth)
+	size := maxFixed + len(packed)
+	for _, f := range c.fields() {
+		size -= f.limit - len(*f.text)
+	}
+	b := append(make([]byte, 0, size), version, byte(c.Kind), c.Depth)
 	b = append(b, id...)
 	for _, f := range c.fields() {
 		b = appendText(b, *f.text)

@@ -20,12 +20,16 @@ const (
 	ActionSetQuotas      = "writ:SetQuotas"
 	ActionRevokeSessions = "writ:RevokeSessions"
 
-	ActionCreateAccount   = "writ:CreateAccount"
-	ActionListAccounts    = "writ:ListAccounts"
-	ActionSetAccountAlias = "writ:SetAccountAlias"
-	ActionCloseAccount    = "writ:CloseAccount"
-	ActionSetRootEmail    = "writ:SetRootEmail"
-	ActionSetRootPassword = "writ:SetRootPassword"
+	ActionCreateAccount    = "writ:CreateAccount"
+	ActionListAccounts     = "writ:ListAccounts"
+	ActionSetAccountAlias  = "writ:SetAccountAlias"
+	ActionCloseAccount     = "writ:CloseAccount"
+	ActionSetRootEmail     = "writ:SetRootEmail"
+	ActionSetRootPassword  = "writ:SetRootPassword"
+	ActionListSessions     = "writ:ListSessions"
+	ActionListSessionKeys  = "writ:ListSessionKeys"
+	ActionRotateSessionKey = "writ:RotateSessionKey"
+	ActionRevokeSessionKey = "writ:RevokeSessionKey"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -35,5 +39,6 @@ func NativeActions() []string {
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
+		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 	}
 }

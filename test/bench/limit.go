@@ -25,7 +25,7 @@ import (
 // The limits are processes of this program: limit-raft is one of three servers of
 // hashicorp/raft over raft-boltdb with a state machine that does nothing, behind a
 // bare net/http handler; limit-json is a bare handler that parses and answers a
-// small JSON.
+// small JSON; limit-mint is one that does the cryptography of a session.
 
 func runLimit(kind string, args []string) error {
 	switch kind {
@@ -33,6 +33,8 @@ func runLimit(kind string, args []string) error {
 		return limitRaft(args[0], args[1], args[2:])
 	case "limit-json":
 		return limitJSON(args[0])
+	case "limit-mint":
+		return limitMint(args[0])
 	}
 	return fmt.Errorf("there is no %s", kind)
 }

@@ -50,7 +50,7 @@ func play(t *testing.T, cfg rig.Config) {
 	for _, f := range report.Faults {
 		struck += f.Times
 	}
-	if struck < len(cfg.Faults)/2 || report.Waits == 0 || report.Answers["leased"] == 0 || report.Answers["strict"] == 0 || report.Writes["done"] == 0 {
+	if struck < len(cfg.Faults)/2 || report.Waits == 0 || report.Answers["leased"] == 0 || report.Answers["strict"] == 0 || report.Writes["done"] == 0 || report.Moments["a write by a session"] == 0 {
 		t.Errorf("too little happened: %+v", report)
 	}
 	for _, name := range report.Skipped {

@@ -26,8 +26,8 @@ import (
 // maxBody bounds what a client reads of an answer, in bytes.
 const maxBody = 1 << 20
 
-// key is an access key.
-type key struct{ id, secret string }
+// key is an access key, with a token where it is a session's.
+type key struct{ id, secret, token string }
 
 // client is somebody outside the cluster, on a machine of their own. It repeats
 // nothing by itself: every request is in the history.
@@ -71,6 +71,9 @@ func (c *client) send(to *judge.Request, as key, timeout time.Duration, service,
 	for name, values := range header {
 		r.Header[name] = values
 	}
+	if as.token != "" {
+		r.Header.Set("X-Amz-Security-Token", as.token)
+	}
 	signer := sigv4.Signer{AccessKeyID: as.id, SecretAccessKey: as.secret, Region: "us-east-1", Service: service}
 	to.Sent = w.now()
 	signer.Sign(r, sha256.Sum256(body), time.Now())
@@ -103,7 +106,7 @@ func (c *client) write(node string, as key, attempt string, timeout time.Duratio
 		form.Set(pairs[i], pairs[i+1])
 	}
 	body := []byte(form.Encode())
-	out := judge.Write{Attempt: attempt, Key: idempotencyKey(as.id, action, attempt, body), Action: action, User: user, Value: value}
+	out := judge.Write{Attempt: attempt, Key: idempotencyKey(as.id, "iam", action, attempt, body), Action: action, User: user, Value: value}
 	out.Node = node
 	header, text := c.send(&out.Request, as, timeout, "iam", http.MethodPost, "/", body, http.Header{
 		"Content-Type":          {"application/x-www-form-urlencoded"},
@@ -132,9 +135,9 @@ func signatureOf(as key, r *http.Request) (id identity.SignatureID) {
 }
 
 // idempotencyKey is the one that the API derives from a request.
-func idempotencyKey(credential, action, attempt string, body []byte) identity.Key {
+func idempotencyKey(credential, service, action, attempt string, body []byte) identity.Key {
 	h := sha256.New()
-	for _, part := range []string{credential, "iam", action, attempt, ""} {
+	for _, part := range []string{credential, service, action, attempt, ""} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	sum := sha256.Sum256(body)

@@ -60,6 +60,7 @@ type tally struct {
 	virtual                                    time.Duration
 	writes, done, reads, leased, strict        int
 	waits, everywhere, effects, told, restarts int
+	sessions                                   int
 	faults                                     map[string]int
 	codes                                      map[string]int
 }
@@ -75,6 +76,11 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 	s.reads += len(h.Reads)
 	s.waits += len(h.Waits)
 	s.told += len(h.Told)
+	for i := range h.Sessions {
+		if h.Sessions[i].Answered() {
+			s.sessions++
+		}
+	}
 	code := func(r *judge.Request) {
 		if r.Status != 0 && r.Code != "" {
 			s.codes[r.Code]++
@@ -114,8 +120,8 @@ func (s *tally) add(w *world, virtual time.Duration, violations int) {
 func (s *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d histories judged, %v of virtual time, %d violations\n", s.histories, s.virtual.Round(time.Second), s.violations)
-	fmt.Fprintf(&b, "%d writes (%d acknowledged), %d reads (%d leased, %d strict), %d waits (%d everywhere, %d of them effects), %d positions told to watchers, %d restarts\n",
-		s.writes, s.done, s.reads, s.leased, s.strict, s.waits, s.everywhere, s.effects, s.told, s.restarts)
+	fmt.Fprintf(&b, "%d writes (%d acknowledged), %d reads (%d leased, %d strict), %d waits (%d everywhere, %d of them effects), %d positions told to watchers, %d sessions, %d restarts\n",
+		s.writes, s.done, s.reads, s.leased, s.strict, s.waits, s.everywhere, s.effects, s.told, s.sessions, s.restarts)
 	list := func(title string, counts map[string]int) {
 		fmt.Fprintf(&b, "%s:\n", title)
 		for _, name := range slices.Sorted(maps.Keys(counts)) {

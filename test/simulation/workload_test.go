@@ -103,7 +103,7 @@ func (c *crowd) mintWith(who *client, user, policyARN string) key {
 	if err := xml.Unmarshal(text, &a); err != nil || !out.Answered() {
 		c.world.note("I15", "no access key for %s: %q, %v", user, text, err)
 	}
-	return key{a.Key.ID, a.Key.Secret}
+	return key{a.Key.ID, a.Key.Secret, ""}
 }
 
 // gather sends everybody out; they go on until they are sent home.

@@ -121,7 +121,7 @@ type machine struct {
 }
 
 // root is the key of the cluster's root.
-func (w *world) root() key { return key{w.layout.root.AccessKeyID, w.layout.root.SecretAccessKey} }
+func (w *world) root() key { return key{w.layout.root.AccessKeyID, w.layout.root.SecretAccessKey, ""} }
 
 // random is a source of choices for one actor, so that what one does depends on
 // the seed and not on what the others do.

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
+	// Sessions are those that the node saw.
+	Sessions *usage.Sessions
 
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease freshness.WithoutLease
@@ -144,6 +147,10 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/accounts/{account}/close", actionCloseAccount, changeAccount{s, actionCloseAccount}},
 		{"POST /v1/accounts/{account}/root/email", actionSetRootEmail, changeAccount{s, actionSetRootEmail}},
 		{"POST /v1/accounts/{account}/root/password", actionSetRootPassword, changeAccount{s, actionSetRootPassword}},
+		{"GET /v1/sessions", actionListSessions, listSessions{s}},
+		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
+		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
+		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

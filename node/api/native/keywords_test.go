@@ -24,6 +24,7 @@ var schemas = []any{
 	shape.SessionsToRevoke{}, shape.Revocation{},
 	shape.Accounts{}, shape.Account{}, shape.AccountToCreate{}, shape.AccountCreation{}, shape.AccountRootKey{},
 	shape.AccountAlias{}, shape.RootEmail{}, shape.RootPassword{}, shape.AccountChange{},
+	shape.SeenSessions{}, shape.SeenSession{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -66,6 +67,7 @@ var (
 	quota     = oneOf(quotaNames()...)
 	email     = object{{"minLength", 6}, {"maxLength", 64}}
 	alias     = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
+	keyState  = oneOf("active", "verify-only", "revoked")
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -112,6 +114,9 @@ var keywords = map[string]object{
 	"RootEmail.email":          email,
 	"RootPassword":             strict,
 	"RootPassword.password":    {{"minLength", 8}, {"maxLength", 128}},
+	"SeenSession.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser, shape.KindTaskRoot, shape.KindDelegated),
+	"SessionKey.state":         keyState,
+	"SessionKeyChange.state":   oneOf("active", "revoked"),
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

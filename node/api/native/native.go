@@ -38,12 +38,16 @@ const (
 	actionSetQuotas      = policy.ActionSetQuotas
 	actionRevokeSessions = policy.ActionRevokeSessions
 
-	actionCreateAccount   = policy.ActionCreateAccount
-	actionListAccounts    = policy.ActionListAccounts
-	actionSetAccountAlias = policy.ActionSetAccountAlias
-	actionCloseAccount    = policy.ActionCloseAccount
-	actionSetRootEmail    = policy.ActionSetRootEmail
-	actionSetRootPassword = policy.ActionSetRootPassword
+	actionCreateAccount    = policy.ActionCreateAccount
+	actionListAccounts     = policy.ActionListAccounts
+	actionSetAccountAlias  = policy.ActionSetAccountAlias
+	actionCloseAccount     = policy.ActionCloseAccount
+	actionSetRootEmail     = policy.ActionSetRootEmail
+	actionSetRootPassword  = policy.ActionSetRootPassword
+	actionListSessions     = policy.ActionListSessions
+	actionListSessionKeys  = policy.ActionListSessionKeys
+	actionRotateSessionKey = policy.ActionRotateSessionKey
+	actionRevokeSessionKey = policy.ActionRevokeSessionKey
 )
 
 // operation is one of the native API.

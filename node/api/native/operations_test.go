@@ -25,7 +25,7 @@ const about = "Signed with AWS Signature Version 4, service name writ. Decisions
 
 // inPath says what the parameters of paths are.
 var inPath = map[string]string{
-	"account": "Number of the account.", "token": "Token of a write.", "name": "Name of the replica.", "part": "Number of the part, from 0.",
+	"account": "Number of the account.", "number": "Number of the session key.", "token": "Token of a write.", "name": "Name of the replica.", "part": "Number of the part, from 0.",
 	"digest": "SHA-256 of the whole catalogue, in hexadecimal: of its policies in order of name.",
 }
 
@@ -230,6 +230,28 @@ var operations = map[string]operation{
 			"400 PasswordPolicyViolation: it has not 8 to 128 characters of three kinds, or is what the account is called.",
 		parameters: []object{invocation}, body: "RootPassword",
 		answer: "The change was committed.", headers: changed, content: jsonOf("AccountChange"), refusals: refusedWhat, meaning: noAccount,
+	},
+	"GET /v1/sessions": {
+		id: "ListSessions", summary: "Which sessions of the caller's account did this node see?",
+		about: "Permission writ:ListSessions. The sessions that called this node last and have not ended: a node remembers 2,000 of all accounts, and 500 of one role, user or root. " +
+			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
+		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
+	},
+	"GET /v1/session-keys": {
+		id: "ListSessionKeys", summary: "Which keys seal the tokens of sessions?", about: "Permission writ:ListSessionKeys, in the cluster's own account.",
+		parameters: asked, answer: "The keys, without what they are.", headers: seen, content: jsonOf("SessionKeys"), refusals: refusedAt,
+	},
+	"POST /v1/session-keys": {
+		id: "RotateSessionKey", summary: "Have another key seal the tokens of sessions.",
+		about: "Permission writ:RotateSessionKey, in the cluster's own account. The key before it opens what it sealed. " +
+			"409 LimitExceeded: 16 keys have sessions that may last. 409 ConcurrentModification: another key was added meanwhile.",
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("SessionKeyChange"), refusals: notTaken,
+	},
+	"POST /v1/session-keys/{number}/revoke": {
+		id: "RevokeSessionKey", summary: "End every session that a key sealed.",
+		about:      "Permission writ:RevokeSessionKey, in the cluster's own account. Sessions of all accounts end. New ones are sealed by another key, which is made where there is none.",
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("SessionKeyChange"), refusals: notChanged,
+		meaning: map[int]string{404: "No such key is in force (NoSuchEntity)."},
 	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,

@@ -34,6 +34,7 @@ func transport() *http.Transport {
 // which a question left must be known, so nothing is sent again behind its back.
 type caller struct {
 	signer *sigv4.Signer
+	token  string // of a session; empty for none
 }
 
 func newCaller(id, secret string) *caller {
@@ -41,7 +42,7 @@ func newCaller(id, secret string) *caller {
 }
 
 func callerOf(id, secret, service string) *caller {
-	return &caller{&sigv4.Signer{AccessKeyID: id, SecretAccessKey: secret, Region: "us-east-1", Service: service}}
+	return &caller{signer: &sigv4.Signer{AccessKeyID: id, SecretAccessKey: secret, Region: "us-east-1", Service: service}}
 }
 
 // answer is what came back.
@@ -80,6 +81,9 @@ func (c *caller) do(ctx context.Context, method, url string, body []byte, header
 		if value != "" {
 			r.Header.Set(name, value)
 		}
+	}
+	if c.token != "" {
+		r.Header.Set("X-Amz-Security-Token", c.token)
 	}
 	c.signer.Sign(r, sha256.Sum256(body), time.Now())
 	got, err := plainHTTP.Do(r)

@@ -35,6 +35,7 @@ type history struct {
 	byID     map[identity.ID]string   // user name
 	policies map[identity.ID]bool     // the toggled one
 	by       map[event.Position]doing
+	authored map[string]event.Position // the last position by each session
 	denied   *histories.Denied
 	wrong    []string // that denied says
 }
@@ -74,7 +75,7 @@ func readHistory(ctx context.Context, dir, outsider string) (h *history, err err
 	defer func() { err = errors.Join(err, s.Close()) }()
 	h = &history{
 		attached: map[identity.ID]switches{}, keys: map[string]switches{}, users: map[string][]creation{},
-		byID: map[identity.ID]string{}, policies: map[identity.ID]bool{}, by: map[event.Position]doing{}, denied: histories.NewDenied(outsider),
+		byID: map[identity.ID]string{}, policies: map[identity.ID]bool{}, by: map[event.Position]doing{}, authored: map[string]event.Position{}, denied: histories.NewDenied(outsider),
 	}
 	if h.head, err = s.Verify(ctx, nil); err != nil {
 		return nil, fmt.Errorf("verify the event store in %s: %w", dir, err)
@@ -106,6 +107,9 @@ func (h *history) take(b *event.Batch) {
 	h.batches++
 	h.wrong = append(h.wrong, h.denied.Take(b)...)
 	p := b.Position
+	if by := &b.Cause.By; by.Session != (identity.Session{}) {
+		h.authored[by.Credential] = p
+	}
 	d := doing{}
 	for _, e := range b.Events {
 		switch e := e.(type) {

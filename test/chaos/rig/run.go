@@ -245,6 +245,9 @@ func (r *rig) judgeEnd(ctx context.Context) error {
 		r.judge.violate("deny: a write that was forbidden where it was decided", "%s", wrong)
 	}
 	r.judge.judgeReads(h, r.work.principals)
+	if err := r.judge.judgeSessions(h, r.work.ended); err != nil {
+		return err
+	}
 	return r.judge.judgeSecrets(r.lab.dir, r.work.secret)
 }
 

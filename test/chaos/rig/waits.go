@@ -146,14 +146,19 @@ func (w *workload) misuse(ctx context.Context, name string, off write) {
 
 // misread tries to read with the credential after its deactivation was everywhere.
 func (w *workload) misread(ctx context.Context, m *member, off write) {
+	w.misreadBy(ctx, callerOf(w.keys.id, w.keys.secret, "iam"), m, "a key", w.keys.id, off.position)
+}
+
+// misreadBy tries to read by a credential after its end was everywhere.
+func (w *workload) misreadBy(ctx context.Context, c *caller, m *member, kind, id string, end event.Position) {
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
 	defer cancel()
 	sent := w.judge.now()
-	a, err := callerOf(w.keys.id, w.keys.secret, "iam").do(limit, http.MethodPost, m.url+"/", []byte("Action=ListUsers&Version=2010-05-08&MaxItems=1"),
+	a, err := c.do(limit, http.MethodPost, m.url+"/", []byte("Action=ListUsers&Version=2010-05-08&MaxItems=1"),
 		map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
 	if err == nil && a.status == http.StatusOK {
-		w.judge.violate("I19 a read by a revoked credential", "%s answers ListUsers, sent at %.3fs, with a key that was deactivated at position %d, everywhere before that; as %s",
-			m.name, sent.Seconds(), off.position, a.header.Get("X-Writ-Freshness"))
+		w.judge.violate("I19 a read by a revoked credential", "%s answers ListUsers, sent at %.3fs, with %s, %s, that ended at position %d, everywhere before that; as %s",
+			m.name, sent.Seconds(), kind, id, end, a.header.Get("X-Writ-Freshness"))
 	}
 }
 

@@ -117,13 +117,18 @@ func (t *trail) String() string {
 // sdk returns an IAM client of the whole cluster, with retries as an application
 // has them that means it.
 func (w *workload) sdk(id, secret string, seed uint64) *iam.Client {
+	return w.sdkOf(session{id: id, secret: secret}, seed)
+}
+
+// sdkOf is sdk for credentials of any kind.
+func (w *workload) sdkOf(s session, seed uint64) *iam.Client {
 	t := transport()
 	t.ResponseHeaderTimeout = attemptLimit
 	b := &balancer{members: w.lab.members, inner: t}
 	b.next.Store(seed)
 	return iam.New(iam.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(endpoint), HTTPClient: &http.Client{Transport: b, Timeout: attemptLimit},
-		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(s.id, s.secret, s.token),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = 60, time.Second
 			o.RateLimiter = unlimited{}
@@ -176,6 +181,8 @@ type workload struct {
 	keys       keyPair  // of the credential that is switched on and off
 	outsider   string   // access key of who is denied what is set apart
 	outside    *iam.Client
+	broker     session      // who asks for sessions
+	keyEnds    atomic.Int64 // how often session keys were revoked, or may have been
 
 	mu     sync.Mutex // guards all below
 	writes []write
@@ -183,6 +190,9 @@ type workload struct {
 	turn   int
 	waits  chan token
 	secret []string // that no file may hold
+	// sessions is how many were made, ended where those ended that did.
+	sessions int
+	ended    map[string]event.Position
 }
 
 // token is a write's.
@@ -231,7 +241,10 @@ func (w *workload) prepare(ctx context.Context) error {
 	}
 	w.keys.id, w.keys.secret = aws.ToString(key.AccessKey.AccessKeyId), aws.ToString(key.AccessKey.SecretAccessKey)
 	w.secret = append(w.secret, w.keys.secret)
-	return w.prepareDuels(ctx)
+	if err := w.prepareDuels(ctx); err != nil {
+		return err
+	}
+	return w.prepareSessions(ctx)
 }
 
 // run runs all clients until ctx ends, and returns when their last requests have.
@@ -248,6 +261,10 @@ func (w *workload) run(ctx context.Context) {
 	wg.Go(func() { w.switchKey(ctx) })
 	duelling := w.rng()
 	wg.Go(func() { w.duels(ctx, duelling) })
+	for i := range enders {
+		rng := w.rng()
+		wg.Go(func() { w.endSessions(ctx, i, rng) })
+	}
 	for _, m := range w.lab.places() {
 		for _, mode := range []string{"leased", "any", "at_least", "strict"} {
 			rng := w.rng()

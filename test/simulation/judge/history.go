@@ -8,6 +8,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -47,7 +48,7 @@ type Write struct {
 	// idempotency key that follows from it.
 	Attempt string
 	Key     identity.Key
-	Action  string // of IAM, such as CreateUser
+	Action  string // of IAM, such as CreateUser, or of the native API, such as writ:RevokeSessions
 	User    string
 	// Value is the tag of TagUser, and the access key of actions on keys.
 	Value    string
@@ -59,6 +60,14 @@ type Write struct {
 
 // Refused says whether the write certainly had no effect by this request.
 func (w *Write) Refused() bool { return w.Status >= 400 && w.Status < 500 }
+
+// Named is the action as the log has it.
+func (w *Write) Named() string {
+	if strings.Contains(w.Action, ":") {
+		return w.Action
+	}
+	return "iam:" + w.Action
+}
 
 // Read is a question about one user, for a decision or for the user itself.
 type Read struct {
@@ -156,10 +165,12 @@ type History struct {
 	Writes []Write
 	// Roster are changes of the roster of replicas.
 	Roster []Write
-	Reads  []Read
-	Waits  []Wait
-	Told   []Told
-	Ends   []End
+	// Sessions are those that were asked for.
+	Sessions []Session
+	Reads    []Read
+	Waits    []Wait
+	Told     []Told
+	Ends     []End
 	// Notes are what could be seen to be wrong while the history went on, such as a
 	// node that halted.
 	Notes []Violation
@@ -194,7 +205,7 @@ func Judge(h *History) []Violation {
 	l := newLedger(h)
 	found := append([]Violation(nil), h.Notes...)
 	for _, check := range []func(*History, *ledger) []Violation{
-		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, monotonic, contained, denied, floors, answers, typed, told, linear,
+		chains, acknowledged, effects, fresh, bounds, present, tokens, strict, flags, monotonic, contained, sessions, denied, floors, answers, typed, told, linear,
 	} {
 		found = append(found, check(h, l)...)
 	}

@@ -235,6 +235,12 @@ func TestBadHistories(t *testing.T) {
 func (c spoiling) judge(t *testing.T) {
 	h := good()
 	c.spoil(h)
+	c.finds(t, h)
+}
+
+// finds holds that a violation of the invariant is found in a history.
+func (c spoiling) finds(t *testing.T, h *History) {
+	t.Helper()
 	found := Judge(h)
 	for _, v := range found {
 		if v.Invariant == c.invariant {

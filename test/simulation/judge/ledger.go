@@ -25,6 +25,8 @@ type ledger struct {
 	// changes of each user, and of whether each access key works, by position.
 	users map[string][]change[user]
 	creds map[string][]change[bool]
+	// ends are what ends sessions, in order.
+	ends []ending
 	// astray is when writers' wall clocks were wrong.
 	astray []Span
 }
@@ -88,6 +90,8 @@ func (l *ledger) fold(at event.Position, e identity.Event, names map[identity.ID
 		set(e.ID, func(u *user) { u.Attached = true })
 	case *identity.PolicyDetached:
 		set(e.ID, func(u *user) { u.Attached = false })
+	case *identity.SessionsRevoked, *identity.SessionKeyRevoked, *identity.RoleDeleted:
+		l.ends = append(l.ends, ending{at, e})
 	case *identity.AccessKeyCreated:
 		l.creds[e.ID] = append(l.creds[e.ID], change[bool]{at, true})
 	case *identity.AccessKeyUpdated:
@@ -149,7 +153,7 @@ func acknowledged(h *History, l *ledger) (found []Violation) {
 		case [8]byte(b.Hash[:8]) != w.Token.Prefix || w.Token.Position != w.Position:
 			found = append(found, violation("I16", "%s of %s was acknowledged at position %d, where another batch is now", w.Action, w.User, w.Position))
 		case l.late(w):
-		case b.Cause.Key != w.Key || b.Cause.Action != "iam:"+w.Action || b.Cause.By.Credential != w.Credential:
+		case b.Cause.Key != w.Key || b.Cause.Action != w.Named() || b.Cause.By.Credential != w.Credential:
 			found = append(found, violation("I16", "%s of %s was acknowledged at position %d, where %s by %s is", w.Action, w.User, w.Position, b.Cause.Action, b.Cause.By.Credential))
 		}
 	}

@@ -1,0 +1,122 @@
+// Package opened remembers sessions whose tokens were opened, within bounds, so that those that
+// call again and again are not opened and made into principals each time. Whether a session
+// has ended is for the caller to look up, each time.
+package opened
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/session"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/authz"
+)
+
+// Limits of what is remembered of sessions.
+const (
+	// MaxSessions is how many are remembered at most.
+	MaxSessions = 4096
+	// MaxToken bounds the token of one that is remembered, in characters: one with long
+	// policies or many tags is opened each time.
+	MaxToken = 1 << 10
+)
+
+// Session is a session whose token was opened. It is immutable once it is remembered.
+type Session struct {
+	Claims   *session.Claims
+	SealedBy uint32 // number of the session key of the token
+	Secret   []byte // stands for its secret; see SecretID
+	As       *projection.Session
+
+	token string
+	of    string // the incarnation of the cluster in which it opened
+}
+
+// New is a session that a key sealed.
+func New(c *session.Claims, sealedBy uint32) *Session {
+	return &Session{Claims: c, SealedBy: sealedBy, Secret: SecretID(sealedBy), As: principalOf(c)}
+}
+
+// Sessions remember sessions. Who remembers one has verified a signature of it: nothing is
+// remembered of whom no signature proved. Safe for concurrent use; the zero value is ready.
+type Sessions struct {
+	mu            sync.RWMutex
+	recent, older map[string]*Session // by access key id; guarded by mu
+}
+
+// Find returns the session of a token, if it is remembered for the access key in an
+// incarnation of the cluster.
+func (o *Sessions) Find(incarnation, accessKey, token string) *Session {
+	o.mu.RLock()
+	found := o.recent[accessKey]
+	old := found == nil
+	if old {
+		found = o.older[accessKey]
+	}
+	o.mu.RUnlock()
+	if found == nil || found.token != token || found.of != incarnation {
+		return nil
+	}
+	if old {
+		o.keep(found)
+	}
+	return found
+}
+
+// keep remembers a session.
+func (o *Sessions) keep(s *Session) {
+	if len(s.token) > MaxToken {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.recent == nil || len(o.recent) >= MaxSessions/2 {
+		o.older, o.recent = o.recent, make(map[string]*Session)
+	}
+	o.recent[s.Claims.AccessKey] = s
+}
+
+// Size is how many are remembered.
+func (o *Sessions) Size() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(o.recent) + len(o.older)
+}
+
+// Remember keeps a session under its token, in memory of its own: a request's lives no longer.
+func (o *Sessions) Remember(incarnation, token string, s *Session) {
+	s.of, s.token = incarnation, strings.Clone(token)
+	o.keep(s)
+}
+
+// SecretID stands for the secret of a session in what is remembered of signatures.
+func SecretID(sealedBy uint32) []byte {
+	return strconv.AppendUint([]byte("session "), uint64(sealedBy), 10)
+}
+
+// principalOf is a session as a view makes a principal of it.
+func principalOf(c *session.Claims) *projection.Session {
+	s := &projection.Session{Of: identity.ID(c.Principal), Name: c.Name, Policy: c.Policy, Managed: c.Managed, Issued: c.Issued, MFA: c.MFA,
+		SourceIdentity: c.SourceIdentity, Provider: c.Provider}
+	switch c.Kind {
+	case session.Role:
+		s.Type = authz.RoleSession
+	case session.FederatedUser:
+		s.Type = authz.FederatedUser
+	case session.User:
+		s.Type = authz.User
+	case session.Root, session.TaskRoot:
+		s.Type = authz.Root
+	case session.Delegated:
+		s.Type = authz.User
+		if c.Principal == c.Account {
+			s.Type = authz.Root
+		}
+	}
+	for _, t := range c.Tags {
+		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
+	}
+	return s
+}
