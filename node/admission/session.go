@@ -210,6 +210,12 @@ func principalOf(c *session.Claims) *projection.Session {
 	for _, t := range c.Tags {
 		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
 	}
+	if len(c.Keys) > 0 {
+		s.Keys = append(s.Keys, providerKey(c.Provider, &session.Claim{Name: "sub", Values: []string{c.Subject}}))
+	}
+	for i := range c.Keys {
+		s.Keys = append(s.Keys, providerKey(c.Provider, &c.Keys[i]))
+	}
 	return s
 }
 

@@ -67,7 +67,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(sealed(k, plain), plain)
 	}
-	f.Add(goldenPlain, []byte{version})
+	f.Add(goldenPlain, []byte{versionPlain})
 	f.Add("", []byte{})
 	f.Fuzz(func(t *testing.T, token string, plain []byte) {
 		_, errKey := KeyOf(token)

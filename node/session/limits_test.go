@@ -243,7 +243,7 @@ func TestOneEncoding(t *testing.T) {
 	longAccount = append(longAccount, plain[3+idSize+1:]...)
 	for name, plain := range map[string][]byte{
 		"nothing":                           {},
-		"another version":                   append([]byte{version + 1}, plain[1:]...),
+		"another version":                   append([]byte{versionKeys + 1}, plain[1:]...),
 		"bytes left over":                   with(formNone, 0),
 		"no form":                           plain[:len(plain)-1],
 		"an unknown form":                   with(formDeflate+1, policies...),
