@@ -198,7 +198,7 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
-	case slices.Contains([]string{"AssumeRole", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
+	case slices.Contains([]string{"AssumeRole", "AssumeRoleWithWebIdentity", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
 		return false // they work by keys that may be revoked
 	case p.verifier: // what it asks for may be revoked, too
 		return votes && setting == freshness.AdmitReads

@@ -60,7 +60,7 @@ func TestDictionary(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := newKey(f, 7, 0)
-	for _, c := range []*Claims{plainClaims(), fullClaims()} {
+	for _, c := range []*Claims{plainClaims(), fullClaims(), vouchedClaims()} {
 		plain, err := c.encode(make([]byte, idSize))
 		if err != nil {
 			f.Fatal(err)
