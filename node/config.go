@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
@@ -42,6 +41,11 @@ type Config struct {
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
 	// at which clients reach the node.
 	Issuer string
+	// InternalIssuers are the issuers of web identity tokens that are not on the public
+	// internet, and networks of such, and InternalIssuersCA the file of certificates that
+	// vouch for them; see oidc.LoadReach.
+	InternalIssuers   []string
+	InternalIssuersCA string
 	// Connections bound the clients' connections.
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
@@ -75,26 +79,6 @@ type Snapshots struct {
 	Interval time.Duration // between looks at whether there is enough to shorten; up to twice as long
 	Every    uint64        // entries since the last snapshot that call for another
 	Keep     uint64        // entries kept behind a snapshot, for writers that lag
-}
-
-// maxAdvertise is the longest URL that a node may advertise.
-const maxAdvertise = 256
-
-// checkAdvertise says what is wrong with a URL to advertise; empty is none.
-func checkAdvertise(text string) error {
-	u, err := url.Parse(text)
-	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", setup.ErrConfig, text)
-	}
-	return nil
-}
-
-// checkIssuer says what is wrong with a URL for issuers; empty is none.
-func checkIssuer(text string) error {
-	if checkAdvertise(text) != nil {
-		return fmt.Errorf("%w: the URL of issuers, %q, is not https://HOST or http://HOST, with a path or without", setup.ErrConfig, text)
-	}
-	return nil
 }
 
 // checkPresignedWrites says what is wrong with how long presigned writes are taken.

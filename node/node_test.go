@@ -54,12 +54,12 @@ func TestAdvertise(t *testing.T) {
 		{"", addr("::"), false, ""},
 		{"https://writ.example", addr("127.0.0.1"), false, "https://writ.example"},
 	} {
-		if got := setup.Advertised(c.given, c.addr, c.secure); got != c.want || checkAdvertise(got) != nil {
-			t.Errorf("%+v: %q, %v", c, got, checkAdvertise(got))
+		if got := setup.Advertised(c.given, c.addr, c.secure); got != c.want || setup.CheckAdvertise(got) != nil {
+			t.Errorf("%+v: %q, %v", c, got, setup.CheckAdvertise(got))
 		}
 	}
-	for _, text := range []string{"writ.example:8420", "ftp://writ.example", "http://", "http://u:p@writ.example", "http://writ.example?x", "http://" + strings.Repeat("x", maxAdvertise)} {
-		if err := checkAdvertise(text); !errors.Is(err, setup.ErrConfig) {
+	for _, text := range []string{"writ.example:8420", "ftp://writ.example", "http://", "http://u:p@writ.example", "http://writ.example?x", "http://" + strings.Repeat("x", 256)} {
+		if err := setup.CheckAdvertise(text); !errors.Is(err, setup.ErrConfig) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -233,7 +233,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		p.fail(rw, dispatch.ErrNotLeader)
 		return
 	}
-	if checkAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
+	if setup.CheckAdvertise(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
 		t.Reached(q.Replica, q.Nonce, q.Endpoint)
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)

@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/policies"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -42,7 +43,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newProvider(), onCluster(revoke.New()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
 	giveOnce(root)
 	return root

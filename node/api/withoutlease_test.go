@@ -62,6 +62,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/catalog/{digest}/install":                      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},
 		"GET /v1/quotas":                                         {},
 		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
+		"POST /v1/providers/keys":                                {body: `{"provider":"arn:aws:iam::123456789012:oidc-provider/none"}`, leader: true},
 		"POST /v1/revocations":                                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
 		"GET /v1/head":                                           {leader: true},
 		"GET /v1/chain":                                          {target: "/v1/chain?after=0", writer: true},

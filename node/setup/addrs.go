@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"strconv"
 )
 
@@ -56,4 +57,24 @@ func Advertised(given string, addr net.Addr, secure bool) string {
 		return "https://" + addr.String()
 	}
 	return "http://" + addr.String()
+}
+
+// maxAdvertise is the longest URL that a node may advertise.
+const maxAdvertise = 256
+
+// CheckAdvertise says what is wrong with a URL to advertise; empty is none.
+func CheckAdvertise(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || len(text) > maxAdvertise || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("%w: the URL to advertise, %q, is not http://HOST:PORT or https://HOST:PORT", ErrConfig, text)
+	}
+	return nil
+}
+
+// CheckIssuer says what is wrong with a URL for issuers; empty is none.
+func CheckIssuer(text string) error {
+	if CheckAdvertise(text) != nil {
+		return fmt.Errorf("%w: the URL of issuers, %q, is not https://HOST or http://HOST, with a path or without", ErrConfig, text)
+	}
+	return nil
 }

@@ -19,6 +19,8 @@ const (
 	ActionGetQuotas      = "writ:GetQuotas"
 	ActionSetQuotas      = "writ:SetQuotas"
 	ActionRevokeSessions = "writ:RevokeSessions"
+
+	ActionSetProviderKeys = "writ:SetProviderKeys"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -27,5 +29,6 @@ func NativeActions() []string {
 		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
+		ActionSetProviderKeys,
 	}
 }

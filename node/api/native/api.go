@@ -132,6 +132,7 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/quotas", actionGetQuotas, getQuotas{s}},
 		{"POST /v1/quotas", actionSetQuotas, setQuotas{s}},
 		{"POST /v1/revocations", actionRevokeSessions, revokeSessions{s}},
+		{"POST /v1/providers/keys", actionSetProviderKeys, setProviderKeys{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

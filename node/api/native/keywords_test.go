@@ -21,6 +21,7 @@ var schemas = []any{
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
 	shape.SessionsToRevoke{}, shape.Revocation{},
+	shape.ProviderKeys{}, shape.ProviderKeysChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -94,6 +95,7 @@ var keywords = map[string]object{
 	"QuotaToSet":               strict,
 	"QuotaToSet.quota":         quota,
 	"SessionsToRevoke":         strict,
+	"ProviderKeys":             strict,
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

@@ -37,6 +37,8 @@ const (
 	actionGetQuotas      = policy.ActionGetQuotas
 	actionSetQuotas      = policy.ActionSetQuotas
 	actionRevokeSessions = policy.ActionRevokeSessions
+
+	actionSetProviderKeys = policy.ActionSetProviderKeys
 )
 
 // operation is one of the native API.

@@ -54,7 +54,7 @@ func (p *Presented) Keys(ctx context.Context, v *oidc.Verifier, now time.Time) (
 	if !now.Before(p.token.Expires) { // nobody is asked for it
 		return nil, p.refused(oidc.ErrExpired, now)
 	}
-	keys, err := v.Keys(ctx, &oidc.Issuer{URL: p.token.Issuer, Account: string(p.provider.Account), Thumbprints: p.provider.Thumbprints}, p.token)
+	keys, err := v.Keys(ctx, &oidc.Issuer{URL: p.token.Issuer, Account: string(p.provider.Account), Thumbprints: p.provider.Thumbprints, Keys: p.provider.Keys}, p.token)
 	switch {
 	case errors.Is(err, oidc.ErrUnreachable):
 		return nil, fail(codeIDPCommunicationError, "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached.")

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -71,6 +72,22 @@ func ParseReach(internal []string, certificates []byte) (Reach, error) {
 		if !r.roots.AppendCertsFromPEM(certificates) {
 			return r, fmt.Errorf("%w: no certificate that vouches for one, PEM", ErrReach)
 		}
+	}
+	return r, nil
+}
+
+// LoadReach is ParseReach with a file of the certificates, unless its path is empty.
+func LoadReach(internal []string, file string) (Reach, error) {
+	if file == "" {
+		return ParseReach(internal, nil)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Reach{}, fmt.Errorf("read the certificates of internal issuers: %w", err)
+	}
+	r, err := ParseReach(internal, text)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", file, err)
 	}
 	return r, nil
 }
