@@ -239,7 +239,7 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 	}
 	c, err := client.New(client.Config{
 		Endpoint: endpoint, Endpoints: t.endpoints(), Near: t.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
-		Region: os.Getenv("AWS_REGION"), HTTP: http,
+		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), WebIdentity: client.WebIdentityFromEnv(), Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {
 		return nil, shell.Usage("%w; %s", err, shell.DevHint)

@@ -107,23 +107,24 @@ func NotAuthorized(action string) error {
 // SessionClaims are what the provider says of a web identity that the sessions have which it
 // asks for.
 func SessionClaims(w *iam.WebIdentity) []session.Claim {
-	return claimsOf(w, func(name string) bool { return slices.Contains(ofSessions, name) })
+	return claimsOf(w, ofSessions)
 }
 
 // TrustClaims are what the provider says for the trust policy of a role: all that can be a
 // condition key.
 func TrustClaims(w *iam.WebIdentity) []session.Claim {
-	return claimsOf(w, func(string) bool { return true })
+	return claimsOf(w, nil)
 }
 
 // ofSessions are the claims that sessions have, besides aud and sub ("Available keys for AWS
 // OIDC federation" in the IAM User Guide, and the authorized party).
 var ofSessions = []string{"amr", "azp", "oaud"}
 
-func claimsOf(w *iam.WebIdentity, wanted func(string) bool) []session.Claim {
+// claimsOf are aud, and those of the other claims that are named; nil for all.
+func claimsOf(w *iam.WebIdentity, names []string) []session.Claim {
 	list := []session.Claim{{Name: "aud", Values: []string{w.Audience}}}
 	for _, k := range w.Keys {
-		if wanted(k.Name) {
+		if names == nil || slices.Contains(names, k.Name) {
 			list = append(list, session.Claim{Name: k.Name, Values: k.Values, Many: k.Many})
 		}
 	}
