@@ -26,7 +26,7 @@ const (
 	// RefreshEvery is how often keys are fetched for tokens by keys that are not among them, in
 	// the long run, and RefreshBurst how often at once.
 	RefreshEvery = 10 * time.Second
-	RefreshBurst = 4
+	RefreshBurst = 8
 	// RetryAfter is how long after it failed a fetch is tried again.
 	RetryAfter = 5 * time.Second
 	// MaxWaiting is how many requests wait for one issuer.
