@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,17 +24,22 @@ type Federated struct {
 	t               testing.TB
 }
 
-// Federate starts such a cluster, for one test. The role may what the policy allows.
-func Federate(t *testing.T, program, policy string, flags ...string) *Federated {
+// Beside starts a cluster whose nodes know issuers that are inside, for one test. They fetch no
+// thumbprints.
+func Beside(t *testing.T, program string, issuers []*issuertest.Issuer, flags ...string) *Cluster {
 	t.Helper()
-	const name = "issuer.test/realms/ci"
-	f := &Federated{Issuer: issuertest.New(t, "https://"+name), TokenFile: filepath.Join(t.TempDir(), "token"), Role: "arn:aws:iam::123456789012:role/job", t: t}
+	var internal []string
+	var authorities []byte
+	for _, i := range issuers {
+		internal, authorities = append(internal, i.Setting()), append(authorities, i.CA...)
+	}
 	ca := filepath.Join(t.TempDir(), "issuers.crt")
-	if err := os.WriteFile(ca, f.Issuer.CA, 0o600); err != nil {
+	if err := os.WriteFile(ca, authorities, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("WRIT_INTERNAL_ISSUERS", f.Issuer.Setting())
+	t.Setenv("WRIT_INTERNAL_ISSUERS", strings.Join(internal, ","))
 	t.Setenv("WRIT_INTERNAL_ISSUERS_CA_FILE", ca)
+	t.Setenv("WRIT_THUMBPRINTS", "none")
 	c, err := Start(t.Context(), program, filepath.Join(t.TempDir(), "cluster"), flags...)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +52,15 @@ func Federate(t *testing.T, program, policy string, flags ...string) *Federated 
 			t.Error(err)
 		}
 	})
-	f.Cluster = c
+	return c
+}
+
+// Federate starts such a cluster beside one issuer. The role may what the policy allows.
+func Federate(t *testing.T, program, policy string, flags ...string) *Federated {
+	t.Helper()
+	const name = "issuer.test/realms/ci"
+	f := &Federated{Issuer: issuertest.New(t, "https://"+name), TokenFile: filepath.Join(t.TempDir(), "token"), Role: "arn:aws:iam::123456789012:role/job", t: t}
+	f.Cluster = Beside(t, program, []*issuertest.Issuer{f.Issuer}, flags...)
 	if err := f.prepare(t.Context(), name, policy); err != nil {
 		t.Fatal(err)
 	}
