@@ -40,7 +40,7 @@ var systems = map[string]system{
 		"namespace_id": "72", "namespace_path": "my-group", "project_id": "20", "project_path": "my-group/my-project", "user_id": "1", "user_login": "sample-user",
 		"user_email": "sample-user@example.com", "user_identities": []map[string]any{{"provider": "github", "extern_uid": "2435223452345"}}, "pipeline_id": "574", "pipeline_source": "push",
 		"job_id": "302", "ref": "main", "ref_type": "branch", "ref_protected": "true", "groups_direct": []string{"my-group"}, "environment_protected": "false",
-		"runner_id": 1, "runner_environment": "self-hosted", "sub": "project_path:my-group/my-project:ref_type:branch:ref:main", "aud": "https://writ.example.com",
+		"runner_id": 1, "runner_environment": "self-hosted", "sub": "project_path:my-group/my-project:ref_type:branch:ref:main", "aud": "sts.amazonaws.com",
 	}, map[string]any{"aud": "https://other.example.com"}},
 	"kubernetes": {"https://kubernetes.default.svc.cluster.local", "pod", map[string]any{
 		"aud": []string{"sts.amazonaws.com"}, "sub": "system:serviceaccount:ci:deployer",
