@@ -9,7 +9,7 @@ import (
 	"github.com/writ-iam/writ/projection"
 )
 
-// maxIdentities is how many requests have the signature of a web identity token checked, or
+// maxIdentities is how many requests have a web identity token read or its signature checked, or
 // wait for a shift to do so, and maxIdentitiesOne how many of one address.
 const (
 	maxIdentities    = 64
@@ -25,7 +25,12 @@ func (c *call) present(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
+	leave, err := c.server.identities.Enter(c.Context(), &c.Job, c.Holder())
+	if err != nil {
+		return err
+	}
 	p, err := sts.Present(v.State, c.in.(*sdk.AssumeRoleWithWebIdentityInput))
+	leave() // nobody has a shift who waits for an issuer
 	if err != nil {
 		return err
 	}
@@ -33,8 +38,7 @@ func (c *call) present(v *projection.View) error {
 	if err != nil {
 		return err
 	}
-	leave, err := c.server.identities.Enter(c.Context(), &c.Job, c.Holder())
-	if err != nil {
+	if leave, err = c.server.identities.Enter(c.Context(), &c.Job, c.Holder()); err != nil {
 		return err
 	}
 	who, err := p.Verify(keys, c.server.cfg.Now())

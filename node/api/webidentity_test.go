@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"io"
 	"net/http"
@@ -321,6 +322,75 @@ func TestUnsignedCallersAreStrangers(t *testing.T) {
 		t.Errorf("%d were handed on", handed)
 	}
 	f.refused("one more", n.present("forged"), http.StatusServiceUnavailable, "ServiceUnavailable", "")
+}
+
+// TestWebIdentityIssuerHangs: who waits for an issuer keeps no one else from a session.
+func TestWebIdentityIssuerHangs(t *testing.T) {
+	f := newFederated(t)
+	silent := issuertest.New(t, "https://silent.test")
+	silent.At(noon)
+	asked, done := make(chan struct{}, 1), make(chan struct{})
+	silent.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-done
+	}))
+	reach, err := oidc.ParseReach([]string{f.issuer.Setting(), silent.Setting()}, append(f.issuer.CA, silent.CA...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := f.addNode(true, func(c *config) { c.Identities = oidc.New(reach, c.Now, nil) })
+	f.must(&identity.CreateOIDCProvider{Account: account, URL: "silent.test", ClientIDs: []string{issuertest.Audience}})
+	f.log.readers = append(f.log.readers, n.projection)
+	f.log.show(n.projection)
+	token, answers := silent.Token(nil), make(chan *httptest.ResponseRecorder, 2*oidc.MaxWaitingOne)
+	for range cap(answers) {
+		go func() { answers <- n.present(token) }()
+	}
+	<-asked
+	for range cap(answers) - oidc.MaxWaitingOne {
+		f.refused("more than may wait", <-answers, http.StatusServiceUnavailable, "ServiceUnavailable", "")
+	}
+	for range 100 {
+		f.session(n.present(f.issuer.Token(nil)))
+	}
+	close(done)
+	for range oidc.MaxWaitingOne {
+		f.refused("who waited", <-answers, http.StatusBadRequest, "IDPCommunicationError", "")
+	}
+}
+
+// TestGivenKeys gives the keys of a provider by the native API.
+func TestGivenKeys(t *testing.T) {
+	f := newFederated(t)
+	visits := f.issuer.Visits()
+	set := func(c credential, provider, keys string) *httptest.ResponseRecorder {
+		return f.native(c, http.MethodPost, "/v1/providers/keys", `{"provider":"`+provider+`","keys":`+keys+`}`)
+	}
+	alice := f.user("alice", allow("iam:*"))
+	keys := string(f.issuer.KeySet())
+	f.problem("no permission", set(alice, providerARN, keys), http.StatusForbidden, "AccessDenied")
+	f.problem("another provider", set(f.root, providerARN+"x", keys), http.StatusNotFound, "NoSuchEntity")
+	f.problem("no keys", set(f.root, providerARN, `{"keys":[]}`), http.StatusBadRequest, "InvalidRequest")
+	private, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: f.issuer.Key().Private}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.problem("private keys", set(f.root, providerARN, string(private)), http.StatusBadRequest, "InvalidRequest")
+	f.problem("no provider", set(f.root, "", keys), http.StatusBadRequest, "InvalidRequest")
+	rec := set(f.root, providerARN, keys)
+	if done := f.json(rec); rec.Code != http.StatusOK || done["keys"] != 1.0 || done["provider"] != providerARN || done["token"] == "" {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	f.session(f.present(f.issuer.Token(nil)))
+	f.issuer.Rotate()
+	f.refused("by a key that was not given", f.present(f.issuer.Token(nil)), http.StatusBadRequest, "InvalidIdentityToken", "")
+	if f.issuer.Visits() != visits {
+		t.Error("the issuer was asked")
+	}
+	if rec := f.native(f.root, http.MethodPost, "/v1/providers/keys", `{"provider":"`+providerARN+`"}`); rec.Code != http.StatusOK {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	f.session(f.present(f.issuer.Token(nil)))
 }
 
 // TestWebIdentitySigned takes no account of a signature, good or bad.

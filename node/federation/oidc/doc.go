@@ -21,8 +21,8 @@
 //
 // # Limits
 //
-// One fetch is under way for an issuer, and [MaxWaiting] requests wait for it; of all issuers
-// [MaxFetches], and of those that one account named [MaxFetchesOne]. It takes [FetchTimeout] at
+// One fetch is under way for an issuer, and [MaxWaitingOne] requests wait for it; of all issuers
+// [MaxFetches] and [MaxWaiting], and of those that one account named [MaxFetchesOne]. It takes [FetchTimeout] at
 // most, follows [maxRedirects] redirects to https alone, and reads [maxDocument] bytes of a
 // document. So an issuer that hangs, never ends, or leads elsewhere costs those alone who use it.
 //

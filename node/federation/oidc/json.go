@@ -10,8 +10,12 @@ import (
 	"github.com/writ-iam/writ/log/casefold"
 )
 
-// maxDepth is how deep the JSON of a token nests at most.
-const maxDepth = 8
+// maxDepth is how deep the JSON of a token nests at most, and maxValues how many values it has:
+// each takes many times the memory that it has as text.
+const (
+	maxDepth  = 8
+	maxValues = 1024
+)
 
 var errJSON = errors.New("not one JSON object whose members have names of their own")
 
@@ -20,7 +24,8 @@ var errJSON = errors.New("not one JSON object whose members have names of their 
 func parseObject(text []byte) (map[string]any, error) {
 	d := json.NewDecoder(strings.NewReader(string(text)))
 	d.UseNumber()
-	v, err := parseValue(d, 0)
+	left := maxValues
+	v, err := parseValue(d, 0, &left)
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +36,14 @@ func parseObject(text []byte) (map[string]any, error) {
 	return object, nil
 }
 
-func parseValue(d *json.Decoder, depth int) (any, error) {
+// parseValue reads a value, at a depth. left is how many there may be more.
+func parseValue(d *json.Decoder, depth int, left *int) (any, error) {
 	t, err := d.Token()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errJSON, err)
+	}
+	if *left--; *left < 0 {
+		return nil, fmt.Errorf("%w: more than %d values", errJSON, maxValues)
 	}
 	delim, ok := t.(json.Delim)
 	if !ok {
@@ -46,7 +55,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	if delim == '[' {
 		list := []any{}
 		for d.More() {
-			v, err := parseValue(d, depth+1)
+			v, err := parseValue(d, depth+1, left)
 			if err != nil {
 				return nil, err
 			}
@@ -63,7 +72,7 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 			return nil, errJSON
 		}
 		seen[casefold.Key(name)] = true
-		if object[name], err = parseValue(d, depth+1); err != nil {
+		if object[name], err = parseValue(d, depth+1, left); err != nil {
 			return nil, err
 		}
 	}

@@ -102,6 +102,7 @@ func TestRefusedTokens(t *testing.T) {
 		"as JSON":                      {`{"payload":"e30","signatures":[]}`, oidc.ErrMalformed},
 		"huge":                         {with(map[string]any{"x": strings.Repeat("x", oidc.MaxToken)}), oidc.ErrMalformed},
 		"deep":                         {issuertest.SignText(t, i.Key(), `{"iss":"`+issuer+`","x":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`}`, nil), oidc.ErrMalformed},
+		"with thousands of values":     {issuertest.SignText(t, i.Key(), `{"iss":"`+issuer+`","x":[`+strings.Repeat("0,", 5000)+`0]}`, nil), oidc.ErrMalformed},
 		"none":                         {encode(`{"alg":"none"}`) + "." + parts[1] + ".", oidc.ErrMalformed},
 		"None":                         {encode(`{"alg":"None"}`) + "." + parts[1] + "." + parts[2], oidc.ErrMalformed},
 		"by the public key as secret":  {hmacToken(t, i, `{"alg":"HS256","kid":"`+i.Key().ID+`"}`), oidc.ErrMalformed},

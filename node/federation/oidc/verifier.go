@@ -29,8 +29,9 @@ const (
 	RefreshBurst = 8
 	// RetryAfter is how long after it failed a fetch is tried again.
 	RetryAfter = 5 * time.Second
-	// MaxWaiting is how many requests wait for one issuer.
-	MaxWaiting = 32
+	// MaxWaiting is how many requests wait for issuers, and MaxWaitingOne how many for one.
+	MaxWaiting    = 128
+	MaxWaitingOne = 32
 	// MaxFetches is how many issuers are asked at once, and MaxFetchesOne how many of those are
 	// asked for tokens that one account's providers would take.
 	MaxFetches    = 64
@@ -61,7 +62,8 @@ type Verifier struct {
 	reach   Reach
 	now     func() time.Time
 	logger  *slog.Logger
-	fetches *admission.Slots
+	fetches *admission.Slots // by account
+	waiting *admission.Slots // by issuer
 
 	mu     sync.Mutex
 	kept   map[string]*source // by what its keys depend on; guarded by mu
@@ -73,7 +75,7 @@ func New(reach Reach, now func() time.Time, logger *slog.Logger) *Verifier {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Verifier{reach: reach, now: now, logger: logger, fetches: admission.NewShares(MaxFetches, MaxFetchesOne),
+	return &Verifier{reach: reach, now: now, logger: logger, fetches: admission.NewShares(MaxFetches, MaxFetchesOne), waiting: admission.NewShares(MaxWaiting, MaxWaitingOne),
 		kept: map[string]*source{}, parsed: map[string]Keys{}}
 }
 
@@ -86,7 +88,6 @@ type source struct {
 	used    time.Time
 	refresh *rate.Limiter
 	pending *fetch // nil while none is under way
-	waiting int
 }
 
 // fetch is under way until done is closed; err is set before that.
@@ -120,10 +121,12 @@ func (v *Verifier) Keys(ctx context.Context, by *Issuer, t *Token) (Keys, error)
 	case resting:
 		v.mu.Unlock()
 		return nil, fmt.Errorf("%w: it did not a moment ago", ErrUnreachable)
-	case s.waiting >= MaxWaiting:
-		v.mu.Unlock()
-		return nil, ErrBusy
 	}
+	if err := v.waiting.Take(by.URL, 1); err != nil {
+		v.mu.Unlock()
+		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	defer v.waiting.Free(by.URL, 1)
 	if err := v.begin(s, by); err != nil {
 		v.mu.Unlock()
 		return nil, err
@@ -146,7 +149,6 @@ func (v *Verifier) begin(s *source, by *Issuer) error {
 
 // wait waits for a fetch. The lock is held, and given back.
 func (v *Verifier) wait(ctx context.Context, s *source, f *fetch) (Keys, error) {
-	s.waiting++
 	v.mu.Unlock()
 	var err error
 	select {
@@ -157,7 +159,6 @@ func (v *Verifier) wait(ctx context.Context, s *source, f *fetch) (Keys, error) 
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s.waiting--
 	if err != nil && (ctx.Err() != nil || v.now().Sub(s.fetched) >= MaxStale) {
 		return nil, err
 	}

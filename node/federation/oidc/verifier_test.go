@@ -161,12 +161,12 @@ func TestIssuerHangs(t *testing.T) {
 	hangs.Serve(h)
 	n := reaching(t, append(hangs.CA, other.CA...), hangs.Setting(), other.Setting())
 	token, begun := long(hangs), time.Now()
-	waiting := make(chan error, 4*oidc.MaxWaiting)
+	waiting := make(chan error, 4*oidc.MaxWaitingOne)
 	for range cap(waiting) {
 		go func() { waiting <- n.try(token, oidc.Issuer{}) }()
 	}
 	<-asked
-	busy := cap(waiting) - oidc.MaxWaiting
+	busy := cap(waiting) - oidc.MaxWaitingOne
 	for range busy {
 		if err := <-waiting; !errors.Is(err, oidc.ErrBusy) {
 			t.Errorf("more than may wait: %v", err)
@@ -175,7 +175,7 @@ func TestIssuerHangs(t *testing.T) {
 	if err := n.try(long(other), oidc.Issuer{URL: other.URL}); err != nil {
 		t.Errorf("another issuer meanwhile: %v", err)
 	}
-	for range oidc.MaxWaiting {
+	for range oidc.MaxWaitingOne {
 		if err := <-waiting; !errors.Is(err, oidc.ErrUnreachable) {
 			t.Errorf("who waited: %v", err)
 		}
