@@ -97,6 +97,7 @@ var exitsOfCluster = []exitCase{
 	{"writ revoke --session ASIA --key AKIA", shell.CodeUsage, "give one of"},
 	{"writ revoke --key AKIA --issued-before yesterday", shell.CodeUsage, "no time"},
 	{"writ revoke --role arn:aws:iam::123456789012:role/none", shell.CodeError, "NoSuchEntity"},
+	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/issuer.test --published", 0, ""},
 	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none --published", shell.CodeError, "NoSuchEntity"},
 	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none", shell.CodeUsage, "give one of"},
 	{"writ provider keys", shell.CodeUsage, ""},
@@ -355,6 +356,9 @@ func newExitWorld(t *testing.T) *exitWorld {
 		t.Fatal(err)
 	}
 	if _, err := c.Query(t.Context(), "iam", "CreateUser", url.Values{"UserName": {"alice"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Query(t.Context(), "iam", "CreateOpenIDConnectProvider", url.Values{"Url": {"https://issuer.test"}, "ThumbprintList.member.1": {strings.Repeat("a", 40)}}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := c.Propagation(t.Context(), client.Target{}, client.Scope{}, 0)
