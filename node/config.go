@@ -45,6 +45,11 @@ type Config struct {
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
 	// at which clients reach the node.
 	Issuer string
+	// InternalIssuers are the issuers of web identity tokens that are not on the public
+	// internet, and networks of such, and InternalIssuersCA the file of certificates that
+	// vouch for them; see oidc.LoadReach.
+	InternalIssuers   []string
+	InternalIssuersCA string
 	// Connections bound the clients' connections.
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.

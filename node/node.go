@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
@@ -61,6 +62,7 @@ type Node struct {
 	registry   *prometheus.Registry
 	finder     *peer.Finder
 	seal       *seal.Key
+	reach      oidc.Reach
 	scrubber   *proof.Scrubber
 	uses       usage.Book // of credentials, that this node saw
 
@@ -132,6 +134,9 @@ func (n *Node) prepare() (err error) {
 	} else if _, err := c.NATS.link(urls); err != nil { // before anything is begun
 		return err
 	}
+	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {
+		return err
+	}
 	if n.tls, err = peer.LoadIdentity(c.Cluster, c.Files); err != nil {
 		return err
 	}
@@ -184,7 +189,7 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
-		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer,
+		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer, Identities: oidc.New(n.reach, n.cfg.Machine.Now, n.logger),
 	})
 	return n.edge
 }

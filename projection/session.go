@@ -6,6 +6,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // Session is what a session says of itself, besides what the view knows of the role or
@@ -26,9 +27,17 @@ type Session struct {
 	MFA     time.Time // zero without a second factor
 
 	SourceIdentity, Provider string
+	// Keys are what the provider says.
+	Keys []policy.Entry
 
 	// made is the principal that it was last, which stays as long as its role or user does.
 	made atomic.Pointer[sessionPrincipal]
+}
+
+// Federated returns somebody whom an identity provider vouches for, by its ARN, and of whom it
+// says so much. Nobody has policies there.
+func Federated(provider string, keys []policy.Entry) *Principal {
+	return &Principal{Principal: authz.Principal{Type: authz.FederatedIdentity, ARN: provider, Keys: keys}, Prepared: authz.Prepare(authz.Layers{})}
 }
 
 // sessionPrincipal is a session as a principal, and that of its role or user.
@@ -47,7 +56,7 @@ func (v *View) Session(s *Session) (*Principal, error) {
 	}
 	p := &Principal{Principal: of.Principal, Prepared: of.Prepared}
 	p.Type, p.TokenIssued, p.MFA = s.Type, s.Issued, s.MFA
-	p.SourceIdentity, p.FederatedProvider = s.SourceIdentity, s.Provider
+	p.SourceIdentity, p.FederatedProvider, p.Keys = s.SourceIdentity, s.Provider, s.Keys
 	switch s.Type {
 	case authz.RoleSession:
 		p.ARN, p.Issuer, p.Name = v.State.Partition().SessionARN(identity.AccountID(of.Account), of.Name, s.Name), of.ARN, s.Name

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/account"
+	"github.com/writ-iam/writ/cmd/writ/provider"
 	"github.com/writ-iam/writ/cmd/writ/sessions"
 )
 
@@ -24,5 +25,11 @@ func newSessionKey() *cobra.Command {
 func newSessions() *cobra.Command {
 	list, cmd := sessions.New()
 	cmd.AddCommand(onCluster(list, askTimeout, sessions.List))
+	return cmd
+}
+
+func newProvider() *cobra.Command {
+	cmd := provider.New()
+	cmd.AddCommand(onCluster(new(provider.Keys).Command()))
 	return cmd
 }

@@ -124,6 +124,11 @@ var exitsOfCluster = []exitCase{
 	{"writ session-key revoke 1", 0, ""},
 	{"writ session-key revoke 1", shell.CodeError, "NoSuchEntity"},
 	{"writ session-key revoke one", shell.CodeUsage, "no number"},
+	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/issuer.test --published", 0, ""},
+	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none --published", shell.CodeError, "NoSuchEntity"},
+	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none", shell.CodeUsage, "give one of"},
+	{"writ provider keys", shell.CodeUsage, ""},
+	{"writ provider keys arn --file missing.json", shell.CodeError, "missing.json"},
 	{"writ replica drain r1", 0, ""},
 	{"writ replica drain r1", shell.CodeError, "draining"},
 	{"writ replica drain", shell.CodeUsage, ""},
@@ -379,6 +384,9 @@ func newExitWorld(t *testing.T) *exitWorld {
 		t.Fatal(err)
 	}
 	if _, err := c.Query(t.Context(), "iam", "CreateUser", url.Values{"UserName": {"alice"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Query(t.Context(), "iam", "CreateOpenIDConnectProvider", url.Values{"Url": {"https://issuer.test"}, "ThumbprintList.member.1": {strings.Repeat("a", 40)}}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := c.Propagation(t.Context(), client.Target{}, client.Scope{}, 0)

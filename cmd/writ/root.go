@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/policies"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -42,7 +43,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), onCluster(revoke.New()), newSessionKey(), newSessions(), newWatch(), newHead(), newVerify(), newLog(), policies.New(), newConfig(), shell.NewManual())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newProvider(), onCluster(revoke.New()), newSessionKey(), newSessions(), newWatch(), newHead(), newVerify(), store.New(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root
@@ -203,7 +204,7 @@ func (t *target) clientOf(endpoint string) (*client.Client, error) {
 	}
 	c, err := client.New(client.Config{
 		Endpoint: endpoint, Endpoints: t.endpoints(), Near: t.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
-		Region: os.Getenv("AWS_REGION"), HTTP: http,
+		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), WebIdentity: client.WebIdentityFromEnv(), Region: os.Getenv("AWS_REGION"), HTTP: http,
 	})
 	if err != nil {
 		return nil, shell.Usage("%w; %s", err, shell.DevHint)

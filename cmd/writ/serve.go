@@ -18,7 +18,6 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
-	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -168,6 +167,8 @@ func (s *serveFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.cfg.SessionKeyAge, "session-key-age", 30*24*time.Hour, "age at which the leader has another key seal sessions, at least 3h; set it alike on all writers")
 	f.TextVar(&s.cfg.Thumbprints, "thumbprints", node.ThumbprintReach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
+	f.StringSliceVar(&s.cfg.InternalIssuers, "internal-issuers", nil, "issuers of web identity tokens that are not on the public internet: https://HOST/PATH, or that =HOST:PORT for where it is, and networks (10.0.0.0/8) of such; set it alike on all nodes")
+	f.StringVar(&s.cfg.InternalIssuersCA, "internal-issuers-ca-file", "", "certificates that vouch for those issuers beside the system's, PEM")
 	f.IntVar(&s.cfg.Connections.Total, "max-connections", 0, "how many clients are connected at once (default: as many as the limit of open files has room for, up to 8192)")
 	f.IntVar(&s.cfg.Connections.PerAddress, "max-connections-per-address", 0, "how many of them from one address, or one /64 of IPv6 (default: an eighth)")
 	f.StringSliceVar(&s.proxies, "proxies", nil, "addresses and networks of proxies, whose connections are not bounded per address")
@@ -199,37 +200,6 @@ func (s *serveFlags) config() (node.Config, error) {
 		*f.given = cmp.Or(*f.given, *f.def)
 	}
 	return cfg, nil
-}
-
-func newLog() *cobra.Command {
-	cmd := shell.Group(&cobra.Command{Use: "log", Short: "Work on a node's event store"})
-	var data string
-	verify := &cobra.Command{
-		Use:   "verify --data DIR",
-		Short: "Check the chain of batches from genesis to head on this node; exits 5 if it is broken",
-		Long: `Reads every batch of a writer's event store and checks its hash, its place in the chain,
-and that the next one follows. The node must not be running.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if data == "" {
-				return shell.Usage("--data is needed: the directory of a writer")
-			}
-			head, err := proof.VerifyLog(cmd.Context(), data)
-			switch {
-			case errors.Is(err, proof.ErrBroken):
-				return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
-			case errors.Is(err, fs.ErrNotExist):
-				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)
-			case err != nil:
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the chain is whole from position 1 to %d, hash %x\n", head.Position, head.Hash)
-			return err
-		},
-	}
-	verify.Flags().StringVar(&data, "data", "", "the node's directory")
-	cmd.AddCommand(verify)
-	return cmd
 }
 
 func newConfig() *cobra.Command {

@@ -15,13 +15,19 @@ type OIDCProvider struct {
 	ClientIDs   []string // in the order added
 	Thumbprints []string // forty hexadecimal digits in lower case each, in the order given
 	Tags        []Tag
-	In          Partition // the cluster's; not stored with the record
+	// Keys are those by which its tokens are, a JSON Web Key Set, where they were given; empty:
+	// those that it publishes.
+	Keys string
+	In   Partition // the cluster's; not stored with the record
 }
 
 // Quotas of an OpenID Connect provider ("IAM and AWS STS quotas").
 const (
 	MaxClientIDs   = 100
 	MaxThumbprints = 5
+	// MaxProviderKeys is how long the key set is that is given for one, in bytes: two hundred
+	// keys of elliptic curves, or as many of RSA as have room.
+	MaxProviderKeys = 64 << 10
 )
 
 // ARN is arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/PATH.
@@ -41,7 +47,11 @@ func (p *OIDCProvider) AppendDigest(b []byte) []byte {
 	b = digest.AppendInt(b, int64(p.Created))
 	b = appendTexts(b, p.ClientIDs)
 	b = appendTexts(b, p.Thumbprints)
-	return p.In.appendDigest(appendTags(b, p.Tags))
+	b = appendTags(b, p.Tags)
+	if p.Keys != "" {
+		b = digest.AppendString(b, p.Keys)
+	}
+	return p.In.appendDigest(b)
 }
 
 func appendTexts(b []byte, texts []string) []byte {
@@ -226,6 +236,37 @@ func (c *SetThumbprints) decide(s *State, _ Meta) ([]Event, error) {
 func (e *ThumbprintsSet) evolve(s *State) {
 	changeRecord(&s.oidcProviders, e.Provider, func(p *OIDCProvider) bool {
 		p.Thumbprints = e.Thumbprints
+		return true
+	})
+}
+
+// SetProviderKeys gives the keys by which the tokens of an OpenID Connect provider are, in the
+// place of those that it publishes.
+type SetProviderKeys struct {
+	Account AccountID
+	ARN     string
+	Keys    string // a JSON Web Key Set; empty for those that it publishes
+}
+
+// ProviderKeysSet gave the keys by which the tokens of an OpenID Connect provider are.
+type ProviderKeysSet struct {
+	Provider ID
+	Keys     string
+}
+
+func (c *SetProviderKeys) decide(s *State, _ Meta) ([]Event, error) {
+	if _, err := mustProvide(&s.oidcProviders, KindOIDCProvider, c.Account, c.ARN); err != nil {
+		return nil, err
+	}
+	if len(c.Keys) > MaxProviderKeys {
+		return nil, refuse(InvalidInput, "The keys have %d bytes, at most %d.", len(c.Keys), MaxProviderKeys)
+	}
+	return []Event{&ProviderKeysSet{Provider: ID(c.ARN), Keys: c.Keys}}, nil
+}
+
+func (e *ProviderKeysSet) evolve(s *State) {
+	changeRecord(&s.oidcProviders, e.Provider, func(p *OIDCProvider) bool {
+		p.Keys = e.Keys
 		return true
 	})
 }

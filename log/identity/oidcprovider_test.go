@@ -34,7 +34,7 @@ func issuers() (events []Event) {
 }
 
 func oidcProviderSpecs() []spec {
-	return slices.Concat(createOIDCProviderSpecs(), clientIDSpecs(), thumbprintSpecs())
+	return slices.Concat(createOIDCProviderSpecs(), clientIDSpecs(), thumbprintSpecs(), providerKeySpecs())
 }
 
 func createOIDCProviderSpecs() []spec {
@@ -137,6 +137,27 @@ func thumbprintSpecs() []spec {
 		{name: "too many", given: []Event{made}, when: &SetThumbprints{Account: acct, ARN: issuerARN, Thumbprints: numbered(6)},
 			refused: "InvalidInput: Thumbprint list must contain fewer than 5 entries."},
 		{name: "no provider", when: &SetThumbprints{Account: acct, ARN: issuerARN}, refused: "NoSuchEntity: OpenIDConnect Provider not found for arn " + issuerARN},
+	}
+}
+
+func providerKeySpecs() []spec {
+	made := &OIDCProviderCreated{Account: acct, URL: issuer, Thumbprints: []string{printOf("a")}, Created: past}
+	has := func(want string) func(*spying) {
+		return func(s *spying) {
+			if p, _ := s.OIDCProvider(issuerARN); p.Keys != want {
+				s.Errorf("the keys are %q, not %q", p.Keys, want)
+			}
+		}
+	}
+	return []spec{
+		{name: "some", given: []Event{made}, when: &SetProviderKeys{Account: acct, ARN: issuerARN, Keys: "{}"},
+			then: []Event{&ProviderKeysSet{Provider: issuerARN, Keys: "{}"}}, check: has("{}")},
+		{name: "none", given: []Event{made, &ProviderKeysSet{Provider: issuerARN, Keys: "{}"}}, when: &SetProviderKeys{Account: acct, ARN: issuerARN},
+			then: []Event{&ProviderKeysSet{Provider: issuerARN}}, check: has("")},
+		{name: "too long", given: []Event{made}, when: &SetProviderKeys{Account: acct, ARN: issuerARN, Keys: strings.Repeat("x", MaxProviderKeys+1)},
+			refused: "InvalidInput: The keys have 65537 bytes, at most 65536."},
+		{name: "no provider", when: &SetProviderKeys{Account: acct, ARN: issuerARN, Keys: "{}"}, refused: "NoSuchEntity: OpenIDConnect Provider not found for arn " + issuerARN},
+		{name: "another account's", given: []Event{made}, when: &SetProviderKeys{Account: "210987654321", ARN: issuerARN, Keys: "{}"}, refused: "NoSuchEntity: OpenIDConnect Provider not found for arn " + issuerARN},
 	}
 }
 

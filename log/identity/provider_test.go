@@ -21,6 +21,9 @@ func drawnProviders(t *rapid.T) []func() Command {
 			return &SetThumbprints{Account: drawAccount(t), ARN: arn(KindOIDCProvider), Thumbprints: []string{drawText(t)}}
 		},
 		func() Command {
+			return &SetProviderKeys{Account: drawAccount(t), ARN: arn(KindOIDCProvider), Keys: oneOf(t, "keys", "", drawText(t))}
+		},
+		func() Command {
 			return &CreateSAMLProvider{Account: drawAccount(t), Name: drawName(t), UUID: drawText(t), Metadata: []byte(drawText(t)), Key: key(), Tags: drawTags(t)}
 		},
 		func() Command {

@@ -66,6 +66,7 @@ var commandKinds = newKinds("command",
 	command(70, 1, disableWebIdentity),
 	command(71, 1, setOrganizationFeatures),
 	command(72, 1, setRoleManager),
+	command(73, 1, setProviderKeys),
 	command(74, 1, addIssuerKey),
 	command(75, 1, revokeIssuerKey),
 	command(80, 1, setPasswordPolicy),
@@ -553,6 +554,12 @@ func setThumbprints(c *coder, v *identity.SetThumbprints) {
 	atom(c, &v.Account)
 	str(c, &v.ARN)
 	list(c, &v.Thumbprints, str)
+}
+
+func setProviderKeys(c *coder, v *identity.SetProviderKeys) {
+	atom(c, &v.Account)
+	str(c, &v.ARN)
+	str(c, &v.Keys)
 }
 
 func createSAMLProvider(c *coder, v *identity.CreateSAMLProvider) {

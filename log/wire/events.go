@@ -62,6 +62,7 @@ var eventKinds = newKinds("event",
 	change(70, 1, webIdentityDisabled),
 	change(71, 1, organizationFeaturesSet),
 	change(72, 1, roleManagerSet),
+	change(73, 1, providerKeysSet),
 	change(80, 1, passwordPolicySet),
 	change(81, 1, passwordPolicyDeleted),
 	change(82, 1, loginProfileCreated),
@@ -455,6 +456,11 @@ func clientIDRemoved(c *coder, v *identity.ClientIDRemoved) {
 func thumbprintsSet(c *coder, v *identity.ThumbprintsSet) {
 	str(c, &v.Provider)
 	list(c, &v.Thumbprints, str)
+}
+
+func providerKeysSet(c *coder, v *identity.ProviderKeysSet) {
+	str(c, &v.Provider)
+	str(c, &v.Keys)
 }
 
 func samlProviderCreated(c *coder, v *identity.SAMLProviderCreated) {

@@ -16,7 +16,7 @@ var recordKinds = newKinds("record",
 	record(9, 1, barredReplica),
 	record(10, 1, cataloguePolicy),
 	record(12, 1, instanceProfile),
-	record(15, 1, oidcProvider),
+	record(15, 2, oidcProvider),
 	record(16, 1, samlProvider),
 	record(17, 2, accountSettings),
 	record(13, 1, deletionTasks),
@@ -213,6 +213,9 @@ func oidcProvider(c *coder, v *identity.OIDCProvider) {
 	list(c, &v.ClientIDs, str)
 	list(c, &v.Thumbprints, str)
 	list(c, &v.Tags, tag)
+	if c.version > 1 {
+		str(c, &v.Keys)
+	}
 }
 
 func samlProvider(c *coder, v *identity.SAMLProvider) {

@@ -22,6 +22,7 @@ const (
 	KindRoot
 	KindRole          // a session of a role
 	KindFederatedUser // a session by GetFederationToken
+	KindWebIdentity   // somebody whom an OpenID Connect provider vouches for, without credentials
 )
 
 // Caller is the authenticated principal that makes a call.

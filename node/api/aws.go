@@ -38,6 +38,8 @@ type call struct {
 	passwords password.Checker
 	// bench is what else it has worked out.
 	bench admission.Bench
+	// identity is who calls without credentials; nil for whoever signs.
+	identity *iam.WebIdentity
 }
 
 // query serves the AWS Query protocol.
@@ -60,8 +62,11 @@ func (c *call) Read() (service string, err error) {
 		if code, _ := c.form.Get("TokenCode"); code != "" && c.action != nil && c.action.ByCode != nil {
 			c.action = c.action.ByCode
 		}
-		if op.Unsigned && c.action == nil { // a signature would not help
-			return "", c.unavailable()
+		if op.Unsigned {
+			if c.action == nil { // a signature would not help
+				return "", c.unavailable()
+			}
+			return "", nil
 		}
 		return op.Service.Name, nil
 	case c.Sig != nil && c.Sig.Scope.Service == sts.Service:
@@ -74,6 +79,9 @@ func (c *call) Read() (service string, err error) {
 func (c *call) Serve() error {
 	if c.action != nil && c.action.Write {
 		return c.write()
+	}
+	if c.op != nil && c.op.Unsigned && !c.server.desk.Seals() {
+		return c.HandOn(0) // nothing is proved to a node that can make no session
 	}
 	use := freshness.ForRead
 	if c.action != nil && (c.action.Mints || c.action.Signs) {
@@ -151,10 +159,7 @@ func (c *call) room(bytes int) (free func(), err error) {
 // admit finds out who calls, decodes what is asked and authorizes it, all in one
 // view.
 func (c *call) admit(v *projection.View) error {
-	if err := c.Admit(v); err != nil {
-		return err
-	}
-	if err := c.restrict(); err != nil {
+	if err := c.identify(v); err != nil {
 		return err
 	}
 	if c.Seen.View != nil { // a read: strangers are not told how it stands
@@ -168,11 +173,13 @@ func (c *call) admit(v *projection.View) error {
 		}
 		return err
 	}
-	c.in = c.action.New()
-	if err := query.Decode(c.op, c.form, c.in); err != nil {
-		return err
+	if !c.op.Unsigned {
+		c.in = c.action.New()
+		if err := query.Decode(c.op, c.form, c.in); err != nil {
+			return err
+		}
 	}
-	c.made = &iam.Call{Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Region: c.Sig.Scope.Region, Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench, Sessions: c.server.desk, Tokens: c.server.signer, Messages: c.server.desk,
+	c.made = &iam.Call{WebIdentity: c.identity, Caller: c.Caller, View: v, Now: identity.Time(c.Now.UnixMilli()), Region: c.Sig.Scope.Region, Random: rand.Reader, Seal: c.server.cfg.Seal, Passwords: &c.passwords, Codes: c.server.codes, Bench: &c.bench, Sessions: c.server.desk, Tokens: c.server.signer, Messages: c.server.desk,
 		Thumbprints: c.server.cfg.Thumbprints, Issuer: cmp.Or(c.server.cfg.Issuer, c.server.cfg.Node.Condition.Endpoint())}
 	c.server.documents.Begin(&c.bench, c.Context(), &c.Job, c.Principal.ID)
 	for _, a := range c.action.Access(c.made, c.in) {
@@ -181,10 +188,21 @@ func (c *call) admit(v *projection.View) error {
 		case err == nil && a.Extra:
 			c.made.Show(a.Resource)
 		case err != nil && !(a.Extra && admission.IsDenial(err)):
-			return err
+			return c.refusal(err, a.Action)
 		}
 	}
 	return nil
+}
+
+// identify finds out who calls.
+func (c *call) identify(v *projection.View) error {
+	if c.op != nil && c.op.Unsigned {
+		return c.present(v)
+	}
+	if err := c.Admit(v); err != nil {
+		return err
+	}
+	return c.restrict()
 }
 
 // unavailable is the refusal of an action that is not built.

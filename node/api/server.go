@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/node/mfa"
@@ -58,6 +59,9 @@ type Config struct {
 	Uses *usage.Book
 	// Thumbprints finds those of OpenID Connect providers; nil finds none.
 	Thumbprints *thumbprint.Fetcher
+	// Identities finds the keys of OpenID Connect providers; nil finds those on the public
+	// internet.
+	Identities *oidc.Verifier
 	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
 	// node's own.
 	Issuer string
@@ -82,6 +86,7 @@ type Server struct {
 	native     *native.API
 	passwords  *password.Hasher
 	documents  *admission.Workshop // where certificates, keys, metadata and reports are read
+	identities *admission.Workshop // where web identity tokens are verified
 	codes      *mfa.Tries
 	signer     *issuer.Signer
 	actions    map[string]*iam.Action // by version and name
@@ -95,6 +100,10 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), signer: issuer.NewSigner(cfg.Seal), actions: make(map[string]*iam.Action)}
 	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocuments)
+	s.identities = admission.NewWorkshop("identities", maxIdentities, maxIdentitiesOne, maxIdentities)
+	if cfg.Identities == nil {
+		s.cfg.Identities = oidc.New(oidc.Reach{}, cfg.Now, cfg.Logger)
+	}
 	node := &cfg.Node
 	s.desk = admission.New(admission.Config{
 		Projection: cfg.Projection, Seal: cfg.Seal, Keyholder: node.Keyholder, Now: cfg.Now, Limits: cfg.Limits, Meter: cfg.Metrics,

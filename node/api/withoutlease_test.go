@@ -66,6 +66,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"GET /v1/session-keys":                                   {},
 		"POST /v1/session-keys":                                  {leader: true},
 		"POST /v1/session-keys/{number}/revoke":                  {target: "/v1/session-keys/1/revoke", leader: true},
+		"POST /v1/providers/keys":                                {body: `{"provider":"arn:aws:iam::123456789012:oidc-provider/none"}`, leader: true},
 		"POST /v1/revocations":                                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
 		"GET /v1/accounts":                                       {},
 		"POST /v1/accounts":                                      {body: `{"email":"ops@example.com"}`, leader: true},
@@ -208,7 +209,7 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
-	case slices.Contains([]string{"AssumeRole", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
+	case slices.Contains([]string{"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
 		return false // they work by keys that may be revoked
 	case p.verifier: // what it asks for may be revoked, too
 		return votes && setting == freshness.AdmitReads

@@ -24,7 +24,6 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/shape"
-	"github.com/writ-iam/writ/node/sigv4"
 )
 
 // Limits of a client.
@@ -67,6 +66,10 @@ type Config struct {
 	Near            string
 	AccessKeyID     string
 	SecretAccessKey string
+	// SessionToken is that of temporary credentials; else empty.
+	SessionToken string
+	// WebIdentity, where there is no access key, is how the client gets temporary credentials.
+	WebIdentity *WebIdentity
 	// Region enters the signature; any will do. Empty means us-east-1.
 	Region string
 	// HTTP is the client to use; nil for http.DefaultTransport without a time limit
@@ -80,9 +83,9 @@ var ErrConfig = errors.New("the client's configuration is not complete")
 // Client speaks to a node, or to a cluster. It is safe for concurrent use, and
 // remembers its own latest write: see Freshness.
 type Client struct {
-	nodes   *directory
-	signers map[string]*sigv4.Signer // by service
-	http    *http.Client
+	nodes *directory
+	keys  *credentials
+	http  *http.Client
 
 	mu  sync.Mutex
 	own event.Token // of the latest write; guarded by mu
@@ -105,7 +108,11 @@ func New(c Config) (*Client, error) {
 		}
 		seeds = append(seeds, base)
 	}
-	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
+	switch {
+	case c.AccessKeyID == "" && c.WebIdentity != nil && (c.WebIdentity.TokenFile == "" || c.WebIdentity.RoleARN == ""):
+		return nil, fmt.Errorf("%w: no token or no role for it; set AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN", ErrConfig)
+	case c.AccessKeyID == "" && c.WebIdentity != nil:
+	case c.AccessKeyID == "" || c.SecretAccessKey == "":
 		return nil, fmt.Errorf("%w: no access key; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", ErrConfig)
 	}
 	if c.Region == "" {
@@ -114,11 +121,7 @@ func New(c Config) (*Client, error) {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{}
 	}
-	client := &Client{nodes: newDirectory(seeds, c.Near, pinned), signers: make(map[string]*sigv4.Signer), http: c.HTTP}
-	for _, service := range []string{serviceWrit, serviceIAM, serviceSTS} {
-		client.signers[service] = &sigv4.Signer{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, Region: c.Region, Service: service}
-	}
-	return client, nil
+	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: c.HTTP}, nil
 }
 
 // call is one question to the cluster, over all its attempts. All of them may be
@@ -130,6 +133,7 @@ type call struct {
 	route                   route
 	rounds                  int           // how often each node is asked at most
 	silence                 time.Duration // how long one may take
+	unsigned                bool
 }
 
 // failure makes an error of an answer that is not one of success.
@@ -258,7 +262,11 @@ func (c *Client) once(ctx context.Context, q *call, node *url.URL) (*answer, tim
 	ctx, cancel := context.WithTimeout(ctx, q.silence)
 	defer cancel()
 	got, err := c.open(ctx, q, node)
-	if err != nil {
+	var unsigned *keyError
+	switch {
+	case errors.As(err, &unsigned):
+		return nil, never, err
+	case err != nil:
 		return nil, 0, err
 	}
 	defer got.Body.Close()
@@ -287,7 +295,13 @@ func (c *Client) open(ctx context.Context, q *call, node *url.URL) (*http.Respon
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	r.Header = q.header.Clone()
-	c.signers[q.service].Sign(r, sha256.Sum256(q.body), time.Now())
+	if !q.unsigned {
+		s, err := c.signer(ctx, q.service)
+		if err != nil {
+			return nil, err
+		}
+		s.Sign(r, sha256.Sum256(q.body), time.Now())
+	}
 	got, err := c.http.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", node.Host, err)

@@ -36,7 +36,9 @@ type QueryError struct {
 func (e *QueryError) Error() string { return e.Code + ": " + e.Message }
 
 // Temporary tells whether the same call may succeed a little later.
-func (e *QueryError) Temporary() bool { return shape.TemporaryStatus(e.Status) }
+func (e *QueryError) Temporary() bool {
+	return shape.TemporaryStatus(e.Status) || e.Code == "IDPCommunicationError"
+}
 
 // Query calls an action of IAM ("iam") or STS ("sts") with the parameters of the AWS
 // Query protocol. Reads are strict at any node. A write takes effect at most once,

@@ -109,7 +109,8 @@ func (d *Dispatcher) Leads() bool { return d.cfg.Log != nil && d.cfg.Log.Leads()
 // Surface is one request in its own dialect.
 type Surface interface {
 	// Read reads what the request says, beyond its signature, before anybody is asked about
-	// it. It returns the service that the signature must be for.
+	// it. It returns the service that the signature must be for; empty for what nobody signs,
+	// whoever sends it: the caller is a stranger.
 	Read() (service string, err error)
 	// Serve answers the request, or says, having written nothing, why it cannot.
 	Serve() error

@@ -114,6 +114,12 @@ const (
 	InvalidAuthorizationMessageException
 	ExpiredTradeInTokenException
 
+	// Of web identities.
+	InvalidIdentityToken
+	ExpiredIdentityToken
+	IDPCommunicationError
+	IDPRejectedClaim
+
 	codes // how many there are
 )
 
@@ -266,4 +272,8 @@ var table = [codes]row{
 	JWTPayloadSizeExceededException:                {native: face{"JWTPayloadSizeExceededException", http.StatusBadRequest, "", ""}},
 	ExpiredTradeInTokenException:                   {native: face{"ExpiredTradeInTokenException", http.StatusBadRequest, "", ""}},
 	InvalidAuthorizationMessageException:           {native: face{"InvalidAuthorizationMessageException", http.StatusBadRequest, "", ""}},
+	InvalidIdentityToken:                           {native: face{"InvalidIdentityToken", http.StatusBadRequest, "", ""}},
+	ExpiredIdentityToken:                           {native: face{"ExpiredTokenException", http.StatusBadRequest, "", ""}},
+	IDPCommunicationError:                          {native: face{"IDPCommunicationError", http.StatusBadRequest, "", ""}}, // SDKs try it again by its name
+	IDPRejectedClaim:                               {native: face{"IDPRejectedClaim", http.StatusForbidden, "", ""}},
 }

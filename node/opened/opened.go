@@ -12,6 +12,7 @@ import (
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // Limits of what is remembered of sessions.
@@ -118,5 +119,22 @@ func principalOf(c *session.Claims) *projection.Session {
 	for _, t := range c.Tags {
 		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
 	}
+	if len(c.Keys) > 0 {
+		s.Keys = append(s.Keys, ProviderKey(c.Provider, &session.Claim{Name: "sub", Values: []string{c.Subject}}))
+	}
+	for i := range c.Keys {
+		s.Keys = append(s.Keys, ProviderKey(c.Provider, &c.Keys[i]))
+	}
 	return s
+}
+
+// ProviderKey is what a provider says as a condition key: under the provider's name, which is
+// the last part of its ARN, whatever slashes that has.
+func ProviderKey(provider string, k *session.Claim) policy.Entry {
+	_, name, _ := strings.Cut(provider, "/")
+	key := policy.NewKey(name + ":" + k.Name)
+	if k.Many {
+		return policy.Multi(key, k.Values)
+	}
+	return policy.Single(key, k.Values[0])
 }

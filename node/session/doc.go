@@ -22,7 +22,8 @@
 // The claims are sealed as version, kind, depth, access key id, texts, times and position; then
 // one byte says whether policies and tags follow, and whether they are compressed. Numbers are
 // varints, texts stand behind their lengths. Versions and formats are forever: tokens of the
-// one before are in use while a cluster is upgraded. Open takes what Mint makes and nothing
+// one before are in use while a cluster is upgraded. What the provider of a web identity says is
+// packed with policies and tags, in a version of its own. Open takes what Mint makes and nothing
 // else: the shortest form of every number, no bytes that are left over, nothing beyond a limit,
 // no element twice.
 //

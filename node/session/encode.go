@@ -7,8 +7,20 @@ import (
 	"time"
 )
 
-// version is the first byte of sealed claims.
-const version = 1
+// The versions of sealed claims, their first byte. Only those that have keys are of the second:
+// nodes of the release before open all others.
+const (
+	versionPlain = 1
+	versionKeys  = 2
+)
+
+// version is that of the claims.
+func (c *Claims) version() byte {
+	if len(c.Keys) > 0 {
+		return versionKeys
+	}
+	return versionPlain
+}
 
 // maxFixed is how many bytes the claims take at most without policies and tags: version, kind
 // and depth, access key id, texts with lengths of up to two bytes, three times, position, and
@@ -30,7 +42,7 @@ func (c *Claims) encode(id []byte) ([]byte, error) {
 	for _, f := range c.fields() {
 		size -= f.limit - len(*f.text)
 	}
-	b := append(make([]byte, 0, size), version, byte(c.Kind), c.Depth)
+	b := append(make([]byte, 0, size), c.version(), byte(c.Kind), c.Depth)
 	b = append(b, id...)
 	for _, f := range c.fields() {
 		b = appendText(b, *f.text)
@@ -65,7 +77,7 @@ var errEncoding = errors.New("its claims are in a form that this build does not 
 // decode reads what encode made, and nothing else. The claims' texts are parts of plain.
 func decode(plain string) (*Claims, error) {
 	const head = 3 + idSize
-	if len(plain) < head || plain[0] != version {
+	if len(plain) < head || plain[0] < versionPlain || plain[0] > versionKeys {
 		return nil, errEncoding
 	}
 	c := &Claims{Kind: Kind(plain[1]), Depth: plain[2], AccessKey: accessKeyID([]byte(plain[3:head]))}
@@ -81,7 +93,7 @@ func decode(plain string) (*Claims, error) {
 	}
 	c.Position = d.uvarint()
 	form := d.byte()
-	if d.bad || !c.unpack(form, d.rest) {
+	if d.bad || !c.unpack(form, d.rest, plain[0]) || c.version() != plain[0] {
 		return nil, errEncoding
 	}
 	if err := c.check(); err != nil {

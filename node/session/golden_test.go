@@ -60,14 +60,14 @@ func TestDictionary(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := newKey(f, 7, 0)
-	for _, c := range []*Claims{plainClaims(), fullClaims()} {
+	for _, c := range []*Claims{plainClaims(), fullClaims(), vouchedClaims()} {
 		plain, err := c.encode(make([]byte, idSize))
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(sealed(k, plain), plain)
 	}
-	f.Add(goldenPlain, []byte{version})
+	f.Add(goldenPlain, []byte{versionPlain})
 	f.Add("", []byte{})
 	f.Fuzz(func(t *testing.T, token string, plain []byte) {
 		_, errKey := KeyOf(token)

@@ -243,7 +243,7 @@ func TestOneEncoding(t *testing.T) {
 	longAccount = append(longAccount, plain[3+idSize+1:]...)
 	for name, plain := range map[string][]byte{
 		"nothing":                           {},
-		"another version":                   append([]byte{version + 1}, plain[1:]...),
+		"another version":                   append([]byte{versionKeys + 1}, plain[1:]...),
 		"bytes left over":                   with(formNone, 0),
 		"no form":                           plain[:len(plain)-1],
 		"an unknown form":                   with(formDeflate+1, policies...),
@@ -271,6 +271,9 @@ func TestOneEncoding(t *testing.T) {
 		"a session that ends after 9999":    encode(func(c *Claims) { c.Expires = time.Unix(maxSeconds+1, 0) }),
 		"a tag twice":                       encode(func(c *Claims) { c.Tags = []Tag{{"a", "1"}, {"a", "2"}} }),
 		"a managed policy twice":            encode(func(c *Claims) { c.Managed = []string{"a", "a"} }),
+		"a key twice":                       encode(func(c *Claims) { c.Keys = []Claim{{"a", []string{"1"}, false}, {"a", []string{"1"}, false}} }),
+		"a key of nobody":                   encode(func(c *Claims) { c.Keys, c.Provider = []Claim{{"a", []string{"1"}, false}}, "" }),
+		"a key without values":              encode(func(c *Claims) { c.Keys = []Claim{{"a", nil, true}} }),
 		"a transitive key twice":            encode(func(c *Claims) { c.Transitive = []string{"a", "a"} }),
 		"a policy beyond its limit, packed": encode(func(c *Claims) { c.Policy = strings.Repeat("a", MaxPolicy+1) }),
 	} {
@@ -297,6 +300,14 @@ func TestUnpackedBound(t *testing.T) {
 	for i := range MaxTags {
 		c.Tags = append(c.Tags, Tag{wide(i, MaxTagKey), wide(i, MaxTagValue)})
 		c.Transitive = append(c.Transitive, wide(i, MaxTagKey))
+	}
+	c.Provider = "p"
+	for i := range MaxKeys {
+		k := Claim{Name: wide(i, MaxKeyName), Many: true}
+		for range MaxKeyValues {
+			k.Values = append(k.Values, wide(i, MaxKeyValue))
+		}
+		c.Keys = append(c.Keys, k)
 	}
 	if err := c.checkPacked(); err != nil {
 		t.Fatal(err)

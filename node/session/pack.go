@@ -21,8 +21,8 @@ const (
 
 // maxUnpacked bounds what policies and tags unpack to, in bytes: what they have at most by
 // their own limits, with lengths and counts of up to two bytes.
-const maxUnpacked = (MaxPolicy+MaxManaged*MaxARN+MaxTags*(MaxTagKey+MaxTagValue)+MaxTags*MaxTagKey)*utf8.UTFMax +
-	2*(1+1+MaxManaged+1+2*MaxTags+1+MaxTags)
+const maxUnpacked = (MaxPolicy+MaxManaged*MaxARN+MaxTags*(MaxTagKey+MaxTagValue)+MaxTags*MaxTagKey+MaxKeys*(MaxKeyName+MaxKeyValues*MaxKeyValue))*utf8.UTFMax +
+	2*(1+1+MaxManaged+1+2*MaxTags+1+MaxTags+1+MaxKeys*(3+MaxKeyValues))
 
 // dictionary is what policies and tags are expected to look like, the likeliest last: whatever
 // repeats it takes less room. It is forever; a better one needs a form of its own.
@@ -44,10 +44,14 @@ const dictionary = `CostCenterDepartmentEnvironmentOwnerProjectTeamUserdevelopme
 
 // PackedSize is how much of the room for them the policies and tags take, in percent, as AWS's
 // PackedPolicySize: the bytes that they have in a token, of MaxPacked. It is rounded up, so
-// that it is 0 for none alone, and more than 100 exactly where Mint finds no room for them. It
+// that it is 0 for none alone, and more than 100 exactly where Mint finds no room for them. What
+// the provider of a web identity says shares the room with them, and takes none where they are none. It
 // never falls while those bytes grow; a text that repeats another takes fewer of them than one
 // that does not.
 func (c *Claims) PackedSize() (percentage int) {
+	if !c.passes() {
+		return 0
+	}
 	_, packed := c.pack()
 	return percent(len(packed))
 }
@@ -55,9 +59,14 @@ func (c *Claims) PackedSize() (percentage int) {
 // percent is a number of packed bytes as a percentage of MaxPacked, rounded up.
 func percent(size int) int { return (size*100 + MaxPacked - 1) / MaxPacked }
 
-// pack makes the bytes of the policies and tags, in the form that takes fewest.
+// passes tells whether the claims have policies or tags.
+func (c *Claims) passes() bool {
+	return c.Policy != "" || len(c.Managed) > 0 || len(c.Tags) > 0 || len(c.Transitive) > 0
+}
+
+// pack makes the bytes of the policies, the tags and the keys, in the form that takes fewest.
 func (c *Claims) pack() (form byte, packed []byte) {
-	if c.Policy == "" && len(c.Managed) == 0 && len(c.Tags) == 0 && len(c.Transitive) == 0 {
+	if !c.passes() && len(c.Keys) == 0 {
 		return formNone, nil
 	}
 	plain := appendTexts(appendText(nil, c.Policy), c.Managed)
@@ -66,6 +75,16 @@ func (c *Claims) pack() (form byte, packed []byte) {
 		plain = appendText(appendText(plain, t.Key), t.Value)
 	}
 	plain = appendTexts(plain, c.Transitive)
+	if c.version() == versionKeys {
+		plain = binary.AppendUvarint(plain, uint64(len(c.Keys)))
+		for _, k := range c.Keys {
+			many := uint64(0)
+			if k.Many {
+				many = 1
+			}
+			plain = appendTexts(binary.AppendUvarint(appendText(plain, k.Name), many), k.Values)
+		}
+	}
 	if packed := deflate(plain); len(packed) < len(plain) {
 		return formDeflate, packed
 	}
@@ -73,7 +92,7 @@ func (c *Claims) pack() (form byte, packed []byte) {
 }
 
 // unpack reads what pack made, into the claims, and tells whether it could.
-func (c *Claims) unpack(form byte, packed string) bool {
+func (c *Claims) unpack(form byte, packed string, version byte) bool {
 	if len(packed) > MaxPacked {
 		return false
 	}
@@ -101,8 +120,24 @@ func (c *Claims) unpack(form byte, packed string) bool {
 		c.Tags[i].Value = d.text()
 	}
 	c.Transitive = d.texts(MaxTags)
-	empty := c.Policy == "" && len(c.Managed) == 0 && len(c.Tags) == 0 && len(c.Transitive) == 0
-	return !d.bad && d.rest == "" && !empty
+	if version == versionKeys {
+		c.Keys = d.keys()
+	}
+	return !d.bad && d.rest == "" && (c.passes() || len(c.Keys) > 0)
+}
+
+// keys reads what a provider says.
+func (d *decoder) keys() []Claim {
+	list := make([]Claim, d.count(MaxKeys))
+	for i := range list {
+		list[i].Name = d.text()
+		many := d.uvarint()
+		if many > 1 {
+			d.fail()
+		}
+		list[i].Many, list[i].Values = many == 1, d.texts(MaxKeyValues)
+	}
+	return list
 }
 
 // Compressors are large, and are used again.

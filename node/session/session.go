@@ -26,6 +26,11 @@ const (
 	MaxTags     = 50   // session tags, and keys of those that pass on
 	MaxTagKey   = 128  // characters
 	MaxTagValue = 256  // characters
+	// Of what the provider of a web identity says.
+	MaxKeys      = 8
+	MaxKeyName   = 64  // characters
+	MaxKeyValues = 16  // of one
+	MaxKeyValue  = 256 // characters
 
 	MaxPrincipal      = 128 // bytes, as are those below
 	MaxName           = 64
@@ -74,6 +79,14 @@ const (
 // Tag is a tag of a session.
 type Tag struct{ Key, Value string }
 
+// Claim is what the provider of a web identity says of its subject: a claim of the provider's
+// token, which is a condition key under the provider's name.
+type Claim struct {
+	Name   string
+	Values []string // at least one
+	Many   bool     // a list, however many it has
+}
+
 // Claims are what a session is: all that nodes know of it.
 type Claims struct {
 	Kind      Kind
@@ -93,9 +106,10 @@ type Claims struct {
 	// Provider and Subject are who vouched for a web identity, and for whom; empty for
 	// nobody.
 	Provider, Subject string
-	Depth             uint8  // of role chaining: 0 for a session made by long-lived credentials
-	Position          uint64 // of the view in which it was minted
-	Parent            string // access key id of the credential that asked for it; empty for none
+	Keys              []Claim // what the provider says besides; none of a name twice
+	Depth             uint8   // of role chaining: 0 for a session made by long-lived credentials
+	Position          uint64  // of the view in which it was minted
+	Parent            string  // access key id of the credential that asked for it; empty for none
 }
 
 // Credentials are what a caller gets. They do not print themselves.
@@ -181,6 +195,31 @@ func (c *Claims) checkPacked() error {
 		}
 		if t.Key == "" || slices.ContainsFunc(c.Tags[:i], func(other Tag) bool { return other.Key == t.Key }) {
 			return fmt.Errorf("%w: a tag without key, or two with the same", ErrInvalid)
+		}
+	}
+	return c.checkKeys()
+}
+
+// checkKeys is check for what the provider says.
+func (c *Claims) checkKeys() error {
+	if len(c.Keys) > MaxKeys {
+		return fmt.Errorf("%w: %d keys of a provider, at most %d", ErrTooLarge, len(c.Keys), MaxKeys)
+	}
+	for i, k := range c.Keys {
+		if err := checkText("name of a key", k.Name, MaxKeyName); err != nil {
+			return err
+		}
+		if len(k.Values) > MaxKeyValues {
+			return fmt.Errorf("%w: %d values of a key, at most %d", ErrTooLarge, len(k.Values), MaxKeyValues)
+		}
+		for _, value := range k.Values {
+			if err := checkText("value of a key", value, MaxKeyValue); err != nil {
+				return err
+			}
+		}
+		if k.Name == "" || len(k.Values) == 0 || len(k.Values) > 1 && !k.Many || c.Provider == "" ||
+			slices.ContainsFunc(c.Keys[:i], func(other Claim) bool { return other.Name == k.Name }) {
+			return fmt.Errorf("%w: a key without provider, name or value, or two with the same name", ErrInvalid)
 		}
 	}
 	return nil

@@ -1,7 +1,5 @@
 package thumbprint
 
-import "net/netip"
-
 // NewAt returns a fetcher that connects to another port.
 func NewAt(reach Reach, port string) *Fetcher {
 	f := New(reach)
@@ -14,6 +12,3 @@ func (f *Fetcher) Fill(caller string) {
 	for f.places.Take(caller, 1) == nil {
 	}
 }
-
-// IsPublic is public.
-func IsPublic(a netip.Addr) bool { return public(a) }

@@ -132,7 +132,7 @@ func (f *Fetcher) guard(_, address string, _ syscall.RawConn) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("connect: %w", err)
-	case f.reach == Public && !public(to.Addr()):
+	case f.reach == Public && !IsPublic(to.Addr()):
 		return errors.New("the address is not public")
 	}
 	return nil
@@ -160,8 +160,8 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),
 }
 
-// public tells that an address is of the public internet.
-func public(a netip.Addr) bool {
+// IsPublic tells that an address is of the public internet.
+func IsPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() { // the first also leaves out loopback, link-local, multicast and unspecified
 		return false

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // ErrPrincipal is returned when an ARN is not that of a principal.
@@ -98,6 +100,9 @@ type Principal struct {
 	// FederatedProvider is the identity provider of a role session, empty
 	// without one.
 	FederatedProvider string
+	// Keys are what an identity provider says of who asks, or of whom a session is, as condition
+	// keys under its name.
+	Keys []policy.Entry
 }
 
 // ParsePrincipal returns the principal of an ARN: a user, a role, a session of a

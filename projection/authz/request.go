@@ -156,8 +156,17 @@ func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
 	if tag, ok := strings.CutPrefix(string(key), principalTag); ok {
 		return r.Principal.tag(key, tag, n)
 	}
+	for _, e := range r.Principal.Keys {
+		if e.Key != key {
+			continue
+		}
+		if n == 0 {
+			return e, true
+		}
+		n--
+	}
 	if n > 0 {
-		return policy.Entry{}, false // only tags come in several spellings
+		return policy.Entry{}, false // only tags and what providers say come in several spellings
 	}
 	if key == "aws:principalorgpaths" {
 		return policy.Multi(key, r.Principal.OrgPaths), len(r.Principal.OrgPaths) > 0

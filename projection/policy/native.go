@@ -30,6 +30,7 @@ const (
 	ActionListSessionKeys  = "writ:ListSessionKeys"
 	ActionRotateSessionKey = "writ:RotateSessionKey"
 	ActionRevokeSessionKey = "writ:RevokeSessionKey"
+	ActionSetProviderKeys  = "writ:SetProviderKeys"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -40,5 +41,6 @@ func NativeActions() []string {
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
+		ActionSetProviderKeys,
 	}
 }

@@ -8,11 +8,14 @@ import (
 	"github.com/writ-iam/writ/test/cluster"
 )
 
-// shared is the cluster that all tests use, each with names of its own.
-var shared *cluster.Cluster
+// shared is the cluster that all tests use, each with names of its own; program is writ.
+var (
+	shared  *cluster.Cluster
+	program string
+)
 
 func TestMain(m *testing.M) {
-	os.Exit(cluster.Main(m, "../..", func(c *cluster.Cluster, _ string) { shared = c }))
+	os.Exit(cluster.Main(m, "../..", func(c *cluster.Cluster, binary string) { shared, program = c, binary }))
 }
 
 // getenv is a variable of env.sh.

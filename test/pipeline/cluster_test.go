@@ -42,6 +42,12 @@ func TestMain(m *testing.M) {
 // cluster under test.
 func block(t *testing.T, name string) string {
 	t.Helper()
+	return strings.ReplaceAll(blockOf(t, page, name), example, shared.Env["WRIT_ENDPOINT"])
+}
+
+// blockOf is the example of a page behind the marker.
+func blockOf(t *testing.T, page, name string) string {
+	t.Helper()
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +58,7 @@ func block(t *testing.T, name string) string {
 	if !marked || !begun || !ended {
 		t.Fatalf("the page has no example %q", name)
 	}
-	return strings.ReplaceAll(code, example, shared.Env["WRIT_ENDPOINT"])
+	return code
 }
 
 // parse decodes YAML. Fields that into does not have are mistakes.

@@ -33,6 +33,7 @@ var functionFields = map[string]string{
 	"node/decision.Config.Now":             "a clock",
 	"node/dispatch.Config.Now":             "a clock",
 	"node/effect.Config.Now":               "a clock",
+	"node/federation/oidc.Verifier.now":    "a clock",
 	"node/freshness.Config.Now":            "a clock",
 	"node/lease.Renewer.clocks":            "clocks",
 	"node/lease.Config.Clocks":             "clocks",

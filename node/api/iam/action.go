@@ -46,6 +46,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
@@ -104,11 +105,20 @@ type Call struct {
 	Messages Envelopes
 	// TradeIn is the token that the answer of SendDelegationToken has in a header.
 	TradeIn string
+	// WebIdentity is who calls without credentials; nil for whoever signs.
+	WebIdentity *WebIdentity
 	// Repeated says that an attempt of the call took effect before, as far as the view
 	// knows: its answer is that of the first one, and nothing is worked out for a command.
 	Repeated bool
 
 	witness *identity.Witness // of View, from the first Access or Command on
+}
+
+// WebIdentity is somebody for whom an OpenID Connect provider vouches.
+type WebIdentity struct {
+	Provider string // its ARN
+	Audience string // whom the token is for, of the provider's clients
+	*oidc.Claims
 }
 
 // Minter makes the credentials of sessions.

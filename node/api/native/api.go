@@ -151,6 +151,7 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
 		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
 		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},
+		{"POST /v1/providers/keys", actionSetProviderKeys, setProviderKeys{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})
 	}

@@ -25,6 +25,7 @@ var schemas = []any{
 	shape.Accounts{}, shape.Account{}, shape.AccountToCreate{}, shape.AccountCreation{}, shape.AccountRootKey{},
 	shape.AccountAlias{}, shape.RootEmail{}, shape.RootPassword{}, shape.AccountChange{},
 	shape.SeenSessions{}, shape.SeenSession{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
+	shape.ProviderKeys{}, shape.ProviderKeysChange{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -117,6 +118,7 @@ var keywords = map[string]object{
 	"SeenSession.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser, shape.KindTaskRoot, shape.KindDelegated),
 	"SessionKey.state":         keyState,
 	"SessionKeyChange.state":   oneOf("active", "revoked"),
+	"ProviderKeys":             strict,
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

@@ -48,6 +48,7 @@ const (
 	actionListSessionKeys  = policy.ActionListSessionKeys
 	actionRotateSessionKey = policy.ActionRotateSessionKey
 	actionRevokeSessionKey = policy.ActionRevokeSessionKey
+	actionSetProviderKeys  = policy.ActionSetProviderKeys
 )
 
 // operation is one of the native API.

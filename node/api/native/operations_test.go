@@ -253,6 +253,13 @@ var operations = map[string]operation{
 		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("SessionKeyChange"), refusals: notChanged,
 		meaning: map[int]string{404: "No such key is in force (NoSuchEntity)."},
 	},
+	"POST /v1/providers/keys": {
+		id: "SetProviderKeys", summary: "Give the keys of an OpenID Connect provider, in the place of those that it publishes.",
+		about: "Permission writ:SetProviderKeys, for the provider. Its tokens are good by these keys alone from then on, and no node asks it for others, until they are set anew, or none. " +
+			"400 UnknownFeature: a node of the cluster is of a version that cannot read it.",
+		parameters: []object{invocation}, body: "ProviderKeys",
+		answer: "The change was committed.", headers: changed, content: jsonOf("ProviderKeysChange"), refusals: refusedWhat, meaning: map[int]string{404: "No OpenID Connect provider of the account has that ARN (NoSuchEntity)."},
+	},
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,
 	"GET /metrics":      {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},

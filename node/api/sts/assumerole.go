@@ -151,7 +151,7 @@ func (assumeRole) assume(c *iam.Call, in *sdk.AssumeRoleInput, at event.Position
 		return nil, err
 	}
 	out := &sdk.AssumeRoleOutput{
-		AssumedRoleUser:  &types.AssumedRoleUser{Arn: aws.String(c.Partition().SessionARN(role.Account, role.Name, claims.Name)), AssumedRoleId: aws.String(claims.Principal + ":" + claims.Name)},
+		AssumedRoleUser:  assumedRoleUser(c, role, claims),
 		Credentials:      credentials,
 		PackedPolicySize: packed, //nolint:staticcheck // SDKs of today and before read it
 	}
@@ -159,6 +159,11 @@ func (assumeRole) assume(c *iam.Call, in *sdk.AssumeRoleInput, at event.Position
 		out.SourceIdentity = aws.String(claims.SourceIdentity)
 	}
 	return out, nil
+}
+
+// assumedRoleUser is a session of a role as answers have it.
+func assumedRoleUser(c *iam.Call, role *identity.Role, claims *session.Claims) *types.AssumedRoleUser {
+	return &types.AssumedRoleUser{Arn: aws.String(c.Partition().SessionARN(role.Account, role.Name, claims.Name)), AssumedRoleId: aws.String(claims.Principal + ":" + claims.Name)}
 }
 
 // inherit gives a session what passes on from the session that asked for it: transitive tags

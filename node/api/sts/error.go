@@ -17,6 +17,10 @@ const (
 	codeExpiredTradeIn        = "ExpiredTradeInTokenException"
 	codeInvalidMessage        = "InvalidAuthorizationMessageException"
 	codePayloadTooLarge       = "JWTPayloadSizeExceededException"
+	codeInvalidIdentityToken  = "InvalidIdentityToken"
+	codeExpiredToken          = "ExpiredTokenException"
+	codeIDPCommunicationError = "IDPCommunicationError"
+	codeIDPRejectedClaim      = "IDPRejectedClaim"
 )
 
 func fail(code, format string, args ...any) *iam.Error {

@@ -20,6 +20,7 @@ var table = actions()
 func actions() []iam.Action {
 	return []iam.Action{
 		minting(iam.NewRead(Service, "AssumeRole", assumeRole{}), iam.NewWrite(Service, "AssumeRole", assumeRoleByCode{})),
+		minting(iam.NewRead(Service, "AssumeRoleWithWebIdentity", assumeRoleWithWebIdentity{})),
 		minting(iam.NewRead(Service, "AssumeRoot", assumeRoot{})),
 		minting(iam.NewRead(Service, "DecodeAuthorizationMessage", decodeMessage{})), // by the keys of sessions
 		iam.NewRead(Service, "GetAccessKeyInfo", getAccessKeyInfo{}),

@@ -573,6 +573,9 @@ def user_sessions():
     same(as_session("sts", made["Credentials"]).get_caller_identity()["UserId"], ACCOUNT + ":b3-bob")
     fails("InvalidClientTokenId", as_session("iam", made["Credentials"]).get_user)
 
+    # Web identities: TestWebIdentity has tokens that are good.
+    fails("InvalidIdentityToken", sts.assume_role_with_web_identity, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/b3-none", RoleSessionName="b3-web", WebIdentityToken="not.a.token")
+
     # A code of an MFA device is good once.
     device = iam.create_virtual_mfa_device(VirtualMFADeviceName="b3-token")["VirtualMFADevice"]
     serial, seed, at = device["SerialNumber"], device["Base32StringSeed"], int(time.time()) // 30

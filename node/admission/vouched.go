@@ -1,0 +1,28 @@
+package admission
+
+import (
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/opened"
+	"github.com/writ-iam/writ/node/session"
+	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/projection/policy"
+)
+
+// Unsigned begins the job of a request that nobody signs, on account of its address.
+func (p *Pass) Unsigned() { p.Desk.Begin(&p.Job, p.Request.Context(), p.Request.Holder()) }
+
+// Vouch admits a caller in a view for whom an identity provider vouches, which has been proved.
+// The caller has no credentials. What it takes from now on it takes on account of who it is to be.
+func (p *Pass) Vouch(v *projection.View, provider string, of *identity.Role, keys []session.Claim) {
+	entries := make([]policy.Entry, len(keys))
+	for i := range keys {
+		entries[i] = opened.ProviderKey(provider, &keys[i])
+	}
+	p.Principal, p.view = projection.Federated(provider, entries), v
+	p.Caller = Caller{Kind: KindWebIdentity, ARN: provider}
+	if of != nil {
+		p.Caller.Account, p.Request.owner = of.Account, of.ID
+	}
+	p.Request.verified = []byte("vouched for by " + provider)
+	Prove(p.Request.Context())
+}
