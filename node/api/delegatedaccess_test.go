@@ -68,3 +68,22 @@ func TestDelegatedAccess(t *testing.T) {
 	w.now = func() time.Time { return noon.Add(7*24*time.Hour + time.Second) }
 	w.refused("expired", w.tradeIn(asker, token), http.StatusBadRequest, "ExpiredTradeInTokenException", "")
 }
+
+// What a root delegates is what was asked for, and not all that a root may.
+func TestDelegatedByRoot(t *testing.T) {
+	w := newWorld(t)
+	asker := w.stranger()
+	w.must(&identity.CreatePolicy{Account: other, ID: "ANPATEMPLATE", Name: "Template", Path: "/", Document: allow("iam:Get*")})
+	w.user("owner", "")
+	id := between(w.accepted("ask", w.iam(asker, "CreateDelegationRequest", "Description", "d", "RequestorWorkflowId", "workflow", "NotificationChannel", "topic",
+		"SessionDuration", "3600", "Permissions.PolicyTemplateArn", "arn:aws:iam::210987654321:policy/Template")).Body.String(), "DelegationRequestId")
+	for _, action := range []string{"AssociateDelegationRequest", "UpdateDelegationRequest", "AcceptDelegationRequest"} {
+		w.accepted(action, w.iam(w.root, action, "DelegationRequestId", id))
+	}
+	token := w.accepted("send", w.iam(w.root, "SendDelegationToken", "DelegationRequestId", id)).Header().Get("X-Writ-Trade-In-Token")
+	text := w.accepted("trade in", w.tradeIn(asker, token)).Body.String()
+	c := temporary{credential{between(text, "AccessKeyId"), between(text, "SecretAccessKey")}, between(text, "SessionToken")}
+	w.accepted("what was asked for", w.as(c, "GetUser", "UserName", "owner"))
+	w.refused("more", w.as(c, "ListUsers"), http.StatusForbidden, "AccessDenied", "")
+	w.refused("a write", w.as(c, "CreateUser", "UserName", "x"), http.StatusForbidden, "AccessDenied", "")
+}

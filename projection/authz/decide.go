@@ -200,7 +200,7 @@ func (e *evaluation) binding(l Layer) (sets []*Set, one *Set, guard bool) {
 		return nil, one, false
 	}
 	if !p.Type.entity() {
-		if l == LayerSession && p.Type == Root { // they deny a root what is not its session's task
+		if l == LayerSession && p.Type == Root { // by AssumeRoot, or by a root that delegates
 			one = e.layers.Session
 		}
 		return nil, one, true // no other such policies, and none needed

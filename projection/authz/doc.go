@@ -47,8 +47,8 @@
 //     policies decide.
 //   - Across accounts both sides must allow.
 //   - KMS keys and roles let in only whom their own policy names.
-//   - Root may do everything that no Deny and no control policy stops. The policies of its
-//     session, by AssumeRoot, only deny.
+//   - Root may do everything that no Deny and no control policy stops, within the policies of
+//     its session, where it has any.
 //   - A federated user has no identity permissions without a session policy.
 //   - sts:GetCallerIdentity needs no permission.
 package authz

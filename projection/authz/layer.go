@@ -79,17 +79,17 @@ func needed(kind PrincipalType, sameAccount, strict bool, g grant) layers {
 		// their own.
 		return guards | resource
 	case !sameAccount && kind == Root:
-		return guards | resource
+		return guards | layerSet(LayerSession) | resource
 	case !sameAccount:
 		// Both accounts must allow, each by its own policies.
 		return guards | own | resource
 	case kind == Root:
 		// Root may do everything but what KMS keys and roles keep to those
-		// whom their policy names.
+		// whom their policy names, within the policies of its session.
 		if strict {
-			return guards | resource
+			return guards | layerSet(LayerSession) | resource
 		}
-		return guards
+		return guards | layerSet(LayerSession)
 	}
 	switch g {
 	case grantDirect:

@@ -22,8 +22,9 @@ const taskLife = 15 * time.Minute
 const tasksPath = "aws:policy/root-task/"
 
 // tasks are those policies, by name ("AWS managed policies for IAM" in the IAM User Guide).
-// All of them only deny: a root may do what nothing denies. They go into the session as they
-// are here, so that no import of a catalogue can widen it. PARTITION stands for the cluster's.
+// Those of AWS only deny; here they allow the rest, too, since the policies of a session are
+// what it may. They go into the session as they are here, so that no import of a catalogue can
+// widen it. PARTITION stands for the cluster's.
 var tasks = map[string]string{
 	"IAMAuditRootUserCredentials": onRoot(`"iam:ListAccessKeys","iam:ListSigningCertificates","iam:GetLoginProfile","iam:ListMFADevices","iam:GetUser","iam:GetAccessKeyLastUsed"`,
 		`,"iam:GetAccountSummary"`),
@@ -35,16 +36,19 @@ var tasks = map[string]string{
 		`,{"Effect":"Deny","Action":"sqs:GetQueueAttributes","Resource":"*","Condition":{"StringNotEquals":{"aws:ResourceAccount":"${aws:PrincipalAccount}"}}}`),
 }
 
+// rest is how such a policy begins: all that it does not deny is allowed.
+const rest = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},`
+
 // onRoot is the policy of a task of some actions on the root alone, and of more that know no
 // resource.
 func onRoot(actions, more string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotAction":[` + actions + more + `],"Resource":"*"},` +
+	return rest + `{"Effect":"Deny","NotAction":[` + actions + more + `],"Resource":"*"},` +
 		`{"Effect":"Deny","Action":[` + actions + `],"NotResource":"arn:PARTITION:iam::*:root"}]}`
 }
 
 // byRoot is the policy of a task of some actions by a root alone, with more statements.
 func byRoot(actions, more string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","NotAction":[` + actions + `],"Resource":"*"},` +
+	return rest + `{"Effect":"Deny","NotAction":[` + actions + `],"Resource":"*"},` +
 		`{"Effect":"Deny","Action":[` + actions + `],"Resource":"*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:PARTITION:iam::*:root"}}}` + more + `]}`
 }
 

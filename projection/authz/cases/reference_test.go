@@ -328,8 +328,9 @@ func refDecide(c *refCase) string {
 		// A federated user of the root user starts from all permissions.
 		identity = identity || kind == "federated_user" && strings.HasSuffix(issuer, ":root")
 	}
-	if kind == "root" { // the session of a root has a task: its policies deny the rest
-		every(c.Session, false)
+	if kind == "root" && len(c.Session) > 0 { // it may what they allow
+		allows, _ := every(c.Session, false)
+		session = allows > 0
 	}
 	guard := true
 	if account != "" && !linked { // SCPs bind the principals of member accounts
@@ -359,7 +360,7 @@ func (c *refCase) refGranted(kind, account string, grant int, identity, boundary
 		// their own: the resource's policy alone decides.
 		return grant != refNone
 	}
-	own := kind == "root" || identity && boundary && session
+	own := kind == "root" && session || identity && boundary && session
 	owner := c.Request.ResourceAccount
 	if owner == "" {
 		if parts := strings.SplitN(c.Request.Resource, ":", 6); len(parts) == 6 && parts[4] != "" {
@@ -368,6 +369,9 @@ func (c *refCase) refGranted(kind, account string, grant int, identity, boundary
 	}
 	if owner != "" && owner != account {
 		return own && grant != refNone // both sides must allow
+	}
+	if kind == "root" {
+		return own && (grant != refNone || !c.strict())
 	}
 	switch grant {
 	case refDirect:
