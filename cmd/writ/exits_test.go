@@ -124,6 +124,11 @@ var exitsOfCluster = []exitCase{
 	{"writ session-key revoke 1", 0, ""},
 	{"writ session-key revoke 1", shell.CodeError, "NoSuchEntity"},
 	{"writ session-key revoke one", shell.CodeUsage, "no number"},
+	{"writ signin --account 123456789012 --user alice --password-file $PASSWORD --endpoint $REPLICA", 0, ""},
+	{"writ signin --account 123456789012 --user bob --password-file $PASSWORD", shell.CodeError, "SignInFailed"},
+	{"writ signin --account 123456789012", shell.CodeUsage, "--user"},
+	{"writ signin --email root@example.com --password-file $PASSWORD --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ signin --email root@example.com --password-file missing", shell.CodeError, "missing"},
 	{"writ replica drain r1", 0, ""},
 	{"writ replica drain r1", shell.CodeError, "draining"},
 	{"writ replica drain", shell.CodeUsage, ""},
@@ -381,6 +386,9 @@ func newExitWorld(t *testing.T) *exitWorld {
 	if _, err := c.Query(t.Context(), "iam", "CreateUser", url.Values{"UserName": {"alice"}}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Query(t.Context(), "iam", "CreateLoginProfile", url.Values{"UserName": {"alice"}, "Password": {"Passw0rd-1"}}); err != nil {
+		t.Fatal(err)
+	}
 	p, err := c.Propagation(t.Context(), client.Target{}, client.Scope{}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -390,6 +398,10 @@ func newExitWorld(t *testing.T) *exitWorld {
 		t.Fatal(err)
 	}
 	ahead.Position += 1000
+	w.names["PASSWORD"] = filepath.Join(w.dir, "password")
+	if err := os.WriteFile(w.names["PASSWORD"], []byte("Passw0rd-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w.names["AHEAD"] = ahead.String()
 	return w
 }

@@ -116,7 +116,7 @@ func readError(err error) error {
 // hold takes n bytes for a request's body.
 func (d *Desk) hold(q *Request, sig *sigv4.Signature, n int) error {
 	if !q.held.begun {
-		q.held = heldBody{begun: true, of: StrangersBodies, holder: q.holder()}
+		q.held = heldBody{begun: true, of: StrangersBodies, holder: q.Holder()}
 		if owner, ok := d.claimed(q, sig); ok {
 			q.held.of, q.held.holder = Bodies, owner
 		} else if q.Via != "" { // it has all of the body, and must not choose who pays for it

@@ -19,7 +19,7 @@ import (
 
 // confirm has the leader verify a signature.
 func (d *Desk) confirm(q *Request, sig *sigv4.Signature) (Confirmed, error) {
-	of, holder := StrangersSignatures, q.holder()
+	of, holder := StrangersSignatures, q.Holder()
 	if owner, ok := d.claimed(q, sig); ok {
 		of, holder = Signatures, owner
 	}

@@ -129,7 +129,7 @@ var ErrBusy = errors.New("the limit is reached")
 
 // Take takes a place for a request, if there is one.
 func (d *Desk) Take(p Place, q *Request) (free func(), err error) {
-	holder := q.holder()
+	holder := q.Holder()
 	if err := d.takeFor(p, q, holder, 1); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (d *Desk) HoldAnswer(q *Request, bytes int) (free func(), err error) {
 	if bytes <= freeAnswer {
 		return func() {}, nil
 	}
-	holder := q.holder()
+	holder := q.Holder()
 	if err := d.takeFor(Answers, q, holder, bytes); err != nil {
 		return nil, err
 	}
@@ -161,9 +161,9 @@ func (d *Desk) takeFor(of Place, q *Request, holder string, n int) error {
 	return fault.Later(fmt.Sprintf("%d %s already.", p.Limit(), p.what), ErrBusy)
 }
 
-// holder is on whose account a request takes places: the principal's whose key has
+// Holder is on whose account a request takes places: the principal's whose key has
 // verified it, else its address's.
-func (q *Request) holder() string {
+func (q *Request) Holder() string {
 	if q.owner != "" {
 		return string(q.owner)
 	}

@@ -109,7 +109,8 @@ func (d *Dispatcher) Leads() bool { return d.cfg.Log != nil && d.cfg.Log.Leads()
 // Surface is one request in its own dialect.
 type Surface interface {
 	// Read reads what the request says, beyond its signature, before anybody is asked about
-	// it. It returns the service that the signature must be for.
+	// it. It returns the service that the signature must be for; empty for what nobody signs,
+	// whoever sends it: the caller is a stranger.
 	Read() (service string, err error)
 	// Serve answers the request, or says, having written nothing, why it cannot.
 	Serve() error
@@ -143,6 +144,7 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 var kinds = map[session.Kind]string{
 	session.Role: shape.KindRoleSession, session.User: shape.KindUserSession, session.Root: shape.KindRootSession, session.FederatedUser: shape.KindFederatedUser,
 	session.TaskRoot: shape.KindTaskRoot, session.Delegated: shape.KindDelegated,
+	session.SignedInUser: shape.KindUserSession, session.SignedInRoot: shape.KindRootSession,
 }
 
 // note notes the use of a credential that was verified here, whatever came of the request:

@@ -114,6 +114,13 @@ const (
 	InvalidAuthorizationMessageException
 	ExpiredTradeInTokenException
 
+	// Of signing in. SignInFailed is for whatever was wrong; the last two are told to those
+	// alone who are right.
+	SignInFailed
+	TooManySignIns
+	PasswordChangeRequired
+	PasswordExpired
+
 	codes // how many there are
 )
 
@@ -266,4 +273,12 @@ var table = [codes]row{
 	JWTPayloadSizeExceededException:                {native: face{"JWTPayloadSizeExceededException", http.StatusBadRequest, "", ""}},
 	ExpiredTradeInTokenException:                   {native: face{"ExpiredTradeInTokenException", http.StatusBadRequest, "", ""}},
 	InvalidAuthorizationMessageException:           {native: face{"InvalidAuthorizationMessageException", http.StatusBadRequest, "", ""}},
+	SignInFailed: {native: face{"SignInFailed", http.StatusForbidden, "The account, the user, the e-mail address, the password or the MFA code is not right, or a code is missing.",
+		"Who has an MFA device gives mfa_code, and who has several mfa_serial, too. No code is good twice."}},
+	TooManySignIns: {native: face{"TooManySignIns", http.StatusTooManyRequests, "Too many sign-ins have failed of this user, in this account or from this address.",
+		"Try again in several minutes, or from where you signed in before."}},
+	PasswordChangeRequired: {native: face{"PasswordChangeRequired", http.StatusForbidden, "The password was right, and must be changed before the user can sign in: it has expired, or was set to be changed.",
+		"Send the request again with new_password."}},
+	PasswordExpired: {native: face{"PasswordExpired", http.StatusForbidden, "The password was right, but has expired, and the account's policy does not let the user change it.",
+		"An administrator sets another (UpdateLoginProfile)."}},
 }
