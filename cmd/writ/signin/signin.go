@@ -91,7 +91,7 @@ func (f *flags) run(cmd *cobra.Command, endpoints []string) error {
 	case errors.Is(err, client.ErrConfig):
 		return shell.Usage("%w; %s", err, shell.DevHint)
 	case errors.As(err, &p) && p.Code == "PasswordChangeRequired":
-		return fmt.Errorf("%w; with --new-password it is changed", err)
+		return fmt.Errorf("%w (--new-password does)", err)
 	case err != nil:
 		return err
 	}
