@@ -156,7 +156,7 @@ func warn(errs io.Writer, warnings []string) {
 }
 
 func can(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func printDecision(out io.Writer, d *client.Decision) error {
 
 // awaitEffect waits until a decision is as expected everywhere.
 func awaitEffect(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func onCluster(cmd *cobra.Command, limit time.Duration, do func(context.Context,
 		if err := o.Check(); err != nil {
 			return err
 		}
-		c, err := t.client()
+		c, err := t.clientOf(t.endpoint)
 		if err != nil {
 			return err
 		}

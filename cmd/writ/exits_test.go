@@ -129,6 +129,11 @@ var exitsOfCluster = []exitCase{
 	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none", shell.CodeUsage, "give one of"},
 	{"writ provider keys", shell.CodeUsage, ""},
 	{"writ provider keys arn --file missing.json", shell.CodeError, "missing.json"},
+	{"writ signin --account 123456789012 --user alice --password-file $PASSWORD --endpoint $REPLICA", 0, ""},
+	{"writ signin --account 123456789012 --user bob --password-file $PASSWORD", shell.CodeError, "SignInFailed"},
+	{"writ signin --account 123456789012", shell.CodeUsage, "--user"},
+	{"writ signin --email root@example.com --password-file $PASSWORD --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ signin --email root@example.com --password-file missing", shell.CodeError, "missing"},
 	{"writ replica drain r1", 0, ""},
 	{"writ replica drain r1", shell.CodeError, "draining"},
 	{"writ replica drain", shell.CodeUsage, ""},
@@ -389,6 +394,9 @@ func newExitWorld(t *testing.T) *exitWorld {
 	if _, err := c.Query(t.Context(), "iam", "CreateOpenIDConnectProvider", url.Values{"Url": {"https://issuer.test"}, "ThumbprintList.member.1": {strings.Repeat("a", 40)}}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Query(t.Context(), "iam", "CreateLoginProfile", url.Values{"UserName": {"alice"}, "Password": {"Passw0rd-1"}}); err != nil {
+		t.Fatal(err)
+	}
 	p, err := c.Propagation(t.Context(), client.Target{}, client.Scope{}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -398,6 +406,10 @@ func newExitWorld(t *testing.T) *exitWorld {
 		t.Fatal(err)
 	}
 	ahead.Position += 1000
+	w.names["PASSWORD"] = filepath.Join(w.dir, "password")
+	if err := os.WriteFile(w.names["PASSWORD"], []byte("Passw0rd-1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w.names["AHEAD"] = ahead.String()
 	return w
 }

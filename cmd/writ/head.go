@@ -74,7 +74,7 @@ func head(ctx context.Context, out io.Writer, t *target, o *shell.Output, by *tr
 	if err != nil {
 		return err
 	}
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (r *headsReport) compare(ctx context.Context, t *target, a *client.Certific
 			}
 		}
 	}
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}

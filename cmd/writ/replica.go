@@ -103,7 +103,7 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			if err := o.Check(); err != nil {
 				return err
 			}
-			c, err := t.client()
+			c, err := t.clientOf(t.endpoint)
 			if err != nil {
 				return err
 			}

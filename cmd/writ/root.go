@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/policies"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/signin"
 	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -43,7 +44,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newProvider(), onCluster(revoke.New()), newSessionKey(), newSessions(), newWatch(), newHead(), newVerify(), store.New(), policies.New(), newConfig(), shell.NewManual())
+	root.AddCommand(newDev(), newInit(), newServe(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newProvider(), onCluster(revoke.New()), newSessionKey(), newSessions(), signin.New(envEndpoints()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), newConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root
@@ -164,9 +165,6 @@ func envEndpoints() (list []string) {
 	return list
 }
 
-// client returns a client for the target, called as $AWS_ACCESS_KEY_ID.
-func (t *target) client() (*client.Client, error) { return t.clientOf(t.endpoint) }
-
 // each returns a client for each of the endpoints.
 func (t *target) each() (list []*client.Client, err error) {
 	endpoints := t.endpoints()
@@ -183,7 +181,8 @@ func (t *target) each() (list []*client.Client, err error) {
 	return list, nil
 }
 
-// clientOf is client for one endpoint, or for all where that is empty.
+// clientOf returns a client for one endpoint, or for all where that is empty, called as
+// $AWS_ACCESS_KEY_ID.
 func (t *target) clientOf(endpoint string) (*client.Client, error) {
 	for pair := range strings.SplitSeq(os.Getenv("WRIT_REPLICAS"), ",") {
 		if _, text, _ := strings.Cut(pair, "="); pair != "" && !strings.HasPrefix(text, "http") {

@@ -64,7 +64,7 @@ type verifyFlags struct {
 }
 
 func verifyNodes(ctx context.Context, out io.Writer, t *target, o *shell.Output, how *verifyFlags) error {
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func wait(cmd *cobra.Command, t *target, o *shell.Output, w *waitFlags) error {
 	if w.target == (client.Target{}) && !w.head {
 		return shell.Usage("say what to wait for: --token, --request-id, --arn or --head")
 	}
-	c, err := t.client()
+	c, err := t.clientOf(t.endpoint)
 	if err != nil {
 		return err
 	}

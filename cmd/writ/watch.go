@@ -37,7 +37,7 @@ With --output json every event is one line, heartbeats among them.`,
 			if err := o.Check(); err != nil {
 				return err
 			}
-			c, err := t.client()
+			c, err := t.clientOf(t.endpoint)
 			if err != nil {
 				return err
 			}

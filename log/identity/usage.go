@@ -3,6 +3,7 @@ package identity
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/table"
@@ -26,7 +27,8 @@ const (
 // Use is what the nodes saw of a credential: its latest use, and the actions it was used
 // for of late. A node verified it; its time is the node's.
 type Use struct {
-	// Credential is the id of an access key, or the unique identifier of a role.
+	// Credential is the id of an access key, the unique identifier of a role, or a
+	// PasswordCredential.
 	Credential string
 	At         Time
 	Region     string
@@ -116,6 +118,12 @@ func (u *Usage) Of(service string) (latest ActionUse, ok bool) {
 	return latest, ok
 }
 
+// PasswordCredential is the password of a user, or of a root by its account's number, as a
+// credential that is used. What is kept of it stays when the password is gone.
+func PasswordCredential(owner ID) string { return passwordPrefix + string(owner) }
+
+const passwordPrefix = "password:"
+
 // credentialOwner is whose a credential is: of an access key the owner, of a role itself.
 func (s *State) credentialOwner(credential string) (ID, bool) {
 	if key, ok := s.AccessKey(credential); ok {
@@ -123,6 +131,11 @@ func (s *State) credentialOwner(credential string) (ID, bool) {
 	}
 	if r, ok := s.roles.Get(ID(credential)); ok {
 		return r.ID, true
+	}
+	if owner, ok := strings.CutPrefix(credential, passwordPrefix); ok {
+		_, user := s.users.Get(ID(owner))
+		_, root := s.accounts.Get(AccountID(owner))
+		return ID(owner), user || root
 	}
 	return "", false
 }

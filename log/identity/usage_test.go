@@ -34,6 +34,8 @@ func usageSpecs() []spec {
 					s.Errorf("the latest use is %+v, and the user changed at %d", last, u.Changed)
 				}
 			}},
+		{name: "of passwords", given: []Event{alice, deploy}, when: note(use(PasswordCredential("AIDA1"), now), use(PasswordCredential(ID(acct)), now), use(PasswordCredential("AROA1"), now), use(PasswordCredential(""), now)),
+			then: []Event{noted("AIDA1", use("password:AIDA1", now)), noted(ID(acct), use("password:123456789012", now))}},
 		{name: "later by an hour", given: []Event{alice, aliceKey, first}, when: note(use("AKIAALICE", now-hour)), then: []Event{noted("AIDA1", use("AKIAALICE", now-hour))}},
 		{name: "later by less", given: []Event{alice, aliceKey, first}, when: note(use("AKIAALICE", now-hour-1)), refused: old},
 		{name: "in the future", given: []Event{alice, aliceKey}, when: note(use("AKIAALICE", now+1)), refused: old},

@@ -148,15 +148,20 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 	if err != nil {
 		return Caller{}, nil, err
 	}
-	c := q.session.Claims
-	if !q.Now.Before(c.Expires) {
+	if !q.Now.Before(q.session.Claims.Expires) {
 		return Caller{}, nil, sigv4.ErrExpiredToken
 	}
-	on := sessionOf(c, q.session.SealedBy)
+	return inSession(q.session, v)
+}
+
+// inSession is whom a session is of in a view.
+func inSession(s *opened.Session, v *projection.View) (Caller, *projection.Principal, error) {
+	c := s.Claims
+	on := sessionOf(c, s.SealedBy)
 	if v.State.Revoked(identity.AccountID(c.Account), identity.ID(c.Principal), c.AccessKey, on) {
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
-	p, err := v.Session(q.session.As)
+	p, err := v.Session(s.As)
 	if err != nil { // the role or user is gone
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
@@ -167,9 +172,9 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 		caller.Kind, caller.UserID = KindRole, c.Principal+":"+c.Name
 	case session.FederatedUser:
 		caller.Kind, caller.UserID = KindFederatedUser, c.Account+":"+c.Name
-	case session.User:
+	case session.User, session.SignedInUser:
 		caller.Kind, caller.Name = KindUser, p.Name
-	case session.Root, session.TaskRoot:
+	case session.Root, session.TaskRoot, session.SignedInRoot:
 		caller.Kind = KindRoot
 	case session.Delegated:
 		caller.Kind, caller.Name = KindUser, p.Name
@@ -193,6 +198,21 @@ func (d *Desk) recognizeSession(q *Request, sig *sigv4.Signature, s *identity.St
 		return sigv4.ErrInvalidClientTokenID
 	}
 	d.recognizedSession(q, opened.New(told.Session, told.SealedBy))
+	return nil
+}
+
+// AdmitSession admits the caller whose session was made in a view, by the key that seals
+// sessions there: what the caller asks for in the very request is by that session.
+func (p *Pass) AdmitSession(v *projection.View, c *session.Claims) (err error) {
+	active, ok := v.State.ActiveSessionKey()
+	if !ok {
+		return ErrNoSessionKey
+	}
+	if p.Caller, p.Principal, err = inSession(opened.New(c, active.Number), v); err != nil {
+		return err
+	}
+	p.view = v
+	p.Desk.Begin(&p.Job, p.Request.Context(), p.Principal.ID)
 	return nil
 }
 

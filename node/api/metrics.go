@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/password"
 )
 
 // Metrics of the edge. Labels are bounded: no ARNs, no names that callers choose.
@@ -62,6 +63,12 @@ func (m *Metrics) remembered(desk *admission.Desk) {
 			func() float64 { n, _ := desk.SigningKeys(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys_bytes", Help: "About what they take."},
 			func() float64 { _, size := desk.SigningKeys(); return float64(size) }))
+}
+
+// hashed shows how many hashes of passwords are made.
+func (m *Metrics) hashed(known, strangers *password.Hasher) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "writ_password_hashes_total", Help: "Hashes of passwords that were made, to store or to compare."},
+		func() float64 { return float64(known.Made() + strangers.Made()) }))
 }
 
 // Observe records one answered request. action is one of our own names.

@@ -2,7 +2,8 @@
 // metrics. What every request goes through is package dispatch's.
 //
 // The AWS Query protocol of IAM and STS is served at /, /iam and /sts (aws.go); the native
-// API, JSON over HTTP, under /v1 (package native). Both are signed with SigV4. Only /livez, /readyz, /metrics and /openapi.json are open.
+// API, JSON over HTTP, under /v1 (package native). Both are signed with SigV4. People sign in
+// by password at /signin. Only that, /livez, /readyz, /metrics and /openapi.json are open.
 package api
 
 import (
@@ -30,6 +31,7 @@ import (
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/usage"
@@ -89,6 +91,7 @@ type Server struct {
 	identities *admission.Workshop // where web identity tokens are verified
 	codes      *mfa.Tries
 	signer     *issuer.Signer
+	door       *signin.Door
 	actions    map[string]*iam.Action // by version and name
 	mux        router
 }
@@ -131,6 +134,9 @@ func New(cfg Config) *Server {
 		}
 	}
 	cfg.Metrics.remembered(s.desk)
+	strangers := password.NewStrangersHasher(password.Cost{})
+	s.door = signin.New(signin.Config{Seal: cfg.Seal, Known: s.passwords, Strangers: strangers, Codes: s.codes})
+	cfg.Metrics.hashed(s.passwords, strangers)
 	s.routes()
 	return s
 }
@@ -148,6 +154,7 @@ func (s *Server) routes() {
 	s.native.Routes(&s.mux)
 	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathConfiguration, s.issuerConfiguration)
 	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathKeys, s.issuerKeys)
+	s.mux.HandleFunc("POST /signin", s.signIn)
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())

@@ -95,7 +95,7 @@ func (s *Server) addKey(ctx context.Context, cmd identity.Command) (*projection.
 
 // restrict refuses what sessions by GetSessionToken, GetFederationToken and AssumeRoot may not
 // call, whatever their policies say ("GetSessionToken" and "GetFederationToken" in the STS API
-// Reference).
+// Reference). Those of who signed in call of STS no more than others, but all of IAM.
 func (c *call) restrict() error {
 	claims := c.Caller.Claims
 	if claims == nil || claims.Kind == session.Role || claims.Kind == session.Delegated || c.op == nil {
@@ -106,7 +106,8 @@ func (c *call) restrict() error {
 	}
 	switch c.op.Service.Name {
 	case iam.Service:
-		if claims.Kind == session.FederatedUser || claims.MFA.IsZero() {
+		signedIn := claims.Kind == session.SignedInUser || claims.Kind == session.SignedInRoot
+		if !signedIn && (claims.Kind == session.FederatedUser || claims.MFA.IsZero()) {
 			return sigv4.ErrInvalidClientTokenID
 		}
 	case sts.Service:

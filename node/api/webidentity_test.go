@@ -95,7 +95,7 @@ type webIdentity struct {
 }
 
 // session is the session that an answer has.
-func (w *world) session(rec *httptest.ResponseRecorder) (webIdentity, temporary) {
+func (w *world) assumed(rec *httptest.ResponseRecorder) (webIdentity, temporary) {
 	w.t.Helper()
 	w.accepted("AssumeRoleWithWebIdentity", rec)
 	var answer webIdentity

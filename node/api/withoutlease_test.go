@@ -78,6 +78,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"GET /v1/chain":                                          {target: "/v1/chain?after=0", writer: true},
 		"GET /issuers/{issuer}/.well-known/openid-configuration": {target: "/issuers/" + issuerID + "/.well-known/openid-configuration", verifier: true},
 		"GET /issuers/{issuer}/.well-known/jwks.json":            {target: "/issuers/" + issuerID + "/.well-known/jwks.json", verifier: true},
+		"POST /signin":                                           {header: http.Header{"Content-Type": {"application/json"}}, body: `{"account":"123456789012","user":"mallory","password":"Passw0rd-1"}`, leader: true},
 		"GET /livez":                                             {open: true},
 		"GET /readyz":                                            {open: true},
 		"GET /metrics":                                           {open: true},

@@ -144,6 +144,7 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 var kinds = map[session.Kind]string{
 	session.Role: shape.KindRoleSession, session.User: shape.KindUserSession, session.Root: shape.KindRootSession, session.FederatedUser: shape.KindFederatedUser,
 	session.TaskRoot: shape.KindTaskRoot, session.Delegated: shape.KindDelegated,
+	session.SignedInUser: shape.KindUserSession, session.SignedInRoot: shape.KindRootSession,
 }
 
 // note notes the use of a credential that was verified here, whatever came of the request:

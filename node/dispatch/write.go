@@ -226,6 +226,22 @@ func (x *Exchange) Command(v *projection.View, action string, content identity.C
 	}
 }
 
+// Propose has the log take a command that the caller was authorized for in a view, without a
+// signature that it could be known by again: each time that it is proposed is another attempt.
+// It returns a view that has it, and the errors of Log. This node must lead.
+func (x *Exchange) Propose(v *projection.View, action string, content identity.Command, on []identity.Reliance) (*projection.View, error) {
+	rand.Read(x.key[:]) // never fails
+	batch, err := x.dispatcher.cfg.Log.Propose(x.Context(), x.Command(v, action, content, on))
+	if err != nil {
+		return nil, notProposed(err)
+	}
+	made, err := x.dispatcher.cfg.Projection.Wait(x.Context(), batch.Position)
+	if err != nil {
+		return nil, fault.New(fault.OutcomeUnknown, "", "").Because(err)
+	}
+	return made, nil
+}
+
 // Maintain has the log take a command of the cluster's own, which nobody's permission is
 // needed for, and returns a view that has it. This node must lead.
 func (d *Dispatcher) Maintain(ctx context.Context, content identity.Command) (*projection.View, error) {

@@ -120,6 +120,13 @@ const (
 	IDPCommunicationError
 	IDPRejectedClaim
 
+	// Of signing in. SignInFailed is for whatever was wrong; the last two are told to those
+	// alone who are right.
+	SignInFailed
+	TooManySignIns
+	PasswordChangeRequired
+	PasswordExpired
+
 	codes // how many there are
 )
 
@@ -276,4 +283,13 @@ var table = [codes]row{
 	ExpiredIdentityToken:                           {native: face{"ExpiredTokenException", http.StatusBadRequest, "", ""}},
 	IDPCommunicationError:                          {native: face{"IDPCommunicationError", http.StatusBadRequest, "", ""}}, // SDKs try it again by its name
 	IDPRejectedClaim:                               {native: face{"IDPRejectedClaim", http.StatusForbidden, "", ""}},
+
+	SignInFailed: {native: face{"SignInFailed", http.StatusForbidden, "The account, the user, the e-mail address, the password or the MFA code is not right, or a code is missing.",
+		"Who has an MFA device gives mfa_code, and who has several mfa_serial, too. No code is good twice."}},
+	TooManySignIns: {native: face{"TooManySignIns", http.StatusTooManyRequests, "Too many sign-ins have failed of this user, in this account or from this address.",
+		"Try again in several minutes, or from where you signed in before."}},
+	PasswordChangeRequired: {native: face{"PasswordChangeRequired", http.StatusForbidden, "The password was right, and must be changed before the user can sign in: it has expired, or was set to be changed.",
+		"Send the request again with new_password."}},
+	PasswordExpired: {native: face{"PasswordExpired", http.StatusForbidden, "The password was right, but has expired, and the account's policy does not let the user change it.",
+		"An administrator sets another (UpdateLoginProfile)."}},
 }

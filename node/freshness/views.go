@@ -186,6 +186,27 @@ func (f *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagati
 	return nil
 }
 
+// Strangers is the newest view, for a request that nobody has signed and whose answer outlasts
+// the view. This node must lead.
+func (f *Views) Strangers(q *admission.Request) (*projection.View, error) {
+	free, err := f.cfg.Desk.Take(admission.Strangers, q)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	ctx, cancel := context.WithTimeout(q.Context(), admission.DefaultWait)
+	defer cancel()
+	head, err := f.StrictHead(ctx, false)
+	if err != nil {
+		return nil, fault.Later("The head of the log could not be read.", err)
+	}
+	v, err := f.cfg.Projection.Wait(ctx, head.Position)
+	if err != nil {
+		return nil, fault.Later("The node is behind.", err)
+	}
+	return v, nil
+}
+
 // Committed returns never if a position is beyond the head of the log: then waiting
 // for it would be in vain, or for another history's. A node that lags may get there.
 func (f *Views) Committed(ctx context.Context, in *Seen, at event.Position, never *fault.Fault) error {

@@ -106,9 +106,9 @@ func principalOf(c *session.Claims) *projection.Session {
 		s.Type = authz.RoleSession
 	case session.FederatedUser:
 		s.Type = authz.FederatedUser
-	case session.User:
+	case session.User, session.SignedInUser:
 		s.Type = authz.User
-	case session.Root, session.TaskRoot:
+	case session.Root, session.TaskRoot, session.SignedInRoot:
 		s.Type = authz.Root
 	case session.Delegated:
 		s.Type = authz.User

@@ -3,7 +3,9 @@ package password
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
@@ -18,6 +20,10 @@ const (
 	// caller.
 	MaxRequests    = 32
 	MaxRequestsOne = 2
+	// MaxStrangersHashes is how many more are made at once for those who have proved nothing,
+	// such as whoever signs in: they take no place from callers who are known. As many of
+	// their requests hash or wait for it.
+	MaxStrangersHashes = 2
 )
 
 // Limits of guessing at a user's password on one node.
@@ -33,14 +39,38 @@ type Hasher struct {
 	cost   Cost
 	hashes *admission.Workshop
 	wrong  *admission.Tries
+	made   atomic.Uint64
 }
 
 // NewHasher returns a hasher whose new hashes have that cost.
-func NewHasher(cost Cost) *Hasher {
+func NewHasher(cost Cost) *Hasher { return newHasher(cost, "passwords", MaxHashes) }
+
+// NewStrangersHasher is NewHasher for requests of those who have proved nothing.
+func NewStrangersHasher(cost Cost) *Hasher { return newHasher(cost, "sign-ins", MaxStrangersHashes) }
+
+func newHasher(cost Cost, name string, atOnce int) *Hasher {
 	if cost == (Cost{}) {
 		cost = Cost{Memory: memory, Passes: passes, Threads: threads}
 	}
-	return &Hasher{cost: cost, hashes: admission.NewWorkshop("passwords", MaxRequests, MaxRequestsOne, MaxHashes), wrong: admission.NewTries(MaxWrong, WrongTime)}
+	return &Hasher{cost: cost, hashes: admission.NewWorkshop(name, MaxRequests, MaxRequestsOne, atOnce), wrong: admission.NewTries(MaxWrong, WrongTime)}
+}
+
+// Requests are the places of requests that hash or wait for it.
+func (h *Hasher) Requests() *admission.Slots { return h.hashes.Requests() }
+
+// Made is how many hashes were made, to store or to compare.
+func (h *Hasher) Made() uint64 { return h.made.Load() }
+
+// Decoy returns the hash of no password, of the cost of new ones: to verify a password by it
+// takes the work that it takes for a user who is there.
+func (h *Hasher) Decoy(random io.Reader) (string, error) {
+	d := hash{cost: h.cost, salt: make([]byte, saltSize), sum: make([]byte, sumSize)}
+	for _, b := range [...][]byte{d.salt, d.sum} {
+		if _, err := io.ReadFull(random, b); err != nil {
+			return "", fmt.Errorf("read a decoy: %w", err)
+		}
+	}
+	return d.String(), nil
 }
 
 // Checker is the hashing of one request. Its zero value belongs to no hasher and fails. One
@@ -141,5 +171,9 @@ func (t *Checker) enter() (leave func(), err error) {
 	if t.hasher == nil {
 		return nil, ErrNoHasher
 	}
-	return t.hasher.hashes.Enter(t.ctx, t.job, t.who)
+	leave, err = t.hasher.hashes.Enter(t.ctx, t.job, t.who)
+	if err == nil {
+		t.hasher.made.Add(1)
+	}
+	return leave, err
 }

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"testing"
@@ -118,6 +119,47 @@ func TestNothingHashes(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := none.Guess("a", "", "secret"); !errors.Is(err, ErrNoHasher) {
+		t.Error(err)
+	}
+}
+
+// A decoy takes the work of a hash, and is that of no password.
+func TestDecoys(t *testing.T) {
+	h := NewStrangersHasher(cheap)
+	decoy, err := h.Decoy(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if right, err := h.checker(t, "a", start).Matches(decoy, ""); right || err != nil {
+		t.Errorf("%v, %v", right, err)
+	}
+	if h.Made() != 1 {
+		t.Errorf("%d hashes", h.Made())
+	}
+	read, err := parse(decoy)
+	if other, _ := h.Decoy(rand.Reader); err != nil || read.cost != cheap || other == decoy {
+		t.Errorf("%+v, %v", read.cost, err)
+	}
+}
+
+// Strangers have places of their own.
+func TestStrangersHashBesideOthers(t *testing.T) {
+	known, strangers := NewHasher(cheap), NewStrangersHasher(cheap)
+	for i := range MaxStrangersHashes {
+		leave, err := strangers.checker(t, string(rune('a'+i)), start).enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var late Checker
+	strangers.Begin(&late, ctx, &admission.Job{}, "late", start)
+	if _, err := late.Hash(rand.Reader, "secret"); err == nil {
+		t.Error("there are more places for strangers")
+	}
+	if _, err := known.checker(t, "alice", start).Hash(rand.Reader, "secret"); err != nil {
 		t.Error(err)
 	}
 }

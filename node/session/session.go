@@ -72,8 +72,10 @@ const (
 	FederatedUser Kind = 4 // by GetFederationToken
 	TaskRoot      Kind = 5 // of another account's root, by AssumeRoot, for one task
 	Delegated     Kind = 6 // of a user or root who delegated permissions, by GetDelegatedAccessToken
+	SignedInUser  Kind = 7 // of a user who signed in with a password
+	SignedInRoot  Kind = 8 // of a root that did
 
-	lastKind = Delegated
+	lastKind = SignedInRoot
 )
 
 // Tag is a tag of a session.

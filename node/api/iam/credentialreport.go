@@ -129,7 +129,7 @@ func credentialReport(s *identity.State, account identity.AccountID) []byte {
 	write := func(row []string) { _ = w.Write(row) } // into memory
 	write(reportColumns)
 	if a, ok := s.Account(account); ok {
-		row := []string{reportRoot, s.Partition().RootARN(account), reportTime(a.Created), reportNotSupported, reportNoInformation, reportNotSupported, reportNotSupported}
+		row := []string{reportRoot, s.Partition().RootARN(account), reportTime(a.Created), reportNotSupported, passwordUsed(s, identity.ID(account)), reportNotSupported, reportNotSupported}
 		write(appendCredentials(row, s, identity.ID(account), a.Keys))
 	}
 	s.Users(account, "", func(u *identity.User) bool {
@@ -152,7 +152,15 @@ func appendPassword(row []string, s *identity.State, u *identity.User) []string 
 	if at := p.Expires(under); at != 0 {
 		rotation = reportTime(at)
 	}
-	return append(row, "true", reportNoInformation, reportTime(p.Set), rotation)
+	return append(row, "true", passwordUsed(s, u.ID), reportTime(p.Set), rotation)
+}
+
+// passwordUsed is when a user or root last signed in.
+func passwordUsed(s *identity.State, owner identity.ID) string {
+	if last, ok := s.Usage(owner).Latest(identity.PasswordCredential(owner)); ok {
+		return reportTime(last.At)
+	}
+	return reportNoInformation
 }
 
 // appendCredentials appends what a report says of the devices, keys and certificates of a

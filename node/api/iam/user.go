@@ -2,6 +2,7 @@ package iam
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -58,6 +59,15 @@ func shownUser(u *identity.User) types.User {
 		UserId: aws.String(string(u.ID)), UserName: aws.String(u.Name)}
 }
 
+// signedIn is when a user or root last signed in, also with a password that is gone; nil for
+// never.
+func (c *Call) signedIn(owner identity.ID) *time.Time {
+	if last, ok := c.state().Usage(owner).Latest(identity.PasswordCredential(owner)); ok {
+		return shownTime(last.At)
+	}
+	return nil
+}
+
 type getUser struct{}
 
 func (getUser) Access(c *Call, in *sdk.GetUserInput) []Access {
@@ -78,6 +88,7 @@ func (getUser) Answer(c *Call, in *sdk.GetUserInput) (*sdk.GetUserOutput, error)
 	}
 	shown := shownUser(u)
 	shown.Tags, shown.PermissionsBoundary = shownTags(u.Tags), shownBoundary(c.policyARN(u.Boundary))
+	shown.PasswordLastUsed = c.signedIn(u.ID)
 	return &sdk.GetUserOutput{User: &shown}, nil
 }
 
@@ -87,7 +98,7 @@ func (c *Call) getRoot() (*sdk.GetUserOutput, error) {
 	if !ok || c.Caller.Kind != admission.KindRoot {
 		return nil, noUserName()
 	}
-	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID))}}, nil
+	return &sdk.GetUserOutput{User: &types.User{Arn: aws.String(c.Caller.ARN), CreateDate: shownTime(a.Created), UserId: aws.String(string(a.ID)), PasswordLastUsed: c.signedIn(identity.ID(a.ID))}}, nil
 }
 
 // usersBelow walks the users whose path begins with a prefix.
@@ -112,7 +123,9 @@ func (listUsers) Answer(c *Call, in *sdk.ListUsersInput) (*sdk.ListUsersOutput, 
 		if !under(in.PathPrefix, u.Path) {
 			return types.User{}, false
 		}
-		return shownUser(u), true
+		shown := shownUser(u)
+		shown.PasswordLastUsed = c.signedIn(u.ID)
+		return shown, true
 	})
 	return &sdk.ListUsersOutput{Users: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }

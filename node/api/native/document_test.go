@@ -170,7 +170,7 @@ func (op *operation) responses() object {
 	all := object{{"200", ok}}
 	for _, status := range op.refusals {
 		refusal := object{{"description", cmp.Or(op.meaning[status], "What is wrong, and what to do.")}}
-		if !op.open {
+		if !op.open || op.body != "" {
 			refusal = append(refusal, member{"content", object{{"application/problem+json", object{{"schema", ref("Problem")}}}}})
 		}
 		all = append(all, member{strconv.Itoa(status), refusal})

@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/projection/authz"
 )
 
@@ -26,6 +27,7 @@ var schemas = []any{
 	shape.AccountAlias{}, shape.RootEmail{}, shape.RootPassword{}, shape.AccountChange{},
 	shape.SeenSessions{}, shape.SeenSession{}, shape.SessionKeys{}, shape.SessionKey{}, shape.SessionKeyChange{},
 	shape.ProviderKeys{}, shape.ProviderKeysChange{},
+	shape.SignIn{}, shape.SignedIn{},
 }
 
 // Questions are asked together, and answered from one position.
@@ -119,6 +121,15 @@ var keywords = map[string]object{
 	"SessionKey.state":         keyState,
 	"SessionKeyChange.state":   oneOf("active", "revoked"),
 	"ProviderKeys":             strict,
+	"SignIn":                   strict,
+	"SignIn.account":           {{"maxLength", 63}},
+	"SignIn.user":              {{"maxLength", 64}},
+	"SignIn.email":             email,
+	"SignIn.password":          {{"minLength", 1}, {"maxLength", 128}},
+	"SignIn.mfa_code":          {{"pattern", "^[0-9]{6}$"}},
+	"SignIn.mfa_serial":        {{"maxLength", 256}},
+	"SignIn.new_password":      {{"maxLength", 128}},
+	"SignIn.duration_seconds":  {{"minimum", signin.MinLife / time.Second}, {"maximum", signin.MaxLife / time.Second}, {"default", signin.DefaultLife / time.Second}},
 	"PositionEvent.time":       {{"format", "date-time"}},
 	"HeartbeatEvent.freshness": oneOf("leased", "unleased", "leading", "strict"),
 }

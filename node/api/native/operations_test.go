@@ -30,7 +30,7 @@ var inPath = map[string]string{
 }
 
 // ofPort are the routes that the port has beside those of the API.
-var ofPort = []string{"GET /livez", "GET /readyz", "GET /metrics"}
+var ofPort = []string{"POST /signin", "GET /livez", "GET /readyz", "GET /metrics"}
 
 var noPrincipal = map[int]string{404: "The principal does not exist (NoSuchPrincipal), at the position in X-Writ-Position."}
 
@@ -260,10 +260,20 @@ var operations = map[string]operation{
 		parameters: []object{invocation}, body: "ProviderKeys",
 		answer: "The change was committed.", headers: changed, content: jsonOf("ProviderKeysChange"), refusals: refusedWhat, meaning: map[int]string{404: "No OpenID Connect provider of the account has that ARN (NoSuchEntity)."},
 	},
+	"POST /signin":      signingIn,
 	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
 	"GET /readyz":       ready,
 	"GET /metrics":      {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},
 	"GET /openapi.json": {id: "OpenAPI", summary: "This document.", open: true, answer: "OpenAPI 3.1.", content: object{{"application/json", object{}}}},
+}
+
+var signingIn = operation{
+	id: "SignIn", summary: "Sign in with a password.", open: true,
+	about: "Nobody signs this request, and any node takes it. It yields temporary credentials of the user or root, which may call what the user may, and of STS GetCallerIdentity and AssumeRole. " +
+		"Whatever is wrong with account, user, e-mail address, password or code is 403 SignInFailed, in one form. Who is right and must change the password gets 403 PasswordChangeRequired without new_password, " +
+		"which needs the permission iam:ChangePassword; where that is not to be changed any more, 403 PasswordExpired.",
+	body: "SignIn", answer: "The session.", headers: seen, content: jsonOf("SignedIn"), refusals: []int{400, 403, 408, 413, 429, 503},
+	meaning: map[int]string{429: "Too many sign-ins have failed of the user, in the account or from the address (TooManySignIns)."},
 }
 
 var ready = operation{
