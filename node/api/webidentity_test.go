@@ -109,7 +109,7 @@ func (w *world) assumed(rec *httptest.ResponseRecorder) (webIdentity, temporary)
 func TestAssumeRoleWithWebIdentity(t *testing.T) {
 	f := newFederated(t)
 	f.trust(trusts("", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"))
-	answer, c := f.session(f.present(f.issuer.Token(map[string]any{
+	answer, c := f.assumed(f.present(f.issuer.Token(map[string]any{
 		"https://aws.amazon.com/tags":            map[string]any{"principal_tags": map[string]any{"Team": []string{"red"}}, "transitive_tag_keys": []string{"Team"}},
 		"https://aws.amazon.com/source_identity": "alice",
 	}), "DurationSeconds", "7200"))
@@ -119,7 +119,7 @@ func TestAssumeRoleWithWebIdentity(t *testing.T) {
 		t.Errorf("the answer is %+v", r)
 	}
 	f.accepted("a call", f.as(c, "ListUsers"))
-	if plain, _ := f.session(f.present(f.issuer.Token(nil))); plain.Result.PackedPolicySize != 0 || plain.Result.SourceIdentity != "" || !plain.Result.Credentials.Expiration.Equal(noon.Add(time.Hour)) {
+	if plain, _ := f.assumed(f.present(f.issuer.Token(nil))); plain.Result.PackedPolicySize != 0 || plain.Result.SourceIdentity != "" || !plain.Result.Credentials.Expiration.Equal(noon.Add(time.Hour)) {
 		t.Errorf("without tags the answer is %+v", plain.Result)
 	}
 }
@@ -224,7 +224,7 @@ func TestWebIdentityTrust(t *testing.T) {
 func TestWebIdentitySession(t *testing.T) {
 	f := newFederated(t)
 	f.trust(trusts("", "sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"))
-	_, c := f.session(f.present(f.issuer.Token(map[string]any{"amr": []string{"pwd"}, "repository": "writ/app", "https://aws.amazon.com/source_identity": "alice",
+	_, c := f.assumed(f.present(f.issuer.Token(map[string]any{"amr": []string{"pwd"}, "repository": "writ/app", "https://aws.amazon.com/source_identity": "alice",
 		"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"Team": "red"}}})))
 	const key = issuerName + ":"
 	for condition, want := range map[string]bool{
@@ -245,7 +245,7 @@ func TestWebIdentitySession(t *testing.T) {
 		}
 	}
 	f.must(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindRole, Account: account, Name: "deploy"}, Name: "own", Document: allow("iam:*")})
-	_, narrow := f.session(f.present(f.issuer.Token(nil), "Policy", allow("iam:ListRoles")))
+	_, narrow := f.assumed(f.present(f.issuer.Token(nil), "Policy", allow("iam:ListRoles")))
 	f.accepted("within the session policy", f.as(narrow, "ListRoles"))
 	f.refused("beyond the session policy", f.as(narrow, "ListUsers"), http.StatusForbidden, "AccessDenied", "")
 }
@@ -289,7 +289,7 @@ func TestWebIdentityAtAReplica(t *testing.T) {
 			f.log.show(n.projection)
 			l.grant(f.world, n.projection, n.projection.Head())
 			rec := n.present(f.issuer.Token(nil))
-			_, made := f.session(rec)
+			_, made := f.assumed(rec)
 			f.accepted("a call", f.as(made, "ListUsers"))
 		}
 		if name == "without" && handed != c.handed || name == "with keys" && handed > c.handed {
@@ -351,7 +351,7 @@ func TestWebIdentityIssuerHangs(t *testing.T) {
 		f.refused("more than may wait", <-answers, http.StatusServiceUnavailable, "ServiceUnavailable", "")
 	}
 	for range 100 {
-		f.session(n.present(f.issuer.Token(nil)))
+		f.assumed(n.present(f.issuer.Token(nil)))
 	}
 	close(done)
 	for range oidc.MaxWaitingOne {
@@ -381,7 +381,7 @@ func TestGivenKeys(t *testing.T) {
 	if done := f.json(rec); rec.Code != http.StatusOK || done["keys"] != 1.0 || done["provider"] != providerARN || done["token"] == "" {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	f.session(f.present(f.issuer.Token(nil)))
+	f.assumed(f.present(f.issuer.Token(nil)))
 	f.issuer.Rotate()
 	f.refused("by a key that was not given", f.present(f.issuer.Token(nil)), http.StatusBadRequest, "InvalidIdentityToken", "")
 	if f.issuer.Visits() != visits {
@@ -390,7 +390,7 @@ func TestGivenKeys(t *testing.T) {
 	if rec := f.native(f.root, http.MethodPost, "/v1/providers/keys", `{"provider":"`+providerARN+`"}`); rec.Code != http.StatusOK {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	f.session(f.present(f.issuer.Token(nil)))
+	f.assumed(f.present(f.issuer.Token(nil)))
 }
 
 // TestWebIdentitySigned takes no account of a signature, good or bad.
@@ -413,7 +413,7 @@ func TestWebIdentityTellsNothing(t *testing.T) {
 	if rec.Header().Get("X-Writ-Position") != "" || rec.Code != http.StatusBadRequest {
 		t.Errorf("a stranger is told: %d, %v", rec.Code, rec.Header())
 	}
-	f.session(f.present(token))
+	f.assumed(f.present(token))
 	if logs := f.logs.String(); strings.Contains(logs, token[:40]) || strings.Contains(logs, issuertest.Subject) {
 		t.Error("the token is in the node's log")
 	}
