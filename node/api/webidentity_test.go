@@ -220,6 +220,17 @@ func TestWebIdentityTrust(t *testing.T) {
 	f.refused("a provider that was deleted", f.present(f.issuer.Token(nil)), http.StatusBadRequest, "InvalidIdentityToken", "")
 }
 
+// TestWebIdentityInAClosedAccount ends with the account.
+func TestWebIdentityInAClosedAccount(t *testing.T) {
+	f := newFederated(t)
+	arn := strings.Replace(deployARN, string(account), string(other), 1)
+	f.must(&identity.CreateAccount{ID: other}, &identity.CreateOIDCProvider{Account: other, URL: issuerName, ClientIDs: []string{issuertest.Audience}},
+		&identity.CreateRole{Account: other, ID: "AROAOTHER", Name: "deploy", Path: "/", MaxSession: 3600, Trust: strings.Replace(trusts(""), string(account), string(other), 1)})
+	f.session(f.present(f.issuer.Token(nil), "RoleArn", arn))
+	f.must(&identity.CloseAccount{Account: other})
+	f.refused("closed", f.present(f.issuer.Token(nil), "RoleArn", arn), http.StatusBadRequest, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://"+issuerName)
+}
+
 // TestWebIdentitySession holds what a provider says against the policies of the session's role.
 func TestWebIdentitySession(t *testing.T) {
 	f := newFederated(t)

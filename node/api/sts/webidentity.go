@@ -43,7 +43,7 @@ func Present(s *identity.State, in *sdk.AssumeRoleWithWebIdentityInput) (*Presen
 	role := aws.ToString(in.RoleArn)
 	name := strings.TrimPrefix(token.Issuer, "https://")
 	p, ok := s.OIDCProvider(s.Partition().ARN(identity.KindOIDCProvider, accountOf(role), "/", name))
-	if !ok || p.URL != name {
+	if !ok || p.URL != name || s.Closed(p.Account) {
 		return nil, fail(codeInvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", token.Issuer)
 	}
 	return &Presented{role, token, p}, nil
