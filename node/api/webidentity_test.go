@@ -226,7 +226,7 @@ func TestWebIdentityInAClosedAccount(t *testing.T) {
 	arn := strings.Replace(deployARN, string(account), string(other), 1)
 	f.must(&identity.CreateAccount{ID: other}, &identity.CreateOIDCProvider{Account: other, URL: issuerName, ClientIDs: []string{issuertest.Audience}},
 		&identity.CreateRole{Account: other, ID: "AROAOTHER", Name: "deploy", Path: "/", MaxSession: 3600, Trust: strings.Replace(trusts(""), string(account), string(other), 1)})
-	f.session(f.present(f.issuer.Token(nil), "RoleArn", arn))
+	f.assumed(f.present(f.issuer.Token(nil), "RoleArn", arn))
 	f.must(&identity.CloseAccount{Account: other})
 	f.refused("closed", f.present(f.issuer.Token(nil), "RoleArn", arn), http.StatusBadRequest, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://"+issuerName)
 }
