@@ -28,6 +28,7 @@ type workspace struct {
 	t         *testing.T
 	terraform string
 	dir       string
+	env       []string // beside that of all clients
 }
 
 // run returns terraform's exit code and output.
@@ -35,6 +36,7 @@ func (w *workspace) run(args ...string) (int, string) {
 	w.t.Helper()
 	cmd := client(w.t, w.dir, w.terraform, args...)
 	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1", "AWS_MAX_ATTEMPTS=3")
+	cmd.Env = append(cmd.Env, w.env...)
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), string(out)
