@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,10 @@ func (w *world) issued(token string) (header, claims map[string]any) {
 			return header, claims
 		}
 		sum := sha512.Sum384(said)
-		public := &ecdsa.PublicKey{Curve: elliptic.P384(), X: number(k.X), Y: number(k.Y)}
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P384(), slices.Concat([]byte{4}, decode(k.X), decode(k.Y)))
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		if len(signature) != 96 || !ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:48]), new(big.Int).SetBytes(signature[48:])) {
 			w.t.Error("the signature is another's")
 		}
