@@ -267,16 +267,22 @@ func (s *State) Revoked(account AccountID, principal ID, credential string, on S
 	if k, ok := s.SessionKey(on.Key); !ok || k.State == KeyRevoked || s.Closed(account) {
 		return true
 	}
-	r, ok := s.revocations.Get(account)
-	if !ok {
-		return false
-	}
 	for _, subject := range [...]string{credential, string(principal), on.Parent} {
-		if i, there := r.find(subject); there && (on.Minted < r.List[i].All || on.Issued <= r.List[i].Before) {
+		if s.RevokedSince(account, ID(subject), on.Minted, on.Issued) {
 			return true
 		}
 	}
 	return false
+}
+
+// RevokedSince tells whether what was made of a subject at a position and time is revoked.
+func (s *State) RevokedSince(account AccountID, subject ID, minted Position, issued Time) bool {
+	r, ok := s.revocations.Get(account)
+	if !ok {
+		return false
+	}
+	i, there := r.find(string(subject))
+	return there && (minted < r.List[i].All || issued <= r.List[i].Before)
 }
 
 // RevokeSessions ends the sessions of a subject: all that were made before the command, or

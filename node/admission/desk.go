@@ -17,6 +17,8 @@ const (
 	// DefaultWait is how long a request waits for something, such as a position, when the
 	// caller does not say.
 	DefaultWait = 5 * time.Second
+	// share is which part of what strangers may do one network has: a quarter.
+	share = 4
 	// signingKeys is how many derived signing keys are remembered.
 	signingKeys = 1 << 16
 )
@@ -61,6 +63,7 @@ type Desk struct {
 	keys   *sigv4.KeyCache
 	places *[places]place
 	rate   *rate.Limiter // of strangers that are handed on
+	shares *Tries        // the same, of each network
 	proofs proofs
 	shifts *shifts
 
@@ -73,7 +76,8 @@ func New(cfg Config) *Desk {
 	cfg.Limits = cfg.Limits.complete()
 	return &Desk{
 		cfg: cfg, keys: sigv4.NewKeyCache(signingKeys), places: newPlaces(cfg.Limits), shifts: newShifts(),
-		rate: rate.NewLimiter(rate.Limit(cfg.Limits.StrangersPerSecond), cfg.Limits.Strangers),
+		rate:   rate.NewLimiter(rate.Limit(cfg.Limits.StrangersPerSecond), cfg.Limits.Strangers),
+		shares: NewTries(max(cfg.Limits.Strangers/share, 1), share*time.Second/time.Duration(cfg.Limits.StrangersPerSecond)),
 	}
 }
 

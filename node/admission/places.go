@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/sigv4"
@@ -193,7 +194,7 @@ func (d *Desk) Handing(q *Request, sig *sigv4.Signature, held bool) (free func()
 		return d.Take(HandedOn, q)
 	}
 	free, err = d.Take(Strangers, q)
-	if err == nil && !d.rate.Allow() {
+	if err == nil && (d.shares.Take(q.Holder(), time.Now()) != nil || !d.rate.Allow()) {
 		free()
 		d.cfg.Meter.Refused("strangers_rate", q.Authenticated())
 		return nil, fault.Later("Too many requests by unknown access keys come at a time.", ErrBusy)

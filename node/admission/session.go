@@ -170,19 +170,36 @@ func inSession(s *opened.Session, v *projection.View) (Caller, *projection.Princ
 	switch c.Kind {
 	case session.Role:
 		caller.Kind, caller.UserID = KindRole, c.Principal+":"+c.Name
-	case session.FederatedUser:
+	case session.FederatedUser, session.Delegated:
 		caller.Kind, caller.UserID = KindFederatedUser, c.Account+":"+c.Name
 	case session.User, session.SignedInUser:
 		caller.Kind, caller.Name = KindUser, p.Name
 	case session.Root, session.TaskRoot, session.SignedInRoot:
 		caller.Kind = KindRoot
-	case session.Delegated:
-		caller.Kind, caller.Name = KindUser, p.Name
-		if c.Principal == c.Account {
-			caller.Kind, caller.Name = KindRoot, ""
-		}
 	}
 	return caller, p, nil
+}
+
+// Barred tells whether the caller's credentials may change no identity, whatever its policies
+// say: sessions by GetFederationToken, and by GetSessionToken without a second factor
+// ("GetSessionToken" and "GetFederationToken" in the STS API Reference).
+func (c *Caller) Barred() bool {
+	if c.Claims == nil {
+		return false
+	}
+	switch c.Claims.Kind {
+	case session.FederatedUser:
+		return true
+	case session.User, session.Root:
+		return c.Claims.MFA.IsZero()
+	}
+	return false
+}
+
+// RootItself tells whether a root calls, and nobody whom it has delegated permissions to or who
+// acts as it for a task.
+func (c *Caller) RootItself() bool {
+	return c.Kind == KindRoot && (c.Claims == nil || c.Claims.Kind == session.Root || c.Claims.Kind == session.SignedInRoot)
 }
 
 // recognizeSession opens the token of a request, or has the leader do it.

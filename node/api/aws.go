@@ -93,6 +93,14 @@ func (c *call) Serve() error {
 	if err := c.admit(c.Seen.View); err != nil {
 		return err
 	}
+	if c.op.Unsigned { // it may have waited for its issuer, whose keys are known now
+		if err := c.Find(use); err != nil {
+			return err
+		}
+		if err := c.admit(c.Seen.View); err != nil {
+			return err
+		}
+	}
 	if c.action.Mints || c.action.Signs {
 		able, err := c.mayMint()
 		if err != nil {

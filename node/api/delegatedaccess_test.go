@@ -62,9 +62,16 @@ func TestDelegatedAccess(t *testing.T) {
 	w.refused("more", w.as(c, "ListUsers"), http.StatusForbidden, "AccessDenied", "")
 	w.refused("a session of it", w.as(c, "CreateUser", "UserName", "x"), http.StatusForbidden, "AccessDenied", "")
 
+	// Who trusts the owner does not trust whom it delegates to.
+	w.must(&identity.CreateRole{Account: account, ID: "AROAADMIN", Name: "admin", Path: "/",
+		Trust: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + userARN("owner") + `"},"Action":"sts:AssumeRole"}}`})
+	r, body := form(stsVersion, "AssumeRole", "RoleArn", "arn:aws:iam::123456789012:role/admin", "RoleSessionName", "one")
+	r.Header.Set("X-Amz-Security-Token", c.token)
+	w.refused("a role that trusts the owner", w.serve(w.sign(r, c.credential, "sts", body)), http.StatusForbidden, "AccessDenied", "")
+
 	w.accepted("end", w.revoke(`{"principal":"`+userARN("owner")+`"}`))
 	w.refused("ended", w.as(c, "GetUser", "UserName", "owner"), http.StatusForbidden, "InvalidClientTokenId", "")
-	w.accepted("anew", w.tradeIn(asker, token))
+	w.refused("traded in anew", w.tradeIn(asker, token), http.StatusForbidden, "AccessDenied", "")
 	w.now = func() time.Time { return noon.Add(7*24*time.Hour + time.Second) }
 	w.refused("expired", w.tradeIn(asker, token), http.StatusBadRequest, "ExpiredTradeInTokenException", "")
 }

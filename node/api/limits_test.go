@@ -122,7 +122,7 @@ var placeTests = map[string]struct {
 		ahead.Position++
 		return n.signed(c, "POST", "/v1/authorize", question, "X-Writ-At-Least", ahead.String())
 	}},
-	"strangers": {limits: admission.Limits{Strangers: 8, StrangersPerSecond: 1000}, replica: true, stranger: true, make: func(n *node, c credential) *http.Request {
+	"strangers": {limits: admission.Limits{Strangers: 8, StrangersPerSecond: 1_000_000}, replica: true, stranger: true, make: func(n *node, c credential) *http.Request {
 		r, body := form(iamVersion, "CreateUser", "UserName", "new")
 		return n.sign(r, c, "iam", body)
 	}},
@@ -290,7 +290,7 @@ func TestStrangersAreHandedOn(t *testing.T) {
 		handed := 0
 		var seen admission.Forwarded
 		n, _ := w.replica(func(c *config) {
-			c.Limits = admission.Limits{Strangers: 8, StrangersPerSecond: 2}
+			c.Limits = admission.Limits{Strangers: 32, StrangersPerSecond: 8} // of which one network has a quarter
 			forward := to(&w.node, &seen)
 			c.Node.Forward = func(rw http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
 				handed++

@@ -106,8 +106,7 @@ func (c *call) restrict() error {
 	}
 	switch c.op.Service.Name {
 	case iam.Service:
-		signedIn := claims.Kind == session.SignedInUser || claims.Kind == session.SignedInRoot
-		if !signedIn && (claims.Kind == session.FederatedUser || claims.MFA.IsZero()) {
+		if c.Caller.Barred() {
 			return sigv4.ErrInvalidClientTokenID
 		}
 	case sts.Service:

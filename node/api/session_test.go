@@ -222,3 +222,41 @@ func TestLimitsOfSessionPolicies(t *testing.T) {
 	r, body := form(stsVersion, "AssumeRole", pairs...)
 	w.refused("eleven policies", w.serve(w.sign(r, w.roles(), "sts", body)), http.StatusBadRequest, "ValidationError", "")
 }
+
+// Sessions that may change nothing by IAM change nothing by the native API, which would make
+// credentials that outlast them.
+func TestBarredSessions(t *testing.T) {
+	w := newWorld(t)
+	get := func(action string, pairs ...string) temporary {
+		t.Helper()
+		r, body := form(stsVersion, action, pairs...)
+		text := w.accepted(action, w.serve(w.sign(r, w.root, "sts", body))).Body.String()
+		for _, name := range []string{"GetSessionTokenResult", "GetFederationTokenResult"} {
+			text = strings.ReplaceAll(text, name, "Result")
+		}
+		var said struct {
+			ID     string `xml:"Result>Credentials>AccessKeyId"`
+			Secret string `xml:"Result>Credentials>SecretAccessKey"`
+			Token  string `xml:"Result>Credentials>SessionToken"`
+		}
+		if err := xml.Unmarshal([]byte(text), &said); err != nil {
+			t.Fatal(err)
+		}
+		return temporary{credential{said.ID, said.Secret}, said.Token}
+	}
+	for name, c := range map[string]temporary{"without a code": get("GetSessionToken"), "federated": get("GetFederationToken", "Name", "fed", "Policy", allow("*"))} {
+		for _, change := range [][2]string{
+			{"/v1/accounts", `{"root_key":true}`}, {"/v1/accounts/123456789012/root/password", `{"password":"Passw0rd-1"}`}, {"/v1/accounts/123456789012/root/email", `{"email":"ops@example.com"}`},
+			{"/v1/providers/keys", `{"provider":"arn:aws:iam::123456789012:oidc-provider/issuer.test","published":true}`}, {"/v1/session-keys", ""}, {"/v1/revocations", `{"session":"ASIAAAAAAAAAAAAAAAAA"}`},
+			{"/v1/quotas", `{"defaults":"aws"}`},
+		} {
+			rec := w.native(c.credential, http.MethodPost, change[0], change[1], "X-Amz-Security-Token", c.token)
+			if rec.Code != http.StatusForbidden || !strings.Contains(rec.Body.String(), "as in IAM") {
+				t.Errorf("%s: %s: %d %s", name, change[0], rec.Code, rec.Body)
+			}
+		}
+		if rec := w.native(c.credential, http.MethodGet, "/v1/cluster", "", "X-Amz-Security-Token", c.token); rec.Code != http.StatusOK {
+			t.Errorf("%s: a read: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // maxIdentities is how many requests have a web identity token read or its signature checked, or
 // wait for a shift to do so, and maxIdentitiesOne how many of one address.
 const (
-	maxIdentities    = 64
+	maxIdentities    = 16 // a quarter of all that wait for shifts
 	maxIdentitiesOne = maxIdentities / 4
 )
 
@@ -54,6 +54,7 @@ func (c *call) present(v *projection.View) error {
 // refusal is what the caller is told of a refusal by Pass.May.
 func (c *call) refusal(err error, action string) error {
 	if c.identity != nil && admission.IsDenial(err) {
+		c.Message = "" // it would tell whether there is such a role
 		return sts.NotAuthorized(action)
 	}
 	return err

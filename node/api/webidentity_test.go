@@ -317,7 +317,7 @@ func TestUnsignedCallersAreStrangers(t *testing.T) {
 	handed := 0
 	n, l := f.replica(func(cfg *config) {
 		cfg.Seal = nil
-		cfg.Limits.Strangers, cfg.Limits.StrangersPerSecond = 8, 1
+		cfg.Limits.Strangers, cfg.Limits.StrangersPerSecond = 32, 4 // of which one network has a quarter
 		cfg.Node.Forward = func(rw http.ResponseWriter, _ *http.Request, _ admission.Forwarded) error {
 			handed++
 			rw.WriteHeader(http.StatusTeapot)

@@ -121,7 +121,7 @@ func New(c Config) (*Client, error) {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{}
 	}
-	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: c.HTTP}, nil
+	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: direct(c.HTTP)}, nil
 }
 
 // call is one question to the cluster, over all its attempts. All of them may be
@@ -339,4 +339,12 @@ func (c *Client) forget(token string) {
 	if c.own.String() == token {
 		c.own = event.Token{}
 	}
+}
+
+// direct is an HTTP client that goes where it is sent and nowhere else: what it sends has
+// signatures, tokens and passwords.
+func direct(hc *http.Client) *http.Client {
+	own := *hc
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
 }

@@ -104,17 +104,12 @@ func principalOf(c *session.Claims) *projection.Session {
 	switch c.Kind {
 	case session.Role:
 		s.Type = authz.RoleSession
-	case session.FederatedUser:
+	case session.FederatedUser, session.Delegated: // who may no more than its policies let it, whomever a resource names
 		s.Type = authz.FederatedUser
 	case session.User, session.SignedInUser:
 		s.Type = authz.User
 	case session.Root, session.TaskRoot, session.SignedInRoot:
 		s.Type = authz.Root
-	case session.Delegated:
-		s.Type = authz.User
-		if c.Principal == c.Account {
-			s.Type = authz.Root
-		}
 	}
 	for _, t := range c.Tags {
 		s.Tags = append(s.Tags, authz.Tag{Key: t.Key, Value: t.Value})
@@ -132,6 +127,10 @@ func principalOf(c *session.Claims) *projection.Session {
 // the last part of its ARN, whatever slashes that has.
 func ProviderKey(provider string, k *session.Claim) policy.Entry {
 	_, name, _ := strings.Cut(provider, "/")
+	host, _, _ := strings.Cut(name, "/")
+	if !strings.Contains(host, ".") { // the prefix of a service's own keys, such as aws or sts
+		name = "oidc-provider/" + name
+	}
 	key := policy.NewKey(name + ":" + k.Name)
 	if k.Many {
 		return policy.Multi(key, k.Values)

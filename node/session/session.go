@@ -71,7 +71,7 @@ const (
 	Root          Kind = 3 // of a root, by GetSessionToken
 	FederatedUser Kind = 4 // by GetFederationToken
 	TaskRoot      Kind = 5 // of another account's root, by AssumeRoot, for one task
-	Delegated     Kind = 6 // of a user or root who delegated permissions, by GetDelegatedAccessToken
+	Delegated     Kind = 6 // of whom a user or root delegated permissions to, by GetDelegatedAccessToken
 	SignedInUser  Kind = 7 // of a user who signed in with a password
 	SignedInRoot  Kind = 8 // of a root that did
 

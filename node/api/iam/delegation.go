@@ -200,6 +200,19 @@ func (sendDelegationToken) Command(c *Call, in *sdk.SendDelegationTokenInput) (i
 	return &identity.SendDelegationToken{ID: aws.ToString(in.DelegationRequestId), By: c.party()}, nil
 }
 
+// tradeIn is what a trade-in token says: the request, and when it was made.
+func tradeIn(id string, at event.Position, now identity.Time) []byte {
+	return fmt.Appendf(nil, "%d %d %s", at, now, id)
+}
+
+// ParseTradeIn reads what a trade-in token says; what is none is of no request.
+func ParseTradeIn(text []byte) (id string, at event.Position, made identity.Time) {
+	if _, err := fmt.Sscanf(string(text), "%d %d %s", &at, &made, &id); err != nil {
+		return "", 0, 0
+	}
+	return id, at, made
+}
+
 // Render makes the token that the requestor trades in for credentials. There is no
 // notification channel here by which it could be sent: whoever sends it gets it, in a header,
 // and hands it to the requestor.
@@ -208,7 +221,7 @@ func (sendDelegationToken) Render(c *Call, _ *sdk.SendDelegationTokenInput, b *e
 	if err != nil {
 		return nil, err
 	}
-	token, err := c.Messages.SealMessage(c.View.State, session.TradeIn, []byte(sent.ID))
+	token, err := c.Messages.SealMessage(c.View.State, session.TradeIn, tradeIn(sent.ID, c.View.Head.Position, c.Now))
 	if err != nil {
 		return nil, fmt.Errorf("seal a trade-in token: %w", err)
 	}

@@ -196,7 +196,7 @@ type accountChange struct {
 // Authorize finds out whether the caller may make the change. Of which account it is decides
 // who may, and that never changes.
 func (r *accountChange) Authorize(v *projection.View) (cmd event.Command, err error) {
-	if err := r.call.Admit(v); err != nil {
+	if err := r.call.admitChange(v); err != nil {
 		return cmd, err
 	}
 	if err := r.may(v); err != nil {
@@ -225,7 +225,7 @@ func (r *accountChange) may(v *projection.View) error {
 		return err
 	}
 	ofRoot := r.action == actionSetRootEmail || r.action == actionSetRootPassword
-	if own && ofRoot && r.call.Caller.Kind != admission.KindRoot {
+	if own && ofRoot && !r.call.Caller.RootItself() {
 		return fault.New(fault.Denied, "Only the root of an account changes what it signs in with.", "Sign the request with credentials of the root, or have the account that manages the others do it.")
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
 )
 
@@ -86,6 +87,19 @@ func (c *call) Read() (string, error) { return service, nil }
 
 // Serve answers the call.
 func (c *call) Serve() error { return c.op.serve(c) }
+
+// admitChange is Admit for a change. Credentials that IAM lets change nothing change nothing
+// here: they would make some that outlast them.
+func (c *call) admitChange(v *projection.View) error {
+	if err := c.Admit(v); err != nil {
+		return err
+	}
+	if c.Caller.Barred() {
+		return fault.New(fault.Denied, "Credentials by GetFederationToken, and by GetSessionToken without an MFA code, change nothing here, as in IAM.",
+			"Use an access key, the session of a role, or a session that an MFA code was shown for.")
+	}
+	return nil
+}
 
 // Refuse answers with problem details.
 func (c *call) Refuse(f *fault.Fault) {

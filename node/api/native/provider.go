@@ -41,7 +41,7 @@ type keysToSet struct {
 
 // Authorize finds out whether the caller may change the provider.
 func (r *keysToSet) Authorize(v *projection.View) (cmd event.Command, err error) {
-	if err := r.call.Admit(v); err != nil {
+	if err := r.call.admitChange(v); err != nil {
 		return cmd, err
 	}
 	if r.set == nil {

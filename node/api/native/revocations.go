@@ -38,7 +38,7 @@ type sessionsToRevoke struct{ call *call }
 // Authorize finds out whether the caller may end the sessions. Of one session, and of what an
 // access key asked for, nobody knows whose they are: the resource is "*".
 func (r *sessionsToRevoke) Authorize(v *projection.View) (cmd event.Command, err error) {
-	if err := r.call.Admit(v); err != nil {
+	if err := r.call.admitChange(v); err != nil {
 		return cmd, err
 	}
 	asked, err := parseRevocation(r.call.Payload)

@@ -101,7 +101,7 @@ func (r *clusterChange) Authorize(v *projection.View) (cmd event.Command, err er
 }
 
 func (r *clusterChange) may(v *projection.View) error {
-	if err := r.call.Admit(v); err != nil {
+	if err := r.call.admitChange(v); err != nil {
 		return err
 	}
 	return r.call.May(r.needs)

@@ -24,7 +24,8 @@ func (getDelegatedAccessToken) Answer(c *iam.Call, in *sdk.GetDelegatedAccessTok
 	if err != nil {
 		return nil, err
 	}
-	d, known := c.View.State.DelegationRequest(string(text))
+	id, made, issued := iam.ParseTradeIn(text)
+	d, known := c.View.State.DelegationRequest(id)
 	if !ok || !known || d.Ask.Requestor != c.Caller.Account {
 		return nil, fail(codeAccessDenied, "The trade-in token is not valid: it must be one of a delegation request of this account.")
 	}
@@ -32,16 +33,16 @@ func (getDelegatedAccessToken) Answer(c *iam.Call, in *sdk.GetDelegatedAccessTok
 		return nil, fail(codeExpiredTradeIn, "The trade-in token provided in the request has expired and can no longer be exchanged for credentials. Request a new token and retry the operation.")
 	}
 	of, err := c.View.Principal(d.Owner)
-	if err != nil {
-		return nil, fail(codeAccessDenied, "Who delegated the permissions is gone.")
+	if err != nil || c.View.State.RevokedSince(d.Account, d.Owner, made, issued) {
+		return nil, fail(codeAccessDenied, "Who delegated the permissions is gone, or has revoked them.")
 	}
 	if len(d.Policy) > maxPolicy {
 		return nil, fail(codePackedPolicyTooLarge, "Serialized token too large for session")
 	}
 	claims := draft(c, session.Delegated, time.Duration(d.Ask.Session)*time.Second)
-	claims.Account, claims.Principal, claims.Policy = string(d.Account), string(d.Owner), d.Policy
+	claims.Account, claims.Principal, claims.Name, claims.Policy = string(d.Account), string(d.Owner), "delegation-"+d.ID, d.Policy
 	if kind, ok := c.View.State.KindOf(d.Owner); ok && kind == identity.KindRole {
-		claims.Kind, claims.Name = session.Role, "delegation-"+d.ID
+		claims.Kind = session.Role
 	}
 	credentials, _, err := mint(c, claims, c.View.Head.Position)
 	if err != nil {

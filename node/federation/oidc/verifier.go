@@ -64,6 +64,9 @@ type Verifier struct {
 	logger  *slog.Logger
 	fetches *admission.Slots // by account
 	waiting *admission.Slots // by issuer
+	// accounts are the same requests by account: one has half of them at most, however many
+	// issuers it has.
+	accounts *admission.Slots
 
 	mu     sync.Mutex
 	kept   map[string]*source // by what its keys depend on; guarded by mu
@@ -75,7 +78,7 @@ func New(reach Reach, now func() time.Time, logger *slog.Logger) *Verifier {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Verifier{reach: reach, now: now, logger: logger, fetches: admission.NewShares(MaxFetches, MaxFetchesOne), waiting: admission.NewShares(MaxWaiting, MaxWaitingOne),
+	return &Verifier{reach: reach, now: now, logger: logger, fetches: admission.NewShares(MaxFetches, MaxFetchesOne), waiting: admission.NewShares(MaxWaiting, MaxWaitingOne), accounts: admission.NewShares(MaxWaiting, MaxWaiting/2),
 		kept: map[string]*source{}, parsed: map[string]Keys{}}
 }
 
@@ -122,16 +125,34 @@ func (v *Verifier) Keys(ctx context.Context, by *Issuer, t *Token) (Keys, error)
 		v.mu.Unlock()
 		return nil, fmt.Errorf("%w: it did not a moment ago", ErrUnreachable)
 	}
-	if err := v.waiting.Take(by.URL, 1); err != nil {
-		v.mu.Unlock()
-		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
-	}
-	defer v.waiting.Free(by.URL, 1)
-	if err := v.begin(s, by); err != nil {
-		v.mu.Unlock()
+	if err := v.mayWait(s, by); err != nil {
+		defer v.mu.Unlock()
+		if known && age < MaxStale { // others keep it from asking
+			return s.keys, nil
+		}
 		return nil, err
 	}
+	defer v.waiting.Free(by.URL, 1)
+	defer v.accounts.Free(string(by.Account), 1)
 	return v.wait(ctx, s, s.pending)
+}
+
+// mayWait takes a place among those that wait for the issuer, and among those of the account,
+// and begins a fetch. The lock is held.
+func (v *Verifier) mayWait(s *source, by *Issuer) error {
+	if err := v.accounts.Take(string(by.Account), 1); err != nil {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	err := v.waiting.Take(by.URL, 1)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	} else if err = v.begin(s, by); err != nil {
+		v.waiting.Free(by.URL, 1)
+	}
+	if err != nil {
+		v.accounts.Free(string(by.Account), 1)
+	}
+	return err
 }
 
 // begin begins a fetch, unless one is under way. The lock is held.
