@@ -133,14 +133,14 @@ func (v *Verifier) Keys(ctx context.Context, by *Issuer, t *Token) (Keys, error)
 		return nil, err
 	}
 	defer v.waiting.Free(by.URL, 1)
-	defer v.accounts.Free(string(by.Account), 1)
+	defer v.accounts.Free(by.Account, 1)
 	return v.wait(ctx, s, s.pending)
 }
 
 // mayWait takes a place among those that wait for the issuer, and among those of the account,
 // and begins a fetch. The lock is held.
 func (v *Verifier) mayWait(s *source, by *Issuer) error {
-	if err := v.accounts.Take(string(by.Account), 1); err != nil {
+	if err := v.accounts.Take(by.Account, 1); err != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	err := v.waiting.Take(by.URL, 1)
@@ -150,7 +150,7 @@ func (v *Verifier) mayWait(s *source, by *Issuer) error {
 		v.waiting.Free(by.URL, 1)
 	}
 	if err != nil {
-		v.accounts.Free(string(by.Account), 1)
+		v.accounts.Free(by.Account, 1)
 	}
 	return err
 }
