@@ -68,6 +68,14 @@ func TestDelegatedAccess(t *testing.T) {
 	r, body := form(stsVersion, "AssumeRole", "RoleArn", "arn:aws:iam::123456789012:role/admin", "RoleSessionName", "one")
 	r.Header.Set("X-Amz-Security-Token", c.token)
 	w.refused("a role that trusts the owner", w.serve(w.sign(r, c.credential, "sts", body)), http.StatusForbidden, "AccessDenied", "")
+	for _, action := range []string{"AssumeRoot", "GetSessionToken", "GetFederationToken", "GetWebIdentityToken"} {
+		r, body = form(stsVersion, action)
+		r.Header.Set("X-Amz-Security-Token", c.token)
+		w.refused(action, w.serve(w.sign(r, c.credential, "sts", body)), http.StatusForbidden, "AccessDenied", "Cannot call "+action+" with session credentials")
+	}
+	r, body = form(stsVersion, "GetCallerIdentity")
+	r.Header.Set("X-Amz-Security-Token", c.token)
+	w.accepted("who it is", w.serve(w.sign(r, c.credential, "sts", body)))
 
 	w.accepted("end", w.revoke(`{"principal":"`+userARN("owner")+`"}`))
 	w.refused("ended", w.as(c, "GetUser", "UserName", "owner"), http.StatusForbidden, "InvalidClientTokenId", "")

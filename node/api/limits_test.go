@@ -313,6 +313,9 @@ func TestStrangersAreHandedOn(t *testing.T) {
 		if handed != 8 {
 			t.Errorf("%d were handed on", handed)
 		}
+		r, body := form(iamVersion, "CreateUser", "UserName", "b")
+		r.RemoteAddr = "198.51.100.7:1"
+		w.refused("of another network", n.serve(n.sign(r, nobody, "iam", body)), 403, "InvalidClientTokenId", "")
 		time.Sleep(time.Second) // of the bubble's clock
 		w.accepted("later", create(fresh, "c"))
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/fault"
@@ -93,15 +94,12 @@ func (s *Server) addKey(ctx context.Context, cmd identity.Command) (*projection.
 	return made, err
 }
 
-// restrict refuses what sessions by GetSessionToken, GetFederationToken and AssumeRoot may not
-// call, whatever their policies say ("GetSessionToken" and "GetFederationToken" in the STS API
+// restrict refuses what sessions by GetSessionToken, GetFederationToken, GetDelegatedAccessToken
+// and AssumeRoot may not call, whatever their policies say ("GetSessionToken" and "GetFederationToken" in the STS API
 // Reference). Those of who signed in call of STS no more than others, but all of IAM.
 func (c *call) restrict() error {
 	claims := c.Caller.Claims
-	if claims == nil || claims.Kind == session.Role || claims.Kind == session.Delegated || c.op == nil {
-		return nil
-	}
-	if claims.Kind == session.TaskRoot && c.op.Service.Name == iam.Service { // its policy says what it may
+	if claims == nil || claims.Kind == session.Role || c.op == nil {
 		return nil
 	}
 	switch c.op.Service.Name {
@@ -110,7 +108,7 @@ func (c *call) restrict() error {
 			return sigv4.ErrInvalidClientTokenID
 		}
 	case sts.Service:
-		if c.op.Name != "GetCallerIdentity" && (claims.Kind == session.FederatedUser || claims.Kind == session.TaskRoot || c.op.Name != "AssumeRole") {
+		if c.op.Name != "GetCallerIdentity" && (c.Caller.Kind == admission.KindFederatedUser || claims.Kind == session.TaskRoot || c.op.Name != "AssumeRole") {
 			return sts.CannotCall(c.op.Name)
 		}
 	}

@@ -26,5 +26,9 @@ func TestWebIdentityAfterTheWait(t *testing.T) {
 	<-asked
 	f.must(&identity.UpdateTrust{Account: account, Name: "deploy", Trust: strings.Replace(trusts(""), `"Allow"`, `"Deny"`, 1)})
 	close(answer)
-	f.refused("trusted no more", <-done, http.StatusForbidden, "AccessDenied", "")
+	rec := <-done
+	f.refused("trusted no more", rec, http.StatusForbidden, "AccessDenied", "")
+	if message := rec.Header().Get("X-Writ-Authorization-Message"); message != "" { // its length would tell of the role
+		t.Errorf("it is told %s", message)
+	}
 }
