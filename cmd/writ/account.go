@@ -6,30 +6,31 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/provider"
 	"github.com/writ-iam/writ/cmd/writ/sessions"
+	"github.com/writ-iam/writ/cmd/writ/target"
 )
 
 func newAccount() *cobra.Command {
 	q, create, alias, root, cmd := new(account.Quotas), new(account.Create), new(account.Alias), new(account.Root), account.New()
-	cmd.AddCommand(onCluster(account.List(), askTimeout, account.RunList), onCluster(account.Close(), changeTimeout, account.RunClose),
-		onCluster(create.Command(), changeTimeout, create.Run), onCluster(q.Command(), changeTimeout, q.Run),
-		onCluster(alias.Command(), changeTimeout, alias.Run), onCluster(root.Command(), changeTimeout, root.Run))
+	cmd.AddCommand(target.On(account.List(), askTimeout, account.RunList), target.On(account.Close(), changeTimeout, account.RunClose),
+		target.On(create.Command(), changeTimeout, create.Run), target.On(q.Command(), changeTimeout, q.Run),
+		target.On(alias.Command(), changeTimeout, alias.Run), target.On(root.Command(), changeTimeout, root.Run))
 	return cmd
 }
 
 func newSessionKey() *cobra.Command {
 	list, rotate, revoke, cmd := sessions.NewKeys()
-	cmd.AddCommand(onCluster(list, askTimeout, sessions.ListKeys), onCluster(rotate, changeTimeout, sessions.RotateKey), onCluster(revoke, changeTimeout, sessions.RevokeKey))
+	cmd.AddCommand(target.On(list, askTimeout, sessions.ListKeys), target.On(rotate, changeTimeout, sessions.RotateKey), target.On(revoke, changeTimeout, sessions.RevokeKey))
 	return cmd
 }
 
 func newSessions() *cobra.Command {
 	list, cmd := sessions.New()
-	cmd.AddCommand(onCluster(list, askTimeout, sessions.List))
+	cmd.AddCommand(target.On(list, askTimeout, sessions.List))
 	return cmd
 }
 
 func newProvider() *cobra.Command {
 	cmd := provider.New()
-	cmd.AddCommand(onCluster(new(provider.Keys).Command()))
+	cmd.AddCommand(target.On(new(provider.Keys).Command()))
 	return cmd
 }

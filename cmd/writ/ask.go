@@ -16,12 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
 
 func newHealth() *cobra.Command {
-	t := target{limit: lookTimeout}
+	t := target.Nodes{Limit: lookTimeout}
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a node whether it is ready; exits 5 if it is not",
@@ -32,7 +33,7 @@ func newHealth() *cobra.Command {
 			return health(cmd.Context(), cmd.OutOrStdout(), &t)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	return cmd
 }
 
@@ -50,10 +51,10 @@ const (
 	localEndpoint = "http://127.0.0.1:8420"
 )
 
-func health(ctx context.Context, out io.Writer, t *target) error {
-	endpoints := []string{t.endpoint}
-	if t.endpoint == "" {
-		if endpoints = envEndpoints(); len(endpoints) == 0 {
+func health(ctx context.Context, out io.Writer, t *target.Nodes) error {
+	endpoints := []string{t.Endpoint}
+	if t.Endpoint == "" {
+		if endpoints = target.FromEnv(); len(endpoints) == 0 {
 			endpoints = []string{localEndpoint}
 		}
 	}
@@ -62,11 +63,11 @@ func health(ctx context.Context, out io.Writer, t *target) error {
 			return shell.Usage("the endpoint %q is no http or https URL; set --endpoint or WRIT_ENDPOINT", text)
 		}
 	}
-	hc, err := setup.HTTPClient(t.caFile)
+	hc, err := setup.HTTPClient(t.CAFile)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.limit)
+	ctx, cancel := context.WithTimeout(ctx, t.Limit)
 	defer cancel()
 	said, failed := make([]bytes.Buffer, len(endpoints)), make([]error, len(endpoints))
 	var asking sync.WaitGroup
@@ -109,7 +110,7 @@ func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint stri
 }
 
 func newStatus() *cobra.Command {
-	t := target{limit: lookTimeout}
+	t := target.Nodes{Limit: lookTimeout}
 	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -123,12 +124,12 @@ it ends within --timeout, and names those that did not answer if none has.`,
 			return status(cmd.Context(), cmd.OutOrStdout(), &t, &o)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	return cmd
 }
 
-func status(ctx context.Context, out io.Writer, t *target, o *shell.Output) error {
+func status(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -160,12 +161,12 @@ func nobodyThere(err error) bool {
 
 // cluster asks every endpoint how the cluster is, at once. What one says that knows the
 // leader counts, as soon as it comes; else what any says, when all have had their time.
-func cluster(ctx context.Context, t *target) (*client.Cluster, error) {
-	clients, err := t.each()
+func cluster(ctx context.Context, t *target.Nodes) (*client.Cluster, error) {
+	clients, err := t.Each()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.limit)
+	ctx, cancel := context.WithTimeout(ctx, t.Limit)
 	defer cancel()
 	type told struct {
 		cluster *client.Cluster

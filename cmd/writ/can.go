@@ -14,12 +14,13 @@ import (
 
 	"github.com/writ-iam/writ/cmd/writ/github"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/projection/authz"
 )
 
 func newCan() *cobra.Command {
-	t := target{replicas: true}
+	t := target.Nodes{Replicas: true}
 	var o shell.Output
 	var a canFlags
 	cmd := &cobra.Command{
@@ -45,13 +46,13 @@ no catalogue knows, is said on standard error.`,
 				return err
 			}
 			if a.wait {
-				t.replicas = false
+				t.Replicas = false
 				return awaitEffect(cmd, &t, &o, &a)
 			}
 			return can(cmd, &t, &o, &a)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&a.question.Principal, "as", "", "ARN of the principal")
@@ -155,8 +156,8 @@ func warn(errs io.Writer, warnings []string) {
 	}
 }
 
-func can(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
-	c, err := t.clientOf(t.endpoint)
+func can(cmd *cobra.Command, t *target.Nodes, o *shell.Output, a *canFlags) error {
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func can(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 	defer cancel()
 	d, err := c.Authorize(ctx, a.question, a.fresh)
-	if errors.Is(err, context.DeadlineExceeded) && t.endpoint == "" {
+	if errors.Is(err, context.DeadlineExceeded) && t.Endpoint == "" {
 		return fmt.Errorf("no node that can answer as fresh did so within %v: %w; one that is cut off answers, flagged, when it alone is asked: --endpoint URL", a.timeout, err)
 	}
 	if err != nil {
@@ -208,8 +209,8 @@ func printDecision(out io.Writer, d *client.Decision) error {
 }
 
 // awaitEffect waits until a decision is as expected everywhere.
-func awaitEffect(cmd *cobra.Command, t *target, o *shell.Output, a *canFlags) error {
-	c, err := t.clientOf(t.endpoint)
+func awaitEffect(cmd *cobra.Command, t *target.Nodes, o *shell.Output, a *canFlags) error {
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/cmd/writ/catalog"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -21,11 +22,11 @@ func newCatalog() *cobra.Command {
 		Long: `A cluster begins with the managed policies of AWS that are attached most, as they were when this
 program was made. All of them are one catalogue, which is replaced as a whole.`,
 	})
-	show := onCluster(&cobra.Command{Use: "show", Short: "Show which catalogue is in force, since when", Args: cobra.NoArgs}, askTimeout,
+	show := target.On(&cobra.Command{Use: "show", Short: "Show which catalogue is in force, since when", Args: cobra.NoArgs}, askTimeout,
 		func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
 			return catalog.Show(ctx, c, cmd.OutOrStdout(), o)
 		})
-	bring := onCluster(&cobra.Command{
+	bring := target.On(&cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Put the managed policies of a file in force, or those of this program",
 		Long: `Puts in force what ` + "`aws iam get-account-authorization-details --filter AWSManagedPolicy`" + `
@@ -43,27 +44,5 @@ finds it unused.`,
 		return catalog.Replace(ctx, c, cmd.InOrStdin(), cmd.OutOrStdout(), o, file)
 	})
 	cmd.AddCommand(show, bring)
-	return cmd
-}
-
-// onCluster makes a command that does something with a cluster, and what its one argument
-// names, if it is given.
-func onCluster(cmd *cobra.Command, limit time.Duration, do func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) *cobra.Command {
-	t := target{limit: limit}
-	var o shell.Output
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := o.Check(); err != nil {
-			return err
-		}
-		c, err := t.clientOf(t.endpoint)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), t.limit)
-		defer cancel()
-		return do(ctx, c, cmd, &o, append(args, "")[0])
-	}
-	t.flags(cmd.Flags())
-	o.Flag(cmd.Flags())
 	return cmd
 }

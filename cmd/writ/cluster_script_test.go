@@ -140,9 +140,9 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 	}
 	cluster, root, err := setup.Init(dir, cluster, setup.RootKey{}, time.Now())
 	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
-	var ready []*devNode
+	var urls []string
 	run := func(name string) *node.Node {
 		s.lines[name] = &line{}
 		n, err := node.Start(ctx, node.Config{
@@ -150,15 +150,34 @@ func (s *scriptCluster) start(ts *testscript.TestScript, dir string, replicas in
 			Machine: node.Machine{Dial: s.lines[name].dial},
 		}, slog.New(slog.DiscardHandler))
 		ts.Check(err)
-		ready = append(ready, &devNode{name: name, api: n.API(), log: "nothing"})
+		urls = append(urls, "http://"+n.API())
 		return n
 	}
 	s.writer = run("w1")
 	for _, r := range cluster.Replicas {
 		s.replicas[r.Name] = run(r.Name)
 	}
-	ts.Check(waitReady(ctx, ready))
+	for _, url := range urls {
+		for !isReady(ctx, url) {
+			ts.Check(ctx.Err())
+			rest(ctx, temporaryPause)
+		}
+	}
 	return root
+}
+
+// isReady asks a node whether it is ready.
+func isReady(ctx context.Context, url string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }
 
 // callIAM calls an action of IAM as the root.

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -337,7 +338,7 @@ func TestEveryCommandEnds(t *testing.T) {
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}
-		if cmd.Flags().Lookup(endpointFlag) == nil || cmd.CommandPath() == "writ watch" {
+		if cmd.Flags().Lookup(target.EndpointFlag) == nil || cmd.CommandPath() == "writ watch" {
 			return
 		}
 		limit, err := cmd.Flags().GetDuration("timeout")
@@ -455,11 +456,14 @@ func (w *exitWorld) other() string {
 	return ""
 }
 
+// settleTimeout is how long the cluster may take to come to a state.
+const settleTimeout = time.Minute
+
 func (w *exitWorld) until(what string, done func() bool) {
-	deadline := time.Now().Add(readyTimeout)
+	deadline := time.Now().Add(settleTimeout)
 	for !done() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("%s: not within %v", what, readyTimeout)
+			w.t.Fatalf("%s: not within %v", what, settleTimeout)
 		}
 		rest(w.t.Context(), temporaryPause)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -45,7 +46,7 @@ func (t *trust) authority(caFile string) (*client.CertificateAuthority, error) {
 }
 
 func newHead() *cobra.Command {
-	t := target{limit: askTimeout}
+	t := target.Nodes{Limit: askTimeout}
 	var o shell.Output
 	var by trust
 	cmd := &cobra.Command{
@@ -60,25 +61,25 @@ still contains it: see ` + "`writ verify --head`" + `. Needs the permission writ
 			return head(cmd.Context(), cmd.OutOrStdout(), &t, &o, &by)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	by.flag(cmd.Flags())
 	return cmd
 }
 
-func head(ctx context.Context, out io.Writer, t *target, o *shell.Output, by *trust) error {
+func head(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output, by *trust) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	a, err := by.authority(t.caFile)
+	a, err := by.authority(t.CAFile)
 	if err != nil {
 		return err
 	}
-	c, err := t.clientOf(t.endpoint)
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.limit)
+	ctx, cancel := context.WithTimeout(ctx, t.Limit)
 	defer cancel()
 	h, err := c.Head(ctx)
 	if err != nil {
@@ -151,8 +152,8 @@ func (r *headsReport) verdict() error {
 	return nil
 }
 
-func verifyHeads(ctx context.Context, out io.Writer, t *target, o *shell.Output, by *trust, files []string) error {
-	a, err := by.authority(t.caFile)
+func verifyHeads(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output, by *trust, files []string) error {
+	a, err := by.authority(t.CAFile)
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func verifyHeads(ctx context.Context, out io.Writer, t *target, o *shell.Output,
 
 // compare compares the heads that were kept with each other, and then looks for each in
 // the history that ends in one signed now.
-func (r *headsReport) compare(ctx context.Context, t *target, a *client.CertificateAuthority) error {
+func (r *headsReport) compare(ctx context.Context, t *target.Nodes, a *client.CertificateAuthority) error {
 	for i := range r.Heads {
 		for j := range i {
 			var conflict *client.Conflict
@@ -195,7 +196,7 @@ func (r *headsReport) compare(ctx context.Context, t *target, a *client.Certific
 			}
 		}
 	}
-	c, err := t.clientOf(t.endpoint)
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}

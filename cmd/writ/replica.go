@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
@@ -49,7 +50,7 @@ A replica that runs answers as one that is cut off.`, "is removed",
 }
 
 func newReplicaList() *cobra.Command {
-	t := target{limit: lookTimeout}
+	t := target.Nodes{Limit: lookTimeout}
 	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -60,12 +61,12 @@ func newReplicaList() *cobra.Command {
 			return listReplicas(cmd.Context(), cmd.OutOrStdout(), &t, &o)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	return cmd
 }
 
-func listReplicas(ctx context.Context, out io.Writer, t *target, o *shell.Output) error {
+func listReplicas(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output) error {
 	if err := o.Check(); err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func listReplicas(ctx context.Context, out io.Writer, t *target, o *shell.Output
 
 // newReplicaChange is a command that changes the entry of one replica.
 func newReplicaChange(verb, short, long, done string, change func(*client.Client, context.Context, string) (*client.RosterChange, error)) *cobra.Command {
-	t := target{limit: changeTimeout}
+	t := target.Nodes{Limit: changeTimeout}
 	var o shell.Output
 	cmd := &cobra.Command{
 		Use:   verb + " NAME",
@@ -103,11 +104,11 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			if err := o.Check(); err != nil {
 				return err
 			}
-			c, err := t.clientOf(t.endpoint)
+			c, err := t.Client()
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), t.limit)
+			ctx, cancel := context.WithTimeout(cmd.Context(), t.Limit)
 			defer cancel()
 			r, err := change(c, ctx, args[0])
 			if err != nil {
@@ -120,7 +121,7 @@ func newReplicaChange(verb, short, long, done string, change func(*client.Client
 			return err
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	return cmd
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newVerify() *cobra.Command {
-	var t target
+	var t target.Nodes
 	var o shell.Output
 	var by trust
 	var files []string
@@ -44,7 +45,7 @@ the evidence. Needs the permissions writ:GetHead and writ:GetChain.`,
 			return verifyNodes(cmd.Context(), cmd.OutOrStdout(), &t, &o, &v)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	by.flag(cmd.Flags())
 	f := cmd.Flags()
@@ -63,8 +64,8 @@ type verifyFlags struct {
 	timeout time.Duration
 }
 
-func verifyNodes(ctx context.Context, out io.Writer, t *target, o *shell.Output, how *verifyFlags) error {
-	c, err := t.clientOf(t.endpoint)
+func verifyNodes(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output, how *verifyFlags) error {
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}

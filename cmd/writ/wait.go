@@ -11,11 +11,12 @@ import (
 
 	"github.com/writ-iam/writ/cmd/writ/github"
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newWait() *cobra.Command {
-	var t target
+	var t target.Nodes
 	var o shell.Output
 	var w waitFlags
 	cmd := &cobra.Command{
@@ -34,7 +35,7 @@ committed, is an error (exit 1) at once: nothing is to be waited for. To wait fo
 			return wait(cmd, &t, &o, &w)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&w.target.Token, "token", "", "token of a write")
@@ -58,14 +59,14 @@ type waitFlags struct {
 	github  github.Report
 }
 
-func wait(cmd *cobra.Command, t *target, o *shell.Output, w *waitFlags) error {
+func wait(cmd *cobra.Command, t *target.Nodes, o *shell.Output, w *waitFlags) error {
 	if err := errors.Join(o.Check(), w.github.Check()); err != nil {
 		return err
 	}
 	if w.target == (client.Target{}) && !w.head {
 		return shell.Usage("say what to wait for: --token, --request-id, --arn or --head")
 	}
-	c, err := t.clientOf(t.endpoint)
+	c, err := t.Client()
 	if err != nil {
 		return err
 	}

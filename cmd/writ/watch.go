@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
+	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
 )
 
 func newWatch() *cobra.Command {
-	t := target{replicas: true}
+	t := target.Nodes{Replicas: true}
 	var o shell.Output
 	var after string
 	cmd := &cobra.Command{
@@ -37,14 +38,14 @@ With --output json every event is one line, heartbeats among them.`,
 			if err := o.Check(); err != nil {
 				return err
 			}
-			c, err := t.clientOf(t.endpoint)
+			c, err := t.Client()
 			if err != nil {
 				return err
 			}
 			return watch(cmd.Context(), cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr(), &o), c, &o, after)
 		},
 	}
-	t.flags(cmd.Flags())
+	t.Flags(cmd.Flags())
 	o.Flag(cmd.Flags())
 	cmd.Flags().StringVar(&after, "after", "", "token of a write, or a position, to begin after; 0 is the beginning of the history")
 	return cmd

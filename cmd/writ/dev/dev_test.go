@@ -1,6 +1,7 @@
-package main
+package dev
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -12,23 +13,23 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 )
 
-// planDev is the cluster that `writ dev` runs with some flags.
-func planDev(t *testing.T, dir string, flags ...string) (setup.Cluster, error) {
+// planned is the cluster that `writ dev` runs with some flags.
+func planned(t *testing.T, dir string, flags ...string) (setup.Cluster, error) {
 	t.Helper()
-	var d devFlags
+	var d options
 	f := pflag.NewFlagSet("dev", pflag.ContinueOnError)
 	d.flags(f)
 	if err := f.Parse(flags); err != nil {
 		t.Fatal(err)
 	}
-	return devCluster(dir, f, &d)
+	return plan(dir, f, &d)
 }
 
 // What no flag names is as the directory's cluster has it; a flag that says otherwise is
 // refused, but for more replicas.
 func TestDevGoesOnWithTheLayoutThatIsThere(t *testing.T) {
 	dir := t.TempDir()
-	first, err := planDev(t, dir, "--writers", "3", "--replicas", "2", "--account", "210987654321", "--partition", "aws-cn", "--nats", "none", "--quotas", "aws", "--email", "root@example.com")
+	first, err := planned(t, dir, "--writers", "3", "--replicas", "2", "--account", "210987654321", "--partition", "aws-cn", "--nats", "none", "--quotas", "aws", "--email", "root@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,18 +39,18 @@ func TestDevGoesOnWithTheLayoutThatIsThere(t *testing.T) {
 	if first, _, err = setup.Init(dir, first, setup.RootKey{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := planDev(t, dir)
+	again, err := planned(t, dir)
 	if err != nil || !reflect.DeepEqual(again, first) {
 		t.Errorf("without flags: %v\n%+v, not\n%+v", err, again, first)
 	}
-	more, err := planDev(t, dir, "--replicas", "3")
+	more, err := planned(t, dir, "--replicas", "3")
 	if err != nil || len(more.Writers) != 3 || len(more.Replicas) != 3 || more.Account != first.Account || more.Partition != first.Partition {
 		t.Errorf("with another replica: %v, %+v", err, more)
 	}
 	for _, flags := range [][]string{{"--writers", "1"}, {"--replicas", "1"}, {"--account", "123456789012"}, {"--partition", "aws"}} {
-		_, err := planDev(t, dir, flags...)
-		if code, text := exitOf(err); code != shell.CodeUsage {
-			t.Errorf("%v: exit %d, %s", flags, code, text)
+		_, err := planned(t, dir, flags...)
+		if e, ok := errors.AsType[*shell.Exit](err); !ok || e.Code != shell.CodeUsage {
+			t.Errorf("%v: %v", flags, err)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package main
+// Package serve lays clusters out and runs their nodes.
+package serve
 
 import (
 	"cmp"
@@ -21,7 +22,8 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 )
 
-func newInit() *cobra.Command {
+// NewInit returns the command that lays a cluster out.
+func NewInit() *cobra.Command {
 	var dir, number, nats, quotas, email string
 	var partition setup.Partition
 	var writers, replicas []string
@@ -57,15 +59,15 @@ two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
 	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
 	f.StringVar(&number, "account", setup.DefaultAccount, "number of the first account, twelve digits")
 	account.FirstFlags(f, &quotas, &email)
-	partitionFlag(f, &partition)
+	PartitionFlag(f, &partition)
 	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
 	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
 	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
 	return cmd
 }
 
-// partitionFlag is the flag of the commands that lay a cluster out.
-func partitionFlag(f *pflag.FlagSet, p *setup.Partition) {
+// PartitionFlag declares the flag of the commands that lay a cluster out.
+func PartitionFlag(f *pflag.FlagSet, p *setup.Partition) {
 	f.TextVar(p, "partition", setup.Partition(0), "partition of AWS that all ARNs name, for good: "+strings.Join(setup.PartitionNames(), ", "))
 }
 
@@ -77,7 +79,7 @@ func initCluster(out io.Writer, dir string, c setup.Cluster) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	c, root, err := setup.Init(dir, c, rootFromEnv(), time.Now())
+	c, root, err := setup.Init(dir, c, RootFromEnv(), time.Now())
 	if err != nil {
 		return err
 	}
@@ -88,13 +90,14 @@ start each node with: writ serve --cluster %s --name NAME --data DIR
 	return err
 }
 
-// rootFromEnv is the root access key that the environment sets, if it does.
-func rootFromEnv() setup.RootKey {
+// RootFromEnv returns the root access key that the environment sets, if it does.
+func RootFromEnv() setup.RootKey {
 	return setup.RootKey{AccessKeyID: os.Getenv("WRIT_ROOT_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("WRIT_ROOT_SECRET_ACCESS_KEY")}
 }
 
-func newServe() *cobra.Command {
-	var s serveFlags
+// New returns the command that runs one node.
+func New() *cobra.Command {
+	var s nodeFlags
 	cmd := &cobra.Command{
 		Use:   "serve --cluster FILE --name NAME --data DIR",
 		Short: "Run one node, a writer or a replica as cluster.yaml says",
@@ -121,8 +124,8 @@ slow replicas down, as can a replica that makes consumers without end.`,
 	return cmd
 }
 
-// withoutLeaseFlag declares what a node is told about admission without a lease.
-func withoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
+// WithoutLeaseFlag declares what a node is told about admission without a lease.
+func WithoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
 	f.TextVar(w, "without-lease", node.AdmitQuestions, "what a node still admits when nothing proves that it is current: nothing, questions (for decisions; answers are flagged) or reads. A key that was deleted since is good there")
 }
 
@@ -137,15 +140,15 @@ func natsFlags(f *pflag.FlagSet, n *node.OutsideNATS) {
 	f.BoolVar(&n.Insecure, "nats-insecure", false, "let a user's connection to an outside NATS go over a network in plain text")
 }
 
-// serveFlags are what the flags of `writ serve` say.
-type serveFlags struct {
+// nodeFlags is what the flags of `writ serve` say.
+type nodeFlags struct {
 	cluster string
 	cfg     node.Config
 	proxies []string
 	level   slog.Level
 }
 
-func (s *serveFlags) flags(f *pflag.FlagSet) {
+func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cluster, "cluster", "", "the cluster's configuration, cluster.yaml")
 	f.StringVar(&s.cfg.Name, "name", "", "this node's name in it")
 	f.StringVar(&s.cfg.Data, "data", "", "directory of what the node keeps")
@@ -162,7 +165,7 @@ func (s *serveFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
 	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")
 	natsFlags(f, &s.cfg.NATS)
-	withoutLeaseFlag(f, &s.cfg.WithoutLease)
+	WithoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
 	f.DurationVar(&s.cfg.SessionKeyAge, "session-key-age", 30*24*time.Hour, "age at which the leader has another key seal sessions, at least 3h; set it alike on all writers")
 	f.TextVar(&s.cfg.Thumbprints, "thumbprints", node.ThumbprintReach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
@@ -176,7 +179,7 @@ func (s *serveFlags) flags(f *pflag.FlagSet) {
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }
 
-func (s *serveFlags) config() (node.Config, error) {
+func (s *nodeFlags) config() (node.Config, error) {
 	if s.cluster == "" || s.cfg.Name == "" || s.cfg.Data == "" {
 		return node.Config{}, shell.Usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
 	}
@@ -202,9 +205,10 @@ func (s *serveFlags) config() (node.Config, error) {
 	return cfg, nil
 }
 
-func newConfig() *cobra.Command {
+// NewConfig returns the command that shows how a node is configured.
+func NewConfig() *cobra.Command {
 	cmd := shell.Group(&cobra.Command{Use: "config", Short: "Show how a node is configured"})
-	var s serveFlags
+	var s nodeFlags
 	var redacted bool
 	show := &cobra.Command{
 		Use:   "print --redacted",
