@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
@@ -40,7 +41,7 @@ type team struct {
 	cluster setup.Cluster
 	root    setup.RootKey
 	machine Machine // of nodes started from now on
-	nats    func(name string) OutsideNATS
+	nats    func(name string) nats.Outside
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer

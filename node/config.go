@@ -8,6 +8,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -30,7 +31,7 @@ type Config struct {
 	// Files of the node's certificates and secrets.
 	Files setup.Files
 	// NATS is how this node is known to the NATS of Cluster.NATS.
-	NATS OutsideNATS
+	NATS nats.Outside
 	// WithoutLease is what the node admits while nothing proves that it is current.
 	WithoutLease WithoutLease
 	// PresignedWrites is how long after it was signed a presigned write is taken, up to

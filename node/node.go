@@ -131,7 +131,7 @@ func (n *Node) prepare() (err error) {
 	}
 	if urls, err := setup.NATSURLs(c.Cluster.NATS); err != nil {
 		return err
-	} else if _, err := c.NATS.link(urls); err != nil { // before anything is begun
+	} else if _, err := c.NATS.Link(urls); err != nil { // before anything is begun
 		return err
 	}
 	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -130,7 +131,7 @@ func WithoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
 }
 
 // natsFlags declares how a node is known to an outside NATS.
-func natsFlags(f *pflag.FlagSet, n *node.OutsideNATS) {
+func natsFlags(f *pflag.FlagSet, n *nats.Outside) {
 	f.StringVar(&n.CA, "nats-ca-file", "", "certificates to trust of an outside NATS; makes all connections to it TLS (default: the system's, for tls:// URLs)")
 	f.StringVar(&n.Cert, "nats-cert-file", "", "certificate for an outside NATS; read again at each connection")
 	f.StringVar(&n.Key, "nats-key-file", "", "key of the certificate for an outside NATS")
