@@ -138,7 +138,7 @@ func (c *Config) transport(id string) raft.Transport {
 	}
 	lines := newLines()
 	return transport{lines: lines, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  stream{c.Stream, id, address(c.Advertise), lines},
+		Stream:                  identified{c.Stream, id, address(c.Advertise), lines},
 		MaxPool:                 connectionsKept,
 		Timeout:                 transportTimeout,
 		Logger:                  bridge(c.Logger),

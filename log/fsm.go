@@ -52,8 +52,8 @@ func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm
 	return f
 }
 
-// outcome is what the state machine answers to one entry.
-type outcome struct {
+// result is what the state machine answers to one entry.
+type result struct {
 	batch    *event.Batch   // what an accepted command made
 	repeated event.Position // where the command of this key took effect before
 	fenced   *Applied       // what a fence found
@@ -74,7 +74,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 	var made []store.Entry
 	for i, entry := range entries {
 		if stopped == nil {
-			var o outcome
+			var o result
 			if o, stopped = f.apply(&next, entry, &made); stopped == nil {
 				out[i] = o
 				continue
@@ -82,7 +82,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 			stopped = fmt.Errorf("raft entry %d: %w", entry.Index, stopped)
 			f.fail.latch(stopped)
 		}
-		out[i] = outcome{err: stopped, stopped: true}
+		out[i] = result{err: stopped, stopped: true}
 	}
 	if err := f.store.Append(made); err != nil {
 		if errors.Is(err, store.ErrChain) {
@@ -90,7 +90,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 		}
 		f.fail.latch(err)
 		for i := range out {
-			out[i] = outcome{err: err, stopped: true}
+			out[i] = result{err: err, stopped: true}
 		}
 		return out
 	}
@@ -111,11 +111,11 @@ func (f *fsm) publish(next *Applied, changed bool) {
 
 // apply applies one entry to the state and to next, and adds the batch it makes,
 // if any, to made. An error stops the state machine.
-func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcome, error) {
+func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (result, error) {
 	if entry.Index <= next.Index {
-		return outcome{}, fmt.Errorf("%w: entry %d was applied already", ErrDiverged, next.Index)
+		return result{}, fmt.Errorf("%w: entry %d was applied already", ErrDiverged, next.Index)
 	}
-	o, err := outcome{}, error(nil)
+	o, err := result{}, error(nil)
 	switch {
 	case entry.Type != raft.LogCommand: // a change of members
 	case wire.IsFence(entry.Data):
@@ -124,7 +124,7 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcom
 		o, err = f.command(next, entry, made)
 	}
 	if err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	next.Index, next.Term = entry.Index, entry.Term
 	return o, nil
@@ -132,13 +132,13 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (outcom
 
 // fence applies a fence: it proves that the histories agree, and may change what is
 // known of leases.
-func (f *fsm) fence(next *Applied, entry *raft.Log) (outcome, error) {
+func (f *fsm) fence(next *Applied, entry *raft.Log) (result, error) {
 	m, err := wire.DecodeFence(entry.Data)
 	if err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	if err := f.agree(next.Head, m.Head); err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	if m.Term == entry.Term { // else its proposer lost leadership in between: what it knew of leases is void
 		next.Floor = max(next.Floor, m.Floor)
@@ -148,39 +148,39 @@ func (f *fsm) fence(next *Applied, entry *raft.Log) (outcome, error) {
 	if m.Nameless {
 		next.Lives.Complete = false
 	}
-	return outcome{fenced: &Applied{
+	return result{fenced: &Applied{
 		State: f.state.Snapshot(), Head: next.Head, Index: entry.Index, Term: entry.Term, Floor: next.Floor, Lives: next.Lives,
 	}}, nil
 }
 
-func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outcome, error) {
+func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (result, error) {
 	cmd, err := wire.DecodeCommand(entry.Data)
 	if err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	if err := f.agree(next.Head, cmd.Base); err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	if begins := identity.Begins(cmd.Content); begins != nil {
 		if f.cluster != "" && begins.Cluster != f.cluster {
-			return outcome{}, fmt.Errorf("the log of cluster %s: %w", begins.Cluster, ErrWrongCluster)
+			return result{}, fmt.Errorf("the log of cluster %s: %w", begins.Cluster, ErrWrongCluster)
 		} // Decide refuses the second one
 	} else if err := belongs(cmd, f.state.Cluster()); err != nil {
-		return outcome{err: err}, nil
+		return result{err: err}, nil
 	}
 	if at, ok := f.state.Repeats(cmd.Cause.Meta); ok {
-		return outcome{repeated: at}, nil
+		return result{repeated: at}, nil
 	}
 	events, err := identity.Decide(f.state, cmd.Cause.Meta, cmd.Content, cmd.Relies...)
 	if err != nil {
-		return outcome{err: err}, nil
+		return result{err: err}, nil
 	}
 	pending, err := wire.BeginBatch(&cmd.Cause, events)
 	if errors.Is(err, wire.ErrTooLarge) { // found before the state moves on
-		return outcome{err: &identity.Refusal{Code: identity.LimitExceeded, Message: fmt.Sprintf("The change is more than one batch can hold: %v.", err)}}, nil
+		return result{err: &identity.Refusal{Code: identity.LimitExceeded, Message: fmt.Sprintf("The change is more than one batch can hold: %v.", err)}}, nil
 	}
 	if err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
 	position := next.Head.Position + 1
 	identity.Evolve(f.state, position, cmd.Cause.Meta, events)
@@ -196,7 +196,7 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (outc
 	*made = append(*made, store.Entry{Head: b.Head(), Prev: b.Prev, Bytes: encoded})
 	next.Head = b.Head()
 	f.recent.Add(next.Head)
-	return outcome{batch: b}, nil
+	return result{batch: b}, nil
 }
 
 // belongs refuses a command that was made for another history, or before there was one.

@@ -71,7 +71,7 @@ func TestFencesOfAnotherTermNameNobody(t *testing.T) {
 		entry, err := wire.EncodeFence(&m)
 		must(t, err)
 		index++
-		o := f.Apply(&raft.Log{Index: index, Term: term, Data: entry}).(outcome)
+		o := f.Apply(&raft.Log{Index: index, Term: term, Data: entry}).(result)
 		must(t, o.err)
 		if !slices.Equal(nonces(o.fenced.Lives), nonces(f.applied.Load().Lives)) {
 			t.Errorf("the fence found %v", nonces(o.fenced.Lives))

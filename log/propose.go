@@ -93,22 +93,22 @@ func (l *Log) level(cmd *event.Command) error {
 }
 
 // apply hands an entry to Raft and returns the state machine's answer to it.
-func (l *Log) apply(ctx context.Context, entry []byte) (outcome, error) {
+func (l *Log) apply(ctx context.Context, entry []byte) (result, error) {
 	if !l.enter() {
-		return outcome{}, ErrStopped
+		return result{}, ErrStopped
 	}
 	defer l.proposals.Done()
 	if err := l.fail.latched(); err != nil {
-		return outcome{}, fmt.Errorf("%w: %w", ErrStopped, err)
+		return result{}, fmt.Errorf("%w: %w", ErrStopped, err)
 	}
 	if !l.IsLeader() {
-		return outcome{}, l.notLeader()
+		return result{}, l.notLeader()
 	}
 	future := l.raft.Apply(entry, untilDeadline(ctx, enqueueTimeout))
 	if err := l.wait(ctx, future); err != nil {
-		return outcome{}, err
+		return result{}, err
 	}
-	o, ok := future.Response().(outcome)
+	o, ok := future.Response().(result)
 	if !ok {
 		return o, fmt.Errorf("%w: the state machine answered %T", ErrOutcomeUnknown, future.Response())
 	}

@@ -83,8 +83,8 @@ type Stream interface {
 	DialContext(ctx context.Context, address string) (net.Conn, error)
 }
 
-// stream connects to servers by id, under the name by which others reach this one.
-type stream struct {
+// identified connects to servers by id, under the name by which others reach this one.
+type identified struct {
 	Stream
 	id    string // of this server, a uuid
 	name  address
@@ -92,10 +92,10 @@ type stream struct {
 }
 
 // Addr is the address that others dial.
-func (s stream) Addr() net.Addr { return s.name }
+func (s identified) Addr() net.Addr { return s.name }
 
 // Dial connects to a server and says whom it means.
-func (s stream) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (s identified) Dial(at raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	id, address, _ := strings.Cut(string(at), "@")
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(s.lines.ctx, timeout)
@@ -170,7 +170,7 @@ func (l *line) Close() error {
 }
 
 // Accept returns the next connection; its first Read finds out whom it is meant for.
-func (s stream) Accept() (net.Conn, error) {
+func (s identified) Accept() (net.Conn, error) {
 	c, err := s.Stream.Accept()
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 	v := &shape.Verification{Cluster: c.ID, Incarnation: c.Incarnation, Node: w.node.cfg.Name, From: from, TookMS: time.Since(begun).Milliseconds()}
 	for _, f := range found {
 		v.Nodes = append(v.Nodes, shape.Verified{
-			Name: f.Name, Role: string(f.Role), Verdict: shape.Verdict(f.Verdict), Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
+			Name: f.Name, Role: string(f.Role), Verdict: f.Verdict, Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
 			Batches: f.Batches, Records: f.Records, TookMS: f.Took.Milliseconds(),
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/store"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/proof"
@@ -109,7 +110,7 @@ func TestVerifyEveryNode(t *testing.T) {
 		t.Errorf("no time: %+v, %v", e, err)
 	}
 	n := w.verifier.Judge(t.Context(), leader, setup.RoleWriter, e, nil)
-	if n.Verdict != proof.Unfinished {
+	if n.Verdict != shape.VerdictUnfinished {
 		t.Errorf("no time: %+v", n)
 	}
 }
@@ -126,21 +127,21 @@ func TestJudge(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		change  func(*proof.Evidence) error
-		verdict proof.Verdict
+		verdict shape.Verdict
 		text    string
 	}{
-		"as it is":           {func(*proof.Evidence) error { return nil }, proof.OK, ""},
-		"another hash":       {func(e *proof.Evidence) error { e.Hash[0]++; return nil }, proof.Differs, "its state has the hash"},
-		"another chain":      {func(e *proof.Evidence) error { e.Chain.Hash[0]++; return nil }, proof.Differs, "its event store has the hash"},
-		"another state":      {func(e *proof.Evidence) error { e.Digest[0]++; return nil }, proof.Differs, "its state has the digest"},
-		"beyond the head":    {func(e *proof.Evidence) error { e.Position++; return nil }, proof.Differs, "beyond the head 2"},
-		"a broken chain":     {func(e *proof.Evidence) error { e.Broken = "batch 1"; return nil }, proof.Broken, "batch 1"},
-		"not all":            {func(e *proof.Evidence) error { e.Unfinished = "half"; return nil }, proof.Unfinished, "half"},
-		"nothing yet":        {func(e *proof.Evidence) error { *e = proof.Evidence{}; return nil }, proof.Unfinished, "no state"},
-		"no answer":          {func(*proof.Evidence) error { return context.DeadlineExceeded }, proof.Unreachable, "in time"},
-		"another history":    {func(*proof.Evidence) error { return &ask.Problem{Code: ask.WrongIncarnation, Detail: "i"} }, proof.Differs, "WrongIncarnation"},
-		"an older release":   {func(*proof.Evidence) error { return &ask.Problem{Code: ask.UnknownKind, Detail: "recount"} }, proof.Unreachable, "UnknownKind"},
-		"one wrong, one not": {func(e *proof.Evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, proof.Differs, "hash"},
+		"as it is":           {func(*proof.Evidence) error { return nil }, shape.VerdictOK, ""},
+		"another hash":       {func(e *proof.Evidence) error { e.Hash[0]++; return nil }, shape.VerdictDiffers, "its state has the hash"},
+		"another chain":      {func(e *proof.Evidence) error { e.Chain.Hash[0]++; return nil }, shape.VerdictDiffers, "its event store has the hash"},
+		"another state":      {func(e *proof.Evidence) error { e.Digest[0]++; return nil }, shape.VerdictDiffers, "its state has the digest"},
+		"beyond the head":    {func(e *proof.Evidence) error { e.Position++; return nil }, shape.VerdictDiffers, "beyond the head 2"},
+		"a broken chain":     {func(e *proof.Evidence) error { e.Broken = "batch 1"; return nil }, shape.VerdictBroken, "batch 1"},
+		"not all":            {func(e *proof.Evidence) error { e.Unfinished = "half"; return nil }, shape.VerdictUnfinished, "half"},
+		"nothing yet":        {func(e *proof.Evidence) error { *e = proof.Evidence{}; return nil }, shape.VerdictUnfinished, "no state"},
+		"no answer":          {func(*proof.Evidence) error { return context.DeadlineExceeded }, shape.VerdictUnreachable, "in time"},
+		"another history":    {func(*proof.Evidence) error { return &ask.Problem{Code: ask.WrongIncarnation, Detail: "i"} }, shape.VerdictDiffers, "WrongIncarnation"},
+		"an older release":   {func(*proof.Evidence) error { return &ask.Problem{Code: ask.UnknownKind, Detail: "recount"} }, shape.VerdictUnreachable, "UnknownKind"},
+		"one wrong, one not": {func(e *proof.Evidence) error { e.Unfinished = "half"; e.Hash[0]++; return nil }, shape.VerdictDiffers, "hash"},
 	} {
 		e := good
 		err := c.change(&e)

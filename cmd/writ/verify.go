@@ -87,8 +87,8 @@ func verifyNodes(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.O
 	for _, n := range v.Nodes {
 		text := fmt.Sprintf("%s %s: %s", n.Name, n.Verdict, n.Detail)
 		switch n.Verdict {
-		case "ok":
-		case "unfinished", "unreachable":
+		case client.VerdictOK:
+		case client.VerdictUnfinished, client.VerdictUnreachable:
 			open = append(open, text)
 		default:
 			wrong = append(wrong, text)

@@ -9,15 +9,15 @@ import (
 )
 
 // Rows are the entries of a map by handle.
-type Rows[V any] []row[V]
+type Rows[V any] []loaded[V]
 
-type row[V any] struct {
+type loaded[V any] struct {
 	key   Handle
 	value V
 }
 
 // Add adds an entry.
-func (r *Rows[V]) Add(key Handle, value V) { *r = append(*r, row[V]{key, value}) }
+func (r *Rows[V]) Add(key Handle, value V) { *r = append(*r, loaded[V]{key, value}) }
 
 // AddRow takes a record of a table that is filled later, in whatever order.
 func AddRow[K ~string, R Row](t *Table[K, R], to *Rows[R], r R) {
@@ -28,7 +28,7 @@ func AddRow[K ~string, R Row](t *Table[K, R], to *Rows[R], r R) {
 
 // Fill moves the rows into an empty map. It fails when two have the same handle.
 func Fill[V any](m *btree.Map[Handle, V], from *Rows[V]) (err error) {
-	slices.SortFunc(*from, func(a, b row[V]) int { return cmp.Compare(a.key, b.key) })
+	slices.SortFunc(*from, func(a, b loaded[V]) int { return cmp.Compare(a.key, b.key) })
 	for _, r := range *from {
 		if _, twice := m.Load(r.key, r.value); twice {
 			err = fmt.Errorf("load state: two records or keys with handle %d", r.key)

@@ -61,7 +61,7 @@ type Config struct {
 type Desk struct {
 	cfg    Config
 	keys   *sigv4.KeyCache
-	places *[places]place
+	places *[places]bounded
 	rate   *rate.Limiter // of strangers that are handed on
 	shares *Tries        // the same, of each network
 	proofs proofs

@@ -101,16 +101,16 @@ const (
 	places // how many there are
 )
 
-// place is one limit.
-type place struct {
+// bounded is the limit of one place.
+type bounded struct {
 	*Slots
 	name string // in metrics
 	what string // takes a place
 }
 
-func newPlaces(l Limits) *[places]place {
-	of := func(limit int, name, what string) place { return place{NewSlots(limit), name, what} }
-	return &[places]place{
+func newPlaces(l Limits) *[places]bounded {
+	of := func(limit int, name, what string) bounded { return bounded{NewSlots(limit), name, what} }
+	return &[places]bounded{
 		Waiting:             of(l.Waiting, "waiting", "requests wait for a position"),
 		Strangers:           of(l.Strangers, "strangers", "requests by unknown access keys are under way"),
 		Watchers:            of(l.Watchers, "watchers", "callers watch"),

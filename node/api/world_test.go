@@ -376,7 +376,7 @@ func (l *leased) grant(w *world, p *projection.Projection, head event.Head) {
 	for _, kind := range []propagation.Kind{propagation.KindOpen, propagation.KindGrant} {
 		q := l.lease.Renew(l.clocks(), propagation.Applied{Head: p.Head()})
 		a := propagation.Answer{Kind: kind, Cluster: clusterID, Incarnation: incarnation, Term: 1, Nonce: q.Nonce, Seq: q.Seq,
-			Session: propagation.Session{Term: 1, Number: 1}, Duration: propagation.DefaultParams().Lease(""), Head: head}
+			Opening: propagation.Opening{Term: 1, Number: 1}, Duration: propagation.DefaultParams().Lease(""), Head: head}
 		if !l.lease.Receive(l.clocks(), a) {
 			w.t.Fatalf("the lease takes no %s", kind)
 		}

@@ -18,6 +18,15 @@ type (
 	Verified     = shape.Verified
 )
 
+// What a verification finds about a node.
+const (
+	VerdictOK          = shape.VerdictOK
+	VerdictDiffers     = shape.VerdictDiffers
+	VerdictBroken      = shape.VerdictBroken
+	VerdictUnfinished  = shape.VerdictUnfinished
+	VerdictUnreachable = shape.VerdictUnreachable
+)
+
 // Verify lets every node check itself and the leader compare what they found: the
 // chain of batches from a position on (1 is the beginning), and the state. It takes
 // about timeout at most; a node that needs longer is "unfinished".

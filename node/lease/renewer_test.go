@@ -43,7 +43,7 @@ func (a *answers) set(standing string, kinds ...propagation.Kind) {
 func (a *answers) serve(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	x := propagation.Answer{Cluster: "c", Incarnation: a.incarnation, Term: 1, Session: propagation.Session{Term: 1, Number: 1}, Head: event.Head{Position: 9}}
+	x := propagation.Answer{Cluster: "c", Incarnation: a.incarnation, Term: 1, Opening: propagation.Opening{Term: 1, Number: 1}, Head: event.Head{Position: 9}}
 	if r.URL.Path == Path && a.standing != "" {
 		a.renewals = append(a.renewals, propagation.Renewal{})
 	}

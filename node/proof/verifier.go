@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -32,29 +33,11 @@ const (
 	catchUpTimeout = 2 * time.Second
 )
 
-// Verdict is what a verification has found about one node.
-type Verdict string
-
-// Verdicts. The names travel; never reuse one.
-const (
-	// OK is for a node that has what the leader's log says.
-	OK Verdict = "ok"
-	// Differs is for a node whose history or state is another one.
-	Differs Verdict = "differs"
-	// Broken is for a node whose own chain of batches, or memory, does not hold.
-	Broken Verdict = "broken"
-	// Unfinished is for a node of which nothing wrong was found, but not all was looked
-	// at.
-	Unfinished Verdict = "unfinished"
-	// Unreachable is for a node that did not answer in time.
-	Unreachable Verdict = "unreachable"
-)
-
 // Finding is what a verification has found about one node.
 type Finding struct {
 	Name    string
 	Role    setup.Role
-	Verdict Verdict
+	Verdict shape.Verdict
 	Detail  string
 	// Position and Hash are those of the node's state, as the node has them, Digest what
 	// its records give.
@@ -154,13 +137,13 @@ func (v *Verifier) ask(ctx context.Context, other setup.Writer, q Request) (e Ev
 func (v *Verifier) Judge(ctx context.Context, name string, role setup.Role, e Evidence, err error) Finding {
 	n := Finding{Name: name, Role: role}
 	if err != nil {
-		n.Verdict, n.Detail = Unreachable, fmt.Sprintf("%.256v", err)
+		n.Verdict, n.Detail = shape.VerdictUnreachable, fmt.Sprintf("%.256v", err)
 		var problem *ask.Problem
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			n.Detail = "it did not answer in time"
 		case errors.As(err, &problem) && problem.Code == ask.WrongIncarnation:
-			n.Verdict = Differs
+			n.Verdict = shape.VerdictDiffers
 		}
 		return n
 	}
@@ -182,13 +165,13 @@ func (v *Verifier) Judge(ctx context.Context, name string, role setup.Role, e Ev
 	}
 	switch {
 	case e.Broken != "":
-		n.Verdict, n.Detail = Broken, strings.Join(append([]string{e.Broken}, differs...), "; ")
+		n.Verdict, n.Detail = shape.VerdictBroken, strings.Join(append([]string{e.Broken}, differs...), "; ")
 	case len(differs) > 0:
-		n.Verdict, n.Detail = Differs, strings.Join(differs, "; ")
+		n.Verdict, n.Detail = shape.VerdictDiffers, strings.Join(differs, "; ")
 	case len(open) > 0:
-		n.Verdict, n.Detail = Unfinished, strings.Join(open, "; ")
+		n.Verdict, n.Detail = shape.VerdictUnfinished, strings.Join(open, "; ")
 	default:
-		n.Verdict = OK
+		n.Verdict = shape.VerdictOK
 	}
 	return n
 }

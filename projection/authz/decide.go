@@ -60,7 +60,7 @@ func (p *Prepared) Evaluate(r *Request) Decision {
 	}
 	var e evaluation
 	e.begin(p, r)
-	var allowed layers
+	var allowed layerBits
 	if r.Granted {
 		allowed = layerSet(LayerIdentity)
 	}

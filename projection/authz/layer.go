@@ -47,18 +47,18 @@ var layerNames = [layerCount]string{"", "rcp", "scp", "identity", "boundary", "s
 // String returns a short name such as "identity"; the empty string for NoLayer.
 func (l Layer) String() string { return layerNames[l] }
 
-// layers is a set of layers.
-type layers uint8
+// layerBits is a set of layers.
+type layerBits uint8
 
-func layerSet(members ...Layer) layers {
-	var s layers
+func layerSet(members ...Layer) layerBits {
+	var s layerBits
 	for _, l := range members {
 		s |= 1 << l
 	}
 	return s
 }
 
-func (s layers) has(l Layer) bool { return s&(1<<l) != 0 }
+func (s layerBits) has(l Layer) bool { return s&(1<<l) != 0 }
 
 // needed returns the layers whose allow a request needs. LayerResource is among
 // them only when it is missing: a caller that finds it has its answer.
@@ -66,10 +66,10 @@ func (s layers) has(l Layer) bool { return s&(1<<l) != 0 }
 // IAM User Guide: "How AWS enforcement code logic evaluates requests to allow
 // or deny access" for one account, "Cross-account policy evaluation logic" for
 // two.
-func needed(kind PrincipalType, sameAccount, strict bool, g grant) layers {
-	const guards = layers(1<<LayerRCP | 1<<LayerSCP)
-	const own = layers(1<<LayerIdentity | 1<<LayerBoundary | 1<<LayerSession)
-	resource := layers(0)
+func needed(kind PrincipalType, sameAccount, strict bool, g grant) layerBits {
+	const guards = layerBits(1<<LayerRCP | 1<<LayerSCP)
+	const own = layerBits(1<<LayerIdentity | 1<<LayerBoundary | 1<<LayerSession)
+	resource := layerBits(0)
 	if g == grantNone {
 		resource = 1 << LayerResource
 	}

@@ -34,15 +34,15 @@ type automaton struct {
 	ascii  [utf8.RuneSelf]int32
 	others map[rune]int32
 	// entries[0] is none.
-	entries []entry
+	entries []transitions
 	// rows are the states that go on with the characters met last.
 	rows [16]row
 	// steps is how many words and symbols were gone through, from the making on.
 	steps int
 }
 
-// entry is 64 states of those that go on with a character, and where more are.
-type entry struct {
+// transitions are 64 states of those that go on with a character, and where more are.
+type transitions struct {
 	word, next int32
 	set        uint64
 }
@@ -116,7 +116,7 @@ func countSymbols(parts []part, values []string, most int) (n, steps int) {
 func newAutomaton(parts []part, values []string, size int) *automaton {
 	words := size/64 + 1
 	sets := make([]uint64, 3*words)
-	a := &automaton{size: size, one: sets[:words], entries: make([]entry, 1), steps: len(sets) + size}
+	a := &automaton{size: size, one: sets[:words], entries: make([]transitions, 1), steps: len(sets) + size}
 	a.many.set, a.field.set = sets[words:2*words], sets[2*words:]
 	// From the end, so that the entries of a character come in order.
 	state, v := size, len(values)
@@ -153,7 +153,7 @@ func (a *automaton) text(text string, state int) int {
 		word := int32(state / 64)
 		first := a.first(r)
 		if first == 0 || a.entries[first].word != word {
-			a.entries = append(a.entries, entry{word: word, next: first})
+			a.entries = append(a.entries, transitions{word: word, next: first})
 			first = int32(len(a.entries) - 1)
 			if r < utf8.RuneSelf {
 				a.ascii[r] = first

@@ -68,7 +68,7 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
-// thousand is a leader with 1,000 replicas that have sessions.
+// thousand is a leader with 1,000 replicas that have openings.
 func thousand(b *testing.B) (*Tracker, []Renewal, Shown) {
 	v := Shown{Head: headAt(1000), Roster: rosterOf(1000), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
@@ -81,7 +81,7 @@ func thousand(b *testing.B) (*Tracker, []Renewal, Shown) {
 	}
 	for seq := range uint64(1 + len(renewals)/MaxTurnover) { // as many as one fence opens, and then the next
 		for i, reply := range tickOf(b, tr, renewals, &v, seq) {
-			renewals[i].Session = reply.Answer.Session
+			renewals[i].Opening = reply.Answer.Opening
 		}
 	}
 	return tr, renewals, v

@@ -25,7 +25,7 @@
 // A name in the roster is not a process. A replacement starts while the process
 // before it is cut off and answers under its lease; two may be connected at once; a
 // process that steps its state back is as good as another. So every start and every
-// step back is a life of its own, under a nonce of its own, and has a session of its
+// step back is a life of its own, under a nonce of its own, and has an opening of its
 // own beside the others: what is known of one is never set from another, a new one
 // ends none, and what is known of one stays through the removal and a new
 // registration of its name until its last lease must have run out. A name shows a

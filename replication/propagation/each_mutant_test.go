@@ -30,7 +30,7 @@ func TestEachMutant(t *testing.T) {
 		{"no fence", ruleFence, "P5", func(f *simFaults) { f.elect, f.deaf, f.cut = 0.2, 1, 0.5 }},
 		{"no grace", ruleGrace, "P5", nil},
 		{"floor zero", ruleGainFloor | ruleLag, "P5", nil},
-		{"acks of an old session", ruleForget | ruleForward, "P5", func(f *simFaults) { f.restart, f.cut = 0.4, 0.5 }},
+		{"acks of an old opening", ruleForget | ruleForward, "P5", func(f *simFaults) { f.restart, f.cut = 0.4, 0.5 }},
 		{"no floor check", ruleFloorCheck, "P5", nil},
 		{"removal drops the lease at once", ruleGone, "P5", nil},
 		{"lease survives a restart", ruleVolatile, "P5", nil},

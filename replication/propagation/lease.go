@@ -35,7 +35,7 @@ type Lease struct {
 	asked    bool     // a renewal was made under nonce
 	ended    []string // nonces that are over, until a leader has answered that it knows
 	stopped  bool
-	session  Session
+	opening  Opening
 	seq      uint64
 	sent     Clocks       // when the latest renewal left
 	pause    pause        // before the next renewal
@@ -107,7 +107,7 @@ func (l *Lease) Renew(now Clocks, applied Applied) Renewal {
 	l.change(func(s *Snapshot) { s.reported = max(s.reported, at) })
 	return Renewal{
 		Replica: l.replica.Name, Cluster: l.replica.Cluster, Incarnation: l.replica.Incarnation,
-		Nonce: l.nonce, Ended: l.ended, Session: l.session, Seq: l.seq,
+		Nonce: l.nonce, Ended: l.ended, Opening: l.opening, Seq: l.seq,
 		Position: at, Hash: applied.Head.Hash, State: applied.State, Level: applied.Level, Fault: l.snapshot.fault,
 	}
 }
@@ -155,7 +155,7 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 		l.pause = pausePeriod
 		return true
 	case KindOpen:
-		l.session, l.pause = a.Session, pauseNone
+		l.opening, l.pause = a.Opening, pauseNone
 	case KindGrant:
 		l.take(now, asked, a)
 	case KindDraining:
@@ -173,7 +173,7 @@ func (l *Lease) Receive(now Clocks, a Answer) bool {
 
 // take makes a granted lease the one in force.
 func (l *Lease) take(now Clocks, asked sentRenewal, a Answer) {
-	if l.snapshot.fault != "" || a.Session != l.session || a.Duration <= 0 || a.Floor > asked.position {
+	if l.snapshot.fault != "" || a.Opening != l.opening || a.Duration <= 0 || a.Floor > asked.position {
 		return // no such grant can have been made to this life
 	}
 	l.pause = pausePeriod
@@ -198,12 +198,12 @@ func (l *Lease) learn(anchor Clocks, head event.Position) {
 	})
 }
 
-// StepBack forgets lease and session and begins a new life under a new nonce; the
+// StepBack forgets lease and opening and begins a new life under a new nonce; the
 // one before is told to be over. The driver calls it, and publishes the Snapshot, before it rebuilds the state or
 // bootstraps it from elsewhere. It also ends a quarantine.
 func (l *Lease) StepBack(nonce string) {
 	l.end()
-	l.nonce, l.asked, l.session, l.pending, l.reads, l.pause = nonce, false, Session{}, nil, nil, pauseNone
+	l.nonce, l.asked, l.opening, l.pending, l.reads, l.pause = nonce, false, Opening{}, nil, nil, pauseNone
 	l.change(func(s *Snapshot) {
 		*s = Snapshot{params: s.params, heads: s.heads, head: s.head}
 	})
@@ -223,7 +223,7 @@ func (l *Lease) end() {
 func (l *Lease) Stop() (Renewal, bool) {
 	l.end()
 	l.stopped = true
-	l.asked, l.session, l.pending = false, Session{}, nil
+	l.asked, l.opening, l.pending = false, Opening{}, nil
 	l.change(func(s *Snapshot) { s.duration = 0 })
 	return Renewal{Replica: l.replica.Name, Cluster: l.replica.Cluster, Incarnation: l.replica.Incarnation, Ended: l.ended}, len(l.ended) > 0
 }
@@ -240,7 +240,7 @@ func (l *Lease) Rejoin(incarnation, nonce string) {
 // It answers nothing and gets no lease until it was built anew, see StepBack. Its
 // renewals say so, or whoever leads would only see that it is silent.
 func (l *Lease) Quarantine(why Kind) {
-	l.session, l.pending, l.pause = Session{}, nil, pauseNone
+	l.opening, l.pending, l.pause = Opening{}, nil, pauseNone
 	l.change(func(s *Snapshot) { s.duration, s.fault = 0, why })
 }
 

@@ -27,12 +27,12 @@ func (t *Tracker) name(name string) *tracked {
 	return t.names[i]
 }
 
-// open begins a session for a life that this leader does not know, beside the
+// open begins an opening for a life that this leader does not know, beside the
 // others of its name.
 func (t *Tracker) open(m *tracked, nonce string, now time.Duration) *life {
-	t.sessions++
+	t.openings++
 	t.known++
-	l := &life{Life: event.Life{Replica: m.Name, Nonce: nonce}, session: Session{t.term, t.sessions}, heard: now, region: m.Region}
+	l := &life{Life: event.Life{Replica: m.Name, Nonce: nonce}, opening: Opening{t.term, t.openings}, heard: now, region: m.Region}
 	m.lives = append(m.lives, l)
 	return l
 }

@@ -73,7 +73,7 @@ func TestLivesOfANameAreBounded(t *testing.T) {
 		t.Errorf("%d lives are in the log", n)
 	}
 	// Who holds a lease keeps its place, the others lose theirs.
-	if a := x.ask(Renewal{Replica: name, Nonce: "n0", Session: a[2].Session}); a[0].Kind != KindGrant {
+	if a := x.ask(Renewal{Replica: name, Nonce: "n0", Opening: a[2].Opening}); a[0].Kind != KindGrant {
 		t.Fatalf("%+v", a)
 	}
 	x.wait(x.linger())
@@ -120,7 +120,7 @@ func TestTurnoverIsBounded(t *testing.T) {
 		t.Errorf("one fence opens %d", len(x.fence.Opened))
 	}
 	for i := range qs {
-		qs[i].Session = answers[i].Session
+		qs[i].Opening = answers[i].Opening
 	}
 	answers = x.ask(qs...)
 	if kind := answers[MaxTurnover].Kind; kind != KindGrant || answers[0].Kind != KindGrant || len(x.fence.Opened) != 1 {
@@ -136,7 +136,7 @@ func TestTurnoverIsBounded(t *testing.T) {
 	}
 }
 
-// A life that the log does not name gets no lease, even if it has a session: it was
+// A life that the log does not name gets no lease, even if it has an opening: it was
 // registered while a tick was under way, or dropped by one whose outcome nobody knows.
 func TestNoLeaseUnlessNamed(t *testing.T) {
 	x := newTerm(t, 1, viewOf(0))
@@ -147,7 +147,7 @@ func TestNoLeaseUnlessNamed(t *testing.T) {
 	if a.Kind != KindOpen || x.v.Lives.Len() != 0 {
 		t.Fatalf("registered meanwhile: %+v, %d lives", a, x.v.Lives.Len())
 	}
-	q := Renewal{Replica: "replica-0000", Nonce: "n", Session: a.Session}
+	q := Renewal{Replica: "replica-0000", Nonce: "n", Opening: a.Opening}
 	if a := x.ask(q)[0]; a.Kind != KindGrant {
 		t.Fatalf("named by this tick: %+v", a)
 	}
@@ -224,7 +224,7 @@ func TestStop(t *testing.T) {
 	l := leasedReplica(t)
 	now := Clocks{Monotonic: 16 * time.Second}
 	q := l.Renew(now, Applied{Head: headAt(16)})
-	grant := Answer{Kind: KindGrant, Cluster: simCluster, Incarnation: simEpoch, Nonce: q.Nonce, Seq: q.Seq, Session: q.Session, Duration: time.Minute, Head: headAt(16)}
+	grant := Answer{Kind: KindGrant, Cluster: simCluster, Incarnation: simEpoch, Nonce: q.Nonce, Seq: q.Seq, Opening: q.Opening, Duration: time.Minute, Head: headAt(16)}
 	last, ok := l.Stop()
 	if !ok || last.Nonce != "" || !slices.Equal(last.Ended, []string{"n"}) || last.Replica != "replica-0000" || last.Cluster != simCluster || last.Incarnation != simEpoch {
 		t.Errorf("%+v", last)
@@ -252,7 +252,7 @@ func TestStop(t *testing.T) {
 // A replica that lags beyond the linger keeps its place in the log by renewing.
 func TestRenewingKeepsALifeInTheLog(t *testing.T) {
 	x := newTerm(t, 1, viewOf(2))
-	q := Renewal{Replica: "replica-0000", Nonce: "n", Session: x.ask(Renewal{Replica: "replica-0000", Nonce: "n"})[0].Session}
+	q := Renewal{Replica: "replica-0000", Nonce: "n", Opening: x.ask(Renewal{Replica: "replica-0000", Nonce: "n"})[0].Opening}
 	for range 8 {
 		x.wait(x.params.Duration / RenewalsPerLease)
 		x.ask(Renewal{Replica: "replica-0001", Nonce: "n"})

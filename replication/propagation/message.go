@@ -6,9 +6,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// Session numbers what one leader opened for one life of a replica. A replica's
-// acknowledgements count only within one session. The zero Session is none.
-type Session struct {
+// Opening numbers what one leader opened for one life of a replica. A replica's
+// acknowledgements count only within one opening. The zero Opening is none.
+type Opening struct {
 	Term   uint64 `json:"term"`   // of the leader
 	Number uint64 `json:"number"` // 1, 2, 3, ... within the term
 }
@@ -25,7 +25,7 @@ type Renewal struct {
 	// Ended are nonces of lives of this replica that are over for good: nobody answers
 	// under them any more. At most MaxEnded.
 	Ended   []string `json:"ended,omitempty"`
-	Session Session  `json:"session"` // zero before the first OPEN
+	Opening Opening  `json:"session"` // zero before the first OPEN
 	Seq     uint64   `json:"seq"`     // rises with every request of one life
 	// Position and Hash are the head of what the replica has applied and shows; what
 	// it has merely received does not count.
@@ -56,7 +56,7 @@ type Kind string
 // sender led when the request had already arrived. FORK, DIVERGED and
 // WRONG_INCARNATION are alarms on both sides.
 const (
-	// KindOpen gives the replica a session. Nothing was acknowledged or granted.
+	// KindOpen gives the replica an opening. Nothing was acknowledged or granted.
 	KindOpen Kind = "OPEN"
 	// KindGrant gives a lease of Duration from the moment before the request left.
 	KindGrant Kind = "GRANT"
@@ -74,10 +74,10 @@ const (
 	// answering and bootstrap anew.
 	KindWrongIncarnation Kind = "WRONG_INCARNATION"
 	// KindFork is for a replica whose log differs from the committed one, is longer,
-	// or went back within a session. No lease in this session, ever.
+	// or went back within an opening. No lease in this opening, ever.
 	KindFork Kind = "FORK"
 	// KindDiverged is for a replica that has the committed log but another state.
-	// No lease in this session, ever.
+	// No lease in this opening, ever.
 	KindDiverged Kind = "DIVERGED"
 	// KindHead answers a Read.
 	KindHead Kind = "HEAD"
@@ -97,7 +97,7 @@ type Answer struct {
 
 	Nonce   string  `json:"nonce"`   // of the request
 	Seq     uint64  `json:"seq"`     // of the request
-	Session Session `json:"session"` // zero if the sender has none
+	Opening Opening `json:"session"` // zero if the sender has none
 
 	// Duration is that of a granted lease, in nanoseconds.
 	Duration time.Duration `json:"duration_ns"`

@@ -50,11 +50,11 @@ type tracked struct {
 	lives        []*life        // in the order in which they were opened
 }
 
-// life is what the tracker knows of one life of a name: a session of the protocol.
+// life is what the tracker knows of one life of a name: an opening of the protocol.
 // Nothing known of one life is ever set from another.
 type life struct {
 	event.Life
-	session Session
+	opening Opening
 	seq     uint64 // of the latest request taken
 	acked   event.Position
 	level   uint32 // the highest feature level that it said it supports

@@ -49,7 +49,7 @@ const (
 	ruleStepBack
 	// An answer below what the replica has reported is not a leased one.
 	ruleReported
-	// A replica that goes back within a session is quarantined.
+	// A replica that goes back within an opening is quarantined.
 	ruleForward
 	// Requests that a later one has overtaken count for nothing.
 	ruleSeq

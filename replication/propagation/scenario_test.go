@@ -316,8 +316,8 @@ func (st *stage) deliver(name string, a args) []string {
 
 func answerText(a Answer) string {
 	text := string(a.Kind)
-	if a.Session != (Session{}) {
-		text += fmt.Sprintf(" session %d.%d", a.Session.Term, a.Session.Number)
+	if a.Opening != (Opening{}) {
+		text += fmt.Sprintf(" opening %d.%d", a.Opening.Term, a.Opening.Number)
 	}
 	text += fmt.Sprintf(" seq %d", a.Seq)
 	if a.Duration > 0 {

@@ -70,11 +70,11 @@ func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, histo
 		}
 		l = t.open(m, q.Nonce, now) // registered since the tick began; the next fence names it
 	}
-	a := Answer{Session: l.session, Floor: t.threshold(m)}
+	a := Answer{Opening: l.opening, Floor: t.threshold(m)}
 	switch {
-	case q.Session != l.session || !named.Has(l.Life):
+	case q.Opening != l.opening || !named.Has(l.Life):
 		// The life is new here, or not yet in the log, where leaders to come would find it. Or an OPEN was lost, or this request
-		// is older than the session. Nothing is taken from it; the session is told again, or
+		// is older than the opening. Nothing is taken from it; the opening is told again, or
 		// a replica would never learn it.
 		a.Kind = KindOpen
 	case q.Seq <= l.seq:
@@ -104,7 +104,7 @@ func (t *Tracker) judge(l *life, q *request, history func(event.Position) (Hashe
 	case q.Position > head:
 		l.fault, l.reason = KindFork, fmt.Sprintf("The replica is at position %d, beyond the head %d.", q.Position, head)
 	case q.Position < l.acked:
-		l.fault, l.reason = KindFork, fmt.Sprintf("The replica went back from position %d to %d within a session.", l.acked, q.Position)
+		l.fault, l.reason = KindFork, fmt.Sprintf("The replica went back from position %d to %d within an opening.", l.acked, q.Position)
 	case q.Position > 0:
 		if want, kept = history(q.Position); !kept {
 			return false

@@ -27,7 +27,7 @@ type Tracker struct {
 	grace time.Duration
 
 	names    []*tracked // in order of name
-	sessions uint64     // opened in this term
+	openings uint64     // opened in this term
 	known    int        // lives of all names
 
 	tickets    Ticket

@@ -78,29 +78,29 @@ func TestHeads(t *testing.T) {
 }
 
 // A replica that got its state from an older copy without telling, so under the
-// same nonce and session.
+// same nonce and opening.
 func TestGoingBackIsFork(t *testing.T) {
 	v := Shown{Head: headAt(9), Roster: rosterOf(1), Lives: event.Lives{Complete: true}}
 	tr := NewTracker(DefaultParams(), simCluster, simEpoch, 1, Clocks{}, v)
-	renew := func(seq uint64, session Session, p event.Position) Answer {
+	renew := func(seq uint64, opening Opening, p event.Position) Answer {
 		now := Clocks{Monotonic: time.Duration(seq) * time.Second}
 		tr.Renew(Renewal{
 			Replica: "replica-0000", Cluster: simCluster, Incarnation: simEpoch, Nonce: "n",
-			Session: session, Seq: seq, Position: p, Hash: hashAt(p),
+			Opening: opening, Seq: seq, Position: p, Hash: hashAt(p),
 		})
 		f, _ := tr.BeginTick(now)
 		v.Lives = v.Lives.Change(f.Opened, f.Dropped)
 		return tr.EndTick(now, 1, v, recordAt)[0].Answer
 	}
-	session := renew(1, Session{}, 9).Session
-	if a := renew(2, session, 9); a.Kind != KindGrant {
+	opening := renew(1, Opening{}, 9).Opening
+	if a := renew(2, opening, 9); a.Kind != KindGrant {
 		t.Fatalf("a sound replica: %+v", a)
 	}
-	if a := renew(3, session, 8); a.Kind != KindFork || !strings.Contains(a.Reason, "from position 9 to 8") {
+	if a := renew(3, opening, 8); a.Kind != KindFork || !strings.Contains(a.Reason, "from position 9 to 8") {
 		t.Errorf("went back: %+v", a)
 	}
-	if a := renew(4, session, 9); a.Kind != KindFork {
-		t.Errorf("after a fork, in the same session: %+v", a)
+	if a := renew(4, opening, 9); a.Kind != KindFork {
+		t.Errorf("after a fork, in the same opening: %+v", a)
 	}
 	if m := tr.Replicas(Clocks{Monotonic: 5 * time.Second})[0]; m.Acked != 0 || m.Fault != KindFork {
 		t.Errorf("the tracker believes what it was told before: %+v", m)
@@ -185,12 +185,12 @@ func TestLeaseRefuses(t *testing.T) {
 	start := func() (*Lease, Renewal) {
 		l := NewLease(DefaultParams(), Replica{Name: "r", Cluster: simCluster, Incarnation: simEpoch}, "n")
 		q := l.Renew(Clocks{}, Applied{Head: headAt(5)})
-		l.Receive(Clocks{}, Answer{Kind: KindOpen, Cluster: simCluster, Incarnation: simEpoch, Nonce: "n", Seq: q.Seq, Session: Session{1, 1}})
+		l.Receive(Clocks{}, Answer{Kind: KindOpen, Cluster: simCluster, Incarnation: simEpoch, Nonce: "n", Seq: q.Seq, Opening: Opening{1, 1}})
 		return l, l.Renew(Clocks{}, Applied{Head: headAt(5)})
 	}
 	good := Answer{
 		Kind: KindGrant, Cluster: simCluster, Incarnation: simEpoch, Nonce: "n", Seq: 2,
-		Session: Session{1, 1}, Duration: time.Second, Floor: 5, Head: headAt(5),
+		Opening: Opening{1, 1}, Duration: time.Second, Floor: 5, Head: headAt(5),
 	}
 	if l, _ := start(); !l.Receive(Clocks{}, good) || !l.Snapshot().Valid(Clocks{}) {
 		t.Fatal("a good grant is not taken")
@@ -200,7 +200,7 @@ func TestLeaseRefuses(t *testing.T) {
 		"incarnation": func(a *Answer) { a.Incarnation = "i2" },
 		"nonce":       func(a *Answer) { a.Nonce = "m" },
 		"seq":         func(a *Answer) { a.Seq = 1 },
-		"session":     func(a *Answer) { a.Session.Number = 2 },
+		"opening":     func(a *Answer) { a.Opening.Number = 2 },
 		"duration":    func(a *Answer) { a.Duration = 0 },
 		"floor":       func(a *Answer) { a.Floor = 6 },
 		"kind":        func(a *Answer) { a.Kind = "NEW" },
@@ -272,12 +272,12 @@ func TestQueryDoesNotAllocate(t *testing.T) {
 // TestMessagesTravel holds the names of the fields: other versions read them.
 func TestMessagesTravel(t *testing.T) {
 	renewal := Renewal{
-		Replica: "r1", Cluster: "c", Incarnation: "i", Nonce: "n", Session: Session{2, 3}, Seq: 4,
+		Replica: "r1", Cluster: "c", Incarnation: "i", Nonce: "n", Opening: Opening{2, 3}, Seq: 4,
 		Position: 5, Hash: hashAt(5), State: hashAt(6), Level: 7,
 		Ended: []string{"m"},
 	}
 	answer := Answer{
-		Kind: KindGrant, Cluster: "c", Incarnation: "i", Term: 2, Nonce: "n", Seq: 4, Session: Session{2, 3},
+		Kind: KindGrant, Cluster: "c", Incarnation: "i", Term: 2, Nonce: "n", Seq: 4, Opening: Opening{2, 3},
 		Duration: time.Second, Floor: 5, Head: headAt(6), Reason: "so",
 	}
 	read := Read{Cluster: "c", Incarnation: "i", Nonce: "n", Seq: 4}

@@ -96,6 +96,8 @@ func TestStyle(t *testing.T) { report(t, CheckStyle(scan(t, root))) }
 
 func TestCodes(t *testing.T) { report(t, CheckCodes(scan(t, root))) }
 
+func TestNames(t *testing.T) { report(t, CheckNames(scan(t, root))) }
+
 func TestFolding(t *testing.T) { report(t, CheckFolding(scan(t, root))) }
 
 func TestPlantedFolding(t *testing.T) {
@@ -217,6 +219,7 @@ func TestPlanted(t *testing.T) {
 		{"code of a number", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar x = fault.New(200, \"\", \"\")\n", "takes a number"},
 		{"code counted on", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar x = fault.New(fault.Denied+1, \"\", \"\")\n", "takes a number"},
 		{"code made", "node/x.go", "package node\nimport \"github.com/writ-iam/writ/node/fault\"\nvar n uint8\nvar x = fault.New(fault.Code(n), \"\", \"\")\n", "made of something else"},
+		{"types of one name", "node/x.go", "package node\ntype Place int\ntype place int\n", "differ in the case of their letters alone"},
 		{"long file", "node/x.go", "package node\n" + strings.Repeat("//\n", MaxFileLines) + "var x = 1\n", "lines; the most is"},
 	}
 	for _, test := range tests {
@@ -237,6 +240,7 @@ func TestPlanted(t *testing.T) {
 			found = append(found, CheckPackageSizes(files, rules(t))...)
 			found = append(found, functionFieldsOf(t, files)...)
 			found = append(found, CheckCodes(files)...)
+			found = append(found, CheckNames(files)...)
 			found = append(found, CheckSizes(files)...)
 			found = append(found, CheckStyle(files)...)
 			if !strings.Contains(strings.Join(found, "\n"), test.want) {

@@ -52,7 +52,7 @@ func Policies(a, b *syntax.Document) ([]Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []difference
+	var found []patterned
 	for _, action := range actions {
 		name := action.witness()
 		other := func(s statement) bool { return !s.MatchAction(name) }
@@ -67,9 +67,9 @@ func Policies(a, b *syntax.Document) ([]Difference, error) {
 		}
 		for _, resource := range resources {
 			x, ok := d.compare(older, newer, resource)
-			if ok && !slices.ContainsFunc(found, func(f difference) bool { return f.includes(action, resource, &x) }) {
+			if ok && !slices.ContainsFunc(found, func(f patterned) bool { return f.includes(action, resource, &x) }) {
 				x.Action, x.Resource = d.text(action), d.text(resource)
-				found = append(found, difference{x, action, resource})
+				found = append(found, patterned{x, action, resource})
 			}
 		}
 	}
@@ -80,15 +80,15 @@ func Policies(a, b *syntax.Document) ([]Difference, error) {
 	return list, nil
 }
 
-// difference is a Difference with its patterns.
-type difference struct {
+// patterned is a Difference with its patterns.
+type patterned struct {
 	Difference
 	action, resource glob
 }
 
 // includes tells whether a difference found before says as much about a wider
 // pattern.
-func (f *difference) includes(action, resource glob, x *Difference) bool {
+func (f *patterned) includes(action, resource glob, x *Difference) bool {
 	return f.action.covers(action, true) && f.resource.covers(resource, false) &&
 		slices.Equal(f.Denied, x.Denied) && slices.Equal(f.Narrower, x.Narrower) &&
 		(slices.ContainsFunc(f.Allowed, unlimited) || slices.Equal(f.Allowed, x.Allowed))
