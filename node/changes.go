@@ -6,42 +6,42 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
-	"github.com/writ-iam/writ/node/api/native"
+	"github.com/writ-iam/writ/node/changes"
 )
 
 // changeBytes bounds what a writer reads of its event store at once.
 const changeBytes = 1 << 20
 
 // Changes tells watchers what a replica still knows.
-func (r *replica) Changes(from event.Position, count int) ([]native.Change, error) {
+func (r *replica) Changes(from event.Position, count int) ([]changes.Change, error) {
 	if list := r.recent.Read(from, count); len(list) > 0 {
 		return list, nil
 	}
-	return nil, &native.GapError{From: from, To: max(from, r.recent.Begin(r.node.projection.Head().Position)-1)}
+	return nil, &changes.GapError{From: from, To: max(from, r.recent.Begin(r.node.projection.Head().Position)-1)}
 }
 
 // Changes reads a writer's event store, if the changes are not among the latest.
-func (w *writer) Changes(from event.Position, count int) ([]native.Change, error) {
+func (w *writer) Changes(from event.Position, count int) ([]changes.Change, error) {
 	if list := w.recent.Read(from, count); len(list) > 0 {
 		return list, nil
 	}
 	found, err := w.log.Events().Read(from, count, changeBytes)
 	var missing *store.MissingError
 	if errors.As(err, &missing) {
-		return nil, &native.GapError{From: from, To: missing.To}
+		return nil, &changes.GapError{From: from, To: missing.To}
 	}
 	if err != nil {
 		return nil, err
 	}
-	list, latest := make([]native.Change, 0, len(found)), w.log.Applied().Head.Position
+	list, latest := make([]changes.Change, 0, len(found)), w.log.Applied().Head.Position
 	for _, bytes := range found {
 		b, err := wire.DecodeBatch(bytes)
 		if err != nil {
 			return nil, err
 		}
-		c := native.ChangeOf(b)
+		c := changes.Of(b)
 		list = append(list, c)
-		if b.Position+native.KeptChanges > latest { // others will ask for it, too
+		if b.Position+changes.Kept > latest { // others will ask for it, too
 			w.recent.Add(c)
 		}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/replication"
@@ -29,7 +29,7 @@ type replica struct {
 	follower  *replication.Follower
 	renewer   *lease.Renewer
 	responder *ask.Responder // answers what the leader asks
-	recent    *native.Recent
+	recent    *changes.Recent
 	edge      *api.Server           // decides what the leader asks
 	ended     atomic.Pointer[error] // why the follower ended, if it did
 }
@@ -37,7 +37,7 @@ type replica struct {
 // sink feeds a replica, and keeps the latest changes for watchers.
 type sink struct {
 	lease.Sink
-	recent *native.Recent
+	recent *changes.Recent
 	node   *Node
 }
 
@@ -52,8 +52,8 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 
 // Apply folds batches.
 func (s sink) Apply(batches []*event.Batch) error {
-	for _, b := range batches[max(0, len(batches)-native.KeptChanges):] { // before watchers are woken
-		s.recent.Add(native.ChangeOf(b))
+	for _, b := range batches[max(0, len(batches)-changes.Kept):] { // before watchers are woken
+		s.recent.Add(changes.Of(b))
 	}
 	return errors.Join(s.Sink.Apply(batches), s.node.admits(s.Projection.View().State))
 }
@@ -63,7 +63,7 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	process := lease.NewNonce()
-	r := &replica{node: n, recent: &native.Recent{}}
+	r := &replica{node: n, recent: &changes.Recent{}}
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,

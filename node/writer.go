@@ -15,8 +15,8 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
@@ -42,7 +42,7 @@ type writer struct {
 	broker *broker.Broker    // nil where NATS runs outside, or not at all
 	link   *replication.Link // of the publisher; nil without NATS
 
-	recent *native.Recent // that watchers asked for
+	recent *changes.Recent // that watchers asked for
 
 	expelled chan struct{} // capacity 1: connections to the broker were closed, and their consumers may be left
 
@@ -60,7 +60,7 @@ type writer struct {
 
 func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
-	w := &writer{node: n, me: me, recent: &native.Recent{}, expelled: make(chan struct{}, 1)}
+	w := &writer{node: n, me: me, recent: &changes.Recent{}, expelled: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			n.cancel()

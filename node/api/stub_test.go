@@ -8,8 +8,8 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -33,7 +33,7 @@ type stub struct {
 	Forward    func(http.ResponseWriter, *http.Request, admission.Forwarded) error
 	Everywhere func(context.Context, event.Position, propagation.Scope, time.Duration) (propagation.Status, error)
 	Decide     func(context.Context, string, event.Position, []byte) (shape.Evaluated, error)
-	Changes    func(event.Position, int) ([]native.Change, error)
+	Changes    func(event.Position, int) ([]changes.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
 	SignHead   func(context.Context) (*event.SignedHead, error)
 	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
@@ -80,7 +80,7 @@ func (p parts) Evaluate(ctx context.Context, replica string, at event.Position, 
 	return p.s.Decide(ctx, replica, at, question)
 }
 
-func (p parts) Changes(from event.Position, count int) ([]native.Change, error) {
+func (p parts) Changes(from event.Position, count int) ([]changes.Change, error) {
 	return p.s.Changes(from, count)
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/native"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/freshness"
 )
 
@@ -256,9 +256,9 @@ func TestWatchGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		n, l := w.replica(func(c *config) {
-			c.Node.Changes = func(from event.Position, count int) ([]native.Change, error) {
+			c.Node.Changes = func(from event.Position, count int) ([]changes.Change, error) {
 				if from < 4 {
-					return nil, &native.GapError{From: from, To: 3}
+					return nil, &changes.GapError{From: from, To: 3}
 				}
 				return w.log.changes(from, count)
 			}
@@ -284,7 +284,7 @@ func TestWatchGap(t *testing.T) {
 		<-s.done
 
 		broken, l := w.replica(func(c *config) {
-			c.Node.Changes = func(event.Position, int) ([]native.Change, error) { return nil, errors.New("a secret of the disk") }
+			c.Node.Changes = func(event.Position, int) ([]changes.Change, error) { return nil, errors.New("a secret of the disk") }
 		})
 		w.log.show(broken.projection)
 		l.grant(w, broken.projection, broken.projection.Head())

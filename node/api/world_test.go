@@ -23,8 +23,8 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
@@ -86,11 +86,11 @@ func (l *memoryLog) decide(c event.Command) (*event.Batch, error) {
 }
 
 // changes is native.History's.
-func (l *memoryLog) changes(from event.Position, count int) (list []native.Change, err error) {
+func (l *memoryLog) changes(from event.Position, count int) (list []changes.Change, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.batches[from-1:][:count] {
-		list = append(list, native.ChangeOf(b))
+		list = append(list, changes.Of(b))
 	}
 	return list, nil
 }

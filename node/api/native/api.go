@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
@@ -61,8 +62,8 @@ type Config struct {
 // History has changes, as watchers are told of them.
 type History interface {
 	// Changes returns the changes from a position on, in order, at most count of them;
-	// they exist. A *GapError says that the first ones are not kept here.
-	Changes(from event.Position, count int) ([]Change, error)
+	// they exist. A *changes.GapError says that the first ones are not kept here.
+	Changes(from event.Position, count int) ([]changes.Change, error)
 }
 
 // Chain has the heads of batches.

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
@@ -36,35 +34,6 @@ const (
 	// watchPatience is how long a watcher may leave what it was sent unread.
 	watchPatience = 10 * time.Second
 )
-
-// Change is what a watcher is told of one position: not who changed what, only that
-// and when something of these kinds did.
-type Change struct {
-	Head                 event.Head
-	Cluster, Incarnation string
-	Time                 identity.Time
-	Action               string   // empty for the cluster's own commands
-	Kinds                []string // of the events, each once, in order
-}
-
-// ChangeOf is what a batch changed.
-func ChangeOf(b *event.Batch) Change {
-	c := Change{Head: b.Head(), Cluster: b.Cluster, Incarnation: b.Incarnation, Time: b.Cause.Time, Action: b.Cause.Action}
-	for _, e := range b.Events {
-		if kind := reflect.TypeOf(e).Elem().Name(); !slices.Contains(c.Kinds, kind) {
-			c.Kinds = append(c.Kinds, kind)
-		}
-	}
-	return c
-}
-
-// GapError is returned when a node does not have the changes From..To, which exist.
-type GapError struct{ From, To event.Position }
-
-// Error names the positions.
-func (e *GapError) Error() string {
-	return fmt.Sprintf("the changes at positions %d to %d are not kept here", e.From, e.To)
-}
 
 // watcher is one stream of events.
 type watcher struct {
@@ -275,7 +244,7 @@ func (w *watcher) tell() (more bool, err error) {
 		return w.next <= head, nil
 	}
 	list, err := w.api.cfg.History.Changes(w.next, int(min(watchChunk, head-w.next+1)))
-	var gap *GapError
+	var gap *changes.GapError
 	switch {
 	case errors.As(err, &gap):
 		return w.tellGap(min(gap.To, head), head)
@@ -310,7 +279,7 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 
 // tellOne sends one change, if the caller may know of it, and of all that this node
 // shows.
-func (w *watcher) tellOne(c *Change) error {
+func (w *watcher) tellOne(c *changes.Change) error {
 	if c.Incarnation != w.began {
 		return errOtherIncarnation
 	}

@@ -1,4 +1,4 @@
-package native
+package changes
 
 import (
 	"sync"
@@ -6,11 +6,11 @@ import (
 	"github.com/writ-iam/writ/log/event"
 )
 
-// KeptChanges is how many of the latest changes a node keeps in memory for
+// Kept is how many of the latest changes a node keeps in memory for
 // watchers. A replica has no others.
-const KeptChanges = 1 << 12
+const Kept = 1 << 12
 
-// Recent are the latest changes that a node knows, at most KeptChanges of them. Several
+// Recent are the latest changes that a node knows, at most Kept of them. Several
 // goroutines may use it. The zero value knows none.
 type Recent struct {
 	mu    sync.RWMutex
@@ -22,7 +22,7 @@ func (c *Recent) kept(at event.Position) (*Change, bool) {
 	if c.slots == nil {
 		return nil, false
 	}
-	slot := &c.slots[at%KeptChanges]
+	slot := &c.slots[at%Kept]
 	return slot, slot.Head.Position == at
 }
 
@@ -31,9 +31,9 @@ func (c *Recent) Add(one Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slots == nil {
-		c.slots = make([]Change, KeptChanges)
+		c.slots = make([]Change, Kept)
 	}
-	c.slots[one.Head.Position%KeptChanges] = one
+	c.slots[one.Head.Position%Kept] = one
 }
 
 // Forget drops everything: the state was replaced by one of which only the head is
@@ -65,7 +65,7 @@ func (c *Recent) Begin(head event.Position) event.Position {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	at := head + 1
-	for ; at > 1 && head-at+1 < KeptChanges; at-- {
+	for ; at > 1 && head-at+1 < Kept; at-- {
 		if _, ok := c.kept(at - 1); !ok {
 			break
 		}

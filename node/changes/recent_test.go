@@ -1,4 +1,4 @@
-package native
+package changes
 
 import (
 	"testing"
@@ -23,12 +23,12 @@ func TestRecent(t *testing.T) {
 	if got := c.Read(1, 2); len(got) != 2 {
 		t.Errorf("%d of at most 2", len(got))
 	}
-	add(4, KeptChanges+2) // 1 and 2 have gone
-	if got := c.Read(2, 9); got != nil || c.Begin(KeptChanges+2) != 3 {
-		t.Errorf("kept are %v from %d on", got, c.Begin(KeptChanges+2))
+	add(4, Kept+2) // 1 and 2 have gone
+	if got := c.Read(2, 9); got != nil || c.Begin(Kept+2) != 3 {
+		t.Errorf("kept are %v from %d on", got, c.Begin(Kept+2))
 	}
-	add(KeptChanges+4, KeptChanges+4) // a state was jumped to
-	if got := c.Begin(KeptChanges + 4); got != KeptChanges+4 {
+	add(Kept+4, Kept+4) // a state was jumped to
+	if got := c.Begin(Kept + 4); got != Kept+4 {
 		t.Errorf("kept from %d on", got)
 	}
 	if c.Forget(); c.Begin(9) != 10 {
