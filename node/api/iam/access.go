@@ -1,6 +1,8 @@
 package iam
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
@@ -35,21 +37,19 @@ func (c *Call) anything() []Access {
 // on is the access to the entity of that name. One that does not exist has no
 // path and no tags.
 func (c *Call) on(kind identity.Kind, name *string) Access {
-	e, ok := c.target(kind, name)
-	if !ok {
-		a := c.toBe(kind, nil, name)
-		a.Named = kind.Noun() + " " + aws.ToString(name)
-		return a
+	a := c.toBe(kind, nil, name)
+	if e, ok := c.target(kind, name); ok {
+		a = Access{Resource: e.ARN(), Account: e.Account, Context: ResourceTags(e)}
 	}
-	a := Access{Resource: e.ARN(), Account: e.Account}
-	a.Named = kind.Noun() + " " + aws.ToString(name)
-	a.Context = ResourceTags(e)
+	// Denials say "instance profile web", where ARNs have "instance-profile/web".
+	a.Named = strings.ReplaceAll(kind.Noun(), "-", " ") + " " + aws.ToString(name)
 	return a
 }
 
-// onProvider is the access to the provider of identities that has the ARN.
+// onProvider is the access to the provider of identities that has the ARN, by which denials
+// name it, too.
 func (c *Call) onProvider(kind identity.Kind, arn *string) Access {
-	a := Access{Resource: aws.ToString(arn), Named: kind.Noun() + " " + aws.ToString(arn), Account: c.Caller.Account}
+	a := Access{Resource: aws.ToString(arn), Account: c.Caller.Account}
 	e, ok := c.find(identity.Lookup{By: identity.ByProviderARN, Kind: kind, Text: aws.ToString(arn)})
 	if ok && e.Account == c.Caller.Account {
 		a.Context = ResourceTags(e)
