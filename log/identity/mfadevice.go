@@ -23,7 +23,7 @@ type MFADevice struct {
 	Used    uint64 // the latest of its time steps whose code was used: no code counts twice
 }
 
-// MaxMFADevices is how many devices a user or a root may have ("IAM and AWS STS quotas").
+// MaxMFADevices is how many devices, passkeys among them, a user or a root may have ("IAM and AWS STS quotas").
 const MaxMFADevices = 8
 
 // SerialNumber is that of a virtual device: arn:PARTITION:iam::ACCOUNT:mfa/path/name.
@@ -183,7 +183,7 @@ func (c *EnableMFADevice) decide(s *State, m Meta) ([]Event, error) {
 		return nil, err
 	case d.Owner != "":
 		return nil, refuse(EntityAlreadyExists, "MFA Device is already in use.")
-	case s.devices.Count(table.HandleOf(owner)) >= MaxMFADevices:
+	case s.CountMFA(owner) >= MaxMFADevices:
 		return nil, refuse(LimitExceeded, "Cannot exceed quota for MfaDevicesPerUser: %d", MaxMFADevices)
 	}
 	if err := d.mayUse(c.Codes); err != nil {
@@ -249,7 +249,7 @@ func (c *UseMFACode) decide(s *State, _ Meta) ([]Event, error) {
 // MFAFailed is what whoever shows a code that is no good is told.
 const MFAFailed = "MultiFactorAuthentication failed with invalid MFA one time pass code. "
 
-// DeactivateMFADevice takes a device from a user, or from the root where User is empty.
+// DeactivateMFADevice takes a device, or a passkey for good, from a user, or from the root where User is empty.
 type DeactivateMFADevice struct {
 	Account AccountID
 	User    string
@@ -262,6 +262,13 @@ type MFADeviceDeactivated struct {
 }
 
 func (c *DeactivateMFADevice) decide(s *State, _ Meta) ([]Event, error) {
+	owner, _, err := s.keyOwner(c.Account, c.User)
+	if err != nil {
+		return nil, err
+	}
+	if events, ok := s.removePasskey(owner, c.ID); ok {
+		return events, nil
+	}
 	d, err := s.mustOwnDevice(c.Account, c.User, c.ID)
 	if err != nil {
 		return nil, err

@@ -206,6 +206,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, drawnSessions(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(commands, drawnDevices(t)...)
+	commands = append(commands, drawnPasskeys(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

@@ -64,6 +64,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.accessJobs, yield) &&
 		rows(&s.passwordPolicies, yield) &&
 		rows(&s.loginProfiles, yield) &&
+		rows(&s.passkeys, yield) &&
 		rows(&s.keyrings, yield) &&
 		rows(&s.staged, yield) &&
 		rows(&s.oidcProviders, yield) &&
@@ -174,6 +175,8 @@ type Loader struct {
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
+	passkeys         table.Rows[*Passkeys]
+	credentials      table.Rows[table.Handle]
 	devices          []table.Edge
 	instanceProfiles table.Rows[*InstanceProfile]
 	deletionTasks    table.Rows[*DeletionTasks]
@@ -224,6 +227,8 @@ func (l *Loader) Add(r Record) {
 		l.addHeld(r.held(), r.Handle())
 	case *MFADevice:
 		l.addMFADevice(r)
+	case *Passkeys:
+		l.addPasskeys(r)
 	case *OIDCProvider:
 		l.settle(&r.In)
 		table.AddRow(&l.state.oidcProviders, &l.oidcProviders, r)
@@ -446,6 +451,8 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },
+		func() error { return table.Fill(&s.passkeys.Rows, &l.passkeys) },
+		func() error { return table.Fill(&s.credentials, &l.credentials) },
 		func() error { table.FillRelation(&s.devices, &l.devices); return nil },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
 		func() error { return table.Fill(&s.deletionTasks.Rows, &l.deletionTasks) },

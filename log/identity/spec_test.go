@@ -115,6 +115,7 @@ func allSpecs() []spec {
 		passwordPolicySpecs(),
 		loginProfileSpecs(),
 		mfaDeviceSpecs(),
+		passkeySpecs(),
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
@@ -187,6 +188,9 @@ type content struct {
 	Provide   []table.Edge
 	Versions  map[table.Handle]int
 	Enabled   map[table.Handle]int
+
+	Credentials map[table.Handle]table.Handle
+	Registered  map[table.Handle]int
 }
 
 func dump(s *State) (c content) {
@@ -236,7 +240,12 @@ func dump(s *State) (c content) {
 		c.Signers[certificate] = owner
 		return true
 	})
-	c.Versions, c.Enabled = tallied(&s.versions), tallied(&s.enabled)
+	c.Credentials = map[table.Handle]table.Handle{}
+	s.credentials.Scan(func(credential, owner table.Handle) bool {
+		c.Credentials[credential] = owner
+		return true
+	})
+	c.Versions, c.Enabled, c.Registered = tallied(&s.versions), tallied(&s.enabled), tallied(&s.registered)
 	c.Order = map[Position]table.Handle{}
 	s.attempts.order.Scan(func(at Position, h table.Handle) bool {
 		c.Order[at] = h

@@ -37,6 +37,7 @@ type State struct {
 	passwordPolicies table.Table[AccountID, *PasswordPolicy]
 	loginProfiles    table.Table[ID, *LoginProfile]
 	mfaDevices       table.Table[ID, *MFADevice]
+	passkeys         table.Table[ID, *Passkeys]
 	instanceProfiles table.Table[ID, *InstanceProfile]
 	deletionTasks    table.Table[AccountID, *DeletionTasks]
 
@@ -65,6 +66,9 @@ type State struct {
 	providers table.Relation                        // account -> OpenID Connect or SAML provider
 	versions  tally                                 // of managed policies
 	enabled   tally                                 // MFA devices that are enabled for somebody
+
+	credentials btree.Map[table.Handle, table.Handle] // passkey's credential -> owner
+	registered  tally                                 // passkeys
 }
 
 // NewState returns the empty state, at position zero.
@@ -100,6 +104,8 @@ func (s *State) Snapshot() *State {
 	c.passwordPolicies = s.passwordPolicies.Snapshot()
 	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.mfaDevices = s.mfaDevices.Snapshot()
+	c.passkeys = s.passkeys.Snapshot()
+	c.credentials, c.registered = *s.credentials.Copy(), s.registered.snapshot()
 	c.devices = s.devices.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
 	c.deletionTasks = s.deletionTasks.Snapshot()
@@ -165,6 +171,7 @@ func (s *State) tables() []counted {
 		&s.passwordPolicies,
 		&s.loginProfiles,
 		&s.mfaDevices,
+		&s.passkeys,
 		&s.instanceProfiles,
 		&s.deletionTasks,
 		&s.keyrings,

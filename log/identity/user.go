@@ -186,7 +186,7 @@ func (c *DeleteUser) decide(s *State, _ Meta) ([]Event, error) {
 	if _, ok := s.LoginProfile(u.ID); ok {
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete login profile first.")
 	}
-	if s.devices.Count(u.Handle()) > 0 {
+	if s.CountMFA(u.ID) > 0 {
 		return nil, refuse(DeleteConflict, "Cannot delete entity, must delete MFA device first.")
 	}
 	if err := s.mayLeave(u.ID); err != nil {
@@ -202,6 +202,7 @@ func (e *UserDeleted) evolve(s *State) {
 		s.rebound(u.Handle(), u.Boundary, "")
 		s.users.Delete(u)
 		s.forgetUsage(u.ID)
+		s.forgetPasskeys(u.ID)
 	}
 }
 

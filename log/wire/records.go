@@ -23,6 +23,7 @@ var recordKinds = newKinds("record",
 	record(20, 1, passwordPolicy),
 	record(21, 1, loginProfile),
 	record(22, 1, mfaDevice),
+	record(23, 1, passkeys),
 	record(25, 1, serverCertificate),
 	record(26, 1, keyring),
 
