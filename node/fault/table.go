@@ -104,6 +104,10 @@ const (
 	UnrecognizedPublicKeyEncoding
 	DuplicateSSHPublicKey
 	InvalidAuthenticationCode // of MFA devices
+	// PasskeysOff is for clusters that nobody set passkeys up in, PasskeyRejected for what an
+	// authenticator said and is not right.
+	PasskeysOff
+	PasskeyRejected
 
 	// Of sessions.
 	InvalidParameterValue
@@ -271,8 +275,12 @@ var table = [codes]row{
 	UnrecognizedPublicKeyEncoding: {native: face{"UnrecognizedPublicKeyEncoding", http.StatusBadRequest, "", ""}},
 	DuplicateSSHPublicKey:         {native: face{"DuplicateSSHPublicKey", http.StatusBadRequest, "", ""}},
 	InvalidAuthenticationCode:     {native: face{"InvalidAuthenticationCode", http.StatusForbidden, "", ""}},
-	InvalidParameterValue:         {native: face{"InvalidParameterValue", http.StatusBadRequest, "", ""}},
-	PackedPolicyTooLarge:          {native: face{"PackedPolicyTooLarge", http.StatusBadRequest, "", ""}},
+	PasskeysOff: {native: face{"PasskeysNotSetUp", http.StatusBadRequest, "The cluster has no passkeys: no domain is set that they would be bound to.",
+		"Start all writers with --passkey-rp-id and --passkey-origins."}},
+	PasskeyRejected: {native: face{"PasskeyRejected", http.StatusBadRequest, "", "Ask for another challenge, and have a passkey answer it within five minutes."}},
+
+	InvalidParameterValue: {native: face{"InvalidParameterValue", http.StatusBadRequest, "", ""}},
+	PackedPolicyTooLarge:  {native: face{"PackedPolicyTooLarge", http.StatusBadRequest, "", ""}},
 
 	OutboundWebIdentityFederationDisabledException: {native: face{"OutboundWebIdentityFederationDisabledException", http.StatusForbidden, "", ""}},
 	SessionDurationEscalationException:             {native: face{"SessionDurationEscalationException", http.StatusForbidden, "", ""}},
@@ -284,8 +292,8 @@ var table = [codes]row{
 	IDPCommunicationError:                          {native: face{"IDPCommunicationError", http.StatusBadRequest, "", ""}}, // SDKs try it again by its name
 	IDPRejectedClaim:                               {native: face{"IDPRejectedClaim", http.StatusForbidden, "", ""}},
 
-	SignInFailed: {native: face{"SignInFailed", http.StatusForbidden, "The account, the user, the e-mail address, the password or the MFA code is not right, or a code is missing.",
-		"Who has an MFA device gives mfa_code, and who has several mfa_serial, too. No code is good twice."}},
+	SignInFailed: {native: face{"SignInFailed", http.StatusForbidden, "The account, the user, the e-mail address, the password, the MFA code or the passkey is not right, or a code is missing.",
+		"Who has an MFA device gives mfa_code, and who has several mfa_serial, too; who has a passkey may give passkey instead. No code or challenge is good twice."}},
 	TooManySignIns: {native: face{"TooManySignIns", http.StatusTooManyRequests, "Too many sign-ins have failed of this user, in this account or from this address.",
 		"Try again in several minutes, or from where you signed in before."}},
 	PasswordChangeRequired: {native: face{"PasswordChangeRequired", http.StatusForbidden, "The password was right, and must be changed before the user can sign in: it has expired, or was set to be changed.",

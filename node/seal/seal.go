@@ -56,6 +56,10 @@ const (
 	SessionKey Purpose = "session-key"
 	// IssuerKey seals the keys that sign web identity tokens.
 	IssuerKey Purpose = "issuer-key"
+	// PasskeyChallenge seals the challenges that passkeys answer.
+	PasskeyChallenge Purpose = "passkey-challenge"
+	// PasskeyDecoy makes what is told of passkeys of those who have none.
+	PasskeyDecoy Purpose = "passkey-decoy"
 )
 
 // AccessKeyContext is the associated data under which the secret of an access key is
@@ -181,6 +185,16 @@ func (k *Key) Open(purpose Purpose, associated string, sealed []byte) ([]byte, e
 		return plaintext, nil
 	}
 	return nil, fmt.Errorf("open %s: %w", purpose, ErrUnknownKey)
+}
+
+// Pseudonym makes bytes of a text that are the same each time, as long as the first key is,
+// and that nobody without the key can tell from random ones. It returns nil without a key.
+func (k *Key) Pseudonym(purpose Purpose, text string, size int) []byte {
+	if k == nil {
+		return nil
+	}
+	s := secret{raw: [keySize]byte(k.keys[0].derive("writ/seal/1/pseudonym/"+string(purpose), keySize))}
+	return s.derive(text, size)
 }
 
 // bind makes the authenticated data of a sealed secret.

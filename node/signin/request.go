@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/mfa/passkey"
 )
 
 // How long sessions of those who sign in last.
@@ -27,7 +28,7 @@ const (
 // Limits of a request to sign in.
 const (
 	// MaxBody is how many bytes it has.
-	MaxBody = 4 << 10
+	MaxBody = 12 << 10
 
 	maxAccount  = 63  // as an alias
 	maxUser     = 64  // characters
@@ -69,6 +70,11 @@ func Parse(contentType string, body []byte) (*shape.SignIn, error) {
 	if wrong := misfit(asked); wrong != "" {
 		return nil, fault.BadRequest(hint, "%s", wrong)
 	}
+	if len(asked.Passkey) != 0 {
+		if _, err := passkey.ParseAssertion(asked.Passkey); err != nil {
+			return nil, fault.BadRequest(hint, "passkey: %v.", err)
+		}
+	}
 	return asked, nil
 }
 
@@ -89,6 +95,8 @@ func misfit(asked *shape.SignIn) string {
 		return "The account, the user or the serial number is longer than there are any."
 	case asked.Password == "" || utf8.RuneCountInString(asked.Password) > maxPassword:
 		return fmt.Sprintf("The password is missing, or longer than %d characters.", maxPassword)
+	case asked.MFACode != "" && len(asked.Passkey) != 0:
+		return "Both an MFA code and a passkey are given; one is enough."
 	case asked.MFACode != "" && !code.MatchString(asked.MFACode):
 		return "The MFA code is not six digits."
 	case root && asked.NewPassword != "":
