@@ -8,6 +8,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -51,6 +52,8 @@ type Config struct {
 	// vouch for them; see oidc.LoadReach.
 	InternalIssuers   []string
 	InternalIssuersCA string
+	// Passkeys say what passkeys are bound to; the zero value has none.
+	Passkeys passkey.Settings
 	// Connections bound the clients' connections.
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
@@ -86,18 +89,16 @@ type Snapshots struct {
 	Keep     uint64        // entries kept behind a snapshot, for writers that lag
 }
 
-// checkPresignedWrites says what is wrong with how long presigned writes are taken.
-func checkPresignedWrites(d time.Duration) error {
-	if d < 0 || d > dispatch.MaxPresignedWrites {
-		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, d, dispatch.MaxPresignedWrites)
-	}
-	return nil
-}
-
-// checkSessionKeyAge says what is wrong with an age of session keys.
-func checkSessionKeyAge(age time.Duration) error {
-	if age != 0 && age < api.MinSessionKeyAge {
+// check says what is wrong with the settings that are numbers and names alone.
+func (c *Config) check() error {
+	switch age := c.SessionKeyAge; {
+	case c.PresignedWrites < 0 || c.PresignedWrites > dispatch.MaxPresignedWrites:
+		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, c.PresignedWrites, dispatch.MaxPresignedWrites)
+	case age != 0 && age < api.MinSessionKeyAge:
 		return fmt.Errorf("%w: session keys cannot be rotated at an age of %v; use %v or more", setup.ErrConfig, age, api.MinSessionKeyAge)
+	}
+	if err := c.Passkeys.Check(); err != nil {
+		return fmt.Errorf("%w: %w", setup.ErrConfig, err)
 	}
 	return nil
 }

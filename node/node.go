@@ -121,7 +121,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 // prepare reads what the node needs and takes its directory.
 func (n *Node) prepare() (err error) {
 	c := &n.cfg
-	if err := errors.Join(c.Cluster.Validate(), setup.CheckAdvertised(c.Advertise), setup.CheckIssuer(c.Issuer), checkPresignedWrites(c.PresignedWrites), checkSessionKeyAge(c.SessionKeyAge)); err != nil {
+	if err := errors.Join(c.Cluster.Validate(), setup.CheckAdvertised(c.Advertise), setup.CheckIssuer(c.Issuer), c.check()); err != nil {
 		return err
 	}
 	_, writer := c.Cluster.Writer(c.Name)
@@ -189,7 +189,7 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
-		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer, Identities: oidc.New(n.reach, n.cfg.Machine.Now, n.logger),
+		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer, Passkeys: n.cfg.Passkeys, Identities: oidc.New(n.reach, n.cfg.Machine.Now, n.logger),
 	})
 	return n.edge
 }

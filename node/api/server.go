@@ -3,7 +3,7 @@
 //
 // The AWS Query protocol of IAM and STS is served at /, /iam and /sts (aws.go); the native
 // API, JSON over HTTP, under /v1 (package native). Both are signed with SigV4. People sign in
-// by password at /signin. Only that, /livez, /readyz, /metrics and /openapi.json are open.
+// by password at /signin, where passkeys get their challenges. Only that, /livez, /readyz, /metrics and /openapi.json are open.
 package api
 
 import (
@@ -29,6 +29,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/node/mfa"
+	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/signin"
@@ -64,6 +65,8 @@ type Config struct {
 	// Identities finds the keys of OpenID Connect providers; nil finds those on the public
 	// internet.
 	Identities *oidc.Verifier
+	// Passkeys say what passkeys are bound to; the zero value has none.
+	Passkeys passkey.Settings
 	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
 	// node's own.
 	Issuer string
@@ -118,6 +121,10 @@ func New(cfg Config) *Server {
 		Name: node.Name, Desk: s.desk, Views: s.views, Projection: cfg.Projection, Lease: node.Lease, Now: cfg.Now, Meter: cfg.Metrics,
 	})
 	sessions := new(usage.Sessions)
+	party, err := passkey.New(cfg.Passkeys, cfg.Seal)
+	if err != nil { // who made the settings has not looked at them
+		cfg.Logger.Error("there are no passkeys", "error", err)
+	}
 	s.dispatcher = dispatch.New(dispatch.Config{
 		Desk: s.desk, Views: s.views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
 		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses, Sessions: sessions,
@@ -126,7 +133,7 @@ func New(cfg Config) *Server {
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
 		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Chain: node.Chain, History: node.History, Cluster: node.Condition,
 		Sessions:     sessions,
-		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords,
+		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords, Passkeys: party,
 	})
 	for _, list := range [][]iam.Action{iam.Actions(), sts.Actions()} {
 		for i := range list {
@@ -135,7 +142,7 @@ func New(cfg Config) *Server {
 	}
 	cfg.Metrics.remembered(s.desk)
 	strangers := password.NewStrangersHasher(password.Cost{})
-	s.door = signin.New(signin.Config{Seal: cfg.Seal, Known: s.passwords, Strangers: strangers, Codes: s.codes})
+	s.door = signin.New(signin.Config{Seal: cfg.Seal, Known: s.passwords, Strangers: strangers, Codes: s.codes, Passkeys: party})
 	cfg.Metrics.hashed(s.passwords, strangers)
 	s.routes()
 	return s
@@ -155,6 +162,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathConfiguration, s.issuerConfiguration)
 	s.mux.HandleFunc("GET "+issuer.Below+"{issuer}"+issuer.PathKeys, s.issuerKeys)
 	s.mux.HandleFunc("POST /signin", s.signIn)
+	s.mux.HandleFunc("POST /signin/challenge", s.signInChallenge)
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.Handle("GET /metrics", s.cfg.Metrics.handler())

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/mfa"
+	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/session"
@@ -40,14 +41,16 @@ type Config struct {
 	Known, Strangers *password.Hasher
 	// Codes bound how often the codes of a device may be told wrong by who knows the password.
 	Codes *mfa.Tries
+	// Passkeys are what passkeys are bound to; nil where there are none.
+	Passkeys *passkey.Party
 }
 
 // Door signs people in. Safe for concurrent use.
 type Door struct {
 	cfg    Config
 	limits *limits
-	// hash and seed are decoys, sealed.
-	hash, seed []byte
+	// hash and seed are decoys, sealed, and key is the public key of no passkey.
+	hash, seed, key []byte
 }
 
 // decoy stands for account, user and device in what decoys are sealed for.
@@ -58,6 +61,7 @@ func New(cfg Config) *Door {
 	d := &Door{cfg: cfg, limits: newLimits()}
 	if cfg.Seal != nil {
 		d.hash = must(cfg.Seal.Seal(seal.PasswordHash, seal.PasswordContext(decoy, decoy), []byte(must(cfg.Strangers.Decoy(rand.Reader)))))
+		d.key = must(passkey.NewDecoyKey())
 		d.seed = must(cfg.Seal.Seal(seal.MFASeed, seal.SeedContext(decoy, decoy), []byte(must(mfa.NewSeed(rand.Reader)))))
 	}
 	return d
@@ -126,6 +130,9 @@ type Attempt struct {
 // Begin begins an attempt from a network, as a part of a job. Whoever is named is looked up in
 // a view. It takes the tries that the attempt counts against; the error is ErrTooOften.
 func (d *Door) Begin(ctx context.Context, job *admission.Job, v *projection.View, asked *shape.SignIn, network string, now time.Time) (*Attempt, error) {
+	if len(asked.Passkey) != 0 && d.cfg.Passkeys == nil {
+		return nil, ErrNoPasskeys
+	}
 	a := &Attempt{door: d, asked: asked, network: network, now: now}
 	l, of := d.limits, d.find(v.State, asked)
 	if a.known = of.there && l.familiar.has(of.id, network); a.known {
@@ -163,8 +170,9 @@ type Proof struct {
 	Kind    session.Kind
 	Account identity.AccountID
 	ID      identity.ID // a user's, or the account's number for its root
-	// Code uses up the code that was shown; nil without MFA devices.
-	Code *identity.UseMFACode
+	// Code uses up the code that was shown, or the challenge that a passkey answered; nil
+	// without MFA devices.
+	Code identity.Command
 	// MustChange says that the user has to change the password first.
 	MustChange bool
 	// Expires is when the password must be changed; 0 for never.
@@ -192,7 +200,7 @@ func (a *Attempt) prove(s *identity.State) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, shown, err := a.shown(s, &of, right && of.there)
+	used, shown, err := a.factor(s, &of, right && of.there)
 	switch {
 	case err != nil:
 		return nil, err
@@ -216,7 +224,7 @@ func (a *Attempt) prove(s *identity.State) (*Proof, error) {
 // shown tells whether a code is shown where one must be, which the returned command uses up.
 // A code is looked for whatever is right, and a try at the device taken of those alone who know
 // the password. Those from networks that the user signed in from have tries of their own.
-func (a *Attempt) shown(s *identity.State, of *subject, right bool) (used *identity.UseMFACode, shown bool, err error) {
+func (a *Attempt) shown(s *identity.State, of *subject, right bool) (used identity.Command, shown bool, err error) {
 	devices := s.MFADevicesOf(of.id)
 	d := &identity.MFADevice{ID: decoy, Account: decoy, Sealed: a.door.seed}
 	for _, one := range devices {
@@ -232,13 +240,10 @@ func (a *Attempt) shown(s *identity.State, of *subject, right bool) (used *ident
 	if err != nil {
 		return nil, false, err
 	}
-	if !right || len(devices) == 0 || d.ID == decoy {
-		return nil, right && len(devices) == 0, nil
+	if !right || d.ID == decoy {
+		return nil, right && s.CountMFA(of.id) == 0, nil
 	}
-	guesser := "strangers to " + string(of.id)
-	if a.known {
-		guesser = "known to " + string(of.id)
-	}
+	guesser := a.guesser(of)
 	if a.door.cfg.Codes.Take(guesser, string(d.ID), a.now) != nil || step == 0 || step <= d.Used {
 		return nil, false, nil
 	}

@@ -47,25 +47,9 @@ const hint = `Send {"account":"...","user":"...","password":"..."} or {"email":"
 // Parse reads a request to sign in and checks what that alone can show. Errors are of type
 // *fault.Fault, and quote nothing of it.
 func Parse(contentType string, body []byte) (*shape.SignIn, error) {
-	// A page of somebody else's can have a browser send other types without asking this node
-	// first: it must not use up the tries of whoever looks at it.
-	if contentType != "application/json" {
-		return nil, fault.BadRequest(hint, "The request is not sent as application/json.")
-	}
-	if len(body) > MaxBody {
-		return nil, fault.New(fault.BodyTooLarge, fmt.Sprintf("The body is longer than %d bytes.", MaxBody), hint)
-	}
 	asked := new(shape.SignIn)
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(asked)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something follows it")
-		}
-	}
-	if err != nil {
-		return nil, fault.BadRequest(hint, "The body is no request to sign in.")
+	if err := parse(contentType, body, MaxBody, asked, "request to sign in", hint); err != nil {
+		return nil, err
 	}
 	if wrong := misfit(asked); wrong != "" {
 		return nil, fault.BadRequest(hint, "%s", wrong)
@@ -76,6 +60,31 @@ func Parse(contentType string, body []byte) (*shape.SignIn, error) {
 		}
 	}
 	return asked, nil
+}
+
+// parse reads the one JSON value of a body of a stranger's, which has members that into has
+// alone. what says what it is to be, and hint what to send.
+func parse(contentType string, body []byte, most int, into any, what, hint string) error {
+	// A page of somebody else's can have a browser send other types without asking this node
+	// first: it must not use up the tries of whoever looks at it.
+	if contentType != "application/json" {
+		return fault.BadRequest(hint, "The request is not sent as application/json.")
+	}
+	if len(body) > most {
+		return fault.New(fault.BodyTooLarge, fmt.Sprintf("The body is longer than %d bytes.", most), hint)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows it")
+		}
+	}
+	if err != nil {
+		return fault.BadRequest(hint, "The body is no %s.", what)
+	}
+	return nil
 }
 
 // misfit says what is wrong with a request; empty for nothing.

@@ -173,6 +173,8 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
 	f.StringSliceVar(&s.cfg.InternalIssuers, "internal-issuers", nil, "issuers of web identity tokens that are not on the public internet: https://HOST/PATH, or that =HOST:PORT for where it is, and networks (10.0.0.0/8) of such; set it alike on all nodes")
 	f.StringVar(&s.cfg.InternalIssuersCA, "internal-issuers-ca-file", "", "certificates that vouch for those issuers beside the system's, PEM")
+	f.StringVar(&s.cfg.Passkeys.ID, "passkey-rp-id", "", "domain that passkeys are bound to for good, such as example.com (default: no passkeys); set it alike on all writers")
+	f.StringSliceVar(&s.cfg.Passkeys.Origins, "passkey-origins", nil, "origins of the pages that ask for passkeys, at that domain or below (default: https:// with the domain); set it alike on all writers")
 	f.IntVar(&s.cfg.Connections.Total, "max-connections", 0, "how many clients are connected at once (default: as many as the limit of open files has room for, up to 8192)")
 	f.IntVar(&s.cfg.Connections.PerAddress, "max-connections-per-address", 0, "how many of them from one address, or one /64 of IPv6 (default: an eighth)")
 	f.StringSliceVar(&s.proxies, "proxies", nil, "addresses and networks of proxies, whose connections are not bounded per address")

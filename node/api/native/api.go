@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/usage"
@@ -40,6 +41,8 @@ type Config struct {
 	// leader; elsewhere Seal may be nil.
 	Seal      *seal.Key
 	Passwords *password.Hasher
+	// Passkeys are what passkeys are bound to; nil where there are none.
+	Passkeys *passkey.Party
 
 	// Tracker knows what replicas have reached, and Notary vouches for what the cluster has.
 	// Only a node that leads asks them; at a replica they are nil.
@@ -152,6 +155,8 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
 		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
 		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},
+		{"POST /v1/passkeys", actionEnableMFA, registerPasskey{s}},
+		{"POST /v1/passkeys/challenge", actionEnableMFA, challengePasskey{s}},
 		{"POST /v1/providers/keys", actionSetProviderKeys, setProviderKeys{s}},
 	} {
 		mux.Handle(r.pattern, route{s, r.action, r.op})

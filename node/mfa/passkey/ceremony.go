@@ -8,6 +8,10 @@ import (
 	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
 )
 
+// UserVerification is what browsers are told of whether an authenticator is to find out who
+// uses it. Who cannot may be used, too: the user has shown a password.
+const UserVerification = "preferred"
+
 // Made is a credential that an authenticator has made.
 type Made struct {
 	Challenged int64 // when the challenge was made, in milliseconds
@@ -171,7 +175,7 @@ func (p *Party) Asserted(a *Assertion, of For, publicKey []byte, eligible bool, 
 	switch {
 	case !good:
 		return nil, wrong("its signature is not by the credential's key")
-	case len(handle) != 0 && !bytes.Equal(handle, p.Handle(of.Account, of.Owner)):
+	case len(handle) != 0 && !bytes.Equal(handle, Handle(of.Account, of.Owner)):
 		return nil, wrong("it is of another user")
 	case eligible != (a.data.flags&flagEligible != 0):
 		return nil, wrong("it says otherwise than before whether it may be backed up")
@@ -180,7 +184,7 @@ func (p *Party) Asserted(a *Assertion, of For, publicKey []byte, eligible bool, 
 }
 
 // Handle is by what authenticators know a user or root. It names nobody.
-func (p *Party) Handle(account, owner string) []byte {
+func Handle(account, owner string) []byte {
 	sum := sha256.Sum256([]byte("writ passkey user " + account + " " + owner))
 	return sum[:]
 }

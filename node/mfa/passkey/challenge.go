@@ -104,15 +104,22 @@ func (p *Party) open(challenge string, of For, now int64) (made int64, err error
 	return made, nil
 }
 
-// Decoy is a credential that nobody has, for whoever is asked about and has none: the same
-// for the same text, and like those of authenticators.
-func (p *Party) Decoy(text string) []byte {
+// Decoy is a credential that nobody has, for whoever is asked about and has none, and how
+// browsers would reach it: the same for the same text, and like those of authenticators.
+func (p *Party) Decoy(text string) (credential []byte, transports []string) {
 	seed := p.key.Pseudonym(seal.PasskeyDecoy, text, 1+maxDecoy)
-	return seed[1 : 1+decoySizes[int(seed[0])%len(decoySizes)]]
+	like := decoys[int(seed[0])%len(decoys)]
+	return seed[1 : 1+like.size], like.transports
 }
 
-// decoySizes are how long the credentials of common authenticators are: of platforms and
-// password managers, of those on hardware keys that keep none.
-var decoySizes = [...]int{16, 20, 32, 32, 48, 64}
+// decoys are how long the credentials of common authenticators are, in bytes: of platforms
+// and password managers, and of hardware keys.
+var decoys = [...]struct {
+	size       int
+	transports []string
+}{
+	{16, []string{"hybrid", "internal"}}, {20, []string{"hybrid", "internal"}}, {32, []string{"hybrid", "internal"}}, {32, []string{"internal"}},
+	{48, []string{"nfc", "usb"}}, {64, []string{"usb"}},
+}
 
 const maxDecoy = 64
