@@ -61,8 +61,6 @@ func (c *signInChallenge) Serve() error {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set(shape.HeaderPosition, strconv.FormatUint(uint64(v.Head.Position), 10))
-	h.Set(shape.HeaderFreshness, "strict")
 	c.W.WriteHeader(http.StatusOK)
 	_, err = c.W.Write(body)
 	return err

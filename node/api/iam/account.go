@@ -98,10 +98,10 @@ func (getAccountSummary) Answer(c *Call, _ *sdk.GetAccountSummaryInput) (*sdk.Ge
 		"GroupsPerUserQuota":           identity.MaxGroupsPerUser, "AccessKeysPerUserQuota": identity.MaxAccessKeys,
 		"InstanceProfiles": s.Count(id, identity.KindInstanceProfile), "InstanceProfilesQuota": quota(identity.QuotaInstanceProfiles),
 		"Providers": len(s.OIDCProviders(id)) + len(s.SAMLProviders(id)), "GlobalEndpointTokenVersion": max(1, int(s.AccountSettings(id).TokenVersion)),
-		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, len(s.MFADevicesOf(identity.ID(id)))), "AccountPasswordPresent": min(1, len(a.Password.Sealed)), "AccountSigningCertificatesPresent": rootCertificates,
+		"AccountAccessKeysPresent": rootKeys, "AccountMFAEnabled": min(1, s.CountMFA(identity.ID(id))), "AccountPasswordPresent": min(1, len(a.Password.Sealed)), "AccountSigningCertificatesPresent": rootCertificates,
 		"ServerCertificates": s.Count(id, identity.KindServerCertificate), "ServerCertificatesQuota": quota(identity.QuotaServerCertificates),
 		"SigningCertificatesPerUserQuota": identity.MaxSigningCertificates,
-		"MFADevices":                      s.Count(id, identity.KindMFADevice), "MFADevicesInUse": s.EnabledMFADevices(id),
+		"MFADevices":                      s.Count(id, identity.KindMFADevice) + s.CountPasskeys(id), "MFADevicesInUse": s.EnabledMFADevices(id) + s.CountPasskeys(id),
 	}
 	out := &sdk.GetAccountSummaryOutput{SummaryMap: make(map[string]int32, len(summary))}
 	for key, n := range summary {

@@ -194,7 +194,7 @@ func appendCredentials(row []string, s *identity.State, owner identity.ID, keys 
 }
 
 // hasDevice tells whether a user or root has an MFA device.
-func hasDevice(s *identity.State, owner identity.ID) bool { return len(s.MFADevicesOf(owner)) > 0 }
+func hasDevice(s *identity.State, owner identity.ID) bool { return s.CountMFA(owner) > 0 }
 
 // reportTime is an instant as a report writes it.
 func reportTime(t identity.Time) string {

@@ -1,8 +1,10 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -320,11 +322,31 @@ func (getMFADevice) Answer(c *Call, in *sdk.GetMFADeviceInput) (*sdk.GetMFADevic
 	if err != nil {
 		return nil, err
 	}
-	d, ok := c.state().MFADevice(identity.ID(aws.ToString(in.SerialNumber)))
-	if !ok || d.Owner != owner {
-		return nil, fail(codeNoSuchEntity, "MFA Device invalid for user.")
+	for _, d := range c.enabledFor(owner) {
+		if string(d.serial) == aws.ToString(in.SerialNumber) {
+			return &sdk.GetMFADeviceOutput{SerialNumber: aws.String(string(d.serial)), EnableDate: shownTime(d.since), UserName: name, Certifications: d.certifications}, nil
+		}
 	}
-	return &sdk.GetMFADeviceOutput{SerialNumber: aws.String(string(d.ID)), EnableDate: shownTime(d.Enabled), UserName: name}, nil
+	return nil, fail(codeNoSuchEntity, "MFA Device invalid for user.")
+}
+
+// enabled is an MFA device, virtual or a passkey, that is enabled for somebody.
+type enabled struct {
+	serial         identity.ID
+	since          identity.Time
+	certifications map[string]string // of a passkey: none, as no attestation is believed
+}
+
+// enabledFor are the MFA devices of an owner, in order of serial number.
+func (c *Call) enabledFor(owner identity.ID) (list []enabled) {
+	for _, d := range c.state().MFADevicesOf(owner) {
+		list = append(list, enabled{serial: d.ID, since: d.Enabled})
+	}
+	for _, k := range c.state().PasskeysOf(owner) {
+		list = append(list, enabled{serial: k.ID, since: k.Enabled, certifications: map[string]string{}})
+	}
+	slices.SortFunc(list, func(a, b enabled) int { return cmp.Compare(a.serial, b.serial) })
+	return list
 }
 
 // ownerOfDevices is whom a read of devices is about, as devices and as answers name it.
@@ -354,10 +376,10 @@ func (listMFADevices) Answer(c *Call, in *sdk.ListMFADevicesInput) (*sdk.ListMFA
 	if err != nil {
 		return nil, err
 	}
-	serial := func(d *identity.MFADevice) string { return string(d.ID) }
-	p, err := paginate("ListMFADevices", in.Marker, in.MaxItems, sorted(c.state().MFADevicesOf(owner), serial), serial,
-		func(d *identity.MFADevice) (types.MFADevice, bool) {
-			return types.MFADevice{SerialNumber: aws.String(string(d.ID)), EnableDate: shownTime(d.Enabled), UserName: name}, true
+	serial := func(d enabled) string { return string(d.serial) }
+	p, err := paginate("ListMFADevices", in.Marker, in.MaxItems, sorted(c.enabledFor(owner), serial), serial,
+		func(d enabled) (types.MFADevice, bool) {
+			return types.MFADevice{SerialNumber: aws.String(string(d.serial)), EnableDate: shownTime(d.since), UserName: name}, true
 		})
 	return &sdk.ListMFADevicesOutput{MFADevices: p.items, IsTruncated: p.truncated, Marker: p.marker}, err
 }
