@@ -11,8 +11,8 @@ import (
 )
 
 // newPasswords is a world where alice has the password "Passw0rd-1".
-func newPasswords(t *testing.T) (w *world, alice credential) {
-	w = newWorld(t)
+func newPasswords(t *testing.T, change ...func(*config)) (w *world, alice credential) {
+	w = newWorld(t, change...)
 	alice = w.user("alice", "")
 	w.accepted("a password", w.iam(w.root, "CreateLoginProfile", "UserName", "alice", "Password", "Passw0rd-1"))
 	return w, alice

@@ -30,7 +30,7 @@ var inPath = map[string]string{
 }
 
 // ofPort are the routes that the port has beside those of the API.
-var ofPort = []string{"POST /signin", "GET /livez", "GET /readyz", "GET /metrics"}
+var ofPort = []string{"POST /signin", "POST /signin/challenge", "GET /livez", "GET /readyz", "GET /metrics"}
 
 var noPrincipal = map[int]string{404: "The principal does not exist (NoSuchPrincipal), at the position in X-Writ-Position."}
 
@@ -260,17 +260,41 @@ var operations = map[string]operation{
 		parameters: []object{invocation}, body: "ProviderKeys",
 		answer: "The change was committed.", headers: changed, content: jsonOf("ProviderKeysChange"), refusals: refusedWhat, meaning: map[int]string{404: "No OpenID Connect provider of the account has that ARN (NoSuchEntity)."},
 	},
-	"POST /signin":      signingIn,
-	"GET /livez":        {id: "Live", open: true, answer: "The process serves."},
-	"GET /readyz":       ready,
-	"GET /metrics":      {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},
-	"GET /openapi.json": {id: "OpenAPI", summary: "This document.", open: true, answer: "OpenAPI 3.1.", content: object{{"application/json", object{}}}},
+	"POST /v1/passkeys": {
+		id: "RegisterPasskey", summary: "Give a user, or the root that calls, a passkey that a browser made.",
+		about: "Permission iam:EnableMFADevice on the user, or on the root. The passkey is an MFA device of the user: ListMFADevices shows it, DeactivateMFADevice removes it, and it counts as one of eight. " +
+			"400 PasskeyRejected: what the authenticator said is not right, or its challenge has expired, or was made for another user or caller. " +
+			"403 InvalidAuthenticationCode: the challenge was used, or a later one. 400 PasskeysNotSetUp: the cluster has none.",
+		parameters: []object{invocation}, body: "PasskeyToRegister",
+		answer: "The change was committed.", headers: changed, content: jsonOf("PasskeyRegistration"), refusals: []int{400, 403, 404, 409, 413, 503}, meaning: noUser,
+	},
+	"POST /v1/passkeys/challenge": {
+		id: "ChallengePasskey", summary: "By what is a browser to make a passkey for a user, or for the root that calls?",
+		about: "Permission iam:EnableMFADevice on the user, or on the root. The leader answers; nothing is written. The challenge is good for five minutes, for the same caller and user, and once; " +
+			"using one ends those that were made before it. 400 PasskeysNotSetUp: the cluster has none.",
+		body: "PasskeyOwner", answer: "The options of navigator.credentials.create.", headers: seen, content: jsonOf("PasskeyCreation"), refusals: []int{400, 403, 404, 409, 413, 503}, meaning: noUser,
+	},
+	"POST /signin":           signingIn,
+	"POST /signin/challenge": challenging,
+	"GET /livez":             {id: "Live", open: true, answer: "The process serves."},
+	"GET /readyz":            ready,
+	"GET /metrics":           {id: "Metrics", open: true, answer: "Prometheus metrics, prefix writ_."},
+	"GET /openapi.json":      {id: "OpenAPI", summary: "This document.", open: true, answer: "OpenAPI 3.1.", content: object{{"application/json", object{}}}},
+}
+
+var noUser = map[int]string{404: "The account has no such user (NoSuchEntity)."}
+
+var challenging = operation{
+	id: "SignInChallenge", summary: "Ask for a challenge that a passkey answers in place of a code.", open: true,
+	about: "Nobody signs this request, and any node takes it; the leader answers, and nothing is written. Who is not there, or has no passkeys, is told of one that nobody has, the same each time. " +
+		"The challenge is good for five minutes, and once; using one ends those that were made before it. 400 PasskeysNotSetUp: the cluster has no passkeys.",
+	body: "SignInChallengeFor", answer: "The options of navigator.credentials.get.", content: jsonOf("SignInChallenge"), refusals: []int{400, 408, 413, 503},
 }
 
 var signingIn = operation{
 	id: "SignIn", summary: "Sign in with a password.", open: true,
 	about: "Nobody signs this request, and any node takes it. It yields temporary credentials of the user or root, which may call what the user may, and of STS GetCallerIdentity and AssumeRole. " +
-		"Whatever is wrong with account, user, e-mail address, password or code is 403 SignInFailed, in one form. Who is right and must change the password gets 403 PasswordChangeRequired without new_password, " +
+		"Whatever is wrong with account, user, e-mail address, password, code or passkey is 403 SignInFailed, in one form. Who is right and must change the password gets 403 PasswordChangeRequired without new_password, " +
 		"which needs the permission iam:ChangePassword; where that is not to be changed any more, 403 PasswordExpired.",
 	body: "SignIn", answer: "The session.", headers: seen, content: jsonOf("SignedIn"), refusals: []int{400, 403, 408, 413, 429, 503},
 	meaning: map[int]string{429: "Too many sign-ins have failed of the user, in the account or from the address (TooManySignIns)."},

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/mfa/enrol"
 	"github.com/writ-iam/writ/projection"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // actionEnableMFA is the permission to give somebody a passkey: IAM's, as AWS has it.
@@ -26,10 +27,16 @@ func (s challengePasskey) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(0)
 	}
-	if err := c.Find(freshness.ForRead); err != nil {
+	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
 	}
-	v := c.Seen.View
+	// What it is for is a change: by the word of a leader that was deposed, whatever the
+	// caller takes, a key that is gone would have one.
+	if _, err := s.cfg.Views.ReachHead(c.Context()); err != nil {
+		return err
+	}
+	v := s.cfg.Projection.View()
+	c.Seen.View, c.Seen.Mode = v, string(propagation.Strict)
 	if err := c.admitChange(v); err != nil {
 		return err
 	}
