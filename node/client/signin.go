@@ -22,6 +22,11 @@ type (
 // nothing is sent twice to one node: a code is good once. hc may be nil. What a node refuses is a
 // *Problem.
 func SignInAt(ctx context.Context, hc *http.Client, endpoints []string, with SignIn) (*SignedIn, error) {
+	return openly[SignedIn](ctx, hc, endpoints, "/signin", with)
+}
+
+// openly sends a request that nobody signs to the first of some endpoints that can serve.
+func openly[A any](ctx context.Context, hc *http.Client, endpoints []string, path string, with any) (*A, error) {
 	body, err := json.Marshal(with)
 	if err != nil {
 		return nil, errors.New("the request to sign in has no form in JSON")
@@ -31,8 +36,8 @@ func SignInAt(ctx context.Context, hc *http.Client, endpoints []string, with Sig
 	}
 	err = fmt.Errorf("%w: no endpoint; set WRIT_ENDPOINT", ErrConfig)
 	for _, text := range endpoints {
-		var said *SignedIn
-		said, err = signInAt(ctx, hc, text, body)
+		var said *A
+		said, err = openlyAt[A](ctx, hc, text, path, body)
 		var p *Problem
 		if err == nil || errors.Is(err, ErrConfig) || errors.As(err, &p) && (!p.Temporary() || p.Code == "OutcomeUnknown") {
 			return said, err
@@ -41,14 +46,14 @@ func SignInAt(ctx context.Context, hc *http.Client, endpoints []string, with Sig
 	return nil, err
 }
 
-func signInAt(ctx context.Context, hc *http.Client, endpoint string, body []byte) (*SignedIn, error) {
+func openlyAt[A any](ctx context.Context, hc *http.Client, endpoint, path string, body []byte) (*A, error) {
 	node, err := parseEndpoint(endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the endpoint %q is no http or https URL", ErrConfig, endpoint)
 	}
 	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, node.String()+"/signin", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, node.String()+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
@@ -65,7 +70,7 @@ func signInAt(ctx context.Context, hc *http.Client, endpoint string, body []byte
 	if got.StatusCode != http.StatusOK {
 		return nil, problemOf(node, got.StatusCode, got.Header, text)
 	}
-	var said SignedIn
+	var said A
 	if err := json.Unmarshal(text, &said); err != nil {
 		return nil, fmt.Errorf("decode the answer of %s: %w", node.Host, err)
 	}
