@@ -205,8 +205,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, drawnSettings(t)...)
 	commands = append(commands, drawnSessions(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
-	commands = append(commands, drawnDevices(t)...)
-	commands = append(commands, drawnPasskeys(t)...)
+	commands = append(append(commands, drawnDevices(t)...), drawnPasskeys(t)...)
 	return oneOf(t, "command", commands...)()
 }
 

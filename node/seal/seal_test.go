@@ -111,6 +111,25 @@ func TestStableFormat(t *testing.T) {
 	}
 }
 
+// A pseudonym is the same each time, and of its purpose, text and key alone.
+func TestPseudonyms(t *testing.T) {
+	k := Generate()
+	one := k.Pseudonym(PasskeyDecoy, "alice", 32)
+	if len(one) != 32 || !bytes.Equal(one, k.Pseudonym(PasskeyDecoy, "alice", 32)) {
+		t.Errorf("%x", one)
+	}
+	for name, other := range map[string][]byte{
+		"text": k.Pseudonym(PasskeyDecoy, "bob", 32), "purpose": k.Pseudonym(PasskeyChallenge, "alice", 32), "key": Generate().Pseudonym(PasskeyDecoy, "alice", 32),
+	} {
+		if bytes.Equal(one, other) {
+			t.Errorf("another %s has %x, too", name, other)
+		}
+	}
+	if (*Key)(nil).Pseudonym(PasskeyDecoy, "alice", 32) != nil {
+		t.Error("one without a key")
+	}
+}
+
 func TestRotation(t *testing.T) {
 	old := mustParse(t, hexOne)
 	both := mustParse(t, "# since July\n"+hexTwo+"\n\n"+hexOne+"\n")

@@ -68,7 +68,7 @@ func (s *Settings) checked() ([]string, error) {
 // checkOrigin takes an origin as a browser says it, which is compared letter by letter.
 func (s *Settings) checkOrigin(origin string) error {
 	u, err := url.Parse(origin)
-	if err != nil || origin != u.Scheme+"://"+u.Host || u.Host != strings.ToLower(u.Host) || u.Hostname() == "" {
+	if err != nil || origin != u.Scheme+"://"+u.Host || !domain.MatchString(u.Hostname()) {
 		return fmt.Errorf("%w: %.80q is no origin, such as https://console.example.com", ErrConfig, origin)
 	}
 	if host := u.Hostname(); host != s.ID && !strings.HasSuffix(host, "."+s.ID) {
