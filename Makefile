@@ -16,7 +16,7 @@ LINT          := .cache/golangci-lint-$(LINT_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check fmt vet lint mod fuzz simulate bench chaos cluster cluster-down clean
+.PHONY: run build test check fmt vet lint mod fuzz simulate bench chaos cluster cluster-stop cluster-down clean
 
 run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
@@ -71,8 +71,11 @@ bench: ## the figures of the README, each beside its limit
 cluster: ## three writers and two replicas with docker compose
 	./test/compose/up
 
-cluster-down: ## stop it and remove its volumes
-	./test/compose/down
+cluster-stop: ## stop it and keep everything; `make cluster` goes on
+	./test/compose/stop
+
+cluster-down: ## delete it with all data and keys; asks, or needs CONFIRM=yes
+	CONFIRM=$(CONFIRM) ./test/compose/down
 
 clean:
 	rm -rf $(BIN) .cache

@@ -53,7 +53,7 @@ func compose(t *testing.T) *composed {
 			out, err := c.run("bash", "-c", ". ../compose/lib && cd ../.. && compose logs --tail 40")
 			t.Logf("%s %v", out, err)
 		}
-		if out, err := c.run("../compose/down"); err != nil {
+		if out, err := c.run("env", "CONFIRM=yes", "../compose/down"); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
@@ -98,6 +98,22 @@ func (c *composed) must(name string, args ...string) string {
 		c.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return out
+}
+
+// TestComposeDownAsks holds that nothing is deleted unless somebody says so. It needs no
+// engine: the question comes first.
+func TestComposeDownAsks(t *testing.T) {
+	layout := t.TempDir()
+	key := filepath.Join(layout, "seal.key")
+	if err := os.WriteFile(key, []byte("k"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("../compose/down")
+	cmd.Env = append(os.Environ(), "CONFIRM=", "WRIT_LAYOUT="+layout, "COMPOSE_PROJECT_NAME=writ-asks")
+	out, err := cmd.CombinedOutput()
+	if _, kept := os.Stat(key); err == nil || kept != nil || !strings.Contains(string(out), "CONFIRM=yes") || !strings.Contains(string(out), "cluster-stop") {
+		t.Errorf("%v, %v: %s", err, kept, out)
+	}
 }
 
 // container is the name of a service's container.
