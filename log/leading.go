@@ -237,10 +237,21 @@ func (l *Log) change(ctx context.Context, f func(timeout time.Duration) raft.Fut
 
 // TransferLeadership hands leadership to the voter that is furthest ahead.
 func (l *Log) TransferLeadership(ctx context.Context) error {
+	return l.transfer(ctx, l.raft.LeadershipTransfer)
+}
+
+// TransferLeadershipTo hands leadership to one voter. On errors see TransferLeadership.
+func (l *Log) TransferLeadershipTo(ctx context.Context, to Server) error {
+	return l.transfer(ctx, func() raft.Future {
+		return l.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
+	})
+}
+
+func (l *Log) transfer(ctx context.Context, begin func() raft.Future) error {
 	if !l.IsLeader() {
 		return l.notLeader()
 	}
-	err := l.wait(ctx, l.raft.LeadershipTransfer())
+	err := l.wait(ctx, begin())
 	if errors.Is(err, ErrOutcomeUnknown) {
 		return fmt.Errorf("transfer leadership: %w", err)
 	}

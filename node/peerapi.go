@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -293,13 +292,15 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()
-	for _, m := range w.writers(ctx, a.Head.Position, leader) {
+	found, list := w.writers(ctx, a.Head.Position, leader)
+	for _, m := range found {
 		if m.State == "leading" {
 			s.Leader = m.Name
 		}
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
+		s.Quorum = w.quorum(list)
 		for _, m := range t.Replicas() {
 			one := replicaMember(m, a.Head.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)
@@ -307,38 +308,6 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 		}
 	}
 	return s
-}
-
-// writers asks all writers at once how they fare.
-func (w *writer) writers(ctx context.Context, head event.Position, leader string) []shape.Member {
-	members := make([]shape.Member, len(w.node.cfg.Cluster.Writers))
-	var wg sync.WaitGroup
-	for i, other := range w.node.cfg.Cluster.Writers {
-		wg.Go(func() {
-			m := shape.Member{Name: other.Name, Role: string(setup.RoleWriter)}
-			s, err := w.self(), error(nil)
-			if other.Name != w.node.cfg.Name {
-				s, err = w.ask(ctx, other)
-			}
-			switch {
-			case err != nil:
-				m.State, m.Detail = "unreachable", "it does not answer"
-			case s.Leads && other.Peer == leader:
-				m.State = "leading"
-			case !slices.ContainsFunc(w.log.Servers(), func(v log.Server) bool { return v.ID == s.ID }):
-				m.State = "joining"
-			default:
-				m.State = "voting"
-			}
-			if err == nil {
-				m.Position, m.Digest, m.Endpoint = s.Position, s.Digest, s.Endpoint
-				m.Lag = head - min(head, s.Position)
-			}
-			members[i] = m
-		})
-	}
-	wg.Wait()
-	return members
 }
 
 // replicaMember tells about a replica.

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
@@ -52,7 +53,9 @@ type writer struct {
 		sync.Mutex
 		last *propagation.Roster
 	}
-	alarm atomic.Pointer[error] // memory that changed under our feet
+	alarm    atomic.Pointer[error]        // memory that changed under our feet
+	quorums  atomic.Pointer[shape.Quorum] // as found last; nil while another leads
+	changing sync.Mutex                   // held while a member of the log is changed
 
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
@@ -88,7 +91,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
@@ -243,6 +246,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { report.Run(ctx, published{w}, n.cfg.Machine.Now, n.logger) })
 	wg.Go(func() { n.edge.RotateSessionKeys(ctx, n.cfg.SessionKeyAge) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
+	wg.Go(func() { w.watchVoters(ctx) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)

@@ -30,6 +30,9 @@ type Node struct {
 	// Notary vouches for what the cluster has. Only a node that leads is asked; a replica
 	// has none: it is nil.
 	Notary native.Notary
+	// Voters changes who votes in the log. Only a node that leads is asked; a replica has
+	// none: it is nil.
+	Voters native.Voters
 	// Keyholder verifies signatures where Config.Seal is nil; elsewhere it may be nil.
 	Keyholder admission.Keyholder
 	// Condition is how the node and the cluster fare.

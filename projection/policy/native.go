@@ -11,6 +11,7 @@ const (
 	ActionResumeReplica  = "writ:ResumeReplica"
 	ActionRemoveReplica  = "writ:RemoveReplica"
 	ActionAdmitReplica   = "writ:AdmitReplica"
+	ActionRemoveWriter   = "writ:RemoveWriter"
 	ActionGetHead        = "writ:GetHead"
 	ActionGetChain       = "writ:GetChain"
 	ActionVerify         = "writ:Verify"
@@ -31,6 +32,8 @@ const (
 	ActionRotateSessionKey = "writ:RotateSessionKey"
 	ActionRevokeSessionKey = "writ:RevokeSessionKey"
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
+
+	ActionTransferLeadership = "writ:TransferLeadership"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -41,6 +44,6 @@ func NativeActions() []string {
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
-		ActionSetProviderKeys,
+		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
 	}
 }

@@ -44,10 +44,11 @@ type Config struct {
 	// Passkeys are what passkeys are bound to; nil where there are none.
 	Passkeys *passkey.Party
 
-	// Tracker knows what replicas have reached, and Notary vouches for what the cluster has.
-	// Only a node that leads asks them; at a replica they are nil.
+	// Tracker knows what replicas have reached, Notary vouches for what the cluster has, and
+	// Voters changes who votes. Only a node that leads asks them; at a replica they are nil.
 	Tracker effect.Tracker
 	Notary  Notary
+	Voters  Voters
 	// Chain has the heads of all batches; nil at a replica.
 	Chain Chain
 	// History has the changes that watchers are told of.
@@ -84,6 +85,16 @@ type Notary interface {
 	// Verify compares all nodes with the leader's log, the chain from a position on,
 	// in about the given time. Errors are dispatch.ErrNotLeader, ErrVerifying or the context's.
 	Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error)
+}
+
+// Voters changes who votes in the log, at the leader.
+type Voters interface {
+	// RemoveWriter takes a member away that cluster.yaml does not have, by its address or id.
+	// Errors are dispatch.ErrNotLeader, those of voters.List.Without, or the context's.
+	RemoveWriter(ctx context.Context, called string) error
+	// TransferLeadership hands leadership to a writer, by its name, address or id; to the
+	// one that is furthest ahead if called is empty. Errors are as of RemoveWriter.
+	TransferLeadership(ctx context.Context, called string) error
 }
 
 // Cluster is how a cluster fares.
@@ -136,6 +147,8 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/replicas/{name}/resume", actionResumeReplica, changeRoster{s, actionResumeReplica}},
 		{"POST /v1/replicas/{name}/admit", actionAdmitReplica, changeRoster{s, actionAdmitReplica}},
 		{"DELETE /v1/replicas/{name}", actionRemoveReplica, changeRoster{s, actionRemoveReplica}},
+		{"DELETE /v1/writers/{name}", actionRemoveWriter, changeVoters{s, actionRemoveWriter}},
+		{"POST /v1/leader", actionTransferLeadership, changeVoters{s, actionTransferLeadership}},
 		{"POST /v1/verify", actionVerify, verifyNodes{s}},
 		{"GET /v1/head", actionGetHead, getHead{s}},
 		{"GET /v1/chain", actionGetChain, getChain{s}},

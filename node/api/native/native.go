@@ -30,6 +30,7 @@ const (
 	actionResumeReplica  = policy.ActionResumeReplica
 	actionRemoveReplica  = policy.ActionRemoveReplica
 	actionAdmitReplica   = policy.ActionAdmitReplica
+	actionRemoveWriter   = policy.ActionRemoveWriter
 	actionGetHead        = policy.ActionGetHead
 	actionGetChain       = policy.ActionGetChain
 	actionVerify         = policy.ActionVerify
@@ -50,6 +51,8 @@ const (
 	actionRotateSessionKey = policy.ActionRotateSessionKey
 	actionRevokeSessionKey = policy.ActionRevokeSessionKey
 	actionSetProviderKeys  = policy.ActionSetProviderKeys
+
+	actionTransferLeadership = policy.ActionTransferLeadership
 )
 
 // operation is one of the native API.
@@ -94,6 +97,11 @@ func (c *call) admitChange(v *projection.View) error {
 	if err := c.Admit(v); err != nil {
 		return err
 	}
+	return c.changes()
+}
+
+// changes refuses credentials that change nothing.
+func (c *call) changes() error {
 	if c.Caller.Barred() {
 		return fault.New(fault.Denied, "Credentials by GetFederationToken, and by GetSessionToken without an MFA code, change nothing here, as in IAM.",
 			"Use an access key, the session of a role, or a session that an MFA code was shown for.")

@@ -124,6 +124,18 @@ var operations = map[string]operation{
 		parameters: []object{in("query", "unregistered", text.with(oneOf("true")...), "Bar the name also where the roster does not have it."), invocation},
 		answer:     "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
 	},
+	"DELETE /v1/writers/{name}": {
+		id: "RemoveWriter", summary: "Take a member away from Raft's log that cluster.yaml does not have.",
+		about: "Permission writ:RemoveWriter. The name is the member's address, host:port, or its id. A writer that cluster.yaml has is refused with 409 DeleteConflict, as is a change after " +
+			"which the rest could not commit. Members are Raft's: no position changes.",
+		answer: "The member votes no more.", headers: seen, content: jsonOf("VotersChange"), refusals: notChanged,
+	},
+	"POST /v1/leader": {
+		id: "TransferLeadership", summary: "Hand leadership to another writer.",
+		about:      "Permission writ:TransferLeadership. Writes wait for the new leader, as in an election.",
+		parameters: []object{in("query", "to", text, "Name, address or id of the writer; the one furthest ahead if it is left out.")},
+		answer:     "Leadership was handed over.", headers: seen, content: jsonOf("VotersChange"), refusals: notChanged,
+	},
 	"POST /v1/verify": {
 		id: "Verify", summary: "Have all nodes the same history and state, and does the chain hold?",
 		about: "Permission writ:Verify. Every writer walks its chain of batches, every node recounts its state, and the leader compares what they found with its log. " +

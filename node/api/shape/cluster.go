@@ -17,9 +17,28 @@ type Cluster struct {
 	Digest      string         `json:"digest"` // Of the state at Position, hexadecimal
 	Floor       event.Position `json:"floor"`
 	Members     []Member       `json:"members"`
+	// Quorum is who votes, as the leader has it; another node leaves it out.
+	Quorum *Quorum `json:"quorum,omitempty"`
 	// What the node that says so admits while nothing proves that its view is current:
 	// it holds no lease and has not read the head of the log.
 	WithoutLease string `json:"without_lease"`
+}
+
+// Quorum is who votes in the log, as Raft has it, and how many failures that survives.
+type Quorum struct {
+	Voters   int `json:"voters"`
+	Learners int `json:"learners"` // They follow the log and do not count.
+	// Survives is how many more voters may fail until nothing can be written; it is negative
+	// when too few answer already.
+	Survives int `json:"survives"`
+	// Planned is how many failures the writers of cluster.yaml would survive if all of them
+	// voted and nobody else did.
+	Planned int `json:"planned"`
+}
+
+// VotersChange answers a change of who votes, or of who of them leads.
+type VotersChange struct {
+	Writer string `json:"writer"` // As the request called it; empty if it left that out.
 }
 
 // Member is a node as the leader knows it.

@@ -1,0 +1,81 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/voters"
+)
+
+// votersTimeout is how long a change of who votes may take.
+const votersTimeout = 20 * time.Second
+
+// changeVoters answers a request to change who votes in the log, or who of them leads. It is
+// no command: Raft has its members beside the log's content.
+type changeVoters struct {
+	*API
+	action string
+}
+
+func (s changeVoters) serve(c *call) error {
+	if !s.cfg.Dispatcher.Leads() {
+		return c.HandOn(votersTimeout)
+	}
+	if err := c.Authenticate(freshness.ForRead); err != nil {
+		return err
+	}
+	if err := c.changes(); err != nil {
+		return err
+	}
+	if err := c.May(s.ofCluster(s.action)); err != nil {
+		return err
+	}
+	r := c.Right("", s.ofCluster(s.action))
+	head, err := s.cfg.Views.StrictHead(c.Context(), true)
+	if err != nil {
+		return fault.Later("The head of the log could not be read.", err)
+	}
+	if err := r.Still(c.Context(), head.Position); err != nil { // before anything is done
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), votersTimeout)
+	defer cancel()
+	called := c.PathValue("name")
+	if s.action == actionTransferLeadership {
+		called = c.URL.Query().Get("to")
+		err = s.cfg.Voters.TransferLeadership(ctx, called)
+	} else {
+		err = s.cfg.Voters.RemoveWriter(ctx, called)
+	}
+	if err != nil {
+		return votersFault(err)
+	}
+	body, err := json.Marshal(shape.VotersChange{Writer: called})
+	if err != nil {
+		return fmt.Errorf("encode the answer about %s: %w", called, err)
+	}
+	return c.answer(body)
+}
+
+// votersFault is why who votes was not changed.
+func votersFault(err error) error {
+	switch {
+	case errors.Is(err, dispatch.ErrNotLeader):
+		return fault.Later("This node leads no more.", err)
+	case errors.Is(err, voters.ErrUnknown):
+		return fault.New(fault.NoSuchEntity, "The log has "+err.Error()+".", "`writ writer list` shows the members of the log.")
+	case errors.Is(err, voters.ErrListed):
+		return fault.New(fault.DeleteConflict, "The member stays: "+err.Error()+".",
+			"Take it out of cluster.yaml at every node, and start the writers again, one after the other; then remove it.")
+	case errors.Is(err, voters.ErrQuorum):
+		return fault.New(fault.DeleteConflict, "Nothing was changed: "+err.Error()+".", "Bring the other writers up first; `writ status` shows who does not answer.")
+	}
+	return fault.Later("Who votes may not have been changed; `writ writer list` shows it.", err)
+}
