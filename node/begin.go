@@ -74,25 +74,29 @@ func (w *writer) join() {
 	}
 }
 
-// votes tells whether this writer is in its own log's list of members.
+// votes tells whether this writer is in its own log's list of members, at its address: one
+// that has moved joins again, so that the others find it.
 func (w *writer) votes() bool {
 	for _, s := range w.log.Servers() {
 		if s.ID == w.log.ID() {
-			return true
+			return s.Address == w.me.Peer
 		}
 	}
 	return false
 }
 
-// tryJoin joins a log that exists, or begins one.
+// tryJoin joins a log that exists, at this writer's address, or begins one.
 func (w *writer) tryJoin(first bool) error {
 	n := w.node
+	if w.leading.Load() != nil { // and has moved
+		return w.log.AddVoter(n.ctx, w.log.ID(), w.me.Peer)
+	}
 	exists, silent := false, 0
 	for _, other := range n.cfg.Cluster.Writers {
 		if other.Name == n.cfg.Name {
 			continue
 		}
-		s, err := w.ask(n.ctx, other)
+		s, err := w.ask(n.ctx, other.Peer)
 		switch {
 		case err != nil:
 			silent++
@@ -114,11 +118,11 @@ func (w *writer) tryJoin(first bool) error {
 	return nil
 }
 
-// ask asks another writer for its status.
-func (w *writer) ask(ctx context.Context, other setup.Writer) (s peerStatus, err error) {
+// ask asks another writer for its status, at the address of its peer port.
+func (w *writer) ask(ctx context.Context, address string) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return s, w.node.finder.Get(ctx, other.Peer, statusPath, &s)
+	return s, w.node.finder.Get(ctx, address, statusPath, &s)
 }
 
 // bootstrap begins the cluster's history, if it has none: its identity, its first

@@ -13,7 +13,7 @@ func (w *writer) Level() uint32 { return w.log.Applied().State.Cluster().Feature
 // feature level; empty: all have.
 func (w *writer) WriterBelow(ctx context.Context, level uint32) string {
 	for _, other := range w.node.cfg.Cluster.Writers {
-		if s, err := w.ask(ctx, other); err != nil || s.Level < level {
+		if s, err := w.ask(ctx, other.Peer); err != nil || s.Level < level {
 			return other.Name
 		}
 	}

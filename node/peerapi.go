@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/setup"
@@ -177,7 +177,7 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 	w, ok := p.w.node.cfg.Cluster.Writer(name)
 	switch {
 	case !ok || w.Peer != q.Peer:
-		http.Error(rw, "the leader's configuration has no writer "+name+" at "+q.Peer, http.StatusForbidden)
+		http.Error(rw, "the leader's configuration has no writer "+name+" at "+q.Peer+": change cluster.yaml at every writer, and start them again one after the other", http.StatusForbidden)
 		return
 	case q.Seal != p.w.node.seal.Fingerprint():
 		http.Error(rw, "writer "+name+" holds other keys to open secrets than the leader", http.StatusConflict)
@@ -292,56 +292,23 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()
-	found, list := w.writers(ctx, a.Head.Position, leader)
-	for _, m := range found {
+	list, told := w.survey(ctx)
+	for _, h := range told {
+		m := list.Writer(h, a.Head.Position, leader)
 		if m.State == "leading" {
 			s.Leader = m.Name
 		}
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		s.Quorum = w.quorum(list)
+		s.Quorum = list.Quorum(len(w.node.cfg.Cluster.Writers))
 		for _, m := range t.Replicas() {
-			one := replicaMember(m, a.Head.Position)
+			one := members.Replica(m, a.Head.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
 	}
 	return s
-}
-
-// replicaMember tells about a replica.
-func replicaMember(m propagation.ReplicaStatus, head event.Position) shape.Member {
-	state := "silent"
-	switch {
-	case m.Fault != "":
-		state = "quarantined"
-	case m.Removed:
-		state = "removed"
-	case m.Draining:
-		state = "draining"
-	case m.MayHold > 0 && m.Connected:
-		state = "leased"
-	case m.Connected:
-		state = "fenced"
-	}
-	return shape.Member{
-		Name: m.Name, Role: string(setup.RoleReplica), Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
-		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
-	}
-}
-
-// lifeDetail tells why a life is quarantined, and of a name that has several lives
-// which of them this is.
-func lifeDetail(m propagation.ReplicaStatus) string {
-	if m.Life == "" {
-		return m.Reason
-	}
-	heard := fmt.Sprintf("heard %v ago", m.Heard.Round(100*time.Millisecond))
-	if !m.Connected {
-		heard = "not heard since this leader took over"
-	}
-	return strings.TrimSpace(fmt.Sprintf("One of several processes of this name (life %s), %s. %s", m.Life, heard, m.Reason))
 }
 
 // Endpoint is where clients reach the writer.
@@ -350,7 +317,10 @@ func (w *writer) Endpoint() string { return w.node.advertises() }
 // Checks are the lines of /readyz.
 func (w *writer) Checks() []api.Check {
 	a := w.log.Applied()
-	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d", w.log.Term())}
+	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d, %d voters", w.log.Term(), voting(w.log.Servers()))}
+	if q := w.quorums.Load(); q != nil {
+		raft.Detail += fmt.Sprintf(", which survive %d more failures, of %d planned", q.Survives, q.Planned)
+	}
 	if _, leader := w.log.Leader(); leader == "" {
 		raft.Err = errors.New("no leader is known: a majority of the writers must be up and reach each other")
 	} else if a.Head.Position == 0 {

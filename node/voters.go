@@ -4,98 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/writ-iam/writ/log"
-	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
-	"github.com/writ-iam/writ/node/setup"
-	"github.com/writ-iam/writ/node/voters"
+	"github.com/writ-iam/writ/node/members"
 )
 
 // surveyEvery is how often the leader asks who of the log's members answers.
 const surveyEvery = 5 * time.Second
 
-// heard is what a writer was asked, and what it said of itself.
-type heard struct {
-	name, address string // name is empty for a member that cluster.yaml does not have
-	peerStatus
-	err error
-}
-
 // survey asks all writers of cluster.yaml how they fare, and all other members of the log,
 // at once.
-func (w *writer) survey(ctx context.Context) (list voters.List, told []heard) {
-	servers := w.log.Servers()
+func (w *writer) survey(ctx context.Context) (list members.List, told []members.Heard) {
 	for _, other := range w.node.cfg.Cluster.Writers {
-		told = append(told, heard{name: other.Name, address: other.Peer})
+		told = append(told, members.Heard{Name: other.Name, Address: other.Peer})
 	}
-	for _, s := range servers {
-		if s.ID != w.log.ID() && !slices.ContainsFunc(told, func(h heard) bool { return h.address == s.Address }) {
-			told = append(told, heard{address: s.Address})
+	for _, s := range w.log.Servers() {
+		list = append(list, members.Server{ID: s.ID, Address: s.Address, Votes: s.Voter})
+		if s.ID != w.log.ID() && !slices.ContainsFunc(told, func(h members.Heard) bool { return h.Address == s.Address }) {
+			told = append(told, members.Heard{Address: s.Address})
 		}
 	}
 	var wg sync.WaitGroup
 	for i := range told {
 		wg.Go(func() {
-			h := &told[i]
-			if h.name == w.node.cfg.Name {
-				h.peerStatus = w.self()
-			} else {
-				h.peerStatus, h.err = w.ask(ctx, setup.Writer{Name: h.name, Peer: h.address})
+			h, s := &told[i], w.self()
+			if h.Name != w.node.cfg.Name {
+				s, h.Err = w.ask(ctx, h.Address)
 			}
+			h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
 		})
 	}
 	wg.Wait()
-	for _, s := range servers {
-		one := voters.Server{ID: s.ID, Address: s.Address, Votes: s.Voter}
-		for i := range told {
-			switch h := &told[i]; {
-			case h.err == nil && h.ID == s.ID:
-				one.Name, one.Answers = h.name, true
-			case h.address == s.Address && !one.Answers:
-				one.Name = h.name
-			}
-		}
-		list = append(list, one)
-	}
+	list.Match(told)
 	return list, told
-}
-
-// writers tells of the writers, and of whoever votes without being one of cluster.yaml's.
-func (w *writer) writers(ctx context.Context, head event.Position, leader string) (members []shape.Member, list voters.List) {
-	list, told := w.survey(ctx)
-	for _, h := range told {
-		m := shape.Member{Name: h.name, Role: string(setup.RoleWriter)}
-		_, votes := list.Find(h.ID)
-		switch {
-		case h.name == "":
-			m.Name, m.State = h.address, "unlisted"
-			m.Detail = "It votes, and cluster.yaml has no writer of this address: `writ writer remove " + h.address + "` ends that."
-		case h.err != nil:
-			m.State, m.Detail = "unreachable", "it does not answer"
-		case h.Leads && (h.address == leader || h.name == w.node.cfg.Name):
-			m.State = "leading"
-		case !votes:
-			m.State = "joining"
-		default:
-			m.State = "voting"
-		}
-		if h.err == nil {
-			m.Position, m.Digest, m.Endpoint = h.Position, h.Digest, h.Endpoint
-			m.Lag = head - min(head, h.Position)
-		}
-		members = append(members, m)
-	}
-	return members, list
-}
-
-func (w *writer) quorum(list voters.List) *shape.Quorum {
-	n := list.Votes()
-	return &shape.Quorum{Voters: n, Learners: len(list) - n, Survives: list.Survives(), Planned: voters.Planned(len(w.node.cfg.Cluster.Writers))}
 }
 
 // watchVoters keeps what the metrics and /readyz tell of the quorum, while this writer leads.
@@ -103,7 +51,7 @@ func (w *writer) watchVoters(ctx context.Context) {
 	defer w.quorums.Store(nil)
 	for {
 		list, _ := w.survey(ctx)
-		w.quorums.Store(w.quorum(list))
+		w.quorums.Store(list.Quorum(len(w.node.cfg.Cluster.Writers)))
 		select {
 		case <-time.After(surveyEvery):
 		case <-ctx.Done():
@@ -113,7 +61,7 @@ func (w *writer) watchVoters(ctx context.Context) {
 }
 
 // RemoveWriter takes a member away from the log that cluster.yaml does not have, while this
-// writer leads. Errors are dispatch.ErrNotLeader, those of voters.List.Without or the log's.
+// writer leads. Errors are dispatch.ErrNotLeader, those of members.List.Without or the log's.
 func (w *writer) RemoveWriter(ctx context.Context, called string) error {
 	w.changing.Lock() // one at a time: each is judged by what the one before left
 	defer w.changing.Unlock()
@@ -133,7 +81,7 @@ func (w *writer) RemoveWriter(ctx context.Context, called string) error {
 }
 
 // TransferLeadership hands leadership to a writer; to the one furthest ahead if called is
-// empty. Errors are dispatch.ErrNotLeader, voters.ErrUnknown or the log's.
+// empty. Errors are dispatch.ErrNotLeader, members.ErrUnknown or the log's.
 func (w *writer) TransferLeadership(ctx context.Context, called string) error {
 	if w.leading.Load() == nil {
 		return dispatch.ErrNotLeader
@@ -145,11 +93,11 @@ func (w *writer) TransferLeadership(ctx context.Context, called string) error {
 	to, ok := list.Find(called)
 	switch {
 	case !ok || !to.Votes:
-		return fmt.Errorf("%w is called %q and votes", voters.ErrUnknown, called)
+		return fmt.Errorf("%w is called %q and votes", members.ErrUnknown, called)
 	case to.ID == w.log.ID():
 		return nil // it leads
 	case !to.Answers:
-		return fmt.Errorf("%w: %s does not answer", voters.ErrQuorum, called)
+		return fmt.Errorf("%w: %s does not answer", members.ErrQuorum, called)
 	}
 	return inEdgeTerms(w.log.TransferLeadershipTo(ctx, log.Server{ID: to.ID, Address: to.Address}))
 }
@@ -160,4 +108,31 @@ func inEdgeTerms(err error) error {
 		return fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	}
 	return err
+}
+
+// voting counts the members.
+func voting(servers []log.Server) (n int) {
+	for _, s := range servers {
+		if s.Voter {
+			n++
+		}
+	}
+	return n
+}
+
+// observeVoters shows who votes, as Raft has it; and at the leader what that survives.
+func (w *writer) observeVoters() {
+	gauge := func(name, help string, value func() float64) {
+		w.node.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("writ_raft_voters", "Voters in the log, as this writer knows them.", func() float64 { return float64(voting(w.log.Servers())) })
+	gauge("writ_raft_failures_survived", "How many more voters may fail until nothing can be written, found by the leader every 5 s; NaN at others.", func() float64 {
+		if q := w.quorums.Load(); q != nil {
+			return float64(q.Survives)
+		}
+		return math.NaN()
+	})
+	gauge("writ_raft_failures_planned", "How many failures the writers of cluster.yaml would survive.", func() float64 {
+		return float64(members.Planned(len(w.node.cfg.Cluster.Writers)))
+	})
 }

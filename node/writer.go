@@ -98,6 +98,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	n.wg.Go(func() { w.guard(n.ctx) })
 	n.wg.Go(func() { w.sweep(n.ctx) })
+	w.observeVoters()
 	n.wg.Go(w.watch)
 	n.wg.Go(w.join)
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })

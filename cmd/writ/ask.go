@@ -17,6 +17,7 @@ import (
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
+	"github.com/writ-iam/writ/cmd/writ/writers"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -116,9 +117,10 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show who leads, who lags, and where; exits 5 if a member is not in order",
 		Long: `Shows every member as the leader knows it. It exits 5 if no leader is known, and if a member
-is not in order: a writer that does not answer or has not joined, a replica that is quarantined
-or holds no lease. Draining and removed replicas are in order. All endpoints are asked at once;
-it ends within --timeout, and names those that did not answer if none has.`,
+is not in order: a writer that does not answer or has not joined, a voter that cluster.yaml does not
+have, a replica that is quarantined or holds no lease; and if the voters survive fewer failures
+than the cluster is laid out for. Draining and removed replicas are in order. All endpoints are
+asked at once; it ends within --timeout, and names those that did not answer if none has.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return status(cmd.Context(), cmd.OutOrStdout(), &t, &o)
@@ -217,13 +219,16 @@ func inOrder(s *client.Cluster) error {
 			continue // another process of the name serves
 		}
 		switch m.State {
-		case "quarantined", "unreachable", "joining", "silent", "fenced":
+		case "quarantined", "unreachable", "joining", "silent", "fenced", "unlisted":
 			text := m.Name + " is " + m.State
 			if m.Detail != "" {
 				text += ": " + m.Detail
 			}
 			wrong = append(wrong, text)
 		}
+	}
+	if q := s.Quorum; q != nil && q.Survives < q.Planned {
+		wrong = append(wrong, fmt.Sprintf("the voters survive %d more failures, of %d that the cluster is laid out for", max(0, q.Survives), q.Planned))
 	}
 	if len(wrong) > 0 {
 		return &shell.Exit{Code: shell.CodeUnhealthy, Err: errors.New(strings.Join(wrong, "; "))}
@@ -233,6 +238,11 @@ func inOrder(s *client.Cluster) error {
 
 func printStatus(out io.Writer, s *client.Cluster) error {
 	fmt.Fprintf(out, "cluster %s in the partition %s, incarnation %s\nhead %d, state %.16s, leader %s in term %d (told by %s)\n\n", s.ID, s.Partition, s.Incarnation, s.Position, s.Digest, s.Leader, s.Term, s.Node)
+	if s.Quorum != nil {
+		if err := writers.Quorum(out, s.Quorum); err != nil {
+			return err
+		}
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tDETAIL")
 	for _, m := range s.Members {

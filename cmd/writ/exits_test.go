@@ -84,6 +84,14 @@ var exitsOfCluster = []exitCase{
 	{"writ replica list", 0, ""},
 	{"writ replica list -o yaml", shell.CodeUsage, ""},
 	{"writ replica list --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ writer list", 0, ""},
+	{"writ writer list -o yaml", shell.CodeUsage, ""},
+	{"writ writer list --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ writer remove", shell.CodeUsage, ""},
+	{"writ writer remove w1", shell.CodeError, "DeleteConflict"},
+	{"writ writer remove nobody:1", shell.CodeError, "NoSuchEntity"},
+	{"writ writer transfer w1 w2", shell.CodeUsage, ""},
+	{"writ writer transfer nobody", shell.CodeError, "NoSuchEntity"},
 	{"writ catalog show", 0, ""},
 	{"writ catalog show -o yaml", shell.CodeUsage, ""},
 	{"writ catalog show --endpoint $NOBODY", shell.CodeError, "refused"},
@@ -158,6 +166,7 @@ var exitsOfCluster = []exitCase{
 	{"writ verify --head $FORGEDHEAD --authority $CA", shell.CodeUnhealthy, ""},
 	{"writ watch -o yaml", shell.CodeUsage, ""},
 	{"writ watch --after nonsense --endpoint $REPLICA", shell.CodeError, "nonsense"},
+	{"writ writer transfer", 0, ""},
 }
 
 // exitsOfFiles are of verbs on files, and of those that make a node.
@@ -229,7 +238,7 @@ func TestExitCodes(t *testing.T) {
 		running.Go(func() { w.run(c) })
 	}
 	running.Wait()
-	w.complete("writ replica remove", "writ watch", "writ dev", "writ replica admit")
+	w.complete("writ replica remove", "writ writer remove", "writ watch", "writ dev", "writ replica admit")
 }
 
 // TestWaitWithoutAnswer waits at nodes that never answer, and at one that knows no

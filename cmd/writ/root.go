@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/signin"
 	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/cmd/writ/target"
+	"github.com/writ-iam/writ/cmd/writ/writers"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -44,7 +45,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.New(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), newSessionKey(), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.New(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), newSessionKey(), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

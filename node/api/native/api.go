@@ -90,7 +90,7 @@ type Notary interface {
 // Voters changes who votes in the log, at the leader.
 type Voters interface {
 	// RemoveWriter takes a member away that cluster.yaml does not have, by its address or id.
-	// Errors are dispatch.ErrNotLeader, those of voters.List.Without, or the context's.
+	// Errors are dispatch.ErrNotLeader, those of members.List.Without, or the context's.
 	RemoveWriter(ctx context.Context, called string) error
 	// TransferLeadership hands leadership to a writer, by its name, address or id; to the
 	// one that is furthest ahead if called is empty. Errors are as of RemoveWriter.

@@ -11,7 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
-	"github.com/writ-iam/writ/node/voters"
+	"github.com/writ-iam/writ/node/members"
 )
 
 // votersTimeout is how long a change of who votes may take.
@@ -69,12 +69,12 @@ func votersFault(err error) error {
 	switch {
 	case errors.Is(err, dispatch.ErrNotLeader):
 		return fault.Later("This node leads no more.", err)
-	case errors.Is(err, voters.ErrUnknown):
+	case errors.Is(err, members.ErrUnknown):
 		return fault.New(fault.NoSuchEntity, "The log has "+err.Error()+".", "`writ writer list` shows the members of the log.")
-	case errors.Is(err, voters.ErrListed):
+	case errors.Is(err, members.ErrListed):
 		return fault.New(fault.DeleteConflict, "The member stays: "+err.Error()+".",
 			"Take it out of cluster.yaml at every node, and start the writers again, one after the other; then remove it.")
-	case errors.Is(err, voters.ErrQuorum):
+	case errors.Is(err, members.ErrQuorum):
 		return fault.New(fault.DeleteConflict, "Nothing was changed: "+err.Error()+".", "Bring the other writers up first; `writ status` shows who does not answer.")
 	}
 	return fault.Later("Who votes may not have been changed; `writ writer list` shows it.", err)

@@ -1,4 +1,4 @@
-package voters
+package members
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-// Package voters judges the members of the log: who votes, how many failures that survives,
-// and who may be taken away. Pure.
-package voters
+// Package members is who belongs to the cluster: who votes in the log, how many failures that
+// survives, who may be taken away, and how each member is told to fare. Pure.
+package members
 
 import (
 	"errors"

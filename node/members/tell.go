@@ -1,0 +1,104 @@
+package members
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/replication/propagation"
+)
+
+// Heard is whom a writer asked how it fares, and what it said.
+type Heard struct {
+	Name    string // of cluster.yaml; empty for a member of the log that this does not have
+	Address string // of its peer port
+	Err     error  // it did not answer; the rest is empty
+
+	ID               string // of its directory
+	Leads            bool
+	Position         event.Position
+	Digest, Endpoint string
+}
+
+// Match gives the members of the log the names of the writers that they are: by what they say
+// of themselves, or else by their address.
+func (l List) Match(told []Heard) {
+	for i := range l {
+		s := &l[i]
+		for _, h := range told {
+			switch {
+			case h.Err == nil && h.ID == s.ID:
+				s.Name, s.Answers = h.Name, true
+			case h.Address == s.Address && !s.Answers:
+				s.Name = h.Name
+			}
+		}
+	}
+}
+
+// Writer tells how a writer fares, or a member of the log that cluster.yaml does not have,
+// beside the head and the address of the leader.
+func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
+	m := shape.Member{Name: h.Name, Role: "writer"}
+	_, votes := l.Find(h.ID)
+	switch {
+	case h.Name == "":
+		m.Name, m.State = h.Address, "unlisted"
+		m.Detail = "It votes, and cluster.yaml has no writer of this address: `writ writer remove " + h.Address + "` ends that."
+	case h.Err != nil:
+		m.State, m.Detail = "unreachable", "it does not answer"
+	case h.Leads && h.Address == leader:
+		m.State = "leading"
+	case !votes:
+		m.State = "joining"
+	default:
+		m.State = "voting"
+	}
+	if h.Err == nil {
+		m.Position, m.Digest, m.Endpoint = h.Position, h.Digest, h.Endpoint
+		m.Lag = head - min(head, h.Position)
+	}
+	return m
+}
+
+// Quorum is who votes, beside the writers that cluster.yaml has.
+func (l List) Quorum(writers int) *shape.Quorum {
+	n := l.Votes()
+	return &shape.Quorum{Voters: n, Learners: len(l) - n, Survives: l.Survives(), Planned: Planned(writers)}
+}
+
+// Replica tells how a replica fares, as the leader knows it, beside the head.
+func Replica(m propagation.ReplicaStatus, head event.Position) shape.Member {
+	state := "silent"
+	switch {
+	case m.Fault != "":
+		state = "quarantined"
+	case m.Removed:
+		state = "removed"
+	case m.Draining:
+		state = "draining"
+	case m.MayHold > 0 && m.Connected:
+		state = "leased"
+	case m.Connected:
+		state = "fenced"
+	}
+	return shape.Member{
+		Name: m.Name, Role: "replica", Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
+		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
+	}
+}
+
+// lifeDetail tells why a life is quarantined, and of a name that has several lives
+// which of them this is.
+func lifeDetail(m propagation.ReplicaStatus) string {
+	if m.Life == "" {
+		return m.Reason
+	}
+	heard := fmt.Sprintf("heard %v ago", m.Heard.Round(100*time.Millisecond))
+	if !m.Connected {
+		heard = "not heard since this leader took over"
+	}
+	return strings.TrimSpace(fmt.Sprintf("One of several processes of this name (life %s), %s. %s", m.Life, heard, m.Reason))
+}
