@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func TestSecretsHaveALineEach(t *testing.T) {
 				if err == nil || strings.Contains(err.Error(), "one") {
 					t.Errorf("%.20q: %v", c.text, err)
 				}
-			} else if err != nil || f.with != c.want {
+			} else if err != nil || !reflect.DeepEqual(f.with, c.want) {
 				t.Errorf("%.20q of %s: %+v, %v", c.text, path, f.with, err)
 			}
 		}
