@@ -28,36 +28,62 @@ func NewWorkshop(name string, all, one, atOnce int) *Workshop {
 // Requests are the places of requests that are in the workshop or wait to be.
 func (w *Workshop) Requests() *Slots { return w.requests }
 
+// As is the same workshop under another name, for callers who are not to learn which one of
+// several they are in.
+func (w *Workshop) As(name string) *Workshop {
+	return &Workshop{name: name, requests: w.requests, places: w.places}
+}
+
 // Enter waits until a caller's job may do its work, and returns how to say that it is
 // done. Where too many requests work or wait the error is a *fault.Fault to be tried again.
 func (w *Workshop) Enter(ctx context.Context, j *Job, who string) (leave func(), err error) {
-	if err := w.requests.Take(who, 1); err != nil {
-		j.refused(w.name)
-		return nil, fault.Later("The node is busy with other "+w.name+".", errors.Join(ErrBusy, err))
+	free, err := w.Reserve(j, who)
+	if err != nil {
+		return nil, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, DefaultWait)
-	defer cancel()
-	if err := w.places.Acquire(waiting, 1); err != nil {
-		w.requests.Free(who, 1)
-		return nil, fault.Later("The node was busy with other "+w.name+".", errors.Join(ErrBusy, err))
+	end, err := w.Turn(ctx)
+	if err != nil {
+		free()
+		return nil, err
 	}
 	if err := j.Heavy(); err != nil {
-		w.places.Release(1)
-		w.requests.Free(who, 1)
+		end()
+		free()
 		return nil, err
 	}
 	return func() {
 		j.Rest()
-		w.places.Release(1)
-		w.requests.Free(who, 1)
+		end()
+		free()
 	}, nil
 }
 
-// refused counts a request that found no place.
-func (j *Job) refused(limit string) {
-	if j.desk != nil {
-		j.desk.cfg.Meter.Refused(limit, true)
+// Reserve takes a place among the requests that are in the workshop or wait to be, and returns
+// how to give it back. Errors are those of Enter.
+func (w *Workshop) Reserve(j *Job, who string) (free func(), err error) {
+	if err := w.requests.Take(who, 1); err != nil {
+		return nil, w.Busy(j, err)
 	}
+	return func() { w.requests.Free(who, 1) }, nil
+}
+
+// Turn waits, for DefaultWait at most, until whoever reserved a place may work, and returns how
+// to say that it is done.
+func (w *Workshop) Turn(ctx context.Context) (end func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, DefaultWait)
+	defer cancel()
+	if err := w.places.Acquire(waiting, 1); err != nil {
+		return nil, fault.Later("The node was busy with other "+w.name+".", errors.Join(ErrBusy, err))
+	}
+	return func() { w.places.Release(1) }, nil
+}
+
+// Busy is the refusal of a job for which there is no place, which it counts.
+func (w *Workshop) Busy(j *Job, because error) error {
+	if j.desk != nil {
+		j.desk.cfg.Meter.Refused(w.name, true)
+	}
+	return fault.Later("The node is busy with other "+w.name+".", errors.Join(ErrBusy, because))
 }
 
 // Bench is what one request does in a workshop. What came of each piece of its work stays,

@@ -58,6 +58,9 @@ type Config struct {
 	// PresignedWrites is how long after it was signed a presigned write is taken;
 	// 0 means dispatch.DefaultPresignedWrites.
 	PresignedWrites time.Duration
+	// SignInPace is at what multiples of a time after they came sign-ins are refused; 0 means
+	// signin.Pace.
+	SignInPace time.Duration
 	// Uses notes which credentials are used; nil notes nothing.
 	Uses *usage.Book
 	// Thumbprints finds those of OpenID Connect providers; nil finds none.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/api/shape"
@@ -59,18 +61,39 @@ func (c *signIn) Refuse(f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
 
 // Serve signs in, or says, having written nothing, why it cannot.
 func (c *signIn) Serve() error {
-	s := c.server
-	if !s.dispatcher.Leads() {
+	if !c.server.dispatcher.Leads() {
 		return c.HandOn(0)
+	}
+	came := time.Now()
+	err := c.attend()
+	if errors.Is(err, signin.ErrTooOften) {
+		c.server.cfg.Metrics.Refused("sign_ins", false)
+	}
+	if errors.Is(err, signin.ErrTooOften) || errors.Is(err, signin.ErrFailed) || errors.Is(err, admission.ErrBusy) {
+		c.hold(came)
+	}
+	return err
+}
+
+// hold waits, with no place and no shift, until a refusal may be told: how long it took to find
+// out is nobody's to learn.
+func (c *signIn) hold(came time.Time) {
+	c.Job.Rest()
+	pace := cmp.Or(c.server.cfg.SignInPace, signin.Pace)
+	_ = wake.After(c.Context(), pace-time.Since(came)%pace) // else the caller has gone
+}
+
+// attend is Serve at the leader. Tries are counted by the view at hand, before the request takes
+// a place that others could need, or has the head of the log read.
+func (c *signIn) attend() (err error) {
+	s := c.server
+	c.Unsigned()
+	if c.attempt, err = s.door.Begin(c.Context(), &c.Job, s.cfg.Projection.View(), c.asked, c.Holder(), c.Now); err != nil {
+		return err
 	}
 	v, err := s.views.Strangers(&c.Request)
 	if err != nil {
-		return err
-	}
-	c.Unsigned()
-	if c.attempt, err = s.door.Begin(c.Context(), &c.Job, v, c.asked, c.Holder(), c.Now); err != nil {
-		s.cfg.Metrics.Refused("sign_ins", false)
-		return err
+		return c.unproven(err)
 	}
 	for range maxProofs {
 		again, err := c.enter(v)
@@ -131,18 +154,10 @@ func (c *signIn) unproven(err error) error {
 }
 
 // write puts into the log what has to be before the session may be told: the new password,
-// and that the code is used up. The session authors both.
+// and that the code is used up. The session authors both. A code is used up by whatever is told
+// only to those who are right, also that the password is to be changed, or why it cannot be.
 func (c *signIn) write(v *projection.View, proof *signin.Proof) (again *projection.View, err error) {
-	var change identity.Command
-	var on []identity.Reliance
-	switch {
-	case c.asked.NewPassword != "":
-		if change, on, err = c.newPassword(v); err != nil {
-			return nil, c.unproven(err)
-		}
-	case proof.MustChange:
-		return nil, c.unproven(signin.ErrMustChange)
-	}
+	change, on, refused := c.change(v, proof)
 	var refusal *identity.Refusal
 	if proof.Code != nil {
 		_, err := c.Propose(v, causeSignIn, proof.Code, nil)
@@ -150,13 +165,13 @@ func (c *signIn) write(v *projection.View, proof *signin.Proof) (again *projecti
 		case errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization:
 			return c.later(v)
 		case errors.As(err, &refusal): // another request has used it up
-			return nil, signin.ErrFailed
+			return nil, c.attempt.Failed()
 		case err != nil:
 			return nil, c.unproven(leaderless(err))
 		}
 	}
-	if change == nil {
-		return nil, nil
+	if change == nil || refused != nil {
+		return nil, c.unproven(refused)
 	}
 	_, err = c.Propose(v, causeSignIn, change, on)
 	if errors.As(err, &refusal) && refusal.Code == identity.StaleAuthorization {
@@ -166,6 +181,20 @@ func (c *signIn) write(v *projection.View, proof *signin.Proof) (again *projecti
 		err = fault.Later("The user was changed meanwhile. Show another code.", err)
 	}
 	return nil, c.unproven(leaderless(err))
+}
+
+// change is the command that a sign-in needs beside the use of its code, if one, or why whoever
+// is right is not let in.
+func (c *signIn) change(v *projection.View, proof *signin.Proof) (identity.Command, []identity.Reliance, error) {
+	switch {
+	case proof.Expired:
+		return nil, nil, signin.ErrExpired
+	case c.asked.NewPassword != "":
+		return c.newPassword(v)
+	case proof.MustChange:
+		return nil, nil, signin.ErrMustChange
+	}
+	return nil, nil, nil
 }
 
 // later is a view later than one in which something went stale.

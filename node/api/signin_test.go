@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -243,7 +244,7 @@ func TestSignInsByCode(t *testing.T) {
 }
 
 // That a password has to be changed is told to those alone who know it. They change it as they
-// sign in, by the leave that ChangePassword takes.
+// sign in, by the leave that ChangePassword takes. Whatever they are told, their code is used up.
 func TestPasswordsThatMustBeChanged(t *testing.T) {
 	w, _ := newPasswords(t)
 	set := func(r identity.PasswordRequirements) {
@@ -253,37 +254,92 @@ func TestPasswordsThatMustBeChanged(t *testing.T) {
 		t.Helper()
 		w.problem(name, w.signsIn(home, body), status, code)
 	}
+	clock := noon
+	w.node.now = func() time.Time { return clock }
 	_, code := w.device("alice", "phone")
-	shown := func(steps int, password string, more ...string) string {
-		return asAlice(password, append(more, `"mfa_code":"`+code(steps)+`"`)...)
+	shown := func(password string, more ...string) string { // by the next code
+		clock = clock.Add(mfa.Step)
+		return asAlice(password, append(more, `"mfa_code":"`+code(0)+`"`)...)
+	}
+	once := func(name, code string, status int, body string) {
+		t.Helper()
+		must(name, code, status, body)
+		must(name+", again", "SignInFailed", http.StatusForbidden, body)
 	}
 	change := `"new_password":"Passw0rd-2"`
 	w.accepted("reset", w.iam(w.root, "UpdateLoginProfile", "UserName", "alice", "PasswordResetRequired", "true"))
-	must("wrong", "SignInFailed", http.StatusForbidden, shown(0, "Passw0rd-3"))
+	must("wrong", "SignInFailed", http.StatusForbidden, shown("Passw0rd-3"))
 	for range 2 * signin.MaxWrong { // it is no failure
-		must("reset", "PasswordChangeRequired", http.StatusForbidden, shown(0, "Passw0rd-1"))
+		must("reset", "PasswordChangeRequired", http.StatusForbidden, shown("Passw0rd-1"))
 	}
-	must("without leave", "AccessDenied", http.StatusForbidden, shown(0, "Passw0rd-1", change))
+	once("reset", "PasswordChangeRequired", http.StatusForbidden, shown("Passw0rd-1"))
+	once("without leave", "AccessDenied", http.StatusForbidden, shown("Passw0rd-1", change))
 	set(identity.PasswordRequirements{MinLength: 8, AllowChange: true, MaxAge: 10, Reuse: 3})
-	must("too short", "PasswordPolicyViolation", http.StatusBadRequest, shown(0, "Passw0rd-1", `"new_password":"short"`))
-	must("the same", "PasswordPolicyViolation", http.StatusBadRequest, shown(0, "Passw0rd-1", `"new_password":"Passw0rd-1"`))
-	if _, said := w.session("changed", w.signsIn(home, shown(0, "Passw0rd-1", change))); said.UserID != "AIDAUSERALICE" {
+	once("too short", "PasswordPolicyViolation", http.StatusBadRequest, shown("Passw0rd-1", `"new_password":"short"`))
+	must("the same", "PasswordPolicyViolation", http.StatusBadRequest, shown("Passw0rd-1", `"new_password":"Passw0rd-1"`))
+	if _, said := w.session("changed", w.signsIn(home, shown("Passw0rd-1", change))); said.UserID != "AIDAUSERALICE" {
 		t.Errorf("%+v", said)
 	}
-	must("the old one", "SignInFailed", http.StatusForbidden, shown(1, "Passw0rd-1"))
-	_, said := w.session("the new one", w.signsIn(home, shown(1, "Passw0rd-2")))
-	if said.PasswordExpires == nil || said.PasswordExpires.Sub(noon) != 10*24*time.Hour {
+	changed := clock
+	must("the old one", "SignInFailed", http.StatusForbidden, shown("Passw0rd-1"))
+	_, said := w.session("the new one", w.signsIn(home, shown("Passw0rd-2")))
+	if said.PasswordExpires == nil || said.PasswordExpires.Sub(changed) != 10*24*time.Hour {
 		t.Errorf("it expires %v", said.PasswordExpires)
 	}
-	w.node.now = func() time.Time { return noon.Add(10 * 24 * time.Hour) }
-	must("expired, wrong", "SignInFailed", http.StatusForbidden, shown(0, "Passw0rd-3"))
-	must("expired", "PasswordChangeRequired", http.StatusForbidden, shown(0, "Passw0rd-2"))
+	clock = changed.Add(10 * 24 * time.Hour)
+	must("expired, wrong", "SignInFailed", http.StatusForbidden, shown("Passw0rd-3"))
+	once("expired", "PasswordChangeRequired", http.StatusForbidden, shown("Passw0rd-2"))
 	set(identity.PasswordRequirements{MinLength: 8, AllowChange: true, MaxAge: 10, HardExpiry: true})
-	must("expired for good", "PasswordExpired", http.StatusForbidden, shown(0, "Passw0rd-2", `"new_password":"Passw0rd-4"`))
+	once("expired for good", "PasswordExpired", http.StatusForbidden, shown("Passw0rd-2", `"new_password":"Passw0rd-4"`))
 	set(identity.PasswordRequirements{MinLength: 8, AllowChange: true, MaxAge: 10})
 	w.must(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: account, Name: "alice"}, Name: "no",
 		Document: strings.Replace(allow("iam:ChangePassword"), "Allow", "Deny", 1)})
-	must("against a Deny", "AccessDenied", http.StatusForbidden, shown(0, "Passw0rd-2", `"new_password":"Passw0rd-4"`))
+	must("against a Deny", "AccessDenied", http.StatusForbidden, shown("Passw0rd-2", `"new_password":"Passw0rd-4"`))
+}
+
+// Whoever else is in a network learns from no answer and no metric who signs in from there:
+// neither when the network's tries are used up, nor when strangers have no place.
+func TestWhoIsKnownInANetwork(t *testing.T) {
+	w, _ := newPasswords(t)
+	w.session("alice", w.signsIn(home, asAlice("Passw0rd-1")))
+	request := regexp.MustCompile(`"[0-9a-f-]{36}"`)
+	told := func(user string) string {
+		t.Helper()
+		before := w.metric(`writ_refused_total{caller="stranger",limit="sign_ins"}`)
+		rec := w.signsIn(home, `{"account":"123456789012","user":"`+user+`","password":"guess"}`)
+		rec.Header().Del("X-Amzn-Requestid")
+		header, _ := json.Marshal(rec.Header())
+		return fmt.Sprint(rec.Code, string(header), request.ReplaceAllString(rec.Body.String(), ""), w.metric(`writ_refused_total{caller="stranger",limit="sign_ins"}`)-before)
+	}
+	for i := range signin.MaxWrongOfNetwork {
+		w.problem("a guess", w.signsIn(home, `{"account":"123456789012","user":"nobody-`+fmt.Sprint(i)+`","password":"guess"}`), http.StatusForbidden, "SignInFailed")
+	}
+	if known, stranger := told("alice"), told("nobody"); known != stranger || !strings.Contains(known, "TooManySignIns") {
+		t.Errorf("alice: %s\nnobody: %s", known, stranger)
+	}
+	w.session("alice herself", w.signsIn(home, asAlice("Passw0rd-1")))
+}
+
+// A flood of sign-ins that have no tries left takes nothing that others need.
+func TestSignInsWithoutTriesTakeNoPlaces(t *testing.T) {
+	fences := 0
+	w, _ := newPasswords(t)
+	counts := w.addNode(true, func(c *config) {
+		strict := c.Node.StrictHead
+		c.Node.StrictHead = func(ctx context.Context) (event.Head, error) {
+			fences++
+			return strict(ctx)
+		}
+	})
+	w.log.show(counts.projection)
+	for range signin.MaxWrong {
+		w.problem("a guess", counts.signsIn(home, asAlice("guess")), http.StatusForbidden, "SignInFailed")
+	}
+	before := fences
+	w.problem("one more", counts.signsIn(home, asAlice("guess")), http.StatusTooManyRequests, "TooManySignIns")
+	if fences != before || before == 0 {
+		t.Errorf("%d heads of the log were read, %d before", fences-before, before)
+	}
 }
 
 // Failures elsewhere keep nobody out of where they signed in before.

@@ -162,7 +162,7 @@ func (w *world) addNode(leads bool, change ...func(*config)) *node {
 			Checks: func() []api.Check { return nil },
 		},
 		Config: api.Config{
-			Account: account, Projection: n.projection, Seal: w.key, Now: func() time.Time { return n.now() },
+			Account: account, Projection: n.projection, Seal: w.key, SignInPace: 1, Now: func() time.Time { return n.now() },
 			Logger: slog.New(slog.NewJSONHandler(&locked{w: w.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: api.NewMetrics(n.registry),
 		},
 	}

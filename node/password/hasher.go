@@ -46,7 +46,7 @@ type Hasher struct {
 func NewHasher(cost Cost) *Hasher { return newHasher(cost, "passwords", MaxHashes) }
 
 // NewStrangersHasher is NewHasher for requests of those who have proved nothing.
-func NewStrangersHasher(cost Cost) *Hasher { return newHasher(cost, "sign-ins", MaxStrangersHashes) }
+func NewStrangersHasher(cost Cost) *Hasher { return newHasher(cost, signIns, MaxStrangersHashes) }
 
 func newHasher(cost Cost, name string, atOnce int) *Hasher {
 	if cost == (Cost{}) {
@@ -77,6 +77,7 @@ func (h *Hasher) Decoy(random io.Reader) (string, error) {
 // goroutine may use it.
 type Checker struct {
 	hasher *Hasher
+	in     *admission.Workshop // the hasher's, by the name that its caller is to be told
 	ctx    context.Context
 	job    *admission.Job
 	who    string
@@ -98,9 +99,21 @@ var ErrNoHasher = errors.New("nothing hashes passwords here")
 // authorized anew goes on with what it has found out.
 func (h *Hasher) Begin(t *Checker, ctx context.Context, job *admission.Job, who string, now time.Time) {
 	if t.hasher == nil {
-		*t = Checker{hasher: h, ctx: ctx, job: job, who: who, now: now}
+		*t = Checker{hasher: h, in: h.hashes, ctx: ctx, job: job, who: who, now: now}
 	}
 }
+
+// SignIn is Begin for a sign-in, which is told nothing of which hasher it has come to: where
+// that is busy, it is so with sign-ins.
+func (h *Hasher) SignIn(t *Checker, ctx context.Context, job *admission.Job, who string, now time.Time) {
+	*t = Checker{hasher: h, in: h.hashes.As(signIns), ctx: ctx, job: job, who: who, now: now}
+}
+
+// SignIns is the workshop of the hasher, as sign-ins see it.
+func (h *Hasher) SignIns() *admission.Workshop { return h.hashes.As(signIns) }
+
+// signIns is what keeps a hasher busy, for whoever signs in.
+const signIns = "sign-ins"
 
 // Hash returns the hash of a password, under a new salt; the same one when it is asked
 // again. Where too many requests hash the error is a *fault.Fault to be tried again.
@@ -171,7 +184,7 @@ func (t *Checker) enter() (leave func(), err error) {
 	if t.hasher == nil {
 		return nil, ErrNoHasher
 	}
-	leave, err = t.hasher.hashes.Enter(t.ctx, t.job, t.who)
+	leave, err = t.in.Enter(t.ctx, t.job, t.who)
 	if err == nil {
 		t.hasher.made.Add(1)
 	}

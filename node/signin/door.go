@@ -96,10 +96,7 @@ func (d *Door) find(s *identity.State, asked *shape.SignIn) subject {
 		}
 		return subject{there: true, kind: session.SignedInRoot, account: a.ID, id: identity.ID(a.ID), hash: a.Password.Sealed}
 	}
-	a, ok := s.Account(identity.AccountID(asked.Account))
-	if !ok {
-		a, ok = s.AccountByAlias(asked.Account)
-	}
+	a, ok := accountOf(s, asked)
 	if !ok || a.Closed != 0 {
 		return nobody
 	}
@@ -114,55 +111,107 @@ func (d *Door) find(s *identity.State, asked *shape.SignIn) subject {
 	return subject{there: true, kind: session.SignedInUser, account: a.ID, id: u.ID, hash: p.Passwords[0], profile: p}
 }
 
+// accountOf is the account that a request names by its number or its alias.
+func accountOf(s *identity.State, asked *shape.SignIn) (*identity.Account, bool) {
+	a, ok := s.Account(identity.AccountID(asked.Account))
+	if !ok {
+		a, ok = s.AccountByAlias(asked.Account)
+	}
+	return a, ok
+}
+
 // Attempt is one request to sign in. One goroutine may use it.
 type Attempt struct {
 	// Passwords is what it has found out about passwords.
 	Passwords password.Checker
 
 	door    *Door
+	ctx     context.Context
+	job     *admission.Job
 	asked   *shape.SignIn
 	network string
-	known   bool // whom it names has signed in from the network
 	now     time.Time
-	taken   []counted
+	// known is whom it names, who has signed in from the network; empty for strangers.
+	known identity.ID
+	// own and shared are the tries that it took: as one of those who are known in the network,
+	// and as a stranger.
+	own, shared []counted
+	// instead is what a stranger would be told in place of ErrFailed; nil for that.
+	instead error
 }
 
-// Begin begins an attempt from a network, as a part of a job. Whoever is named is looked up in
-// a view. It takes the tries that the attempt counts against; the error is ErrTooOften.
+// Begin begins an attempt from a network, as a part of a job, and takes the tries that it
+// counts against. Whoever is named is looked up in a view, which need not be the latest. The
+// error is ErrTooOften.
+//
+// Whoever has signed in from the network before has tries of its own. A failure counts against
+// those of strangers, too, and is answered as a stranger's: whoever else is in the network does
+// not learn from it who signs in there.
 func (d *Door) Begin(ctx context.Context, job *admission.Job, v *projection.View, asked *shape.SignIn, network string, now time.Time) (*Attempt, error) {
 	if len(asked.Passkey) != 0 && d.cfg.Passkeys == nil {
 		return nil, ErrNoPasskeys
 	}
-	a := &Attempt{door: d, asked: asked, network: network, now: now}
+	a := &Attempt{door: d, ctx: ctx, job: job, asked: asked, network: network, now: now}
 	l, of := d.limits, d.find(v.State, asked)
-	if a.known = of.there && l.familiar.has(of.id, network); a.known {
-		a.taken = []counted{{l.known, string(of.id) + " " + network}}
-		d.cfg.Known.Begin(&a.Passwords, ctx, job, string(of.id), now)
-	} else {
-		account, user := casefold.Key(asked.Account), casefold.Key(asked.User)
-		if asked.Email != "" {
-			account, user = casefold.Key(asked.Email), "root"
+	if of.there && l.familiar.has(of.id, network) {
+		own := []counted{{l.known, string(of.id) + " " + network}}
+		if take(own, now) == nil { // else it is a stranger until one comes back
+			a.known, a.own = of.id, own
 		}
-		user = account + " " + user
-		a.taken = []counted{{l.networks, network}, {l.pairs, user + " " + network}, {l.users, user}, {l.accounts, account}}
-		d.cfg.Strangers.Begin(&a.Passwords, ctx, job, network, now)
 	}
-	if err := take(a.taken, now); err != nil {
+	shared := d.strangers(v.State, asked, network)
+	switch err := take(shared, now); {
+	case err == nil:
+		a.shared = shared
+	case a.known != "":
+		a.instead = ErrTooOften
+	default:
 		return nil, ErrTooOften
+	}
+	if a.known != "" {
+		d.cfg.Known.SignIn(&a.Passwords, ctx, job, string(of.id), now)
+	} else {
+		d.cfg.Strangers.SignIn(&a.Passwords, ctx, job, network, now)
 	}
 	return a, nil
 }
 
+// strangers are the limits that failures count against of whoever is named, from a network. An
+// account is counted by its number, whichever of its names is given.
+func (d *Door) strangers(s *identity.State, asked *shape.SignIn, network string) []counted {
+	account, user := casefold.Key(asked.Account), casefold.Key(asked.User)
+	if asked.Email != "" {
+		account, user = casefold.Key(asked.Email), "root"
+	} else if of, ok := accountOf(s, asked); ok {
+		account = string(of.ID)
+	}
+	user = account + " " + user
+	l := d.limits
+	return append(l.ofNetwork(network), counted{l.pairs, user + " " + network}, counted{l.users, user}, counted{l.accounts, account})
+}
+
 // GiveBack gives back what the attempt took: it was no guess, or could not be looked at.
 func (a *Attempt) GiveBack() {
-	giveBack(a.taken, a.now)
-	a.taken = nil
+	giveBack(a.own, a.now)
+	giveBack(a.shared, a.now)
+	a.own, a.shared = nil, nil
 }
 
 // Done says that whoever it is signed in.
 func (a *Attempt) Done(p *Proof) {
 	a.GiveBack()
-	a.door.limits.familiar.note(p.ID, a.network)
+	a.door.limits.familiar.note(p.Account, p.ID, a.network)
+}
+
+// Failed is what whoever is wrong is told: ErrFailed, or where no stranger would have been
+// looked at, what a stranger is told, who then has taken no try.
+func (a *Attempt) Failed() error {
+	if a.instead == nil {
+		return ErrFailed
+	}
+	giveBack(a.shared, a.now)
+	a.shared = nil
+	return a.instead
 }
 
 // Proof is who somebody is who signs in, in a view.
@@ -173,18 +222,21 @@ type Proof struct {
 	// Code uses up the code that was shown, or the challenge that a passkey answered; nil
 	// without MFA devices.
 	Code identity.Command
-	// MustChange says that the user has to change the password first.
-	MustChange bool
+	// MustChange says that the user has to change the password first, and Expired that it may
+	// not do so any more.
+	MustChange, Expired bool
 	// Expires is when the password must be changed; 0 for never.
 	Expires identity.Time
 }
 
-// In finds out whether the attempt is right in a view. Errors are ErrFailed, ErrExpired, which
-// is told to those alone who are right, and others where that could not be found out: then the
-// attempt has given back what it took.
+// In finds out whether the attempt is right in a view. Errors are those of Failed, and others
+// where that could not be found out: then the attempt has given back what it took.
 func (a *Attempt) In(v *projection.View) (*Proof, error) {
 	p, err := a.prove(v.State)
-	if err != nil && !errors.Is(err, ErrFailed) {
+	switch {
+	case errors.Is(err, ErrFailed):
+		return nil, a.Failed()
+	case err != nil:
 		a.GiveBack()
 	}
 	return p, err
@@ -192,11 +244,14 @@ func (a *Attempt) In(v *projection.View) (*Proof, error) {
 
 func (a *Attempt) prove(s *identity.State) (*Proof, error) {
 	of := a.door.find(s, a.asked)
+	if a.known != "" && a.known != of.id { // the name has become another's meanwhile
+		a.estrange()
+	}
 	hash, err := a.door.cfg.Seal.Open(seal.PasswordHash, seal.PasswordContext(string(of.account), string(of.id)), of.hash)
 	if err != nil {
 		return nil, fmt.Errorf("password of %s: %w", of.id, err)
 	}
-	right, err := a.Passwords.Matches(string(hash), a.asked.Password)
+	right, err := a.compare(string(hash))
 	if err != nil {
 		return nil, err
 	}
@@ -214,11 +269,70 @@ func (a *Attempt) prove(s *identity.State) (*Proof, error) {
 	under, _ := s.PasswordPolicy(of.account)
 	p.Expires = of.profile.Expires(under)
 	expired := of.profile.Expired(under, identity.Time(a.now.UnixMilli()))
-	if expired && under.HardExpiry {
-		return nil, ErrExpired
-	}
+	p.Expired = expired && under.HardExpiry
 	p.MustChange = expired || of.profile.Reset
 	return p, nil
+}
+
+// estrange makes the attempt a stranger's.
+func (a *Attempt) estrange() {
+	a.known = ""
+	a.door.cfg.Strangers.SignIn(&a.Passwords, a.ctx, a.job, a.network, a.now)
+}
+
+// compare tells whether the password is the one of a hash.
+func (a *Attempt) compare(hash string) (bool, error) {
+	if a.known != "" {
+		right, err := a.asKnown(hash)
+		if !errors.Is(err, admission.ErrBusy) {
+			return right, err
+		}
+		a.estrange() // its own places are taken
+	}
+	leave, err := a.inBlock()
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return a.Passwords.Matches(hash, a.asked.Password)
+}
+
+// asKnown is compare for whoever is known in the network, who has places of its own. It stands
+// in the line of strangers meanwhile: that it is wrong is told when a stranger would be told, or
+// as it would be if there were no place.
+func (a *Attempt) asKnown(hash string) (right bool, err error) {
+	line := a.door.cfg.Strangers.SignIns()
+	leave, none := a.inBlock()
+	if none == nil {
+		defer leave()
+		if leave, none = line.Reserve(a.job, a.network); none == nil {
+			defer leave()
+		}
+	}
+	if right, err = a.Passwords.Matches(hash, a.asked.Password); right || err != nil {
+		return right, err
+	}
+	if none == nil {
+		if leave, none = line.Turn(a.ctx); none == nil {
+			leave()
+		}
+	}
+	if a.instead == nil {
+		a.instead = none
+	}
+	return false, nil
+}
+
+// inBlock takes a place among the hashing of strangers from the same /48 of IPv6.
+func (a *Attempt) inBlock() (leave func(), err error) {
+	block, hashing := wider(a.network, blockBits), a.door.limits.hashing
+	if block == "" {
+		return func() {}, nil
+	}
+	if err := hashing.Take(block, 1); err != nil {
+		return nil, a.door.cfg.Strangers.SignIns().Busy(a.job, err)
+	}
+	return func() { hashing.Free(block, 1) }, nil
 }
 
 // shown tells whether a code is shown where one must be, which the returned command uses up.

@@ -80,7 +80,11 @@ func (h *house) must(c identity.Command) {
 
 // try signs in as a user from a network.
 func (h *house) try(user, password, network string, after time.Duration) error {
-	asked := &shape.SignIn{Account: string(account), User: user, Password: password}
+	return h.tryIn(string(account), user, password, network, after)
+}
+
+func (h *house) tryIn(account, user, password, network string, after time.Duration) error {
+	asked := &shape.SignIn{Account: account, User: user, Password: password}
 	a, err := h.door.Begin(context.Background(), &admission.Job{}, h.view, asked, network, start.Add(after))
 	if err != nil {
 		return err
@@ -188,12 +192,129 @@ func TestFailuresSideBySide(t *testing.T) {
 	}
 }
 
+// Whoever else is in a network is not told who signs in from there: who is known fails as a
+// stranger does, also where strangers would not be looked at, and counts as one.
+func TestWhoIsKnownFailsAsAStranger(t *testing.T) {
+	const home = "192.0.2.1"
+	h := newHouse(t, "alice")
+	if err := h.try("alice", "right", home, 0); err != nil {
+		t.Fatal(err)
+	}
+	same := func(when string, want error) {
+		t.Helper()
+		alice, nobody := h.try("alice", "guess", home, 0), h.try("nobody", "guess", home, 0)
+		if fmt.Sprint(alice) != fmt.Sprint(nobody) || !errors.Is(alice, want) {
+			t.Errorf("%s: alice is told %v, nobody %v", when, alice, nobody)
+		}
+		if err := h.try("alice", "right", home, 0); err != nil {
+			t.Errorf("%s: alice herself: %v", when, err)
+		}
+	}
+	same("at first", ErrFailed)
+	_, free := hold(h)
+	same("without places", admission.ErrBusy)
+	free()
+	_, free = fill(h.known.Requests())
+	same("without places of her own", ErrFailed)
+	free()
+	// One of the network's tries is gone for each of the four who failed.
+	if n := h.wrong(1000, func(i int) (string, string) { return fmt.Sprint("user", i), home }); n != MaxWrongOfNetwork-4 {
+		t.Errorf("%d more are looked at", n)
+	}
+	same("without tries", ErrTooOften)
+}
+
+// Networks of IPv6 are counted by what holds them, too.
+func TestWideNetworks(t *testing.T) {
+	of := func(format string) func(i int) (string, string) {
+		return func(i int) (string, string) {
+			return fmt.Sprint("user", i), admission.Network(netip.MustParseAddr(fmt.Sprintf(format, i))).String()
+		}
+	}
+	h := newHouse(t)
+	if n := h.wrong(1000, of("2001:db8:1:1%02x::1")); n != MaxWrongOfSite {
+		t.Errorf("from a /56: %d", n)
+	}
+	if n := h.wrong(1000, of("2001:db8:2:%04x::1")); n != MaxWrongOfSite { // the first /56 of a /48
+		t.Errorf("from the networks of a /48, one after the other: %d", n)
+	}
+	h = newHouse(t)
+	if n := h.wrong(1000, of("2001:db8:1:%02x00::1")); n != MaxWrongOfBlock {
+		t.Errorf("from a /48: %d", n)
+	}
+	if err := h.try("user", "guess", "2001:db8:2::", 0); !errors.Is(err, ErrFailed) {
+		t.Errorf("from another: %v", err)
+	}
+	var leave []func()
+	for i := range MaxHashingOfBlock {
+		a := Attempt{door: h.door, job: &admission.Job{}, network: fmt.Sprintf("2001:db8:1:%x::", i)}
+		free, err := a.inBlock()
+		if err != nil {
+			t.Fatalf("after %d: %v", i, err)
+		}
+		leave = append(leave, free)
+	}
+	if err := h.try("user", "guess", "2001:db8:1:ffff::", wrongOfBlockTime); !errors.Is(err, admission.ErrBusy) {
+		t.Errorf("more of a /48 hash than may: %v", err)
+	}
+	if err := h.try("user", "guess", "2001:db8:2:1::", 0); !errors.Is(err, ErrFailed) {
+		t.Errorf("of another meanwhile: %v", err)
+	}
+	for _, free := range leave {
+		free()
+	}
+	if err := h.try("user", "guess", "2001:db8:1:ffff::", wrongOfBlockTime); !errors.Is(err, ErrFailed) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// An account is counted by its number, also where its alias is given.
+func TestAnAccountIsCountedOnce(t *testing.T) {
+	h := newHouse(t, "alice")
+	h.must(&identity.SetAccountAlias{Account: account, Alias: "ops"})
+	for i := range MaxWrong {
+		if err := h.tryIn([]string{string(account), "ops"}[i%2], "alice", "guess", network(0), 0); !errors.Is(err, ErrFailed) {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{string(account), "ops"} {
+		if err := h.tryIn(name, "alice", "right", network(0), 0); !errors.Is(err, ErrTooOften) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// No account's sign-ins make the node forget those of accounts with fewer.
+func TestFamiliarIsShared(t *testing.T) {
+	var f familiar
+	for i := range 100 {
+		f.note("222222222222", identity.ID(fmt.Sprint("other", i)), "a")
+	}
+	for i := range MaxFamiliar + 1000 {
+		f.note(account, identity.ID(fmt.Sprint(i)), "a")
+	}
+	for i := range 100 {
+		if !f.has(identity.ID(fmt.Sprint("other", i)), "a") {
+			t.Fatalf("another account's is forgotten")
+		}
+	}
+	if len(f.by) != MaxFamiliar || f.of[account].Len() != MaxFamiliar-100 {
+		t.Errorf("%d are remembered, %d of one account", len(f.by), f.of[account].Len())
+	}
+	for i := range 1000 { // of accounts without number
+		f.note(identity.AccountID(fmt.Sprint(i)), identity.ID(fmt.Sprint("user of ", i)), "a")
+	}
+	if len(f.by) != MaxFamiliar || len(f.of) != 1002 {
+		t.Errorf("%d are remembered, of %d accounts", len(f.by), len(f.of))
+	}
+}
+
 // Only who signed in is remembered, within bounds, and the latest count.
 func TestFamiliarIsBounded(t *testing.T) {
 	var f familiar
 	for i := range MaxFamiliar + 5 {
-		f.note(identity.ID(fmt.Sprint(i)), "a")
-		f.note("alice", network(i))
+		f.note(account, identity.ID(fmt.Sprint(i)), "a")
+		f.note(account, "alice", network(i))
 	}
 	if len(f.by) != MaxFamiliar || f.has("0", "a") || !f.has(identity.ID(fmt.Sprint(MaxFamiliar+4)), "a") {
 		t.Errorf("%d are remembered", len(f.by))
@@ -281,8 +402,10 @@ func TestAttemptsThatAreNotLookedAt(t *testing.T) {
 }
 
 // hold takes all places of hashes for strangers.
-func hold(h *house) (taken int, free func()) {
-	places := h.door.cfg.Strangers.Requests()
+func hold(h *house) (taken int, free func()) { return fill(h.door.cfg.Strangers.Requests()) }
+
+// fill takes all places.
+func fill(places *admission.Slots) (taken int, free func()) {
 	for i := 0; places.Take(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).String(), 1) == nil; i++ {
 		taken++
 	}

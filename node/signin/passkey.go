@@ -125,7 +125,7 @@ func (a *Attempt) asserted(s *identity.State, of *subject, right bool, said *pas
 // guesser is under which name tries at a subject's devices are counted: those from networks
 // that it signed in from have some of their own.
 func (a *Attempt) guesser(of *subject) string {
-	if a.known {
+	if a.known != "" {
 		return "known to " + string(of.id)
 	}
 	return "strangers to " + string(of.id)

@@ -13,7 +13,10 @@ func (s *Sessions) size() (n [3]int) {
 	for _, own := range s.of {
 		n[2] += own.Len()
 	}
-	n[0], n[1] = len(s.byKey), s.all.Len()
+	for _, in := range s.in {
+		n[1] += in.Len()
+	}
+	n[0] = len(s.byKey)
 	return n
 }
 
@@ -48,5 +51,30 @@ func TestSessionsAreForgotten(t *testing.T) {
 	}
 	if found := s.Of("111111111111"); found[0].AccessKey != first.AccessKey || len(found) != MaxSessions {
 		t.Errorf("%d, the first is %+v", len(found), found[0])
+	}
+}
+
+// No account makes the node forget sessions of one that has fewer.
+func TestSessionsOfAccounts(t *testing.T) {
+	var s Sessions
+	note := func(account identity.AccountID, n int) {
+		one := sessionOf(identity.ID(fmt.Sprint("AROA", account, n%50)), n)
+		one.Account = account
+		s.Note(one)
+	}
+	for n := range 100 {
+		note("222222222222", n)
+	}
+	for n := range 3 * MaxSessions {
+		note("111111111111", 100+n)
+	}
+	if got := len(s.Of("222222222222")); got != 100 {
+		t.Errorf("%d of the one with fewer are remembered", got)
+	}
+	for n := range MaxSessions {
+		note("222222222222", 10*MaxSessions+n)
+	}
+	if got := [2]int{len(s.Of("111111111111")), len(s.Of("222222222222"))}; got != [2]int{MaxSessions / 2, MaxSessions / 2} {
+		t.Errorf("of two that have many %v are remembered", got)
 	}
 }
