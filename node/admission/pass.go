@@ -107,6 +107,7 @@ type Pass struct {
 	Message string
 
 	own  Inquiry          // about the caller
+	role *identity.Role   // that the caller is to be, for whom a provider vouches; nil else
 	view *projection.View // in which it was admitted
 }
 

@@ -12,17 +12,26 @@ import (
 func (p *Pass) Unsigned() { p.Desk.Begin(&p.Job, p.Request.Context(), p.Request.Holder()) }
 
 // Vouch admits a caller in a view for whom an identity provider vouches, which has been proved.
-// The caller has no credentials. What it takes from now on it takes on account of who it is to be.
+// The caller has no credentials. Until it is known that the caller may, it is a stranger: a
+// provider of the account vouches for many whom no role lets in; see Trusted.
 func (p *Pass) Vouch(v *projection.View, provider string, of *identity.Role, keys []session.Claim) {
 	entries := make([]policy.Entry, len(keys))
 	for i := range keys {
 		entries[i] = opened.ProviderKey(provider, &keys[i])
 	}
-	p.Principal, p.view = projection.Federated(provider, entries), v
+	p.Principal, p.view, p.role = projection.Federated(provider, entries), v, of
 	p.Caller = Caller{Kind: KindWebIdentity, ARN: provider}
 	if of != nil {
-		p.Caller.Account, p.Request.owner = of.Account, of.ID
+		p.Caller.Account = of.Account
 	}
-	p.Request.verified = []byte("vouched for by " + provider)
+}
+
+// Trusted notes that the role lets the caller in for whom a provider vouches. What the caller
+// takes from now on it takes on account of who it is to be.
+func (p *Pass) Trusted() {
+	if p.role == nil {
+		return
+	}
+	p.Request.owner, p.Request.verified = p.role.ID, []byte("vouched for by "+p.Caller.ARN)
 	Prove(p.Request.Context())
 }

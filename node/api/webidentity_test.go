@@ -220,6 +220,26 @@ func TestWebIdentityTrust(t *testing.T) {
 	f.refused("a provider that was deleted", f.present(f.issuer.Token(nil)), http.StatusBadRequest, "InvalidIdentityToken", "")
 }
 
+// TestWebIdentitiesThatNoRoleTrusts are strangers, for whomever a provider vouches: they take
+// nothing on account of the role.
+func TestWebIdentitiesThatNoRoleTrusts(t *testing.T) {
+	f := newFederated(t)
+	unproved := func() float64 {
+		return f.metric(`writ_request_duration_seconds_count{action="unverified",code="403"}`)
+	}
+	f.trust(trusts(`{"StringEquals":{"` + issuerName + `:sub":"somebody else"}}`))
+	before := unproved()
+	f.refused("another subject", f.present(f.issuer.Token(nil)), http.StatusForbidden, "AccessDenied", "")
+	if more := unproved() - before; more != 1 {
+		t.Errorf("%v strangers are refused", more)
+	}
+	f.trust(trusts(""))
+	f.assumed(f.present(f.issuer.Token(nil)))
+	if more := unproved() - before; more != 1 {
+		t.Errorf("%v strangers are refused in all", more)
+	}
+}
+
 // TestWebIdentityInAClosedAccount ends with the account.
 func TestWebIdentityInAClosedAccount(t *testing.T) {
 	f := newFederated(t)
@@ -380,6 +400,7 @@ func TestGivenKeys(t *testing.T) {
 	alice := f.user("alice", allow("iam:*"))
 	keys := string(f.issuer.KeySet())
 	f.problem("no permission", set(alice, providerARN, keys), http.StatusForbidden, "AccessDenied")
+	f.problem("no permission, and no keys", set(alice, providerARN, `{"keys":[{"kty":"oct","k":"AAAA"}]}`), http.StatusForbidden, "AccessDenied") // which nobody has read
 	f.problem("another provider", set(f.root, providerARN+"x", keys), http.StatusNotFound, "NoSuchEntity")
 	f.problem("no keys", set(f.root, providerARN, `{"keys":[]}`), http.StatusBadRequest, "InvalidRequest")
 	private, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: f.issuer.Key().Private}}})

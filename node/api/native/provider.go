@@ -33,10 +33,12 @@ func (s setProviderKeys) serve(c *call) error {
 	return c.written(batch, done)
 }
 
-// keysToSet is a change of a provider's keys that is proposed.
+// keysToSet is a change of a provider's keys that is proposed. The keys are long, and read for
+// callers who may set them alone.
 type keysToSet struct {
-	call *call
-	set  *identity.SetProviderKeys // once the body was read
+	call  *call
+	asked *shape.ProviderKeys       // once the body was read
+	set   *identity.SetProviderKeys // once the keys were, too
 }
 
 // Authorize finds out whether the caller may change the provider.
@@ -44,38 +46,41 @@ func (r *keysToSet) Authorize(v *projection.View) (cmd event.Command, err error)
 	if err := r.call.admitChange(v); err != nil {
 		return cmd, err
 	}
-	if r.set == nil {
-		if r.set, err = parseProviderKeys(r.call.Payload); err != nil {
+	if r.asked == nil {
+		if r.asked, err = parseProviderKeys(r.call.Payload); err != nil {
 			return cmd, err
 		}
-		r.set.Account = r.call.Caller.Account
 	}
-	if err := r.call.May(admission.Access{Action: actionSetProviderKeys, Resource: r.set.ARN, Account: r.set.Account}); err != nil {
+	arn, account := r.asked.Provider, r.call.Caller.Account
+	if err := r.call.May(admission.Access{Action: actionSetProviderKeys, Resource: arn, Account: account}); err != nil {
 		return cmd, err
 	}
-	if p, ok := v.State.OIDCProvider(r.set.ARN); !ok || p.Account != r.set.Account {
-		return cmd, &dispatch.FromView{Err: fault.New(fault.NoSuchEntity, "No OpenID Connect provider of the account is "+fault.Quote(r.set.ARN)+".", "Give the ARN of one; `aws iam list-open-id-connect-providers` shows them.")}
+	if p, ok := v.State.OIDCProvider(arn); !ok || p.Account != account {
+		return cmd, &dispatch.FromView{Err: fault.New(fault.NoSuchEntity, "No OpenID Connect provider of the account is "+fault.Quote(arn)+".", "Give the ARN of one; `aws iam list-open-id-connect-providers` shows them.")}
+	}
+	if r.set == nil {
+		set := &identity.SetProviderKeys{ARN: arn, Account: account}
+		if len(r.asked.Keys) > 0 {
+			if set.Keys, err = oidc.GivenKeys(r.asked.Keys); err != nil {
+				return cmd, fault.BadRequest(hintKeys, "keys: %.200v.", err)
+			}
+		}
+		r.set = set
 	}
 	return r.call.Command(v, actionSetProviderKeys, r.set, nil), nil
 }
 
-// parseProviderKeys reads a change of a provider's keys and checks what it alone can show.
-func parseProviderKeys(body []byte) (*identity.SetProviderKeys, error) {
-	const hint = `Send {"provider":"arn:...","keys":{"keys":[...]}}, as /openapi.json describes.`
+// hintKeys says what to send.
+const hintKeys = `Send {"provider":"arn:...","keys":{"keys":[...]}}, as /openapi.json describes.`
+
+// parseProviderKeys reads which provider a change is of, and passes over its keys.
+func parseProviderKeys(body []byte) (*shape.ProviderKeys, error) {
 	var asked shape.ProviderKeys
-	if err := decodeBody(body, &asked, "change of a provider's keys", hint); err != nil {
+	if err := decodeBody(body, &asked, "change of a provider's keys", hintKeys); err != nil {
 		return nil, err
 	}
-	set := &identity.SetProviderKeys{ARN: asked.Provider}
 	if asked.Provider == "" {
-		return nil, fault.BadRequest(hint, "No provider is named.")
+		return nil, fault.BadRequest(hintKeys, "No provider is named.")
 	}
-	if len(asked.Keys) == 0 {
-		return set, nil
-	}
-	var err error
-	if set.Keys, err = oidc.GivenKeys(asked.Keys); err != nil {
-		return nil, fault.BadRequest(hint, "keys: %.200v.", err)
-	}
-	return set, nil
+	return &asked, nil
 }

@@ -6,3 +6,9 @@ func (v *Verifier) Kept() int {
 	defer v.mu.Unlock()
 	return len(v.kept)
 }
+
+// Opens tells whether settings name a server, HOST:PORT, for visits of an issuer.
+func (r *Reach) Opens(issuer, server string) bool {
+	_, named := r.place(issuer, server)
+	return named
+}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/tls"
@@ -40,6 +41,7 @@ var ErrReach = errors.New("not an issuer or a network")
 // is none. It is immutable.
 type Reach struct {
 	issuers map[string]string // by URL, where it is: HOST:PORT, or empty for where its name leads
+	servers map[string]string // the same by the HOST:PORT of the URL; of several the first counts
 	ranges  []netip.Prefix
 	roots   *x509.CertPool // nil for the system's alone
 }
@@ -48,7 +50,7 @@ type Reach struct {
 // reached elsewhere than its name says) and networks (10.0.0.0/8), and the certificates, PEM,
 // that vouch for those. The error wraps ErrReach.
 func ParseReach(internal []string, certificates []byte) (Reach, error) {
-	r := Reach{issuers: map[string]string{}}
+	r := Reach{issuers: map[string]string{}, servers: map[string]string{}}
 	if len(internal) > maxInternal {
 		return r, fmt.Errorf("%w: %d of them, at most %d", ErrReach, len(internal), maxInternal)
 	}
@@ -66,6 +68,9 @@ func ParseReach(internal []string, certificates []byte) (Reach, error) {
 			return r, fmt.Errorf("%w: %q: %w", ErrReach, text, err)
 		}
 		r.issuers[issuer] = at
+		if _, named := r.servers[server(u)]; !named {
+			r.servers[server(u)] = at
+		}
 	}
 	if len(certificates) > 0 {
 		r.roots = x509.NewCertPool()
@@ -90,6 +95,25 @@ func LoadReach(internal []string, file string) (Reach, error) {
 		return r, fmt.Errorf("%s: %w", file, err)
 	}
 	return r, nil
+}
+
+// server is the HOST:PORT of a URL by https.
+func server(u *url.URL) string {
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), cmp.Or(u.Port(), "443"))
+}
+
+// place tells whether settings name a server, as HOST:PORT, for visits of an issuer, and where it
+// is. Who is not named leads nowhere inside, and who is leads to what is named, too: nothing
+// else on its own host.
+func (r *Reach) place(issuer, address string) (at string, named bool) {
+	own, visited := r.issuers[issuer]
+	if u, err := url.Parse(issuer); !visited || err != nil {
+		return "", false
+	} else if server(u) == address {
+		return own, true
+	}
+	at, named = r.servers[address]
+	return at, named
 }
 
 // within tells whether an address is in a network that is named.
@@ -168,9 +192,7 @@ func (v *visit) dial(ctx context.Context, network, address string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	at, named := v.reach.issuers[v.issuer]
-	own, err := url.Parse(v.issuer)
-	named = named && err == nil && own.Hostname() == host // and not what it leads to
+	at, named := v.reach.place(v.issuer, strings.ToLower(address))
 	g := &guard{v.reach, named, named && at != ""}
 	if g.placed {
 		address = at
@@ -195,11 +217,11 @@ func (v *visit) dial(ctx context.Context, network, address string) (net.Conn, er
 // guard says which addresses a connection may be to.
 type guard struct {
 	reach         *Reach
-	named, placed bool // the issuer is named, with its address
+	named, placed bool // the server is named, with its address
 }
 
 // control is asked with the address that a name has turned out to have, before it is connected
-// to. That an issuer is named opens no link-local address, at which machines tell secrets to
+// to. That a server is named opens no link-local address, at which machines tell secrets to
 // themselves: its name may come to lead anywhere.
 func (g *guard) control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)

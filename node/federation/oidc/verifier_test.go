@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -186,6 +187,56 @@ func TestIssuerHangs(t *testing.T) {
 	n.want("a moment later", token, oidc.ErrUnreachable)
 }
 
+// TestAnAccountsIssuersHang: however many issuers one account has, half of the places of those
+// who wait are for others.
+func TestAnAccountsIssuersHang(t *testing.T) {
+	const issuers, share = 4, oidc.MaxWaiting / 2
+	h, asked := hanging(t)
+	var list []*issuertest.Issuer
+	var settings []string
+	var certificates []byte
+	for k := range issuers + 1 {
+		i := issuertest.New(t, "https://issuer-"+strconv.Itoa(k)+".test")
+		i.At(noon)
+		list, settings, certificates = append(list, i), append(settings, i.Setting()), append(certificates, i.CA...)
+		if k < issuers {
+			i.Serve(h)
+		}
+	}
+	n := reaching(t, certificates, settings...)
+	ctx, cancel := context.WithCancel(t.Context())
+	ask := func(k int, account string) error {
+		token, err := oidc.Parse(list[k].Token(nil))
+		if err != nil {
+			return err
+		}
+		_, err = n.Keys(ctx, &oidc.Issuer{URL: list[k].URL, Account: account}, token)
+		return err
+	}
+	waiting := make(chan error, issuers*oidc.MaxWaitingOne) // as many as all may be
+	for k := range cap(waiting) {
+		go func() { waiting <- ask(k%issuers, "1") }()
+	}
+	<-asked
+	for range cap(waiting) - share {
+		if err := <-waiting; !errors.Is(err, oidc.ErrBusy) {
+			t.Errorf("more than may wait of one account: %v", err)
+		}
+	}
+	if err := ask(0, "1"); !errors.Is(err, oidc.ErrBusy) {
+		t.Errorf("one more: %v", err)
+	}
+	if err := ask(issuers, "2"); err != nil {
+		t.Errorf("another account meanwhile: %v", err)
+	}
+	cancel()
+	for range share {
+		if err := <-waiting; !errors.Is(err, context.Canceled) {
+			t.Errorf("who waited: %v", err)
+		}
+	}
+}
+
 // TestIssuerHangsWhileKeysAreStale: nobody but the first waits.
 func TestIssuerHangsWhileKeysAreStale(t *testing.T) {
 	i := start(t)
@@ -310,6 +361,41 @@ func TestReach(t *testing.T) {
 	}
 	if _, err := oidc.ParseReach(nil, []byte("no certificate")); !errors.Is(err, oidc.ErrReach) {
 		t.Errorf("certificates that are none: %v", err)
+	}
+}
+
+// TestNamedServers: an issuer that is named opens its own port, and leads to what else is named,
+// but not to what else its host serves.
+func TestNamedServers(t *testing.T) {
+	i, elsewhere := start(t), strings.Replace(issuer, ".test", ".test:8443", 1)
+	i.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
+			_, _ = w.Write([]byte(`{"issuer":"` + issuer + `","jwks_uri":"` + elsewhere + `/keys"}`))
+			return
+		}
+		i.Publish(w, r)
+	}))
+	reaching(t, i.CA, i.Setting()).want("another port, which nobody names", long(i), oidc.ErrUnreachable)
+	if i.Visits() != 0 {
+		t.Error("it was asked there")
+	}
+	reaching(t, i.CA, i.Setting(), elsewhere+"="+i.Addr).want("another port, which is named", long(i), nil)
+	reach, err := oidc.ParseReach([]string{"https://A.test/one", "https://a.test/two", "https://b.test:8443", "https://[fd00::1]/x"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		issuer, server string
+		opens          bool
+	}{
+		{"https://A.test/one", "a.test:443", true}, {"https://a.test/two", "b.test:8443", true}, {"https://b.test:8443", "a.test:443", true},
+		{"https://[fd00::1]/x", "[fd00::1]:443", true},
+		{"https://a.test/two", "a.test:6443", false}, {"https://b.test:8443", "b.test:443", false},
+		{"https://a.test/three", "a.test:443", false}, {"https://c.test", "b.test:8443", false},
+	} {
+		if got := reach.Opens(c.issuer, c.server); got != c.opens {
+			t.Errorf("%s opens %s: %v", c.issuer, c.server, got)
+		}
 	}
 }
 
