@@ -297,7 +297,7 @@ var table = [codes]row{
 	TooManySignIns: {native: face{"TooManySignIns", http.StatusTooManyRequests, "Too many sign-ins have failed of this user, in this account or from this address.",
 		"Try again in several minutes, or from where you signed in before."}},
 	PasswordChangeRequired: {native: face{"PasswordChangeRequired", http.StatusForbidden, "The password was right, and must be changed before the user can sign in: it has expired, or was set to be changed.",
-		"Send the request again with new_password."}},
+		"Send the request again with new_password, and with the next code of the MFA device, if there is one."}},
 	PasswordExpired: {native: face{"PasswordExpired", http.StatusForbidden, "The password was right, but has expired, and the account's policy does not let the user change it.",
 		"An administrator sets another (UpdateLoginProfile)."}},
 }
