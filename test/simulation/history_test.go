@@ -19,6 +19,7 @@ func (w *world) play() {
 	}
 	w.trace("the cluster is in use")
 	c.gather(keys, c.mintOutsider(root, outsider))
+	c.mintSigner(root)
 	c.gatherSessions(c.mint(root, broker))
 	pass(w.plan.calm)
 	storm := w.storm()

@@ -3,6 +3,7 @@ package simulation
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -21,12 +22,14 @@ const (
 	roles      = 2  // that sessions are of
 	inUse      = 12 // sessions that are in use
 	broker     = "broker"
+	signer     = "signer" // a user who signs in
+	password   = "Passw0rd-1"
 	stsVersion = "2011-06-15"
 	// maxRotations is how many keys a history adds: all of them may have sessions to its end.
 	maxRotations = identity.MaxSessionKeys / 2
 )
 
-// bearer is a session in use.
+// bearer is a session in use, of a role, or of the signer where that is its name.
 type bearer struct {
 	key
 	role string
@@ -65,6 +68,35 @@ func (c *client) assume(node string, as key, timeout time.Duration, role string)
 	return bearer{key{a.Result.Credentials.ID, a.Result.Credentials.Secret, a.Result.Credentials.Token}, role}, s.Answered()
 }
 
+// signIn signs the signer in.
+func (c *client) signIn(node string, timeout time.Duration) (bearer, bool) {
+	s := judge.Session{}
+	s.Node = node
+	body := fmt.Appendf(nil, `{"account":%q,"user":%q,"password":%q}`, c.world.layout.cluster.Account, signer, password)
+	head, text := c.send(&s.Request, key{}, timeout, "", http.MethodPost, "/signin", body, http.Header{"Content-Type": {"application/json"}})
+	var a struct {
+		ID         string      `json:"access_key_id"`
+		Secret     string      `json:"secret_access_key"`
+		Token      string      `json:"session_token"`
+		Expiration time.Time   `json:"expiration"`
+		User       identity.ID `json:"user_id"`
+	}
+	switch {
+	case s.Answered():
+		if err := json.Unmarshal(text, &a); err != nil {
+			c.world.note("I22", "%s answers %q: %v", node, text, err)
+		}
+		s.ID, s.Principal, s.Minted = a.ID, a.User, position(head)
+		s.Key, s.Issued = sealedBy(a.Token), identity.Time(a.Expiration.Add(-time.Hour).UnixMilli())
+	case s.Status != 0:
+		if s.Code = jsonCode(text); s.Code == "SignInFailed" {
+			c.world.note("I19", "%s lets nobody in by a password that is right", node)
+		}
+	}
+	c.world.record(func(h *judge.History) { h.Sessions = append(h.Sessions, s) })
+	return bearer{key{a.ID, a.Secret, a.Token}, signer}, s.Answered()
+}
+
 // sealedBy is the number of the session key in a token.
 func sealedBy(token string) uint32 {
 	b, err := base64.RawURLEncoding.DecodeString(token[:min(8, len(token))])
@@ -101,6 +133,14 @@ func (c *client) native(node string, as key, attempt string, action, of, target 
 
 func (w *world) roleARN(role string) string {
 	return "arn:aws:iam::" + string(w.layout.cluster.Account) + ":role/" + role
+}
+
+// of is the ARN of whose session it is.
+func (w *world) of(b bearer) string {
+	if b.role == signer {
+		return "arn:aws:iam::" + string(w.layout.cluster.Account) + ":user/" + signer
+	}
+	return w.roleARN(b.role)
 }
 
 // pool are the sessions in use, those that have ended among them.
@@ -142,6 +182,7 @@ func (c *crowd) found(who *client, role string) {
 // gatherSessions sends out everybody who has to do with sessions.
 func (c *crowd) gatherSessions(k key) {
 	p := new(pool)
+	c.send("signer", func(who *client) { c.signsIn(who, p) })
 	c.send("assumer", func(who *client) { c.assumer(who, k, p) })
 	for i := range 2 {
 		c.send(fmt.Sprintf("bearer-%d", i+1), func(who *client) { c.bear(who, p) })
@@ -164,6 +205,15 @@ func (c *crowd) assumer(who *client, as key, p *pool) {
 			p.add(b)
 		} else if who.rng.IntN(8) == 0 { // it may be gone for good
 			c.found(who, role)
+		}
+	}
+}
+
+// signsIn signs in at any node.
+func (c *crowd) signsIn(who *client, p *pool) {
+	for c.rest(within(who.rng, 2*time.Second, 8*time.Second)) { // each is a hash
+		if b, ok := who.signIn(pick(who.rng, c.world.names), readLimit); ok {
+			p.add(b)
 		}
 	}
 }
@@ -226,11 +276,11 @@ func (c *crowd) end(who *client, b bearer, rotations *int) judge.Write {
 	case n < 12:
 		return c.ask(who, "writ:RevokeSessions", "", "/v1/revocations", `{"session":"`+b.id+`"}`)
 	case n < 14:
-		return c.ask(who, "writ:RevokeSessions", "", "/v1/revocations", `{"principal":"`+c.world.roleARN(b.role)+`"}`)
+		return c.ask(who, "writ:RevokeSessions", "", "/v1/revocations", `{"principal":"`+c.world.of(b)+`"}`)
 	case n < 15:
 		before := time.Now().Add(-within(who.rng, time.Second, 10*time.Second)).UTC().Format(time.RFC3339)
-		return c.ask(who, "writ:RevokeSessions", "", "/v1/revocations", `{"principal":"`+c.world.roleARN(b.role)+`","issued_before":"`+before+`"}`)
-	case n < 16:
+		return c.ask(who, "writ:RevokeSessions", "", "/v1/revocations", `{"principal":"`+c.world.of(b)+`","issued_before":"`+before+`"}`)
+	case n < 16 && b.role != signer:
 		c.persist(who, c.root, "DetachRolePolicy", "", b.role, "RoleName", b.role, "PolicyArn", adminARN)
 		out, _ := c.persist(who, c.root, "DeleteRole", "", b.role, "RoleName", b.role)
 		c.found(who, b.role)

@@ -106,6 +106,12 @@ func (c *crowd) mintWith(who *client, user, policyARN string) key {
 	return key{a.Key.ID, a.Key.Secret, ""}
 }
 
+// mintSigner makes a user with every permission and a password.
+func (c *crowd) mintSigner(who *client) {
+	c.mintWith(who, signer, adminARN)
+	c.insist(who, 30*time.Second, "CreateLoginProfile", signer, "", "Password", password)
+}
+
 // gather sends everybody out; they go on until they are sent home.
 func (c *crowd) gather(keys []key, outsider key) {
 	w := c.world

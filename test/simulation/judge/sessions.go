@@ -5,12 +5,12 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 )
 
-// Session is one that was asked for: who asked is the request's credential. Where nothing
-// was answered, there is none.
+// Session is one that was asked for: who asked is the request's credential; empty where somebody
+// signed in. Where nothing was answered, there is none.
 type Session struct {
 	Request
 	ID        string         // its access key id
-	Principal identity.ID    // the role
+	Principal identity.ID    // the role, or who signed in
 	Key       uint32         // number of the session key that sealed it
 	Minted    event.Position // of the view in which it was made
 	Issued    identity.Time
@@ -30,7 +30,7 @@ func (e ending) ends(s *Session) bool {
 	case *identity.RoleDeleted:
 		return is.ID == s.Principal
 	case *identity.SessionsRevoked:
-		if is.Subject != s.ID && is.Subject != string(s.Principal) && is.Subject != s.Credential {
+		if is.Subject != s.ID && is.Subject != string(s.Principal) && (s.Credential == "" || is.Subject != s.Credential) {
 			return false
 		}
 		if is.Before > 0 {

@@ -103,7 +103,11 @@ var badSessions = map[string]spoiling{
 	"another of who asked for them":        {"I19", func(h *History) { h.ending(&identity.SessionsRevoked{Subject: root}) }},
 	"another of the revoked key":           {"I19", func(h *History) { h.ending(&identity.SessionKeyRevoked{Number: 1}) }},
 	"another of the role that was deleted": {"I19", func(h *History) { h.ending(&identity.RoleDeleted{ID: "AROA1"}) }},
-	"a revocation that was lost":           {"I16", func(h *History) { h.Writes[7].Action = "writ:RevokeSessionKey" }},
+	"a sign-in's": {"I19", func(h *History) {
+		h.Sessions[1].Credential, h.Sessions[1].Principal = "", "AIDA1"
+		h.ending(&identity.SessionsRevoked{Subject: "AIDA1"})
+	}},
+	"a revocation that was lost": {"I16", func(h *History) { h.Writes[7].Action = "writ:RevokeSessionKey" }},
 }
 
 func TestBadSessions(t *testing.T) {
