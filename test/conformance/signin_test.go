@@ -158,7 +158,7 @@ func TestRootSignsIn(t *testing.T) {
 		}
 		codes = append(codes, c)
 	}
-	in.must("iam", "enable-mfa-device", "--user-name", "root", "--serial-number", serial, "--authentication-code1", codes[0], "--authentication-code2", codes[1])
+	in.must("iam", "enable-mfa-device", "--user-name", number, "--serial-number", serial, "--authentication-code1", codes[0], "--authentication-code2", codes[1])
 	s.notSignedIn("SignInFailed", "Passw0rd-1\n", as...)
 	by := s.signedIn(root, "Passw0rd-1\n"+codes[3]+"\n", append(as, "--mfa", "--mfa-serial", serial)...)
 	by.must("iam", "create-user", "--user-name", "made-by-root")
