@@ -15,6 +15,7 @@ import (
 // safe for concurrent use.
 type Workshop struct {
 	name     string // in metrics, and for callers: what keeps it busy
+	quiet    bool   // refusals are counted by whoever asks
 	requests *Slots
 	places   *semaphore.Weighted // of those that work at once, which bounds their memory
 }
@@ -29,9 +30,9 @@ func NewWorkshop(name string, all, one, atOnce int) *Workshop {
 func (w *Workshop) Requests() *Slots { return w.requests }
 
 // As is the same workshop under another name, for callers who are not to learn which one of
-// several they are in.
+// several they are in. Whoever asks there counts the refusals, by Count.
 func (w *Workshop) As(name string) *Workshop {
-	return &Workshop{name: name, requests: w.requests, places: w.places}
+	return &Workshop{name: name, quiet: true, requests: w.requests, places: w.places}
 }
 
 // Enter waits until a caller's job may do its work, and returns how to say that it is
@@ -78,10 +79,17 @@ func (w *Workshop) Turn(ctx context.Context) (end func(), err error) {
 	return func() { w.places.Release(1) }, nil
 }
 
-// Busy is the refusal of a job for which there is no place, which it counts.
-func (w *Workshop) Busy(j *Job, because error) error {
+// Count counts a job for which there was no place.
+func (w *Workshop) Count(j *Job) {
 	if j.desk != nil {
 		j.desk.cfg.Meter.Refused(w.name, true)
+	}
+}
+
+// Busy is the refusal of a job for which there is no place, which it counts.
+func (w *Workshop) Busy(j *Job, because error) error {
+	if !w.quiet {
+		w.Count(j)
 	}
 	return fault.Later("The node is busy with other "+w.name+".", errors.Join(ErrBusy, because))
 }

@@ -104,7 +104,7 @@ func (h *Hasher) Begin(t *Checker, ctx context.Context, job *admission.Job, who 
 }
 
 // SignIn is Begin for a sign-in, which is told nothing of which hasher it has come to: where
-// that is busy, it is so with sign-ins.
+// that is busy, it is so with sign-ins, and that is the sign-in's to count.
 func (h *Hasher) SignIn(t *Checker, ctx context.Context, job *admission.Job, who string, now time.Time) {
 	*t = Checker{hasher: h, in: h.hashes.As(signIns), ctx: ctx, job: job, who: who, now: now}
 }

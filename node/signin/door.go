@@ -235,9 +235,12 @@ func (a *Attempt) In(v *projection.View) (*Proof, error) {
 	p, err := a.prove(v.State)
 	switch {
 	case errors.Is(err, ErrFailed):
-		return nil, a.Failed()
+		err = a.Failed()
 	case err != nil:
 		a.GiveBack()
+	}
+	if errors.Is(err, admission.ErrFull) || errors.Is(err, admission.ErrShare) {
+		a.door.cfg.Strangers.SignIns().Count(a.job) // once, however many had none
 	}
 	return p, err
 }

@@ -35,11 +35,37 @@ type house struct {
 	state *identity.State
 	view  *projection.View
 	known *password.Hasher
+	desk  *admission.Desk
+	meter *meter
+}
+
+// meter counts refusals by limit.
+type meter struct {
+	mu sync.Mutex
+	by map[string]int // guarded by mu
+}
+
+func (m *meter) Refused(limit string, verified bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.by[fmt.Sprint(limit, verified)]++
+}
+
+func (m *meter) Worked(int64) {}
+
+// counted are the refusals since it was called last.
+func (m *meter) counted() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer clear(m.by)
+	return fmt.Sprint(m.by)
 }
 
 func newHouse(t testing.TB, users ...string) *house {
 	t.Helper()
 	h := &house{t: t, key: seal.Generate(), state: identity.NewState(), known: password.NewHasher(cheap)}
+	h.meter = &meter{by: map[string]int{}}
+	h.desk = admission.New(admission.Config{Meter: h.meter})
 	h.door = New(Config{Seal: h.key, Known: h.known, Strangers: password.NewStrangersHasher(cheap), Codes: mfa.NewTries()})
 	h.must(&identity.Bootstrap{Cluster: "cluster", Incarnation: "incarnation", Account: account})
 	for _, name := range users {
@@ -85,7 +111,10 @@ func (h *house) try(user, password, network string, after time.Duration) error {
 
 func (h *house) tryIn(account, user, password, network string, after time.Duration) error {
 	asked := &shape.SignIn{Account: account, User: user, Password: password}
-	a, err := h.door.Begin(context.Background(), &admission.Job{}, h.view, asked, network, start.Add(after))
+	var job admission.Job
+	h.desk.Begin(&job, context.Background(), network)
+	defer job.Rest()
+	a, err := h.door.Begin(context.Background(), &job, h.view, asked, network, start.Add(after))
 	if err != nil {
 		return err
 	}
@@ -202,8 +231,13 @@ func TestWhoIsKnownFailsAsAStranger(t *testing.T) {
 	}
 	same := func(when string, want error) {
 		t.Helper()
-		alice, nobody := h.try("alice", "guess", home, 0), h.try("nobody", "guess", home, 0)
-		if fmt.Sprint(alice) != fmt.Sprint(nobody) || !errors.Is(alice, want) {
+		told := func(user string) (string, error) {
+			h.meter.counted()
+			err := h.try(user, "guess", home, 0)
+			return fmt.Sprint(err, h.meter.counted()), err
+		}
+		alice, err := told("alice")
+		if nobody, _ := told("nobody"); alice != nobody || !errors.Is(err, want) {
 			t.Errorf("%s: alice is told %v, nobody %v", when, alice, nobody)
 		}
 		if err := h.try("alice", "right", home, 0); err != nil {
@@ -213,10 +247,15 @@ func TestWhoIsKnownFailsAsAStranger(t *testing.T) {
 	same("at first", ErrFailed)
 	_, free := hold(h)
 	same("without places", admission.ErrBusy)
+	_, back := fill(h.known.Requests())
+	h.meter.counted()
+	alice := fmt.Sprint(h.try("alice", "right", home, 0), h.meter.counted())
+	if nobody := fmt.Sprint(h.try("nobody", "guess", home, 0), h.meter.counted()); alice != nobody || !strings.Contains(alice, "sign-ins") {
+		t.Errorf("without any places: alice is told %v, nobody %v", alice, nobody)
+	}
 	free()
-	_, free = fill(h.known.Requests())
 	same("without places of her own", ErrFailed)
-	free()
+	back()
 	// One of the network's tries is gone for each of the four who failed.
 	if n := h.wrong(1000, func(i int) (string, string) { return fmt.Sprint("user", i), home }); n != MaxWrongOfNetwork-4 {
 		t.Errorf("%d more are looked at", n)
