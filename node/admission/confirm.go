@@ -11,11 +11,10 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// A replica may run without the keys that open secrets: whoever takes its directory,
-// its certificate and its memory then has no secret of any caller. It cannot verify a
-// signature by itself, so it asks the leader about each, and is told yes or no. It
-// remembers no answer beyond the request, and admits nobody whom the leader did not
-// confirm: cut off from the leader it answers nobody.
+// A replica may run without the keys that open secrets: whoever takes its directory, its certificate
+// and its memory then has no secret of any caller. It cannot verify a signature by itself, so it asks
+// the leader about each, and is told yes or no. It remembers no answer beyond the request, and admits
+// nobody whom the leader did not confirm: cut off from the leader it answers nobody.
 
 // confirm has the leader verify a signature.
 func (d *Desk) confirm(q *Request, sig *sigv4.Signature) (Confirmed, error) {

@@ -17,11 +17,10 @@ const (
 	proofLife = 10 * time.Minute
 )
 
-// proofs remember from which addresses access keys have lately made a signature that
-// verified. An id of a key is no secret: what is held for a request before its signature
-// can be verified counts against the key only where it comes from such an address, so
-// that others who know the id take nothing from its owner. Nothing is remembered of whom
-// no signature proved. Safe for concurrent use.
+// proofs remember from which addresses access keys have lately made a signature that verified. An id
+// of a key is no secret: what is held for a request before its signature can be verified counts
+// against the key only where it comes from such an address, so that others who know the id take
+// nothing from its owner. Nothing is remembered of whom no signature proved. Safe for concurrent use.
 type proofs struct {
 	mu         sync.Mutex
 	young, old proofGeneration // guarded by mu

@@ -12,8 +12,8 @@ import (
 func (p *Pass) Unsigned() { p.Desk.Begin(&p.Job, p.Request.Context(), p.Request.Holder()) }
 
 // Vouch admits a caller in a view for whom an identity provider vouches, which has been proved.
-// The caller has no credentials. Until it is known that the caller may, it is a stranger: a
-// provider of the account vouches for many whom no role lets in; see Trusted.
+// The caller has no credentials, and is a stranger until Trusted: providers vouch for many whom
+// no role lets in.
 func (p *Pass) Vouch(v *projection.View, provider string, of *identity.Role, keys []session.Claim) {
 	entries := make([]policy.Entry, len(keys))
 	for i := range keys {
@@ -29,9 +29,8 @@ func (p *Pass) Vouch(v *projection.View, provider string, of *identity.Role, key
 // Trusted notes that the role lets the caller in for whom a provider vouches. What the caller
 // takes from now on it takes on account of who it is to be.
 func (p *Pass) Trusted() {
-	if p.role == nil {
-		return
+	if p.role != nil {
+		p.Request.owner, p.Request.verified = p.role.ID, []byte("vouched for by "+p.Caller.ARN)
+		Prove(p.Request.Context())
 	}
-	p.Request.owner, p.Request.verified = p.role.ID, []byte("vouched for by "+p.Caller.ARN)
-	Prove(p.Request.Context())
 }

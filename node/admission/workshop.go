@@ -9,13 +9,12 @@ import (
 	"github.com/writ-iam/writ/node/fault"
 )
 
-// Workshop is where a node does work of callers' own making that cannot be cut into
-// slices, such as the hash of a password or the check of a certificate. Few requests are
-// in it or wait to be, and of each caller fewer still; whoever works has a shift. It is
-// safe for concurrent use.
+// Workshop is where a node does work of callers' own making that cannot be cut into slices, such as
+// the hash of a password. Few requests are in it or wait to be, and of each caller fewer still;
+// whoever works has a shift. It is safe for concurrent use.
 type Workshop struct {
 	name     string // in metrics, and for callers: what keeps it busy
-	quiet    bool   // refusals are counted by whoever asks
+	quiet    bool   // whoever asks counts refusals
 	requests *Slots
 	places   *semaphore.Weighted // of those that work at once, which bounds their memory
 }
@@ -36,7 +35,7 @@ func (w *Workshop) As(name string) *Workshop {
 }
 
 // Enter waits until a caller's job may do its work, and returns how to say that it is
-// done. Where too many requests work or wait the error is a *fault.Fault to be tried again.
+// done. Where too many work or wait the error is a *fault.Fault to be tried again.
 func (w *Workshop) Enter(ctx context.Context, j *Job, who string) (leave func(), err error) {
 	free, err := w.Reserve(j, who)
 	if err != nil {
@@ -47,16 +46,16 @@ func (w *Workshop) Enter(ctx context.Context, j *Job, who string) (leave func(),
 		free()
 		return nil, err
 	}
-	if err := j.Heavy(); err != nil {
-		end()
-		free()
-		return nil, err
-	}
-	return func() {
+	leave = func() {
 		j.Rest()
 		end()
 		free()
-	}, nil
+	}
+	if err := j.Heavy(); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
 }
 
 // Reserve takes a place among the requests that are in the workshop or wait to be, and returns
@@ -68,8 +67,7 @@ func (w *Workshop) Reserve(j *Job, who string) (free func(), err error) {
 	return func() { w.requests.Free(who, 1) }, nil
 }
 
-// Turn waits, for DefaultWait at most, until whoever reserved a place may work, and returns how
-// to say that it is done.
+// Turn waits, for DefaultWait at most, until whoever reserved a place may work; end says it is done.
 func (w *Workshop) Turn(ctx context.Context) (end func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, DefaultWait)
 	defer cancel()
@@ -94,9 +92,9 @@ func (w *Workshop) Busy(j *Job, because error) error {
 	return fault.Later("The node is busy with other "+w.name+".", errors.Join(ErrBusy, because))
 }
 
-// Bench is what one request does in a workshop. What came of each piece of its work stays,
-// however often the request is authorized anew. The zero value is in no workshop, and all
-// work there fails. One goroutine may use it.
+// Bench is what one request does in a workshop. What came of each piece of its work stays, however
+// often the request is authorized anew. The zero value is in no workshop, and all work there fails.
+// One goroutine may use it.
 type Bench struct {
 	workshop *Workshop
 	ctx      context.Context

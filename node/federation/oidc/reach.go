@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/node/thumbprint"
 )
 
@@ -99,7 +100,7 @@ func LoadReach(internal []string, file string) (Reach, error) {
 
 // server is the HOST:PORT of a URL by https.
 func server(u *url.URL) string {
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), cmp.Or(u.Port(), "443"))
+	return net.JoinHostPort(casefold.Key(u.Hostname()), cmp.Or(u.Port(), "443"))
 }
 
 // place tells whether settings name a server, as HOST:PORT, for visits of an issuer, and where it
@@ -192,7 +193,7 @@ func (v *visit) dial(ctx context.Context, network, address string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	at, named := v.reach.place(v.issuer, strings.ToLower(address))
+	at, named := v.reach.place(v.issuer, casefold.Key(address))
 	g := &guard{v.reach, named, named && at != ""}
 	if g.placed {
 		address = at
