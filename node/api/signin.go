@@ -79,6 +79,7 @@ func (c *signIn) Serve() error {
 // out is nobody's to learn.
 func (c *signIn) hold(came time.Time) {
 	c.Job.Rest()
+	c.Desk.Release(&c.Request)
 	pace := cmp.Or(c.server.cfg.SignInPace, signin.Pace)
 	_ = wake.After(c.Context(), pace-time.Since(came)%pace) // else the caller has gone
 }
