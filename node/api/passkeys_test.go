@@ -236,8 +236,8 @@ func TestSignInsByPasskey(t *testing.T) {
 		t.Helper()
 		w.problem(name, w.signsIn(home, body), http.StatusForbidden, "SignInFailed")
 	}
-	failed("without one", asAlice("Passw0rd-1"))
-	failed("a code in its place", asAlice("Passw0rd-1", `"mfa_code":"123456"`))
+	w.problem("without one", w.signsIn(address(1), asAlice("Passw0rd-1")), http.StatusForbidden, "SignInFailed")
+	w.problem("a code in its place", w.signsIn(address(1), asAlice("Passw0rd-1", `"mfa_code":"123456"`)), http.StatusForbidden, "SignInFailed")
 	options := w.challenged(challengeAlice)
 	if options.RPID != passkeyDomain || options.Timeout != 300_000 || options.UserVerification != "preferred" || len(options.Allow) != 1 || !strings.Contains(d.Create(""), options.Allow[0].ID) {
 		t.Errorf("%+v", options)
