@@ -22,47 +22,27 @@ const (
 	MaxRevocations = 1000
 )
 
-// SessionKeyState says what a session key is good for. Numbers are stored.
-type SessionKeyState uint8
-
-// The states of a session key.
-const (
-	KeyActive     SessionKeyState = 1 // seals sessions, and opens them
-	KeyVerifyOnly SessionKeyState = 2 // opens those that it sealed
-	KeyRevoked    SessionKeyState = 3 // its sessions are refused
-)
-
-// String is the state in words.
-func (s SessionKeyState) String() string {
-	switch s {
-	case KeyActive:
-		return "active"
-	case KeyVerifyOnly:
-		return "verify-only"
-	case KeyRevoked:
-		return "revoked"
-	}
-	return "unknown"
-}
+var sessionKeyKind = keyKind{name: "session", made: "sessions", most: MaxSessionKeys, life: MaxSessionLife}
 
 // SessionKey is a key that seals the tokens of sessions, for all accounts of the cluster.
 type SessionKey struct {
 	Number  uint32 // from 1 on, without gaps, in the order made
-	State   SessionKeyState
+	State   KeyState
 	Sealed  []byte // by the cluster's own key; nil once it is revoked
 	Created Time
 	Retired Time // when it ceased to be active; 0 while it is
 }
 
-// over tells whether no session can be left that a key sealed.
-func (k *SessionKey) over(now Time) bool {
-	return k.State != KeyActive && k.Retired+MaxSessionLife+sessionGrace <= now
+func (k *SessionKey) life() keyLife {
+	return keyLife{k.Number, &k.State, &k.Sealed, k.Created, &k.Retired}
 }
 
-// SessionKeys are the session keys of a cluster, the oldest first.
+// publicDigest appends nothing: all of a session key is secret.
+func (k *SessionKey) publicDigest(b []byte) []byte { return b }
+
+// SessionKeys are the session keys of a cluster.
 type SessionKeys struct {
-	Last uint32 // the highest number there was
-	List []SessionKey
+	ClusterKeys[SessionKey, *SessionKey]
 }
 
 // sessionKeysKey is the key of the one record of session keys.
@@ -76,18 +56,7 @@ func (k *SessionKeys) Is(key string) bool { return key == sessionKeysKey }
 
 // AppendDigest appends all that the SessionKeys have.
 func (k *SessionKeys) AppendDigest(b []byte) []byte {
-	b = digest.AppendString(b, sessionKeysKey)
-	b = digest.AppendInt(b, int64(k.Last))
-	b = digest.AppendInt(b, len(k.List))
-	for i := range k.List {
-		l := &k.List[i]
-		b = digest.AppendInt(b, int64(l.Number))
-		b = digest.AppendInt(b, uint8(l.State))
-		b = digest.AppendString(b, string(l.Sealed))
-		b = digest.AppendInt(b, int64(l.Created))
-		b = digest.AppendInt(b, int64(l.Retired))
-	}
-	return b
+	return k.digest(digest.AppendString(b, sessionKeysKey))
 }
 
 // SessionKeys are those of the cluster, none where no sessions were ever made.
@@ -101,29 +70,13 @@ func (s *State) SessionKeys() SessionKeys {
 // SessionKey returns the key of that number, whatever it is good for.
 func (s *State) SessionKey(number uint32) (SessionKey, bool) {
 	k := s.SessionKeys()
-	for i := range k.List {
-		if k.List[i].Number == number {
-			return k.List[i], true
-		}
-	}
-	return SessionKey{}, false
+	return k.find(number)
 }
 
 // ActiveSessionKey returns the key that seals sessions now.
 func (s *State) ActiveSessionKey() (SessionKey, bool) {
 	k := s.SessionKeys()
-	if n := len(k.List); n > 0 && k.List[n-1].State == KeyActive {
-		return k.List[n-1], true
-	}
-	return SessionKey{}, false
-}
-
-// changeSessionKeys changes the session keys.
-func (s *State) changeSessionKeys(f func(*SessionKeys)) {
-	k := s.SessionKeys()
-	k.List = slices.Clone(k.List)
-	f(&k)
-	s.sessionKeys.Put(&k)
+	return k.active()
 }
 
 // AddSessionKey adds a session key, which seals from now on; the one before it opens what
@@ -142,36 +95,15 @@ type SessionKeyAdded struct {
 
 func (c *AddSessionKey) decide(s *State, m Meta) ([]Event, error) {
 	k := s.SessionKeys()
-	if c.Number != k.Last+1 {
-		return nil, refuse(ConcurrentModification, "Another session key was added meanwhile. Try again.")
-	}
-	kept := 0
-	for i := range k.List {
-		if l := &k.List[i]; l.State != KeyRevoked && !l.over(m.Time) {
-			kept++
-		}
-	}
-	if kept >= MaxSessionKeys {
-		return nil, refuse(LimitExceeded, "There are %d session keys whose sessions may last. Revoke one, or wait until they have ended.", MaxSessionKeys)
+	if err := k.mayAdd(&sessionKeyKind, c.Number, m.Time); err != nil {
+		return nil, err
 	}
 	return []Event{&SessionKeyAdded{Number: c.Number, Sealed: c.Sealed, Created: m.Time}}, nil
 }
 
 func (e *SessionKeyAdded) evolve(s *State) {
-	s.changeSessionKeys(func(k *SessionKeys) {
-		for i := range k.List {
-			if l := &k.List[i]; l.State == KeyActive {
-				l.State, l.Retired = KeyVerifyOnly, e.Created
-			}
-		}
-		k.List = slices.DeleteFunc(k.List, func(l SessionKey) bool { return l.over(e.Created) })
-		for len(k.List) >= MaxSessionKeys { // those that are revoked make room
-			i := slices.IndexFunc(k.List, func(l SessionKey) bool { return l.State == KeyRevoked })
-			k.List = slices.Delete(k.List, max(i, 0), max(i, 0)+1)
-		}
-		k.Last = e.Number
-		k.List = append(k.List, SessionKey{Number: e.Number, State: KeyActive, Sealed: e.Sealed, Created: e.Created})
-	})
+	k := s.SessionKeys()
+	s.sessionKeys.Put(&SessionKeys{k.with(&sessionKeyKind, SessionKey{Number: e.Number, Sealed: e.Sealed, Created: e.Created})})
 }
 
 // RevokeSessionKey ends every session that a key sealed.
@@ -184,20 +116,16 @@ type SessionKeyRevoked struct {
 }
 
 func (c *RevokeSessionKey) decide(s *State, m Meta) ([]Event, error) {
-	if k, ok := s.SessionKey(c.Number); !ok || k.State == KeyRevoked {
-		return nil, refuse(NoSuchEntity, "There is no session key %d that is in force.", c.Number)
+	k := s.SessionKeys()
+	if err := k.mayRevoke(&sessionKeyKind, c.Number); err != nil {
+		return nil, err
 	}
 	return []Event{&SessionKeyRevoked{Number: c.Number, At: m.Time}}, nil
 }
 
 func (e *SessionKeyRevoked) evolve(s *State) {
-	s.changeSessionKeys(func(k *SessionKeys) {
-		for i := range k.List {
-			if l := &k.List[i]; l.Number == e.Number {
-				l.State, l.Sealed, l.Retired = KeyRevoked, nil, cmp.Or(l.Retired, e.At)
-			}
-		}
-	})
+	k := s.SessionKeys()
+	s.sessionKeys.Put(&SessionKeys{k.without(e.Number, e.At)})
 }
 
 // Session is what a command's authority says of the session that it is by. The zero Session
