@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -39,9 +40,8 @@ type Config struct {
 	// dispatch.MaxPresignedWrites; 0 for dispatch.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
-	// SessionKeyAge is the age at which the leader has another key seal sessions, at least
-	// api.MinSessionKeyAge; 0 for api.DefaultSessionKeyAge.
-	SessionKeyAge time.Duration
+	// SessionKeyAge and IssuerKeyAge are when another key is made: api.MinKeyAge at least; 0 for api.DefaultKeyAge.
+	SessionKeyAge, IssuerKeyAge time.Duration
 	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
 	Thumbprints ThumbprintReach
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
@@ -91,11 +91,11 @@ type Snapshots struct {
 
 // check says what is wrong with the settings that are numbers and names alone.
 func (c *Config) check() error {
-	switch age := c.SessionKeyAge; {
+	switch age := min(cmp.Or(c.SessionKeyAge, api.DefaultKeyAge), cmp.Or(c.IssuerKeyAge, api.DefaultKeyAge)); {
 	case c.PresignedWrites < 0 || c.PresignedWrites > dispatch.MaxPresignedWrites:
 		return fmt.Errorf("%w: presigned writes cannot be taken for %v; use up to %v", setup.ErrConfig, c.PresignedWrites, dispatch.MaxPresignedWrites)
-	case age != 0 && age < api.MinSessionKeyAge:
-		return fmt.Errorf("%w: session keys cannot be rotated at an age of %v; use %v or more", setup.ErrConfig, age, api.MinSessionKeyAge)
+	case age < api.MinKeyAge:
+		return fmt.Errorf("%w: keys cannot be rotated at an age of %v; use %v or more", setup.ErrConfig, age, api.MinKeyAge)
 	}
 	if err := c.Passkeys.Check(); err != nil {
 		return fmt.Errorf("%w: %w", setup.ErrConfig, err)

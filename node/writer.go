@@ -245,7 +245,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { t.run(ctx) })
 	wg.Go(func() { w.publish(ctx) })
 	wg.Go(func() { report.Run(ctx, published{w}, n.cfg.Machine.Now, n.logger) })
-	wg.Go(func() { n.edge.RotateSessionKeys(ctx, n.cfg.SessionKeyAge) })
+	wg.Go(func() { n.edge.RotateKeys(ctx, n.cfg.SessionKeyAge, n.cfg.IssuerKeyAge) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	wg.Go(func() { w.watchVoters(ctx) })
 	w.leading.Store(t)

@@ -17,9 +17,9 @@ func newAccount() *cobra.Command {
 	return cmd
 }
 
-func newSessionKey() *cobra.Command {
-	list, rotate, revoke, cmd := sessions.NewKeys()
-	cmd.AddCommand(target.On(list, askTimeout, sessions.ListKeys), target.On(rotate, changeTimeout, sessions.RotateKey), target.On(revoke, changeTimeout, sessions.RevokeKey))
+func newKeys(k sessions.Keys) *cobra.Command {
+	list, rotate, revoke, cmd := k.Commands()
+	cmd.AddCommand(target.On(list, askTimeout, k.List), target.On(rotate, changeTimeout, k.Rotate), target.On(revoke, changeTimeout, k.Revoke))
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/issuer"
@@ -28,7 +29,7 @@ func (s *Server) issuerKeys(w http.ResponseWriter, r *http.Request) {
 	_, v, err := s.issuer(r)
 	var body []byte
 	if err == nil {
-		body = issuer.KeySet(v.State)
+		body = issuer.KeySet(v.State, identity.Time(s.cfg.Now().UnixMilli()))
 	}
 	s.tellIssuer(w, r, body, err)
 }

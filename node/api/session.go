@@ -18,38 +18,48 @@ import (
 	"github.com/writ-iam/writ/projection"
 )
 
-// Limits of the age of the key that seals sessions.
+// Limits of the age of the keys that seal sessions and sign web identity tokens.
 const (
-	// DefaultSessionKeyAge is the age at which the leader has another key seal, unless a
-	// setting says otherwise. MinSessionKeyAge is the least that one may say: with it, no
-	// more than identity.MaxSessionKeys keys have sessions that may last, and a few may be
-	// added by command besides.
-	DefaultSessionKeyAge = 30 * 24 * time.Hour
-	MinSessionKeyAge     = 3 * time.Hour
-	// sessionKeyLook is how often the leader looks how old the key is.
-	sessionKeyLook = 10 * time.Minute
+	// DefaultKeyAge is the age at which the leader has another key take the place of one,
+	// unless a setting says otherwise. MinKeyAge is the least that one may say: with it, no
+	// more than identity.MaxSessionKeys keys have sessions that may last, nor more than
+	// identity.MaxIssuerKeys tokens, and a few may be added by command besides.
+	DefaultKeyAge = 30 * 24 * time.Hour
+	MinKeyAge     = 3 * time.Hour
+	// keyLook is how often the leader looks how old the keys are.
+	keyLook = 10 * time.Minute
 )
 
-// RotateSessionKeys has the log take another session key whenever the one that seals has
-// reached an age, by the clock of this node, until ctx ends. This node must lead. The age 0
-// stands for DefaultSessionKeyAge. A first key is made by the first session alone.
-func (s *Server) RotateSessionKeys(ctx context.Context, age time.Duration) {
-	old := identity.Time(cmp.Or(age, DefaultSessionKeyAge).Milliseconds())
+// RotateKeys has the log take another session key whenever the one that seals has reached an
+// age, by the clock of this node, and another issuer key in the same way, until ctx ends. This
+// node must lead. The age 0 stands for DefaultKeyAge. A first key is made by the first session,
+// or the first web identity token, alone.
+func (s *Server) RotateKeys(ctx context.Context, sessions, tokens time.Duration) {
 	for {
 		state := s.cfg.Projection.View().State
-		active, ok := state.ActiveSessionKey()
-		if ok && identity.Time(s.cfg.Now().UnixMilli()) >= active.Created+old {
-			cmd, err := s.desk.NewSessionKey(state)
-			if err == nil {
-				_, err = s.addKey(ctx, cmd)
-			}
-			if err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Warn("the session key is old, and no other could be added; it will be tried again", "key", active.Number, "error", err)
-			}
+		if k, ok := state.ActiveSessionKey(); ok {
+			s.rotate(ctx, "session", k.Number, k.Created, sessions, func() (identity.Command, error) { return s.desk.NewSessionKey(state) })
 		}
-		if wake.After(ctx, sessionKeyLook) != nil {
+		if k, ok := state.ActiveIssuerKey(); ok {
+			s.rotate(ctx, "issuer", k.Number, k.Created, tokens, func() (identity.Command, error) { return s.signer.NewKey(state) })
+		}
+		if wake.After(ctx, keyLook) != nil {
 			return
 		}
+	}
+}
+
+// rotate has another key take the place of one that has reached an age.
+func (s *Server) rotate(ctx context.Context, kind string, number uint32, created identity.Time, age time.Duration, next func() (identity.Command, error)) {
+	if identity.Time(s.cfg.Now().UnixMilli()) < created+identity.Time(cmp.Or(age, DefaultKeyAge).Milliseconds()) {
+		return
+	}
+	cmd, err := next()
+	if err == nil {
+		_, err = s.addKey(ctx, cmd)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Warn("the "+kind+" key is old, and no other could be added; it will be tried again", "key", number, "error", err)
 	}
 }
 
@@ -70,17 +80,23 @@ func (c *call) newKey() (*projection.View, error) {
 	var cmd identity.Command
 	var err error
 	if c.action.Signs {
-		cmd, err = s.signer.NewKey(state)
+		cmd, err = s.newIssuerKey(state)
 	} else {
 		cmd, err = s.desk.NewSessionKey(state)
-	}
-	if errors.Is(err, issuer.ErrBusy) {
-		return nil, fault.Later("The key that signs web identity tokens is being made.", err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return s.addKey(c.Context(), cmd)
+}
+
+// newIssuerKey is the command that gives a state its next issuer key.
+func (s *Server) newIssuerKey(state *identity.State) (identity.Command, error) {
+	cmd, err := s.signer.NewKey(state)
+	if errors.Is(err, issuer.ErrBusy) {
+		return nil, fault.Later("The key that signs web identity tokens is being made.", err)
+	}
+	return cmd, err
 }
 
 // addKey has the log take a key, unless somebody else was faster, and returns a view that has

@@ -162,15 +162,19 @@ func TestSessionKeys(t *testing.T) {
 	}
 }
 
-// Each operation on session keys has a permission of its own, which is of the cluster's own
-// account.
-func TestPermissionsOfSessionKeys(t *testing.T) {
+// Each operation on keys of the cluster has a permission of its own, which is of the cluster's
+// own account.
+func TestPermissionsOfKeys(t *testing.T) {
 	w := newWorld(t)
 	w.assume(w.roles())
+	w.must(&identity.AddIssuerKey{Number: 1, Public: []byte(`{"kid":"1"}`)})
 	operations := []struct{ method, target, action string }{
 		{http.MethodGet, "/v1/session-keys", "writ:ListSessionKeys"},
 		{http.MethodPost, "/v1/session-keys", "writ:RotateSessionKey"},
 		{http.MethodPost, "/v1/session-keys/1/revoke", "writ:RevokeSessionKey"},
+		{http.MethodGet, "/v1/issuer-keys", "writ:ListIssuerKeys"},
+		{http.MethodPost, "/v1/issuer-keys", "writ:RotateIssuerKey"},
+		{http.MethodPost, "/v1/issuer-keys/1/revoke", "writ:RevokeIssuerKey"},
 	}
 	for i, own := range operations {
 		c := w.user(fmt.Sprintf("user%d", i), allow(own.action))
@@ -220,7 +224,7 @@ func TestMostSessionKeys(t *testing.T) {
 // The leader has another key seal when one has reached its age, and no earlier; in the long
 // run there is always room for the next, also at the least age.
 func TestSessionKeysAreRotated(t *testing.T) {
-	for _, age := range []time.Duration{0, api.MinSessionKeyAge} {
+	for _, age := range []time.Duration{0, api.MinKeyAge} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			w.node.now = time.Now
@@ -228,11 +232,11 @@ func TestSessionKeysAreRotated(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				w.server.RotateSessionKeys(ctx, age)
+				w.server.RotateKeys(ctx, age, age)
 			}()
-			every := max(age, api.MinSessionKeyAge)
+			every := max(age, api.MinKeyAge)
 			if age == 0 {
-				every = api.DefaultSessionKeyAge
+				every = api.DefaultKeyAge
 			}
 			time.Sleep(every + time.Hour)
 			synctest.Wait()
@@ -269,7 +273,7 @@ func TestSessionKeysAreFull(t *testing.T) {
 		w := newWorld(t)
 		w.node.now = time.Now
 		w.assume(w.roles())
-		time.Sleep(api.DefaultSessionKeyAge - time.Hour)
+		time.Sleep(api.DefaultKeyAge - time.Hour)
 		for range identity.MaxSessionKeys - 1 {
 			if code := w.rotate(); code != http.StatusOK {
 				t.Fatalf("rotate: status %d", code)
@@ -279,9 +283,9 @@ func TestSessionKeysAreFull(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			w.server.RotateSessionKeys(ctx, api.MinSessionKeyAge)
+			w.server.RotateKeys(ctx, api.MinKeyAge, 0)
 		}()
-		time.Sleep(api.MinSessionKeyAge + 10*time.Minute)
+		time.Sleep(api.MinKeyAge + 10*time.Minute)
 		synctest.Wait()
 		if last := w.last(); last != identity.MaxSessionKeys || !w.logged(slog.LevelWarn) {
 			t.Errorf("the last key is %d", last)

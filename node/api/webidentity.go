@@ -34,7 +34,7 @@ func (c *call) present(v *projection.View) error {
 	if err != nil {
 		return err
 	}
-	keys, err := p.Keys(c.Context(), c.server.cfg.Identities, c.server.cfg.Now())
+	keys, err := p.Keys(c.Context(), v.State, c.server.cfg.Identities, c.server.cfg.Now())
 	if err != nil {
 		return err
 	}

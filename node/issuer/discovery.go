@@ -37,21 +37,17 @@ func Configuration(url string) ([]byte, error) {
 	return b, nil
 }
 
-// KeySet is the JSON Web Key Set that verifiers are told in a state: of the key that signs,
-// and of those before it whose tokens may last.
-func KeySet(s *identity.State) []byte {
+// KeySet is the JSON Web Key Set that verifiers are told in a state at a time: of the key that
+// signs, and of those before it whose tokens may last.
+func KeySet(s *identity.State, now identity.Time) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"keys":[`)
-	first := true
-	for _, k := range s.IssuerKeys().List {
-		if k.State == identity.KeyRevoked {
-			continue
-		}
-		if !first {
+	keys := s.IssuerKeys()
+	for i, k := range keys.Shown(now) {
+		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.Write(k.Public)
-		first = false
 	}
 	b.WriteString(`]}`)
 	return b.Bytes()

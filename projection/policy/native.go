@@ -29,8 +29,11 @@ const (
 	ActionSetRootPassword  = "writ:SetRootPassword"
 	ActionListSessions     = "writ:ListSessions"
 	ActionListSessionKeys  = "writ:ListSessionKeys"
+	ActionListIssuerKeys   = "writ:ListIssuerKeys"
 	ActionRotateSessionKey = "writ:RotateSessionKey"
+	ActionRotateIssuerKey  = "writ:RotateIssuerKey"
 	ActionRevokeSessionKey = "writ:RevokeSessionKey"
+	ActionRevokeIssuerKey  = "writ:RevokeIssuerKey"
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
 	ActionTransferLeadership = "writ:TransferLeadership"
@@ -44,6 +47,7 @@ func NativeActions() []string {
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
+		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
 	}
 }

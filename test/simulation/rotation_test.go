@@ -36,11 +36,11 @@ func TestTheLeaderRotates(t *testing.T) {
 		if got := keys(); strings.Count(got, `"state"`) != 1 || !strings.Contains(got, `"state":"active"`) {
 			t.Errorf("at first: %s", got)
 		}
-		w.machines["w1"].clocks.jump(api.DefaultSessionKeyAge)
+		w.machines["w1"].clocks.jump(api.DefaultKeyAge)
 		pass(11 * time.Minute)
-		w.machines["w1"].clocks.jump(-api.DefaultSessionKeyAge) // clients' signatures are of now
+		w.machines["w1"].clocks.jump(-api.DefaultKeyAge) // clients' signatures are of now
 		if got := keys(); strings.Count(got, `"state"`) != 2 || !strings.Contains(got, `"state":"verify-only"`) {
-			t.Errorf("after %v: %s", api.DefaultSessionKeyAge, got)
+			t.Errorf("after %v: %s", api.DefaultKeyAge, got)
 		}
 		root.leave()
 		w.stopAll()

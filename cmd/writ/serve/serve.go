@@ -169,6 +169,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	WithoutLeaseFlag(f, &s.cfg.WithoutLease)
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
 	f.DurationVar(&s.cfg.SessionKeyAge, "session-key-age", 30*24*time.Hour, "age at which the leader has another key seal sessions, at least 3h; set it alike on all writers")
+	f.DurationVar(&s.cfg.IssuerKeyAge, "issuer-key-age", 30*24*time.Hour, "age at which the leader has another key sign web identity tokens, at least 3h; set it alike on all writers")
 	f.TextVar(&s.cfg.Thumbprints, "thumbprints", node.ThumbprintReach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
 	f.StringSliceVar(&s.cfg.InternalIssuers, "internal-issuers", nil, "issuers of web identity tokens that are not on the public internet, and servers of their keys: https://HOST[:PORT]/PATH, or that =HOST:PORT for where it is, and networks (10.0.0.0/8) of such; set it alike on all nodes")

@@ -43,6 +43,8 @@ type Config struct {
 	Passwords *password.Hasher
 	// Passkeys are what passkeys are bound to; nil where there are none.
 	Passkeys *passkey.Party
+	// NewIssuerKey makes the command that gives a state its next issuer key, at the leader.
+	NewIssuerKey func(*identity.State) (identity.Command, error)
 
 	// Tracker knows what replicas have reached, Notary vouches for what the cluster has, and
 	// Voters changes who votes. Only a node that leads asks them; at a replica they are nil.
@@ -165,9 +167,12 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/accounts/{account}/root/email", actionSetRootEmail, changeAccount{s, actionSetRootEmail}},
 		{"POST /v1/accounts/{account}/root/password", actionSetRootPassword, changeAccount{s, actionSetRootPassword}},
 		{"GET /v1/sessions", actionListSessions, listSessions{s}},
-		{"GET /v1/session-keys", actionListSessionKeys, listSessionKeys{s}},
-		{"POST /v1/session-keys", actionRotateSessionKey, rotateSessionKey{s}},
-		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeSessionKey{s}},
+		{"GET /v1/session-keys", actionListSessionKeys, listKeys{s.sessionKeys()}},
+		{"POST /v1/session-keys", actionRotateSessionKey, rotateKey{s.sessionKeys()}},
+		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeKey{s.sessionKeys()}},
+		{"GET /v1/issuer-keys", actionListIssuerKeys, listKeys{s.issuerKeys()}},
+		{"POST /v1/issuer-keys", actionRotateIssuerKey, rotateKey{s.issuerKeys()}},
+		{"POST /v1/issuer-keys/{number}/revoke", actionRevokeIssuerKey, revokeKey{s.issuerKeys()}},
 		{"POST /v1/passkeys", actionEnableMFA, registerPasskey{s}},
 		{"POST /v1/passkeys/challenge", actionEnableMFA, challengePasskey{s}},
 		{"POST /v1/providers/keys", actionSetProviderKeys, setProviderKeys{s}},

@@ -48,8 +48,11 @@ const (
 	actionSetRootPassword  = policy.ActionSetRootPassword
 	actionListSessions     = policy.ActionListSessions
 	actionListSessionKeys  = policy.ActionListSessionKeys
+	actionListIssuerKeys   = policy.ActionListIssuerKeys
 	actionRotateSessionKey = policy.ActionRotateSessionKey
+	actionRotateIssuerKey  = policy.ActionRotateIssuerKey
 	actionRevokeSessionKey = policy.ActionRevokeSessionKey
+	actionRevokeIssuerKey  = policy.ActionRevokeIssuerKey
 	actionSetProviderKeys  = policy.ActionSetProviderKeys
 
 	actionTransferLeadership = policy.ActionTransferLeadership

@@ -257,12 +257,29 @@ var operations = map[string]operation{
 		id: "RotateSessionKey", summary: "Have another key seal the tokens of sessions.",
 		about: "Permission writ:RotateSessionKey, in the cluster's own account. The key before it opens what it sealed. " +
 			"409 LimitExceeded: 16 keys have sessions that may last. 409 ConcurrentModification: another key was added meanwhile.",
-		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("SessionKeyChange"), refusals: notTaken,
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("KeyChange"), refusals: notTaken,
 	},
 	"POST /v1/session-keys/{number}/revoke": {
 		id: "RevokeSessionKey", summary: "End every session that a key sealed.",
 		about:      "Permission writ:RevokeSessionKey, in the cluster's own account. Sessions of all accounts end. New ones are sealed by another key, which is made where there is none.",
-		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("SessionKeyChange"), refusals: notChanged,
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("KeyChange"), refusals: notChanged,
+		meaning: map[int]string{404: "No such key is in force (NoSuchEntity)."},
+	},
+	"GET /v1/issuer-keys": {
+		id: "ListIssuerKeys", summary: "Which keys sign web identity tokens?", about: "Permission writ:ListIssuerKeys, in the cluster's own account.",
+		parameters: asked, answer: "The keys, without what they are.", headers: seen, content: jsonOf("IssuerKeys"), refusals: refusedAt,
+	},
+	"POST /v1/issuer-keys": {
+		id: "RotateIssuerKey", summary: "Have another key sign web identity tokens.",
+		about: "Permission writ:RotateIssuerKey, in the cluster's own account. Verifiers are told of the key before it until no token can be good that it signed. " +
+			"409 LimitExceeded: 8 keys have tokens that may last. 409 ConcurrentModification: another key was added meanwhile.",
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("KeyChange"), refusals: notTaken,
+	},
+	"POST /v1/issuer-keys/{number}/revoke": {
+		id: "RevokeIssuerKey", summary: "Take a key from what verifiers of web identity tokens are told.",
+		about: "Permission writ:RevokeIssuerKey, in the cluster's own account. From that position on no node tells of the key, nor takes a token that it signed, of any account. " +
+			"New tokens are signed by another key, which is made where there is none.",
+		parameters: []object{invocation}, answer: "The change was committed.", headers: changed, content: jsonOf("KeyChange"), refusals: notChanged,
 		meaning: map[int]string{404: "No such key is in force (NoSuchEntity)."},
 	},
 	"POST /v1/providers/keys": {

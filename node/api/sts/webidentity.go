@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/node/api/iam"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/federation/oidc"
+	"github.com/writ-iam/writ/node/issuer"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/policy"
@@ -28,6 +29,7 @@ type Presented struct {
 	role     string
 	token    *oidc.Token
 	provider *identity.OIDCProvider
+	own      bool // its issuer is one of this cluster
 }
 
 // Present reads the token of a call, and finds its provider: that of its issuer in the account
@@ -46,15 +48,35 @@ func Present(s *identity.State, in *sdk.AssumeRoleWithWebIdentityInput) (*Presen
 	if !ok || p.URL != name || s.Closed(p.Account) {
 		return nil, fail(codeInvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", token.Issuer)
 	}
-	return &Presented{role, token, p}, nil
+	return &Presented{role, token, p, ownIssuer(s, token.Issuer)}, nil
 }
 
-// Keys asks for the keys by which the token can be. It may wait for the issuer.
-func (p *Presented) Keys(ctx context.Context, v *oidc.Verifier, now time.Time) (oidc.Keys, error) {
+// ownIssuer tells whether a URL is that of an account's issuer in this cluster.
+func ownIssuer(s *identity.State, url string) bool {
+	account, ok := issuer.AccountOf(url[strings.LastIndexByte(url, '/')+1:])
+	if !ok {
+		return false
+	}
+	settings := s.AccountSettings(account)
+	return settings.Vends && settings.Issuer == url && !s.Closed(account)
+}
+
+// Keys asks for the keys by which the token can be. It may wait for the issuer. An issuer of this
+// cluster is not asked: its keys are those of the state, so that one which is revoked there is
+// nowhere kept.
+func (p *Presented) Keys(ctx context.Context, s *identity.State, v *oidc.Verifier, now time.Time) (oidc.Keys, error) {
 	if !now.Before(p.token.Expires) { // nobody is asked for it
 		return nil, p.refused(oidc.ErrExpired, now)
 	}
-	keys, err := v.Keys(ctx, &oidc.Issuer{URL: p.token.Issuer, Account: string(p.provider.Account), Thumbprints: p.provider.Thumbprints, Keys: p.provider.Keys}, p.token)
+	by := &oidc.Issuer{URL: p.token.Issuer, Account: string(p.provider.Account), Thumbprints: p.provider.Thumbprints, Keys: p.provider.Keys}
+	if p.own {
+		at := identity.Time(now.UnixMilli())
+		if keys := s.IssuerKeys(); len(keys.Shown(at)) == 0 {
+			return nil, p.refused(oidc.ErrUnknownKey, now)
+		}
+		by.Keys = string(issuer.KeySet(s, at))
+	}
+	keys, err := v.Keys(ctx, by, p.token)
 	switch {
 	case errors.Is(err, oidc.ErrUnreachable):
 		return nil, fail(codeIDPCommunicationError, "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the incoming identity token could not be reached.")
