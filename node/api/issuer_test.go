@@ -179,7 +179,7 @@ func TestIssuers(t *testing.T) {
 	w.must(&identity.EnableWebIdentity{Account: account, Issuer: "http://writ.test/issuers/" + issuerID})
 	add := func(number uint32) {
 		t.Helper()
-		w.must(&identity.AddIssuerKey{Number: number, Public: fmt.Appendf(nil, `{"kid":"%d"}`, number)})
+		w.mustNow(&identity.AddIssuerKey{Number: number, Public: fmt.Appendf(nil, `{"kid":"%d"}`, number)})
 	}
 	told := func(want string) {
 		t.Helper()

@@ -103,7 +103,7 @@ func TestIssuerKeys(t *testing.T) {
 func TestMostIssuerKeys(t *testing.T) {
 	w := newWorld(t)
 	for n := range uint32(identity.MaxIssuerKeys) {
-		w.must(&identity.AddIssuerKey{Number: n + 1, Public: fmt.Appendf(nil, `{"kid":"%d"}`, n)})
+		w.mustNow(&identity.AddIssuerKey{Number: n + 1, Public: fmt.Appendf(nil, `{"kid":"%d"}`, n)})
 	}
 	w.problem("one more", w.native(w.root, http.MethodPost, "/v1/issuer-keys", ""), http.StatusConflict, "LimitExceeded")
 }
@@ -129,11 +129,7 @@ func TestTokensOfTheClusterItself(t *testing.T) {
 	w.accepted("revoke", w.native(w.root, http.MethodPost, "/v1/issuer-keys/1/revoke", ""))
 	const noKey = "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"
 	w.refused("of a revoked key", w.present(token), http.StatusBadRequest, "InvalidIdentityToken", noKey)
-	body, err := json.Marshal(map[string]string{"provider": provider, "keys": given})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.accepted("give the revoked key", w.native(w.root, http.MethodPost, "/v1/providers/keys", string(body)))
+	w.accepted("give the revoked key", w.native(w.root, http.MethodPost, "/v1/providers/keys", `{"provider":"`+provider+`","keys":`+given+`}`))
 	w.refused("of a key that is given and revoked", w.present(token), http.StatusBadRequest, "InvalidIdentityToken", noKey)
 	w.assumed(w.present(w.tokenOf(w.identityToken(temporary{credential: w.root}, askToken...))))
 	w.accepted("revoke the active one", w.native(w.root, http.MethodPost, "/v1/issuer-keys/2/revoke", ""))

@@ -197,6 +197,17 @@ func (w *world) must(commands ...identity.Command) event.Position {
 	return w.log.position()
 }
 
+// mustNow is must for commands that come at the time of the node.
+func (w *world) mustNow(commands ...identity.Command) {
+	w.t.Helper()
+	for _, c := range commands {
+		cause := event.Cause{Meta: identity.Meta{Time: identity.Time(w.node.now().UnixMilli())}}
+		if _, err := w.log.decide(event.Command{Content: c, Cause: cause}); err != nil {
+			w.t.Fatalf("%T: %v", c, err)
+		}
+	}
+}
+
 func (w *world) sealed(id identity.AccountID, c credential) identity.NewAccessKey {
 	secret, err := iam.SealSecret(w.key, id, c.id, c.secret)
 	if err != nil {
