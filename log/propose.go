@@ -85,6 +85,9 @@ func (l *Log) level(cmd *event.Command) error {
 	}
 	has := l.Applied().State.Cluster().FeatureLevel
 	cmd.Cause.Rules = identity.RulesAt(has)
+	if has < 2 { // a build of that level reads nothing of where a chain began
+		cmd.Cause.By.Session.Origin = identity.Origin{}
+	}
 	if needs := wire.Level(cmd.Content); needs > max(has, 1) && l.IsLeader() { // others do not know, and say who leads
 		return &identity.Refusal{Code: identity.UnknownFeature, Message: fmt.Sprintf(
 			"The cluster is at feature level %d, and the change needs level %d. It rises when every writer and every replica runs a version that supports it.", has, needs)}

@@ -136,6 +136,17 @@ type Session struct {
 	Issued Time
 	Until  Time   // when it ends
 	Parent string // access key id that asked for it; empty for none
+	Origin Origin
+}
+
+// Origin is where the chain of a session began, whose links each asked for the next. The zero
+// Origin is that of a session which is the first of its chain and was asked for by no access
+// key, as those of web identities and of sign-ins, or whose token does not say it.
+type Origin struct {
+	Account   AccountID // of the principal
+	Principal ID        // whose the access key is that asked for the first session, or whose that session is; of a root the account's number
+	Key       string    // that access key's id; empty for none
+	Began     Time      // when the first session was issued
 }
 
 // Revocation ends sessions: those that were made before a position, and those that were
@@ -143,7 +154,7 @@ type Session struct {
 type Revocation struct {
 	// Subject is a session's access key id, the access key id that asked for sessions, or
 	// the identifier of the role or user whose they are; of a root's it is the account's
-	// number.
+	// number. Of a chain that began with it every session is meant, whoever it is of.
 	Subject string
 	All     Position // sessions made before it are revoked; 0 for none
 	Before  Time     // sessions issued then or earlier are, too; 0 for none
@@ -190,7 +201,8 @@ func (s *State) Revocations(account AccountID) []Revocation {
 }
 
 // Revoked tells whether a session is revoked: its own, those of its principal, those that
-// its parent asked for, those of its session key, or all of an account that is closed. credential is its access key id.
+// its parent asked for, those of its session key, all of an account that is closed, or its whole
+// chain. credential is its access key id.
 func (s *State) Revoked(account AccountID, principal ID, credential string, on Session) bool {
 	if k, ok := s.SessionKey(on.Key); !ok || k.State == KeyRevoked || s.Closed(account) {
 		return true
@@ -200,7 +212,22 @@ func (s *State) Revoked(account AccountID, principal ID, credential string, on S
 			return true
 		}
 	}
-	return false
+	return s.chainEnded(&on)
+}
+
+// chainEnded tells whether the chain of a session has ended where it began: by a revocation of
+// what was asked for by its first access key, or of its first principal, or with that principal
+// or its account.
+func (s *State) chainEnded(on *Session) bool {
+	o := &on.Origin
+	if o.Account == "" {
+		return false
+	}
+	_, there := s.KindOf(o.Principal)
+	if _, root := s.accounts.Get(AccountID(o.Principal)); !there && !root || s.Closed(o.Account) {
+		return true
+	}
+	return s.RevokedSince(o.Account, o.Principal, on.Minted, o.Began) || s.RevokedSince(o.Account, ID(o.Key), on.Minted, o.Began)
 }
 
 // RevokedSince tells whether what was made of a subject at a position and time is revoked.

@@ -17,6 +17,7 @@ const (
 	formatRelayedBatch uint8 = 3 // of a command that came by way of another node; see event.Cause.Via
 	formatRuledBatch   uint8 = 4 // with the rules that its command was decided by, and with that node or none
 	formatSessionBatch uint8 = 5 // that, of a command by a session
+	formatChainBatch   uint8 = 6 // that, and where the chain of the session began
 )
 
 // An encoded batch is three values: the head, its SHA-256, and the list of event
@@ -42,6 +43,8 @@ func (c *coder) entry(v *entry) {
 func (c *coder) fields(b *event.Batch) {
 	format := formatBatch
 	switch {
+	case b.Cause.By.Session.Origin != (identity.Origin{}):
+		format = formatChainBatch
 	case b.Cause.By.Session != (identity.Session{}):
 		format = formatSessionBatch
 	case b.Cause.Rules > identity.FirstRules:
@@ -50,7 +53,7 @@ func (c *coder) fields(b *event.Batch) {
 		format = formatRelayedBatch
 	}
 	num(c, &format)
-	if c.err == nil && (format < formatUnsigned || format > formatSessionBatch) {
+	if c.err == nil && (format < formatUnsigned || format > formatChainBatch) {
 		c.fail(&UnknownError{What: "batch format", Number: uint64(format)})
 	}
 	atom(c, &b.Cluster)
@@ -70,6 +73,10 @@ func (c *coder) fields(b *event.Batch) {
 	case formatSessionBatch:
 		c.ruled(&b.Cause)
 		c.session(&b.Cause.By.Session)
+	case formatChainBatch:
+		c.ruled(&b.Cause)
+		c.session(&b.Cause.By.Session)
+		c.origin(&b.Cause.By.Session.Origin)
 	}
 	c.digest(&b.State)
 	c.fixed(b.Prev[:])

@@ -21,6 +21,7 @@ const (
 	formatRelayed       uint8 = 6 // a command that came by way of another node; see event.Cause.Via
 	formatRuled         uint8 = 7 // a command with the rules to decide it by, and with that node or none
 	formatSession       uint8 = 8 // that, by a session
+	formatChain         uint8 = 9 // that, and where the chain of the session began
 )
 
 // EncodeCommand makes the entry of the Raft log for a command: format, cluster,
@@ -36,6 +37,8 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 	defer c.release()
 	format, number, version := formatCommand, k.number, k.version
 	switch {
+	case cmd.Cause.By.Session.Origin != (identity.Origin{}):
+		format = formatChain
 	case cmd.Cause.By.Session != (identity.Session{}):
 		format = formatSession
 	case cmd.Cause.Rules > identity.FirstRules:
@@ -57,7 +60,7 @@ func EncodeCommand(cmd *event.Command) ([]byte, error) {
 
 // DecodeCommand reads what EncodeCommand made.
 func DecodeCommand(b []byte) (*event.Command, error) {
-	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed, formatRuled, formatSession)
+	c, format, err := openSealed(b, "command format", formatBare, formatReliant, formatCommand, formatRelayed, formatRuled, formatSession, formatChain)
 	if err != nil {
 		return nil, fmt.Errorf("decode command: %w", err)
 	}
@@ -103,6 +106,10 @@ func (c *coder) envelope(format uint8, cmd *event.Command) {
 	case formatSession:
 		c.ruled(&cmd.Cause)
 		c.session(&cmd.Cause.By.Session)
+	case formatChain:
+		c.ruled(&cmd.Cause)
+		c.session(&cmd.Cause.By.Session)
+		c.origin(&cmd.Cause.By.Session.Origin)
 	}
 }
 

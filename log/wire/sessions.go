@@ -74,6 +74,16 @@ func (c *coder) session(v *identity.Session) {
 	}
 }
 
+// origin codes where the chain of that session began.
+func (c *coder) origin(v *identity.Origin) {
+	atom(c, &v.Account)
+	atom(c, &v.Principal)
+	atom(c, &v.Key)
+	if num(c, &v.Began); c.err == nil && *v == (identity.Origin{}) {
+		c.fail(corrupt("by a chain that began nowhere"))
+	}
+}
+
 func addIssuerKey(c *coder, v *identity.AddIssuerKey) {
 	num(c, &v.Number)
 	c.blob(&v.Sealed)

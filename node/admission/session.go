@@ -235,7 +235,11 @@ func (p *Pass) AdmitSession(v *projection.View, c *session.Claims) (err error) {
 
 // sessionOf is a session as the log has it.
 func sessionOf(c *session.Claims, sealedBy uint32) identity.Session {
-	return identity.Session{Key: sealedBy, Minted: event.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
+	on := identity.Session{Key: sealedBy, Minted: event.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
+	if o := &c.Origin; *o != (session.Origin{}) {
+		on.Origin = identity.Origin{Account: identity.AccountID(o.Account), Principal: identity.ID(o.Principal), Key: o.Key, Began: identity.Time(o.Began.UnixMilli())}
+	}
+	return on
 }
 
 // MintedAt is the position of the view in which the session of a request was made, once it

@@ -7,17 +7,21 @@ import (
 	"time"
 )
 
-// The versions of sealed claims, their first byte. Only those that have keys are of the second:
-// nodes of the release before open all others.
+// The versions of sealed claims, their first byte: those that have keys are of the second, those
+// that say where their chain began of the third. No claims have both.
 const (
 	versionPlain = 1
 	versionKeys  = 2
+	versionChain = 3
 )
 
 // version is that of the claims.
 func (c *Claims) version() byte {
-	if len(c.Keys) > 0 {
+	switch {
+	case len(c.Keys) > 0:
 		return versionKeys
+	case c.Origin != Origin{}:
+		return versionChain
 	}
 	return versionPlain
 }
@@ -27,6 +31,13 @@ func (c *Claims) version() byte {
 // the form of what follows.
 const maxFixed = 3 + idSize + accountDigits + MaxPrincipal + MaxName + MaxSourceIdentity + MaxProvider + MaxSubject + MaxParent + 7*2 +
 	3*maxSecondsSize + binary.MaxVarintLen64 + 1
+
+// maxOrigin is how many bytes it takes at most where the chain began: no more than the provider
+// and the subject, which no such claims have. Else this does not compile.
+const (
+	maxOrigin = accountDigits + MaxPrincipal + MaxParent + 3*2 + maxSecondsSize
+	_         = uint(MaxProvider + MaxSubject - maxOrigin)
+)
 
 // maxSecondsSize is how many bytes a varint of maxSeconds has.
 const maxSecondsSize = 6
@@ -42,6 +53,9 @@ func (c *Claims) encode(id []byte) ([]byte, error) {
 	for _, f := range c.fields() {
 		size -= f.limit - len(*f.text)
 	}
+	if c.version() == versionChain {
+		size += maxOrigin
+	}
 	b := append(make([]byte, 0, size), c.version(), byte(c.Kind), c.Depth)
 	b = append(b, id...)
 	for _, f := range c.fields() {
@@ -55,6 +69,12 @@ func (c *Claims) encode(id []byte) ([]byte, error) {
 	}
 	b = binary.AppendUvarint(b, mfa)
 	b = binary.AppendUvarint(b, c.Position)
+	if c.version() == versionChain {
+		for _, f := range c.Origin.fields() {
+			b = appendText(b, *f.text)
+		}
+		b = binary.AppendUvarint(b, uint64(c.Origin.Began.Unix()))
+	}
 	b = append(b, form)
 	return append(b, packed...), nil
 }
@@ -77,7 +97,7 @@ var errEncoding = errors.New("its claims are in a form that this build does not 
 // decode reads what encode made, and nothing else. The claims' texts are parts of plain.
 func decode(plain string) (*Claims, error) {
 	const head = 3 + idSize
-	if len(plain) < head || plain[0] < versionPlain || plain[0] > versionKeys {
+	if len(plain) < head || plain[0] < versionPlain || plain[0] > versionChain {
 		return nil, errEncoding
 	}
 	c := &Claims{Kind: Kind(plain[1]), Depth: plain[2], AccessKey: accessKeyID([]byte(plain[3:head]))}
@@ -92,6 +112,12 @@ func decode(plain string) (*Claims, error) {
 		c.MFA = time.Unix(mfa, 0).UTC()
 	}
 	c.Position = d.uvarint()
+	if plain[0] == versionChain {
+		for _, f := range c.Origin.fields() {
+			*f.text = d.text()
+		}
+		c.Origin.Began = time.Unix(d.seconds(), 0).UTC()
+	}
 	form := d.byte()
 	if d.bad || !c.unpack(form, d.rest, plain[0]) || c.version() != plain[0] {
 		return nil, errEncoding

@@ -112,6 +112,19 @@ type Claims struct {
 	Depth             uint8   // of role chaining: 0 for a session made by long-lived credentials
 	Position          uint64  // of the view in which it was minted
 	Parent            string  // access key id of the credential that asked for it; empty for none
+	// Origin is where the chain of the session began. Sessions of web identities have none:
+	// they are the first of theirs.
+	Origin Origin
+}
+
+// Origin is where a chain of sessions began, whose links each asked for the next. The zero Origin
+// is that of a session which is the first and was asked for by no access key, or whose token was
+// made when tokens did not say it.
+type Origin struct {
+	Account   string    // of the principal: 12 digits
+	Principal string    // unique id of whose the key is, or the first session; the account's number for a root
+	Key       string    // access key id that asked for the first session; empty for none
+	Began     time.Time // when the first session was issued, a whole second
 }
 
 // Credentials are what a caller gets. They do not print themselves.
@@ -171,7 +184,40 @@ func (c *Claims) check() error {
 	if !inRange(c.Issued) || !inRange(c.Expires) || !c.Expires.After(c.Issued) || !c.MFA.IsZero() && !inRange(c.MFA) {
 		return fmt.Errorf("%w: times are whole seconds from 1970 to 9999, and a session ends after its beginning", ErrInvalid)
 	}
+	if err := c.checkOrigin(); err != nil {
+		return err
+	}
 	return c.checkPacked()
+}
+
+// checkOrigin is check for where the chain began. What a provider says has no room beside it, nor
+// needs any: a web identity's session is the first of its chain.
+func (c *Claims) checkOrigin() error {
+	o := &c.Origin
+	if *o == (Origin{}) {
+		return nil
+	}
+	for _, f := range o.fields() {
+		if len(*f.text) > f.limit {
+			return fmt.Errorf("%w: %s of %d bytes, at most %d", ErrTooLarge, f.name, len(*f.text), f.limit)
+		}
+		if !utf8.ValidString(*f.text) {
+			return notText(f.name)
+		}
+	}
+	if !isAccount(o.Account) || o.Principal == "" || !inRange(o.Began) || o.Began.After(c.Issued) || c.Provider != "" || c.Subject != "" {
+		return fmt.Errorf("%w: a chain begins with a principal, no later than its sessions, and not behind a provider", ErrInvalid)
+	}
+	return nil
+}
+
+// fields are the texts of an origin, in their order in tokens. It is forever.
+func (o *Origin) fields() [3]field {
+	return [...]field{
+		{"account of the first principal", &o.Account, accountDigits},
+		{"first principal", &o.Principal, MaxPrincipal},
+		{"first access key", &o.Key, MaxParent},
+	}
 }
 
 // checkPacked is check for policies and tags.

@@ -38,8 +38,26 @@ func draft(c *iam.Call, kind session.Kind, life time.Duration) *session.Claims {
 	issued := time.UnixMilli(int64(c.Now)).UTC().Truncate(time.Second)
 	return &session.Claims{
 		Kind: kind, Account: string(c.Caller.Account), Principal: string(c.Caller.ID),
-		Issued: issued, Expires: issued.Add(life), Parent: c.Caller.AccessKey,
+		Issued: issued, Expires: issued.Add(life), Parent: c.Caller.AccessKey, Origin: origin(&c.Caller, issued),
 	}
+}
+
+// origin is where the chain of a session begins that a caller asks for: where that of the
+// caller's own session did, with that session where it is the first, or with the caller's access
+// key and the new session.
+func origin(caller *iam.Caller, issued time.Time) session.Origin {
+	from := caller.Claims
+	switch {
+	case from == nil:
+		return session.Origin{Account: string(caller.Account), Principal: string(caller.ID), Key: caller.AccessKey, Began: issued}
+	case from.Origin != session.Origin{}:
+		return from.Origin
+	}
+	first := session.Origin{Account: from.Account, Principal: from.Principal, Began: from.Issued}
+	if !strings.HasPrefix(from.Parent, session.AccessKeyPrefix) { // a token that does not say where its chain began
+		first.Key = from.Parent
+	}
+	return first
 }
 
 // lifeOr is a duration that a call asks for, in seconds, or what it gets without.

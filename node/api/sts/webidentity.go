@@ -208,6 +208,7 @@ func (assumeRoleWithWebIdentity) Answer(c *iam.Call, in *sdk.AssumeRoleWithWebId
 	}
 	claims := draft(c, session.Role, lifeOr(in.DurationSeconds, defaultLife))
 	claims.Account, claims.Principal, claims.Name = string(role.Account), string(role.ID), aws.ToString(in.RoleSessionName)
+	claims.Origin = session.Origin{} // it is the first of its chain
 	claims.Provider, claims.Subject, claims.Keys, claims.SourceIdentity = w.Provider, w.Subject, SessionClaims(w), w.SourceIdentity
 	if claims.Expires.Sub(claims.Issued) > time.Duration(role.MaxSession)*time.Second {
 		return nil, fail(codeValidationError, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
