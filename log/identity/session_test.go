@@ -148,3 +148,49 @@ func TestSessionsAreContained(t *testing.T) {
 		t.Errorf("another session revoked: %s", got)
 	}
 }
+
+// TestChainsAreContained has sessions of any depth author a command after what ends the
+// beginning of their chain. Those of older tokens do not say it, and go on.
+func TestChainsAreContained(t *testing.T) {
+	s := given(alice, deploy, sessionKey)
+	at := s.Position()
+	origin := Origin{Account: acct, Principal: alice.ID, Key: "AKIA1", Began: now - hour}
+	by := Authority{Account: acct, Principal: "AROA1", Credential: "ASIA3", AuthorizedAt: at,
+		Session: Session{Key: 1, Minted: at, Issued: now, Until: now + hour, Parent: "ASIA2", Origin: origin}}
+	ended := func(s *State, by Authority) bool {
+		_, err := Decide(s, Meta{Time: now, By: by}, &CreateGroup{Account: acct, ID: "AGPA1", Name: "g", Path: "/"})
+		var refusal *Refusal
+		return errors.As(err, &refusal) && refusal.Code == StaleAuthorization
+	}
+	if ended(s, by) {
+		t.Error("a chain that is good has ended")
+	}
+	silent := by
+	silent.Session.Origin = Origin{}
+	for name, c := range map[string]struct {
+		event Event
+		want  bool
+	}{
+		"key revoked":                         {&SessionsRevoked{Account: acct, Subject: "AKIA1", Made: now}, true},
+		"user revoked":                        {&SessionsRevoked{Account: acct, Subject: string(alice.ID), Made: now}, true},
+		"key revoked when the chain began":    {&SessionsRevoked{Account: acct, Subject: "AKIA1", Before: now - hour, Made: now}, true},
+		"key revoked before the chain began":  {&SessionsRevoked{Account: acct, Subject: "AKIA1", Before: now - hour - 1, Made: now}, false},
+		"user deleted":                        {&UserDeleted{ID: alice.ID}, true},
+		"another key revoked":                 {&SessionsRevoked{Account: acct, Subject: "AKIA2", Made: now}, false},
+		"the key revoked, in another account": {&SessionsRevoked{Account: other, Subject: "AKIA1", Made: now}, false},
+	} {
+		later := s.Snapshot()
+		apply(later, c.event)
+		if got := ended(later, by); got != c.want {
+			t.Errorf("%s: ended is %v", name, got)
+		}
+		if ended(later, silent) {
+			t.Errorf("%s: a session that does not say where its chain began has ended", name)
+		}
+		fresh := by
+		fresh.Session.Minted, fresh.Session.Origin.Began = later.Position(), now
+		if _, gone := c.event.(*UserDeleted); !gone && ended(later, fresh) {
+			t.Errorf("%s: a chain that began later has ended", name)
+		}
+	}
+}

@@ -99,6 +99,13 @@ func TestGolden(t *testing.T) {
 	line("command", cmd.Content, b, err)
 	b, err = EncodeBatch(batch)
 	line("batch", batch.Events[0], b, err)
+	for _, cause := range []*event.Cause{&cmd.Cause, &batch.Cause} {
+		cause.By.Session.Origin = identity.Origin{Account: "123456789012", Principal: "AIDA1", Key: "AKIA1", Began: 5}
+	}
+	b, err = EncodeCommand(cmd)
+	line("command", cmd.Content, b, err)
+	b, err = EncodeBatch(batch)
+	line("batch", batch.Events[0], b, err)
 	file(sessionFile)
 }
 

@@ -341,6 +341,23 @@ func TestBySession(t *testing.T) {
 	}
 	without := batch.Hash
 	by := identity.Session{Key: 7, Minted: 5, Issued: 3, Until: 9}
+	for _, origin := range []identity.Origin{{}, {Account: "1", Principal: "AIDA1", Key: "AKIA1", Began: 2}, {Account: "1", Principal: "AROA1"}} {
+		by.Origin = origin
+		bySession(t, cmd, batch, by, without)
+	}
+	c := writer()
+	defer c.release()
+	if c.session(&identity.Session{}); c.err == nil {
+		t.Error("a session that is none is written")
+	}
+	c.err = nil
+	if c.origin(&identity.Origin{}); c.err == nil {
+		t.Error("a chain that began nowhere is written")
+	}
+}
+
+func bySession(t *testing.T, cmd *event.Command, batch *event.Batch, by identity.Session, without event.Hash) {
+	t.Helper()
 	cmd.Cause.By.Session, batch.Cause.By.Session = by, by
 	b, err := EncodeCommand(cmd)
 	if err != nil {
@@ -354,11 +371,6 @@ func TestBySession(t *testing.T) {
 	}
 	if got, err := DecodeBatch(b); err != nil || !cmp.Equal(got, batch) || got.Hash == without {
 		t.Errorf("the batch comes back as %+v, %v", got, err)
-	}
-	c := writer()
-	defer c.release()
-	if c.session(&identity.Session{}); c.err == nil {
-		t.Error("a session that is none is written")
 	}
 }
 

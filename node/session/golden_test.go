@@ -21,6 +21,15 @@ const (
 	goldenFull      = "AQAAAAcKCwwNDg8QERITFBWfxGXYQP9S7Wf95c24s4YmxWXv8v5cjnTofebaxl8V64ZRDTWkwPpdYUvbT3ilmZZa-h3A1R9nJbH28XlGiPcJqfhLH8BwYhUnYdiqUjo9sSrDU-ZyNaXUKqa0DDry-RgXfQsMSDHtuS3kzu4-r12FpXSY_Rv_qg5eV10OeYhwA6XYhZwFAmuk6ox9amGqUx6eVvNiIx6Pkw88NB8UdjrGo1WFv4ZiMyoBcQBSFxqORnZhtKVUJCpjedyNeCZuhUUY6VF3Ku7ifaABWsv9zUw-5nHVsx8BoPwMm_O7pd9ijna4DQFrfC_oC-4u0WCc4MbK1ber2jng5pAvBs1WBXItCp8sMz4hqm7igUgn3g"
 )
 
+// goldenChain is of plain claims that say where their chain began.
+const goldenChain = "AQAAAAcKCwwNDg8QERITFBWdxGbYQP9S7Wf95c24s4YmxWXv8v5cjnTofebaxl8V64ZRDTWkwPpdYUvbT3ilmZZa-h3A1R92RN2L01dPrL0wj9J2MNtFSCBQTfqILWr1OY5nNBtUD3PCFaCwCjTy9x4TewJREEDP3RnXk8AckWm9v0u5iz_Kmy9rCwk0W6xUTqW09vRscWnEnuQMFiWnXWZwuzXkf09NIC6ub7vTLBSH_txk-SDg"
+
+func goldenChainClaims() *Claims {
+	c := plainClaims()
+	c.Origin = chainClaims().Origin
+	return c
+}
+
 // counted are bytes that count up.
 func counted() *bytes.Reader {
 	b := make([]byte, 256)
@@ -34,6 +43,9 @@ func TestGolden(t *testing.T) {
 	k := newKey(t, 7, 0)
 	for token, want := range map[string]*Claims{goldenPlain: plainClaims(), goldenFull: fullClaims()} {
 		want.AccessKey = goldenAccessKey
+		if want.Origin != (Origin{}) {
+			t.Error("tokens of before do not say where a chain began")
+		}
 		if c, err := k.Open(cluster, incarnation, token); err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("%s opens as %+v, %v; want %+v", token, c, err, want)
 		}
@@ -42,6 +54,14 @@ func TestGolden(t *testing.T) {
 	made, err := k.Mint(cluster, incarnation, plainClaims(), counted())
 	if err != nil || made != (Credentials{goldenAccessKey, goldenSecret, goldenPlain}) {
 		t.Errorf("minted %q, %q, %q, %v", made.AccessKey, made.Secret, made.Token, err)
+	}
+	chain := goldenChainClaims()
+	made, err = k.Mint(cluster, incarnation, chain, counted())
+	if err != nil || made != (Credentials{goldenAccessKey, goldenSecret, goldenChain}) {
+		t.Errorf("minted %q, %v", made.Token, err)
+	}
+	if c, err := k.Open(cluster, incarnation, goldenChain); err != nil || !reflect.DeepEqual(c, chain) {
+		t.Errorf("it opens as %+v, %v; want %+v", c, err, chain)
 	}
 	full, err := k.Mint(cluster, incarnation, fullClaims(), counted())
 	again, errAgain := k.Mint(cluster, incarnation, fullClaims(), counted())
@@ -60,7 +80,7 @@ func TestDictionary(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := newKey(f, 7, 0)
-	for _, c := range []*Claims{plainClaims(), fullClaims(), vouchedClaims()} {
+	for _, c := range []*Claims{plainClaims(), fullClaims(), vouchedClaims(), chainClaims()} {
 		plain, err := c.encode(make([]byte, idSize))
 		if err != nil {
 			f.Fatal(err)

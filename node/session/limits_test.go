@@ -322,3 +322,58 @@ func TestUnpackedBound(t *testing.T) {
 		t.Errorf("%d bytes unpack: %v", len(text), ok)
 	}
 }
+
+// longestChain is longest for a session that says where its chain began: no provider vouches for it.
+func longestChain() *Claims {
+	c := longest()
+	c.Provider, c.Subject = "", ""
+	c.Origin.Began = c.Issued
+	for _, f := range c.Origin.fields() {
+		*f.text = strings.Repeat("9", f.limit)
+	}
+	return c
+}
+
+// TestRoomOfChains has the beginning of a chain take no room from policies and tags.
+func TestRoomOfChains(t *testing.T) {
+	c := longestChain()
+	plain, err := c.encode(make([]byte, idSize))
+	if err != nil || len(plain) > maxFixed {
+		t.Errorf("the longest claims of a chain have %d bytes, %v; there is room for %d", len(plain), err, maxFixed)
+	}
+	with, without := fullClaims(), chainClaims()
+	if with.PackedSize() != without.PackedSize() {
+		t.Errorf("policies and tags take %d%% with a chain, and %d%% without", with.PackedSize(), without.PackedSize())
+	}
+}
+
+func TestInvalidChains(t *testing.T) {
+	k := newKey(t, 7, 0)
+	for name, tc := range map[string]struct {
+		set  func(*Claims)
+		want error
+	}{
+		"principal too long":     {func(c *Claims) { c.Origin.Principal = strings.Repeat("x", MaxPrincipal+1) }, ErrTooLarge},
+		"key too long":           {func(c *Claims) { c.Origin.Key = strings.Repeat("x", MaxParent+1) }, ErrTooLarge},
+		"account too long":       {func(c *Claims) { c.Origin.Account += "1" }, ErrTooLarge},
+		"no account":             {func(c *Claims) { c.Origin.Account = "" }, ErrInvalid},
+		"no principal":           {func(c *Claims) { c.Origin.Principal = "" }, ErrInvalid},
+		"key no UTF-8":           {func(c *Claims) { c.Origin.Key = "\xff" }, ErrInvalid},
+		"never begun":            {func(c *Claims) { c.Origin.Began = time.Time{} }, ErrInvalid},
+		"begun within a second":  {func(c *Claims) { c.Origin.Began = c.Origin.Began.Add(1) }, ErrInvalid},
+		"begun after the issue":  {func(c *Claims) { c.Origin.Began = c.Issued.Add(time.Second) }, ErrInvalid},
+		"behind a provider":      {func(c *Claims) { c.Provider = "p" }, ErrInvalid},
+		"behind a subject alone": {func(c *Claims) { c.Subject = "s" }, ErrInvalid},
+	} {
+		c := chainClaims()
+		tc.set(c)
+		if made, err := k.Mint(cluster, incarnation, c, rand.Reader); !errors.Is(err, tc.want) || made != (Credentials{}) {
+			t.Errorf("%s: %v, %v", name, made, err)
+		}
+	}
+	c := chainClaims()
+	c.Origin.Key = ""
+	if _, err := k.Open(cluster, incarnation, mint(t, k, c).Token); err != nil {
+		t.Errorf("a chain that no key began: %v", err)
+	}
+}

@@ -66,6 +66,14 @@ func vouchedClaims() *Claims {
 	return c
 }
 
+// chainClaims are full ones of a chain, which no provider vouches for.
+func chainClaims() *Claims {
+	c := fullClaims()
+	c.Provider, c.Subject = "", ""
+	c.Origin = Origin{Account: "210987654321", Principal: "AIDA2XKZQJ5VEXAMPLE01", Key: "AKIA2XKZQJ5VEXAMPLE1", Began: c.Issued.Add(-time.Hour)}
+	return c
+}
+
 func mint(t testing.TB, k *Key, c *Claims) Credentials {
 	t.Helper()
 	made, err := k.Mint(cluster, incarnation, c, rand.Reader)
@@ -105,6 +113,11 @@ func draw(t *rapid.T) *Claims {
 			c.Keys = append(c.Keys, k)
 		}
 	}
+	if rapid.Bool().Draw(t, "chain") {
+		c.Provider, c.Subject, c.Keys = "", "", nil
+		c.Origin = Origin{Account: rapid.StringMatching(`[0-9]{12}`).Draw(t, "first account"), Principal: text("first principal", 1, MaxPrincipal),
+			Key: text("first key", 0, MaxParent), Began: time.Unix(rapid.Int64Range(1, issued).Draw(t, "began"), 0).UTC()}
+	}
 	if len(c.Managed) == 0 {
 		c.Managed = nil
 	}
@@ -142,21 +155,29 @@ func TestOpensWhatItMinted(t *testing.T) {
 	})
 }
 
-// TestEveryClaimTravels fails for a claim that vouchedClaims or tokens leave out.
+// TestEveryClaimTravels fails for a claim that vouchedClaims and chainClaims, or tokens, leave
+// out.
 func TestEveryClaimTravels(t *testing.T) {
 	k, c := newKey(t, 7, 0), vouchedClaims()
-	opened, err := k.Open(cluster, incarnation, mint(t, k, c).Token)
-	if err != nil || !reflect.DeepEqual(opened, c) {
-		t.Fatalf("opened %+v, %v; want %+v", opened, err, c)
+	travelled := map[string]bool{}
+	for _, c := range []*Claims{chainClaims(), c} {
+		opened, err := k.Open(cluster, incarnation, mint(t, k, c).Token)
+		if err != nil || !reflect.DeepEqual(opened, c) {
+			t.Fatalf("opened %+v, %v; want %+v", opened, err, c)
+		}
+		for v, i := reflect.ValueOf(*opened), 0; i < v.NumField(); i++ {
+			name := v.Type().Field(i).Name
+			travelled[name] = travelled[name] || !v.Field(i).IsZero()
+		}
 	}
-	for v, i := reflect.ValueOf(*opened), 0; i < v.NumField(); i++ {
-		if v.Field(i).IsZero() {
-			t.Errorf("%s is not among the claims of the test", v.Type().Field(i).Name)
+	for name, did := range travelled {
+		if !did {
+			t.Errorf("%s is not among the claims of the test", name)
 		}
 	}
 	here := *c
 	here.Issued, here.Expires = c.Issued.In(time.FixedZone("", 3600)), c.Expires.In(time.FixedZone("", -3600))
-	opened, err = k.Open(cluster, incarnation, mint(t, k, &here).Token)
+	opened, err := k.Open(cluster, incarnation, mint(t, k, &here).Token)
 	if err != nil || opened.Issued != c.Issued || opened.Expires != c.Expires {
 		t.Errorf("times of other zones come back as %v to %v, %v", opened.Issued, opened.Expires, err)
 	}
