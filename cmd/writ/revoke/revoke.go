@@ -32,19 +32,23 @@ func New() (*cobra.Command, time.Duration, func(context.Context, *client.Client,
 token to ` + "`writ wait --token`" + `, which says when no node accepts them any more.
 
 --session ends one session, by its access key id (ASIA...), and those that it asked for in the same
-account. --role and --principal end all sessions
-of a role, a user or the root, by its ARN. --key ends those that an access key asked for, by its id.
+account. --role and --principal end all sessions of a role, a user or the root, by its ARN. --key
+ends those that an access key asked for, by its id. Both reach every session of a chain that began
+with the key or the principal, through however many roles and accounts: a chain begins with an
+access key and whose it is, with who signed in, or with the role of a web identity. A role in the
+middle of a chain does not end what was made of its sessions: end them by the beginning.
 New sessions can be made afterwards: to prevent that, change the role's trust or the permissions.
 
-With --issued-before only sessions end that were issued at that time or earlier (RFC 3339).`,
+With --issued-before only sessions end that were issued at that time or earlier (RFC 3339), and
+those whose chain began then or earlier.`,
 		Example: "  writ revoke --role arn:aws:iam::123456789012:role/deploy\n  writ wait --token \"$(writ revoke --session ASIAEXAMPLEEXAMPLE12 --output json | jq -r .token)\"",
 		Args:    cobra.NoArgs,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.which.Session, "session", "", "end the session with this access key id")
 	f.StringVar(&s.role, "role", "", "end all sessions of the role with this ARN")
-	f.StringVar(&s.which.Principal, "principal", "", "end all sessions of the role, user or root with this ARN")
-	f.StringVar(&s.which.Key, "key", "", "end all sessions that this access key asked for")
+	f.StringVar(&s.which.Principal, "principal", "", "end all sessions of the role, user or root with this ARN, and chains that began with it")
+	f.StringVar(&s.which.Key, "key", "", "end all sessions that this access key asked for, and their chains")
 	f.StringVar(&s.before, "issued-before", "", "end those alone that were issued then or earlier, as 2026-01-02T15:04:05Z")
 	return cmd, timeout, s.run
 }

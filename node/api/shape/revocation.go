@@ -11,9 +11,9 @@ import (
 // and Key.
 type SessionsToRevoke struct {
 	Session   string `json:"session,omitempty"`   // Access key id of one session; those that it asked for in the account end with it.
-	Principal string `json:"principal,omitempty"` // ARN of the role, user or root whose sessions they are.
-	Key       string `json:"key,omitempty"`       // Access key id of the credentials that asked for them.
-	// End those alone that were issued then or earlier. Without it, end all that were made before the change.
+	Principal string `json:"principal,omitempty"` // ARN of the role, user or root whose sessions they are, or with which their chain began.
+	Key       string `json:"key,omitempty"`       // Access key id of the credentials that asked for them, or with which their chain began.
+	// End those alone that were issued, or whose chain began, then or earlier. Without it, end all that were made before the change.
 	IssuedBefore *time.Time `json:"issued_before,omitempty"`
 }
 
