@@ -264,7 +264,7 @@ func TestClosedAccount(t *testing.T) {
 	}
 	w.problem("the native API", w.native(member, "GET", "/v1/accounts", ""), 403, "InvalidClientTokenId")
 	w.refused("its role", w.assumes(alice, "arn:aws:iam::210987654321:role/theirs"), 403, "AccessDenied", "")
-	w.refused("a session elsewhere, which is another account's", w.as(made, "GetUser", "UserName", "alice"), 403, "AccessDenied", "")
+	w.refused("a session elsewhere, whose chain began in it", w.as(made, "GetUser", "UserName", "alice"), 403, "InvalidClientTokenId", "")
 	w.refused("an alias", w.iam(w.root, "CreateRole", "RoleName", "new", "AssumeRolePolicyDocument",
 		strings.Replace(allow("sts:AssumeRole"), `"Resource":"*"`, `"Principal":{"AWS":"arn:aws:iam::210987654321:user/ada"}`, 1)), 400, "MalformedPolicyDocument", "")
 	if text := w.iam(w.root, "GetRole", "RoleName", "deploy").Body.String(); !strings.Contains(text, "AIDAADA") {

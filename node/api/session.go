@@ -80,7 +80,7 @@ func (c *call) newKey() (*projection.View, error) {
 	var cmd identity.Command
 	var err error
 	if c.action.Signs {
-		cmd, err = s.newIssuerKey(state)
+		cmd, err = issuerKeys{s.signer}.NewKey(state)
 	} else {
 		cmd, err = s.desk.NewSessionKey(state)
 	}
@@ -90,9 +90,12 @@ func (c *call) newKey() (*projection.View, error) {
 	return s.addKey(c.Context(), cmd)
 }
 
-// newIssuerKey is the command that gives a state its next issuer key.
-func (s *Server) newIssuerKey(state *identity.State) (identity.Command, error) {
-	cmd, err := s.signer.NewKey(state)
+// issuerKeys makes issuer keys, and says when another is being made.
+type issuerKeys struct{ signer *issuer.Signer }
+
+// NewKey is the command that gives a state its next issuer key.
+func (k issuerKeys) NewKey(state *identity.State) (identity.Command, error) {
+	cmd, err := k.signer.NewKey(state)
 	if errors.Is(err, issuer.ErrBusy) {
 		return nil, fault.Later("The key that signs web identity tokens is being made.", err)
 	}

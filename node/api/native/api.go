@@ -43,8 +43,7 @@ type Config struct {
 	Passwords *password.Hasher
 	// Passkeys are what passkeys are bound to; nil where there are none.
 	Passkeys *passkey.Party
-	// NewIssuerKey makes the command that gives a state its next issuer key, at the leader.
-	NewIssuerKey func(*identity.State) (identity.Command, error)
+	Issuer   Issuer
 
 	// Tracker knows what replicas have reached, Notary vouches for what the cluster has, and
 	// Voters changes who votes. Only a node that leads asks them; at a replica they are nil.
@@ -63,6 +62,12 @@ type Config struct {
 	WithoutLease freshness.WithoutLease
 	Now          func() time.Time
 	Meter        Meter
+}
+
+// Issuer makes issuer keys, at the leader.
+type Issuer interface {
+	// NewKey is the command that gives a state its next one.
+	NewKey(*identity.State) (identity.Command, error)
 }
 
 // History has changes, as watchers are told of them.

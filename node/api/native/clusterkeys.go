@@ -14,38 +14,55 @@ import (
 	"github.com/writ-iam/writ/projection"
 )
 
-// keys are a kind of keys of the cluster, which work for all accounts: session keys or issuer
-// keys. What they are is never told.
+// keyKind is a kind of keys of the cluster, which work for all accounts. What they are is never
+// told.
+type keyKind interface {
+	// of is what is told of the keys of a state, and last the highest number there was.
+	of(*identity.State) any
+	last(*identity.State) uint32
+	// next makes the command that adds one, and revoked the one that revokes one.
+	next(*call, *identity.State) (identity.Command, error)
+	revoked(number uint32) identity.Command
+}
+
+// keys are the operations on a kind: with their permissions, which are of the cluster's own
+// account, and the verb that shows the numbers.
 type keys struct {
 	*API
-	// The permissions, which are of the cluster's own account.
-	list, rotate, revoke string
-
-	of      func(*identity.State) any
-	last    func(*identity.State) uint32 // the highest number there was
-	next    func(*call, *identity.State) (identity.Command, error)
-	revoked func(number uint32) identity.Command
-	verb    string // that shows the numbers
+	kind                       keyKind
+	list, rotate, revoke, verb string
 }
 
 func (s *API) sessionKeys() keys {
-	return keys{
-		API: s, list: actionListSessionKeys, rotate: actionRotateSessionKey, revoke: actionRevokeSessionKey, verb: "writ session-key list",
-		of:      func(state *identity.State) any { return shape.SessionKeysOf(state) },
-		last:    func(state *identity.State) uint32 { return state.SessionKeys().Last },
-		next:    func(c *call, state *identity.State) (identity.Command, error) { return c.Desk.NewSessionKey(state) },
-		revoked: func(number uint32) identity.Command { return &identity.RevokeSessionKey{Number: number} },
-	}
+	return keys{s, sessionKeys{}, actionListSessionKeys, actionRotateSessionKey, actionRevokeSessionKey, "writ session-key list"}
 }
 
 func (s *API) issuerKeys() keys {
-	return keys{
-		API: s, list: actionListIssuerKeys, rotate: actionRotateIssuerKey, revoke: actionRevokeIssuerKey, verb: "writ issuer-key list",
-		of:      func(state *identity.State) any { return shape.IssuerKeysOf(state) },
-		last:    func(state *identity.State) uint32 { return state.IssuerKeys().Last },
-		next:    func(_ *call, state *identity.State) (identity.Command, error) { return s.cfg.NewIssuerKey(state) },
-		revoked: func(number uint32) identity.Command { return &identity.RevokeIssuerKey{Number: number} },
-	}
+	return keys{s, issuerKeys{s.cfg.Issuer}, actionListIssuerKeys, actionRotateIssuerKey, actionRevokeIssuerKey, "writ issuer-key list"}
+}
+
+// sessionKeys seal sessions.
+type sessionKeys struct{}
+
+func (sessionKeys) of(s *identity.State) any      { return shape.SessionKeysOf(s) }
+func (sessionKeys) last(s *identity.State) uint32 { return s.SessionKeys().Last }
+func (sessionKeys) next(c *call, s *identity.State) (identity.Command, error) {
+	return c.Desk.NewSessionKey(s)
+}
+func (sessionKeys) revoked(number uint32) identity.Command {
+	return &identity.RevokeSessionKey{Number: number}
+}
+
+// issuerKeys sign web identity tokens.
+type issuerKeys struct{ by Issuer }
+
+func (issuerKeys) of(s *identity.State) any      { return shape.IssuerKeysOf(s) }
+func (issuerKeys) last(s *identity.State) uint32 { return s.IssuerKeys().Last }
+func (k issuerKeys) next(_ *call, s *identity.State) (identity.Command, error) {
+	return k.by.NewKey(s)
+}
+func (issuerKeys) revoked(number uint32) identity.Command {
+	return &identity.RevokeIssuerKey{Number: number}
 }
 
 // listKeys answers GET /v1/session-keys and GET /v1/issuer-keys: which keys there are, and what
@@ -59,7 +76,7 @@ func (s listKeys) serve(c *call) error {
 	if err := c.May(s.ofCluster(s.list)); err != nil {
 		return err
 	}
-	body, err := json.Marshal(s.of(c.Seen.View.State))
+	body, err := json.Marshal(s.kind.of(c.Seen.View.State))
 	if err != nil {
 		return fmt.Errorf("encode the keys of the cluster: %w", err)
 	}
@@ -71,7 +88,7 @@ func (s listKeys) serve(c *call) error {
 type rotateKey struct{ keys }
 
 func (s rotateKey) serve(c *call) error {
-	batch, _, err := c.Write(service, s.rotate, &keyToAdd{clusterChange{c, s.ofCluster(s.rotate), nil}, s.keys, 0})
+	batch, _, err := c.Write(service, s.rotate, &keyToAdd{clusterChange{c, s.ofCluster(s.rotate), nil}, s.kind, 0})
 	if err != nil || batch == nil {
 		return err
 	}
@@ -81,7 +98,7 @@ func (s rotateKey) serve(c *call) error {
 // keyToAdd is a key that is proposed. Its number is that of the view's next.
 type keyToAdd struct {
 	clusterChange
-	keys   keys
+	kind   keyKind
 	number uint32
 }
 
@@ -91,8 +108,8 @@ func (r *keyToAdd) Authorize(v *projection.View) (cmd event.Command, err error) 
 	if err := r.may(v); err != nil {
 		return cmd, err
 	}
-	if next := r.keys.last(v.State) + 1; r.number != next {
-		if r.change, err = r.keys.next(r.call, v.State); err != nil {
+	if next := r.kind.last(v.State) + 1; r.number != next {
+		if r.change, err = r.kind.next(r.call, v.State); err != nil {
 			return cmd, err
 		}
 		r.number = next
@@ -110,7 +127,7 @@ func (s revokeKey) serve(c *call) error {
 	if err != nil {
 		return fault.BadRequest("`"+s.verb+"` shows the numbers.", "%.80q is no number of a key.", text)
 	}
-	batch, _, err := c.Write(service, s.revoke+" "+text, &clusterChange{c, s.ofCluster(s.revoke), s.revoked(uint32(number))})
+	batch, _, err := c.Write(service, s.revoke+" "+text, &clusterChange{c, s.ofCluster(s.revoke), s.kind.revoked(uint32(number))})
 	if err != nil || batch == nil {
 		return err
 	}
