@@ -35,6 +35,16 @@ func TestFeatureLevel(t *testing.T) {
 				t.Errorf("level %d and rules %d after %T, not %d and %d", got, o.Batch.Cause.Rules, content, level, rules)
 			}
 		}
+		origin := identity.Origin{Account: "123456789012", Principal: "AIDA1", Began: 1}
+		chain := func() (kept identity.Origin) {
+			cmd := event.Command{Content: &identity.SetAccountAlias{}}
+			cmd.Cause.By.Session = identity.Session{Key: 1, Origin: origin}
+			must(t, leader.level(&cmd))
+			return cmd.Cause.By.Session.Origin
+		}
+		if got := chain(); got != (identity.Origin{}) {
+			t.Errorf("at level 1 a command says that its session's chain began with %+v", got)
+		}
 		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "before"}, 1, identity.BoundedRules)
 		var refusal *identity.Refusal
 		if _, err := leader.Propose(t.Context(), event.Command{Content: &identity.SetQuotas{Account: "123456789012"}}); !errors.As(err, &refusal) || refusal.Code != identity.UnknownFeature {
@@ -43,6 +53,10 @@ func TestFeatureLevel(t *testing.T) {
 		proposed(&identity.RaiseFeatureLevel{Level: 2}, 2, identity.BoundedRules)
 		proposed(&identity.SetQuotas{Account: "123456789012"}, 2, identity.LevelRules)
 		proposed(&identity.SetAccountAlias{Account: "123456789012", Alias: "after"}, 2, identity.LevelRules)
+
+		if got := chain(); got != origin {
+			t.Errorf("at level 2 a command says that its session's chain began with %+v", got)
+		}
 
 		head := leader.Applied().Head
 		c.close(one)

@@ -1,15 +1,19 @@
 package api_test
 
 import (
+	"context"
 	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/federation/issuertest"
+	"github.com/writ-iam/writ/node/sigv4"
 )
 
 // chainRoles are roles one, two and three, which trust whoever is named and one another, and may
@@ -145,4 +149,34 @@ func TestChainsOfOtherKinds(t *testing.T) {
 	second := w.become(w.become(token, "one"), "two")
 	w.accepted("revoke the key", w.revoke(`{"key":"`+alice.id+`"}`))
 	w.refusedEverywhere("two roles after GetSessionToken", second, "InvalidClientTokenId", "")
+}
+
+// A replica, with keys or without, ends a chain at the position of the revocation, and so does the
+// leader, by whatever node a write came.
+func TestChainsEndAtReplicas(t *testing.T) {
+	for _, keyless := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			alice := w.user("alice", "")
+			w.chainRoles(`{"AWS":"AIDAUSERALICE"}`)
+			chain := w.through(temporary{credential: alice})
+			n, l := w.replica(func(cfg *config) {
+				if keyless {
+					cfg.Seal = nil
+					cfg.Node.Confirm = func(_ context.Context, claim sigv4.Claim) (admission.Confirmed, error) {
+						return w.server.Confirms(&claim)
+					}
+				}
+			})
+			w.log.show(n.projection)
+			l.grant(w, n.projection, n.projection.Head())
+			w.accepted("the last link", n.as(chain[2], "ListUsers"))
+			w.accepted("revoke", w.revoke(`{"key":"`+alice.id+`"}`))
+			w.log.show(n.projection)
+			l.grant(w, n.projection, n.projection.Head())
+			for depth, c := range chain {
+				w.refused(fmt.Sprintf("link %d", depth), n.as(c, "ListUsers"), http.StatusForbidden, "InvalidClientTokenId", "")
+			}
+		})
+	}
 }
