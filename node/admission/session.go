@@ -157,7 +157,7 @@ func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (
 // inSession is whom a session is of in a view.
 func inSession(s *opened.Session, v *projection.View) (Caller, *projection.Principal, error) {
 	c := s.Claims
-	on := sessionOf(c, s.SealedBy)
+	on := s.Logged()
 	if v.State.Revoked(identity.AccountID(c.Account), identity.ID(c.Principal), c.AccessKey, on) {
 		return Caller{}, nil, sigv4.ErrInvalidClientTokenID
 	}
@@ -231,15 +231,6 @@ func (p *Pass) AdmitSession(v *projection.View, c *session.Claims) (err error) {
 	p.view = v
 	p.Desk.Begin(&p.Job, p.Request.Context(), p.Principal.ID)
 	return nil
-}
-
-// sessionOf is a session as the log has it.
-func sessionOf(c *session.Claims, sealedBy uint32) identity.Session {
-	on := identity.Session{Key: sealedBy, Minted: event.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
-	if o := &c.Origin; *o != (session.Origin{}) {
-		on.Origin = identity.Origin{Account: identity.AccountID(o.Account), Principal: identity.ID(o.Principal), Key: o.Key, Began: identity.Time(o.Began.UnixMilli())}
-	}
-	return on
 }
 
 // MintedAt is the position of the view in which the session of a request was made, once it

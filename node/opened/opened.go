@@ -40,6 +40,16 @@ func New(c *session.Claims, sealedBy uint32) *Session {
 	return &Session{Claims: c, SealedBy: sealedBy, Secret: SecretID(sealedBy), As: principalOf(c)}
 }
 
+// Logged is the session as the log has it.
+func (s *Session) Logged() identity.Session {
+	c := s.Claims
+	on := identity.Session{Key: s.SealedBy, Minted: identity.Position(c.Position), Issued: identity.Time(c.Issued.UnixMilli()), Until: identity.Time(c.Expires.UnixMilli()), Parent: c.Parent}
+	if o := &c.Origin; *o != (session.Origin{}) {
+		on.Origin = identity.Origin{Account: identity.AccountID(o.Account), Principal: identity.ID(o.Principal), Key: o.Key, Began: identity.Time(o.Began.UnixMilli())}
+	}
+	return on
+}
+
 // Sessions remember sessions. Who remembers one has verified a signature of it: nothing is
 // remembered of whom no signature proved. Safe for concurrent use; the zero value is ready.
 type Sessions struct {
