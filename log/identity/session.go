@@ -216,18 +216,15 @@ func (s *State) Revoked(account AccountID, principal ID, credential string, on S
 }
 
 // chainEnded tells whether the chain of a session has ended where it began: by a revocation of
-// what was asked for by its first access key, or of its first principal, or with that principal
-// or its account.
+// what was asked for by its first access key, or of its first principal, or with that
+// principal's account. When the principal is deleted alone, the roles that it assumed go on, as
+// at AWS.
 func (s *State) chainEnded(on *Session) bool {
 	o := &on.Origin
 	if o.Account == "" {
 		return false
 	}
-	_, there := s.KindOf(o.Principal)
-	if _, root := s.accounts.Get(AccountID(o.Principal)); !there && !root || s.Closed(o.Account) {
-		return true
-	}
-	return s.RevokedSince(o.Account, o.Principal, on.Minted, o.Began) || s.RevokedSince(o.Account, ID(o.Key), on.Minted, o.Began)
+	return s.Closed(o.Account) || s.RevokedSince(o.Account, o.Principal, on.Minted, o.Began) || s.RevokedSince(o.Account, ID(o.Key), on.Minted, o.Began)
 }
 
 // RevokedSince tells whether what was made of a subject at a position and time is revoked.
