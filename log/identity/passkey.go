@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/writ-iam/writ/log/digest"
@@ -93,6 +94,14 @@ func (s *State) CountMFA(owner ID) int {
 	return s.devices.Count(table.HandleOf(owner)) + len(s.PasskeysOf(owner))
 }
 
+// has tells whether a credential is the owner's already. What others have does not count:
+// whoever signs in says who that is, and a passkey is looked for among that one's alone. Were
+// the credential of another refused, anybody could tell it from those that nobody has, by
+// which strangers are not to learn who has passkeys.
+func (p *Passkeys) has(credential []byte) bool {
+	return slices.ContainsFunc(p.List, func(k Passkey) bool { return bytes.Equal(k.Credential, credential) })
+}
+
 // find finds a passkey by its serial number; -1 for none.
 func (p *Passkeys) find(id ID) int {
 	return slices.IndexFunc(p.List, func(k Passkey) bool { return k.ID == id })
@@ -133,14 +142,13 @@ func (c *RegisterPasskey) decide(s *State, m Meta) ([]Event, error) {
 	if u, ok := s.User(c.Account, c.User); ok && c.User != "" {
 		name = u.Name
 	}
-	_, taken := s.credentials.Get(table.HandleOf(string(c.Credential)))
 	p, had := s.passkeys.Get(owner)
 	switch {
 	case owner != c.Owner:
 		return nil, refuse(StaleAuthorization, "The challenge was not made for the user %s of now.", name)
 	case had && c.Challenged <= p.Used:
 		return nil, refuse(InvalidAuthenticationCode, "The challenge was used, or another that was made later. Ask for another one.")
-	case taken:
+	case had && p.has(c.Credential):
 		return nil, refuse(EntityAlreadyExists, "The passkey is registered already.")
 	case s.CountMFA(owner) >= MaxMFADevices:
 		return nil, refuse(LimitExceeded, "Cannot exceed quota for MfaDevicesPerUser: %d", MaxMFADevices)
@@ -235,14 +243,11 @@ func (e *PasskeyRemoved) evolve(s *State) {
 // changes is a copy.
 func (s *State) changePasskeys(owner ID, f func(*Passkeys)) {
 	changeRecord(&s.passkeys, owner, func(p *Passkeys) bool {
-		s.forgetCredentials(p)
+		s.registered.add(p.Account, -len(p.List))
 		p.List = slices.Clone(p.List)
 		f(p)
 		p.List = slices.Clip(p.List)
 		s.registered.add(p.Account, len(p.List))
-		for i := range p.List {
-			s.credentials.Set(table.HandleOf(string(p.List[i].Credential)), p.Handle())
-		}
 		return true
 	})
 }
@@ -250,22 +255,12 @@ func (s *State) changePasskeys(owner ID, f func(*Passkeys)) {
 // forgetPasskeys takes a user's record out with the user, who has none any more.
 func (s *State) forgetPasskeys(owner ID) {
 	if p, ok := s.passkeys.Get(owner); ok {
-		s.forgetCredentials(p)
+		s.registered.add(p.Account, -len(p.List))
 		s.passkeys.Delete(p)
-	}
-}
-
-func (s *State) forgetCredentials(p *Passkeys) {
-	s.registered.add(p.Account, -len(p.List))
-	for i := range p.List {
-		s.credentials.Delete(table.HandleOf(string(p.List[i].Credential)))
 	}
 }
 
 func (l *Loader) addPasskeys(p *Passkeys) {
 	table.AddRow(&l.state.passkeys, &l.passkeys, p)
 	l.state.registered.add(p.Account, len(p.List))
-	for i := range p.List {
-		l.credentials.Add(table.HandleOf(string(p.List[i].Credential)), p.Handle())
-	}
 }

@@ -46,6 +46,8 @@ func passkeyRegistrationSpecs() []spec {
 	another.Credential, another.Suffix = []byte("another"), "OTHER"
 	second := &PasskeyRegistered{Account: acct, Owner: "AIDA1", Challenged: 501, Passkey: yubiKey("arn:aws:iam::123456789012:u2f/user/Alice/yubi-OTHER")}
 	second.Passkey.Credential, second.Passkey.Enabled = another.Credential, now
+	bobs := made("AIDA2", "arn:aws:iam::123456789012:u2f/user/bob/yubi-SUFFIX")
+	bobs.Challenged = 501
 	sameSerial := registerYubi("alice", "AIDA1", 501)
 	sameSerial.Credential = []byte("another")
 	full := []Event{alice, yubi}
@@ -74,8 +76,12 @@ func passkeyRegistrationSpecs() []spec {
 			}},
 		{name: "the same credential", given: []Event{alice, yubi}, when: registerYubi("alice", "AIDA1", 501),
 			refused: "EntityAlreadyExists: The passkey is registered already."},
-		{name: "the credential of another user", given: []Event{alice, bob, yubi}, when: registerYubi("bob", "AIDA2", 501),
-			refused: "EntityAlreadyExists: The passkey is registered already."},
+		{name: "the credential of another user", given: []Event{alice, bob, yubi}, when: registerYubi("bob", "AIDA2", 501), then: []Event{bobs},
+			check: func(s *spying) {
+				if len(s.PasskeysOf("AIDA1")) != 1 || len(s.PasskeysOf("AIDA2")) != 1 || s.CountPasskeys(acct) != 2 {
+					s.Error("not both have it")
+				}
+			}},
 		{name: "of the same serial number", given: []Event{alice, yubi}, when: sameSerial, refused: "EntityAlreadyExists: MFA device already exists."},
 		{name: "by a challenge that was used", given: []Event{alice, yubi, &PasskeyRemoved{Owner: "AIDA1", ID: yubiID}}, when: registerYubi("alice", "AIDA1", 500),
 			refused: "InvalidAuthenticationCode: The challenge was used, or another that was made later. Ask for another one."},

@@ -176,7 +176,6 @@ type Loader struct {
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
 	passkeys         table.Rows[*Passkeys]
-	credentials      table.Rows[table.Handle]
 	devices          []table.Edge
 	instanceProfiles table.Rows[*InstanceProfile]
 	deletionTasks    table.Rows[*DeletionTasks]
@@ -452,7 +451,6 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },
 		func() error { return table.Fill(&s.passkeys.Rows, &l.passkeys) },
-		func() error { return table.Fill(&s.credentials, &l.credentials) },
 		func() error { table.FillRelation(&s.devices, &l.devices); return nil },
 		func() error { return table.Fill(&s.instanceProfiles.Rows, &l.instanceProfiles) },
 		func() error { return table.Fill(&s.deletionTasks.Rows, &l.deletionTasks) },

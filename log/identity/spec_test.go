@@ -189,8 +189,7 @@ type content struct {
 	Versions  map[table.Handle]int
 	Enabled   map[table.Handle]int
 
-	Credentials map[table.Handle]table.Handle
-	Registered  map[table.Handle]int
+	Registered map[table.Handle]int
 }
 
 func dump(s *State) (c content) {
@@ -238,11 +237,6 @@ func dump(s *State) (c content) {
 	c.Signers = map[table.Handle]table.Handle{}
 	s.signers.Scan(func(certificate, owner table.Handle) bool {
 		c.Signers[certificate] = owner
-		return true
-	})
-	c.Credentials = map[table.Handle]table.Handle{}
-	s.credentials.Scan(func(credential, owner table.Handle) bool {
-		c.Credentials[credential] = owner
 		return true
 	})
 	c.Versions, c.Enabled, c.Registered = tallied(&s.versions), tallied(&s.enabled), tallied(&s.registered)

@@ -67,8 +67,7 @@ type State struct {
 	versions  tally                                 // of managed policies
 	enabled   tally                                 // MFA devices that are enabled for somebody
 
-	credentials btree.Map[table.Handle, table.Handle] // passkey's credential -> owner
-	registered  tally                                 // passkeys
+	registered tally // passkeys
 }
 
 // NewState returns the empty state, at position zero.
@@ -105,7 +104,7 @@ func (s *State) Snapshot() *State {
 	c.loginProfiles = s.loginProfiles.Snapshot()
 	c.mfaDevices = s.mfaDevices.Snapshot()
 	c.passkeys = s.passkeys.Snapshot()
-	c.credentials, c.registered = *s.credentials.Copy(), s.registered.snapshot()
+	c.registered = s.registered.snapshot()
 	c.devices = s.devices.Snapshot()
 	c.instanceProfiles = s.instanceProfiles.Snapshot()
 	c.deletionTasks = s.deletionTasks.Snapshot()

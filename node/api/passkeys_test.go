@@ -171,7 +171,7 @@ func TestPasskeysThatAreNotRegistered(t *testing.T) {
 	w.problem("again, when it is gone", w.registers(alice, "", used), http.StatusForbidden, "InvalidAuthenticationCode")
 	w.problem("another answer to the challenge", w.registers(alice, "", newDevice().Create(challengeOf(t, used))), http.StatusForbidden, "InvalidAuthenticationCode")
 	w.registered(alice, "", d)
-	w.problem("another user's credential", w.registers(bob, "carol", d.Create(w.creation(bob, "carol").Challenge)), http.StatusConflict, "EntityAlreadyExists")
+	w.problem("the user's own credential", w.registers(alice, "", d.Create(w.creation(alice, "").Challenge)), http.StatusConflict, "EntityAlreadyExists")
 	rejected("another user's challenge", w.registers(bob, "carol", newDevice().Create(w.creation(bob, "").Challenge)))
 	rejected("another caller's challenge", w.registers(bob, "carol", newDevice().Create(w.creation(w.root, "carol").Challenge)))
 	rejected("a challenge to sign in", w.registers(bob, "", newDevice().Create(w.challenged(`{"account":"123456789012","user":"bob"}`).Challenge)))
@@ -504,4 +504,18 @@ func fromBase64(t *testing.T, text string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// What strangers are told of who has a passkey is not to be sorted out by registering it: that
+// of somebody is taken as one that nobody has.
+func TestCredentialsOfOthersAreNoOracle(t *testing.T) {
+	w, alice := newKeyed(t)
+	w.registered(alice, "", newDevice())
+	bob := w.user("bob", allow("iam:EnableMFADevice"))
+	for _, asked := range []string{challengeAlice, `{"account":"123456789012","user":"nobody"}`} {
+		forged := newDevice()
+		forged.Credential = fromBase64(t, w.challenged(asked).Allow[0].ID)
+		w.registered(bob, "", forged)
+		w.problem("as hers", w.signsIn(home, asAlice("Passw0rd-1", `"passkey":`+forged.Get(w.challenged(challengeAlice).Challenge))), http.StatusForbidden, "SignInFailed")
+	}
 }
