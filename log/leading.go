@@ -206,10 +206,20 @@ func (l *Log) Servers() []Server {
 }
 
 // AddVoter makes a server a member. Another server at the same address, which is
-// this one before it lost its disk, is removed first. On errors see Propose.
+// this one before it lost its disk, is removed first; it is not this writer, which
+// has to move from there itself. A server that is a member there already, perhaps
+// by a change that is not committed yet, changes nothing: one that does not hear of
+// it asks again and again. On errors see Propose.
 func (l *Log) AddVoter(ctx context.Context, id, address string) error {
 	for _, s := range l.Servers() {
-		if s.Address == address && s.ID != id {
+		switch {
+		case s.Address != address:
+		case s.ID == id && s.Voter && l.IsLeader():
+			return nil
+		case s.ID == id:
+		case s.ID == l.id:
+			return fmt.Errorf("the leader is still a member at %s", address)
+		default:
 			if err := l.RemoveServer(ctx, s.ID); err != nil {
 				return fmt.Errorf("remove server %s, which had the address %s: %w", s.ID, address, err)
 			}

@@ -32,6 +32,35 @@ func TestTransferLeadership(t *testing.T) {
 	})
 }
 
+// A writer that asks to be a member again and again, because it does not hear that it is one,
+// does not fill the log; nor is the leader taken away for one that has its address.
+func TestAddVoterAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3, nil)
+		leader := c.leader()
+		c.create(leader, "a", 1)
+		c.agree()
+		before := leader.raft.LastIndex()
+		for _, m := range c.nodes {
+			must(t, leader.AddVoter(t.Context(), m.ID(), string(m.address)))
+		}
+		if after := leader.raft.LastIndex(); after != before {
+			t.Errorf("%d entries for what was so already", after-before)
+		}
+		if err := leader.AddVoter(t.Context(), "another", string(leader.address)); err == nil || len(leader.Servers()) != 3 {
+			t.Errorf("in place of the leader: %v, %v", err, leader.Servers())
+		}
+		c.create(leader, "b", 1)
+		for _, m := range c.nodes {
+			if m != leader {
+				if err := m.AddVoter(t.Context(), m.ID(), string(m.address)); !errors.As(err, new(*NotLeaderError)) {
+					t.Errorf("by a follower: %v", err)
+				}
+			}
+		}
+	})
+}
+
 func TestLeadershipIsAnnouncedWhenProved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)
