@@ -38,7 +38,7 @@ func (w *writer) survey(ctx context.Context) (list members.List, told []members.
 			if h.Name != w.node.cfg.Name {
 				s, h.Err = w.ask(ctx, h.Address)
 			}
-			h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
+			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
 		})
 	}
 	wg.Wait()

@@ -3,6 +3,7 @@ package members
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -68,6 +69,39 @@ func TestWithout(t *testing.T) {
 		s, err := x.l.Without(x.called)
 		if !errors.Is(err, x.want) || err == nil && s.Name != "" {
 			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+}
+
+// A writer that moves is told as itself wherever it answers, and nobody takes it away meanwhile;
+// one that follows does not vote.
+func TestWritersThatMove(t *testing.T) {
+	dead := errors.New("no answer")
+	for name, told := range map[string][]Heard{
+		"it answers at both addresses":    {{Name: "w1", Address: "new:1", Says: "w1", ID: "id-0"}, {Address: "h0:8430", Says: "w1", ID: "id-0"}},
+		"it was not started again yet":    {{Name: "w1", Address: "new:1", Err: dead}, {Address: "h0:8430", Says: "w1", ID: "id-0"}},
+		"it answers at the new one alone": {{Name: "w1", Address: "new:1", Says: "w1", ID: "id-0"}, {Address: "h0:8430", Err: dead}},
+	} {
+		l := list(1, 0, 0, 0)
+		l[0].Name = ""
+		l.Match(told)
+		if l[0].Name != "w1" || !l[0].Answers {
+			t.Errorf("%s: %+v", name, l[0])
+		}
+		if _, err := l.Without("h0:8430"); !errors.Is(err, ErrListed) {
+			t.Errorf("%s: removed: %v", name, err)
+		}
+		if m := l.Writer(told[1], 0, ""); m.Name != "h0:8430" || m.State != "moving" || strings.Contains(m.Detail, "remove") {
+			t.Errorf("%s: told as %+v", name, m)
+		}
+	}
+	l := list(1, 1, 1, 1)
+	l[1].Votes = false
+	told := []Heard{{Name: "w1", Address: "h0:8430", Says: "w1", ID: "id-0"}, {Name: "w2", Address: "h1:8430", Says: "w2", ID: "id-1"}, {Address: "h2:8430", Says: "w9", ID: "id-2"}}
+	l.Match(told)
+	for i, want := range []string{"voting", "joining", "unlisted"} {
+		if m := l.Writer(told[i], 0, ""); m.State != want {
+			t.Errorf("%+v: %s, want %s", told[i], m.State, want)
 		}
 	}
 }

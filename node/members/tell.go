@@ -2,6 +2,7 @@ package members
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type Heard struct {
 	Address string // of its peer port
 	Err     error  // it did not answer; the rest is empty
 
+	Says             string // what it is called, by its own configuration
 	ID               string // of its directory
 	Leads            bool
 	Position         event.Position
@@ -23,14 +25,18 @@ type Heard struct {
 }
 
 // Match gives the members of the log the names of the writers that they are: by what they say
-// of themselves, or else by their address.
+// of themselves, or else by their address. One that answers as a writer of cluster.yaml is that
+// writer wherever it does: it moves, and is not to be taken away meanwhile.
 func (l List) Match(told []Heard) {
 	for i := range l {
 		s := &l[i]
 		for _, h := range told {
 			switch {
 			case h.Err == nil && h.ID == s.ID:
-				s.Name, s.Answers = h.Name, true
+				s.Answers = true
+				if name := h.of(told); name != "" {
+					s.Name = name
+				}
 			case h.Address == s.Address && !s.Answers:
 				s.Name = h.Name
 			}
@@ -38,20 +44,32 @@ func (l List) Match(told []Heard) {
 	}
 }
 
+// of is the name of the writer of cluster.yaml that was heard; empty for none.
+func (h *Heard) of(told []Heard) string {
+	if h.Name == "" && slices.ContainsFunc(told, func(other Heard) bool { return other.Name == h.Says }) {
+		return h.Says
+	}
+	return h.Name
+}
+
 // Writer tells how a writer fares, or a member of the log that cluster.yaml does not have,
 // beside the head and the address of the leader.
 func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 	m := shape.Member{Name: h.Name, Role: "writer"}
-	_, votes := l.Find(h.ID)
+	at, _ := l.Find(h.Address)
+	is, _ := l.Find(h.ID)
 	switch {
+	case h.Name == "" && at.Name != "":
+		m.Name, m.State = h.Address, "moving"
+		m.Detail = "The log has " + at.Name + " here, and cluster.yaml has it elsewhere: it joins there by itself once it is started there."
 	case h.Name == "":
 		m.Name, m.State = h.Address, "unlisted"
-		m.Detail = "It votes, and cluster.yaml has no writer of this address: `writ writer remove " + h.Address + "` ends that."
+		m.Detail = "The log has this member, and cluster.yaml no writer of its address: `writ writer remove " + h.Address + "` ends that."
 	case h.Err != nil:
 		m.State, m.Detail = "unreachable", "it does not answer"
 	case h.Leads && h.Address == leader:
 		m.State = "leading"
-	case !votes:
+	case !is.Votes:
 		m.State = "joining"
 	default:
 		m.State = "voting"
