@@ -118,6 +118,23 @@ func (w *writer) tryJoin(first bool) error {
 	return nil
 }
 
+// holder is the writer, other than the one of that name, that runs with the id which that
+// joins with; empty for none. Two of one id would vote twice.
+func (w *writer) holder(ctx context.Context, q joinRequest, name string) string {
+	for _, s := range w.log.Servers() {
+		switch {
+		case s.ID != q.ID || s.Address == q.Peer:
+		case s.ID == w.log.ID():
+			return w.node.cfg.Name
+		default:
+			if told, err := w.ask(ctx, s.Address); err == nil && told.ID == q.ID && told.Name != name {
+				return told.Name
+			}
+		}
+	}
+	return ""
+}
+
 // ask asks another writer for its status, at the address of its peer port.
 func (w *writer) ask(ctx context.Context, address string) (s peerStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)

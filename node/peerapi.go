@@ -183,6 +183,10 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "writer "+name+" holds other keys to open secrets than the leader", http.StatusConflict)
 		return
 	}
+	if other := p.w.holder(r.Context(), q, name); other != "" {
+		http.Error(rw, "writer "+other+" runs with the directory of id "+q.ID+": writer "+name+" has a copy of it, and has to begin with an empty one", http.StatusConflict)
+		return
+	}
 	if err := p.w.log.AddVoter(r.Context(), q.ID, q.Peer); err != nil {
 		p.fail(rw, err)
 		return

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,5 +184,38 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 	var p *client.Problem
 	if err := m.client("writer-1").TransferLeadership(t.Context(), "writer-9"); !errors.As(err, &p) || p.Code != "NoSuchEntity" {
 		t.Error(err)
+	}
+}
+
+// TestNobodyJoinsAsAnother has a writer join with the id of another that runs, the leader or
+// not, as it would with a copy of its directory.
+func TestNobodyJoinsAsAnother(t *testing.T) {
+	m := newTeam(t, 3, 0)
+	m.startAll()
+	m.comes("writer-1", client.Quorum{Voters: 3, Survives: 1, Planned: 1})
+	leader := m.node(m.leader("writer-1")).part.(*writer)
+	before := leader.log.Servers()
+	var joins setup.Writer
+	for _, w := range m.cluster.Writers {
+		if w.Peer != leader.me.Peer {
+			joins = w
+		}
+	}
+	for _, s := range before {
+		if s.Address == joins.Peer {
+			continue
+		}
+		body := fmt.Sprintf(`{"id":%q,"peer":%q,"seal":%q}`, s.ID, joins.Peer, leader.node.seal.Fingerprint())
+		answer, err := m.thief(joins.Name).ask(leader.me, "POST", joinPath, []byte(body), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusConflict {
+			t.Errorf("%s joins as the member at %s: %s", joins.Name, s.Address, answer.Status)
+		}
+	}
+	if after := leader.log.Servers(); !slices.Equal(after, before) {
+		t.Errorf("the members were %+v and are %+v", before, after)
 	}
 }
