@@ -122,12 +122,11 @@ func (w *writer) tryJoin(first bool) error {
 // joins with; empty for none. Two of one id would vote twice.
 func (w *writer) holder(ctx context.Context, q joinRequest, name string) string {
 	for _, s := range w.log.Servers() {
-		switch {
-		case s.ID != q.ID || s.Address == q.Peer:
-		case s.ID == w.log.ID():
-			return w.node.cfg.Name
-		default:
-			if told, err := w.ask(ctx, s.Address); err == nil && told.ID == q.ID && told.Name != name {
+		if told := w.self(); s.ID == q.ID && s.Address != q.Peer {
+			if s.ID != w.log.ID() {
+				told, _ = w.ask(ctx, s.Address)
+			}
+			if told.ID == q.ID && told.Name != name {
 				return told.Name
 			}
 		}

@@ -288,7 +288,7 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 }
 
 // Status tells who leads, who lags, and where.
-func (w *writer) Status(ctx context.Context) shape.Cluster {
+func (w *writer) Status(context.Context) shape.Cluster {
 	a := w.log.Applied()
 	c := a.State.Cluster()
 	s := shape.Cluster{
@@ -296,16 +296,16 @@ func (w *writer) Status(ctx context.Context) shape.Cluster {
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()
-	list, told := w.survey(ctx)
-	for _, h := range told {
-		m := list.Writer(h, a.Head.Position, leader)
+	shared := w.surveys.share(func() surveyed { list, told := w.survey(w.node.ctx); return surveyed{list, told} })
+	for _, h := range shared.told {
+		m := shared.list.Writer(h, a.Head.Position, leader)
 		if m.State == "leading" {
 			s.Leader = m.Name
 		}
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		s.Quorum = list.Quorum(len(w.node.cfg.Cluster.Writers))
+		s.Quorum = shared.list.Quorum(len(w.node.cfg.Cluster.Writers))
 		for _, m := range t.Replicas() {
 			one := members.Replica(m, a.Head.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/node/dispatch"
@@ -44,6 +45,21 @@ func (w *writer) survey(ctx context.Context) (list members.List, told []members.
 	wg.Wait()
 	list.Match(told)
 	return list, told
+}
+
+// surveyed is what a survey found, which nobody may change who shares it.
+type surveyed struct {
+	list members.List
+	told []members.Heard
+}
+
+type surveys struct{ singleflight.Group }
+
+// share is what the survey under way finds, or else a new one: however many clients ask about
+// the cluster, each member is asked once at a time.
+func (s *surveys) share(begin func() surveyed) surveyed {
+	v, _, _ := s.Do("", func() (any, error) { return begin(), nil })
+	return v.(surveyed)
 }
 
 // watchVoters keeps what the metrics and /readyz tell of the quorum, while this writer leads.

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -218,4 +220,30 @@ func TestNobodyJoinsAsAnother(t *testing.T) {
 	if after := leader.log.Servers(); !slices.Equal(after, before) {
 		t.Errorf("the members were %+v and are %+v", before, after)
 	}
+}
+
+// TestSurveysAreShared asks about the cluster many times at once.
+func TestSurveysAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s surveys
+		var begun atomic.Int32
+		end := make(chan struct{})
+		for range 100 {
+			go s.share(func() surveyed {
+				begun.Add(1)
+				<-end
+				return surveyed{}
+			})
+		}
+		synctest.Wait()
+		if n := begun.Load(); n != 1 {
+			t.Errorf("%d surveys at once", n)
+		}
+		close(end)
+		synctest.Wait()
+		s.share(func() surveyed { begun.Add(1); return surveyed{} })
+		if n := begun.Load(); n != 2 {
+			t.Errorf("the one after is number %d", n)
+		}
+	})
 }

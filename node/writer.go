@@ -56,6 +56,7 @@ type writer struct {
 	alarm    atomic.Pointer[error]        // memory that changed under our feet
 	quorums  atomic.Pointer[shape.Quorum] // as found last; nil while another leads
 	changing sync.Mutex                   // held while a member of the log is changed
+	surveys  surveys
 
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
