@@ -147,6 +147,7 @@ var exitsOfCluster = []exitCase{
 	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/none", shell.CodeUsage, "give one of"},
 	{"writ provider keys", shell.CodeUsage, ""},
 	{"writ provider keys arn --file missing.json", shell.CodeError, "missing.json"},
+	{"writ provider keys arn:aws:iam::123456789012:oidc-provider/issuer.test --file /dev/null", shell.CodeError, "empty"},
 	{"writ signin --account 123456789012 --user alice --password-file $PASSWORD --endpoint $REPLICA", 0, ""},
 	{"writ signin --account 123456789012 --user bob --password-file $PASSWORD", shell.CodeError, "SignInFailed"},
 	{"writ signin --account 123456789012", shell.CodeUsage, "--user"},
