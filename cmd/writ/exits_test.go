@@ -120,6 +120,8 @@ var exitsOfCluster = []exitCase{
 	{"writ revoke", shell.CodeUsage, "give one of"},
 	{"writ revoke --session ASIA --key AKIA", shell.CodeUsage, "give one of"},
 	{"writ revoke --key AKIA --issued-before yesterday", shell.CodeUsage, "no time"},
+	{"writ revoke --role arn:aws:iam::123456789012:root", shell.CodeUsage, "--principal"},
+	{"writ revoke --session AKIAIOSFODNN7EXAMPLE", shell.CodeUsage, "--key"},
 	{"writ revoke --role arn:aws:iam::123456789012:role/none", shell.CodeError, "NoSuchEntity"},
 	{"writ sessions list", 0, ""},
 	{"writ sessions list -o yaml", shell.CodeUsage, ""},

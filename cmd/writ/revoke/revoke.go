@@ -4,6 +4,7 @@ package revoke
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,11 +33,13 @@ func New() (*cobra.Command, time.Duration, func(context.Context, *client.Client,
 token to ` + "`writ wait --token`" + `, which says when no node accepts them any more.
 
 --session ends one session, by its access key id (ASIA...), and those that it asked for in the same
-account. --role and --principal end all sessions of a role, a user or the root, by its ARN. --key
-ends those that an access key asked for, by its id. Both reach every session of a chain that began
-with the key or the principal, through however many roles and accounts: a chain begins with an
-access key and whose it is, with who signed in, or with the role of a web identity. A role in the
-middle of a chain does not end what was made of its sessions: end them by the beginning.
+account; those that these asked for go on, and are ended one by one, by --role or by their
+beginning. No node keeps a list of sessions: an id that no session has is not told from one that is.
+--role and --principal end all sessions of a role, a user or the root, by its ARN. --key ends those
+that an access key asked for, by its id. These reach every session of a chain that began with the
+key or the principal, through however many roles and accounts: a chain begins with an access key
+and whose it is, with who signed in, or with the role of a web identity. A role in the middle of a
+chain does not end what was made of its sessions: end them by the beginning.
 New sessions can be made afterwards: to prevent that, change the role's trust or the permissions.
 
 With --issued-before only sessions end that were issued at that time or earlier (RFC 3339), and
@@ -63,6 +66,13 @@ func (s *sessions) named() (client.SessionsToRevoke, error) {
 	}
 	if given != 1 {
 		return which, shell.Usage("give one of --session, --role, --principal and --key, not %d of them", given)
+	}
+	// A node takes these for what they name, which would end more than was meant.
+	if s.role != "" && !strings.Contains(s.role, ":role/") {
+		return which, shell.Usage("--role %q is not the ARN of a role; --principal takes those of users and the root, too", s.role)
+	}
+	if strings.HasPrefix(which.Session, "AKIA") {
+		return which, shell.Usage("--session %q is an access key, not a session (ASIA...); --key ends the sessions that it asked for", which.Session)
 	}
 	if s.role != "" {
 		which.Principal = s.role
