@@ -89,7 +89,7 @@ func (w *writer) votes() bool {
 func (w *writer) tryJoin(first bool) error {
 	n := w.node
 	if w.leading.Load() != nil { // and has moved
-		return w.log.AddVoter(n.ctx, w.log.ID(), w.me.Peer)
+		return w.change(func() error { return w.log.AddVoter(n.ctx, w.log.ID(), w.me.Peer) })
 	}
 	exists, silent := false, 0
 	for _, other := range n.cfg.Cluster.Writers {
@@ -116,22 +116,6 @@ func (w *writer) tryJoin(first bool) error {
 		return err
 	}
 	return nil
-}
-
-// holder is the writer, other than the one of that name, that runs with the id which that
-// joins with; empty for none. Two of one id would vote twice.
-func (w *writer) holder(ctx context.Context, q joinRequest, name string) string {
-	for _, s := range w.log.Servers() {
-		if told := w.self(); s.ID == q.ID && s.Address != q.Peer {
-			if s.ID != w.log.ID() {
-				told, _ = w.ask(ctx, s.Address)
-			}
-			if told.ID == q.ID && told.Name != name {
-				return told.Name
-			}
-		}
-	}
-	return ""
 }
 
 // ask asks another writer for its status, at the address of its peer port.

@@ -183,11 +183,19 @@ func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "writer "+name+" holds other keys to open secrets than the leader", http.StatusConflict)
 		return
 	}
-	if other := p.w.holder(r.Context(), q, name); other != "" {
+	var other string
+	err := p.w.change(func() error {
+		found := p.w.survey(r.Context())
+		if other = found.Holder(q.ID, name); other != "" {
+			return nil
+		}
+		return p.w.log.AddVoter(r.Context(), q.ID, q.Peer)
+	})
+	if other != "" {
 		http.Error(rw, "writer "+other+" runs with the directory of id "+q.ID+": writer "+name+" has a copy of it, and has to begin with an empty one", http.StatusConflict)
 		return
 	}
-	if err := p.w.log.AddVoter(r.Context(), q.ID, q.Peer); err != nil {
+	if err != nil { // it asks again
 		p.fail(rw, err)
 		return
 	}
@@ -296,16 +304,16 @@ func (w *writer) Status(context.Context) shape.Cluster {
 		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
 	}
 	_, leader := w.log.Leader()
-	shared := w.surveys.share(func() surveyed { list, told := w.survey(w.node.ctx); return surveyed{list, told} })
-	for _, h := range shared.told {
-		m := shared.list.Writer(h, a.Head.Position, leader)
+	shared := w.surveys.share(func() members.Survey { return w.survey(w.node.ctx) })
+	for _, h := range shared.Told {
+		m := shared.List.Writer(h, a.Head.Position, leader)
 		if m.State == "leading" {
 			s.Leader = m.Name
 		}
 		s.Members = append(s.Members, m)
 	}
 	if t := w.leading.Load(); t != nil {
-		s.Quorum = shared.list.Quorum(len(w.node.cfg.Cluster.Writers))
+		s.Quorum = shared.List.Quorum(len(w.node.cfg.Cluster.Writers))
 		for _, m := range t.Replicas() {
 			one := members.Replica(m, a.Head.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)
@@ -321,7 +329,7 @@ func (w *writer) Endpoint() string { return w.node.advertises() }
 // Checks are the lines of /readyz.
 func (w *writer) Checks() []api.Check {
 	a := w.log.Applied()
-	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d, %d voters", w.log.Term(), voting(w.log.Servers()))}
+	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d, %d voters", w.log.Term(), w.members().Votes())}
 	if q := w.quorums.Load(); q != nil {
 		raft.Detail += fmt.Sprintf(", which survive %d more failures, of %d planned", q.Survives, q.Planned)
 	}

@@ -3,11 +3,9 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
@@ -71,9 +69,5 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 // SignHead proves that this writer leads and signs the head that it then has.
 func (w *writer) SignHead(ctx context.Context) (*event.SignedHead, error) {
 	h, err := w.prover.Head(ctx, w.node.tls, w.node.cfg.Name, w.node.cfg.Machine.Now)
-	var notLeader *log.NotLeaderError
-	if errors.As(err, &notLeader) || errors.Is(err, log.ErrStopped) {
-		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
-	}
-	return h, err
+	return h, inEdgeTerms(err)
 }

@@ -22,12 +22,12 @@ const surveyEvery = 5 * time.Second
 
 // survey asks all writers of cluster.yaml how they fare, and all other members of the log,
 // at once.
-func (w *writer) survey(ctx context.Context) (list members.List, told []members.Heard) {
+func (w *writer) survey(ctx context.Context) members.Survey {
+	list, told := w.members(), []members.Heard(nil)
 	for _, other := range w.node.cfg.Cluster.Writers {
 		told = append(told, members.Heard{Name: other.Name, Address: other.Peer})
 	}
-	for _, s := range w.log.Servers() {
-		list = append(list, members.Server{ID: s.ID, Address: s.Address, Votes: s.Voter})
+	for _, s := range list {
 		if s.ID != w.log.ID() && !slices.ContainsFunc(told, func(h members.Heard) bool { return h.Address == s.Address }) {
 			told = append(told, members.Heard{Address: s.Address})
 		}
@@ -35,8 +35,11 @@ func (w *writer) survey(ctx context.Context) (list members.List, told []members.
 	var wg sync.WaitGroup
 	for i := range told {
 		wg.Go(func() {
-			h, s := &told[i], w.self()
-			if h.Name != w.node.cfg.Name {
+			var s peerStatus
+			h := &told[i]
+			if h.Name == w.node.cfg.Name {
+				s = w.self()
+			} else {
 				s, h.Err = w.ask(ctx, h.Address)
 			}
 			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
@@ -44,30 +47,31 @@ func (w *writer) survey(ctx context.Context) (list members.List, told []members.
 	}
 	wg.Wait()
 	list.Match(told)
-	return list, told
+	return members.Survey{List: list, Told: told}
 }
 
-// surveyed is what a survey found, which nobody may change who shares it.
-type surveyed struct {
-	list members.List
-	told []members.Heard
+// members are those of the log, as this writer knows them.
+func (w *writer) members() (list members.List) {
+	for _, s := range w.log.Servers() {
+		list = append(list, members.Server{ID: s.ID, Address: s.Address, Votes: s.Voter})
+	}
+	return list
 }
 
 type surveys struct{ singleflight.Group }
 
 // share is what the survey under way finds, or else a new one: however many clients ask about
 // the cluster, each member is asked once at a time.
-func (s *surveys) share(begin func() surveyed) surveyed {
+func (s *surveys) share(begin func() members.Survey) members.Survey {
 	v, _, _ := s.Do("", func() (any, error) { return begin(), nil })
-	return v.(surveyed)
+	return v.(members.Survey)
 }
 
 // watchVoters keeps what the metrics and /readyz tell of the quorum, while this writer leads.
 func (w *writer) watchVoters(ctx context.Context) {
 	defer w.quorums.Store(nil)
 	for {
-		list, _ := w.survey(ctx)
-		w.quorums.Store(list.Quorum(len(w.node.cfg.Cluster.Writers)))
+		w.quorums.Store(w.survey(ctx).List.Quorum(len(w.node.cfg.Cluster.Writers)))
 		select {
 		case <-time.After(surveyEvery):
 		case <-ctx.Done():
@@ -77,15 +81,30 @@ func (w *writer) watchVoters(ctx context.Context) {
 }
 
 // RemoveWriter takes a member away from the log that cluster.yaml does not have, while this
-// writer leads. Errors are dispatch.ErrNotLeader, those of members.List.Without or the log's.
+// writer leads. Errors are dispatch.ErrNotLeader, errChanging, those of members.List.Without or
+// the log's.
 func (w *writer) RemoveWriter(ctx context.Context, called string) error {
-	w.changing.Lock() // one at a time: each is judged by what the one before left
+	return w.change(func() error { return w.remove(ctx, called) })
+}
+
+// errChanging is returned while another member of the log joins, moves or is removed.
+var errChanging = errors.New("another change of the log's members is under way")
+
+// change makes a change of the log's members: one at a time, for each is judged by what the one
+// before left. Nobody waits in line.
+func (w *writer) change(make func() error) error {
+	if !w.changing.TryLock() {
+		return errChanging
+	}
 	defer w.changing.Unlock()
+	return make()
+}
+
+func (w *writer) remove(ctx context.Context, called string) error {
 	if w.leading.Load() == nil {
 		return dispatch.ErrNotLeader
 	}
-	list, _ := w.survey(ctx)
-	gone, err := list.Without(called)
+	gone, err := w.survey(ctx).List.Without(called)
 	if err != nil {
 		return err
 	}
@@ -97,7 +116,7 @@ func (w *writer) RemoveWriter(ctx context.Context, called string) error {
 }
 
 // TransferLeadership hands leadership to a writer; to the one furthest ahead if called is
-// empty. Errors are dispatch.ErrNotLeader, members.ErrUnknown or the log's.
+// empty. Errors are dispatch.ErrNotLeader, members.ErrUnknown, members.ErrSilent or the log's.
 func (w *writer) TransferLeadership(ctx context.Context, called string) error {
 	if w.leading.Load() == nil {
 		return dispatch.ErrNotLeader
@@ -105,15 +124,14 @@ func (w *writer) TransferLeadership(ctx context.Context, called string) error {
 	if called == "" {
 		return inEdgeTerms(w.log.TransferLeadership(ctx))
 	}
-	list, _ := w.survey(ctx)
-	to, ok := list.Find(called)
+	to, ok := w.survey(ctx).List.Find(called)
 	switch {
 	case !ok || !to.Votes:
 		return fmt.Errorf("%w is called %q and votes", members.ErrUnknown, called)
 	case to.ID == w.log.ID():
 		return nil // it leads
 	case !to.Answers:
-		return fmt.Errorf("%w: %s does not answer", members.ErrQuorum, called)
+		return members.ErrSilent
 	}
 	return inEdgeTerms(w.log.TransferLeadershipTo(ctx, log.Server{ID: to.ID, Address: to.Address}))
 }
@@ -126,22 +144,12 @@ func inEdgeTerms(err error) error {
 	return err
 }
 
-// voting counts the members.
-func voting(servers []log.Server) (n int) {
-	for _, s := range servers {
-		if s.Voter {
-			n++
-		}
-	}
-	return n
-}
-
 // observeVoters shows who votes, as Raft has it; and at the leader what that survives.
 func (w *writer) observeVoters() {
 	gauge := func(name, help string, value func() float64) {
 		w.node.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	gauge("writ_raft_voters", "Voters in the log, as this writer knows them.", func() float64 { return float64(voting(w.log.Servers())) })
+	gauge("writ_raft_voters", "Voters in the log, as this writer knows them.", func() float64 { return float64(w.members().Votes()) })
 	gauge("writ_raft_failures_survived", "How many more voters may fail until nothing can be written, found by the leader every 5 s; NaN at others.", func() float64 {
 		if q := w.quorums.Load(); q != nil {
 			return float64(q.Survives)

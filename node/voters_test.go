@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -98,6 +99,36 @@ func TestMembersLeftBehind(t *testing.T) {
 	m.stop("writer-3") // the failure that is survived now
 	m.must("writer-1", "CreateUser", "UserName", "after")
 	m.must("writer-2", "GetUser", "UserName", "before")
+}
+
+// TestWritersAreAdded makes three writers of one.
+func TestWritersAreAdded(t *testing.T) {
+	m := newTeam(t, 3, 0)
+	all := m.cluster.Writers
+	m.cluster.Writers = all[:1]
+	m.startAll()
+	m.must("writer-1", "CreateUser", "UserName", "before")
+	m.comes("writer-1", client.Quorum{Voters: 1})
+	m.cluster.Writers = all
+	m.restart("writer-1")
+	m.start("writer-2", "writer-3")
+	m.comes("writer-1", client.Quorum{Voters: 3, Survives: 1, Planned: 1})
+	m.must("writer-3", "GetUser", "UserName", "before")
+	m.stop("writer-2")
+	m.must("writer-3", "CreateUser", "UserName", "after")
+}
+
+// TestOneChangeOfMembersAtATime holds that nobody waits in line behind a change, and that none
+// is judged by what the members were before it.
+func TestOneChangeOfMembersAtATime(t *testing.T) {
+	var w writer
+	err := w.change(func() error { return w.change(func() error { t.Error("two changes at once"); return nil }) })
+	if !errors.Is(err, errChanging) {
+		t.Error(err)
+	}
+	if err := w.change(func() error { return nil }); err != nil {
+		t.Errorf("after a change: %v", err)
+	}
 }
 
 // TestWriterMoves gives writers other addresses: a follower, then the leader.
@@ -187,6 +218,10 @@ func TestLeadershipIsHandedOver(t *testing.T) {
 	if err := m.client("writer-1").TransferLeadership(t.Context(), "writer-9"); !errors.As(err, &p) || p.Code != "NoSuchEntity" {
 		t.Error(err)
 	}
+	m.stop("writer-2")
+	if err := m.client("writer-1").TransferLeadership(t.Context(), "writer-2"); !errors.As(err, &p) || p.Code != "DeleteConflict" || !strings.Contains(p.Detail, "does not answer") {
+		t.Error(err)
+	}
 }
 
 // TestNobodyJoinsAsAnother has a writer join with the id of another that runs, the leader or
@@ -229,10 +264,10 @@ func TestSurveysAreShared(t *testing.T) {
 		var begun atomic.Int32
 		end := make(chan struct{})
 		for range 100 {
-			go s.share(func() surveyed {
+			go s.share(func() members.Survey {
 				begun.Add(1)
 				<-end
-				return surveyed{}
+				return members.Survey{}
 			})
 		}
 		synctest.Wait()
@@ -241,7 +276,7 @@ func TestSurveysAreShared(t *testing.T) {
 		}
 		close(end)
 		synctest.Wait()
-		s.share(func() surveyed { begun.Add(1); return surveyed{} })
+		s.share(func() members.Survey { begun.Add(1); return members.Survey{} })
 		if n := begun.Load(); n != 2 {
 			t.Errorf("the one after is number %d", n)
 		}

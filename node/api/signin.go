@@ -3,9 +3,7 @@ package api
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -234,19 +232,8 @@ func (c *signIn) newPassword(v *projection.View) (identity.Command, []identity.R
 
 // answer tells the session.
 func (c *signIn) answer(v *projection.View, said *shape.SignedIn) error {
-	body, err := json.Marshal(said)
-	if err != nil {
-		return fmt.Errorf("encode the session: %w", err)
-	}
-	c.Job.Rest() // the caller may read slowly
 	h := c.W.Header()
-	h.Set(shape.HeaderRequestID, c.ID)
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set(shape.HeaderPosition, strconv.FormatUint(uint64(v.Head.Position), 10))
 	h.Set(shape.HeaderFreshness, "strict")
-	c.W.WriteHeader(http.StatusOK)
-	_, err = c.W.Write(body)
-	return err
+	return tell(&c.Exchange, said)
 }

@@ -51,17 +51,22 @@ func (c *signInChallenge) Serve() error {
 	if err != nil {
 		return err
 	}
+	return tell(&c.Exchange, said)
+}
+
+// tell answers whoever stands at the door. Nobody on the way is to keep the answer.
+func tell(x *dispatch.Exchange, said any) error {
 	body, err := json.Marshal(said)
 	if err != nil {
-		return fmt.Errorf("encode the challenge: %w", err)
+		return fmt.Errorf("encode what is told at the door: %w", err)
 	}
-	c.Job.Rest() // the caller may read slowly
-	h := c.W.Header()
-	h.Set(shape.HeaderRequestID, c.ID)
+	x.Job.Rest() // the caller may read slowly
+	h := x.W.Header()
+	h.Set(shape.HeaderRequestID, x.ID)
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.W.WriteHeader(http.StatusOK)
-	_, err = c.W.Write(body)
+	x.W.WriteHeader(http.StatusOK)
+	_, err = x.W.Write(body)
 	return err
 }

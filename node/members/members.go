@@ -30,6 +30,9 @@ var (
 	ErrQuorum  = errors.New("the rest could not commit")
 )
 
+// ErrSilent is returned for a writer that is to lead and does not answer.
+var ErrSilent = errors.New("it does not answer")
+
 // Votes counts the voters.
 func (l List) Votes() (n int) {
 	for _, s := range l {

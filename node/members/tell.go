@@ -24,6 +24,24 @@ type Heard struct {
 	Digest, Endpoint string
 }
 
+// Survey is the members of the log, and what they and the writers of cluster.yaml said. Nobody
+// changes it.
+type Survey struct {
+	List List
+	Told []Heard
+}
+
+// Holder is the writer, other than the one of that name, that runs with an id; empty for none.
+// Two of one id would vote twice.
+func (s *Survey) Holder(id, name string) string {
+	for _, h := range s.Told {
+		if h.Err == nil && h.ID == id && h.Says != name {
+			return h.Says
+		}
+	}
+	return ""
+}
+
 // Match gives the members of the log the names of the writers that they are: by what they say
 // of themselves, or else by their address. One that answers as a writer of cluster.yaml is that
 // writer wherever it does: it moves, and is not to be taken away meanwhile.

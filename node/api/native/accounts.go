@@ -136,7 +136,7 @@ func drawNumber(v *projection.View) identity.AccountID {
 func parseAccount(body []byte) (*identity.CreateAccount, *shape.AccountToCreate, error) {
 	const hint = `Send {"email":"ops@example.com","name":"...","alias":"..."}, as /openapi.json describes.`
 	var asked shape.AccountToCreate
-	if err := decodeBody(body, &asked, "account", hint); err != nil {
+	if err := fault.DecodeBody(body, &asked, "account", hint); err != nil {
 		return nil, nil, err
 	}
 	switch {
@@ -236,7 +236,7 @@ func (r *accountChange) command(v *projection.View, a *identity.Account) (identi
 	switch r.action {
 	case actionSetAccountAlias:
 		var asked shape.AccountAlias
-		if err := decodeBody(r.call.Payload, &asked, "alias", `Send {"alias":"..."}; an empty one takes the alias away.`); err != nil {
+		if err := fault.DecodeBody(r.call.Payload, &asked, "alias", `Send {"alias":"..."}; an empty one takes the alias away.`); err != nil {
 			return nil, err
 		}
 		switch {
@@ -248,7 +248,7 @@ func (r *accountChange) command(v *projection.View, a *identity.Account) (identi
 		return &identity.SetAccountAlias{Account: r.account, Alias: asked.Alias}, nil
 	case actionSetRootEmail:
 		var asked shape.RootEmail
-		if err := decodeBody(r.call.Payload, &asked, "e-mail address", `Send {"email":"ops@example.com"}.`); err != nil {
+		if err := fault.DecodeBody(r.call.Payload, &asked, "e-mail address", `Send {"email":"ops@example.com"}.`); err != nil {
 			return nil, err
 		}
 		if !identity.IsEmail(asked.Email) {
@@ -265,7 +265,7 @@ func (r *accountChange) command(v *projection.View, a *identity.Account) (identi
 // user whose account has no policy: policies are not of roots.
 func (r *accountChange) password(v *projection.View, a *identity.Account) (identity.Command, error) {
 	var asked shape.RootPassword
-	if err := decodeBody(r.call.Payload, &asked, "password", `Send {"password":"..."}.`); err != nil {
+	if err := fault.DecodeBody(r.call.Payload, &asked, "password", `Send {"password":"..."}.`); err != nil {
 		return nil, err
 	}
 	if len(asked.Password) > maxPassword {

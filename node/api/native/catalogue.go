@@ -105,7 +105,7 @@ func (r *stagedPart) Authorize(v *projection.View) (event.Command, error) {
 func parsePart(body []byte) ([]identity.CataloguePolicy, error) {
 	const hint = "Send {\"policies\":[...]}, as /openapi.json describes."
 	var part shape.CataloguePart
-	if err := decodeBody(body, &part, "part of a catalogue", hint); err != nil {
+	if err := fault.DecodeBody(body, &part, "part of a catalogue", hint); err != nil {
 		return nil, err
 	}
 	if n := len(part.Policies); n == 0 || n > identity.MaxCataloguePolicies {

@@ -1,10 +1,6 @@
 package native
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -143,18 +139,4 @@ func (c *call) answer(body []byte) error {
 	c.W.WriteHeader(http.StatusOK)
 	_, err = c.W.Write(body)
 	return err
-}
-
-// decodeBody reads the one JSON value of a body, which has members that into has alone.
-// what says in a refusal what it is to be, and hint what to send.
-func decodeBody(body []byte, into any, what, hint string) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fault.BadRequest(hint, "The body is no %s: %.200v.", what, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fault.BadRequest(hint, "Something follows the %s.", what)
-	}
-	return nil
 }

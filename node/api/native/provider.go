@@ -76,7 +76,7 @@ const hintKeys = `Send {"provider":"arn:...","keys":{"keys":[...]}}, as /openapi
 // parseProviderKeys reads which provider a change is of, and passes over its keys.
 func parseProviderKeys(body []byte) (*shape.ProviderKeys, error) {
 	var asked shape.ProviderKeys
-	if err := decodeBody(body, &asked, "change of a provider's keys", hintKeys); err != nil {
+	if err := fault.DecodeBody(body, &asked, "change of a provider's keys", hintKeys); err != nil {
 		return nil, err
 	}
 	if asked.Provider == "" {

@@ -110,7 +110,7 @@ func (r *quotasToSet) Authorize(v *projection.View) (event.Command, error) {
 func parseQuotas(body []byte) (*identity.SetQuotas, error) {
 	const hint = "Send {\"defaults\":\"aws\"}, or {\"quotas\":[{\"quota\":\"users\",\"value\":5000}]}, as /openapi.json describes."
 	var asked shape.QuotasToSet
-	if err := decodeBody(body, &asked, "change of quotas", hint); err != nil {
+	if err := fault.DecodeBody(body, &asked, "change of quotas", hint); err != nil {
 		return nil, err
 	}
 	set := &identity.SetQuotas{}

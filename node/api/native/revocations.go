@@ -70,7 +70,7 @@ func (r *sessionsToRevoke) Authorize(v *projection.View) (cmd event.Command, err
 func parseRevocation(body []byte) (*shape.SessionsToRevoke, error) {
 	const hint = `Send {"principal":"arn:..."}, {"session":"ASIA..."} or {"key":"AKIA..."}, as /openapi.json describes.`
 	var asked shape.SessionsToRevoke
-	if err := decodeBody(body, &asked, "revocation", hint); err != nil {
+	if err := fault.DecodeBody(body, &asked, "revocation", hint); err != nil {
 		return nil, err
 	}
 	given := 0

@@ -76,6 +76,8 @@ func votersFault(err error) error {
 			"Take it out of cluster.yaml at every node, and start the writers again, one after the other; then remove it.")
 	case errors.Is(err, members.ErrQuorum):
 		return fault.New(fault.DeleteConflict, "Nothing was changed: "+err.Error()+".", "Bring the other writers up first; `writ status` shows who does not answer.")
+	case errors.Is(err, members.ErrSilent):
+		return fault.New(fault.DeleteConflict, "The writer cannot lead: "+err.Error()+".", "Bring it up first, or name another; `writ status` shows who answers.")
 	}
 	return fault.Later("Who votes may not have been changed; `writ writer list` shows it.", err)
 }

@@ -3,14 +3,10 @@
 package enrol
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"time"
 	"unicode/utf8"
@@ -87,15 +83,7 @@ func decode(body []byte, into any, what, hint string) error {
 	if len(body) > MaxBody {
 		return fault.New(fault.BodyTooLarge, fmt.Sprintf("The body is longer than %d bytes.", MaxBody), hint)
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fault.BadRequest(hint, "The body is no %s: %.200v.", what, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fault.BadRequest(hint, "Something follows the %s.", what)
-	}
-	return nil
+	return fault.DecodeBody(body, into, what, hint)
 }
 
 // Options are what a browser makes a passkey by, for an owner who has some already.
