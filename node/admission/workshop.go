@@ -41,16 +41,21 @@ func (w *Workshop) Enter(ctx context.Context, j *Job, who string) (leave func(),
 	if err != nil {
 		return nil, err
 	}
-	end, err := w.Turn(ctx)
+	end, err := w.Start(ctx, j)
 	if err != nil {
 		free()
 		return nil, err
 	}
-	leave = func() {
-		j.Rest()
-		end()
-		free()
+	return func() { end(); free() }, nil
+}
+
+// Start is Enter for a caller who has reserved a place, which it leaves to the caller.
+func (w *Workshop) Start(ctx context.Context, j *Job) (leave func(), err error) {
+	end, err := w.Turn(ctx)
+	if err != nil {
+		return nil, err
 	}
+	leave = func() { j.Rest(); end() }
 	if err := j.Heavy(); err != nil {
 		leave()
 		return nil, err

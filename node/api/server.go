@@ -109,7 +109,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg, passwords: password.NewHasher(password.Cost{}), codes: mfa.NewTries(), signer: issuer.NewSigner(cfg.Seal), actions: make(map[string]*iam.Action)}
 	s.documents = admission.NewWorkshop("documents", maxDocuments, maxDocumentsOne, maxDocuments)
-	s.identities = admission.NewWorkshop("identities", maxIdentities, maxIdentitiesOne, maxIdentities)
+	s.identities = admission.NewWorkshop("identities", maxIdentities, maxIdentitiesOne, identitiesAtOnce)
 	if cfg.Identities == nil {
 		s.cfg.Identities = oidc.New(oidc.Reach{}, cfg.Now, cfg.Logger)
 	}

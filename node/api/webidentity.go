@@ -6,14 +6,17 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/query"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/projection"
 )
 
-// maxIdentities is how many requests have a web identity token read or its signature checked, or
-// wait for a shift to do so, and maxIdentitiesOne how many of one address.
+// maxIdentities is how many requests with a web identity token are read, wait for their issuer or
+// have their signature checked, maxIdentitiesOne how many of one address, and identitiesAtOnce how
+// many of them work. Those that one issuer lets wait come back together: each has kept its place.
 const (
-	maxIdentities    = 16 // a quarter of all that wait for shifts
+	maxIdentities    = 2 * oidc.MaxWaiting
 	maxIdentitiesOne = maxIdentities / 4
+	identitiesAtOnce = 8 // all of them may be one caller's, and wait for shifts
 )
 
 // present finds out who calls without a signature: for whom an identity provider vouches. Until
@@ -25,7 +28,13 @@ func (c *call) present(v *projection.View) error {
 	if err := query.Decode(c.op, c.form, c.in); err != nil {
 		return err
 	}
-	leave, err := c.server.identities.Enter(c.Context(), &c.Job, c.Holder())
+	work := c.server.identities
+	free, err := work.Reserve(&c.Job, c.Holder())
+	if err != nil {
+		return err
+	}
+	defer free()
+	leave, err := work.Start(c.Context(), &c.Job)
 	if err != nil {
 		return err
 	}
@@ -38,7 +47,7 @@ func (c *call) present(v *projection.View) error {
 	if err != nil {
 		return err
 	}
-	if leave, err = c.server.identities.Enter(c.Context(), &c.Job, c.Holder()); err != nil {
+	if leave, err = work.Start(c.Context(), &c.Job); err != nil {
 		return err
 	}
 	who, err := p.Verify(keys, c.server.cfg.Now())

@@ -355,6 +355,29 @@ func TestUnsignedCallersAreStrangers(t *testing.T) {
 	f.refused("one more", n.present("forged"), http.StatusServiceUnavailable, "ServiceUnavailable", "")
 }
 
+// TestWebIdentitiesThatWaitTogether: all who may wait for an issuer have what they came for when it
+// answers, though they come back at one moment and from one address.
+func TestWebIdentitiesThatWaitTogether(t *testing.T) {
+	f := newFederated(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	f.issuer.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-answer
+		f.issuer.Publish(w, r)
+	}))
+	token, answers := f.issuer.Token(nil), make(chan *httptest.ResponseRecorder, oidc.MaxWaitingOne+1)
+	for range cap(answers) {
+		go func() { answers <- f.present(token) }()
+	}
+	<-asked
+	f.refused("one more: all others wait", <-answers, http.StatusServiceUnavailable, "ServiceUnavailable", "")
+	close(answer)
+	<-asked // for the keys, after the discovery document
+	for range oidc.MaxWaitingOne {
+		f.assumed(<-answers)
+	}
+}
+
 // TestWebIdentityIssuerHangs: who waits for an issuer keeps no one else from a session.
 func TestWebIdentityIssuerHangs(t *testing.T) {
 	f := newFederated(t)
