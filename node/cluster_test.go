@@ -564,7 +564,7 @@ func TestAWriterWithAnotherSealKey(t *testing.T) {
 		}
 		return nil
 	})
-	if n.part.(*writer).votes() {
+	if n.part.(*writer).quorum.Belongs() {
 		t.Error("it was let in")
 	}
 }

@@ -9,15 +9,9 @@ import (
 // Level is the feature level in force.
 func (w *writer) Level() uint32 { return w.log.Applied().State.Cluster().FeatureLevel }
 
-// WriterBelow names a writer of the cluster's file that has not said that it supports a
-// feature level; empty: all have.
+// WriterBelow names a writer that has not said that it supports a feature level; empty: all have.
 func (w *writer) WriterBelow(ctx context.Context, level uint32) string {
-	for _, other := range w.node.cfg.Cluster.Writers {
-		if s, err := w.ask(ctx, other.Peer); err != nil || s.Level < level {
-			return other.Name
-		}
-	}
-	return ""
+	return w.quorum.WriterBelow(ctx, level)
 }
 
 // RaiseLevel puts a feature level in force.

@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/tail"
 )
@@ -66,9 +67,9 @@ func (a access) to(role setup.Role) bool {
 
 // accesses are those of the paths that not every member may call.
 var accesses = map[string]access{
-	statusPath:         {writers: true},
+	quorum.StatusPath:  {writers: true},
 	proof.Path:         {writers: true},
-	joinPath:           {writers: true},
+	quorum.JoinPath:    {writers: true},
 	lease.RegisterPath: {replicas: true, newcomers: true},
 	lease.Path:         {replicas: true, newcomers: true}, // the answer says that it is not registered
 	ask.TasksPath:      {replicas: true},

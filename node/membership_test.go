@@ -26,6 +26,7 @@ import (
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication"
@@ -82,9 +83,9 @@ func (x *thief) targets() []target {
 		{name: "questions", method: "POST", path: ask.TasksPath, body: `{}`},
 		{name: "answers", method: "POST", path: ask.AnswersPath, body: `{}`},
 		{name: "signature", method: "POST", path: signaturePath, body: `{}`},
-		{name: "status", method: "GET", path: statusPath},
+		{name: "status", method: "GET", path: quorum.StatusPath},
 		{name: "verify", method: "POST", path: proof.Path, body: `{}`},
-		{name: "join", method: "POST", path: joinPath, body: `{}`},
+		{name: "join", method: "POST", path: quorum.JoinPath, body: `{}`},
 		{name: "two slashes", method: "GET", path: "//peer/snapshot"},
 		{name: "dots", method: "GET", path: "/peer/x/../snapshot"},
 		{name: "nothing", method: "GET", path: "/peer/nothing"},

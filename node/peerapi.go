@@ -23,22 +23,15 @@ import (
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/replication/tail"
 )
 
-// Paths of the peer port, besides those of the packages whose messages it takes.
-const (
-	statusPath = "/peer/status"
-	joinPath   = "/peer/join"
-)
-
 // Limits of the peer port.
 const (
 	maxPeerBody = 64 << 10
-	// askTimeout bounds a question for another node's status.
-	askTimeout = time.Second
 	// peerDrain is how long requests of other nodes may take to finish.
 	peerDrain = 2 * time.Second
 	// peerReadTimeout is how long a request may take to come: other nodes have the whole
@@ -75,10 +68,10 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	})
 	mux.Handle(tail.EventsPath, guests.Transfer("tails", allTransfers, tailsOfName, history))
 	mux.Handle(tail.SnapshotPath, guests.Transfer("snapshots", allTransfers, snapshotsOfName, history))
-	mux.HandleFunc("GET "+statusPath, p.status)
+	mux.HandleFunc("GET "+quorum.StatusPath, p.status)
 	mux.HandleFunc("POST "+proof.Path, p.verify)
 	mux.HandleFunc("GET "+peer.LeaderPath, p.leader(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) }))
-	mux.HandleFunc("POST "+joinPath, p.leader(p.join))
+	mux.HandleFunc("POST "+quorum.JoinPath, p.leader(p.join))
 	mux.HandleFunc("POST "+lease.RegisterPath, p.leader(p.register))
 	mux.HandleFunc("POST "+lease.Path, p.leader(p.lease))
 	mux.HandleFunc("POST "+lease.HeadPath, p.leader(p.head))
@@ -155,51 +148,26 @@ func (p *peerServer) forwarded(rw http.ResponseWriter, r *http.Request) {
 }
 
 // status tells other nodes how this writer fares.
-func (p *peerServer) status(rw http.ResponseWriter, _ *http.Request) { peer.Reply(rw, p.w.self()) }
-
-func (w *writer) self() peerStatus {
-	a := w.log.Applied()
-	_, leader := w.log.Leader()
-	return peerStatus{
-		Name: w.node.cfg.Name, ID: w.log.ID(), Member: len(w.log.Servers()) > 0 || a.Head.Position > 0,
-		Leads: w.leading.Load() != nil, Leader: leader, Term: w.log.Term(),
-		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: w.node.advertises(), Level: identity.FeatureLevel,
-	}
+func (p *peerServer) status(rw http.ResponseWriter, _ *http.Request) {
+	peer.Reply(rw, p.w.quorum.Self())
 }
 
-// join makes a writer of the configuration a voter.
+// join makes a writer a member of the log.
 func (p *peerServer) join(rw http.ResponseWriter, r *http.Request) {
-	var q joinRequest
+	var q quorum.Request
 	if !p.read(rw, r, &q) {
 		return
 	}
-	name := peer.Caller(r).Name
-	w, ok := p.w.node.cfg.Cluster.Writer(name)
+	err := p.w.quorum.Admit(r.Context(), peer.Caller(r).Name, q)
+	var not *quorum.NotAdmitted
 	switch {
-	case !ok || w.Peer != q.Peer:
-		http.Error(rw, "the leader's configuration has no writer "+name+" at "+q.Peer+": change cluster.yaml at every writer, and start them again one after the other", http.StatusForbidden)
-		return
-	case q.Seal != p.w.node.seal.Fingerprint():
-		http.Error(rw, "writer "+name+" holds other keys to open secrets than the leader", http.StatusConflict)
-		return
-	}
-	var other string
-	err := p.w.change(func() error {
-		found := p.w.survey(r.Context())
-		if other = found.Holder(q.ID, name); other != "" {
-			return nil
-		}
-		return p.w.log.AddVoter(r.Context(), q.ID, q.Peer)
-	})
-	if other != "" {
-		http.Error(rw, "writer "+other+" runs with the directory of id "+q.ID+": writer "+name+" has a copy of it, and has to begin with an empty one", http.StatusConflict)
-		return
-	}
-	if err != nil { // it asks again
+	case err == nil:
+		peer.Reply(rw, struct{}{})
+	case errors.As(err, &not):
+		http.Error(rw, not.Reason, not.Status)
+	default: // it asks again
 		p.fail(rw, err)
-		return
 	}
-	peer.Reply(rw, struct{}{})
 }
 
 // register enters a replica into the roster.
@@ -297,25 +265,10 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 
 // Status tells who leads, who lags, and where.
 func (w *writer) Status(context.Context) shape.Cluster {
-	a := w.log.Applied()
-	c := a.State.Cluster()
-	s := shape.Cluster{
-		ID: c.ID, Partition: a.State.Partition().String(), Incarnation: c.Incarnation, Node: w.node.cfg.Name, Term: w.log.Term(),
-		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
-	}
-	_, leader := w.log.Leader()
-	shared := w.surveys.share(func() members.Survey { return w.survey(w.node.ctx) })
-	for _, h := range shared.Told {
-		m := shared.List.Writer(h, a.Head.Position, leader)
-		if m.State == "leading" {
-			s.Leader = m.Name
-		}
-		s.Members = append(s.Members, m)
-	}
+	s := w.quorum.Tell(w.node.ctx)
 	if t := w.leading.Load(); t != nil {
-		s.Quorum = shared.List.Quorum(len(w.node.cfg.Cluster.Writers))
 		for _, m := range t.Replicas() {
-			one := members.Replica(m, a.Head.Position)
+			one := members.Replica(m, s.Position)
 			one.Endpoint = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
@@ -329,15 +282,8 @@ func (w *writer) Endpoint() string { return w.node.advertises() }
 // Checks are the lines of /readyz.
 func (w *writer) Checks() []api.Check {
 	a := w.log.Applied()
-	raft := api.Check{Name: "raft", Detail: fmt.Sprintf("term %d, %d voters", w.log.Term(), w.members().Votes())}
-	if q := w.quorums.Load(); q != nil {
-		raft.Detail += fmt.Sprintf(", which survive %d more failures, of %d planned", q.Survives, q.Planned)
-	}
-	if _, leader := w.log.Leader(); leader == "" {
-		raft.Err = errors.New("no leader is known: a majority of the writers must be up and reach each other")
-	} else if a.Head.Position == 0 {
-		raft.Err = errors.New("the cluster has not begun")
-	}
+	raft := api.Check{Name: "raft"}
+	raft.Detail, raft.Err = w.quorum.Check()
 	state := api.Check{Name: "projection", Detail: fmt.Sprintf("position %d", w.node.projection.Head().Position)}
 	digest := api.Check{Name: "digest", Detail: w.node.scrubber.Detail(a.State)}
 	if err := w.alarm.Load(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -69,5 +70,5 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 // SignHead proves that this writer leads and signs the head that it then has.
 func (w *writer) SignHead(ctx context.Context) (*event.SignedHead, error) {
 	h, err := w.prover.Head(ctx, w.node.tls, w.node.cfg.Name, w.node.cfg.Machine.Now)
-	return h, inEdgeTerms(err)
+	return h, quorum.InEdgeTerms(err)
 }

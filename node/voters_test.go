@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
 	"github.com/writ-iam/writ/node/client"
-	"github.com/writ-iam/writ/node/members"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -116,19 +114,6 @@ func TestWritersAreAdded(t *testing.T) {
 	m.must("writer-3", "GetUser", "UserName", "before")
 	m.stop("writer-2")
 	m.must("writer-3", "CreateUser", "UserName", "after")
-}
-
-// TestOneChangeOfMembersAtATime holds that nobody waits in line behind a change, and that none
-// is judged by what the members were before it.
-func TestOneChangeOfMembersAtATime(t *testing.T) {
-	var w writer
-	err := w.change(func() error { return w.change(func() error { t.Error("two changes at once"); return nil }) })
-	if !errors.Is(err, errChanging) {
-		t.Error(err)
-	}
-	if err := w.change(func() error { return nil }); err != nil {
-		t.Errorf("after a change: %v", err)
-	}
 }
 
 // TestWriterMoves gives writers other addresses: a follower, then the leader.
@@ -243,7 +228,7 @@ func TestNobodyJoinsAsAnother(t *testing.T) {
 			continue
 		}
 		body := fmt.Sprintf(`{"id":%q,"peer":%q,"seal":%q}`, s.ID, joins.Peer, leader.node.seal.Fingerprint())
-		answer, err := m.thief(joins.Name).ask(leader.me, "POST", joinPath, []byte(body), nil)
+		answer, err := m.thief(joins.Name).ask(leader.me, "POST", quorum.JoinPath, []byte(body), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,30 +240,4 @@ func TestNobodyJoinsAsAnother(t *testing.T) {
 	if after := leader.log.Servers(); !slices.Equal(after, before) {
 		t.Errorf("the members were %+v and are %+v", before, after)
 	}
-}
-
-// TestSurveysAreShared asks about the cluster many times at once.
-func TestSurveysAreShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var s surveys
-		var begun atomic.Int32
-		end := make(chan struct{})
-		for range 100 {
-			go s.share(func() members.Survey {
-				begun.Add(1)
-				<-end
-				return members.Survey{}
-			})
-		}
-		synctest.Wait()
-		if n := begun.Load(); n != 1 {
-			t.Errorf("%d surveys at once", n)
-		}
-		close(end)
-		synctest.Wait()
-		s.share(func() members.Survey { begun.Add(1); return members.Survey{} })
-		if n := begun.Load(); n != 2 {
-			t.Errorf("the one after is number %d", n)
-		}
-	})
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
-	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
+	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/report"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -53,10 +53,8 @@ type writer struct {
 		sync.Mutex
 		last *propagation.Roster
 	}
-	alarm    atomic.Pointer[error]        // memory that changed under our feet
-	quorums  atomic.Pointer[shape.Quorum] // as found last; nil while another leads
-	changing sync.Mutex                   // held while a member of the log is changed
-	surveys  surveys
+	alarm  atomic.Pointer[error] // memory that changed under our feet
+	quorum *quorum.Keeper
 
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
@@ -86,22 +84,23 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.finder.Follow(w.log)
+	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
 	if err = w.adopt(); err != nil {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w.quorum, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
 	}
 	n.wg.Go(func() { w.guard(n.ctx) })
 	n.wg.Go(func() { w.sweep(n.ctx) })
-	w.observeVoters()
+	w.quorum.Observe(n.registry)
 	n.wg.Go(w.watch)
-	n.wg.Go(w.join)
+	n.wg.Go(func() { w.quorum.Join(n.ctx) })
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
@@ -248,7 +247,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { report.Run(ctx, published{w}, n.cfg.Machine.Now, n.logger) })
 	wg.Go(func() { n.edge.RotateKeys(ctx, n.cfg.SessionKeyAge, n.cfg.IssuerKeyAge) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
-	wg.Go(func() { w.watchVoters(ctx) })
+	wg.Go(func() { w.quorum.Watch(ctx) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)

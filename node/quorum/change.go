@@ -1,0 +1,75 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/members"
+)
+
+// errChanging is returned while another member of the log joins, moves or is removed.
+var errChanging = errors.New("another change of the log's members is under way")
+
+// change makes a change of the log's members: one at a time, for each is judged by what the one
+// before left. Nobody waits in line.
+func (k *Keeper) change(make func() error) error {
+	if !k.changing.TryLock() {
+		return errChanging
+	}
+	defer k.changing.Unlock()
+	return make()
+}
+
+// RemoveWriter takes a member away from the log that cluster.yaml does not have, while this
+// writer leads. Errors are dispatch.ErrNotLeader, those of members.List.Without or the log's;
+// another while a change is under way.
+func (k *Keeper) RemoveWriter(ctx context.Context, called string) error {
+	return k.change(func() error { return k.remove(ctx, called) })
+}
+
+func (k *Keeper) remove(ctx context.Context, called string) error {
+	if !k.Node.Leads() {
+		return dispatch.ErrNotLeader
+	}
+	gone, err := k.survey(ctx).List.Without(called)
+	if err != nil {
+		return err
+	}
+	if err := InEdgeTerms(k.Log.RemoveServer(ctx, gone.ID)); err != nil {
+		return err
+	}
+	k.Logger.Info("a member was removed from the log", "id", gone.ID, "address", gone.Address)
+	return nil
+}
+
+// TransferLeadership hands leadership to a writer; to the one furthest ahead if called is
+// empty. Errors are dispatch.ErrNotLeader, members.ErrUnknown, members.ErrSilent or the log's.
+func (k *Keeper) TransferLeadership(ctx context.Context, called string) error {
+	if !k.Node.Leads() {
+		return dispatch.ErrNotLeader
+	}
+	if called == "" {
+		return InEdgeTerms(k.Log.TransferLeadership(ctx))
+	}
+	to, ok := k.survey(ctx).List.Find(called)
+	switch {
+	case !ok || !to.Votes:
+		return fmt.Errorf("%w is called %q and votes", members.ErrUnknown, called)
+	case to.ID == k.Log.ID():
+		return nil // it leads
+	case !to.Answers:
+		return members.ErrSilent
+	}
+	return InEdgeTerms(k.Log.TransferLeadershipTo(ctx, log.Server{ID: to.ID, Address: to.Address}))
+}
+
+// InEdgeTerms is an error of the log, as the edge knows it.
+func InEdgeTerms(err error) error {
+	if notLeader := (*log.NotLeaderError)(nil); errors.As(err, &notLeader) || errors.Is(err, log.ErrStopped) {
+		return fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package quorum
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/writ-iam/writ/node/members"
+)
+
+// TestOneChangeOfMembersAtATime holds that nobody waits in line behind a change, and that none
+// is judged by what the members were before it.
+func TestOneChangeOfMembersAtATime(t *testing.T) {
+	var k Keeper
+	err := k.change(func() error { return k.change(func() error { t.Error("two changes at once"); return nil }) })
+	if !errors.Is(err, errChanging) {
+		t.Error(err)
+	}
+	if err := k.change(func() error { return nil }); err != nil {
+		t.Errorf("after a change: %v", err)
+	}
+}
+
+// TestSurveysAreShared asks about the cluster many times at once.
+func TestSurveysAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s surveys
+		var begun atomic.Int32
+		end := make(chan struct{})
+		for range 100 {
+			go s.share(func() members.Survey {
+				begun.Add(1)
+				<-end
+				return members.Survey{}
+			})
+		}
+		synctest.Wait()
+		if n := begun.Load(); n != 1 {
+			t.Errorf("%d surveys at once", n)
+		}
+		close(end)
+		synctest.Wait()
+		s.share(func() members.Survey { begun.Add(1); return members.Survey{} })
+		if n := begun.Load(); n != 2 {
+			t.Errorf("the one after is number %d", n)
+		}
+	})
+}

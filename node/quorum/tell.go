@@ -1,0 +1,68 @@
+package quorum
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/members"
+)
+
+// Tell tells who leads, who lags, and where, of writers. The leader tells who votes, too. What
+// it asks of others may go on until ctx ends, for others who ask the same.
+func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
+	a := k.Log.Applied()
+	c := a.State.Cluster()
+	s := shape.Cluster{
+		ID: c.ID, Partition: a.State.Partition().String(), Incarnation: c.Incarnation, Node: k.Me.Name, Term: k.Log.Term(),
+		Position: a.Head.Position, Hash: fmt.Sprintf("%x", a.Head.Hash), Digest: a.State.Digest().String(), Floor: a.Floor,
+	}
+	_, leader := k.Log.Leader()
+	shared := k.surveys.share(func() members.Survey { return k.survey(ctx) })
+	for _, h := range shared.Told {
+		m := shared.List.Writer(h, a.Head.Position, leader)
+		if m.State == "leading" {
+			s.Leader = m.Name
+		}
+		s.Members = append(s.Members, m)
+	}
+	if k.Node.Leads() {
+		s.Quorum = shared.List.Quorum(len(k.Cluster.Writers))
+	}
+	return s
+}
+
+// Check is a line of /readyz: who votes, and what is wrong if the log has no leader, or nothing.
+func (k *Keeper) Check() (detail string, err error) {
+	detail = fmt.Sprintf("term %d, %d voters", k.Log.Term(), k.members().Votes())
+	if q := k.found.Load(); q != nil {
+		detail += fmt.Sprintf(", which survive %d more failures, of %d planned", q.Survives, q.Planned)
+	}
+	if _, leader := k.Log.Leader(); leader == "" {
+		return detail, errors.New("no leader is known: a majority of the writers must be up and reach each other")
+	} else if k.Log.Applied().Head.Position == 0 {
+		return detail, errors.New("the cluster has not begun")
+	}
+	return detail, nil
+}
+
+// Observe shows who votes, as Raft has it; and at the leader what that survives.
+func (k *Keeper) Observe(r *prometheus.Registry) {
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("writ_raft_voters", "Voters in the log, as this writer knows them.", func() float64 { return float64(k.members().Votes()) })
+	gauge("writ_raft_failures_survived", "How many more voters may fail until nothing can be written, found by the leader every 5 s; NaN at others.", func() float64 {
+		if q := k.found.Load(); q != nil {
+			return float64(q.Survives)
+		}
+		return math.NaN()
+	})
+	gauge("writ_raft_failures_planned", "How many failures the writers of cluster.yaml would survive.", func() float64 {
+		return float64(members.Planned(len(k.Cluster.Writers)))
+	})
+}
