@@ -205,16 +205,25 @@ func (l *Log) Servers() []Server {
 	return out
 }
 
-// AddVoter makes a server a member. Another server at the same address, which is
-// this one before it lost its disk, is removed first; it is not this writer, which
-// has to move from there itself. A server that is a member there already, perhaps
-// by a change that is not committed yet, changes nothing: one that does not hear of
-// it asks again and again. On errors see Propose.
+// AddVoter makes a server a voter; see AddLearner.
 func (l *Log) AddVoter(ctx context.Context, id, address string) error {
+	return l.add(ctx, id, address, true, l.raft.AddVoter)
+}
+
+// AddLearner makes a server a member that follows the log and has no vote; a voter that has
+// moved keeps its vote. Another server at the same address, which is this one before it lost
+// its disk, is removed first; it is not this writer, which has to move from there itself. A
+// server that is a member there already, perhaps by a change that is not committed yet,
+// changes nothing: one that does not hear of it asks again and again. On errors see Propose.
+func (l *Log) AddLearner(ctx context.Context, id, address string) error {
+	return l.add(ctx, id, address, false, l.raft.AddNonvoter)
+}
+
+func (l *Log) add(ctx context.Context, id, address string, voter bool, as func(raft.ServerID, raft.ServerAddress, uint64, time.Duration) raft.IndexFuture) error {
 	for _, s := range l.Servers() {
 		switch {
 		case s.Address != address:
-		case s.ID == id && s.Voter && l.IsLeader():
+		case s.ID == id && (s.Voter || !voter) && l.IsLeader():
 			return nil
 		case s.ID == id:
 		case s.ID == l.id:
@@ -226,7 +235,7 @@ func (l *Log) AddVoter(ctx context.Context, id, address string) error {
 		}
 	}
 	return l.change(ctx, func(timeout time.Duration) raft.Future {
-		return l.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(address), 0, timeout)
+		return as(raft.ServerID(id), raft.ServerAddress(address), 0, timeout)
 	})
 }
 

@@ -61,6 +61,37 @@ func TestAddVoterAgain(t *testing.T) {
 	})
 }
 
+// A learner follows and has no vote until it is made a voter; a voter that moves keeps its vote.
+func TestLearner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2, nil)
+		leader, m := c.leader(), c.add()
+		votes := func(of *node) (at string, voter bool) {
+			for _, s := range leader.Servers() {
+				if s.ID == of.ID() {
+					at, voter = s.Address, s.Voter
+				}
+			}
+			return at, voter
+		}
+		must(t, leader.AddLearner(t.Context(), m.ID(), string(m.address)))
+		c.create(leader, "a", 1)
+		c.agree()
+		before := leader.raft.LastIndex()
+		for _, m := range c.nodes {
+			must(t, leader.AddLearner(t.Context(), m.ID(), string(m.address)))
+		}
+		if at, voter := votes(m); at != string(m.address) || voter || leader.raft.LastIndex() != before {
+			t.Errorf("the learner at %q votes: %v; %d entries", at, voter, leader.raft.LastIndex()-before)
+		}
+		must(t, leader.AddVoter(t.Context(), m.ID(), string(m.address)))
+		must(t, leader.AddLearner(t.Context(), m.ID(), "elsewhere:1"))
+		if at, voter := votes(m); at != "elsewhere:1" || !voter {
+			t.Errorf("a voter that moved: %q, %v", at, voter)
+		}
+	})
+}
+
 func TestLeadershipIsAnnouncedWhenProved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3, nil)

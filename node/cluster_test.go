@@ -407,7 +407,7 @@ func TestThreeWritersAndTwoReplicas(t *testing.T) {
 			if member.Role == "writer" {
 				digests[member.Digest] = true
 			}
-			if member.State == "joining" || member.State == "unreachable" || member.Lag > 0 {
+			if member.State == "joining" || member.State == "learning" || member.State == "unreachable" || member.Lag > 0 {
 				return fmt.Errorf("%s is %s with a lag of %d", member.Name, member.State, member.Lag)
 			}
 		}

@@ -219,7 +219,7 @@ func inOrder(s *client.Cluster) error {
 			continue // another process of the name serves
 		}
 		switch m.State {
-		case "quarantined", "unreachable", "joining", "silent", "fenced", "unlisted", "moving":
+		case "quarantined", "unreachable", "joining", "learning", "silent", "fenced", "unlisted", "moving":
 			text := m.Name + " is " + m.State
 			if m.Detail != "" {
 				text += ": " + m.Detail

@@ -5,6 +5,9 @@ package members
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/writ-iam/writ/log/event"
 )
 
 // Server is a member of the log, as Raft has it.
@@ -30,7 +33,7 @@ var (
 	ErrQuorum  = errors.New("the rest could not commit")
 )
 
-// ErrSilent is returned for a writer that is to lead and does not answer.
+// ErrSilent is returned for a writer that is to lead or to join and does not answer.
 var ErrSilent = errors.New("it does not answer")
 
 // Votes counts the voters.
@@ -54,6 +57,33 @@ func (l List) Survives() int {
 	}
 	return answer - l.majority()
 }
+
+// maxBehind is how many positions a learner may be behind the head that is made a voter: what
+// it still lacks comes in a moment.
+const maxBehind = 64
+
+// Ready is the learner to make a voter next: a writer that should vote, which answers and has
+// caught up, where the voters can commit. At most one at a time, so that the next is judged by
+// what this one left.
+func (l List) Ready(told []Heard, head event.Position) (s Server, ok bool) {
+	if l.Survives() < 0 {
+		return s, false
+	}
+	for _, s := range l {
+		if s.Votes || s.Name == "" || !s.Answers {
+			continue
+		}
+		for _, h := range told {
+			if h.Err == nil && h.ID == s.ID && h.Address == s.Address && h.Position > 0 && h.Position+maxBehind >= head {
+				return s, true
+			}
+		}
+	}
+	return s, false
+}
+
+// Learns tells whether there are learners.
+func (l List) Learns() bool { return l.Votes() < len(l) }
 
 func (l List) majority() int { return l.Votes()/2 + 1 }
 
@@ -80,14 +110,23 @@ func (l List) Without(called string) (Server, error) {
 	case s.Name != "":
 		return s, fmt.Errorf("%w %s, which would join again", ErrListed, s.Name)
 	}
-	var rest List
-	for _, other := range l {
-		if other.ID != s.ID {
-			rest = append(rest, other)
-		}
-	}
+	return s, l.spares(s)
+}
+
+// spares refuses to be without a member whom the rest cannot commit without.
+func (l List) spares(s Server) error {
+	rest := slices.DeleteFunc(slices.Clone(l), func(other Server) bool { return other.ID == s.ID })
 	if rest.Survives() < 0 {
-		return s, fmt.Errorf("%w: too few of the %d other voters answer", ErrQuorum, rest.Votes())
+		return fmt.Errorf("%w: too few of the %d other voters answer", ErrQuorum, rest.Votes())
 	}
-	return s, nil
+	return nil
+}
+
+// at is the member at an address.
+func (l List) at(address string) (Server, bool) {
+	i := slices.IndexFunc(l, func(s Server) bool { return s.Address == address })
+	if i < 0 {
+		return Server{}, false
+	}
+	return l[i], true
 }

@@ -73,6 +73,34 @@ func TestWithout(t *testing.T) {
 	}
 }
 
+// A learner votes when it answers as a writer, has caught up, and the voters can commit.
+func TestReady(t *testing.T) {
+	for name, x := range map[string]struct {
+		change func(l List, told []Heard)
+		want   bool
+	}{
+		"caught up":            {func(List, []Heard) {}, true},
+		"behind":               {func(_ List, told []Heard) { told[3].Position = 100 }, false},
+		"nothing came yet":     {func(_ List, told []Heard) { told[3].Position = 0 }, false},
+		"silent":               {func(l List, told []Heard) { l[3].Answers, told[3].Err = false, errors.New("no answer") }, false},
+		"it answers elsewhere": {func(_ List, told []Heard) { told[3].Address = "other:1" }, false},
+		"nobody's":             {func(l List, _ []Heard) { l[3].Name = "" }, false},
+		"no quorum":            {func(l List, _ []Heard) { l[0].Answers, l[1].Answers = false, false }, false},
+		"all vote":             {func(l List, _ []Heard) { l[3].Votes = true }, false},
+	} {
+		l := list(4, 4, 0, 0)
+		l[3].Votes = false
+		var told []Heard
+		for _, s := range l {
+			told = append(told, Heard{Name: s.Name, Says: s.Name, Address: s.Address, ID: s.ID, Position: 1000})
+		}
+		x.change(l, told)
+		if s, ok := l.Ready(told, 1010); ok != x.want || ok && s.ID != "id-3" {
+			t.Errorf("%s: %+v, %v", name, s, ok)
+		}
+	}
+}
+
 // A writer that moves is told as itself wherever it answers, and nobody takes it away meanwhile;
 // one that follows does not vote.
 func TestWritersThatMove(t *testing.T) {
@@ -99,7 +127,7 @@ func TestWritersThatMove(t *testing.T) {
 	l[1].Votes = false
 	told := []Heard{{Name: "w1", Address: "h0:8430", Says: "w1", ID: "id-0"}, {Name: "w2", Address: "h1:8430", Says: "w2", ID: "id-1"}, {Address: "h2:8430", Says: "w9", ID: "id-2"}}
 	l.Match(told)
-	for i, want := range []string{"voting", "joining", "unlisted"} {
+	for i, want := range []string{"voting", "learning", "unlisted"} {
 		if m := l.Writer(told[i], 0, ""); m.State != want {
 			t.Errorf("%+v: %s, want %s", told[i], m.State, want)
 		}

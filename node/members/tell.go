@@ -42,6 +42,18 @@ func (s *Survey) Holder(id, name string) string {
 	return ""
 }
 
+// Replaces refuses a server that does not answer at the address where it would be a member, or
+// whose place another has without which the rest could not commit (ErrQuorum).
+func (s *Survey) Replaces(id, address string) error {
+	if !slices.ContainsFunc(s.Told, func(h Heard) bool { return h.Err == nil && h.ID == id && h.Address == address }) {
+		return fmt.Errorf("%w: server %s at %s, as the leader asks it there", ErrSilent, id, address)
+	}
+	if old, ok := s.List.at(address); ok && old.ID != id {
+		return s.List.spares(old)
+	}
+	return nil
+}
+
 // Match gives the members of the log the names of the writers that they are: by what they say
 // of themselves, or else by their address. One that answers as a writer of cluster.yaml is that
 // writer wherever it does: it moves, and is not to be taken away meanwhile.
@@ -87,8 +99,10 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 		m.State, m.Detail = "unreachable", "it does not answer"
 	case h.Leads && h.Address == leader:
 		m.State = "leading"
-	case !is.Votes:
+	case is.ID == "":
 		m.State = "joining"
+	case !is.Votes:
+		m.State, m.Detail = "learning", "it follows and gets a vote when it has caught up"
 	default:
 		m.State = "voting"
 	}

@@ -45,6 +45,20 @@ func (k *Keeper) remove(ctx context.Context, called string) error {
 	return nil
 }
 
+// promote makes a voter of a learner that is ready, and tells whether it did.
+func (k *Keeper) promote(ctx context.Context, found members.Survey) bool {
+	s, ok := found.List.Ready(found.Told, k.Log.Applied().Head.Position)
+	if !ok {
+		return false
+	}
+	if err := k.change(func() error { return k.Log.AddVoter(ctx, s.ID, s.Address) }); err != nil {
+		k.Logger.Info("a learner gets no vote yet", "writer", s.Name, "reason", err)
+		return false
+	}
+	k.Logger.Info("a learner has caught up and votes now", "writer", s.Name, "id", s.ID, "address", s.Address)
+	return true
+}
+
 // TransferLeadership hands leadership to a writer; to the one furthest ahead if called is
 // empty. Errors are dispatch.ErrNotLeader, members.ErrUnknown, members.ErrSilent or the log's.
 func (k *Keeper) TransferLeadership(ctx context.Context, called string) error {

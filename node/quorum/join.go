@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/writ-iam/writ/log"
@@ -21,7 +22,7 @@ const (
 	joinTimeout = 20 * time.Second // of one request to join
 )
 
-// Request asks the leader to make a server a voter.
+// Request asks the leader to make a server a member, which votes when it has caught up.
 type Request struct {
 	ID   string `json:"id"`
 	Peer string `json:"peer"`
@@ -30,7 +31,7 @@ type Request struct {
 	Seal string `json:"seal"`
 }
 
-// Join makes this writer a member of the cluster's log, until it is one or ctx ends.
+// Join makes this writer a voter in the cluster's log, until it is one or ctx ends.
 func (k *Keeper) Join(ctx context.Context) {
 	first := k.Cluster.Writers[0].Name == k.Me.Name
 	told := ""
@@ -50,21 +51,16 @@ func (k *Keeper) Join(ctx context.Context) {
 	}
 }
 
-// Belongs tells whether this writer is in its own log's list of members, at its address: one
-// that has moved joins again, so that the others find it.
+// Belongs tells whether this writer votes by its own log's list of members, at its address: one
+// that has moved joins again, so that the others find it, and one that learns goes on asking.
 func (k *Keeper) Belongs() bool {
-	for _, s := range k.Log.Servers() {
-		if s.ID == k.Log.ID() {
-			return s.Address == k.Me.Peer
-		}
-	}
-	return false
+	return slices.ContainsFunc(k.Log.Servers(), func(s log.Server) bool { return s.ID == k.Log.ID() && s.Address == k.Me.Peer && s.Voter })
 }
 
 // tryJoin joins a log that exists, at this writer's address, or begins one.
 func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 	if k.Node.Leads() { // and has moved
-		return k.change(func() error { return k.Log.AddVoter(ctx, k.Log.ID(), k.Me.Peer) })
+		return k.change(func() error { return k.Log.AddLearner(ctx, k.Log.ID(), k.Me.Peer) })
 	}
 	exists, silent := false, 0
 	for _, other := range k.Cluster.Writers {
@@ -102,8 +98,9 @@ type NotAdmitted struct {
 // Error is the reason.
 func (e *NotAdmitted) Error() string { return e.Reason }
 
-// Admit makes a writer of the configuration, of the name that its certificate has, a voter,
-// while this writer leads. Errors are a NotAdmitted, or the log's: it asks again.
+// Admit makes a writer of the configuration, of the name that its certificate has, a member of
+// the log while this writer leads: it learns, and gets a vote when it has caught up. Errors are
+// a NotAdmitted, or the log's: it asks again.
 func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
 	w, ok := k.Cluster.Writer(name)
 	switch {
@@ -113,12 +110,28 @@ func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
 	case q.Seal != k.Seal:
 		return &NotAdmitted{http.StatusConflict, "writer " + name + " holds other keys to open secrets than the leader"}
 	}
-	return k.change(func() error {
-		found := k.survey(ctx)
-		if other := found.Holder(q.ID, name); other != "" {
-			return &NotAdmitted{http.StatusConflict, "writer " + other + " runs with the directory of id " + q.ID + ": writer " + name +
-				" has a copy of it, and has to begin with an empty one"}
-		}
-		return k.Log.AddVoter(ctx, q.ID, q.Peer)
-	})
+	if slices.ContainsFunc(k.Log.Servers(), func(s log.Server) bool { return s.ID == q.ID && s.Address == q.Peer }) {
+		return nil // Watch gives it its vote
+	}
+	if err := k.change(func() error { return k.add(ctx, name, q) }); err != nil {
+		return err
+	}
+	select {
+	case k.added <- struct{}{}:
+	default: // Watch has not come to it yet
+	}
+	return nil
+}
+
+// add makes a writer a learner, in place of the one that had its address; or moves it.
+func (k *Keeper) add(ctx context.Context, name string, q Request) error {
+	found := k.survey(ctx)
+	if other := found.Holder(q.ID, name); other != "" {
+		return &NotAdmitted{http.StatusConflict, "writer " + other + " runs with the directory of id " + q.ID + ": writer " + name +
+			" has a copy of it, and has to begin with an empty one"}
+	}
+	if err := found.Replaces(q.ID, q.Peer); err != nil {
+		return err
+	}
+	return k.Log.AddLearner(ctx, q.ID, q.Peer)
 }

@@ -32,6 +32,9 @@ const (
 const (
 	// surveyEvery is how often the leader asks who of the log's members answers.
 	surveyEvery = 5 * time.Second
+	// learnerPause is the first pause between looks at a learner; each is twice as long, up
+	// to surveyEvery.
+	learnerPause = 20 * time.Millisecond
 	// askTimeout bounds a question for another writer's status.
 	askTimeout = time.Second
 )
@@ -62,11 +65,12 @@ type Keeper struct {
 	Config
 	found    atomic.Pointer[shape.Quorum] // last; nil while another leads
 	changing sync.Mutex                   // held while a member of the log is changed
+	added    chan struct{}                // capacity 1: there is a learner to look after
 	surveys  surveys
 }
 
 // New makes the Keeper of a writer.
-func New(c Config) *Keeper { return &Keeper{Config: c} }
+func New(c Config) *Keeper { return &Keeper{Config: c, added: make(chan struct{}, 1)} }
 
 // Status is what a writer tells other nodes of itself.
 type Status struct {
@@ -161,13 +165,22 @@ func (s *surveys) share(begin func() members.Survey) members.Survey {
 	return v.(members.Survey)
 }
 
-// Watch keeps what the metrics and Check tell of the quorum, while this writer leads.
+// Watch keeps what the metrics and Check tell of the quorum, and makes voters of learners, while
+// this writer leads: those that an earlier leader added, too.
 func (k *Keeper) Watch(ctx context.Context) {
 	defer k.found.Store(nil)
-	for {
-		k.found.Store(k.survey(ctx).List.Quorum(len(k.Cluster.Writers)))
+	for pause := learnerPause; ; pause = min(2*pause, surveyEvery) {
+		found := k.survey(ctx)
+		k.found.Store(found.List.Quorum(len(k.Cluster.Writers)))
+		if !found.List.Learns() {
+			pause = surveyEvery
+		} else if k.promote(ctx, found) {
+			pause = 0 // to see what that left
+		}
 		select {
-		case <-time.After(surveyEvery):
+		case <-time.After(pause):
+		case <-k.added:
+			pause = learnerPause
 		case <-ctx.Done():
 			return
 		}

@@ -38,7 +38,11 @@ func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
 
 // Check is a line of /readyz: who votes, and what is wrong if the log has no leader, or nothing.
 func (k *Keeper) Check() (detail string, err error) {
-	detail = fmt.Sprintf("term %d, %d voters", k.Log.Term(), k.members().Votes())
+	list := k.members()
+	detail = fmt.Sprintf("term %d, %d voters", k.Log.Term(), list.Votes())
+	if list.Learns() {
+		detail += fmt.Sprintf(" and %d learners", len(list)-list.Votes())
+	}
 	if q := k.found.Load(); q != nil {
 		detail += fmt.Sprintf(", which survive %d more failures, of %d planned", q.Survives, q.Planned)
 	}
@@ -56,6 +60,10 @@ func (k *Keeper) Observe(r *prometheus.Registry) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("writ_raft_voters", "Voters in the log, as this writer knows them.", func() float64 { return float64(k.members().Votes()) })
+	gauge("writ_raft_learners", "Members of the log that follow without a vote, as this writer knows them.", func() float64 {
+		list := k.members()
+		return float64(len(list) - list.Votes())
+	})
 	gauge("writ_raft_failures_survived", "How many more voters may fail until nothing can be written, found by the leader every 5 s; NaN at others.", func() float64 {
 		if q := k.found.Load(); q != nil {
 			return float64(q.Survives)
