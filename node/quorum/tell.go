@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -50,6 +51,8 @@ func (k *Keeper) Check() (detail string, err error) {
 		return detail, errors.New("no leader is known: a majority of the writers must be up and reach each other")
 	} else if k.Log.Applied().Head.Position == 0 {
 		return detail, errors.New("the cluster has not begun")
+	} else if !slices.ContainsFunc(list, func(s members.Server) bool { return s.ID == k.Log.ID() && s.Votes }) {
+		return detail, errors.New("this writer has no vote: it gets one when it has joined and caught up")
 	}
 	return detail, nil
 }
