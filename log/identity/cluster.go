@@ -56,7 +56,7 @@ func (c *Cluster) appendDigest(b []byte) []byte {
 func (s *State) Cluster() Cluster { return s.cluster }
 
 // Bootstrap begins a cluster: its identity, its first account with a root access
-// key, and the managed policies that every account sees.
+// key, the managed policies that every account sees, and its writers.
 type Bootstrap struct {
 	Cluster     string
 	Incarnation string
@@ -64,6 +64,7 @@ type Bootstrap struct {
 	RootKey     NewAccessKey
 	Managed     []CreatePolicy // of account "aws", as clusters began before there were catalogues
 	Catalogue   []CataloguePolicy
+	Writers     []Writer // none as clusters began before the log listed them
 }
 
 // ClusterBootstrapped is the first event of every history.
@@ -88,6 +89,9 @@ func (c *Bootstrap) in(partition Partition, s *State, m Meta) ([]Event, error) {
 	if len(c.Catalogue) > 0 {
 		of := CatalogueDigest(c.Catalogue)
 		parts = append(parts, &StageCatalogue{Catalogue: of, Policies: c.Catalogue}, &InstallCatalogue{Catalogue: of, Parts: 1})
+	}
+	if len(c.Writers) > 0 {
+		parts = append(parts, &ListWriters{Writers: c.Writers})
 	}
 	events := []Event{&ClusterBootstrapped{Cluster: c.Cluster, Incarnation: c.Incarnation, FeatureLevel: m.Rules.level()}}
 	scratch := NewState()

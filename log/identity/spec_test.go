@@ -109,7 +109,7 @@ func (c *spec) run(t *testing.T) {
 }
 
 func allSpecs() []spec {
-	return slices.Concat(clusterSpecs(), replicaSpecs(), accountSpecs(), rootSpecs(), quotaSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
+	return slices.Concat(clusterSpecs(), replicaSpecs(), writerSpecs(), accountSpecs(), rootSpecs(), quotaSpecs(), userSpecs(), groupSpecs(), roleSpecs(),
 		policySpecs(), inlineSpecs(), attachSpecs(), boundarySpecs(), tagSpecs(), accessKeySpecs(),
 		instanceProfileSpecs(), serviceLinkedSpecs(), protectedSpecs(),
 		passwordPolicySpecs(),

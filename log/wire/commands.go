@@ -7,7 +7,7 @@ import "github.com/writ-iam/writ/log/identity"
 //
 // The numbers above lastOfLevel1 are of feature level 2; see Level.
 var commandKinds = newKinds("command",
-	command(1, 2, bootstrap),
+	command(1, 3, bootstrap),
 	command(2, 1, raiseStreamGeneration),
 	command(3, 1, raiseFeatureLevel),
 	command(4, 1, registerReplica),
@@ -109,7 +109,7 @@ var commandKinds = newKinds("command",
 	command(129, 1, startAccessJob),
 	command(41, 1, stageCatalogue),
 	command(42, 1, installCatalogue),
-	command(43, 1, bootstrapIn),
+	command(43, 2, bootstrapIn),
 	command(45, 1, setQuotas),
 	command(46, 1, addSessionKey),
 	command(47, 1, revokeSessionKey),
@@ -118,6 +118,10 @@ var commandKinds = newKinds("command",
 	command(57, 1, setRootPassword),
 	command(58, 1, setRootEmail),
 	command(59, 1, deleteRootPassword),
+	command(92, 1, listWriters),
+	command(93, 1, addWriter),
+	command(94, 1, changeWriter),
+	command(95, 1, removeWriter),
 )
 
 const lastOfLevel1 = 40
@@ -154,9 +158,12 @@ func bootstrap(c *coder, v *identity.Bootstrap) {
 	if c.version >= 2 {
 		list(c, &v.Catalogue, cataloguePolicy)
 	}
+	if c.version >= 3 {
+		list(c, &v.Writers, writerOf)
+	}
 }
 
-// bootstrapIn codes the beginning as bootstrap does in its version 2.
+// bootstrapIn codes the beginning as bootstrap does in its version 2, and the next as in 3.
 func bootstrapIn(c *coder, v *identity.BootstrapIn) {
 	c.partition(&v.Partition)
 	str(c, &v.Bootstrap.Cluster)
@@ -165,6 +172,9 @@ func bootstrapIn(c *coder, v *identity.BootstrapIn) {
 	newAccessKey(c, &v.Bootstrap.RootKey)
 	list(c, &v.Bootstrap.Managed, createPolicy)
 	list(c, &v.Bootstrap.Catalogue, cataloguePolicy)
+	if c.version >= 2 {
+		list(c, &v.Bootstrap.Writers, writerOf)
+	}
 }
 
 // partition codes the partition of what is not of aws. A build knows those of its own time.

@@ -111,6 +111,10 @@ var eventKinds = newKinds("event",
 	change(57, 1, rootPasswordSet),
 	change(58, 1, accountDescribed),
 	change(59, 1, rootPasswordDeleted),
+	change(94, 1, writersListed),
+	change(95, 1, writerAdded),
+	change(96, 1, writerChanged),
+	change(97, 1, writerRemoved),
 )
 
 // The cluster.

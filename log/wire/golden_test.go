@@ -112,8 +112,8 @@ func TestGolden(t *testing.T) {
 // Commands as this release writes them, as they were before they carried reliances,
 // and those of tags before letters outside ASCII had two cases; batches, fences and
 // records as they are and as they were before there were signatures; delegation requests
-// as they were before they said which principal asked; accounts as they were before their
-// roots had e-mail addresses.
+// as they were before they said which principal asked; beginnings as they were before they listed
+// writers; accounts as they were before their roots had e-mail addresses.
 const (
 	commandsFile     = "commands.txt"
 	bareCommandsFile = "commands-1.txt"
@@ -121,6 +121,7 @@ const (
 	entriesFile      = "entries.txt"
 	oldEntriesFile   = "entries-1.txt"
 	oldClusterFile   = "catalogue-1.txt"
+	oldBeginFile     = "bootstrap-2.txt"
 	oldAccountFile   = "account-1.txt"
 	oldAccountsFile  = "account-2.txt"
 	oldRequestsFile  = "delegations-1.txt"
@@ -175,7 +176,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 // What was stored by this release and by those before is still read.
 func TestStoredFormsAreRead(t *testing.T) {
-	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldAccountFile, oldAccountsFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
+	for _, name := range []string{bareCommandsFile, tagCommandsFile, commandsFile, oldEntriesFile, oldClusterFile, oldBeginFile, oldAccountFile, oldAccountsFile, oldRequestsFile, entriesFile, relayedFile, ruledFile} {
 		for _, e := range storedLines(t, name) {
 			var err error
 			switch e.what {
