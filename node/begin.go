@@ -22,7 +22,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 		if err := n.admits(s); err != nil {
 			return err
 		}
-		return w.beginAccount(ctx)
+		return w.beginAs(ctx)
 	}
 	root, err := setup.LoadRootKey(n.cfg.Files.Root)
 	policies, damaged := managed.PoliciesIn(n.cfg.Cluster.Partition)
@@ -37,7 +37,7 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	incarnation := randomKey()
 	err = w.propose(ctx, randomKey(), identity.BeginIn(n.cfg.Cluster.Partition, identity.Bootstrap{
 		Cluster: n.cfg.Cluster.ID, Incarnation: hex.EncodeToString(incarnation[:]), Account: account,
-		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies,
+		RootKey: identity.NewAccessKey{ID: root.AccessKeyID, Sealed: sealed}, Catalogue: policies, Writers: n.cfg.Cluster.Listed(),
 	}))
 	var refusal *identity.Refusal
 	if errors.As(err, &refusal) && refusal.Code == identity.AlreadyBootstrapped {
@@ -45,19 +45,19 @@ func (w *writer) bootstrap(ctx context.Context) error {
 	}
 	if err == nil {
 		n.logger.Info("a cluster begins", "cluster", n.cfg.Cluster.ID, "account", account, "partition", n.cfg.Cluster.Partition)
-		return w.beginAccount(ctx)
+		return w.beginAs(ctx)
 	}
 	return err
 }
 
-// beginAccount gives the first account what cluster.yaml says of it besides its number: a
-// leader that began the cluster may have ended before this.
-func (w *writer) beginAccount(ctx context.Context) error {
+// beginAs gives the cluster what cluster.yaml says of it besides how it is called: a leader
+// that began it may have ended before this, and an earlier build knew less of it.
+func (w *writer) beginAs(ctx context.Context) error {
 	for _, cmd := range w.node.cfg.Cluster.First(w.log.Applied().State) {
 		err := w.propose(ctx, randomKey(), cmd)
 		var refusal *identity.Refusal
 		if errors.As(err, &refusal) { // somebody has chosen, or the feature level has to rise first
-			w.node.logger.Info("the account does not begin as cluster.yaml says", "reason", refusal.Message)
+			w.node.logger.Info("the cluster is not yet as cluster.yaml says", "reason", refusal.Message)
 		} else if err != nil {
 			return err
 		}

@@ -14,7 +14,10 @@ func (w *writer) WriterBelow(ctx context.Context, level uint32) string {
 	return w.quorum.WriterBelow(ctx, level)
 }
 
-// RaiseLevel puts a feature level in force.
+// RaiseLevel puts a feature level in force, and into the log what had to wait for it.
 func (w *writer) RaiseLevel(ctx context.Context, level uint32) error {
-	return w.propose(ctx, randomKey(), &identity.RaiseFeatureLevel{Level: level})
+	if err := w.propose(ctx, randomKey(), &identity.RaiseFeatureLevel{Level: level}); err != nil {
+		return err
+	}
+	return w.beginAs(ctx)
 }

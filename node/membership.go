@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/lease"
@@ -17,8 +18,8 @@ import (
 )
 
 // Who is served on the ports between nodes. A certificate of the cluster's authority
-// says who somebody is; whether they belong is what the log says of replicas, and the
-// configuration of writers. Every writer goes by the state that it has applied itself:
+// says who somebody is; whether they belong is what the log says, and of writers the
+// configuration where the log does not list them. Every writer goes by the state that it has applied itself:
 // one that is cut off serves a removed replica until it hears of the removal.
 
 // Why a node is not served.
@@ -34,7 +35,10 @@ var (
 func (w *writer) belongs(c peer.ID) error {
 	switch c.Role {
 	case setup.RoleWriter:
-		return nil // of the configuration, or it could not have connected
+		if !w.node.tls.Writers().Has(c.Name) {
+			return peer.ErrUnlisted
+		}
+		return nil
 	case setup.RoleReplica:
 		state := w.log.Applied().State
 		_, registered := state.Replica(c.Name)
@@ -54,7 +58,8 @@ func (w *writer) belongs(c peer.ID) error {
 // access says who may call a path of the peer port.
 type access struct {
 	writers, replicas bool
-	// newcomers are served that the roster lacks, unless they are barred.
+	// newcomers are served that the roster lacks, unless they are barred, or the list of
+	// writers, who are told what to do.
 	newcomers bool
 }
 
@@ -69,7 +74,7 @@ func (a access) to(role setup.Role) bool {
 var accesses = map[string]access{
 	quorum.StatusPath:  {writers: true},
 	proof.Path:         {writers: true},
-	quorum.JoinPath:    {writers: true},
+	quorum.JoinPath:    {writers: true, newcomers: true},
 	lease.RegisterPath: {replicas: true, newcomers: true},
 	lease.Path:         {replicas: true, newcomers: true}, // the answer says that it is not registered
 	ask.TasksPath:      {replicas: true},
@@ -88,7 +93,7 @@ func (p *peerServer) admits(r *http.Request) error {
 		return errNoRole
 	}
 	err := p.w.belongs(c)
-	if may.newcomers && errors.Is(err, peer.ErrUnregistered) {
+	if may.newcomers && (errors.Is(err, peer.ErrUnregistered) || errors.Is(err, peer.ErrUnlisted)) {
 		return nil
 	}
 	return err
@@ -120,14 +125,16 @@ func (p *peerServer) refuse(rw http.ResponseWriter, r *http.Request, why error) 
 	http.Error(rw, why.Error(), http.StatusForbidden)
 }
 
-// guard shows the door to whom a change of the roster leaves no place, until the
-// node stops.
+// guard shows the door to whom a change of the roster, or of the list of writers, leaves no
+// place, until the node stops.
 func (w *writer) guard(ctx context.Context) {
-	last := event.Position(0)
+	last, listed := event.Position(0), (*identity.Writers)(nil)
 	for {
 		changed := w.log.Changed()
-		if now := w.log.Applied().State.Cluster().RosterChanged; now != last {
-			last = now
+		state := w.log.Applied().State
+		if now, writers := state.Cluster().RosterChanged, state.Writers(); now != last || writers != listed {
+			last, listed = now, writers
+			w.node.tls.Writers().Take(writers)
 			w.expel()
 		}
 		select {
@@ -138,9 +145,12 @@ func (w *writer) guard(ctx context.Context) {
 	}
 }
 
-// expel closes what removed replicas have open at this writer.
+// expel closes what removed nodes have open at this writer.
 func (w *writer) expel() {
-	w.port.Guests().Expel(func(c peer.ID) bool { return errors.Is(w.belongs(c), peer.ErrBarred) })
+	w.port.Expel(func(c peer.ID) bool {
+		why := w.belongs(c)
+		return errors.Is(why, peer.ErrBarred) || errors.Is(why, peer.ErrUnlisted)
+	})
 	if w.broker != nil {
 		w.broker.Expel()
 		select {

@@ -170,7 +170,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files, c.Cluster.Writers)
+	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	return nil
 }
 

@@ -48,6 +48,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 	}
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
+	s.node.tls.Writers().Take(state.Writers())
 }
 
 // Apply folds batches.
@@ -55,7 +56,10 @@ func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-changes.Kept):] { // before watchers are woken
 		s.recent.Add(changes.Of(b))
 	}
-	return errors.Join(s.Sink.Apply(batches), s.node.admits(s.Projection.View().State))
+	err := s.Sink.Apply(batches)
+	state := s.Projection.View().State
+	s.node.tls.Writers().Take(state.Writers())
+	return errors.Join(err, s.node.admits(state))
 }
 
 var _ replication.Sink = sink{}
@@ -112,13 +116,15 @@ func (r *replica) Endpoint() string { return r.node.advertises() }
 
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *tail.Source {
-	var bases []string
-	for _, w := range n.cfg.Cluster.Writers {
-		if w.Name != n.cfg.Name {
-			bases = append(bases, "https://"+w.Peer)
+	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)
+	return tail.NewSource(n.finder.Client(), func() (bases []string) {
+		for _, addr := range n.tls.Writers().Peers() {
+			if addr != me.Peer {
+				bases = append(bases, "https://"+addr)
+			}
 		}
-	}
-	return tail.NewSource(n.finder.Client(), func() []string { return bases })
+		return bases
+	})
 }
 
 // evaluator answers tasks of kindEvaluate.

@@ -49,7 +49,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 		m.leader("writer-1")
 	}
 	// a writer is asked nothing, and takes no tasks for others
-	f := peer.NewFinder(peer.TCP{}, m.node("writer-1").tls, 1<<10, m.cluster.Writers)
+	f := peer.NewFinder(peer.TCP{}, m.node("writer-1").tls, 1<<10)
 	for _, path := range []string{ask.TasksPath, ask.AnswersPath} {
 		if err := f.Post(t.Context(), path, struct{}{}, nil); err == nil || !strings.Contains(err.Error(), errNoRole.Error()) {
 			t.Errorf("%s: %v", path, err)

@@ -84,9 +84,10 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.finder.Follow(w.log)
+	n.tls.Writers().Take(w.log.Applied().State.Writers())
 	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
 	w.prover = proof.NewProver(w.log)
-	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
+	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.tls.Writers(), Prover: w.prover, Finder: n.finder}
 	if err = w.adopt(); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,11 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { w.sweep(n.ctx) })
 	w.quorum.Observe(n.registry)
 	n.wg.Go(w.watch)
-	n.wg.Go(func() { w.quorum.Join(n.ctx) })
+	n.wg.Go(func() {
+		if err := w.quorum.Join(n.ctx); err != nil {
+			n.fail(err)
+		}
+	})
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
@@ -144,10 +149,10 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/peer.BrokerPart),
 		}
-		if len(n.cfg.Cluster.Writers) > 1 {
+		if writers := n.tls.Writers().Writers(); len(writers) > 1 {
 			cfg.RouteAddr = setup.ListenAddr(n.cfg.RoutesListen, w.me.Routes)
 			cfg.RouteTLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
-			for _, other := range n.cfg.Cluster.Writers {
+			for _, other := range writers {
 				cfg.Routes = append(cfg.Routes, other.Routes)
 			}
 		}
@@ -275,7 +280,7 @@ func (w *writer) publish(ctx context.Context) {
 		}
 	}
 	replicas := 1
-	if len(w.node.cfg.Cluster.Writers) >= 3 && w.node.cfg.Cluster.NATS == "" {
+	if len(w.node.tls.Writers().Writers()) >= 3 && w.node.cfg.Cluster.NATS == "" {
 		replicas = 3
 	}
 	p := replication.NewPublisher(replication.PublisherConfig{
@@ -318,6 +323,11 @@ func (w *writer) propose(ctx context.Context, key identity.Key, c identity.Comma
 		Cause: event.Cause{Meta: identity.Meta{Time: identity.Time(w.node.cfg.Machine.Now().UnixMilli()), Key: key}}, Content: c,
 	})
 	return err
+}
+
+// Change proposes a command of the cluster's own, once.
+func (w *writer) Change(ctx context.Context, c identity.Command) error {
+	return w.propose(ctx, randomKey(), c)
 }
 
 // view is the tracker's view of an applied state.

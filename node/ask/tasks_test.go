@@ -99,7 +99,7 @@ func begun(t *testing.T) (*projection.Projection, *identity.State) {
 
 // answeringBy runs a replica's side; stop ends it.
 func answeringBy(t *testing.T, p *projection.Projection, transport http.RoundTripper) (a *Responder, stop func()) {
-	f := peer.NewFinderOver(&http.Client{Transport: transport}, nil, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}})
+	f := peer.NewFinderOver(&http.Client{Transport: transport}, nil, peer.NewDirectory([]setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}}))
 	f.Learn("a:1")
 	a = NewResponder(f, p, "", answerers(p), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -91,7 +91,7 @@ func (a *answers) last() propagation.Renewal {
 // finderAmong finds the leader among three writers that answer without a network.
 func finderAmong(writers http.RoundTripper) *peer.Finder {
 	c := &http.Client{Transport: writers}
-	return peer.NewFinderOver(c, c, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+	return peer.NewFinderOver(c, c, peer.NewDirectory([]setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}}))
 }
 
 // alone is a replica of which a renewer is all.

@@ -14,8 +14,8 @@ import (
 type Server struct {
 	ID      string // a uuid, that of its directory
 	Address string // of its peer port: host:port
-	// Name is that of the writer of cluster.yaml which the server is; empty for one that
-	// cluster.yaml does not have.
+	// Name is that of the writer of the cluster which the server is; empty for one that the
+	// cluster does not list.
 	Name string
 	// Votes is false for a learner, which follows and does not count.
 	Votes bool
@@ -29,9 +29,12 @@ type List []Server
 // Errors of Without.
 var (
 	ErrUnknown = errors.New("no such member of the log")
-	ErrListed  = errors.New("cluster.yaml has the writer")
+	ErrListed  = errors.New("the cluster has the writer")
 	ErrQuorum  = errors.New("the rest could not commit")
 )
+
+// ErrLeads is returned for a writer that is to be removed and leads.
+var ErrLeads = errors.New("it leads")
 
 // ErrSilent is returned for a writer that is to lead or to join and does not answer.
 var ErrSilent = errors.New("it does not answer")
@@ -100,7 +103,7 @@ func (l List) Find(called string) (s Server, ok bool) {
 	return s, false
 }
 
-// Without returns the member that is to be taken away: one that cluster.yaml does not have,
+// Without returns the member that is to be taken away: one that is no writer of the cluster,
 // and without which the rest can commit. Errors are ErrUnknown, ErrListed or ErrQuorum.
 func (l List) Without(called string) (Server, error) {
 	s, ok := l.Find(called)
@@ -111,6 +114,16 @@ func (l List) Without(called string) (Server, error) {
 		return s, fmt.Errorf("%w %s, which would join again", ErrListed, s.Name)
 	}
 	return s, l.spares(s)
+}
+
+// Spare returns the member that a writer is, by its name, unless the rest could not commit
+// without it (ErrQuorum); none if it is no member.
+func (l List) Spare(name string) (Server, error) {
+	i := slices.IndexFunc(l, func(s Server) bool { return s.Name == name })
+	if i < 0 {
+		return Server{}, nil
+	}
+	return l[i], l.spares(l[i])
 }
 
 // spares refuses to be without a member whom the rest cannot commit without.

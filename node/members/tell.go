@@ -13,7 +13,7 @@ import (
 
 // Heard is whom a writer asked how it fares, and what it said.
 type Heard struct {
-	Name    string // of cluster.yaml; empty for a member of the log that this does not have
+	Name    string // of the cluster; empty for a member of the log that it does not list
 	Address string // of its peer port
 	Err     error  // it did not answer; the rest is empty
 
@@ -24,7 +24,7 @@ type Heard struct {
 	Digest, Endpoint string
 }
 
-// Survey is the members of the log, and what they and the writers of cluster.yaml said. Nobody
+// Survey is the members of the log, and what they and the writers of the cluster said. Nobody
 // changes it.
 type Survey struct {
 	List List
@@ -55,7 +55,7 @@ func (s *Survey) Replaces(id, address string) error {
 }
 
 // Match gives the members of the log the names of the writers that they are: by what they say
-// of themselves, or else by their address. One that answers as a writer of cluster.yaml is that
+// of themselves, or else by their address. One that answers as a writer of the cluster is that
 // writer wherever it does: it moves, and is not to be taken away meanwhile.
 func (l List) Match(told []Heard) {
 	for i := range l {
@@ -74,7 +74,7 @@ func (l List) Match(told []Heard) {
 	}
 }
 
-// of is the name of the writer of cluster.yaml that was heard; empty for none.
+// of is the name of the writer of the cluster that was heard; empty for none.
 func (h *Heard) of(told []Heard) string {
 	if h.Name == "" && slices.ContainsFunc(told, func(other Heard) bool { return other.Name == h.Says }) {
 		return h.Says
@@ -82,7 +82,7 @@ func (h *Heard) of(told []Heard) string {
 	return h.Name
 }
 
-// Writer tells how a writer fares, or a member of the log that cluster.yaml does not have,
+// Writer tells how a writer fares, or a member of the log that the cluster does not list,
 // beside the head and the address of the leader.
 func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 	m := shape.Member{Name: h.Name, Role: "writer"}
@@ -91,10 +91,10 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 	switch {
 	case h.Name == "" && at.Name != "":
 		m.Name, m.State = h.Address, "moving"
-		m.Detail = "The log has " + at.Name + " here, and cluster.yaml has it elsewhere: it joins there by itself once it is started there."
+		m.Detail = "Raft has " + at.Name + " here, and the cluster has it elsewhere: it joins there by itself once it is started there."
 	case h.Name == "":
 		m.Name, m.State = h.Address, "unlisted"
-		m.Detail = "The log has this member, and cluster.yaml no writer of its address: `writ writer remove " + h.Address + "` ends that."
+		m.Detail = "Raft has this member, and the cluster no writer of its address: `writ writer remove " + h.Address + "` ends that."
 	case h.Err != nil:
 		m.State, m.Detail = "unreachable", "it does not answer"
 	case h.Leads && h.Address == leader:
@@ -113,7 +113,7 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 	return m
 }
 
-// Quorum is who votes, beside the writers that cluster.yaml has.
+// Quorum is who votes, beside the writers that the cluster has.
 func (l List) Quorum(writers int) *shape.Quorum {
 	n := l.Votes()
 	return &shape.Quorum{Voters: n, Learners: len(l) - n, Survives: l.Survives(), Planned: Planned(writers)}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -26,7 +27,17 @@ func (f *Finder) PostForClient(ctx context.Context, path string, question, answe
 	return f.postOver(ctx, f.forwards, 0, path, question, answer)
 }
 
-// Get asks the writer at addr, whoever leads, and decodes the JSON that it answers.
+// StatusError is returned when a node answers with another status than 200.
+type StatusError struct {
+	Status int
+	Text   string // what it says
+}
+
+// Error is what the node says.
+func (e *StatusError) Error() string { return fmt.Sprintf("it answers %d: %.512s", e.Status, e.Text) }
+
+// Get asks the writer at addr, whoever leads, and decodes the JSON that it answers. Errors are
+// those of this node's standing, a StatusError, or that the writer is not reached.
 func (f *Finder) Get(ctx context.Context, addr, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+path, nil)
 	if err != nil {
@@ -37,6 +48,12 @@ func (f *Finder) Get(ctx context.Context, addr, path string, answer any) error {
 		return err
 	}
 	defer discard(got)
+	if got.StatusCode != http.StatusOK {
+		if not, _ := standing(got); not != nil {
+			return not
+		}
+		return &StatusError{Status: got.StatusCode}
+	}
 	return Decode(io.LimitReader(got.Body, MaxAnswer), answer)
 }
 
@@ -58,7 +75,7 @@ func (f *Finder) postOver(ctx context.Context, client *http.Client, hold time.Du
 		return fmt.Errorf("read the leader's answer: %w", err)
 	}
 	if got.StatusCode != http.StatusOK {
-		return fmt.Errorf("the leader answers %s: %.256s", got.Status, text)
+		return fmt.Errorf("ask the leader: %w", &StatusError{got.StatusCode, strings.TrimSpace(string(text))})
 	}
 	if answer == nil {
 		return nil

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/writ-iam/writ/node/setup"
 )
 
 // HeaderLeader names the leader's peer address, in an answer of 421 or 403.
@@ -51,7 +49,7 @@ var errNoLeader = errors.New("no writer that leads was found")
 type Finder struct {
 	client   *http.Client // for what the node asks
 	forwards *http.Client // for what clients ask
-	writers  []setup.Writer
+	writers  *Directory
 	log      follower // a writer's own; nil at a replica
 
 	mu     sync.Mutex // guards all below, and what search says so of
@@ -67,9 +65,9 @@ type follower interface {
 
 // NewFinder returns the finder of a process that may open so many files. A writer that
 // may open as many takes as many connections.
-func NewFinder(n Network, identity *Identity, files int, writers []setup.Writer) *Finder {
+func NewFinder(n Network, identity *Identity, files int) *Finder {
 	forwards := min(MaxForwards, newGuests(files).Bounds(true).PerAddress)
-	return NewFinderOver(NewClient(n, identity), clientFor(n, identity, forClients, forwards), writers)
+	return NewFinderOver(NewClient(n, identity), clientFor(n, identity, forClients, forwards), identity.writers)
 }
 
 // Follow makes the finder ask a writer's own log whom it follows, too. It is called
@@ -78,9 +76,12 @@ func (f *Finder) Follow(log follower) { f.log = log }
 
 // NewFinderOver returns a finder that sends what the node asks and what its clients ask
 // by clients of the caller's own.
-func NewFinderOver(client, forwards *http.Client, writers []setup.Writer) *Finder {
+func NewFinderOver(client, forwards *http.Client, writers *Directory) *Finder {
 	return &Finder{client: client, forwards: forwards, writers: writers}
 }
+
+// Writers are those among whom it looks.
+func (f *Finder) Writers() *Directory { return f.writers }
 
 // Client is for what the node asks of one writer, whoever leads, at https://host:port.
 func (f *Finder) Client() *http.Client { return f.client }

@@ -32,7 +32,7 @@ func says(status int, leader, body string) func(*http.Request) (*http.Response, 
 }
 
 func finderOf(p roundtrip.ByHost) *Finder {
-	return NewFinderOver(&http.Client{Transport: p}, &http.Client{Transport: p}, []setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}})
+	return NewFinderOver(&http.Client{Transport: p}, &http.Client{Transport: p}, NewDirectory([]setup.Writer{{Name: "a", Peer: "a:1"}, {Name: "b", Peer: "b:1"}, {Name: "c", Peer: "c:1"}}))
 }
 
 func TestFindingTheLeader(t *testing.T) {
@@ -331,7 +331,7 @@ func TestForwardKeepsTheSignature(t *testing.T) {
 		signer.Sign(r, bodyHash, now)
 		r.Header.Set("Connection", "close")
 		r.Header.Set("Expect", "100-continue")
-		f := NewFinderOver(leader.Client(), leader.Client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
+		f := NewFinderOver(leader.Client(), leader.Client(), NewDirectory([]setup.Writer{{Peer: leader.Listener.Addr().String()}}))
 		f.Learn(leader.Listener.Addr().String())
 		rec := httptest.NewRecorder()
 		err := f.Forward(rec, r, HandedOn{Body: body, Marks: marks{}})
@@ -378,7 +378,7 @@ func TestForwardsLeaveRoom(t *testing.T) {
 		transport.MaxConnsPerHost = limit
 		return &http.Client{Transport: transport}
 	}
-	f := NewFinderOver(client(), client(), []setup.Writer{{Peer: leader.Listener.Addr().String()}})
+	f := NewFinderOver(client(), client(), NewDirectory([]setup.Writer{{Peer: leader.Listener.Addr().String()}}))
 	defer f.Close()
 	var forwards sync.WaitGroup
 	for range 5 {

@@ -41,9 +41,9 @@ type Identity struct {
 	files   setup.Files
 	roots   *x509.CertPool
 	cert    atomic.Pointer[tls.Certificate] // replaced by reload
-	// writers are those of the configuration; nil takes any. A writer's certificate for
-	// another name is nobody's: its bearer could do everything.
-	writers []setup.Writer
+	// writers are those of the cluster; nil takes any. A writer's certificate for another
+	// name is nobody's: its bearer could do everything.
+	writers *Directory
 }
 
 // LoadIdentity reads the certificates of a node of cluster c. An error of what is in the
@@ -57,12 +57,18 @@ func LoadIdentity(c setup.Cluster, f setup.Files) (*Identity, error) {
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("%w: no certificate in %s", setup.ErrConfig, f.CA)
 	}
-	i := &Identity{cluster: c.ID, files: f, roots: roots, writers: c.Writers}
+	i := &Identity{cluster: c.ID, files: f, roots: roots}
+	if c.Writers != nil {
+		i.writers = NewDirectory(c.Writers)
+	}
 	if err := i.Reload(); err != nil {
 		return nil, err
 	}
 	return i, nil
 }
+
+// Writers are those whose certificates are believed.
+func (i *Identity) Writers() *Directory { return i.writers }
 
 // Leaf is the node's own certificate.
 func (i *Identity) Leaf() *x509.Certificate { return i.cert.Load().Leaf }
@@ -104,7 +110,13 @@ func (i *Identity) TLS(to ID, protocols ...string) *tls.Config {
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return i.cert.Load(), nil
 		},
-		VerifyConnection: func(s tls.ConnectionState) error { return i.verify(s.PeerCertificates, to) },
+		VerifyConnection: func(s tls.ConnectionState) error {
+			err := i.verify(s.PeerCertificates, to)
+			if errors.Is(err, ErrUnlisted) && to == (ID{}) && s.NegotiatedProtocol == ProtocolHTTP {
+				return nil // who is asked says why it is not served
+			}
+			return err
+		},
 	}
 }
 
@@ -114,8 +126,8 @@ func (i *Identity) verify(chain []*x509.Certificate, to ID) error {
 }
 
 // VerifyAt checks a certificate as it was at a time, which is now if it is zero: its
-// chain, its cluster, whom it is for, and that the configuration has a writer of its name
-// if it is a writer's. Else the error is ErrStranger.
+// chain, its cluster, whom it is for, and that the cluster has a writer of its name
+// if it is a writer's, or it is an ErrUnlisted, too. Else the error is ErrStranger.
 func (i *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) error {
 	if len(chain) == 0 {
 		return fmt.Errorf("%w: no certificate", ErrStranger)
@@ -130,11 +142,13 @@ func (i *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) erro
 	if to.Role != "" && roleOf(leaf) != to.Role {
 		return fmt.Errorf("%w: %s is no %s", ErrStranger, leaf.Subject.CommonName, to.Role)
 	}
-	if name := leaf.Subject.CommonName; roleOf(leaf) == setup.RoleWriter && i.writers != nil &&
-		!slices.ContainsFunc(i.writers, func(w setup.Writer) bool { return w.Name == name }) {
-		return fmt.Errorf("%w: the configuration has no writer %s", ErrStranger, name)
+	if err := i.checkCluster(leaf); err != nil {
+		return err
 	}
-	return i.checkCluster(leaf)
+	if name := leaf.Subject.CommonName; roleOf(leaf) == setup.RoleWriter && i.writers != nil && !i.writers.Has(name) {
+		return fmt.Errorf("%w: writer %s: %w", ErrStranger, name, ErrUnlisted)
+	}
+	return nil
 }
 
 // roleOf is the role that a verified certificate names; empty: none.

@@ -54,7 +54,7 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 	i.sameAuthority = forge("another cluster", "writer-1", time.Now())
 	i.expired = forge(c.ID, "writer-1", time.Now().AddDate(-3, 0, 0))
 	i.former = forge(c.ID, "writer-9", time.Now())
-	i.writer.writers = c.Writers
+	i.writer.writers = NewDirectory(c.Writers)
 	i.replica.writers = i.writer.writers
 	return i, c
 }
@@ -73,7 +73,7 @@ func TestPeerCertificates(t *testing.T) {
 		"another role":      {chain(i.replica), ID{Role: setup.RoleWriter}, "replica-1 is no writer"},
 		"anyone":            {chain(i.replica), ID{}, ""},
 		"nobody":            {nil, ID{}, "no certificate"},
-		"a former writer":   {chain(i.former), ID{}, "the configuration has no writer writer-9"},
+		"a former writer":   {chain(i.former), ID{}, "writer writer-9: the cluster has no writer"},
 		"another cluster":   {chain(i.sameAuthority), ID{}, "is for cluster [another cluster], this is " + c.ID},
 		"another authority": {chain(i.otherAuthority), ID{}, "certificate signed by unknown authority"},
 		"expired":           {chain(i.expired), ID{}, "expired"},
@@ -125,13 +125,14 @@ func TestPeerPort(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer got.Close()
-		if name := got.(*tls.Conn).ConnectionState().PeerCertificates[0].Subject.CommonName; name != who.cert.Load().Leaf.Subject.CommonName {
+		if name := got.(interface{ ConnectionState() tls.ConnectionState }).ConnectionState().PeerCertificates[0].Subject.CommonName; name != who.cert.Load().Leaf.Subject.CommonName {
 			t.Errorf("%s came as %s", who.cert.Load().Leaf.Subject.CommonName, name)
 		}
 	}
 	expect(p.raft, i.writer, ProtocolRaft)
 	expect(p.http, i.writer, ProtocolHTTP)
 	expect(p.http, i.replica, ProtocolHTTP)
+	expect(p.http, i.former, ProtocolHTTP) // to be told why it is not served
 	// TLS 1.3 tells a client that it was refused with its first read.
 	for name, x := range map[string]struct {
 		who      *Identity
@@ -139,7 +140,7 @@ func TestPeerPort(t *testing.T) {
 	}{
 		"raft as a replica": {i.replica, ProtocolRaft}, "another cluster": {i.sameAuthority, ProtocolHTTP},
 		"another authority": {i.otherAuthority, ProtocolHTTP}, "expired": {i.expired, ProtocolRaft},
-		"raft as a writer that is none of the configuration": {i.former, ProtocolRaft}, "such a writer": {i.former, ProtocolHTTP},
+		"raft as a writer that the cluster does not have": {i.former, ProtocolRaft}, "such a writer without a protocol": {i.former, "other"},
 	} {
 		conn, err := dial(x.who, x.protocol)
 		if err != nil {

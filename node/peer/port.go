@@ -73,6 +73,7 @@ type Port struct {
 	strangers, peers handshakes
 	known            knownNetworks
 	guests           *Guests
+	lines            lines           // of the writers' logs
 	ctx              context.Context // of handshakes; ends with the port
 	cancel           context.CancelFunc
 	wg               sync.WaitGroup
@@ -220,7 +221,10 @@ func (p *Port) handshake(conn net.Conn, place *admission.Conn) {
 			c.Close() // raft has no authentication of its own
 			return
 		}
-		to = p.raft // its connections are the writers' alone, and are never refused
+		if one := p.lines.add(c); !p.raft.give(ctx, one) { // the writers' alone, and never refused
+			one.Close()
+		}
+		return
 	} else if !p.guests.admit(c) {
 		conn.Close()
 		return

@@ -22,13 +22,14 @@ type search struct {
 func (f *Finder) join() *search {
 	if f.search == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		s := &search{cancel: cancel, done: make(chan struct{}), said: make([]error, len(f.writers))}
+		peers := f.writers.Peers()
+		s := &search{cancel: cancel, done: make(chan struct{}), said: make([]error, len(peers))}
 		f.search = s
 		go func() {
 			defer close(s.done)
 			var asking sync.WaitGroup
-			for i, w := range f.writers {
-				asking.Go(func() { f.ask(ctx, s, i, w.Peer) })
+			for i, addr := range peers {
+				asking.Go(func() { f.ask(ctx, s, i, addr) })
 			}
 			asking.Wait()
 		}()

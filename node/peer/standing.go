@@ -13,6 +13,8 @@ var (
 	ErrBarred = errors.New("removed from the roster by command: `writ replica admit` with its name, at a writer, lets it in again")
 	// ErrUnregistered is returned when a replica is not in the roster.
 	ErrUnregistered = errors.New("not in the roster of replicas; one that has not been removed registers by itself")
+	// ErrUnlisted is returned when the cluster has no writer of that name.
+	ErrUnlisted = errors.New("the cluster has no writer of this name: `writ writer list` shows those that it has, and `writ writer add` adds one")
 )
 
 // RestEvery is about how long a removed replica waits before it asks again whether it was
@@ -26,7 +28,7 @@ func Rest() time.Duration { return RestEvery + rand.N(RestEvery/2) }
 const HeaderStanding = "X-Writ-Standing"
 
 // standings are what HeaderStanding says; they travel.
-var standings = map[string]error{"barred": ErrBarred, "unregistered": ErrUnregistered}
+var standings = map[string]error{"barred": ErrBarred, "unregistered": ErrUnregistered, "unlisted": ErrUnlisted}
 
 // Explain puts into the header of an answer of 403 why a node is not served, if that is
 // its place in the cluster.

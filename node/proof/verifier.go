@@ -55,7 +55,7 @@ type Finding struct {
 type Verifier struct {
 	place          // of who has the nodes compared
 	Name    string // of this writer
-	Writers []setup.Writer
+	Writers *peer.Directory
 	Prover  *Prover
 	Finder  *peer.Finder
 }
@@ -70,10 +70,11 @@ func (v *Verifier) Verify(ctx context.Context, from event.Position, timeout time
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, timeout+verifySlack)
 	defer cancel()
-	list := make([]Finding, len(v.Writers)+len(replicas))
+	writers := v.Writers.Writers()
+	list := make([]Finding, len(writers)+len(replicas))
 	request := Request{From: from, Budget: timeout}
 	var wg sync.WaitGroup
-	for i, w := range v.Writers {
+	for i, w := range writers {
 		wg.Go(func() {
 			e, err := v.evidence(ctx, w, request)
 			list[i] = v.Judge(ctx, w.Name, setup.RoleWriter, e, err)
@@ -82,7 +83,7 @@ func (v *Verifier) Verify(ctx context.Context, from event.Position, timeout time
 	for i, r := range replicas {
 		wg.Go(func() {
 			e, err := recount(ctx, tasks, r.Name, timeout)
-			list[len(v.Writers)+i] = v.Judge(ctx, r.Name, setup.RoleReplica, e, err)
+			list[len(writers)+i] = v.Judge(ctx, r.Name, setup.RoleReplica, e, err)
 		})
 	}
 	wg.Wait()

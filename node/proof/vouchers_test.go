@@ -101,7 +101,7 @@ func TestVouchers(t *testing.T) {
 	}{
 		"a writer":            {by(i.writer), ""},
 		"a replica":           {by(i.replica), "replica-1 is no writer"},
-		"a former writer":     {by(i.former), "the configuration has no writer writer-9"},
+		"a former writer":     {by(i.former), "writer writer-9: the cluster has no writer"},
 		"another cluster":     {by(i.sameAuthority), "is for cluster [another cluster]"},
 		"another authority":   {by(i.otherAuthority), "unknown authority"},
 		"an old certificate":  {by(i.expired), "expired"},

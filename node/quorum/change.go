@@ -23,26 +23,61 @@ func (k *Keeper) change(make func() error) error {
 	return make()
 }
 
-// RemoveWriter takes a member away from the log that cluster.yaml does not have, while this
-// writer leads. Errors are dispatch.ErrNotLeader, those of members.List.Without or the log's;
-// another while a change is under way.
-func (k *Keeper) RemoveWriter(ctx context.Context, called string) error {
-	return k.change(func() error { return k.remove(ctx, called) })
+// Spares finds the member that a writer of the cluster is, by its name, and whether the others
+// can do without it, while this writer leads; empty for one that is no member. Errors are
+// dispatch.ErrNotLeader, members.ErrLeads or members.ErrQuorum.
+func (k *Keeper) Spares(ctx context.Context, name string) (id string, err error) {
+	if !k.Node.Leads() {
+		return "", dispatch.ErrNotLeader
+	}
+	if name == k.Me.Name {
+		return "", members.ErrLeads
+	}
+	s, err := k.survey(ctx).List.Spare(name)
+	return s.ID, err
 }
 
-func (k *Keeper) remove(ctx context.Context, called string) error {
+// RemoveWriter takes a member away from Raft's log that is no writer of the cluster, while
+// this writer leads. Errors are dispatch.ErrNotLeader, those of members.List.Without or the
+// log's; another while a change is under way.
+func (k *Keeper) RemoveWriter(ctx context.Context, called string) error {
 	if !k.Node.Leads() {
 		return dispatch.ErrNotLeader
 	}
-	gone, err := k.survey(ctx).List.Without(called)
-	if err != nil {
-		return err
-	}
+	return k.change(func() error {
+		gone, err := k.survey(ctx).List.Without(called)
+		if err != nil {
+			return err
+		}
+		return k.drop(ctx, gone)
+	})
+}
+
+func (k *Keeper) drop(ctx context.Context, gone members.Server) error {
 	if err := InEdgeTerms(k.Log.RemoveServer(ctx, gone.ID)); err != nil {
 		return err
 	}
 	k.Logger.Info("a member was removed from the log", "id", gone.ID, "address", gone.Address)
 	return nil
+}
+
+// retire takes a member away whose writer was removed from the list, and tells whether it did:
+// whoever removed it may have ended before this.
+func (k *Keeper) retire(ctx context.Context, found members.Survey) bool {
+	listed := k.Log.Applied().State.Writers()
+	if listed == nil {
+		return false
+	}
+	for _, r := range listed.Removed {
+		gone, err := found.List.Without(r.Peer)
+		if err != nil || gone.ID == k.Log.ID() {
+			continue
+		}
+		if err = k.change(func() error { return k.drop(ctx, gone) }); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // promote makes a voter of a learner that is ready, and tells whether it did.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/peer"
 )
 
 // How a log begins. The first writer of the configuration makes itself the
@@ -19,6 +21,7 @@ import (
 // Waits of joining.
 const (
 	joinPause   = 250 * time.Millisecond
+	memberPause = 2 * time.Second  // between looks of a member at whether it still is one
 	joinTimeout = 20 * time.Second // of one request to join
 )
 
@@ -31,24 +34,54 @@ type Request struct {
 	Seal string `json:"seal"`
 }
 
-// Join makes this writer a voter in the cluster's log, until it is one or ctx ends.
-func (k *Keeper) Join(ctx context.Context) {
+// ErrNotListed is returned when the cluster has no such writer, or has it elsewhere. The text
+// says what to do.
+var ErrNotListed = errors.New("this writer cannot join")
+
+// Join makes this writer a voter in the cluster's log, and again when it has lost its place,
+// until ctx ends. The error is an ErrNotListed, by the leader's word: the node cannot go on.
+func (k *Keeper) Join(ctx context.Context) error {
 	first := k.Cluster.Writers[0].Name == k.Me.Name
 	told := ""
 	for {
-		if k.Belongs() {
-			return
-		}
-		if err := k.tryJoin(ctx, first); err != nil && err.Error() != told {
-			told = err.Error()
-			k.Logger.Info("not a member of the log yet", "reason", err)
+		pause := memberPause
+		if !k.Belongs() || k.outcast(ctx) {
+			pause = joinPause
+			err := k.tryJoin(ctx, first)
+			if errors.Is(err, ErrNotListed) {
+				return err
+			}
+			if err != nil && err.Error() != told {
+				told = err.Error()
+				k.Logger.Info("not a member of the log yet", "reason", err)
+			}
 		}
 		select {
-		case <-time.After(joinPause):
+		case <-time.After(pause):
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+}
+
+// outcast tells whether this writer may have been removed: by its own log or, where no leader
+// is known, by the word of another writer. The leader alone knows.
+func (k *Keeper) outcast(ctx context.Context) bool {
+	if k.Log.Applied().State.Writers().Gone(k.Me.Name) {
+		return true
+	}
+	if _, leader := k.Log.Leader(); leader != "" {
+		return false
+	}
+	return slices.ContainsFunc(k.others(), func(addr string) bool {
+		_, err := k.ask(ctx, addr)
+		return errors.Is(err, peer.ErrUnlisted)
+	})
+}
+
+// others are the addresses at which other writers may be.
+func (k *Keeper) others() []string {
+	return slices.DeleteFunc(k.Finder.Writers().Peers(), func(addr string) bool { return addr == k.Me.Peer })
 }
 
 // Belongs tells whether this writer votes by its own log's list of members, at its address: one
@@ -60,26 +93,27 @@ func (k *Keeper) Belongs() bool {
 // tryJoin joins a log that exists, at this writer's address, or begins one.
 func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 	if k.Node.Leads() { // and has moved
-		return k.change(func() error { return k.Log.AddLearner(ctx, k.Log.ID(), k.Me.Peer) })
+		return k.moveSelf(ctx)
 	}
 	exists, silent := false, 0
-	for _, other := range k.Cluster.Writers {
-		if other.Name == k.Me.Name {
-			continue
-		}
-		s, err := k.ask(ctx, other.Peer)
+	for _, addr := range k.others() {
+		s, err := k.ask(ctx, addr)
 		switch {
+		case errors.Is(err, peer.ErrUnlisted), err == nil && s.Member:
+			exists = true
 		case err != nil:
 			silent++
-		case s.Member:
-			exists = true
 		}
 	}
 	switch {
 	case exists || !first:
 		ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 		defer cancel()
-		return k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Seal}, nil)
+		err := k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Seal}, nil)
+		if said := (*peer.StatusError)(nil); errors.As(err, &said) && said.Status == statusNotListed {
+			return fmt.Errorf("%w: %s", ErrNotListed, said.Text)
+		}
+		return err
 	case silent > 0:
 		return fmt.Errorf("%d other writers do not answer; the log begins when all say that they have none", silent)
 	}
@@ -87,6 +121,22 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 		return err
 	}
 	return nil
+}
+
+// moveSelf gives the leader, which is this writer, its address in its own log. An only writer
+// has nobody else to tell the log of it first.
+func (k *Keeper) moveSelf(ctx context.Context) error {
+	if err := k.lists(k.Me.Name, k.Me.Peer); err != nil {
+		w, ok := k.Log.Applied().State.Writers().Find(k.Me.Name)
+		if !ok || len(k.writers()) > 1 {
+			return fmt.Errorf("%w: %w", ErrNotListed, err)
+		}
+		w.Peer, w.Broker, w.Routes = k.Me.Peer, k.Me.Broker, k.Me.Routes
+		if err := k.Node.Change(ctx, &identity.ChangeWriter{Writer: w}); err != nil {
+			return err
+		}
+	}
+	return k.change(func() error { return k.Log.AddLearner(ctx, k.Log.ID(), k.Me.Peer) })
 }
 
 // NotAdmitted is why a writer does not join, and as which status it is told that.
@@ -98,16 +148,42 @@ type NotAdmitted struct {
 // Error is the reason.
 func (e *NotAdmitted) Error() string { return e.Reason }
 
-// Admit makes a writer of the configuration, of the name that its certificate has, a member of
-// the log while this writer leads: it learns, and gets a vote when it has caught up. Errors are
+// statusNotListed is the status of an answer to a writer that the cluster does not have, or
+// has elsewhere. Earlier builds, which go by their configuration, answer 403: that changes when
+// they are started again.
+const statusNotListed = http.StatusGone
+
+// lists refuses, as a NotAdmitted, a writer that the cluster does not have at an address.
+func (k *Keeper) lists(name, address string) error {
+	listed := k.Log.Applied().State.Writers()
+	w, ok := listed.Find(name)
+	switch {
+	case listed == nil:
+		if w, ok := k.Cluster.Writer(name); !ok || w.Peer != address {
+			return &NotAdmitted{http.StatusForbidden, "the leader's configuration has no writer " + name + " at " + address +
+				": change cluster.yaml at every writer, and start them again one after the other"}
+		}
+	case listed.Gone(name):
+		return &NotAdmitted{statusNotListed, "writer " + name + " was removed from the cluster; to have it back, run `writ writer add " + name +
+			" --peer " + address + "`, and start it again"}
+	case !ok:
+		return &NotAdmitted{statusNotListed, "the cluster has no writer " + name + ": run `writ writer add " + name + " --peer " + address +
+			"`, and start it again"}
+	case w.Peer != address:
+		return &NotAdmitted{statusNotListed, "the cluster has writer " + name + " at " + w.Peer + ", and its cluster.yaml at " + address +
+			": put " + w.Peer + " there, or run `writ writer move " + name + " --peer " + address + "`; then start it again"}
+	}
+	return nil
+}
+
+// Admit makes a writer of the cluster, of the name that its certificate has, a member of the
+// log while this writer leads: it learns, and gets a vote when it has caught up. Errors are
 // a NotAdmitted, or the log's: it asks again.
 func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
-	w, ok := k.Cluster.Writer(name)
-	switch {
-	case !ok || w.Peer != q.Peer:
-		return &NotAdmitted{http.StatusForbidden, "the leader's configuration has no writer " + name + " at " + q.Peer +
-			": change cluster.yaml at every writer, and start them again one after the other"}
-	case q.Seal != k.Seal:
+	if err := k.lists(name, q.Peer); err != nil {
+		return err
+	}
+	if q.Seal != k.Seal {
 		return &NotAdmitted{http.StatusConflict, "writer " + name + " holds other keys to open secrets than the leader"}
 	}
 	if slices.ContainsFunc(k.Log.Servers(), func(s log.Server) bool { return s.ID == q.ID && s.Address == q.Peer }) {

@@ -57,6 +57,8 @@ type Node interface {
 	Leads() bool
 	// Endpoint is where clients reach it; empty if nobody knows.
 	Endpoint() string
+	// Change puts a command of the cluster's own into the log, while it leads.
+	Change(context.Context, identity.Command) error
 }
 
 // Keeper keeps one writer's part of the quorum. Its methods may be called from any number of
@@ -107,10 +109,16 @@ func (k *Keeper) ask(ctx context.Context, address string) (s Status, err error) 
 	return s, k.Finder.Get(ctx, address, StatusPath, &s)
 }
 
-// WriterBelow names a writer of the cluster's file that has not said that it supports a
+// writers are those of the cluster, by this writer's log; by its configuration where that
+// lists none.
+func (k *Keeper) writers() []setup.Writer {
+	return peer.WritersOf(k.Log.Applied().State.Writers(), k.Cluster.Writers)
+}
+
+// WriterBelow names a writer of the cluster that has not said that it supports a
 // feature level; empty: all have.
 func (k *Keeper) WriterBelow(ctx context.Context, level uint32) string {
-	for _, other := range k.Cluster.Writers {
+	for _, other := range k.writers() {
 		if s, err := k.ask(ctx, other.Peer); err != nil || s.Level < level {
 			return other.Name
 		}
@@ -126,11 +134,11 @@ func (k *Keeper) members() (list members.List) {
 	return list
 }
 
-// survey asks all writers of cluster.yaml how they fare, and all other members of the log,
+// survey asks all writers of the cluster how they fare, and all other members of Raft's log,
 // at once.
 func (k *Keeper) survey(ctx context.Context) members.Survey {
 	list, told := k.members(), []members.Heard(nil)
-	for _, other := range k.Cluster.Writers {
+	for _, other := range k.writers() {
 		told = append(told, members.Heard{Name: other.Name, Address: other.Peer})
 	}
 	for _, s := range list {
@@ -165,17 +173,18 @@ func (s *surveys) share(begin func() members.Survey) members.Survey {
 	return v.(members.Survey)
 }
 
-// Watch keeps what the metrics and Check tell of the quorum, and makes voters of learners, while
-// this writer leads: those that an earlier leader added, too.
+// Watch keeps what the metrics and Check tell of the quorum, and finishes changes of who votes,
+// while this writer leads, those that an earlier leader began among them: learners become
+// voters, and writers that the log's list has lost are members no more.
 func (k *Keeper) Watch(ctx context.Context) {
 	defer k.found.Store(nil)
 	for pause := learnerPause; ; pause = min(2*pause, surveyEvery) {
 		found := k.survey(ctx)
-		k.found.Store(found.List.Quorum(len(k.Cluster.Writers)))
-		if !found.List.Learns() {
-			pause = surveyEvery
-		} else if k.promote(ctx, found) {
+		k.found.Store(found.List.Quorum(len(k.writers())))
+		if k.retire(ctx, found) || k.promote(ctx, found) {
 			pause = 0 // to see what that left
+		} else if !found.List.Learns() {
+			pause = surveyEvery
 		}
 		select {
 		case <-time.After(pause):

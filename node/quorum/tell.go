@@ -32,7 +32,7 @@ func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
 		s.Members = append(s.Members, m)
 	}
 	if k.Node.Leads() {
-		s.Quorum = shared.List.Quorum(len(k.Cluster.Writers))
+		s.Quorum = shared.List.Quorum(len(k.writers()))
 	}
 	return s
 }
@@ -73,7 +73,7 @@ func (k *Keeper) Observe(r *prometheus.Registry) {
 		}
 		return math.NaN()
 	})
-	gauge("writ_raft_failures_planned", "How many failures the writers of cluster.yaml would survive.", func() float64 {
-		return float64(members.Planned(len(k.Cluster.Writers)))
+	gauge("writ_raft_failures_planned", "How many failures the writers of the cluster would survive.", func() float64 {
+		return float64(members.Planned(len(k.writers())))
 	})
 }

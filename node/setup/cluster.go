@@ -42,7 +42,7 @@ const (
 const (
 	maxConfigSize = 1 << 20 // bytes of a file
 	// MaxWriters is how many writers a cluster has at most.
-	MaxWriters = 7
+	MaxWriters = identity.MaxWriters
 )
 
 // Cluster is the part of the configuration that all nodes of a cluster share:
@@ -55,7 +55,8 @@ type Cluster struct {
 	// Partition is what the cluster's ARNs name, such as "aws-cn"; it is chosen once, and aws
 	// where it is left out.
 	Partition identity.Partition `yaml:"partition,omitempty"`
-	// Writers are the voters, one, three or five of them.
+	// Writers are the voters that the cluster begins with, and where one that is added is. The
+	// log lists them from then on, and a node finds it by those that are here.
 	Writers []Writer `yaml:"writers"`
 	// Replicas are those that `writ init` made certificates for.
 	Replicas []Replica `yaml:"replicas,omitempty"`
@@ -144,8 +145,8 @@ func (c *Cluster) Validate() error {
 	if !c.Partition.Known() {
 		return fmt.Errorf("%w: %s is not known; use %s", ErrConfig, c.Partition, strings.Join(identity.PartitionNames(), ", "))
 	}
-	if n := len(c.Writers); n%2 == 0 || n > MaxWriters {
-		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)
+	if n := len(c.Writers); n == 0 || n > MaxWriters {
+		return fmt.Errorf("%w: %d writers; a cluster has 1 to %d", ErrConfig, n, MaxWriters)
 	}
 	if _, err := NATSURLs(c.NATS); err != nil {
 		return err
@@ -212,10 +213,22 @@ func (c *Cluster) Holds(s *identity.State) error {
 	return nil
 }
 
-// First are the commands that give the first account of a state what c says of it, where
-// nobody has chosen: its quotas, and its root's e-mail address.
+// Listed are the writers, as the log lists them.
+func (c *Cluster) Listed() []identity.Writer {
+	all := make([]identity.Writer, len(c.Writers))
+	for i, w := range c.Writers {
+		all[i] = identity.Writer{Name: w.Name, Peer: w.Peer, Broker: w.Broker, Routes: w.Routes}
+	}
+	return all
+}
+
+// First are the commands that give a state what c says, where nobody has chosen: the list of
+// writers, and of the first account its quotas and its root's e-mail address.
 func (c *Cluster) First(s *identity.State) (commands []identity.Command) {
 	a, ok := s.Account(c.Account)
+	if ok && s.Writers() == nil && len(c.Writers) > 0 {
+		commands = append(commands, &identity.ListWriters{Writers: c.Listed()})
+	}
 	if ok && c.Quotas == AWSQuotas && a.Quotas.Defaults == identity.DefaultsUnchosen {
 		commands = append(commands, &identity.SetQuotas{Account: a.ID, Defaults: identity.DefaultsOfAWS, First: true})
 	}

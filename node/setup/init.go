@@ -80,6 +80,8 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 		c.ID = old.ID
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return c, root, err
+	} else if n := len(c.Writers); n%2 == 0 {
+		return c, root, fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)
 	} else if exists(filepath.Join(dir, "ca.crt")) {
 		return c, root, fmt.Errorf("%w: %s has the certificates of a cluster and no cluster.yaml: put that back, or choose another directory", ErrConfig, dir)
 	}

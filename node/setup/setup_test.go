@@ -170,7 +170,6 @@ func TestValidate(t *testing.T) {
 		"":                             func(*setup.Cluster) {},
 		`cluster "x" is not a uuid`:    func(c *setup.Cluster) { c.ID = "x" },
 		`account "1" is not twelve`:    func(c *setup.Cluster) { c.Account = "1" },
-		"2 writers; an odd number":     func(c *setup.Cluster) { c.Writers = c.Writers[:2] },
 		"0 writers":                    func(c *setup.Cluster) { c.Writers = nil },
 		"9 writers":                    func(c *setup.Cluster) { c.Writers = make([]setup.Writer, 9) },
 		`the name "A" is not`:          func(c *setup.Cluster) { c.Writers[0].Name = "A" },
@@ -334,7 +333,7 @@ func TestClusterHolds(t *testing.T) {
 
 // What cluster.yaml says of the first account is asked for until somebody has set it.
 func TestFirst(t *testing.T) {
-	c := setup.Cluster{Account: "123456789012", Quotas: setup.AWSQuotas, Email: "root@example.com"}
+	c := setup.Cluster{Account: "123456789012", Quotas: setup.AWSQuotas, Email: "root@example.com", Writers: []setup.Writer{{Name: "w", Peer: "w:1"}}}
 	s := identity.NewState()
 	if commands := c.First(s); len(commands) != 0 {
 		t.Errorf("before there is an account: %v", commands)
@@ -344,7 +343,7 @@ func TestFirst(t *testing.T) {
 	}
 	fold(&identity.AccountCreated{ID: c.Account})
 	commands := c.First(s)
-	if len(commands) != 2 {
+	if len(commands) != 3 {
 		t.Fatalf("it asks for %v", commands)
 	}
 	for _, cmd := range commands {
@@ -356,6 +355,9 @@ func TestFirst(t *testing.T) {
 	}
 	if a, _ := s.Account(c.Account); a.Email != c.Email || a.Quotas.Defaults != identity.DefaultsOfAWS {
 		t.Errorf("the account is %+v", a)
+	}
+	if w, ok := s.Writers().Find("w"); !ok || w.Peer != "w:1" {
+		t.Errorf("the writer is %+v", w)
 	}
 	if commands := c.First(s); len(commands) != 0 {
 		t.Errorf("afterwards: %v", commands)
