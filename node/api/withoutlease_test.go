@@ -57,6 +57,8 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/replicas/{name}/admit":                         {target: "/v1/replicas/r1/admit", leader: true},
 		"DELETE /v1/replicas/{name}":                             {target: "/v1/replicas/r1", leader: true},
 		"POST /v1/verify":                                        {leader: true},
+		"POST /v1/writers":                                       {body: `{"name":"w9","peer":"w9:8430"}`, leader: true},
+		"POST /v1/writers/{name}/move":                           {target: "/v1/writers/w9/move", body: `{"peer":"w9:8430"}`, leader: true},
 		"DELETE /v1/writers/{name}":                              {target: "/v1/writers/w9:8430", leader: true},
 		"POST /v1/leader":                                        {leader: true},
 		"GET /v1/catalog":                                        {},

@@ -11,6 +11,8 @@ const (
 	ActionResumeReplica  = "writ:ResumeReplica"
 	ActionRemoveReplica  = "writ:RemoveReplica"
 	ActionAdmitReplica   = "writ:AdmitReplica"
+	ActionAddWriter      = "writ:AddWriter"
+	ActionMoveWriter     = "writ:MoveWriter"
 	ActionRemoveWriter   = "writ:RemoveWriter"
 	ActionGetHead        = "writ:GetHead"
 	ActionGetChain       = "writ:GetChain"
@@ -48,6 +50,6 @@ func NativeActions() []string {
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
-		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
+		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
 	}
 }

@@ -96,7 +96,11 @@ type Notary interface {
 
 // Voters changes who votes in the log, at the leader.
 type Voters interface {
-	// RemoveWriter takes a member away that cluster.yaml does not have, by its address or id.
+	// Spares finds the member that a writer is, by its name, and whether the others can do
+	// without it; empty for one that is no member. Errors are dispatch.ErrNotLeader,
+	// members.ErrLeads or members.ErrQuorum.
+	Spares(ctx context.Context, name string) (id string, err error)
+	// RemoveWriter takes a member away that is no writer of the cluster, by its address or id.
 	// Errors are dispatch.ErrNotLeader, those of members.List.Without, or the context's.
 	RemoveWriter(ctx context.Context, called string) error
 	// TransferLeadership hands leadership to a writer, by its name, address or id; to the
@@ -154,6 +158,8 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/replicas/{name}/resume", actionResumeReplica, changeRoster{s, actionResumeReplica}},
 		{"POST /v1/replicas/{name}/admit", actionAdmitReplica, changeRoster{s, actionAdmitReplica}},
 		{"DELETE /v1/replicas/{name}", actionRemoveReplica, changeRoster{s, actionRemoveReplica}},
+		{"POST /v1/writers", actionAddWriter, changeWriters{s, actionAddWriter}},
+		{"POST /v1/writers/{name}/move", actionMoveWriter, changeWriters{s, actionMoveWriter}},
 		{"DELETE /v1/writers/{name}", actionRemoveWriter, changeVoters{s, actionRemoveWriter}},
 		{"POST /v1/leader", actionTransferLeadership, changeVoters{s, actionTransferLeadership}},
 		{"POST /v1/verify", actionVerify, verifyNodes{s}},

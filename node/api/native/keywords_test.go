@@ -18,7 +18,7 @@ import (
 // out where they are used.
 var schemas = []any{
 	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
-	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Quorum{},
+	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
@@ -101,6 +101,7 @@ var keywords = map[string]object{
 	"Verified.role":              role,
 	"Quotas.defaults":            ofWhom,
 	"Quota.quota":                quota,
+	"Writer":                     strict,
 	"QuotasToSet":                strict,
 	"QuotasToSet.defaults":       ofWhom,
 	"QuotaToSet":                 strict,

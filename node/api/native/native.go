@@ -26,6 +26,8 @@ const (
 	actionResumeReplica  = policy.ActionResumeReplica
 	actionRemoveReplica  = policy.ActionRemoveReplica
 	actionAdmitReplica   = policy.ActionAdmitReplica
+	actionAddWriter      = policy.ActionAddWriter
+	actionMoveWriter     = policy.ActionMoveWriter
 	actionRemoveWriter   = policy.ActionRemoveWriter
 	actionGetHead        = policy.ActionGetHead
 	actionGetChain       = policy.ActionGetChain

@@ -124,11 +124,23 @@ var operations = map[string]operation{
 		parameters: []object{in("query", "unregistered", text.with(oneOf("true")...), "Bar the name also where the roster does not have it."), invocation},
 		answer:     "The change was committed.", headers: changed, content: jsonOf("RosterChange"), refusals: notChanged,
 	},
+	"POST /v1/writers": {
+		id: "AddWriter", summary: "Add a writer to the cluster.",
+		about:      "Permission writ:AddWriter. It may join from then on, with a certificate of that name: it follows the log, and votes when it has caught up.",
+		parameters: []object{invocation}, body: "Writer", answer: "The change was committed.", headers: changed, content: jsonOf("VotersChange"), refusals: notChanged,
+	},
+	"POST /v1/writers/{name}/move": {
+		id: "MoveWriter", summary: "Give a writer other addresses.",
+		about:      "Permission writ:MoveWriter. It goes on at its old ones until it is started at these.",
+		parameters: []object{invocation}, body: "Writer", answer: "The change was committed.", headers: changed, content: jsonOf("VotersChange"), refusals: notChanged,
+	},
 	"DELETE /v1/writers/{name}": {
-		id: "RemoveWriter", summary: "Take a member away from Raft's log that cluster.yaml does not have.",
-		about: "Permission writ:RemoveWriter. The name is the member's address, host:port, or its id. A writer that cluster.yaml has is refused with 409 DeleteConflict, as is a change after " +
-			"which the rest could not commit. Members are Raft's: no position changes.",
-		answer: "The member votes no more.", headers: seen, content: jsonOf("VotersChange"), refusals: notChanged,
+		id: "RemoveWriter", summary: "Remove a writer from the cluster, or a member from Raft's log that the cluster does not have.",
+		about: "Permission writ:RemoveWriter. A writer of the cluster is called by its name: it is refused by all others from the position of the change on, and votes no more. " +
+			"Another member of Raft's log is called by its address, host:port, or its id; then no position changes. Refused with 409 DeleteConflict are the writer that leads, " +
+			"and a change after which the rest could not commit.",
+		parameters: []object{invocation},
+		answer:     "It is a member no more.", headers: changed, content: jsonOf("VotersChange"), refusals: notChanged,
 	},
 	"POST /v1/leader": {
 		id: "TransferLeadership", summary: "Hand leadership to another writer.",

@@ -18,7 +18,8 @@ import (
 const votersTimeout = 20 * time.Second
 
 // changeVoters answers a request to change who votes in the log, or who of them leads. It is
-// no command: Raft has its members beside the log's content.
+// no command: Raft has its members beside the log's content. A writer that the log lists is
+// taken off the list first, by a command.
 type changeVoters struct {
 	*API
 	action string
@@ -27,6 +28,10 @@ type changeVoters struct {
 func (s changeVoters) serve(c *call) error {
 	if !s.cfg.Dispatcher.Leads() {
 		return c.HandOn(votersTimeout)
+	}
+	called := c.PathValue("name")
+	if _, ok := s.cfg.Projection.View().State.Writers().Find(called); ok { // what it is a member of is the cluster
+		return changeWriters(s).serve(c)
 	}
 	if err := c.Authenticate(freshness.ForRead); err != nil {
 		return err
@@ -47,7 +52,6 @@ func (s changeVoters) serve(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), votersTimeout)
 	defer cancel()
-	called := c.PathValue("name")
 	if s.action == actionTransferLeadership {
 		called = c.URL.Query().Get("to")
 		err = s.cfg.Voters.TransferLeadership(ctx, called)
@@ -72,8 +76,9 @@ func votersFault(err error) error {
 	case errors.Is(err, members.ErrUnknown):
 		return fault.New(fault.NoSuchEntity, "The log has "+err.Error()+".", "`writ writer list` shows the members of the log.")
 	case errors.Is(err, members.ErrListed):
-		return fault.New(fault.DeleteConflict, "The member stays: "+err.Error()+".",
-			"Take it out of cluster.yaml at every node, and start the writers again, one after the other; then remove it.")
+		return fault.New(fault.DeleteConflict, "The member stays: "+err.Error()+".", "Remove the writer by its name.")
+	case errors.Is(err, members.ErrLeads):
+		return fault.New(fault.DeleteConflict, "The writer stays: "+err.Error()+".", "`writ writer transfer` hands leadership over; then remove it.")
 	case errors.Is(err, members.ErrQuorum):
 		return fault.New(fault.DeleteConflict, "Nothing was changed: "+err.Error()+".", "Bring the other writers up first; `writ status` shows who does not answer.")
 	case errors.Is(err, members.ErrSilent):

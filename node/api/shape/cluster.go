@@ -31,14 +31,26 @@ type Quorum struct {
 	// Survives is how many more voters may fail until nothing can be written; it is negative
 	// when too few answer already.
 	Survives int `json:"survives"`
-	// Planned is how many failures the writers of cluster.yaml would survive if all of them
+	// Planned is how many failures the writers of the cluster would survive if all of them
 	// voted and nobody else did.
 	Planned int `json:"planned"`
 }
 
-// VotersChange answers a change of who votes, or of who of them leads.
+// Writer is where the other nodes reach a writer; addresses are HOST:PORT.
+type Writer struct {
+	Name   string `json:"name,omitempty"`   // The path may have it.
+	Peer   string `json:"peer"`             // Of the Raft log, and of what nodes ask each other.
+	Broker string `json:"broker,omitempty"` // Of its NATS server; left out where NATS runs outside.
+	Routes string `json:"routes,omitempty"` // For the other writers' NATS servers; left out where NATS runs outside.
+	Region string `json:"region,omitempty"`
+}
+
+// VotersChange answers a change of the writers, of who of them votes, or of who leads.
 type VotersChange struct {
 	Writer string `json:"writer"` // As the request called it; empty if it left that out.
+	// Position is that of the change in the log; left out where only Raft's members changed.
+	Position event.Position `json:"position,omitempty"`
+	Token    string         `json:"token,omitempty"`
 }
 
 // Member is a node as the leader knows it.
