@@ -134,8 +134,11 @@ func (w *writer) guard(ctx context.Context) {
 		state := w.log.Applied().State
 		if now, writers := state.Cluster().RosterChanged, state.Writers(); now != last || writers != listed {
 			last, listed = now, writers
-			w.node.tls.Writers().Take(writers)
+			w.node.learnWriters(state)
 			w.expel()
+			if w.alone && len(w.node.tls.Writers().Writers()) > 1 {
+				w.node.logger.Warn("this writer began as the only one, with short timeouts and a broker of its own: once the others vote, start it again")
+			}
 		}
 		select {
 		case <-changed:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/writ-iam/writ/log/durable"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/federation/oidc"
@@ -169,9 +171,19 @@ func (n *Node) prepare() (err error) {
 	if n.lock, err = setup.Lock(c.Data); err != nil {
 		return err
 	}
+	if err := n.tls.Writers().Keep(filepath.Join(c.Data, "writers.json")); err != nil {
+		return err
+	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	return nil
+}
+
+// learnWriters goes by the list of writers of a state that the node has applied.
+func (n *Node) learnWriters(s *identity.State) {
+	if err := n.tls.Writers().Take(s.Writers()); err != nil {
+		n.logger.Warn("the list of writers is not kept, and may be missing when this node starts again", "error", err)
+	}
 }
 
 func (n *Node) unlock() {

@@ -48,7 +48,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 	}
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
-	s.node.tls.Writers().Take(state.Writers())
+	s.node.learnWriters(state)
 }
 
 // Apply folds batches.
@@ -58,7 +58,7 @@ func (s sink) Apply(batches []*event.Batch) error {
 	}
 	err := s.Sink.Apply(batches)
 	state := s.Projection.View().State
-	s.node.tls.Writers().Take(state.Writers())
+	s.node.learnWriters(state)
 	return errors.Join(err, s.node.admits(state))
 }
 

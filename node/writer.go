@@ -38,6 +38,7 @@ type writer struct {
 	node   *Node
 	me     setup.Writer
 	log    *log.Log
+	alone  bool // it began as the only writer
 	port   *peer.Port
 	peers  *peerServer
 	broker *broker.Broker    // nil where NATS runs outside, or not at all
@@ -77,14 +78,14 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		Stream: w.port.Raft(), Backfill: n.backfill, Logger: n.logger,
 		SnapshotInterval: n.cfg.Snapshots.Interval, SnapshotThreshold: n.cfg.Snapshots.Every, TrailingLogs: n.cfg.Snapshots.Keep,
 	}
-	if len(n.cfg.Cluster.Writers) == 1 {
+	if w.alone = len(n.tls.Writers().Writers()) == 1; w.alone {
 		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = aloneTimeout, aloneTimeout, aloneTimeout
 	}
 	if w.log, err = log.Open(cfg); err != nil {
 		return nil, err
 	}
 	n.finder.Follow(w.log)
-	n.tls.Writers().Take(w.log.Applied().State.Writers())
+	n.learnWriters(w.log.Applied().State)
 	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.tls.Writers(), Prover: w.prover, Finder: n.finder}

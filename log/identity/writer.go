@@ -46,6 +46,7 @@ func (w *RemovedWriter) fields(b []byte) []byte {
 // Writers are the writers that belong to the cluster, in order of name, and those that do no
 // more. Nobody changes it.
 type Writers struct {
+	Changed Position // of the latest change
 	List    []Writer
 	Removed []RemovedWriter // the latest last
 }
@@ -62,7 +63,7 @@ func (w *Writers) Is(key string) bool { return key == writersKey }
 // AppendDigest appends all that the Writers have.
 func (w *Writers) AppendDigest(b []byte) []byte {
 	b = digest.AppendString(b, writersKey)
-	b = digest.AppendInt(b, uint64(len(w.List)))
+	b = digest.AppendInt(digest.AppendInt(b, uint64(w.Changed)), uint64(len(w.List)))
 	for i := range w.List {
 		b = w.List[i].fields(b)
 	}
@@ -136,17 +137,17 @@ func (s *State) listed() (*Writers, error) {
 	return nil, refuse(NoSuchEntity, "The log lists no writers yet: a leader whose configuration names them puts them in.")
 }
 
-// with returns the writers of which one was added, or is another now.
-func (w *Writers) with(one Writer) *Writers {
-	next := &Writers{Removed: slices.DeleteFunc(slices.Clone(w.Removed), func(r RemovedWriter) bool { return r.Name == one.Name })}
+// with returns the writers of which one was added at a position, or is another from there on.
+func (w *Writers) with(one Writer, at Position) *Writers {
+	next := &Writers{Changed: at, Removed: slices.DeleteFunc(slices.Clone(w.Removed), func(r RemovedWriter) bool { return r.Name == one.Name })}
 	next.List = slices.DeleteFunc(slices.Clone(w.List), func(old Writer) bool { return old.Name == one.Name })
-	at, _ := slices.BinarySearchFunc(next.List, one.Name, func(old Writer, name string) int {
+	i, _ := slices.BinarySearchFunc(next.List, one.Name, func(old Writer, name string) int {
 		if old.Name < name {
 			return -1
 		}
 		return 1
 	})
-	next.List = slices.Insert(next.List, at, one)
+	next.List = slices.Insert(next.List, i, one)
 	return next
 }
 
@@ -177,7 +178,7 @@ func (c *ListWriters) decide(s *State, _ Meta) ([]Event, error) {
 func (e *WritersListed) evolve(s *State) {
 	w := &Writers{}
 	for _, one := range e.Writers {
-		w = w.with(one)
+		w = w.with(one, s.position)
 	}
 	s.writers.Put(w)
 }
@@ -208,7 +209,7 @@ func (c *AddWriter) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *WriterAdded) evolve(s *State) {
 	if w := s.Writers(); w != nil {
-		s.writers.Put(w.with(e.Writer))
+		s.writers.Put(w.with(e.Writer, s.position))
 	}
 }
 
@@ -238,7 +239,7 @@ func (c *ChangeWriter) decide(s *State, _ Meta) ([]Event, error) {
 
 func (e *WriterChanged) evolve(s *State) {
 	if w := s.Writers(); w != nil {
-		s.writers.Put(w.with(e.Writer))
+		s.writers.Put(w.with(e.Writer, s.position))
 	}
 }
 
@@ -271,6 +272,7 @@ func (e *WriterRemoved) evolve(s *State) {
 		return
 	}
 	s.writers.Put(&Writers{
+		Changed: s.position,
 		List:    slices.DeleteFunc(slices.Clone(w.List), func(one Writer) bool { return one.Name == e.Name }),
 		Removed: append(slices.Clone(w.Removed), RemovedWriter{Name: e.Name, Peer: old.Peer, At: s.position}),
 	})

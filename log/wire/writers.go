@@ -21,6 +21,7 @@ func writerChanged(c *coder, v *identity.WriterChanged) { writerOf(c, &v.Writer)
 func writerRemoved(c *coder, v *identity.WriterRemoved) { str(c, &v.Name) }
 
 func writers(c *coder, v *identity.Writers) {
+	num(c, &v.Changed)
 	list(c, &v.List, writerOf)
 	list(c, &v.Removed, func(c *coder, v *identity.RemovedWriter) {
 		str(c, &v.Name)

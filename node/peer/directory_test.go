@@ -1,7 +1,10 @@
 package peer
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/writ-iam/writ/log/identity"
@@ -17,12 +20,27 @@ func TestDirectory(t *testing.T) {
 		}
 		return all
 	}
-	d.Take(nil)
+	file := filepath.Join(t.TempDir(), "writers.json")
+	take := func(w *identity.Writers) {
+		t.Helper()
+		if err := d.Take(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Keep(file); err != nil {
+		t.Fatal(err)
+	}
+	take(nil)
 	if got := names(); !slices.Equal(got, []string{"a", "b", "new"}) || !d.Has("a") || d.Has("c") {
 		t.Errorf("without a list: %v", got)
 	}
-	d.Take(&identity.Writers{List: []identity.Writer{{Name: "a", Peer: "moved:1"}, {Name: "c", Peer: "c:1"}}, Removed: []identity.RemovedWriter{{Name: "b"}}})
-	d.Take(nil)
+	take(&identity.Writers{Changed: 7, List: []identity.Writer{{Name: "a", Peer: "moved:1"}, {Name: "c", Peer: "c:1"}}, Removed: []identity.RemovedWriter{{Name: "b"}}})
+	take(&identity.Writers{Changed: 6, List: []identity.Writer{{Name: "a", Peer: "a:1"}}}) // as a log that is read again has it
+	take(nil)
+	d = NewDirectory(d.configured) // the node starts again
+	if err := d.Keep(file); err != nil {
+		t.Fatal(err)
+	}
 	if got := names(); !slices.Equal(got, []string{"a", "c"}) {
 		t.Errorf("with a list: %v", got)
 	}
@@ -33,5 +51,11 @@ func TestDirectory(t *testing.T) {
 		if d.Has(name) != want {
 			t.Errorf("%s is believed: %v", name, !want)
 		}
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Keep(file); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a torn file: %v", err)
 	}
 }

@@ -45,7 +45,7 @@ func (k *Keeper) Join(ctx context.Context) error {
 	told := ""
 	for {
 		pause := memberPause
-		if !k.Belongs() || k.outcast(ctx) {
+		if !k.Belongs() || k.outcast() {
 			pause = joinPause
 			err := k.tryJoin(ctx, first)
 			if errors.Is(err, ErrNotListed) {
@@ -64,19 +64,11 @@ func (k *Keeper) Join(ctx context.Context) error {
 	}
 }
 
-// outcast tells whether this writer may have been removed: by its own log or, where no leader
-// is known, by the word of another writer. The leader alone knows.
-func (k *Keeper) outcast(ctx context.Context) bool {
-	if k.Log.Applied().State.Writers().Gone(k.Me.Name) {
-		return true
-	}
-	if _, leader := k.Log.Leader(); leader != "" {
-		return false
-	}
-	return slices.ContainsFunc(k.others(), func(addr string) bool {
-		_, err := k.ask(ctx, addr)
-		return errors.Is(err, peer.ErrUnlisted)
-	})
+// outcast tells whether this writer may have lost its place: by its own log it was removed, or
+// it hears of no leader, as one does whose place another has taken. The leader alone knows.
+func (k *Keeper) outcast() bool {
+	_, leader := k.Log.Leader()
+	return leader == "" || k.Log.Applied().State.Writers().Gone(k.Me.Name)
 }
 
 // others are the addresses at which other writers may be.
@@ -103,6 +95,11 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 			exists = true
 		case err != nil:
 			silent++
+		}
+		if err == nil && k.Finder.Writers().Listed() == nil { // who leads may be none of the configuration
+			if err := k.Finder.Writers().Take(s.Writers); err != nil {
+				return err
+			}
 		}
 	}
 	switch {

@@ -89,6 +89,8 @@ type Status struct {
 	// Level is the highest feature level that the writer supports; 0: that of an older
 	// build, which does not say it.
 	Level uint32 `json:"level"`
+	// Writers is the list of writers that it knows, for one that has none yet.
+	Writers *identity.Writers `json:"writers,omitempty"`
 }
 
 // Self is what this writer tells of itself.
@@ -99,6 +101,7 @@ func (k *Keeper) Self() Status {
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
+		Writers: k.Finder.Writers().Listed(),
 	}
 }
 
