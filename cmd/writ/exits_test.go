@@ -88,7 +88,16 @@ var exitsOfCluster = []exitCase{
 	{"writ writer list -o yaml", shell.CodeUsage, ""},
 	{"writ writer list --endpoint $NOBODY", shell.CodeError, "refused"},
 	{"writ writer remove", shell.CodeUsage, ""},
-	{"writ writer remove w1", shell.CodeError, "DeleteConflict"},
+	{"writ writer add w9 --peer 127.0.0.1:1", 0, ""},
+	{"writ writer add w9 --peer 127.0.0.1:1", shell.CodeError, "EntityAlreadyExists"},
+	{"writ writer add w8", shell.CodeUsage, "--peer is missing"},
+	{"writ writer move w9 --peer 127.0.0.1:11", 0, ""},
+	{"writ writer move nobody --peer 127.0.0.1:21", shell.CodeError, "NoSuchEntity"},
+	{"writ writer move w9 --peer nonsense", shell.CodeUsage, "is not HOST:PORT"},
+	{"writ writer replace w9", 0, ""},
+	{"writ writer replace w1", shell.CodeError, "there is nothing to replace"},
+	{"writ writer replace", shell.CodeUsage, ""},
+	{"writ writer remove w9", 0, ""},
 	{"writ writer remove nobody:1", shell.CodeError, "NoSuchEntity"},
 	{"writ writer transfer w1 w2", shell.CodeUsage, ""},
 	{"writ writer transfer nobody", shell.CodeError, "NoSuchEntity"},
@@ -251,7 +260,7 @@ func TestExitCodes(t *testing.T) {
 		running.Go(func() { w.run(c) })
 	}
 	running.Wait()
-	w.complete("writ replica remove", "writ writer remove", "writ watch", "writ dev", "writ replica admit")
+	w.complete("writ replica remove", "writ watch", "writ dev", "writ replica admit")
 }
 
 // TestWaitWithoutAnswer waits at nodes that never answer, and at one that knows no
