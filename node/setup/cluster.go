@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -55,7 +56,7 @@ type Cluster struct {
 	// Partition is what the cluster's ARNs name, such as "aws-cn"; it is chosen once, and aws
 	// where it is left out.
 	Partition identity.Partition `yaml:"partition,omitempty"`
-	// Writers are the voters, one, three or five of them.
+	// Writers are the voters: one, three or five of them, but for a time in which they change.
 	Writers []Writer `yaml:"writers"`
 	// Replicas are those that `writ init` made certificates for.
 	Replicas []Replica `yaml:"replicas,omitempty"`
@@ -144,8 +145,8 @@ func (c *Cluster) Validate() error {
 	if !c.Partition.Known() {
 		return fmt.Errorf("%w: %s is not known; use %s", ErrConfig, c.Partition, strings.Join(identity.PartitionNames(), ", "))
 	}
-	if n := len(c.Writers); n%2 == 0 || n > MaxWriters {
-		return fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)
+	if n := len(c.Writers); n == 0 || n > MaxWriters {
+		return fmt.Errorf("%w: %d writers; a cluster has 1 to %d", ErrConfig, n, MaxWriters)
 	}
 	if _, err := NATSURLs(c.NATS); err != nil {
 		return err
@@ -244,7 +245,7 @@ func (c *Cluster) Replica(name string) (Replica, bool) {
 }
 
 // ParseWriter reads NAME=HOST:PORT, or NAME=PEER,BROKER,ROUTES with an address for
-// each. With one address the broker and its routes take the two ports after it.
+// each. With one address the others are empty; see Complete.
 func ParseWriter(text string) (Writer, error) {
 	name, addrs, ok := strings.Cut(text, "=")
 	if !ok {
@@ -254,16 +255,27 @@ func ParseWriter(text string) (Writer, error) {
 	if len(list) == 3 {
 		return Writer{Name: name, Peer: list[0], Broker: list[1], Routes: list[2]}, nil
 	}
-	host, portText, err := net.SplitHostPort(addrs)
+	w := Writer{Name: name, Peer: addrs}
+	_, err := w.Complete()
+	return w, err
+}
+
+// Complete is w with all of its addresses: the broker and its routes take the two ports
+// after that for peers.
+func (w Writer) Complete() (Writer, error) {
+	if w.Broker != "" || w.Routes != "" {
+		return w, nil
+	}
+	host, portText, err := net.SplitHostPort(w.Peer)
 	if err != nil {
 		return Writer{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return Writer{}, fmt.Errorf("%w: port %q", ErrConfig, portText)
+	if err != nil || port > math.MaxUint16-2 {
+		return Writer{}, fmt.Errorf("%w: port %q; the two after it are needed, too", ErrConfig, portText)
 	}
 	at := func(offset uint64) string { return net.JoinHostPort(host, strconv.FormatUint(port+offset, 10)) }
-	return Writer{Name: name, Peer: at(0), Broker: at(1), Routes: at(2)}, nil
+	return Writer{Name: w.Name, Peer: w.Peer, Broker: at(1), Routes: at(2)}, nil
 }
 
 // The schemes of NATS URLs.

@@ -121,6 +121,9 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 			continue
 		}
 		w, err := setup.ParseWriter(fmt.Sprintf("%s=%s:%d", m.name, m.addr, portPeer))
+		if err == nil {
+			w, err = w.Complete()
+		}
 		if err != nil {
 			return nil, err
 		}
