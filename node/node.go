@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -72,7 +75,8 @@ type Node struct {
 	server   *http.Server
 	gate     *admission.Gate // of clients
 	listener net.Listener
-	apiCert  *api.Certificate       // nil for plain HTTP
+	apiCert  *api.Certificate // nil for plain HTTP
+	certs    *certs.Keeper
 	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
 	failed   chan error             // has room for one
 
@@ -137,6 +141,7 @@ func (n *Node) prepare() (err error) {
 	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {
 		return err
 	}
+	c.Files.Renewed = cmp.Or(c.Files.Renewed, filepath.Join(c.Data, "certificate.pem"))
 	if n.tls, err = peer.LoadIdentity(c.Cluster, c.Files); err != nil {
 		return err
 	}
@@ -171,7 +176,7 @@ func (n *Node) prepare() (err error) {
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files, c.Cluster.Writers)
-	return nil
+	return n.keepCertificates()
 }
 
 func (n *Node) unlock() {
@@ -186,6 +191,7 @@ func (n *Node) unlock() {
 func (n *Node) buildEdge(parts api.Node) *api.Server {
 	parts.Name = n.cfg.Name
 	parts.Leader = leader{n.finder}
+	parts.Condition = certified{parts.Condition, n}
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
@@ -211,10 +217,6 @@ func (n *Node) serveAPI() error {
 	n.observeGate()
 	var serve net.Listener = n.gate
 	if n.cfg.Files.APICert != "" {
-		if n.apiCert, err = api.LoadCertificate(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
-			l.Close()
-			return err
-		}
 		serve = tls.NewListener(n.gate, n.apiCert.TLS())
 	}
 	n.server = clientServer(n.edge, n.gate, n.logger)
@@ -277,15 +279,7 @@ func (n *Node) fail(err error) {
 }
 
 // Reload reads the node's certificates again.
-func (n *Node) Reload() error {
-	if err := n.tls.Reload(); err != nil {
-		return err
-	}
-	if n.apiCert != nil {
-		return n.apiCert.Reload()
-	}
-	return nil
-}
+func (n *Node) Reload() error { return n.certs.Reload() }
 
 // Stop hands leadership over, stops accepting, lets requests finish for at most
 // Config.Drain, and ends everything in the reverse order of its start: the API

@@ -110,6 +110,9 @@ func (r *replica) Heard(term uint64, head event.Position) {
 // Endpoint is where clients reach the replica.
 func (r *replica) Endpoint() string { return r.node.advertises() }
 
+// Certificates are those that the node uses.
+func (r *replica) Certificates() []shape.Certificate { return r.node.certs.Shown() }
+
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *tail.Source {
 	var bases []string

@@ -179,6 +179,9 @@ var exitsOfCluster = []exitCase{
 	{"writ watch -o yaml", shell.CodeUsage, ""},
 	{"writ watch --after nonsense --endpoint $REPLICA", shell.CodeError, "nonsense"},
 	{"writ writer transfer", 0, ""},
+	{"writ cert list", 0, ""},
+	{"writ cert list --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ cert list -o yaml", shell.CodeUsage, ""},
 }
 
 // exitsOfFiles are of verbs on files, and of those that make a node.
@@ -214,6 +217,12 @@ var exitsOfFiles = []exitCase{
 	{"writ node add replica r2 --dir $DIR/other", 0, ""},
 	{"writ node add replica w --dir $DIR/other", shell.CodeError, "given twice"},
 	{"writ node add replica", shell.CodeUsage, ""},
+	{"writ cert renew r2 --dir $DIR/other", 0, ""},
+	{"writ cert renew --all --life 720h --dir $DIR/other", 0, ""},
+	{"writ cert renew r9 --dir $DIR/other", shell.CodeError, "has no node r9"},
+	{"writ cert renew --dir $DIR/other", shell.CodeUsage, "--all"},
+	{"writ cert renew r2 --life 30s --dir $DIR/other", shell.CodeUsage, "--life"},
+	{"writ cert list --dir $DIR/other", 0, ""},
 	{"writ serve", shell.CodeUsage, "--cluster"},
 	{"writ serve --cluster missing.yaml --name w1 --data d", shell.CodeError, ""},
 	{"writ serve --cluster $DIR/cluster.yaml --name w1 --data d --session-key-age 1h", shell.CodeError, "keys cannot be rotated at an age of 1h0m0s"},

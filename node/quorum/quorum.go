@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -57,6 +58,8 @@ type Node interface {
 	Leads() bool
 	// Endpoint is where clients reach it; empty if nobody knows.
 	Endpoint() string
+	// Certificates are those that it uses.
+	Certificates() []shape.Certificate
 }
 
 // Keeper keeps one writer's part of the quorum. Its methods may be called from any number of
@@ -86,7 +89,8 @@ type Status struct {
 	Endpoint string         `json:"endpoint"` // for clients; empty: none is known
 	// Level is the highest feature level that the writer supports; 0: that of an older
 	// build, which does not say it.
-	Level uint32 `json:"level"`
+	Level        uint32              `json:"level"`
+	Certificates []shape.Certificate `json:"certificates,omitempty"`
 }
 
 // Self is what this writer tells of itself.
@@ -97,6 +101,7 @@ func (k *Keeper) Self() Status {
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
+		Certificates: k.Node.Certificates(),
 	}
 }
 
@@ -149,6 +154,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
 			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
+			h.Certificates = certs.Taken(s.Certificates)
 		})
 	}
 	wg.Wait()
