@@ -50,6 +50,8 @@ type State struct {
 	issuerKeys    table.Table[string, *IssuerKeys]
 	revocations   table.Table[AccountID, *Revocations]
 
+	nodeRevocations table.Table[string, *NodeRevocation]
+
 	// The rest is derived from the records above.
 	names   names
 	paths   paths
@@ -117,6 +119,7 @@ func (s *State) Snapshot() *State {
 	c.sessionKeys = s.sessionKeys.Snapshot()
 	c.issuerKeys = s.issuerKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
+	c.nodeRevocations = s.nodeRevocations.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -182,6 +185,7 @@ func (s *State) tables() []counted {
 		&s.sessionKeys,
 		&s.issuerKeys,
 		&s.revocations,
+		&s.nodeRevocations,
 	}
 }
 
