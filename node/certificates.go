@@ -1,13 +1,16 @@
 package node
 
 import (
+	"crypto/x509"
+
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/certs"
 )
 
 // keepCertificates begins to look after the node's certificates.
 func (n *Node) keepCertificates() (err error) {
-	n.certs = &certs.Keeper{Identity: n.tls, Now: n.cfg.Machine.Now, Logger: n.logger}
+	n.certs = &certs.Keeper{Identity: n.tls, Now: n.cfg.Machine.Now, Logger: n.logger, Leader: n.finder, Renewed: n.cfg.Files.Renewed}
 	if n.cfg.Files.APICert != "" {
 		if n.apiCert, err = api.LoadCertificate(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
 			return err
@@ -15,8 +18,30 @@ func (n *Node) keepCertificates() (err error) {
 		n.certs.Client = n.apiCert
 	}
 	n.certs.Observe(n.registry)
-	n.wg.Go(func() { n.certs.Run(n.ctx) })
 	return nil
+}
+
+// revokedBy has the node go by what a state says of revoked certificates.
+func (n *Node) revokedBy(state func() *identity.State) {
+	n.tls.RevokedBy(func(cert *x509.Certificate) bool { return certs.Revoked(state(), cert) })
+}
+
+// expel closes what is connected by revoked certificates, if any were revoked since the last
+// call. It is of one goroutine.
+func (n *Node) expel(s *identity.State) {
+	now := s.NodeRevocationsSum()
+	if now == n.expelled {
+		return
+	}
+	n.expelled = now
+	if err := n.tls.Expel(); err != nil {
+		n.logger.Error("the node's own certificate was revoked, and no other one is there", "error", err)
+	}
+}
+
+// signer renews certificates of nodes, while this writer leads.
+func (n *Node) signer() *certs.Signer {
+	return &certs.Signer{CA: n.cfg.Files.CA, Key: n.cfg.Files.CAKey, Cluster: n.cfg.Cluster.ID, Identity: n.tls, Now: n.cfg.Machine.Now, Logger: n.logger}
 }
 
 // certified is how a part fares, and its node's certificates.

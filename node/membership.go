@@ -126,7 +126,9 @@ func (w *writer) guard(ctx context.Context) {
 	last := event.Position(0)
 	for {
 		changed := w.log.Changed()
-		if now := w.log.Applied().State.Cluster().RosterChanged; now != last {
+		state := w.log.Applied().State
+		w.node.expel(state)
+		if now := state.Cluster().RosterChanged; now != last {
 			last = now
 			w.expel()
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
@@ -77,6 +78,7 @@ type Node struct {
 	listener net.Listener
 	apiCert  *api.Certificate // nil for plain HTTP
 	certs    *certs.Keeper
+	expelled digest.Sum             // of the revocations that expel has seen
 	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
 	failed   chan error             // has room for one
 
@@ -118,6 +120,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
+	n.wg.Go(func() { n.certs.Run(n.ctx) })
 	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
 	return n, nil
 }
@@ -159,6 +162,14 @@ func (n *Node) prepare() (err error) {
 	}
 	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
+	}
+	switch {
+	case c.Files.CAKey != "" && !writer:
+		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
+	case c.Files.CAKey != "":
+		if _, err := setup.LoadCertificateAuthority(c.Files.CA, c.Files.CAKey); err != nil {
+			return err
+		}
 	}
 	switch {
 	case c.Files.SealKey != setup.NoSealKey:

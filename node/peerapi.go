@@ -80,6 +80,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	mux.HandleFunc("POST "+usesPath, p.leader(p.uses))
+	mux.HandleFunc("POST "+certs.Path, p.leader(w.node.signer().ServeHTTP))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {

@@ -48,6 +48,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 	}
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
+	s.node.expel(state)
 }
 
 // Apply folds batches.
@@ -55,7 +56,9 @@ func (s sink) Apply(batches []*event.Batch) error {
 	for _, b := range batches[max(0, len(batches)-changes.Kept):] { // before watchers are woken
 		s.recent.Add(changes.Of(b))
 	}
-	return errors.Join(s.Sink.Apply(batches), s.node.admits(s.Projection.View().State))
+	err := s.Sink.Apply(batches)
+	s.node.expel(s.Projection.View().State)
+	return errors.Join(err, s.node.admits(s.Projection.View().State))
 }
 
 var _ replication.Sink = sink{}
@@ -63,6 +66,7 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	process := lease.NewNonce()
+	n.revokedBy(func() *identity.State { return n.projection.View().State })
 	r := &replica{node: n, recent: &changes.Recent{}}
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,

@@ -182,6 +182,11 @@ var exitsOfCluster = []exitCase{
 	{"writ cert list", 0, ""},
 	{"writ cert list --endpoint $NOBODY", shell.CodeError, "refused"},
 	{"writ cert list -o yaml", shell.CodeUsage, ""},
+	{"writ cert revoke", shell.CodeUsage, ""},
+	{"writ cert revoke r1", shell.CodeError, "would be cut off"},
+	{"writ cert revoke R?", shell.CodeError, "No node can be called"},
+	{"writ cert revoke stolen", 0, ""},
+	{"writ cert revoke 5f1c0a9b7d3e2f4860718293a4b5c6d7", 0, ""},
 }
 
 // exitsOfFiles are of verbs on files, and of those that make a node.

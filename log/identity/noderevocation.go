@@ -12,6 +12,10 @@ import (
 // matter. One of a name stands for all its certificates of before.
 const MaxNodeRevocations = 1000
 
+// MaxNodeCertificateLife is the longest that a node's certificate lasts, in milliseconds, with
+// what it allows for clocks.
+const MaxNodeCertificateLife Time = 732 * 24 * 60 * 60 * 1000
+
 // NodeRevocation ends certificates by which nodes know each other: of a name, or of a serial
 // number.
 type NodeRevocation struct {

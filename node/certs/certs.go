@@ -39,15 +39,23 @@ type Keeper struct {
 	Client   Client // nil where clients are served without TLS
 	Now      func() time.Time
 	Logger   *slog.Logger
+	// Leader renews the node's certificate, and Renewed is the file where the node keeps what it
+	// was given. Without them it is not renewed.
+	Leader  Leader
+	Renewed string
 
-	mu   sync.Mutex
-	told map[string]int // the stage of each certificate that was logged last, by its serial number; guarded by mu
+	mu    sync.Mutex
+	told  map[string]int // the stage of each certificate that was logged last, by its serial number; guarded by mu
+	wait  time.Duration  // between the last two tries; of Run's goroutine
+	retry time.Time      // no renewal is asked for before; of Run's goroutine
+	said  string         // why the last one failed; of Run's goroutine
 }
 
 // Run looks at the files again and again, warns, and renews, until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
 	for {
 		k.look()
+		k.renew(ctx)
 		k.warn()
 		if wake.After(ctx, LookEvery) != nil {
 			return

@@ -113,22 +113,34 @@ func (i *Identity) pair(roots *x509.CertPool, file string, cert, key []byte) (*t
 	if err != nil {
 		return nil, fmt.Errorf("%w: read the node's certificate in %s: %w", setup.ErrConfig, file, err)
 	}
-	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		if ended := (x509.CertificateInvalidError{}); errors.As(err, &ended) && ended.Reason == x509.Expired {
-			return nil, fmt.Errorf("%w: %s is not good now; set the clock right, or make another by `writ cert renew`: %w", setup.ErrConfig, file, err)
-		}
-		return nil, fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, file, i.files.CA, err)
-	}
-	if err := i.checkCluster(pair.Leaf); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", setup.ErrConfig, file, err)
-	}
-	if i.Revoked(pair.Leaf) {
-		return nil, fmt.Errorf("%s: %w", file, ErrRevoked)
-	}
-	if now := i.read.Load(); now != nil && Of(now.cert.Leaf) != Of(pair.Leaf) {
-		return nil, fmt.Errorf("%w: %s is for the %s %s, and this is the %s %s", setup.ErrConfig, file, roleOf(pair.Leaf), pair.Leaf.Subject.CommonName, roleOf(now.cert.Leaf), now.cert.Leaf.Subject.CommonName)
+	if err := i.fits(roots, file, pair.Leaf); err != nil {
+		return nil, err
 	}
 	return &pair, nil
+}
+
+// Fits says why a certificate is not good for this node; nil if it is.
+func (i *Identity) Fits(cert *x509.Certificate) error {
+	return i.fits(i.Roots(), "the certificate", cert)
+}
+
+func (i *Identity) fits(roots *x509.CertPool, file string, leaf *x509.Certificate) error {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		if ended := (x509.CertificateInvalidError{}); errors.As(err, &ended) && ended.Reason == x509.Expired {
+			return fmt.Errorf("%w: %s is not good now; set the clock right, or make another by `writ cert renew`: %w", setup.ErrConfig, file, err)
+		}
+		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, file, i.files.CA, err)
+	}
+	if err := i.checkCluster(leaf); err != nil {
+		return fmt.Errorf("%w: %s: %w", setup.ErrConfig, file, err)
+	}
+	if i.Revoked(leaf) {
+		return fmt.Errorf("%s: %w", file, ErrRevoked)
+	}
+	if now := i.read.Load(); now != nil && Of(now.cert.Leaf) != Of(leaf) {
+		return fmt.Errorf("%w: %s is for the %s %s, and this is the %s %s", setup.ErrConfig, file, roleOf(leaf), leaf.Subject.CommonName, roleOf(now.cert.Leaf), now.cert.Leaf.Subject.CommonName)
+	}
+	return nil
 }
 
 // Roots are the authorities as a pool: another one when they were read again.

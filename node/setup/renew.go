@@ -75,13 +75,23 @@ func ReadCertificate(path string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read a certificate: %w", err)
 	}
+	cert, err := ParseCertificate(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return cert, nil
+}
+
+// ParseCertificate reads the first certificate of a text in PEM; without one the error is an
+// ErrConfig.
+func ParseCertificate(text []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != pemCertificate {
-		return nil, fmt.Errorf("%w: %s holds no certificate", ErrConfig, path)
+		return nil, fmt.Errorf("%w: there is no certificate", ErrConfig)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%w: read the certificate in %s: %w", ErrConfig, path, err)
+		return nil, fmt.Errorf("%w: read a certificate: %w", ErrConfig, err)
 	}
 	return cert, nil
 }

@@ -37,6 +37,7 @@ const (
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
 	ActionTransferLeadership = "writ:TransferLeadership"
+	ActionRevokeCertificates = "writ:RevokeCertificates"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -49,5 +50,6 @@ func NativeActions() []string {
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
+		ActionRevokeCertificates,
 	}
 }

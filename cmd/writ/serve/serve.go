@@ -87,6 +87,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.CA, "ca-file", "", "certificate of the cluster's authority")
 	f.StringVar(&s.cfg.Files.Cert, "cert-file", "", "the node's certificate")
 	f.StringVar(&s.cfg.Files.Key, "key-file", "", "the key of the node's certificate")
+	f.StringVar(&s.cfg.Files.CAKey, "ca-key-file", "", "key of the cluster's authority, for writers: while it leads it renews the certificates of nodes, for 30 days each, when a third of their life is left; whoever has the key can make any node (default: none are renewed)")
 	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets; none at a replica: the leader verifies signatures for it, and it answers nobody while it is cut off")
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")

@@ -1,6 +1,10 @@
 package shape
 
-import "time"
+import (
+	"time"
+
+	"github.com/writ-iam/writ/log/event"
+)
 
 // States of a certificate.
 const (
@@ -30,4 +34,19 @@ type Certificate struct {
 	Issuer    string    `json:"issuer,omitempty"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
+}
+
+// CertificatesToRevoke names certificates by which nodes know each other, to end: one of Name
+// and Serial.
+type CertificatesToRevoke struct {
+	Name   string `json:"name,omitempty"`   // Of a node: all of its certificates that were issued by now, and those that came of them by renewal.
+	Serial string `json:"serial,omitempty"` // Of one certificate, hexadecimal; those that came of it by renewal end with it.
+}
+
+// CertificateRevocation is a revocation of certificates that was committed.
+type CertificateRevocation struct {
+	Name     string         `json:"name,omitempty"`
+	Serial   string         `json:"serial,omitempty"`
+	Position event.Position `json:"position"`
+	Token    string         `json:"token"` // Of Position.
 }
