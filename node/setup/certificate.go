@@ -43,7 +43,7 @@ func Serial(cert *x509.Certificate) string { return fmt.Sprintf("%x", cert.Seria
 func OriginOf(cert *x509.Certificate) Origin {
 	if serial, text, ok := strings.Cut(cert.Subject.SerialNumber, "@"); ok {
 		if at, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return Origin{serial, time.Unix(at, 0)}
+			return Origin{serial, time.Unix(at, 0).UTC()}
 		}
 	}
 	return Origin{Serial(cert), cert.NotBefore.Add(clockSlack)}

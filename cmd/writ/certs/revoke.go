@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,14 +63,20 @@ func unused(ctx context.Context, c *client.Client, which client.CertificatesToRe
 		return err
 	}
 	for _, m := range s.Members {
-		for _, cert := range m.Certificates {
-			if cert.Which != client.CertificateOfNode || m.State == "removed" || cert.State == client.CertificateRevoked {
-				continue
-			}
-			if m.Name == which.Name || which.Serial != "" && (cert.Serial == which.Serial || cert.Origin == which.Serial) {
-				return fmt.Errorf("%s runs with certificate %s and would be cut off: renew it by `writ cert renew %s` and revoke that serial number when the node uses the new one; or say --running", m.Name, cert.Serial, m.Name)
-			}
+		if m.State != "removed" && uses(m, which) {
+			return fmt.Errorf("%s is a member and would be cut off: `writ cert renew %s`, and when `writ cert list` shows that it uses the new certificate, revoke the serial number of the old one; or say --running", m.Name, m.Name)
 		}
 	}
 	return nil
+}
+
+// uses tells whether a member is known to use what is to be revoked. One that the leader has
+// not heard yet may use anything of its name.
+func uses(m client.Member, which client.CertificatesToRevoke) bool {
+	if which.Name != "" {
+		return m.Name == which.Name
+	}
+	return slices.ContainsFunc(m.Certificates, func(c client.Certificate) bool {
+		return c.Which == client.CertificateOfNode && c.State != client.CertificateRevoked && (c.Serial == which.Serial || c.Origin == which.Serial)
+	})
 }

@@ -32,7 +32,7 @@ const layoutDir = "writ-cluster"
 // New makes the command with its verbs.
 func New() *cobra.Command {
 	cmd := shell.Group(&cobra.Command{Use: "cert", Short: "Show, renew and revoke the certificates by which nodes know each other"})
-	cmd.AddCommand(newList(), newRenew(), newRevoke())
+	cmd.AddCommand(newList(), newRenew(), newRevoke(), newAuthority())
 	return cmd
 }
 
