@@ -6,6 +6,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/certs"
+	"github.com/writ-iam/writ/node/peer"
 )
 
 // keepCertificates begins to look after the node's certificates.
@@ -21,9 +22,20 @@ func (n *Node) keepCertificates() (err error) {
 	return nil
 }
 
-// revokedBy has the node go by what a state says of revoked certificates.
-func (n *Node) revokedBy(state func() *identity.State) {
-	n.tls.RevokedBy(func(cert *x509.Certificate) bool { return certs.Revoked(state(), cert) })
+// What nodes know of revoked certificates: a writer by its log, a replica by its view.
+var (
+	_ peer.Revocations = (*writer)(nil)
+	_ peer.Revocations = (*replica)(nil)
+)
+
+// Revoked tells whether a certificate was revoked.
+func (w *writer) Revoked(cert *x509.Certificate) bool {
+	return certs.Revoked(w.log.Applied().State, cert)
+}
+
+// Revoked tells whether a certificate was revoked.
+func (r *replica) Revoked(cert *x509.Certificate) bool {
+	return certs.Revoked(r.node.projection.View().State, cert)
 }
 
 // expel closes what is connected by revoked certificates, if any were revoked since the last

@@ -66,8 +66,8 @@ var _ replication.Sink = sink{}
 func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	process := lease.NewNonce()
-	n.revokedBy(func() *identity.State { return n.projection.View().State })
 	r := &replica{node: n, recent: &changes.Recent{}}
+	n.tls.RevokedBy(r)
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,

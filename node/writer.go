@@ -85,7 +85,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	n.finder.Follow(w.log)
 	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
-	n.revokedBy(func() *identity.State { return w.log.Applied().State })
+	n.tls.RevokedBy(w)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.cfg.Cluster.Writers, Prover: w.prover, Finder: n.finder}
 	if err = w.adopt(); err != nil {

@@ -130,9 +130,6 @@ func drawCommand(t *rapid.T) Command {
 			return &BarReplica{Name: drawName(t), Unregistered: rapid.Bool().Draw(t, "unregistered")}
 		},
 		func() Command { return &AdmitReplica{Name: drawName(t)} },
-		func() Command {
-			return &RevokeNodeCertificates{Name: oneOf(t, "node", "", "a", "b"), Serial: oneOf(t, "serial", "", "1", "2"), Until: now + Time(drawNumber(t)) - 2}
-		},
 		func() Command { return &SetAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command { return &DeleteAccountAlias{Account: drawAccount(t), Alias: drawName(t)} },
 		func() Command {

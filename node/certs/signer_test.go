@@ -86,11 +86,11 @@ func TestSigner(t *testing.T) {
 	if _, err := s.sign(chain, good); err != nil {
 		t.Errorf("an hour later: %v", err)
 	}
-	identity.RevokedBy(func(cert *x509.Certificate) bool { return setup.OriginOf(cert).Serial == setup.Serial(first) })
+	identity.RevokedBy(revokedBy(func(cert *x509.Certificate) bool { return setup.OriginOf(cert).Serial == setup.Serial(first) }))
 	if _, err := s.sign([]*x509.Certificate{given}, good); !errors.Is(err, peer.ErrRevoked) {
 		t.Errorf("whose origin was revoked: %v", err)
 	}
-	identity.RevokedBy(func(*x509.Certificate) bool { return false })
+	identity.RevokedBy(revokedBy(func(*x509.Certificate) bool { return false }))
 	now = first.NotAfter.Add(time.Second)
 	if _, err := s.sign(chain, good); !errors.Is(err, peer.ErrStranger) {
 		t.Errorf("with one that has ended: %v", err)
@@ -169,3 +169,9 @@ func TestRotation(t *testing.T) {
 		t.Error("the old authority stays")
 	}
 }
+
+// revokedBy tells of revoked certificates by a function.
+type revokedBy func(*x509.Certificate) bool
+
+// Revoked tells whether a certificate was revoked.
+func (r revokedBy) Revoked(cert *x509.Certificate) bool { return r(cert) }

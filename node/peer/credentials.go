@@ -146,13 +146,20 @@ func (i *Identity) fits(roots *x509.CertPool, file string, leaf *x509.Certificat
 // Roots are the authorities as a pool: another one when they were read again.
 func (i *Identity) Roots() *x509.CertPool { return i.read.Load().roots }
 
+// Revocations is what a node knows of revoked certificates. It may be asked by any number of
+// goroutines.
+type Revocations interface {
+	// Revoked tells whether a certificate was revoked.
+	Revoked(cert *x509.Certificate) bool
+}
+
 // RevokedBy makes the identity go by what somebody knows of revoked certificates.
-func (i *Identity) RevokedBy(revoked func(*x509.Certificate) bool) { i.revoked.Store(&revoked) }
+func (i *Identity) RevokedBy(r Revocations) { i.revoked.Store(&r) }
 
 // Revoked tells whether a certificate was revoked.
 func (i *Identity) Revoked(cert *x509.Certificate) bool {
 	revoked := i.revoked.Load()
-	return revoked != nil && (*revoked)(cert)
+	return revoked != nil && (*revoked).Revoked(cert)
 }
 
 // Expel closes the connections whose certificate is revoked, and reads the node's own files

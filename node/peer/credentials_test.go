@@ -119,17 +119,40 @@ func TestLook(t *testing.T) {
 	}
 	write(t, files.CA, append(first, other[:len(other)/2]...))
 	look("cut off", false, "cut off")
+}
 
-	// one that the leader gave counts where it is younger, and alone where the other has ended
-	write(t, files.CA, append(first, other...))
-	i.Look()
-	cert, key = issue(second, "writer-1", setup.RoleWriter, time.Now().Add(time.Minute))
-	write(t, files.Renewed, append(cert, key...))
-	look("given", true, "")
-	old, oldKey := issue(a, "writer-1", setup.RoleWriter, time.Now().Add(-setup.NodeLife-time.Hour))
+// A certificate that the leader gave counts where it is younger, and alone where the other has
+// ended.
+func TestGivenCertificate(t *testing.T) {
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+	files := setup.DefaultFiles(dir, "writer-1")
+	files.Renewed = filepath.Join(dir, "given.pem")
+	i, err := LoadIdentity(c, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := setup.LayoutAuthority(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(now time.Time) (cert, key []byte) {
+		cert, key, err := a.Issue(c.ID, "writer-1", setup.RoleWriter, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cert, key
+	}
+	cert, key := issue(time.Now().Add(time.Minute))
+	write(t, files.Renewed, append(append([]byte(nil), cert...), key...))
+	if changed, err := i.Look(); !changed || err != nil {
+		t.Errorf("given: changed %t, %v", changed, err)
+	}
+	old, oldKey := issue(time.Now().Add(-setup.NodeLife - time.Hour))
 	write(t, files.Cert, old)
 	write(t, files.Key, oldKey)
-	look("the file has ended", false, "")
+	if changed, err := i.Look(); changed || err != nil {
+		t.Errorf("the file has ended: changed %t, %v", changed, err)
+	}
 	if again, err := LoadIdentity(c, files); err != nil || !again.Leaf().Equal(i.Leaf()) {
 		t.Errorf("started again: %v", err)
 	}
@@ -157,7 +180,7 @@ func TestRevoked(t *testing.T) {
 		return err
 	}
 	var revoked atomic.Bool
-	i.writer.RevokedBy(func(cert *x509.Certificate) bool { return revoked.Load() && cert.Equal(i.replica.Leaf()) })
+	i.writer.RevokedBy(revokedBy(func(cert *x509.Certificate) bool { return revoked.Load() && cert.Equal(i.replica.Leaf()) }))
 	ended := make(chan error, 1)
 	go func() { ended <- dial() }()
 	taken, err := p.HTTP().Accept()
@@ -182,3 +205,9 @@ func TestRevoked(t *testing.T) {
 		t.Errorf("verified: %v", err)
 	}
 }
+
+// revokedBy tells of revoked certificates by a function.
+type revokedBy func(*x509.Certificate) bool
+
+// Revoked tells whether a certificate was revoked.
+func (r revokedBy) Revoked(cert *x509.Certificate) bool { return r(cert) }

@@ -47,7 +47,7 @@ type Identity struct {
 	// writers are those of the configuration; nil takes any. A writer's certificate for
 	// another name is nobody's: its bearer could do everything.
 	writers []setup.Writer
-	revoked atomic.Pointer[func(*x509.Certificate) bool]
+	revoked atomic.Pointer[Revocations]
 	open    connections
 
 	reading sync.Mutex        // held while the files are read

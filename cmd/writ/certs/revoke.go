@@ -34,7 +34,7 @@ a certificate without that, renew it first, and revoke the serial number of the 
 		Example: "  writ cert revoke r2\n  writ cert revoke 5f1c0a9b7d3e2f4860718293a4b5c6d7",
 	}, changeTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, what string) error {
 		which := client.CertificatesToRevoke{Name: what}
-		if digits := strings.TrimLeft(strings.ToLower(what), "0"); serial.MatchString(digits) {
+		if digits := strings.TrimLeft(what, "0"); serial.MatchString(digits) {
 			which = client.CertificatesToRevoke{Serial: digits}
 		}
 		if !running {
