@@ -42,6 +42,7 @@ type team struct {
 	root    setup.RootKey
 	machine Machine // of nodes started from now on
 	nats    func(name string) nats.Outside
+	caKey   string // of writers that renew certificates
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer
@@ -88,6 +89,9 @@ func teamIn(t *testing.T, dir string, c setup.Cluster, root setup.RootKey) *team
 func (m *team) config(name string) Config {
 	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
 		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
+	if _, writes := m.cluster.Writer(name); writes {
+		cfg.Files.CAKey = m.caKey
+	}
 	if m.nats != nil {
 		cfg.NATS = m.nats(name)
 	}

@@ -132,6 +132,7 @@ func (w *writer) guard(ctx context.Context) {
 	for {
 		changed := w.log.Changed()
 		state := w.log.Applied().State
+		w.node.expel(state)
 		if now, writers := state.Cluster().RosterChanged, state.Writers(); now != last || writers != listed {
 			last, listed = now, writers
 			w.node.learnWriters(state)

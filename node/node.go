@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,10 +18,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -74,7 +77,9 @@ type Node struct {
 	server   *http.Server
 	gate     *admission.Gate // of clients
 	listener net.Listener
-	apiCert  *api.Certificate       // nil for plain HTTP
+	apiCert  *api.Certificate // nil for plain HTTP
+	certs    *certs.Keeper
+	expelled digest.Sum             // of the revocations that expel has seen
 	endpoint atomic.Pointer[string] // where clients reach it; nil before it serves them
 	failed   chan error             // has room for one
 
@@ -116,6 +121,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
+	n.wg.Go(func() { n.certs.Run(n.ctx) })
 	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
 	return n, nil
 }
@@ -139,6 +145,7 @@ func (n *Node) prepare() (err error) {
 	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {
 		return err
 	}
+	c.Files.Renewed = cmp.Or(c.Files.Renewed, filepath.Join(c.Data, "certificate.pem"))
 	if n.tls, err = peer.LoadIdentity(c.Cluster, c.Files); err != nil {
 		return err
 	}
@@ -156,6 +163,14 @@ func (n *Node) prepare() (err error) {
 	}
 	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
+	}
+	switch {
+	case c.Files.CAKey != "" && !writer:
+		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
+	case c.Files.CAKey != "":
+		if _, err := setup.LoadCertificateAuthority(c.Files.CA, c.Files.CAKey); err != nil {
+			return err
+		}
 	}
 	switch {
 	case c.Files.SealKey != setup.NoSealKey:
@@ -176,7 +191,7 @@ func (n *Node) prepare() (err error) {
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
-	return nil
+	return n.keepCertificates()
 }
 
 // learnWriters goes by the list of writers of a state that the node has applied.
@@ -198,6 +213,7 @@ func (n *Node) unlock() {
 func (n *Node) buildEdge(parts api.Node) *api.Server {
 	parts.Name = n.cfg.Name
 	parts.Leader = leader{n.finder}
+	parts.Condition = certified{parts.Condition, n}
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
 		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
@@ -223,10 +239,6 @@ func (n *Node) serveAPI() error {
 	n.observeGate()
 	var serve net.Listener = n.gate
 	if n.cfg.Files.APICert != "" {
-		if n.apiCert, err = api.LoadCertificate(n.cfg.Files.APICert, n.cfg.Files.APIKey); err != nil {
-			l.Close()
-			return err
-		}
 		serve = tls.NewListener(n.gate, n.apiCert.TLS())
 	}
 	n.server = clientServer(n.edge, n.gate, n.logger)
@@ -289,15 +301,7 @@ func (n *Node) fail(err error) {
 }
 
 // Reload reads the node's certificates again.
-func (n *Node) Reload() error {
-	if err := n.tls.Reload(); err != nil {
-		return err
-	}
-	if n.apiCert != nil {
-		return n.apiCert.Reload()
-	}
-	return nil
-}
+func (n *Node) Reload() error { return n.certs.Reload() }
 
 // Stop hands leadership over, stops accepting, lets requests finish for at most
 // Config.Drain, and ends everything in the reverse order of its start: the API

@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/members"
@@ -79,6 +80,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 	mux.HandleFunc("POST "+signaturePath, p.leader(p.signature))
 	mux.HandleFunc("POST "+ask.AnswersPath, p.leader(p.answers))
 	mux.HandleFunc("POST "+usesPath, p.leader(p.uses))
+	mux.HandleFunc("POST "+certs.Path, p.leader(w.node.signer().ServeHTTP))
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if why := p.admits(r); why != nil {
@@ -213,7 +215,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if setup.CheckAdvertised(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.Reached(q.Replica, q.Nonce, q.Endpoint)
+		t.Reached(q.Replica, q.Nonce, q.Endpoint, certs.Taken(q.Certificates))
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
@@ -269,12 +271,15 @@ func (w *writer) Status(context.Context) shape.Cluster {
 	if t := w.leading.Load(); t != nil {
 		for _, m := range t.Replicas() {
 			one := members.Replica(m, s.Position)
-			one.Endpoint = t.Endpoint(m.Name, m.Life)
+			one.Endpoint, one.Certificates = t.Endpoint(m.Name, m.Life)
 			s.Members = append(s.Members, one)
 		}
 	}
 	return s
 }
+
+// Certificates are those that the writer uses.
+func (w *writer) Certificates() []shape.Certificate { return w.node.certs.Shown() }
 
 // Endpoint is where clients reach the writer.
 func (w *writer) Endpoint() string { return w.node.advertises() }

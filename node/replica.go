@@ -49,6 +49,7 @@ func (s sink) Restore(state *identity.State, head event.Head) {
 	s.recent.Forget()
 	s.Sink.Restore(state, head)
 	s.node.learnWriters(state)
+	s.node.expel(state)
 }
 
 // Apply folds batches.
@@ -59,6 +60,7 @@ func (s sink) Apply(batches []*event.Batch) error {
 	err := s.Sink.Apply(batches)
 	state := s.Projection.View().State
 	s.node.learnWriters(state)
+	s.node.expel(state)
 	return errors.Join(err, s.node.admits(state))
 }
 
@@ -68,6 +70,7 @@ func (n *Node) startReplica() (*replica, error) {
 	me, _ := n.cfg.Cluster.Replica(n.cfg.Name)
 	process := lease.NewNonce()
 	r := &replica{node: n, recent: &changes.Recent{}}
+	n.tls.RevokedBy(r)
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
 		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
@@ -113,6 +116,9 @@ func (r *replica) Heard(term uint64, head event.Position) {
 
 // Endpoint is where clients reach the replica.
 func (r *replica) Endpoint() string { return r.node.advertises() }
+
+// Certificates are those that the node uses.
+func (r *replica) Certificates() []shape.Certificate { return r.node.certs.Shown() }
 
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *tail.Source {

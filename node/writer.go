@@ -87,6 +87,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.finder.Follow(w.log)
 	n.learnWriters(w.log.Applied().State)
 	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
+	n.tls.RevokedBy(w)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.tls.Writers(), Prover: w.prover, Finder: n.finder}
 	if err = w.adopt(); err != nil {
@@ -146,7 +147,7 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 		cfg := broker.Config{
 			Name: n.cfg.Name, Cluster: n.cfg.Cluster.ID, Dir: filepath.Join(n.cfg.Data, "broker"),
 			ClientAddr: setup.ListenAddr(n.cfg.BrokerListen, w.me.Broker), ClientTLS: n.tls.TLS(peer.ID{Role: setup.RoleReplica}), Logger: n.logger,
-			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil },
+			Admits:      func(cert *x509.Certificate) bool { return w.belongs(peer.Of(cert)) == nil && !n.tls.Revoked(cert) },
 			Consumers:   replication.ConsumerNames,
 			Connections: min(broker.MaxConnections, n.files/peer.BrokerPart),
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/writ-iam/writ/cmd/writ/certs"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/cmd/writ/writers"
@@ -119,7 +120,9 @@ func newStatus() *cobra.Command {
 		Long: `Shows every member as the leader knows it. It exits 5 if no leader is known, and if a member
 is not in order: a writer that does not answer or has not joined, a voter that cluster.yaml does not
 have, a replica that is quarantined or holds no lease; and if the voters survive fewer failures
-than the cluster is laid out for. Draining and removed replicas are in order. All endpoints are
+than the cluster is laid out for. Certificates that end within 30 days are shown; it exits 5 when
+one ends within 7 days, has ended or was revoked. (Of a life of less than 120 days: its last quarter
+and its last eighth.) Draining and removed replicas are in order. All endpoints are
 asked at once; it ends within --timeout, and names those that did not answer if none has.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -230,6 +233,8 @@ func inOrder(s *client.Cluster) error {
 	if q := s.Quorum; q != nil && q.Survives < q.Planned {
 		wrong = append(wrong, fmt.Sprintf("the voters survive %d more failures, of %d that the cluster is laid out for", max(0, q.Survives), q.Planned))
 	}
+	_, urgent := certs.Ending(s, time.Now())
+	wrong = append(wrong, urgent...)
 	if len(wrong) > 0 {
 		return &shell.Exit{Code: shell.CodeUnhealthy, Err: errors.New(strings.Join(wrong, "; "))}
 	}
@@ -247,6 +252,13 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tDETAIL")
 	for _, m := range s.Members {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", m.Name, m.Role, m.State, m.Position, m.Lag, m.Detail)
+	}
+	lines, _ := certs.Ending(s, time.Now())
+	for i, line := range lines {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, line)
 	}
 	return w.Flush()
 }

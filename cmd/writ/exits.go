@@ -26,7 +26,7 @@ var (
 // command's path. Help is made from it, and TestExitCodes walks through it.
 var outcomes = map[string][]outcome{
 	"writ health":      {{shell.CodeUnhealthy, "a node does not answer or is not ready"}},
-	"writ status":      {{shell.CodeUnhealthy, "no leader is known, a member is not in order, or the voters survive fewer failures than the cluster is laid out for"}},
+	"writ status":      {{shell.CodeUnhealthy, "no leader is known, a member is not in order, a certificate ends within 7 days, or the voters survive fewer failures than the cluster is laid out for"}},
 	"writ wait":        {notYet},
 	"writ can":         {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
 	"writ head":        {otherHead},

@@ -36,6 +36,24 @@ func Create(path string, mode fs.FileMode, content []byte) error {
 	return put(path, mode, bytesOf(content), os.Link, SyncDir)
 }
 
+// Overwrite makes content what the file at path holds, which stays the same file: whoever has
+// it open, or mounted into a container, sees the new content. A crash or a full disk may leave
+// a part of both contents, so it is for what can be made again.
+func Overwrite(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("overwrite %s: %w", path, err)
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = errors.Join(f.Truncate(int64(len(content))), f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("overwrite %s: %w", path, err)
+	}
+	return nil
+}
+
 func bytesOf(content []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := w.Write(content)

@@ -50,6 +50,9 @@ func drawnSessions(t *rapid.T) []func() Command {
 		func() Command {
 			return &AddIssuerKey{Number: uint32(drawNumber(t)), Sealed: []byte(drawText(t)), Public: []byte(drawText(t))}
 		},
+		func() Command {
+			return &RevokeNodeCertificates{Name: oneOf(t, "node", "", "a", "b"), Serial: oneOf(t, "serial", "", "1", "2"), Until: now + Time(drawNumber(t)) - 2}
+		},
 		func() Command { return &RevokeIssuerKey{Number: uint32(drawNumber(t))} },
 		func() Command {
 			return &RevokeSessions{Account: drawAccount(t), Subject: drawText(t), Before: oneOf(t, "before", 0, Time(drawNumber(t)))}

@@ -73,6 +73,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.issuerKeys, yield) &&
 		rows(&s.revocations, yield) &&
 		rows(&s.writers, yield) &&
+		rows(&s.nodeRevocations, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield)
 }
@@ -174,6 +175,7 @@ type Loader struct {
 	issuerKeys       table.Rows[*IssuerKeys]
 	revocations      table.Rows[*Revocations]
 	writers          table.Rows[*Writers]
+	nodeRevocations  table.Rows[*NodeRevocation]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
@@ -272,6 +274,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.revocations, &l.revocations, r)
 	case *Writers:
 		table.AddRow(&l.state.writers, &l.writers, r)
+	case *NodeRevocation:
+		table.AddRow(&l.state.nodeRevocations, &l.nodeRevocations, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -452,6 +456,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.issuerKeys.Rows, &l.issuerKeys) },
 		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
 		func() error { return table.Fill(&s.writers.Rows, &l.writers) },
+		func() error { return table.Fill(&s.nodeRevocations.Rows, &l.nodeRevocations) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

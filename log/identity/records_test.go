@@ -20,6 +20,7 @@ func everything() *State {
 		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
 		sessionKey, issuerKey, &SessionsRevoked{Account: acct, Subject: "AROA1", Made: now},
+		&NodeCertificatesRevoked{Name: "one", Before: now, Until: now + 1},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)
@@ -98,11 +99,13 @@ func TestRecordsAreInOrder(t *testing.T) {
 			got = append(got, "certificate")
 		case *DeletionTasks:
 			got = append(got, "deletions")
+		case *NodeRevocation:
+			got = append(got, "node revocation")
 		case *Keyring:
 			got = append(got, "keyring")
 		}
 	}
-	const want = "header account account certificate instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring deletions"
+	const want = "header account account certificate instance profile policy policy policy policy role group user 2alice user 1Alice user 1bob replica barred attempt attempt keyring keyring node revocation deletions"
 	if got := strings.Join(got, " "); got != want {
 		t.Errorf("the order is\n\t%s, not\n\t%s", got, want)
 	}

@@ -51,6 +51,8 @@ type State struct {
 	revocations   table.Table[AccountID, *Revocations]
 	writers       table.Table[string, *Writers]
 
+	nodeRevocations table.Table[string, *NodeRevocation]
+
 	// The rest is derived from the records above.
 	names   names
 	paths   paths
@@ -119,6 +121,7 @@ func (s *State) Snapshot() *State {
 	c.issuerKeys = s.issuerKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
 	c.writers = s.writers.Snapshot()
+	c.nodeRevocations = s.nodeRevocations.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -185,6 +188,7 @@ func (s *State) tables() []counted {
 		&s.issuerKeys,
 		&s.revocations,
 		&s.writers,
+		&s.nodeRevocations,
 	}
 }
 

@@ -38,6 +38,8 @@ var recordKinds = newKinds("record",
 	record(42, 1, revocations),
 	record(43, 1, issuerKeys),
 	record(50, 1, writers),
+
+	record(52, 1, nodeRevocation),
 )
 
 func header(c *coder, v *identity.Header) {

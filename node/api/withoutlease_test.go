@@ -77,6 +77,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/passkeys":                                      {body: `{"name":"key","credential":{}}`, leader: true},
 		"POST /v1/passkeys/challenge":                            {body: `{}`, leader: true},
 		"POST /signin/challenge":                                 {header: http.Header{"Content-Type": {"application/json"}}, body: `{"account":"123456789012","user":"mallory"}`, leader: true},
+		"POST /v1/certificates/revoke":                           {body: `{"name":"replica-1"}`, leader: true},
 		"POST /v1/revocations":                                   {body: `{"session":"ASIAAAAAAAAAAAAAAAAA"}`, leader: true},
 		"GET /v1/accounts":                                       {},
 		"POST /v1/accounts":                                      {body: `{"email":"ops@example.com"}`, leader: true},

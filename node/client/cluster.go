@@ -13,6 +13,18 @@ type (
 	Member  = shape.Member
 )
 
+// Certificate is one that a node uses, as it says itself.
+type Certificate = shape.Certificate
+
+// Which certificate one is, and its states.
+const (
+	CertificateOfNode      = shape.CertificateNode
+	CertificateOfAuthority = shape.CertificateAuthority
+	CertificateGood        = shape.CertificateGood
+	CertificateExpiring    = shape.CertificateExpiring
+	CertificateRevoked     = shape.CertificateRevoked
+)
+
 // Cluster asks who leads, who lags, and where. What it is told, the client itself
 // goes by.
 func (c *Client) Cluster(ctx context.Context) (*Cluster, error) {

@@ -210,14 +210,14 @@ func TestRefusedReaderSaysWhy(t *testing.T) {
 func TestEndpointsOfLives(t *testing.T) {
 	x := &Tracker{endpoints: make(map[string][]lifeEndpoint)}
 	for i := range propagation.MaxLives + 2 {
-		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i))
+		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i), nil)
 	}
-	x.Reached("r1", "00000005-rest", "http://moved")
+	x.Reached("r1", "00000005-rest", "http://moved", nil)
 	if n := len(x.endpoints["r1"]); n != propagation.MaxLives {
 		t.Errorf("%d are kept", n)
 	}
 	for life, want := range map[string]string{"00000005": "http://moved", "00000017": "http://17", "00000000": "", "": "http://moved"} {
-		if got := x.Endpoint("r1", life); got != want {
+		if got, _ := x.Endpoint("r1", life); got != want {
 			t.Errorf("life %q is at %q, not %q", life, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -18,7 +19,8 @@ const (
 // Renewal is a renewal on its way to the leader, with what is not of the protocol.
 type Renewal struct {
 	propagation.Renewal
-	Endpoint string `json:"endpoint,omitempty"` // where clients reach the replica
+	Endpoint     string              `json:"endpoint,omitempty"`     // where clients reach the replica
+	Certificates []shape.Certificate `json:"certificates,omitempty"` // that it uses
 }
 
 // Registration asks the leader to enter a replica into the roster.

@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/digest"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
@@ -69,6 +70,8 @@ type Node interface {
 	Heard(term uint64, head event.Position)
 	// Endpoint is where clients reach the replica; empty: nobody knows.
 	Endpoint() string
+	// Certificates are those that the replica uses.
+	Certificates() []shape.Certificate
 }
 
 // Config is what a renewer is made of. All fields are required but LifeFile.
@@ -299,7 +302,7 @@ func (r *Renewer) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint()}, &a); err != nil {
+	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint(), r.node.Certificates()}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return

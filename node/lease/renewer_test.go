@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/projection"
@@ -100,6 +101,9 @@ type alone struct{}
 // Heard and Endpoint are those of around.
 func (alone) Heard(uint64, event.Position) {}
 func (alone) Endpoint() string             { return "" }
+
+// Certificates are none.
+func (alone) Certificates() []shape.Certificate { return nil }
 
 func newRenewer(a *answers) (*Renewer, Sink) {
 	f := finderAmong(roundtrip.ByHost{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -42,8 +43,11 @@ type Tracker struct {
 	endpoints map[string][]lifeEndpoint
 }
 
-// lifeEndpoint is where clients reach one life of a replica.
-type lifeEndpoint struct{ nonce, url string }
+// lifeEndpoint is where clients reach one life of a replica, and by which certificates it is known.
+type lifeEndpoint struct {
+	nonce, url   string
+	certificates []shape.Certificate
+}
 
 // NewTracker returns the tracker of a term of this node's leadership of a cluster.
 func NewTracker(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, log Log) *Tracker {
@@ -208,25 +212,25 @@ func (t *Tracker) Replicas() []propagation.ReplicaStatus {
 	return t.tracker.Replicas(now)
 }
 
-// Reached notes where clients reach a replica. Names are those of certificates, so
+// Reached notes where clients reach a replica, and its certificates. Names are those of certificates, so
 // there are no more of them than the cluster has nodes.
-func (t *Tracker) Reached(name, nonce, url string) {
+func (t *Tracker) Reached(name, nonce, url string, certificates []shape.Certificate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := slices.DeleteFunc(t.endpoints[name], func(e lifeEndpoint) bool { return e.nonce == nonce })
-	known = append(known, lifeEndpoint{nonce, url})
+	known = append(known, lifeEndpoint{nonce, url, certificates})
 	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
 // Endpoint is where clients reach a life of a replica, as its status names it, or
-// whichever spoke last.
-func (t *Tracker) Endpoint(name, life string) (url string) {
+// whichever spoke last; and the certificates of that life.
+func (t *Tracker) Endpoint(name, life string) (url string, certificates []shape.Certificate) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.endpoints[name] {
 		if strings.HasPrefix(e.nonce, life) {
-			url = e.url
+			url, certificates = e.url, e.certificates
 		}
 	}
-	return url
+	return url, certificates
 }

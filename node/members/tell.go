@@ -22,6 +22,7 @@ type Heard struct {
 	Leads            bool
 	Position         event.Position
 	Digest, Endpoint string
+	Certificates     []shape.Certificate
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody
@@ -107,7 +108,7 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 		m.State = "voting"
 	}
 	if h.Err == nil {
-		m.Position, m.Digest, m.Endpoint = h.Position, h.Digest, h.Endpoint
+		m.Position, m.Digest, m.Endpoint, m.Certificates = h.Position, h.Digest, h.Endpoint, h.Certificates
 		m.Lag = head - min(head, h.Position)
 	}
 	return m

@@ -177,7 +177,7 @@ func TestGuestsOfManyNames(t *testing.T) {
 	g := v.port.guests
 	g.mu.Lock()
 	g.total = 2 // of two names, together
-	g.names[guestOf{name: i.replica.cert.Load().Leaf.Subject.CommonName}] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
+	g.names[guestOf{name: i.replica.Leaf().Subject.CommonName}] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
 	g.mu.Unlock()
 	for range 3 {
 		if _, err := v.visit(i.replica, "192.0.2.1", "/"); err != nil {

@@ -8,9 +8,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 // ErrStranger is returned when the other end of a connection is not a node of
 // this cluster, or not the one that was meant.
 var ErrStranger = errors.New("not a node of this cluster")
+
+// ErrRevoked is returned, beside ErrStranger, when a certificate was revoked by command.
+var ErrRevoked = errors.New("the certificate was revoked: the node needs another, by `writ cert renew`")
 
 // ID is a node by its name and its role: whom a verified certificate names, or whom
 // a connection is meant for. In the latter case empty fields are not checked.
@@ -39,55 +43,38 @@ func Caller(r *http.Request) ID { return Of(r.TLS.PeerCertificates[0]) }
 type Identity struct {
 	cluster string
 	files   setup.Files
-	roots   *x509.CertPool
-	cert    atomic.Pointer[tls.Certificate] // replaced by reload
+	read    atomic.Pointer[credentials] // replaced by Reload and Look
 	// writers are those of the cluster; nil takes any. A writer's certificate for another
 	// name is nobody's: its bearer could do everything.
 	writers *Directory
+	revoked atomic.Pointer[Revocations]
+	open    connections
+
+	reading sync.Mutex        // held while the files are read
+	seen    [sha256.Size]byte // of what they held when they were read last, good or not; guarded by reading
 }
 
 // LoadIdentity reads the certificates of a node of cluster c. An error of what is in the
 // files is a setup.ErrConfig.
 func LoadIdentity(c setup.Cluster, f setup.Files) (*Identity, error) {
-	ca, err := os.ReadFile(f.CA)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster authority's certificate: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("%w: no certificate in %s", setup.ErrConfig, f.CA)
-	}
-	i := &Identity{cluster: c.ID, files: f, roots: roots}
+	i := &Identity{cluster: c.ID, files: f}
 	if c.Writers != nil {
 		i.writers = NewDirectory(c.Writers)
 	}
-	if err := i.Reload(); err != nil {
+	if _, err := i.look(true); i.read.Load() == nil {
 		return nil, err
 	}
-	return i, nil
+	return i, nil // what is wrong with the rest, Reload says
 }
 
 // Writers are those whose certificates are believed.
 func (i *Identity) Writers() *Directory { return i.writers }
 
 // Leaf is the node's own certificate.
-func (i *Identity) Leaf() *x509.Certificate { return i.cert.Load().Leaf }
+func (i *Identity) Leaf() *x509.Certificate { return i.read.Load().cert.Leaf }
 
-// Reload reads the node's certificate again; connections made from then on use it.
-func (i *Identity) Reload() error {
-	cert, err := tls.LoadX509KeyPair(i.files.Cert, i.files.Key)
-	if err != nil {
-		return fmt.Errorf("read the node's certificate: %w", err)
-	}
-	if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: i.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return fmt.Errorf("%w: %s was not issued by the authority in %s: %w", setup.ErrConfig, i.files.Cert, i.files.CA, err)
-	}
-	if err := i.checkCluster(cert.Leaf); err != nil {
-		return fmt.Errorf("%w: %s: %w", setup.ErrConfig, i.files.Cert, err)
-	}
-	i.cert.Store(&cert)
-	return nil
-}
+// Authorities are those that the node trusts, the first of them before others.
+func (i *Identity) Authorities() []*x509.Certificate { return i.read.Load().authorities }
 
 func (i *Identity) checkCluster(cert *x509.Certificate) error {
 	if !slices.Contains(cert.Subject.Organization, i.cluster) {
@@ -98,19 +85,32 @@ func (i *Identity) checkCluster(cert *x509.Certificate) error {
 
 // TLS is the configuration of both ends of a connection to a node. Chains
 // are verified in VerifyConnection rather than by host name, because addresses
-// change and names of nodes do not.
+// change and names of nodes do not. Each connection goes by what was read last.
 func (i *Identity) TLS(to ID, protocols ...string) *tls.Config {
+	c := i.config(nil, to, protocols)
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		return i.config(hello.Conn, to, protocols), nil
+	}
+	return c
+}
+
+// config is TLS for one connection, or for those that nobody knows yet. One that is known is
+// closed when its certificate is revoked.
+func (i *Identity) config(conn net.Conn, to ID, protocols []string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
 		ClientAuth:         tls.RequireAndVerifyClientCert,
-		ClientCAs:          i.roots,
+		ClientCAs:          i.read.Load().roots,
 		InsecureSkipVerify: true, // checked in VerifyConnection
 		NextProtos:         protocols,
-		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return i.cert.Load(), nil },
+		GetCertificate:     func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return i.read.Load().cert, nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return i.cert.Load(), nil
+			return i.read.Load().cert, nil
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
+			if len(s.PeerCertificates) > 0 { // first, so that no revocation misses it
+				i.open.add(conn, s.PeerCertificates[0])
+			}
 			err := i.verify(s.PeerCertificates, to)
 			if errors.Is(err, ErrUnlisted) && to == (ID{}) && s.NegotiatedProtocol == ProtocolHTTP {
 				return nil // who is asked says why it is not served
@@ -133,8 +133,11 @@ func (i *Identity) VerifyAt(chain []*x509.Certificate, to ID, at time.Time) erro
 		return fmt.Errorf("%w: no certificate", ErrStranger)
 	}
 	leaf := chain[0]
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: i.roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: i.read.Load().roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}); err != nil {
 		return fmt.Errorf("%w: %w", ErrStranger, err)
+	}
+	if i.Revoked(leaf) {
+		return fmt.Errorf("%w: %w: %s", ErrStranger, ErrRevoked, setup.Serial(leaf))
 	}
 	if to.Name != "" && leaf.Subject.CommonName != to.Name {
 		return fmt.Errorf("%w: reached %s instead of %s", ErrStranger, leaf.Subject.CommonName, to.Name)
@@ -162,7 +165,7 @@ func roleOf(cert *x509.Certificate) setup.Role {
 // Sign signs what begins with a domain of its own by the key of the node's
 // certificate, and returns that certificate beside the signature.
 func (i *Identity) Sign(statement []byte) (signature, certificate []byte, err error) {
-	cert := i.cert.Load()
+	cert := i.read.Load().cert
 	key, ok := cert.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: the key in %s is not ECDSA", setup.ErrConfig, i.files.Key)

@@ -47,8 +47,8 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &Identity{cluster: c.ID, roots: i.writer.roots}
-		p.cert.Store(&pair)
+		p := &Identity{cluster: c.ID}
+		p.read.Store(&credentials{roots: i.writer.Roots(), cert: &pair})
 		return p
 	}
 	i.sameAuthority = forge("another cluster", "writer-1", time.Now())
@@ -61,7 +61,7 @@ func newIdentities(t testing.TB) (i identities, c setup.Cluster) {
 
 func TestPeerCertificates(t *testing.T) {
 	i, c := newIdentities(t)
-	chain := func(p *Identity) []*x509.Certificate { return []*x509.Certificate{p.cert.Load().Leaf} }
+	chain := func(p *Identity) []*x509.Certificate { return []*x509.Certificate{p.Leaf()} }
 	for name, x := range map[string]struct {
 		chain []*x509.Certificate
 		to    ID
@@ -125,8 +125,8 @@ func TestPeerPort(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer got.Close()
-		if name := got.(interface{ ConnectionState() tls.ConnectionState }).ConnectionState().PeerCertificates[0].Subject.CommonName; name != who.cert.Load().Leaf.Subject.CommonName {
-			t.Errorf("%s came as %s", who.cert.Load().Leaf.Subject.CommonName, name)
+		if name := got.(interface{ ConnectionState() tls.ConnectionState }).ConnectionState().PeerCertificates[0].Subject.CommonName; name != who.Leaf().Subject.CommonName {
+			t.Errorf("%s came as %s", who.Leaf().Subject.CommonName, name)
 		}
 	}
 	expect(p.raft, i.writer, ProtocolRaft)

@@ -302,13 +302,20 @@ func (l *protocolListener) Addr() net.Addr { return l.addr }
 
 // Dial connects to the writer at addr for a protocol.
 func Dial(ctx context.Context, n Network, addr string, to ID, protocol string, identity *Identity) (net.Conn, error) {
+	return dial(ctx, n, addr, "", to, protocol, identity)
+}
+
+// dial is Dial under a server name.
+func dial(ctx context.Context, n Network, addr, as string, to ID, protocol string, identity *Identity) (net.Conn, error) {
 	conn, err := n.Dial(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	c := tls.Client(conn, identity.TLS(to, protocol))
+	config := identity.config(conn, to, []string{protocol})
+	config.ServerName = as
+	c := tls.Client(conn, config)
 	if err := c.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)
@@ -324,12 +331,10 @@ func NewClient(n Network, identity *Identity) *http.Client { return clientFor(n,
 // its clients do. It has at most limit connections to each writer; 0 is as many as it
 // takes.
 func clientFor(n Network, identity *Identity, as string, limit int) *http.Client {
-	config := identity.TLS(ID{Role: setup.RoleWriter}, ProtocolHTTP)
-	config.ServerName = as
 	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     config,
-		DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return n.Dial(ctx, addr) },
-		TLSHandshakeTimeout: handshakeTimeout,
+		DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return dial(ctx, n, addr, as, ID{Role: setup.RoleWriter}, ProtocolHTTP, identity)
+		},
 		MaxConnsPerHost:     limit,
 		MaxIdleConnsPerHost: maxIdlePeers,
 		IdleConnTimeout:     IdleTimeout,

@@ -36,6 +36,7 @@ type Vouchers struct {
 	tls *peer.Identity
 	now func() time.Time
 
+	roots *x509.CertPool                          // by which they were verified
 	known map[[sha256.Size]byte]*x509.Certificate // verified but for their validity now
 }
 
@@ -59,7 +60,11 @@ func (v *Vouchers) Vouched(b *event.SignedBatch) error {
 // writer returns a writer's certificate, parsed and verified.
 func (v *Vouchers) writer(der []byte) (*x509.Certificate, error) {
 	sum, now := sha256.Sum256(der), v.now()
-	if cert := v.known[sum]; cert != nil && !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) {
+	if roots := v.tls.Roots(); roots != v.roots { // an authority came or went
+		v.roots = roots
+		clear(v.known)
+	}
+	if cert := v.known[sum]; cert != nil && !now.Before(cert.NotBefore) && !now.After(cert.NotAfter) && !v.tls.Revoked(cert) {
 		return cert, nil
 	}
 	cert, err := x509.ParseCertificate(der)

@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
@@ -59,6 +60,8 @@ type Node interface {
 	Endpoint() string
 	// Change puts a command of the cluster's own into the log, while it leads.
 	Change(context.Context, identity.Command) error
+	// Certificates are those that it uses.
+	Certificates() []shape.Certificate
 }
 
 // Keeper keeps one writer's part of the quorum. Its methods may be called from any number of
@@ -88,7 +91,8 @@ type Status struct {
 	Endpoint string         `json:"endpoint"` // for clients; empty: none is known
 	// Level is the highest feature level that the writer supports; 0: that of an older
 	// build, which does not say it.
-	Level uint32 `json:"level"`
+	Level        uint32              `json:"level"`
+	Certificates []shape.Certificate `json:"certificates,omitempty"`
 	// Writers is the list of writers that it knows, for one that has none yet.
 	Writers *identity.Writers `json:"writers,omitempty"`
 }
@@ -101,7 +105,7 @@ func (k *Keeper) Self() Status {
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
-		Writers: k.Finder.Writers().Listed(),
+		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(),
 	}
 }
 
@@ -160,6 +164,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
 			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
+			h.Certificates = certs.Taken(s.Certificates)
 		})
 	}
 	wg.Wait()

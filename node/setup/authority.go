@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -13,10 +12,9 @@ import (
 	"time"
 )
 
-// Lives of certificates. Nodes read theirs again on SIGHUP.
+// Lives of authorities, and what certificates of all kinds allow for.
 const (
 	authorityLife = 10 * 365 * 24 * time.Hour
-	nodeLife      = 2 * 365 * 24 * time.Hour
 	clockSlack    = time.Hour // certificates are good this long before they are made
 )
 
@@ -58,35 +56,14 @@ func NewCertificateAuthority(cluster string, now time.Time) (*CertificateAuthori
 	return &CertificateAuthority{cert: cert, key: key}, nil
 }
 
-// Issue makes a certificate for a node: its name and cluster are what others
-// check, whatever address they dial.
+// Issue makes a key and a certificate of NodeLife for a node.
 func (a *CertificateAuthority) Issue(cluster, name string, role Role, now time.Time) (certPEM, keyPEM []byte, err error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make the key of %s: %w", name, err)
-	}
-	serial, err := serialNumber()
+	key, keyPEM, err := NewNodeKey()
 	if err != nil {
 		return nil, nil, err
 	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{Organization: []string{cluster}, OrganizationalUnit: []string{string(role)}, CommonName: name},
-		NotBefore:    now.Add(-clockSlack),
-		NotAfter:     now.Add(nodeLife),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:     []string{name},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("sign the certificate of %s: %w", name, err)
-	}
-	keyPEM, err = encodeKey(key)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keyPEM, nil
+	certPEM, err = a.Sign(&key.PublicKey, Subject{Cluster: cluster, Name: name, Role: role, Life: NodeLife}, now)
+	return certPEM, keyPEM, err
 }
 
 // PEM is the authority's own certificate and key, as files hold them.
@@ -94,7 +71,7 @@ func (a *CertificateAuthority) PEM() (cert, key []byte, err error) {
 	if key, err = encodeKey(a.key); err != nil {
 		return nil, nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), key, nil
+	return pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: a.cert.Raw}), key, nil
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
@@ -111,18 +88,4 @@ func serialNumber() (*big.Int, error) {
 		return nil, fmt.Errorf("choose a serial number: %w", err)
 	}
 	return n, nil
-}
-
-// LoadCertificateAuthority reads an authority that `writ init` wrote. A key of another kind is an
-// ErrConfig.
-func LoadCertificateAuthority(certFile, keyFile string) (*CertificateAuthority, error) {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster's authority: %w", err)
-	}
-	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: the key in %s is not ECDSA", ErrConfig, keyFile)
-	}
-	return &CertificateAuthority{cert: pair.Leaf, key: key}, nil
 }

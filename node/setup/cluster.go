@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -257,7 +258,7 @@ func (c *Cluster) Replica(name string) (Replica, bool) {
 }
 
 // ParseWriter reads NAME=HOST:PORT, or NAME=PEER,BROKER,ROUTES with an address for
-// each. With one address the broker and its routes take the two ports after it.
+// each. With one address the others are empty; see Complete.
 func ParseWriter(text string) (Writer, error) {
 	name, addrs, ok := strings.Cut(text, "=")
 	if !ok {
@@ -267,16 +268,27 @@ func ParseWriter(text string) (Writer, error) {
 	if len(list) == 3 {
 		return Writer{Name: name, Peer: list[0], Broker: list[1], Routes: list[2]}, nil
 	}
-	host, portText, err := net.SplitHostPort(addrs)
+	w := Writer{Name: name, Peer: addrs}
+	_, err := w.Complete()
+	return w, err
+}
+
+// Complete is w with all of its addresses: the broker and its routes take the two ports
+// after that for peers.
+func (w Writer) Complete() (Writer, error) {
+	if w.Broker != "" || w.Routes != "" {
+		return w, nil
+	}
+	host, portText, err := net.SplitHostPort(w.Peer)
 	if err != nil {
 		return Writer{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return Writer{}, fmt.Errorf("%w: port %q", ErrConfig, portText)
+	if err != nil || port > math.MaxUint16-2 {
+		return Writer{}, fmt.Errorf("%w: port %q; the two after it are needed, too", ErrConfig, portText)
 	}
 	at := func(offset uint64) string { return net.JoinHostPort(host, strconv.FormatUint(port+offset, 10)) }
-	return Writer{Name: name, Peer: at(0), Broker: at(1), Routes: at(2)}, nil
+	return Writer{Name: w.Name, Peer: w.Peer, Broker: at(1), Routes: at(2)}, nil
 }
 
 // The schemes of NATS URLs.

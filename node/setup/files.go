@@ -11,7 +11,13 @@ import (
 
 // Files are paths of certificates and secrets.
 type Files struct {
-	CA, Cert, Key   string // of the cluster's authority, and this node's
+	CA, Cert, Key string // of the cluster's authority, and this node's
+	// Renewed is where the node keeps the certificate, with its key, that it was given by the
+	// leader; empty: it asks for none.
+	Renewed string
+	// CAKey is the key of the authority, at writers that renew the certificates of nodes while
+	// they lead; empty: it renews none.
+	CAKey           string
 	SealKey         string // keys that seal secrets before they enter the log; NoSealKey at a replica for none
 	Root            string // root credentials, read once, by the writer that bootstraps
 	APICert, APIKey string // for clients; both empty for plain HTTP

@@ -11,12 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"go.yaml.in/yaml/v3"
-
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/seal"
 )
@@ -29,6 +26,13 @@ const (
 	// SecretMode is the mode of files that others must not read.
 	SecretMode = 0o600
 	publicMode = 0o644
+)
+
+// Names of files of a layout.
+const (
+	clusterFile = "cluster.yaml"
+	// unfinishedFile is there while a layout is made for the first time.
+	unfinishedFile = "init.unfinished"
 )
 
 // RootKey is the access key of the first account's root.
@@ -68,9 +72,12 @@ func (k RootKey) validate() error {
 // certificate for every node, the key that seals secrets, and the root's access
 // key. What is there already is kept, so that a node can be added to c and Init
 // called again. c.ID is made if empty; root likewise. It returns c and the root
-// key as written.
+// key as written, which is empty where an earlier layout has none any more: the
+// log has the root's key since the cluster began, and another would be nobody's.
 func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey, error) {
-	if old, err := LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
+	old, err := LoadCluster(filepath.Join(dir, clusterFile))
+	laidOut := err == nil && !exists(filepath.Join(dir, unfinishedFile))
+	if err == nil {
 		if c.ID != "" && c.ID != old.ID {
 			return c, root, fmt.Errorf("%w: %s holds cluster %s", ErrConfig, dir, old.ID)
 		}
@@ -84,6 +91,8 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 		return c, root, fmt.Errorf("%w: %d writers; an odd number up to %d keeps a majority when one fails", ErrConfig, n, MaxWriters)
 	} else if exists(filepath.Join(dir, "ca.crt")) {
 		return c, root, fmt.Errorf("%w: %s has the certificates of a cluster and no cluster.yaml: put that back, or choose another directory", ErrConfig, dir)
+	} else if err := c.Begins(); err != nil {
+		return c, root, err
 	}
 	if c.ID == "" {
 		c.ID = uuid.NewString()
@@ -91,57 +100,55 @@ func Init(dir string, c Cluster, root RootKey, now time.Time) (Cluster, RootKey,
 	if err := c.Validate(); err != nil {
 		return c, root, err
 	}
-	if err := notLost(dir, c); err != nil {
+	if err := notLost(dir, c, laidOut); err != nil {
 		return c, root, err
 	}
-	text, err := yaml.Marshal(c)
-	if err != nil {
-		return c, root, fmt.Errorf("encode cluster.yaml: %w", err)
-	}
-	if err := durable.MkdirAll(filepath.Join(dir, "nodes"), DirMode); err != nil {
-		return c, root, fmt.Errorf("make the cluster's directory: %w", err)
+	if err := beginLayout(dir, laidOut); err != nil {
+		return c, root, err
 	}
 	// First the id: certificates carry it, should this be interrupted and called again.
-	if err := durable.Write(filepath.Join(dir, "cluster.yaml"), publicMode, text); err != nil {
+	if err := writeCluster(dir, c); err != nil {
 		return c, root, err
 	}
 	if err := initNodes(dir, c, now); err != nil {
 		return c, root, err
 	}
-	key, err := initSecrets(dir, root)
-	return c, key, err
+	if laidOut {
+		if root, err = LoadRootKey(filepath.Join(dir, "root.json")); errors.Is(err, fs.ErrNotExist) {
+			return c, RootKey{}, nil
+		}
+		return c, root, err
+	}
+	if root, err = initSecrets(dir, root); err != nil {
+		return c, root, err
+	}
+	return c, root, endLayout(dir)
 }
 
-// Keeps refuses a layout that lacks or changes what an earlier one has. Classes of
-// replicas, which are set in the file by hand, are taken over.
-func (c *Cluster) Keeps(old *Cluster) error {
-	const advice = "give all that the earlier `writ init` was given, and what is new; or edit cluster.yaml"
-	if c.Partition != old.Partition {
-		return fmt.Errorf("the cluster that is there is of the partition %s, which cannot change to %s: give --partition %s", old.Partition, c.Partition, old.Partition)
+// beginLayout makes the directories. Until endLayout, a mark says that the layout lacks
+// what was never there, and not what somebody lost.
+func beginLayout(dir string, laidOut bool) error {
+	nodes := filepath.Join(dir, "nodes")
+	made := !exists(nodes)
+	if err := durable.MkdirAll(nodes, DirMode); err != nil {
+		return fmt.Errorf("make the cluster's directory: %w", err)
 	}
-	if c.Account != old.Account {
-		return fmt.Errorf("the cluster that is there has account %s, which cannot change to %s: give --account %s", old.Account, c.Account, old.Account)
-	}
-	if c.NATS != old.NATS || c.Quotas != old.Quotas {
-		return fmt.Errorf("the cluster that is there has NATS %q and quotas %q, not %q and %q: %s", old.NATS, old.Quotas, c.NATS, c.Quotas, advice)
-	}
-	if c.Email != old.Email {
-		return fmt.Errorf("the cluster that is there has email %q, not %q: %s", old.Email, c.Email, advice)
-	}
-	for _, w := range old.Writers {
-		i := slices.IndexFunc(c.Writers, func(n Writer) bool { return n.Name == w.Name })
-		if i < 0 || c.Writers[i] != w {
-			return fmt.Errorf("the cluster that is there has writer %s at %s,%s,%s: %s", w.Name, w.Peer, w.Broker, w.Routes, advice)
+	if made {
+		if err := ownAs(dir, nodes); err != nil {
+			return err
 		}
 	}
-	for _, r := range old.Replicas {
-		i := slices.IndexFunc(c.Replicas, func(n Replica) bool { return n.Name == r.Name })
-		if i < 0 || c.Replicas[i].Region != r.Region {
-			return fmt.Errorf("the cluster that is there has replica %s in region %q: %s", r.Name, r.Region, advice)
-		}
-		c.Replicas[i].Class = r.Class
+	if laidOut {
+		return nil
 	}
-	return nil
+	return put(filepath.Join(dir, unfinishedFile), publicMode, []byte("`writ init` has not finished; run it again as before\n"))
+}
+
+func endLayout(dir string) error {
+	if err := os.Remove(filepath.Join(dir, unfinishedFile)); err != nil {
+		return fmt.Errorf("finish the layout: %w", err)
+	}
+	return durable.SyncDir(dir)
 }
 
 func exists(path string) bool {
@@ -150,11 +157,11 @@ func exists(path string) bool {
 }
 
 // notLost refuses to make anew what a layout has had: nothing that was made by what is
-// lost would fit it. seal.key is written before root.json.
-func notLost(dir string, c Cluster) error {
+// lost would fit it.
+func notLost(dir string, c Cluster, laidOut bool) error {
 	f := DefaultFiles(dir, "")
-	if exists(f.Root) && !exists(f.SealKey) {
-		return fmt.Errorf("%w: %s is missing: put it back. Another would open none of the cluster's secrets", ErrConfig, f.SealKey)
+	if laidOut && !exists(f.SealKey) {
+		return fmt.Errorf("%w: %s is missing: put it back. Another would open none of the cluster's secrets. Of a cluster that never ran, remove %s and lay it out anew", ErrConfig, f.SealKey, dir)
 	}
 	cert, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
 	if exists(cert) && !exists(key) && !complete(dir, c) {
@@ -195,10 +202,10 @@ func initNodes(dir string, c Cluster, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := durable.Write(certFile, publicMode, cert); err != nil {
+		if err := put(certFile, publicMode, cert); err != nil {
 			return err
 		}
-		if err := durable.Write(keyFile, SecretMode, key); err != nil {
+		if err := put(keyFile, SecretMode, key); err != nil {
 			return err
 		}
 	}
@@ -228,17 +235,17 @@ func initNode(dir string, a *CertificateAuthority, cluster, name string, role Ro
 	if err != nil {
 		return err
 	}
-	if err := durable.Write(f.Cert, publicMode, cert); err != nil {
+	if err := put(f.Cert, publicMode, cert); err != nil {
 		return err
 	}
-	return durable.Write(f.Key, SecretMode, key)
+	return put(f.Key, SecretMode, key)
 }
 
 // initSecrets makes the seal key and the root key where they are missing.
 func initSecrets(dir string, root RootKey) (RootKey, error) {
 	f := DefaultFiles(dir, "")
 	if _, err := os.Stat(f.SealKey); errors.Is(err, fs.ErrNotExist) {
-		if err := seal.Generate().SaveFile(f.SealKey); err != nil {
+		if err := errors.Join(seal.Generate().SaveFile(f.SealKey), ownAs(dir, f.SealKey)); err != nil {
 			return root, err
 		}
 	}
@@ -257,7 +264,7 @@ func initSecrets(dir string, root RootKey) (RootKey, error) {
 	if err != nil {
 		return root, fmt.Errorf("encode the root key: %w", err)
 	}
-	return root, durable.Write(f.Root, SecretMode, text)
+	return root, put(f.Root, SecretMode, text)
 }
 
 // LoadRootKey reads what Init wrote. A file that holds no key that could be the root's

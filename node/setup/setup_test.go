@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,11 +230,15 @@ func TestParseWriter(t *testing.T) {
 		"a=[::1]:10":    {Name: "a", Peer: "[::1]:10", Broker: "[::1]:11", Routes: "[::1]:12"},
 		"a=h:1,i:2,j:3": {Name: "a", Peer: "h:1", Broker: "i:2", Routes: "j:3"},
 	} {
-		if got, err := setup.ParseWriter(text); err != nil || got != want {
+		got, err := setup.ParseWriter(text)
+		if err == nil {
+			got, err = got.Complete()
+		}
+		if err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "a", "a=h", "a=h:x", "a=h:70000"} {
+	for _, text := range []string{"", "a", "a=h", "a=h:x", "a=h:70000", "a=h:65534"} {
 		if _, err := setup.ParseWriter(text); !errors.Is(err, setup.ErrConfig) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -279,6 +284,9 @@ func TestSettings(t *testing.T) {
 // An init that was interrupted before the certificates goes on with the same id.
 func TestInitGoesOn(t *testing.T) {
 	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	if err := os.WriteFile(filepath.Join(dir, "init.unfinished"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"ca.crt", "ca.key", "seal.key", "root.json", "nodes/writer-1.crt", "nodes/writer-1.key"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -292,6 +300,67 @@ func TestInitGoesOn(t *testing.T) {
 	}
 	if _, err := peer.LoadIdentity(c, setup.DefaultFiles(dir, "writer-1")); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "init.unfinished")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still unfinished: %v", err)
+	}
+}
+
+// What was written into cluster.yaml by hand stays, beside what is added.
+func TestInitKeepsComments(t *testing.T) {
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 1))
+	path := filepath.Join(dir, "cluster.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append([]byte("# of the team in Oslo\n"), text...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := setup.Init(dir, c, setup.RootKey{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if same, err := os.ReadFile(path); err != nil || string(same) != string(text) {
+		t.Errorf("nothing was to change: %v\n%s", err, same)
+	}
+	more, said, err := c.With(setup.Named{Replicas: []setup.NamedReplica{{Name: "replica-2"}}})
+	if err != nil || fmt.Sprint(said) != "[added replica replica-2]" {
+		t.Fatalf("%v, %v", said, err)
+	}
+	if _, _, err := setup.Init(dir, more, setup.RootKey{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := setup.LoadCluster(path)
+	if now, _ := os.ReadFile(path); err != nil || !strings.HasPrefix(string(now), "# of the team in Oslo\n") || len(loaded.Replicas) != 2 || loaded.Replicas[0] != c.Replicas[0] {
+		t.Errorf("%v: %+v\n%s", err, loaded, now)
+	}
+}
+
+// What root adds has the owner of the directory, so that nodes without rights can read it.
+func TestInitKeepsOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir, c, _ := layout.Init(t, layout.Cluster(t, 1, 0))
+	const owner = 65532
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, owner, owner))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c.Replicas = append(c.Replicas, setup.Replica{Name: "replica-9"})
+	if _, _, err := setup.Init(dir, c, setup.RootKey{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cluster.yaml", "nodes/replica-9.crt", "nodes/replica-9.key"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := info.Sys().(*syscall.Stat_t); s.Uid != owner || s.Gid != owner {
+			t.Errorf("%s is of %d:%d", name, s.Uid, s.Gid)
+		}
 	}
 }
 

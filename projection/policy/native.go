@@ -39,6 +39,7 @@ const (
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
 	ActionTransferLeadership = "writ:TransferLeadership"
+	ActionRevokeCertificates = "writ:RevokeCertificates"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -51,5 +52,6 @@ func NativeActions() []string {
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
+		ActionRevokeCertificates,
 	}
 }

@@ -30,6 +30,8 @@ var functionFields = map[string]string{
 	"replication/tail.Source.writers":      "addresses",
 	"node/api.Config.Now":                  "a clock",
 	"node/client.watch.deliver":            "the caller's own",
+	"node/certs.Keeper.Now":                "a clock",
+	"node/certs.Signer.Now":                "a clock",
 	"node/decision.Config.Now":             "a clock",
 	"node/dispatch.Config.Now":             "a clock",
 	"node/effect.Config.Now":               "a clock",

@@ -95,6 +95,9 @@ func run(ctx context.Context, out io.Writer, flags *pflag.FlagSet, d *options) e
 	if err != nil {
 		return err
 	}
+	if root.AccessKeyID == "" {
+		return fmt.Errorf("%s is missing, and env.sh is made of it: put it back, with the root's key or another; no key is made for a cluster that has begun", filepath.Join(dir, "root.json"))
+	}
 	nodes, err := processes(dir, d.api, c)
 	if err != nil {
 		return err

@@ -3,93 +3,19 @@ package serve
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/setup"
 )
-
-// NewInit returns the command that lays a cluster out.
-func NewInit() *cobra.Command {
-	var dir, number, nats, quotas, email string
-	var partition setup.Partition
-	var writers, replicas []string
-	cmd := &cobra.Command{
-		Use:   "init --writer NAME=HOST:PORT ... [--replica NAME[=REGION] ...]",
-		Short: "Lay out a cluster: configuration, certificates, keys",
-		Long: `Makes a directory with cluster.yaml, the cluster's certificate authority, a certificate
-for every node, the key that seals secrets, and the first account's root access key. Run
-it again with one more node, and all that it was given before, to add that node: what is
-there already is kept, and a layout that would drop or change it is refused.
-
-A writer's address is that of its peer port; its broker and its broker's routes take the
-two ports after it, unless given as NAME=PEER,BROKER,ROUTES.`,
-		Example: "  writ init --dir cluster --writer w1=w1:8430 --writer w2=w2:8430 --writer w3=w3:8430 --replica r1=eu --replica r2=us",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := setup.Cluster{Account: setup.AccountID(number), Partition: partition, NATS: nats, Quotas: quotas, Email: email}
-			for _, text := range writers {
-				w, err := setup.ParseWriter(text)
-				if err != nil {
-					return shell.Usage("--writer %s: %w", text, err)
-				}
-				c.Writers = append(c.Writers, w)
-			}
-			for _, text := range replicas {
-				name, region, _ := strings.Cut(text, "=")
-				c.Replicas = append(c.Replicas, setup.Replica{Name: name, Region: region})
-			}
-			return initCluster(cmd.OutOrStdout(), dir, c)
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&dir, "dir", "writ-cluster", "directory to make")
-	f.StringVar(&number, "account", setup.DefaultAccount, "number of the first account, twelve digits")
-	account.FirstFlags(f, &quotas, &email)
-	PartitionFlag(f, &partition)
-	f.StringVar(&nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones, or several with commas; none for event tails over HTTP alone")
-	f.StringArrayVar(&writers, "writer", nil, "a writer: NAME=HOST:PORT")
-	f.StringArrayVar(&replicas, "replica", nil, "a replica: NAME or NAME=REGION")
-	return cmd
-}
-
-// PartitionFlag declares the flag of the commands that lay a cluster out.
-func PartitionFlag(f *pflag.FlagSet, p *setup.Partition) {
-	f.TextVar(p, "partition", setup.Partition(0), "partition of AWS that all ARNs name, for good: "+strings.Join(setup.PartitionNames(), ", "))
-}
-
-func initCluster(out io.Writer, dir string, c setup.Cluster) error {
-	if old, err := setup.LoadCluster(filepath.Join(dir, "cluster.yaml")); err == nil {
-		if err := c.Keeps(&old); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	c, root, err := setup.Init(dir, c, RootFromEnv(), time.Now())
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, `cluster %s of account %s is laid out in %s
-root access key %s (secret in %s)
-start each node with: writ serve --cluster %s --name NAME --data DIR
-`, c.ID, c.Account, dir, root.AccessKeyID, filepath.Join(dir, "root.json"), filepath.Join(dir, "cluster.yaml"))
-	return err
-}
 
 // RootFromEnv returns the root access key that the environment sets, if it does.
 func RootFromEnv() setup.RootKey {
@@ -161,6 +87,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.CA, "ca-file", "", "certificate of the cluster's authority")
 	f.StringVar(&s.cfg.Files.Cert, "cert-file", "", "the node's certificate")
 	f.StringVar(&s.cfg.Files.Key, "key-file", "", "the key of the node's certificate")
+	f.StringVar(&s.cfg.Files.CAKey, "ca-key-file", "", "key of the cluster's authority, for writers: while it leads it renews the certificates of nodes, for 30 days each, when a third of their life is left; whoever has the key can make any node (default: none are renewed)")
 	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets; none at a replica: the leader verifies signatures for it, and it answers nobody while it is cut off")
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")

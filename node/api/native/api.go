@@ -184,6 +184,7 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/issuer-keys", actionListIssuerKeys, listKeys{s.issuerKeys()}},
 		{"POST /v1/issuer-keys", actionRotateIssuerKey, rotateKey{s.issuerKeys()}},
 		{"POST /v1/issuer-keys/{number}/revoke", actionRevokeIssuerKey, revokeKey{s.issuerKeys()}},
+		{"POST /v1/certificates/revoke", actionRevokeCertificates, revokeCertificates{s}},
 		{"POST /v1/passkeys", actionEnableMFA, registerPasskey{s}},
 		{"POST /v1/passkeys/challenge", actionEnableMFA, challengePasskey{s}},
 		{"POST /v1/providers/keys", actionSetProviderKeys, setProviderKeys{s}},

@@ -22,7 +22,7 @@ var schemas = []any{
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
-	shape.SessionsToRevoke{}, shape.Revocation{},
+	shape.SessionsToRevoke{}, shape.Revocation{}, shape.Certificate{}, shape.CertificatesToRevoke{}, shape.CertificateRevocation{},
 	shape.Accounts{}, shape.Account{}, shape.AccountToCreate{}, shape.AccountCreation{}, shape.AccountRootKey{},
 	shape.AccountAlias{}, shape.RootEmail{}, shape.RootPassword{}, shape.AccountChange{},
 	shape.SeenSessions{}, shape.SeenSession{}, shape.SessionKeys{}, shape.SessionKey{}, shape.IssuerKeys{}, shape.IssuerKey{}, shape.KeyChange{},

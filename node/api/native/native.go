@@ -51,7 +51,9 @@ const (
 	actionRotateIssuerKey  = policy.ActionRotateIssuerKey
 	actionRevokeSessionKey = policy.ActionRevokeSessionKey
 	actionRevokeIssuerKey  = policy.ActionRevokeIssuerKey
-	actionSetProviderKeys  = policy.ActionSetProviderKeys
+
+	actionRevokeCertificates = policy.ActionRevokeCertificates
+	actionSetProviderKeys    = policy.ActionSetProviderKeys
 
 	actionTransferLeadership = policy.ActionTransferLeadership
 )

@@ -217,6 +217,14 @@ var operations = map[string]operation{
 		parameters: []object{invocation}, body: "SessionsToRevoke",
 		answer: "The change was committed.", headers: changed, content: jsonOf("Revocation"), refusals: refusedWhat, meaning: map[int]string{404: "No role, user or root of the account has that ARN (NoSuchEntity)."},
 	},
+	"POST /v1/certificates/revoke": {
+		id: "RevokeCertificates", summary: "End certificates by which nodes know each other.",
+		about: "Permission writ:RevokeCertificates, in the cluster's own account. Either all certificates of a node's name that were issued by now, or one by its serial number; in both cases also those that came " +
+			"of them by renewal. No node that has heard of it takes them on the ports between nodes, and what is connected by them is closed. A node that runs with one needs another, made by hand. " +
+			"409 LimitExceeded: 1,000 revocations are in force. 400 UnknownFeature: a node of the cluster is of a version that cannot read it.",
+		parameters: []object{invocation}, body: "CertificatesToRevoke",
+		answer: "The change was committed.", headers: changed, content: jsonOf("CertificateRevocation"), refusals: refusedWhat,
+	},
 	"GET /v1/accounts": {
 		id: "ListAccounts", summary: "The accounts of the cluster.",
 		about:      "Permission writ:ListAccounts. Callers of another account than the first, which manages the others, are told of their own account alone.",

@@ -71,4 +71,6 @@ type Member struct {
 	Detail    string `json:"detail,omitempty"`
 	// Endpoint is the URL at which the node serves clients, if it says so.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Certificates are those that the node uses, as it says itself.
+	Certificates []Certificate `json:"certificates,omitempty"`
 }

@@ -120,7 +120,7 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 			c.Replicas = append(c.Replicas, setup.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
 			continue
 		}
-		w, err := setup.ParseWriter(fmt.Sprintf("%s=%s:%d", m.name, m.addr, portPeer))
+		w, err := setup.Writer{Name: m.name, Peer: fmt.Sprintf("%s:%d", m.addr, portPeer)}.Complete()
 		if err != nil {
 			return nil, err
 		}
