@@ -61,12 +61,11 @@ election. A writer that is stopped by SIGTERM does this by itself.`,
 // change is a verb that says where a writer is.
 type change struct {
 	use, short, long, example, done string
-	region                          bool
-	do                              func(*client.Client, context.Context, client.Writer) (*client.WritersChange, error)
+	adds                            bool // a writer; otherwise it moves one
 }
 
 var add = change{
-	use: "add NAME", short: "Add a writer to the cluster, which may join from then on", region: true, do: (*client.Client).AddWriter,
+	use: "add NAME", short: "Add a writer to the cluster, which may join from then on", adds: true,
 	long: `Adds a writer to the cluster's list. Start it afterwards, with a certificate of that name and a
 cluster.yaml that names it at these addresses: it joins by itself. Without --broker and --routes they
 take the two ports after that of --peer, as with ` + "`writ init`" + `; with --no-nats there are none.`,
@@ -75,7 +74,7 @@ take the two ports after that of --peer, as with ` + "`writ init`" + `; with --n
 }
 
 var move = change{
-	use: "move NAME", short: "Give a writer other addresses", do: (*client.Client).MoveWriter,
+	use: "move NAME", short: "Give a writer other addresses",
 	long: `Gives a writer other addresses. Stop it afterwards, put them into its cluster.yaml, and start it
 there with its directory. It goes on at the old ones until then.`,
 	example: "  writ writer move writer-2 --peer new-host.example.com:8430",
@@ -92,7 +91,11 @@ func newChange(v *change) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done, err := v.do(c, ctx, one)
+			tell := c.MoveWriter
+			if v.adds {
+				tell = c.AddWriter
+			}
+			done, err := tell(ctx, one)
 			if err != nil {
 				return err
 			}
@@ -107,7 +110,7 @@ func newChange(v *change) *cobra.Command {
 	flags.StringVar(&w.Broker, "broker", "", "HOST:PORT of its broker (default: the port after that of --peer)")
 	flags.StringVar(&w.Routes, "routes", "", "HOST:PORT for the brokers of other writers (default: the second port after that of --peer)")
 	flags.BoolVar(&none, "no-nats", false, "it has no broker: NATS runs outside, or not at all")
-	if v.region {
+	if v.adds {
 		flags.StringVar(&w.Region, "region", "", "region that it is in")
 	}
 	return cmd
