@@ -204,6 +204,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
 	commands = append(commands, drawnSessions(t)...)
+	commands = append(commands, drawnSealKeys(t)...)
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(append(commands, drawnDevices(t)...), drawnPasskeys(t)...)
 	return oneOf(t, "command", commands...)()

@@ -73,7 +73,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.issuerKeys, yield) &&
 		rows(&s.revocations, yield) &&
 		rows(&s.settings, yield) &&
-		rows(&s.deletionTasks, yield)
+		rows(&s.deletionTasks, yield) &&
+		rows(&s.sealKeys, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -171,6 +172,7 @@ type Loader struct {
 	accessJobs       table.Rows[*AccessJobs]
 	sessionKeys      table.Rows[*SessionKeys]
 	issuerKeys       table.Rows[*IssuerKeys]
+	sealKeys         table.Rows[*SealKeys]
 	revocations      table.Rows[*Revocations]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
@@ -266,6 +268,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.sessionKeys, &l.sessionKeys, r)
 	case *IssuerKeys:
 		table.AddRow(&l.state.issuerKeys, &l.issuerKeys, r)
+	case *SealKeys:
+		table.AddRow(&l.state.sealKeys, &l.sealKeys, r)
 	case *Revocations:
 		table.AddRow(&l.state.revocations, &l.revocations, r)
 	case *PasswordPolicy:
@@ -447,6 +451,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.sessionKeys.Rows, &l.sessionKeys) },
 		func() error { return table.Fill(&s.issuerKeys.Rows, &l.issuerKeys) },
 		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
+		func() error { return table.Fill(&s.sealKeys.Rows, &l.sealKeys) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

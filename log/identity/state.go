@@ -48,6 +48,7 @@ type State struct {
 	settings      table.Table[AccountID, *AccountSettings]
 	sessionKeys   table.Table[string, *SessionKeys]
 	issuerKeys    table.Table[string, *IssuerKeys]
+	sealKeys      table.Table[string, *SealKeys]
 	revocations   table.Table[AccountID, *Revocations]
 
 	// The rest is derived from the records above.
@@ -116,6 +117,7 @@ func (s *State) Snapshot() *State {
 	c.settings = s.settings.Snapshot()
 	c.sessionKeys = s.sessionKeys.Snapshot()
 	c.issuerKeys = s.issuerKeys.Snapshot()
+	c.sealKeys = s.sealKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
 
 	c.names = s.names.snapshot()
@@ -182,6 +184,7 @@ func (s *State) tables() []counted {
 		&s.sessionKeys,
 		&s.issuerKeys,
 		&s.revocations,
+		&s.sealKeys,
 	}
 }
 
