@@ -42,6 +42,7 @@ type team struct {
 	root    setup.RootKey
 	machine Machine // of nodes started from now on
 	nats    func(name string) nats.Outside
+	sealKey func(name string) string // nil: all nodes have one file
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer
@@ -88,6 +89,9 @@ func teamIn(t *testing.T, dir string, c setup.Cluster, root setup.RootKey) *team
 func (m *team) config(name string) Config {
 	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
 		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
+	if m.sealKey != nil {
+		cfg.Files.SealKey = m.sealKey(name)
+	}
 	if m.nats != nil {
 		cfg.NATS = m.nats(name)
 	}
@@ -559,7 +563,7 @@ func TestAWriterWithAnotherSealKey(t *testing.T) {
 	m.start("writer-1", "writer-2")
 	m.ready("writer-1")
 	m.until("it says why", func(context.Context) error {
-		if !strings.Contains(m.logs.String(), "writer writer-3 holds other keys to open secrets than the leader") {
+		if !strings.Contains(m.logs.String(), "writer writer-3 lacks keys to open secrets that the leader has") {
 			return errors.New("it does not say")
 		}
 		return nil

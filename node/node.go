@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/usage"
@@ -45,6 +46,7 @@ const (
 type part interface {
 	// Condition is how the part and the cluster fare.
 	api.Condition
+	sealing.Heads
 	// stop ends everything that the part started. The API has stopped accepting.
 	stop() error
 	// retire prepares for the end while the API still serves.
@@ -62,6 +64,7 @@ type Node struct {
 	registry   *prometheus.Registry
 	finder     *peer.Finder
 	seal       *seal.Key
+	keys       *sealing.Keys // that seal is of; nil at a replica without
 	reach      oidc.Reach
 	scrubber   *proof.Scrubber
 	uses       usage.Book // of credentials, that this node saw
@@ -114,6 +117,11 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
+	n.wg.Go(func() {
+		if err := n.keys.Watch(n.ctx, n.projection, n.part, n.logger); err != nil {
+			n.fail(err)
+		}
+	})
 	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
 	return n, nil
 }
@@ -156,10 +164,11 @@ func (n *Node) prepare() (err error) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
 	switch {
-	case c.Files.SealKey != setup.NoSealKey:
-		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
+	case c.Files.SealKey != setup.NoSealKey || c.Files.SealCommand != "":
+		if n.keys, err = sealing.Open(n.ctx, sealing.Source{File: c.Files.SealKey, Command: c.Files.SealCommand}, c.LostSealKeys); err != nil {
 			return err
 		}
+		n.seal = n.keys.Key()
 	case writer:
 		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
 	}
@@ -276,15 +285,14 @@ func (n *Node) fail(err error) {
 	}
 }
 
-// Reload reads the node's certificates again.
+// Reload reads the node's certificates, and its keys that seal secrets, again. Of each, what
+// cannot be read stays as it was.
 func (n *Node) Reload() error {
-	if err := n.tls.Reload(); err != nil {
-		return err
-	}
+	errs := []error{n.tls.Reload(), n.keys.Reload(n.ctx, n.projection.View().State)}
 	if n.apiCert != nil {
-		return n.apiCert.Reload()
+		errs = append(errs, n.apiCert.Reload())
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Stop hands leadership over, stops accepting, lets requests finish for at most

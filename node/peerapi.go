@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/replication/tail"
@@ -213,7 +214,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if setup.CheckAdvertised(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.Reached(q.Replica, q.Nonce, q.Endpoint)
+		t.Reached(q.Replica, q.Nonce, q.Endpoint, sealing.Said(q.SealKeys))
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {

@@ -110,6 +110,9 @@ func (r *replica) Heard(term uint64, head event.Position) {
 // Endpoint is where clients reach the replica.
 func (r *replica) Endpoint() string { return r.node.advertises() }
 
+// SealKeys are the ids of the replica's keys.
+func (r *replica) SealKeys() []string { return r.node.keys.IDs() }
+
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *tail.Source {
 	var bases []string

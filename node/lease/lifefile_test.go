@@ -210,9 +210,9 @@ func TestRefusedReaderSaysWhy(t *testing.T) {
 func TestEndpointsOfLives(t *testing.T) {
 	x := &Tracker{endpoints: make(map[string][]lifeEndpoint)}
 	for i := range propagation.MaxLives + 2 {
-		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i))
+		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i), nil)
 	}
-	x.Reached("r1", "00000005-rest", "http://moved")
+	x.Reached("r1", "00000005-rest", "http://moved", []string{"key"})
 	if n := len(x.endpoints["r1"]); n != propagation.MaxLives {
 		t.Errorf("%d are kept", n)
 	}
@@ -220,6 +220,9 @@ func TestEndpointsOfLives(t *testing.T) {
 		if got := x.Endpoint("r1", life); got != want {
 			t.Errorf("life %q is at %q, not %q", life, got, want)
 		}
+	}
+	if got := x.SealKeys("r1", "00000005"); len(got) != 1 || x.SealKeys("r1", "00000017") != nil {
+		t.Errorf("the keys are %v", got)
 	}
 }
 

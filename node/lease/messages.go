@@ -19,6 +19,9 @@ const (
 type Renewal struct {
 	propagation.Renewal
 	Endpoint string `json:"endpoint,omitempty"` // where clients reach the replica
+	// SealKeys are the ids of the replica's keys that seal secrets, which are none where it has no
+	// keys; nil from a build that does not say it.
+	SealKeys []string `json:"seal_keys"`
 }
 
 // Registration asks the leader to enter a replica into the roster.

@@ -69,6 +69,8 @@ type Node interface {
 	Heard(term uint64, head event.Position)
 	// Endpoint is where clients reach the replica; empty: nobody knows.
 	Endpoint() string
+	// SealKeys are the ids of the keys that the replica opens secrets by; not nil.
+	SealKeys() []string
 }
 
 // Config is what a renewer is made of. All fields are required but LifeFile.
@@ -299,7 +301,7 @@ func (r *Renewer) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint()}, &a); err != nil {
+	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint(), r.node.SealKeys()}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return

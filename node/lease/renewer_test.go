@@ -100,6 +100,7 @@ type alone struct{}
 // Heard and Endpoint are those of around.
 func (alone) Heard(uint64, event.Position) {}
 func (alone) Endpoint() string             { return "" }
+func (alone) SealKeys() []string           { return []string{} }
 
 func newRenewer(a *answers) (*Renewer, Sink) {
 	f := finderAmong(roundtrip.ByHost{"a:1": a.serve, "b:1": a.serve, "c:1": a.serve})

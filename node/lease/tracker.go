@@ -37,13 +37,16 @@ type Tracker struct {
 	ended   bool
 	changed chan struct{} // closed when a tick has ended
 	wake    chan struct{} // one element: there may be something to do
-	// endpoints are where clients reach the replicas, by name, as these said it in their
+	// endpoints are where clients reach the replicas, and which keys these have, by name, as they said it in their
 	// latest renewals: one for each life that said so lately, the latest last.
 	endpoints map[string][]lifeEndpoint
 }
 
-// lifeEndpoint is where clients reach one life of a replica.
-type lifeEndpoint struct{ nonce, url string }
+// lifeEndpoint is where clients reach one life of a replica, and the ids of its keys that seal.
+type lifeEndpoint struct {
+	nonce, url string
+	keys       []string
+}
 
 // NewTracker returns the tracker of a term of this node's leadership of a cluster.
 func NewTracker(p propagation.Params, cluster identity.Cluster, term uint64, clocks func() propagation.Clocks, log Log) *Tracker {
@@ -208,25 +211,30 @@ func (t *Tracker) Replicas() []propagation.ReplicaStatus {
 	return t.tracker.Replicas(now)
 }
 
-// Reached notes where clients reach a replica. Names are those of certificates, so
+// Reached notes where clients reach a replica, and the ids of its keys that seal. Names are those of certificates, so
 // there are no more of them than the cluster has nodes.
-func (t *Tracker) Reached(name, nonce, url string) {
+func (t *Tracker) Reached(name, nonce, url string, keys []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := slices.DeleteFunc(t.endpoints[name], func(e lifeEndpoint) bool { return e.nonce == nonce })
-	known = append(known, lifeEndpoint{nonce, url})
+	known = append(known, lifeEndpoint{nonce, url, keys})
 	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
 // Endpoint is where clients reach a life of a replica, as its status names it, or
 // whichever spoke last.
-func (t *Tracker) Endpoint(name, life string) (url string) {
+func (t *Tracker) Endpoint(name, life string) string { return t.reached(name, life).url }
+
+// SealKeys are the ids of the keys of that life; nil where it has not said it.
+func (t *Tracker) SealKeys(name, life string) []string { return t.reached(name, life).keys }
+
+func (t *Tracker) reached(name, life string) (last lifeEndpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, e := range t.endpoints[name] {
 		if strings.HasPrefix(e.nonce, life) {
-			url = e.url
+			last = e
 		}
 	}
-	return url
+	return last
 }

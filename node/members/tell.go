@@ -22,6 +22,7 @@ type Heard struct {
 	Leads            bool
 	Position         event.Position
 	Digest, Endpoint string
+	SealKeys         []string // ids of those that it has; nil of a build that does not say it
 }
 
 // Survey is the members of the log, and what they and the writers of cluster.yaml said. Nobody

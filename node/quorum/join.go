@@ -29,6 +29,8 @@ type Request struct {
 	// Seal is the fingerprint of the keys that seal secrets: a writer with others
 	// could open nothing.
 	Seal string `json:"seal"`
+	// Marks show which of them it has; none from a build that does not say it.
+	Marks map[string]string `json:"marks,omitempty"`
 }
 
 // Join makes this writer a voter in the cluster's log, until it is one or ctx ends.
@@ -79,7 +81,7 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 	case exists || !first:
 		ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 		defer cancel()
-		return k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Seal}, nil)
+		return k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Keys.Key().Fingerprint(), Marks: k.Keys.Key().Marks()}, nil)
 	case silent > 0:
 		return fmt.Errorf("%d other writers do not answer; the log begins when all say that they have none", silent)
 	}
@@ -107,8 +109,8 @@ func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
 	case !ok || w.Peer != q.Peer:
 		return &NotAdmitted{http.StatusForbidden, "the leader's configuration has no writer " + name + " at " + q.Peer +
 			": change cluster.yaml at every writer, and start them again one after the other"}
-	case q.Seal != k.Seal:
-		return &NotAdmitted{http.StatusConflict, "writer " + name + " holds other keys to open secrets than the leader"}
+	case q.Seal != k.Keys.Key().Fingerprint() && !k.Keys.Shown(k.Log.Applied().State, q.Marks):
+		return &NotAdmitted{http.StatusConflict, "writer " + name + " lacks keys to open secrets that the leader has: copy its seal.key"}
 	}
 	if slices.ContainsFunc(k.Log.Servers(), func(s log.Server) bool { return s.ID == q.ID && s.Address == q.Peer }) {
 		return nil // Watch gives it its vote

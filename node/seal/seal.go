@@ -80,6 +80,12 @@ func SeedContext(account, serial string) string { return account + "/" + serial 
 // sealed: it opens for the same account and user alone.
 func PasswordContext(account, user string) string { return account + "/" + user }
 
+// ClusterKeyContext is the associated data under which a session or issuer key is sealed: it
+// opens for the same incarnation of a cluster and the same number alone.
+func ClusterKeyContext(cluster, incarnation, number string) string {
+	return cluster + "/" + incarnation + "/" + number
+}
+
 var (
 	// ErrUnknownKey is returned when a secret was sealed with a key that the
 	// file does not hold.

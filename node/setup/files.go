@@ -12,7 +12,8 @@ import (
 // Files are paths of certificates and secrets.
 type Files struct {
 	CA, Cert, Key   string // of the cluster's authority, and this node's
-	SealKey         string // keys that seal secrets before they enter the log; NoSealKey at a replica for none
+	SealKey         string // keys that seal secrets before they enter the log, see sealing.Source; NoSealKey at a replica for none
+	SealCommand     string // a program that prints them, with its arguments; SealKey does not count then
 	Root            string // root credentials, read once, by the writer that bootstraps
 	APICert, APIKey string // for clients; both empty for plain HTTP
 }

@@ -36,6 +36,8 @@ const (
 	ActionRevokeIssuerKey  = "writ:RevokeIssuerKey"
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
+	ActionGetSeal            = "writ:GetSeal"
+	ActionRotateSealKey      = "writ:RotateSealKey"
 	ActionTransferLeadership = "writ:TransferLeadership"
 )
 
@@ -48,6 +50,6 @@ func NativeActions() []string {
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
-		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
+		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership, ActionGetSeal, ActionRotateSealKey,
 	}
 }

@@ -51,6 +51,8 @@ const (
 	actionRevokeIssuerKey  = policy.ActionRevokeIssuerKey
 	actionSetProviderKeys  = policy.ActionSetProviderKeys
 
+	actionGetSeal            = policy.ActionGetSeal
+	actionRotateSealKey      = policy.ActionRotateSealKey
 	actionTransferLeadership = policy.ActionTransferLeadership
 )
 
