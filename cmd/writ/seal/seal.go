@@ -56,11 +56,9 @@ has never sealed. Of each node it shows which keys it has, and which needed ones
 			return err
 		}
 		if o.JSON() {
-			err = shell.PrintJSON(cmd.OutOrStdout(), s)
-		} else {
-			err = show(cmd.OutOrStdout(), s)
+			return shell.PrintJSON(cmd.OutOrStdout(), s)
 		}
-		return errors.Join(err, sound(s))
+		return show(cmd.OutOrStdout(), s)
 	})
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until no secret needs another key than the one that seals")
 	return cmd
@@ -70,28 +68,21 @@ has never sealed. Of each node it shows which keys it has, and which needed ones
 func look(ctx context.Context, c *client.Client, wait bool) (*client.Seal, error) {
 	for {
 		s, err := c.Seal(ctx)
+		refused := (*client.Problem)(nil)
 		switch {
-		case err != nil && (!wait || ctx.Err() == nil):
+		case err != nil && (!wait || errors.As(err, &refused) && refused.Status < 500):
 			return nil, err
 		case err == nil && (!wait || s.Phase != "resealing"):
 			return s, nil
+		case err == nil:
+			err = fmt.Errorf("%d secrets are left to be sealed anew", s.Left)
 		}
 		select {
 		case <-time.After(lookEvery):
 		case <-ctx.Done():
-			return nil, &shell.Exit{Code: shell.CodeNotYet, Err: errors.New("secrets are still being sealed anew; `writ seal status` shows how far that is")}
+			return nil, &shell.Exit{Code: shell.CodeNotYet, Err: err}
 		}
 	}
-}
-
-// sound is the exit code of a status.
-func sound(s *client.Seal) error {
-	for _, n := range s.Nodes {
-		if len(n.Lacks) > 0 {
-			return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("%s lacks the key %s, which is needed: put it into its key file and send it SIGHUP", n.Name, strings.Join(n.Lacks, ", "))}
-		}
-	}
-	return nil
 }
 
 func show(out io.Writer, s *client.Seal) error {
@@ -127,14 +118,13 @@ func show(out io.Writer, s *client.Seal) error {
 
 func newRotate() *cobra.Command {
 	var key string
-	var wait bool
 	cmd := target.On(&cobra.Command{
 		Use: "rotate", Short: "Have a new key seal, and all secrets sealed anew", Args: cobra.NoArgs,
 		Long: `Has the new key seal that stands in the key files of all nodes, and prints the position and token of
 that. It is refused, and the nodes are named, until all writers and all replicas with keys have it.
 From then on the leader seals all secrets anew in the background; whoever leads goes on with it.
 A key that has sealed before never seals again.`,
-		Example: "  writ seal rotate --wait --timeout 1h",
+		Example: "  writ seal rotate && writ seal status --wait --timeout 1h",
 	}, rotateTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
 		if key != "" {
 			if _, ok := seal.ParseID(key); !ok {
@@ -150,17 +140,9 @@ A key that has sealed before never seals again.`,
 		} else {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "key %s seals since position %d; token %s\n", done.Key, done.Position, done.Token)
 		}
-		if err != nil || !wait {
-			return err
-		}
-		s, err := look(ctx, c, true)
-		if err != nil || o.JSON() {
-			return err
-		}
-		return show(cmd.OutOrStdout(), s)
+		return err
 	})
 	cmd.Flags().StringVar(&key, "key", "", "id of the key (default: the only new one)")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until all secrets are sealed anew")
 	return cmd
 }
 
