@@ -126,7 +126,7 @@ var exitsOfCluster = []exitCase{
 	{"writ sessions list", 0, ""},
 	{"writ sessions list -o yaml", shell.CodeUsage, ""},
 	{"writ sessions list --endpoint $NOBODY", shell.CodeError, "refused"},
-	{"writ seal list --file $DIR/c/seal.key", 0, ""},
+	{"writ seal list --file $DIR/seal.key", 0, ""},
 	{"writ seal list --file $DIR/none", shell.CodeError, "none"},
 	{"writ seal list", shell.CodeUsage, "--file"},
 	{"writ seal add --file $DIR/none", shell.CodeError, "none"},

@@ -388,7 +388,7 @@ func TestSources(t *testing.T) {
 		"no such credential":      {Source{File: "credential:other"}, dir, "no such file"},
 		"out of the directory":    {Source{File: "credential:../seal"}, dir, "no name of a credential"},
 		"the directory above":     {Source{File: "credential:.."}, dir, "no name of a credential"},
-		"program":                 {Source{Command: script(`[ "$1 $2" = "a b" ] && cat ` + good) + "  a b"}, "", ""},
+		"program":                 {Source{Command: script(`[ "$1 $2" = "a b" ] && cat `+good) + "  a b"}, "", ""},
 		"environment":             {Source{Command: script(`[ -z "$WRIT_ROOT_SECRET_ACCESS_KEY" ] && cat ` + good)}, "", ""},
 		"program by name":         {Source{Command: "cat " + good}, "", "absolute path"},
 		"no program":              {Source{Command: " "}, "", "absolute path"},
