@@ -41,15 +41,19 @@ func (s getSeal) serve(c *call) error {
 		return err
 	}
 	r := c.Right("", s.ofCluster(actionGetSeal))
+	head, err := s.cfg.Views.StrictHead(c.Context(), true)
+	if err != nil {
+		return fault.Later("The head of the log could not be read.", err)
+	}
+	if err := r.Still(c.Context(), head.Position); err != nil { // before others are asked
+		return err
+	}
 	said, err := s.cfg.Sealing.SealStatus(c.Context())
 	switch {
 	case errors.Is(err, dispatch.ErrNotLeader):
 		return c.HandOn(0)
 	case err != nil:
 		return fault.Later("The other nodes could not be asked.", err)
-	}
-	if err := r.Still(c.Context(), said.Position); err != nil {
-		return err
 	}
 	body, err := json.Marshal(said)
 	if err != nil {
@@ -99,7 +103,7 @@ func (r *sealKeyToChoose) Authorize(v *projection.View) (event.Command, error) {
 		}
 		key, err := r.sealing.NextSealKey(r.call.Context(), v.State, asked.Key)
 		if err != nil {
-			return event.Command{}, sealFault(err)
+			return event.Command{}, &dispatch.FromView{Err: sealFault(err)}
 		}
 		r.change = &identity.ChooseSealKey{Key: key}
 	}
