@@ -94,10 +94,10 @@ type SealKeyChosen struct {
 // somebody stole it, does not come back by mistake.
 func (c *ChooseSealKey) decide(s *State, m Meta) ([]Event, error) {
 	k := s.SealKeys()
-	switch {
-	case c.Key == (SealKeyID{}):
+	switch c.Key {
+	case SealKeyID{}:
 		return nil, refuse(InvalidInput, "No seal key is named.")
-	case c.Key == k.Active:
+	case k.Active:
 		return nil, refuse(InvalidInput, "The key %s seals already.", c.Key)
 	}
 	former := slices.Clone(k.Former)
