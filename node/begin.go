@@ -65,13 +65,16 @@ func (w *writer) beginAs(ctx context.Context) error {
 	return nil
 }
 
-// admits refuses a state that is not of the node's configuration, which cannot go on then.
+// admits refuses a state that is not of the node's configuration, which cannot go on then; of
+// others it has the key seal that the state says.
 func (n *Node) admits(s *identity.State) error {
 	err := n.cfg.Cluster.Holds(s)
 	if err != nil {
 		n.fail(err)
+		return err
 	}
-	return err
+	n.keys.Follow(s) // before anybody is shown the state
+	return nil
 }
 
 func randomKey() (k identity.Key) {

@@ -42,7 +42,8 @@ type team struct {
 	root    setup.RootKey
 	machine Machine // of nodes started from now on
 	nats    func(name string) nats.Outside
-	caKey   string // of writers that renew certificates
+	caKey   string                   // of writers that renew certificates
+	sealKey func(name string) string // nil: all nodes have one file
 	mu      sync.Mutex
 	nodes   map[string]*Node // guarded by mu
 	logs    logBuffer
@@ -91,6 +92,9 @@ func (m *team) config(name string) Config {
 		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
 	if _, writes := m.cluster.Writer(name); writes {
 		cfg.Files.CAKey = m.caKey
+	}
+	if m.sealKey != nil {
+		cfg.Files.SealKey = m.sealKey(name)
 	}
 	if m.nats != nil {
 		cfg.NATS = m.nats(name)
@@ -563,7 +567,7 @@ func TestAWriterWithAnotherSealKey(t *testing.T) {
 	m.start("writer-1", "writer-2")
 	m.ready("writer-1")
 	m.until("it says why", func(context.Context) error {
-		if !strings.Contains(m.logs.String(), "writer writer-3 holds other keys to open secrets than the leader") {
+		if !strings.Contains(m.logs.String(), "writer writer-3 lacks keys to open secrets that the leader has") {
 			return errors.New("it does not say")
 		}
 		return nil

@@ -32,6 +32,9 @@ type Config struct {
 	PeerListen, BrokerListen, RoutesListen string
 	// Files of the node's certificates and secrets.
 	Files setup.Files
+	// LostSealKeys are ids of keys that seal secrets and that nobody has any more: the node goes on
+	// without them, and what they sealed stays shut.
+	LostSealKeys []string
 	// NATS is how this node is known to the NATS of Cluster.NATS.
 	NATS nats.Outside
 	// WithoutLease is what the node admits while nothing proves that it is current.

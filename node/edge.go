@@ -25,6 +25,7 @@ var (
 	_ native.History      = (*writer)(nil)
 	_ native.Chain        = (*writer)(nil)
 	_ native.Notary       = (*writer)(nil)
+	_ native.Sealing      = (*writer)(nil)
 	_ part                = (*writer)(nil)
 	_ freshness.Heads     = (*replica)(nil)
 	_ freshness.Lease     = (*replica)(nil)

@@ -28,6 +28,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/usage"
@@ -50,6 +51,7 @@ const (
 type part interface {
 	// Condition is how the part and the cluster fare.
 	api.Condition
+	sealing.Heads
 	// stop ends everything that the part started. The API has stopped accepting.
 	stop() error
 	// retire prepares for the end while the API still serves.
@@ -67,6 +69,7 @@ type Node struct {
 	registry   *prometheus.Registry
 	finder     *peer.Finder
 	seal       *seal.Key
+	keys       *sealing.Keys // that seal is of; nil at a replica without
 	reach      oidc.Reach
 	scrubber   *proof.Scrubber
 	uses       usage.Book // of credentials, that this node saw
@@ -122,6 +125,11 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		return nil, errors.Join(err, n.part.stop())
 	}
 	n.wg.Go(func() { n.certs.Run(n.ctx) })
+	n.wg.Go(func() {
+		if err := n.keys.Watch(n.ctx, n.projection, n.part, n.logger); err != nil {
+			n.fail(err)
+		}
+	})
 	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
 	return n, nil
 }
@@ -173,10 +181,11 @@ func (n *Node) prepare() (err error) {
 		}
 	}
 	switch {
-	case c.Files.SealKey != setup.NoSealKey:
-		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
+	case c.Files.SealKey != setup.NoSealKey || c.Files.SealCommand != "":
+		if n.keys, err = sealing.Open(n.ctx, sealing.Source{File: c.Files.SealKey, Command: c.Files.SealCommand}, c.LostSealKeys); err != nil {
 			return err
 		}
+		n.seal = n.keys.Key()
 	case writer:
 		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
 	}
@@ -300,8 +309,11 @@ func (n *Node) fail(err error) {
 	}
 }
 
-// Reload reads the node's certificates again.
-func (n *Node) Reload() error { return n.certs.Reload() }
+// Reload reads the node's certificates, and its keys that seal secrets, again. Of each, what
+// cannot be read stays as it was.
+func (n *Node) Reload() error {
+	return errors.Join(n.certs.Reload(), n.keys.Reload(n.ctx, n.projection.View().State))
+}
 
 // Stop hands leadership over, stops accepting, lets requests finish for at most
 // Config.Drain, and ends everything in the reverse order of its start: the API

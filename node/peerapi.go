@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/replication/tail"
@@ -215,7 +216,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if setup.CheckAdvertised(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.Reached(q.Replica, q.Nonce, q.Endpoint, certs.Taken(q.Certificates))
+		t.Reached(q.Replica, q.Nonce, lease.Told{Endpoint: q.Endpoint, Certificates: certs.Taken(q.Certificates), SealKeys: sealing.Said(q.SealKeys)})
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
@@ -271,7 +272,8 @@ func (w *writer) Status(context.Context) shape.Cluster {
 	if t := w.leading.Load(); t != nil {
 		for _, m := range t.Replicas() {
 			one := members.Replica(m, s.Position)
-			one.Endpoint, one.Certificates = t.Endpoint(m.Name, m.Life)
+			told := t.Told(m.Name, m.Life)
+			one.Endpoint, one.Certificates = told.Endpoint, told.Certificates
 			s.Members = append(s.Members, one)
 		}
 	}

@@ -120,6 +120,9 @@ func (r *replica) Endpoint() string { return r.node.advertises() }
 // Certificates are those that the node uses.
 func (r *replica) Certificates() []shape.Certificate { return r.node.certs.Shown() }
 
+// SealKeys are the ids of the replica's keys.
+func (r *replica) SealKeys() []string { return r.node.keys.IDs() }
+
 // source reads batches and snapshots from the writers.
 func (n *Node) source() *tail.Source {
 	me, _ := n.cfg.Cluster.Writer(n.cfg.Name)

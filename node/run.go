@@ -10,7 +10,7 @@ import (
 )
 
 // Run runs a node until ctx ends or the node cannot go on, and stops it. On SIGHUP it
-// reads the certificates again. It is what a process does that is one node.
+// reads the certificates, and the keys that seal secrets, again. It is what a process does that is one node.
 func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 	n, err := Start(ctx, cfg, logger)
 	if err != nil {
@@ -23,7 +23,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger) error {
 		select {
 		case <-reload:
 			if err := n.Reload(); err != nil {
-				logger.Error("the certificates were not read again; the old ones stay", "error", err)
+				logger.Error("not everything was read again; what was not stays as it was", "error", err)
 			}
 		case <-ctx.Done():
 			return n.Stop()

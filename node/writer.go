@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/report"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/broker"
@@ -57,6 +58,8 @@ type writer struct {
 	alarm  atomic.Pointer[error] // memory that changed under our feet
 	quorum *quorum.Keeper
 
+	counter sealing.Counter // of secrets, for those who ask
+
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
 }
@@ -86,7 +89,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	n.finder.Follow(w.log)
 	n.learnWriters(w.log.Applied().State)
-	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Seal: n.seal.Fingerprint(), Node: w, Logger: n.logger})
+	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Keys: n.keys, Node: w, Logger: n.logger})
 	n.tls.RevokedBy(w)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.tls.Writers(), Prover: w.prover, Finder: n.finder}
@@ -94,7 +97,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w.quorum, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w.quorum, Sealing: w, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
@@ -255,6 +258,9 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() { n.edge.RotateKeys(ctx, n.cfg.SessionKeyAge, n.cfg.IssuerKeyAge) })
 	wg.Go(func() { t.Raise(ctx, w, n.logger) })
 	wg.Go(func() { w.quorum.Watch(ctx) })
+	wg.Go(func() {
+		(&sealing.Resealer{Log: published{w}, Keys: n.keys, Logger: n.logger}).Run(ctx)
+	})
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)
@@ -308,6 +314,11 @@ func (w published) State() *identity.State { return w.log.Applied().State }
 // Store puts a part of a credential report into the log.
 func (w published) Store(ctx context.Context, part *identity.StoreCredentialReport) error {
 	return w.propose(ctx, randomKey(), part)
+}
+
+// Maintain puts a command of the cluster's own into the log.
+func (w published) Maintain(ctx context.Context, c identity.Command) error {
+	return w.propose(ctx, randomKey(), c)
 }
 
 // RaiseGeneration asks the log for a stream of the next generation.

@@ -31,6 +31,7 @@ var outcomes = map[string][]outcome{
 	"writ can":         {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
 	"writ head":        {otherHead},
 	"writ verify":      {{shell.CodeUnhealthy, "a node differs; with --head, a head is not in the history"}},
+	"writ seal status": {{shell.CodeNotYet, "with --wait, secrets are still being sealed anew when the time is up"}},
 	"writ log verify":  {{shell.CodeUnhealthy, "the chain is broken"}},
 	"writ policy lint": {{shell.CodeDenied, "there are errors"}},
 	"writ policy test": {{shell.CodeDenied, "a case fails"}},

@@ -135,6 +135,19 @@ var exitsOfCluster = []exitCase{
 	{"writ sessions list", 0, ""},
 	{"writ sessions list -o yaml", shell.CodeUsage, ""},
 	{"writ sessions list --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ seal list --file $DIR/seal.key", 0, ""},
+	{"writ seal list --file $DIR/none", shell.CodeError, "none"},
+	{"writ seal list", shell.CodeUsage, "--file"},
+	{"writ seal add --file $DIR/none", shell.CodeError, "none"},
+	{"writ seal add", shell.CodeUsage, "--file"},
+	{"writ seal status", 0, ""},
+	{"writ seal status -o yaml", shell.CodeUsage, ""},
+	{"writ seal status --endpoint $NOBODY", shell.CodeError, "refused"},
+	{"writ seal status --wait --timeout 100ms --endpoint $NOBODY", shell.CodeNotYet, "refused"},
+	{"writ seal rotate --key first", shell.CodeUsage, "no id"},
+	{"writ seal rotate", 0, ""},
+	{"writ seal status --wait --timeout 60s", 0, ""},
+	{"writ seal rotate", shell.CodeError, "writ seal add"},
 	{"writ session-key list", 0, ""},
 	{"writ session-key list --endpoint $NOBODY", shell.CodeError, "refused"},
 	{"writ session-key list -o yaml", shell.CodeUsage, ""},
@@ -426,6 +439,7 @@ func newExitWorld(t *testing.T) *exitWorld {
 	if err := run(t.Context(), args); err != nil {
 		t.Fatal(err)
 	}
+	w.run(exitCase{"writ seal add --file " + filepath.Join(w.dir, "c", "seal.key"), 0, ""})
 	text, err := os.ReadFile(filepath.Join(w.dir, "c", "root.json"))
 	if err != nil {
 		t.Fatal(err)

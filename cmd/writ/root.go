@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/dev"
 	"github.com/writ-iam/writ/cmd/writ/policies"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
+	"github.com/writ-iam/writ/cmd/writ/seal"
 	"github.com/writ-iam/writ/cmd/writ/serve"
 	"github.com/writ-iam/writ/cmd/writ/sessions"
 	"github.com/writ-iam/writ/cmd/writ/shell"
@@ -47,7 +48,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

@@ -54,6 +54,28 @@ func Overwrite(path string, content []byte) error {
 	return nil
 }
 
+// Append adds content at the end of a file that is there, which keeps its owner, its mode and its
+// place: it may be mounted by itself. If it fails the file is as it was; a crash may leave a
+// part of the content.
+func Append(path string, content []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(content); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", path, errors.Join(err, f.Truncate(info.Size())))
+	}
+	return nil
+}
+
 func bytesOf(content []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := w.Write(content)

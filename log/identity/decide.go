@@ -72,6 +72,9 @@ func Decide(s *State, m Meta, c Command, on ...Reliance) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r := s.mustSeal(events); r != nil {
+		return nil, r
+	}
 	return events, nil
 }
 

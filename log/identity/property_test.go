@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -203,7 +204,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, instanceProfileCommands(t)...)
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
-	commands = append(append(commands, drawnSessions(t)...), drawnWriters(t)...)
+	commands = slices.Concat(commands, drawnSessions(t), drawnWriters(t), drawnSealKeys(t))
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(append(commands, drawnDevices(t)...), drawnPasskeys(t)...)
 	return oneOf(t, "command", commands...)()

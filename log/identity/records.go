@@ -75,7 +75,8 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.writers, yield) &&
 		rows(&s.nodeRevocations, yield) &&
 		rows(&s.settings, yield) &&
-		rows(&s.deletionTasks, yield)
+		rows(&s.deletionTasks, yield) &&
+		rows(&s.sealKeys, yield)
 }
 
 // rows yields the records of a table, and says whether yield wants more.
@@ -173,6 +174,7 @@ type Loader struct {
 	accessJobs       table.Rows[*AccessJobs]
 	sessionKeys      table.Rows[*SessionKeys]
 	issuerKeys       table.Rows[*IssuerKeys]
+	sealKeys         table.Rows[*SealKeys]
 	revocations      table.Rows[*Revocations]
 	writers          table.Rows[*Writers]
 	nodeRevocations  table.Rows[*NodeRevocation]
@@ -270,6 +272,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.sessionKeys, &l.sessionKeys, r)
 	case *IssuerKeys:
 		table.AddRow(&l.state.issuerKeys, &l.issuerKeys, r)
+	case *SealKeys:
+		table.AddRow(&l.state.sealKeys, &l.sealKeys, r)
 	case *Revocations:
 		table.AddRow(&l.state.revocations, &l.revocations, r)
 	case *Writers:
@@ -457,6 +461,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
 		func() error { return table.Fill(&s.writers.Rows, &l.writers) },
 		func() error { return table.Fill(&s.nodeRevocations.Rows, &l.nodeRevocations) },
+		func() error { return table.Fill(&s.sealKeys.Rows, &l.sealKeys) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

@@ -48,6 +48,7 @@ type State struct {
 	settings      table.Table[AccountID, *AccountSettings]
 	sessionKeys   table.Table[string, *SessionKeys]
 	issuerKeys    table.Table[string, *IssuerKeys]
+	sealKeys      table.Table[string, *SealKeys]
 	revocations   table.Table[AccountID, *Revocations]
 	writers       table.Table[string, *Writers]
 
@@ -119,6 +120,7 @@ func (s *State) Snapshot() *State {
 	c.settings = s.settings.Snapshot()
 	c.sessionKeys = s.sessionKeys.Snapshot()
 	c.issuerKeys = s.issuerKeys.Snapshot()
+	c.sealKeys = s.sealKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
 	c.writers = s.writers.Snapshot()
 	c.nodeRevocations = s.nodeRevocations.Snapshot()
@@ -189,6 +191,7 @@ func (s *State) tables() []counted {
 		&s.revocations,
 		&s.writers,
 		&s.nodeRevocations,
+		&s.sealKeys,
 	}
 }
 

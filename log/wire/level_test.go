@@ -25,6 +25,9 @@ func TestLevel(t *testing.T) {
 		{&identity.SetQuotas{}, 2},
 		{&identity.CreateAccount{}, 2},
 		{&identity.CloseAccount{}, 2},
+		{&identity.ChooseSealKey{}, 2},
+		{&identity.ResealSecrets{}, 2},
+		{&identity.RetireSealKeys{}, 2},
 	} {
 		if got := Level(c.command); got != c.want {
 			t.Errorf("%T %+v is of level %d, not %d", c.command, c.command, got, c.want)

@@ -40,6 +40,7 @@ var recordKinds = newKinds("record",
 	record(50, 1, writers),
 
 	record(52, 1, nodeRevocation),
+	record(56, 1, sealKeys),
 )
 
 func header(c *coder, v *identity.Header) {

@@ -51,10 +51,9 @@ func (d *Desk) sessionKey(cluster identity.Cluster, k *identity.SessionKey) (*se
 	return key, nil
 }
 
-// sessionKeyContext is the associated data under which a session key is sealed: it opens
-// for the same incarnation of a cluster and the same number alone.
+// sessionKeyContext is the associated data under which a session key is sealed.
 func sessionKeyContext(cluster identity.Cluster, number uint32) string {
-	return cluster.ID + "/" + cluster.Incarnation + "/" + strconv.FormatUint(uint64(number), 10)
+	return seal.ClusterKeyContext(cluster.ID, cluster.Incarnation, strconv.FormatUint(uint64(number), 10))
 }
 
 // temporary tells whether a request claims to be by temporary credentials.

@@ -33,6 +33,9 @@ type Node struct {
 	// Voters changes who votes in the log. Only a node that leads is asked; a replica has
 	// none: it is nil.
 	Voters native.Voters
+	// Sealing knows the keys that seal secrets. Only a node that leads is asked; a replica has
+	// none: it is nil.
+	Sealing native.Sealing
 	// Keyholder verifies signatures where Config.Seal is nil; elsewhere it may be nil.
 	Keyholder admission.Keyholder
 	// Condition is how the node and the cluster fare.

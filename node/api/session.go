@@ -54,11 +54,7 @@ func (s *Server) rotate(ctx context.Context, kind string, number uint32, created
 	if identity.Time(s.cfg.Now().UnixMilli()) < created+identity.Time(cmp.Or(age, DefaultKeyAge).Milliseconds()) {
 		return
 	}
-	cmd, err := next()
-	if err == nil {
-		_, err = s.addKey(ctx, cmd)
-	}
-	if err != nil && ctx.Err() == nil {
+	if _, err := s.addKey(ctx, next); err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Warn("the "+kind+" key is old, and no other could be added; it will be tried again", "key", number, "error", err)
 	}
 }
@@ -77,17 +73,12 @@ func (c *call) hasKey() (ok bool) {
 // it. This node must lead.
 func (c *call) newKey() (*projection.View, error) {
 	s, state := c.server, c.made.View.State
-	var cmd identity.Command
-	var err error
-	if c.action.Signs {
-		cmd, err = issuerKeys{s.signer}.NewKey(state)
-	} else {
-		cmd, err = s.desk.NewSessionKey(state)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.addKey(c.Context(), cmd)
+	return s.addKey(c.Context(), func() (identity.Command, error) {
+		if c.action.Signs {
+			return issuerKeys{s.signer}.NewKey(state)
+		}
+		return s.desk.NewSessionKey(state)
+	})
 }
 
 // issuerKeys makes issuer keys, and says when another is being made.
@@ -102,15 +93,33 @@ func (k issuerKeys) NewKey(state *identity.State) (identity.Command, error) {
 	return cmd, err
 }
 
-// addKey has the log take a key, unless somebody else was faster, and returns a view that has
-// one.
-func (s *Server) addKey(ctx context.Context, cmd identity.Command) (*projection.View, error) {
-	made, err := s.dispatcher.Maintain(ctx, cmd)
-	var refusal *identity.Refusal
-	if errors.As(err, &refusal) && refusal.Code == identity.ConcurrentModification {
-		return s.cfg.Projection.View(), nil
+// keyTries is how often a key is made that is refused since the key which seals was changed.
+const keyTries = 3
+
+// addKey has the log take the next key, unless somebody else was faster, and returns a view that
+// has one.
+func (s *Server) addKey(ctx context.Context, next func() (identity.Command, error)) (made *projection.View, err error) {
+	for range keyTries {
+		at := s.cfg.Projection.Head().Position
+		cmd, unmade := next()
+		if unmade != nil {
+			return nil, unmade
+		}
+		var refusal *identity.Refusal
+		made, err = s.dispatcher.Maintain(ctx, cmd)
+		switch {
+		case !errors.As(err, &refusal):
+			return made, err
+		case refusal.Code == identity.ConcurrentModification:
+			return s.cfg.Projection.View(), nil
+		case refusal.Code != identity.StaleAuthorization:
+			return nil, err
+		}
+		if late := s.views.WaitPast(ctx, at); late != nil {
+			return nil, late
+		}
 	}
-	return made, err
+	return nil, err
 }
 
 // restrict refuses what sessions by GetSessionToken, GetFederationToken, GetDelegatedAccessToken

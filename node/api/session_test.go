@@ -247,7 +247,7 @@ func TestBarredSessions(t *testing.T) {
 	for name, c := range map[string]temporary{"without a code": get("GetSessionToken"), "federated": get("GetFederationToken", "Name", "fed", "Policy", allow("*"))} {
 		for _, change := range [][2]string{
 			{"/v1/accounts", `{"root_key":true}`}, {"/v1/accounts/123456789012/root/password", `{"password":"Passw0rd-1"}`}, {"/v1/accounts/123456789012/root/email", `{"email":"ops@example.com"}`},
-			{"/v1/providers/keys", `{"provider":"arn:aws:iam::123456789012:oidc-provider/issuer.test","published":true}`}, {"/v1/passkeys/challenge", "{}"}, {"/v1/passkeys", `{"name":"key","credential":{}}`}, {"/v1/session-keys", ""}, {"/v1/issuer-keys", ""}, {"/v1/revocations", `{"session":"ASIAAAAAAAAAAAAAAAAA"}`},
+			{"/v1/providers/keys", `{"provider":"arn:aws:iam::123456789012:oidc-provider/issuer.test","published":true}`}, {"/v1/passkeys/challenge", "{}"}, {"/v1/passkeys", `{"name":"key","credential":{}}`}, {"/v1/session-keys", ""}, {"/v1/issuer-keys", ""}, {"/v1/seal/rotate", ""}, {"/v1/revocations", `{"session":"ASIAAAAAAAAAAAAAAAAA"}`},
 			{"/v1/quotas", `{"defaults":"aws"}`}, {"/v1/certificates/revoke", `{"name":"replica-1"}`},
 		} {
 			rec := w.native(c.credential, http.MethodPost, change[0], change[1], "X-Amz-Security-Token", c.token)

@@ -113,10 +113,7 @@ func (c *signIn) enter(v *projection.View) (again *projection.View, err error) {
 	}
 	admission.Prove(c.Context())
 	if _, ok := v.State.ActiveSessionKey(); !ok { // the first session of the cluster
-		key, err := c.server.desk.NewSessionKey(v.State)
-		if err == nil {
-			again, err = c.server.addKey(c.Context(), key)
-		}
+		again, err = c.server.addKey(c.Context(), func() (identity.Command, error) { return c.server.desk.NewSessionKey(v.State) })
 		return again, c.unproven(leaderless(err))
 	}
 	claims := c.attempt.Claims(proof, uint64(v.Head.Position))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/shape"
@@ -45,7 +46,7 @@ type stub struct {
 // node is the stub as the edge sees it.
 func (s stub) node() api.Node {
 	p := parts{&s}
-	n := api.Node{Name: s.Name, Heads: p, Lease: p, Leader: p, Tracker: p, History: p, Notary: p, Keyholder: p, Condition: p}
+	n := api.Node{Name: s.Name, Heads: p, Lease: p, Leader: p, Tracker: p, History: p, Notary: p, Sealing: p, Keyholder: p, Condition: p}
 	if s.Votes {
 		n.Log = p
 	}
@@ -89,6 +90,12 @@ func (p parts) Headers(after event.Position, limit int) ([][]byte, error) {
 }
 
 func (p parts) SignHead(ctx context.Context) (*event.SignedHead, error) { return p.s.SignHead(ctx) }
+
+func (parts) SealStatus(context.Context) (*shape.Seal, error) { return &shape.Seal{}, nil }
+
+func (parts) NextSealKey(context.Context, *identity.State, string) (identity.SealKeyID, error) {
+	return identity.SealKeyID{1}, nil
+}
 
 func (p parts) Verify(ctx context.Context, from event.Position, timeout time.Duration) (*shape.Verification, error) {
 	return p.s.Verify(ctx, from, timeout)

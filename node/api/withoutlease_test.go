@@ -67,6 +67,8 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"GET /v1/quotas":                                         {},
 		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
 		"GET /v1/sessions":                                       {},
+		"GET /v1/seal":                                           {leader: true},
+		"POST /v1/seal/rotate":                                   {leader: true},
 		"GET /v1/session-keys":                                   {},
 		"POST /v1/session-keys":                                  {leader: true},
 		"POST /v1/session-keys/{number}/revoke":                  {target: "/v1/session-keys/1/revoke", leader: true},

@@ -27,10 +27,9 @@ func NewSigner(seals *seal.Key) *Signer {
 	return &Signer{seal: seals, keys: make(map[uint32]*Key), turn: make(chan struct{}, 1)}
 }
 
-// context is the associated data under which an issuer key is sealed: it opens for the same
-// incarnation of a cluster and the same number alone.
+// context is the associated data under which an issuer key is sealed.
 func context(c identity.Cluster, number uint32) string {
-	return c.ID + "/" + c.Incarnation + "/" + strconv.FormatUint(uint64(number), 10)
+	return seal.ClusterKeyContext(c.ID, c.Incarnation, strconv.FormatUint(uint64(number), 10))
 }
 
 // NewKey is the command that gives a state its next issuer key. Making one takes long: of

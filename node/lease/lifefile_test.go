@@ -208,18 +208,21 @@ func TestRefusedReaderSaysWhy(t *testing.T) {
 
 // Where clients reach the lives of a name is kept for as many as there may be.
 func TestEndpointsOfLives(t *testing.T) {
-	x := &Tracker{endpoints: make(map[string][]lifeEndpoint)}
+	x := &Tracker{told: make(map[string][]life)}
 	for i := range propagation.MaxLives + 2 {
-		x.Reached("r1", fmt.Sprintf("%08d-rest", i), fmt.Sprint("http://", i), nil)
+		x.Reached("r1", fmt.Sprintf("%08d-rest", i), Told{Endpoint: fmt.Sprint("http://", i)})
 	}
-	x.Reached("r1", "00000005-rest", "http://moved", nil)
-	if n := len(x.endpoints["r1"]); n != propagation.MaxLives {
+	x.Reached("r1", "00000005-rest", Told{Endpoint: "http://moved", SealKeys: []string{"key"}})
+	if n := len(x.told["r1"]); n != propagation.MaxLives {
 		t.Errorf("%d are kept", n)
 	}
 	for life, want := range map[string]string{"00000005": "http://moved", "00000017": "http://17", "00000000": "", "": "http://moved"} {
-		if got, _ := x.Endpoint("r1", life); got != want {
+		if got := x.Told("r1", life).Endpoint; got != want {
 			t.Errorf("life %q is at %q, not %q", life, got, want)
 		}
+	}
+	if got := x.Told("r1", "00000005").SealKeys; len(got) != 1 || x.Told("r1", "00000017").SealKeys != nil {
+		t.Errorf("the keys are %v", got)
 	}
 }
 

@@ -19,8 +19,16 @@ const (
 // Renewal is a renewal on its way to the leader, with what is not of the protocol.
 type Renewal struct {
 	propagation.Renewal
-	Endpoint     string              `json:"endpoint,omitempty"`     // where clients reach the replica
+	Told
+}
+
+// Told is what a replica tells of itself beside the protocol.
+type Told struct {
+	Endpoint     string              `json:"endpoint,omitempty"`     // where clients reach it
 	Certificates []shape.Certificate `json:"certificates,omitempty"` // that it uses
+	// SealKeys are the ids of its keys that seal secrets, which are none where it has no keys; nil
+	// from a build that does not say it.
+	SealKeys []string `json:"seal_keys"`
 }
 
 // Registration asks the leader to enter a replica into the roster.

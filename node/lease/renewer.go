@@ -72,6 +72,8 @@ type Node interface {
 	Endpoint() string
 	// Certificates are those that the replica uses.
 	Certificates() []shape.Certificate
+	// SealKeys are the ids of the keys that the replica opens secrets by; not nil.
+	SealKeys() []string
 }
 
 // Config is what a renewer is made of. All fields are required but LifeFile.
@@ -302,7 +304,8 @@ func (r *Renewer) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	if err := r.finder.Post(ctx, Path, Renewal{q, r.node.Endpoint(), r.node.Certificates()}, &a); err != nil {
+	told := Told{Endpoint: r.node.Endpoint(), Certificates: r.node.Certificates(), SealKeys: r.node.SealKeys()}
+	if err := r.finder.Post(ctx, Path, Renewal{q, told}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
 		return

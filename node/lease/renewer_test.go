@@ -101,6 +101,7 @@ type alone struct{}
 // Heard and Endpoint are those of around.
 func (alone) Heard(uint64, event.Position) {}
 func (alone) Endpoint() string             { return "" }
+func (alone) SealKeys() []string           { return []string{} }
 
 // Certificates are none.
 func (alone) Certificates() []shape.Certificate { return nil }

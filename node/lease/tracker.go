@@ -9,7 +9,6 @@ import (
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/replication/propagation"
 )
@@ -38,15 +37,15 @@ type Tracker struct {
 	ended   bool
 	changed chan struct{} // closed when a tick has ended
 	wake    chan struct{} // one element: there may be something to do
-	// endpoints are where clients reach the replicas, by name, as these said it in their
-	// latest renewals: one for each life that said so lately, the latest last.
-	endpoints map[string][]lifeEndpoint
+	// told is what the replicas told of themselves in their latest renewals, by name: one for each
+	// life that spoke lately, the latest last.
+	told map[string][]life
 }
 
-// lifeEndpoint is where clients reach one life of a replica, and by which certificates it is known.
-type lifeEndpoint struct {
-	nonce, url   string
-	certificates []shape.Certificate
+// life is what one life of a replica told of itself last.
+type life struct {
+	nonce string
+	Told
 }
 
 // NewTracker returns the tracker of a term of this node's leadership of a cluster.
@@ -58,7 +57,7 @@ func NewTracker(p propagation.Params, cluster identity.Cluster, term uint64, clo
 		changed: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 
-		endpoints: make(map[string][]lifeEndpoint),
+		told: make(map[string][]life),
 	}
 }
 
@@ -212,25 +211,24 @@ func (t *Tracker) Replicas() []propagation.ReplicaStatus {
 	return t.tracker.Replicas(now)
 }
 
-// Reached notes where clients reach a replica, and its certificates. Names are those of certificates, so
-// there are no more of them than the cluster has nodes.
-func (t *Tracker) Reached(name, nonce, url string, certificates []shape.Certificate) {
+// Reached notes what a replica tells of itself. Names are those of certificates, so there are no
+// more of them than the cluster has nodes.
+func (t *Tracker) Reached(name, nonce string, told Told) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	known := slices.DeleteFunc(t.endpoints[name], func(e lifeEndpoint) bool { return e.nonce == nonce })
-	known = append(known, lifeEndpoint{nonce, url, certificates})
-	t.endpoints[name] = known[max(0, len(known)-propagation.MaxLives):]
+	known := slices.DeleteFunc(t.told[name], func(l life) bool { return l.nonce == nonce })
+	known = append(known, life{nonce, told})
+	t.told[name] = known[max(0, len(known)-propagation.MaxLives):]
 }
 
-// Endpoint is where clients reach a life of a replica, as its status names it, or
-// whichever spoke last; and the certificates of that life.
-func (t *Tracker) Endpoint(name, life string) (url string, certificates []shape.Certificate) {
+// Told is what a life of a replica, as its status names it, told of itself; or whichever spoke last.
+func (t *Tracker) Told(name, nonce string) (last Told) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.endpoints[name] {
-		if strings.HasPrefix(e.nonce, life) {
-			url, certificates = e.url, e.certificates
+	for _, l := range t.told[name] {
+		if strings.HasPrefix(l.nonce, nonce) {
+			last = l.Told
 		}
 	}
-	return url, certificates
+	return last
 }

@@ -23,6 +23,7 @@ type Heard struct {
 	Position         event.Position
 	Digest, Endpoint string
 	Certificates     []shape.Certificate
+	SealKeys         []string // ids of those that it has; nil of a build that does not say it
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody

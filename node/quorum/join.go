@@ -32,6 +32,8 @@ type Request struct {
 	// Seal is the fingerprint of the keys that seal secrets: a writer with others
 	// could open nothing.
 	Seal string `json:"seal"`
+	// Marks show which of them it has; none from a build that does not say it.
+	Marks map[string]string `json:"marks,omitempty"`
 }
 
 // ErrNotListed is returned when the cluster has no such writer, or has it elsewhere. The text
@@ -106,7 +108,7 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 	case exists || !first:
 		ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 		defer cancel()
-		err := k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Seal}, nil)
+		err := k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Keys.Key().Fingerprint(), Marks: k.Keys.Key().Marks()}, nil)
 		if said := (*peer.StatusError)(nil); errors.As(err, &said) && said.Status == statusNotListed {
 			return fmt.Errorf("%w: %s", ErrNotListed, said.Text)
 		}
@@ -180,8 +182,8 @@ func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
 	if err := k.lists(name, q.Peer); err != nil {
 		return err
 	}
-	if q.Seal != k.Seal {
-		return &NotAdmitted{http.StatusConflict, "writer " + name + " holds other keys to open secrets than the leader"}
+	if q.Seal != k.Keys.Key().Fingerprint() && !k.Keys.Shown(k.Log.Applied().State, q.Marks) {
+		return &NotAdmitted{http.StatusConflict, "writer " + name + " lacks keys to open secrets that the leader has: copy its seal.key"}
 	}
 	if slices.ContainsFunc(k.Log.Servers(), func(s log.Server) bool { return s.ID == q.ID && s.Address == q.Peer }) {
 		return nil // Watch gives it its vote

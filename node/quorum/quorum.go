@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -46,10 +47,9 @@ type Config struct {
 	Cluster setup.Cluster
 	Log     *log.Log
 	Finder  *peer.Finder
-	// Seal is the fingerprint of the keys that seal secrets.
-	Seal   string
-	Node   Node
-	Logger *slog.Logger
+	Keys    *sealing.Keys // that seal secrets
+	Node    Node
+	Logger  *slog.Logger
 }
 
 // Node is the node that the writer is part of.
@@ -95,6 +95,8 @@ type Status struct {
 	Certificates []shape.Certificate `json:"certificates,omitempty"`
 	// Writers is the list of writers that it knows, for one that has none yet.
 	Writers *identity.Writers `json:"writers,omitempty"`
+	// SealKeys are the ids of the keys that seal secrets; nil from a build that does not say it.
+	SealKeys []string `json:"seal_keys"`
 }
 
 // Self is what this writer tells of itself.
@@ -105,7 +107,7 @@ func (k *Keeper) Self() Status {
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
-		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(),
+		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(), SealKeys: k.Keys.IDs(),
 	}
 }
 
@@ -163,7 +165,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 			} else {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
-			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
+			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.SealKeys = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.SealKeys
 			h.Certificates = certs.Taken(s.Certificates)
 		})
 	}

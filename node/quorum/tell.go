@@ -37,6 +37,11 @@ func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
 	return s
 }
 
+// Heard is what the writers say of themselves now. What it asks goes on as for Tell.
+func (k *Keeper) Heard(ctx context.Context) []members.Heard {
+	return k.surveys.share(func() members.Survey { return k.survey(ctx) }).Told
+}
+
 // Check is a line of /readyz: who votes, and what is wrong if the log has no leader, or nothing.
 func (k *Keeper) Check() (detail string, err error) {
 	list := k.members()

@@ -7,11 +7,12 @@
 // and to the associated data, such as the account and the access key it belongs
 // to: moved elsewhere it does not open.
 //
-// The file may hold several keys. The first seals, all of them open, so that keys
-// rotate: add the new key behind the old one on every node, then put it first.
+// There may be several keys. All of them open; the first seals until the log has chosen
+// another ([Key.Choose]).
 package seal
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -24,6 +25,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Limits of sealed secrets and key files.
@@ -78,6 +80,12 @@ func SeedContext(account, serial string) string { return account + "/" + serial 
 // sealed: it opens for the same account and user alone.
 func PasswordContext(account, user string) string { return account + "/" + user }
 
+// ClusterKeyContext is the associated data under which a session or issuer key is sealed: it
+// opens for the same incarnation of a cluster and the same number alone.
+func ClusterKeyContext(cluster, incarnation, number string) string {
+	return cluster + "/" + incarnation + "/" + number
+}
+
 var (
 	// ErrUnknownKey is returned when a secret was sealed with a key that the
 	// file does not hold.
@@ -100,15 +108,59 @@ const (
 	headerSize = 1 + idSize
 )
 
-// Key is one or more secret keys: the first seals, all open. It is immutable and
-// safe for concurrent use. It does not print itself. The nil Key has none: it seals
-// and opens nothing.
-type Key struct {
-	keys []secret // at least one
+// ID names a key. It is made of the key and says nothing about it; it stands in all that the
+// key sealed. The zero ID is none.
+type ID [idSize]byte
+
+// String is the id in hexadecimal.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseID reads what String wrote.
+func ParseID(text string) (id ID, ok bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != idSize {
+		return id, false
+	}
+	return ID(b), true
+}
+
+// Key is one or more secret keys, of which one seals and all open. It is safe for concurrent
+// use: whoever seals or opens goes by the keys of that moment. It does not print itself. The
+// nil Key has none: it seals and opens nothing.
+type Key struct{ ring atomic.Pointer[ring] }
+
+// ring is what a Key holds at a time. It is immutable.
+type ring struct {
+	keys   []secret // at least one
+	chosen ID       // zero: none, and the first seals
+}
+
+func newKey(keys []secret) *Key {
+	k := &Key{}
+	k.ring.Store(&ring{keys: keys})
+	return k
+}
+
+// find returns the key of that id, or nil.
+func (r *ring) find(id ID) *secret {
+	for i := range r.keys {
+		if r.keys[i].id == id {
+			return &r.keys[i]
+		}
+	}
+	return nil
+}
+
+// sealing is the key that seals; nil where the one that was chosen is not there.
+func (r *ring) sealing() *secret {
+	if r.chosen == (ID{}) {
+		return &r.keys[0]
+	}
+	return r.find(r.chosen)
 }
 
 type secret struct {
-	id   [idSize]byte // made from raw, public
+	id   ID // made from raw, public
 	raw  [keySize]byte
 	mark [sha256.Size]byte // made from raw, public
 }
@@ -117,7 +169,7 @@ type secret struct {
 func Generate() *Key {
 	var raw [keySize]byte
 	rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
-	return &Key{keys: []secret{newSecret(raw)}}
+	return newKey([]secret{newSecret(raw)})
 }
 
 func newSecret(raw [keySize]byte) secret {
@@ -150,7 +202,7 @@ func (s *secret) aead(purpose Purpose) cipher.AEAD {
 
 // Seal encrypts a secret for a purpose and binds it to associated, which Open
 // must be given again. Sealing the same secret twice gives different results. The
-// error is ErrTooLong or ErrNoKey.
+// error is ErrTooLong, ErrNoKey, or ErrUnknownKey where the key that was chosen is not there.
 func (k *Key) Seal(purpose Purpose, associated string, plaintext []byte) ([]byte, error) {
 	if len(plaintext) > MaxPlaintext {
 		return nil, fmt.Errorf("seal %s: %w", purpose, ErrTooLong)
@@ -158,7 +210,10 @@ func (k *Key) Seal(purpose Purpose, associated string, plaintext []byte) ([]byte
 	if k == nil {
 		return nil, fmt.Errorf("seal %s: %w", purpose, ErrNoKey)
 	}
-	s := &k.keys[0]
+	s := k.ring.Load().sealing()
+	if s == nil {
+		return nil, fmt.Errorf("seal %s: %w", purpose, ErrUnknownKey)
+	}
 	sealed := append([]byte{format}, s.id[:]...)
 	return s.aead(purpose).Seal(sealed, nil, plaintext, bind(sealed, purpose, associated)), nil
 }
@@ -173,27 +228,84 @@ func (k *Key) Open(purpose Purpose, associated string, sealed []byte) ([]byte, e
 		return nil, fmt.Errorf("open %s: %w", purpose, ErrNoKey)
 	}
 	header, rest := sealed[:headerSize], sealed[headerSize:]
-	for i := range k.keys {
-		s := &k.keys[i]
-		if [idSize]byte(header[1:]) != s.id {
-			continue
-		}
-		plaintext, err := s.aead(purpose).Open(nil, nil, rest, bind(header, purpose, associated))
-		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", purpose, ErrCorrupt)
-		}
-		return plaintext, nil
+	s := k.ring.Load().find(ID(header[1:]))
+	if s == nil {
+		return nil, fmt.Errorf("open %s: %w", purpose, ErrUnknownKey)
 	}
-	return nil, fmt.Errorf("open %s: %w", purpose, ErrUnknownKey)
+	plaintext, err := s.aead(purpose).Open(nil, nil, rest, bind(header, purpose, associated))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", purpose, ErrCorrupt)
+	}
+	return plaintext, nil
 }
 
-// Pseudonym makes bytes of a text that are the same each time, as long as the first key is,
-// and that nobody without the key can tell from random ones. It returns nil without a key.
+// IDs are those of the keys, in their order; none of the nil Key.
+func (k *Key) IDs() []ID {
+	if k == nil {
+		return nil
+	}
+	var ids []ID
+	for _, s := range k.ring.Load().keys {
+		ids = append(ids, s.id)
+	}
+	return ids
+}
+
+// Sealing is the key that seals; zero for the nil Key.
+func (k *Key) Sealing() ID {
+	if k == nil {
+		return ID{}
+	}
+	r := k.ring.Load()
+	if r.chosen != (ID{}) {
+		return r.chosen
+	}
+	return r.keys[0].id
+}
+
+// Choose has the key of an id seal, whatever the order of the keys. Where it is not there
+// nothing is sealed.
+func (k *Key) Choose(id ID) {
+	for k != nil {
+		old := k.ring.Load()
+		if old.chosen == id || k.ring.CompareAndSwap(old, &ring{keys: old.keys, chosen: id}) {
+			return
+		}
+	}
+}
+
+// Replace takes the keys of another in place of its own. What was chosen stays chosen.
+func (k *Key) Replace(with *Key) {
+	for {
+		old := k.ring.Load()
+		if k.ring.CompareAndSwap(old, &ring{keys: with.ring.Load().keys, chosen: old.chosen}) {
+			return
+		}
+	}
+}
+
+// Marks are what a node that has a key can show to another that has it, by the id of the key:
+// they cannot be made of anything that was sealed. Whoever was shown them can show them, too.
+func (k *Key) Marks() map[string]string {
+	if k == nil {
+		return nil
+	}
+	marks := map[string]string{}
+	for _, s := range k.ring.Load().keys {
+		marks[s.id.String()] = hex.EncodeToString(s.mark[:16])
+	}
+	return marks
+}
+
+// Pseudonym makes bytes of a text that are the same each time, as long as the key that seals
+// is, and that nobody without the key can tell from random ones. It returns nil without a key.
 func (k *Key) Pseudonym(purpose Purpose, text string, size int) []byte {
 	if k == nil {
 		return nil
 	}
-	s := secret{raw: [keySize]byte(k.keys[0].derive("writ/seal/1/pseudonym/"+string(purpose), keySize))}
+	r := k.ring.Load()
+	of := cmp.Or(r.sealing(), &r.keys[0])
+	s := secret{raw: [keySize]byte(of.derive("writ/seal/1/pseudonym/"+string(purpose), keySize))}
 	return s.derive(text, size)
 }
 
@@ -211,9 +323,9 @@ func (k *Key) Fingerprint() string {
 	if k == nil {
 		return ""
 	}
-	marks := make([]string, len(k.keys))
-	for i := range k.keys {
-		marks[i] = string(k.keys[i].mark[:])
+	var marks []string
+	for _, s := range k.ring.Load().keys {
+		marks = append(marks, string(s.mark[:]))
 	}
 	slices.Sort(marks)
 	sum := sha256.Sum256([]byte(strings.Join(marks, "")))

@@ -274,8 +274,8 @@ func FuzzOpen(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	f.Add(hexOne + "\n# c\n" + hexTwo)
 	f.Fuzz(func(t *testing.T, text string) {
-		if k, err := parse(text); err == nil && (len(k.keys) == 0 || len(k.keys) > MaxKeys) {
-			t.Fatalf("%d keys", len(k.keys))
+		if k, err := parse(text); err == nil && (len(k.IDs()) == 0 || len(k.IDs()) > MaxKeys) {
+			t.Fatalf("%d keys", len(k.IDs()))
 		}
 	})
 }

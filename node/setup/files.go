@@ -18,7 +18,8 @@ type Files struct {
 	// CAKey is the key of the authority, at writers that renew the certificates of nodes while
 	// they lead; empty: it renews none.
 	CAKey           string
-	SealKey         string // keys that seal secrets before they enter the log; NoSealKey at a replica for none
+	SealKey         string // keys that seal secrets before they enter the log, see sealing.Source; NoSealKey at a replica for none
+	SealCommand     string // a program that prints them, with its arguments; SealKey does not count then
 	Root            string // root credentials, read once, by the writer that bootstraps
 	APICert, APIKey string // for clients; both empty for plain HTTP
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/writ-iam/writ/log/casefold"
@@ -49,8 +50,33 @@ type Config struct {
 type Door struct {
 	cfg    Config
 	limits *limits
-	// hash and seed are decoys, sealed, and key is the public key of no passkey.
+	// hash and seed are decoys, and key is the public key of no passkey.
 	hash, seed, key []byte
+
+	mu     sync.Mutex
+	sealed decoys // guarded by mu
+}
+
+// decoys are decoys as they were sealed by a key.
+type decoys struct {
+	by         seal.ID
+	hash, seed []byte
+}
+
+// decoys are those that the key sealed which seals now: another may be gone.
+func (d *Door) decoys() decoys {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	by := d.cfg.Seal.Sealing()
+	if d.sealed.by == by {
+		return d.sealed
+	}
+	hash, wrong := d.cfg.Seal.Seal(seal.PasswordHash, seal.PasswordContext(decoy, decoy), d.hash)
+	seed, err := d.cfg.Seal.Seal(seal.MFASeed, seal.SeedContext(decoy, decoy), d.seed)
+	if wrong == nil && err == nil { // else there is no key to open others by, either
+		d.sealed = decoys{by, hash, seed}
+	}
+	return d.sealed
 }
 
 // decoy stands for account, user and device in what decoys are sealed for.
@@ -60,9 +86,9 @@ const decoy = "decoy"
 func New(cfg Config) *Door {
 	d := &Door{cfg: cfg, limits: newLimits()}
 	if cfg.Seal != nil {
-		d.hash = must(cfg.Seal.Seal(seal.PasswordHash, seal.PasswordContext(decoy, decoy), []byte(must(cfg.Strangers.Decoy(rand.Reader)))))
+		d.hash = []byte(must(cfg.Strangers.Decoy(rand.Reader)))
 		d.key = must(passkey.NewDecoyKey())
-		d.seed = must(cfg.Seal.Seal(seal.MFASeed, seal.SeedContext(decoy, decoy), []byte(must(mfa.NewSeed(rand.Reader)))))
+		d.seed = []byte(must(mfa.NewSeed(rand.Reader)))
 	}
 	return d
 }
@@ -88,7 +114,7 @@ type subject struct {
 
 // find finds whom a request names in a state. Of an account that is closed there is nobody.
 func (d *Door) find(s *identity.State, asked *shape.SignIn) subject {
-	nobody := subject{account: decoy, id: decoy, hash: d.hash}
+	nobody := subject{account: decoy, id: decoy, hash: d.decoys().hash}
 	if asked.Email != "" {
 		a, ok := s.AccountByEmail(asked.Email)
 		if !ok || a.Closed != 0 || len(a.Password.Sealed) == 0 {
@@ -343,7 +369,7 @@ func (a *Attempt) inBlock() (leave func(), err error) {
 // the password. Those from networks that the user signed in from have tries of their own.
 func (a *Attempt) shown(s *identity.State, of *subject, right bool) (used identity.Command, shown bool, err error) {
 	devices := s.MFADevicesOf(of.id)
-	d := &identity.MFADevice{ID: decoy, Account: decoy, Sealed: a.door.seed}
+	d := &identity.MFADevice{ID: decoy, Account: decoy, Sealed: a.door.decoys().seed}
 	for _, one := range devices {
 		if of.there && a.asked.MFACode != "" && (a.asked.MFASerial == string(one.ID) || a.asked.MFASerial == "" && len(devices) == 1) {
 			d = one

@@ -38,6 +38,8 @@ const (
 	ActionRevokeIssuerKey  = "writ:RevokeIssuerKey"
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
+	ActionGetSeal            = "writ:GetSeal"
+	ActionRotateSealKey      = "writ:RotateSealKey"
 	ActionTransferLeadership = "writ:TransferLeadership"
 	ActionRevokeCertificates = "writ:RevokeCertificates"
 )
@@ -52,6 +54,6 @@ func NativeActions() []string {
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
-		ActionRevokeCertificates,
+		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey,
 	}
 }

@@ -29,7 +29,7 @@ func New() *cobra.Command {
 		Use:   "serve --cluster FILE --name NAME --data DIR",
 		Short: "Run one node, a writer or a replica as cluster.yaml says",
 		Long: `Runs one node until it is told to stop: SIGTERM hands leadership over, drains and exits 0.
-SIGHUP reads the node's certificates again. The paths of certificates and secrets are those
+SIGHUP reads the node's certificates and seal keys again; what cannot be read stays as it was. The paths of certificates and secrets are those
 of ` + "`writ init`" + ` beside cluster.yaml, unless flags say otherwise.
 
 Where cluster.yaml names a NATS server that runs outside, --nats-... say how this node is
@@ -88,7 +88,9 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Files.Cert, "cert-file", "", "the node's certificate")
 	f.StringVar(&s.cfg.Files.Key, "key-file", "", "the key of the node's certificate")
 	f.StringVar(&s.cfg.Files.CAKey, "ca-key-file", "", "key of the cluster's authority, for writers: while it leads it renews the certificates of nodes, for 30 days each, when a third of their life is left; whoever has the key can make any node (default: none are renewed)")
-	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets; none at a replica: the leader verifies signatures for it, and it answers nobody while it is cut off")
+	f.StringVar(&s.cfg.Files.SealKey, "seal-key-file", "", "keys that seal secrets; credential:NAME for a credential of systemd; none at a replica: the leader verifies signatures for it, and it answers nobody while it is cut off")
+	f.StringVar(&s.cfg.Files.SealCommand, "seal-key-command", "", "program, by its absolute path, with its arguments, that prints the keys that seal secrets, in place of the file; run without a shell, within 10s")
+	f.StringSliceVar(&s.cfg.LostSealKeys, "lost-seal-key", nil, "ids of keys that seal secrets and that are lost for good: the node starts without them, and what they sealed stays shut")
 	f.StringVar(&s.cfg.Files.Root, "root-file", "", "root access key; read by the writer that begins the cluster")
 	f.StringVar(&s.cfg.Files.APICert, "api-cert-file", "", "certificate for clients (default: plain HTTP)")
 	f.StringVar(&s.cfg.Files.APIKey, "api-key-file", "", "key of the certificate for clients")
@@ -120,6 +122,9 @@ func (s *nodeFlags) config() (node.Config, error) {
 	}
 	cfg := s.cfg
 	cfg.Cluster = c
+	if cfg.Files.SealKey != "" && cfg.Files.SealCommand != "" {
+		return node.Config{}, shell.Usage("--seal-key-file and --seal-key-command: say one of them")
+	}
 	if cfg.Connections.Proxies, err = setup.ParseProxies(s.proxies); err != nil {
 		return node.Config{}, shell.Usage("--proxies: %v", err)
 	}

@@ -64,7 +64,7 @@ func (s listAccounts) serve(c *call) error {
 type createAccount struct{ *API }
 
 func (s createAccount) serve(c *call) error {
-	batch, _, err := c.Write(service, actionCreateAccount, &accountToCreate{clusterChange{c, s.ofCluster(actionCreateAccount), nil}, s.cfg.Seal})
+	batch, _, err := c.Write(service, actionCreateAccount, &accountToCreate{clusterChange{c, s.ofCluster(actionCreateAccount), nil}, s.cfg.Seal, seal.ID{}})
 	if err != nil || batch == nil {
 		return err
 	}
@@ -89,6 +89,7 @@ func (s createAccount) serve(c *call) error {
 type accountToCreate struct {
 	clusterChange
 	seal *seal.Key
+	by   seal.ID // that sealed its key
 }
 
 // Authorize is that of a clusterChange, which it completes.
@@ -96,7 +97,8 @@ func (r *accountToCreate) Authorize(v *projection.View) (event.Command, error) {
 	if err := r.may(v); err != nil {
 		return event.Command{}, err
 	}
-	if r.change == nil {
+	if by := r.seal.Sealing(); r.change == nil || r.by != by {
+		r.by = by
 		create, asked, err := parseAccount(r.call.Payload)
 		if err != nil {
 			return event.Command{}, err

@@ -45,11 +45,13 @@ type Config struct {
 	Passkeys *passkey.Party
 	Issuer   Issuer
 
-	// Tracker knows what replicas have reached, Notary vouches for what the cluster has, and
-	// Voters changes who votes. Only a node that leads asks them; at a replica they are nil.
+	// Tracker knows what replicas have reached, Notary vouches for what the cluster has, Voters
+	// changes who votes, and Sealing knows the keys that seal secrets. Only a node that leads asks
+	// them; at a replica they are nil.
 	Tracker effect.Tracker
 	Notary  Notary
 	Voters  Voters
+	Sealing Sealing
 	// Chain has the heads of all batches; nil at a replica.
 	Chain Chain
 	// History has the changes that watchers are told of.
@@ -178,6 +180,8 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/accounts/{account}/root/email", actionSetRootEmail, changeAccount{s, actionSetRootEmail}},
 		{"POST /v1/accounts/{account}/root/password", actionSetRootPassword, changeAccount{s, actionSetRootPassword}},
 		{"GET /v1/sessions", actionListSessions, listSessions{s}},
+		{"GET /v1/seal", actionGetSeal, getSeal{s}},
+		{"POST /v1/seal/rotate", actionRotateSealKey, rotateSeal{s}},
 		{"GET /v1/session-keys", actionListSessionKeys, listKeys{s.sessionKeys()}},
 		{"POST /v1/session-keys", actionRotateSessionKey, rotateKey{s.sessionKeys()}},
 		{"POST /v1/session-keys/{number}/revoke", actionRevokeSessionKey, revokeKey{s.sessionKeys()}},

@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -88,7 +89,7 @@ func (s listKeys) serve(c *call) error {
 type rotateKey struct{ keys }
 
 func (s rotateKey) serve(c *call) error {
-	batch, _, err := c.Write(service, s.rotate, &keyToAdd{clusterChange{c, s.ofCluster(s.rotate), nil}, s.kind, 0})
+	batch, _, err := c.Write(service, s.rotate, &keyToAdd{clusterChange{c, s.ofCluster(s.rotate), nil}, s.kind, 0, s.cfg.Seal, seal.ID{}})
 	if err != nil || batch == nil {
 		return err
 	}
@@ -100,19 +101,21 @@ type keyToAdd struct {
 	clusterChange
 	kind   keyKind
 	number uint32
+	seal   *seal.Key
+	by     seal.ID // that sealed it
 }
 
 // Authorize is that of a clusterChange, which it completes. A key that was made stays the one
-// that is proposed, while its number is the next.
+// that is proposed, while its number is the next and what sealed it seals.
 func (r *keyToAdd) Authorize(v *projection.View) (cmd event.Command, err error) {
 	if err := r.may(v); err != nil {
 		return cmd, err
 	}
-	if next := r.kind.last(v.State) + 1; r.number != next {
+	if next, by := r.kind.last(v.State)+1, r.seal.Sealing(); r.number != next || r.by != by {
 		if r.change, err = r.kind.next(r.call, v.State); err != nil {
 			return cmd, err
 		}
-		r.number = next
+		r.number, r.by = next, by
 	}
 	return r.command(v), nil
 }

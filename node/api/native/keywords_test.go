@@ -19,6 +19,7 @@ import (
 var schemas = []any{
 	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
+	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
 	shape.Quotas{}, shape.Quota{}, shape.QuotasToSet{}, shape.QuotaToSet{}, shape.QuotasChange{},
@@ -99,6 +100,10 @@ var keywords = map[string]object{
 	"Cluster.without_lease":      oneOf("nothing", "questions", "reads"),
 	"Member.role":                role,
 	"Verified.role":              role,
+	"Seal.phase":                 oneOf("unchosen", "resealing", "settled"),
+	"SealKey.state":              oneOf("active", "needed", "former", "retired", "new"),
+	"SealNode.role":              role,
+	"SealRotation":               strict,
 	"Quotas.defaults":            ofWhom,
 	"Quota.quota":                quota,
 	"Writer":                     strict,

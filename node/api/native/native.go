@@ -55,6 +55,8 @@ const (
 	actionRevokeCertificates = policy.ActionRevokeCertificates
 	actionSetProviderKeys    = policy.ActionSetProviderKeys
 
+	actionGetSeal            = policy.ActionGetSeal
+	actionRotateSealKey      = policy.ActionRotateSealKey
 	actionTransferLeadership = policy.ActionTransferLeadership
 )
 

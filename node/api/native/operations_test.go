@@ -269,6 +269,17 @@ var operations = map[string]operation{
 			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
 		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
 	},
+	"GET /v1/seal": {
+		id: "GetSeal", summary: "Which keys seal secrets, which node has which, and how far is a rotation?",
+		about:  "Permission writ:GetSeal, in the cluster's own account. The leader asks the other nodes. Keys are told by their ids alone.",
+		answer: "The keys, without what they are.", headers: seen, content: jsonOf("Seal"), refusals: refused,
+	},
+	"POST /v1/seal/rotate": {
+		id: "RotateSealKey", summary: "Have another key seal secrets, and all of them sealed anew.",
+		about: "Permission writ:RotateSealKey, in the cluster's own account. The key stands in the key files of all nodes already: 409 DeleteConflict names those that lack it. " +
+			"400 InvalidInput: there is no new key, or there are several and none was named. What was sealed by others is sealed anew from then on; GET /v1/seal shows how far that is.",
+		parameters: []object{invocation}, body: "SealRotation", answer: "The key seals from the position on.", headers: changed, content: jsonOf("SealRotated"), refusals: notTaken,
+	},
 	"GET /v1/session-keys": {
 		id: "ListSessionKeys", summary: "Which keys seal the tokens of sessions?", about: "Permission writ:ListSessionKeys, in the cluster's own account.",
 		parameters: asked, answer: "The keys, without what they are.", headers: seen, content: jsonOf("SessionKeys"), refusals: refusedAt,
