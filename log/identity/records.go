@@ -72,6 +72,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.sessionKeys, yield) &&
 		rows(&s.issuerKeys, yield) &&
 		rows(&s.revocations, yield) &&
+		rows(&s.incarnations, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield)
 }
@@ -172,6 +173,7 @@ type Loader struct {
 	sessionKeys      table.Rows[*SessionKeys]
 	issuerKeys       table.Rows[*IssuerKeys]
 	revocations      table.Rows[*Revocations]
+	incarnations     table.Rows[*Incarnations]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
@@ -268,6 +270,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.issuerKeys, &l.issuerKeys, r)
 	case *Revocations:
 		table.AddRow(&l.state.revocations, &l.revocations, r)
+	case *Incarnations:
+		table.AddRow(&l.state.incarnations, &l.incarnations, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -447,6 +451,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.sessionKeys.Rows, &l.sessionKeys) },
 		func() error { return table.Fill(&s.issuerKeys.Rows, &l.issuerKeys) },
 		func() error { return table.Fill(&s.revocations.Rows, &l.revocations) },
+		func() error { return table.Fill(&s.incarnations.Rows, &l.incarnations) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

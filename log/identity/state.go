@@ -49,6 +49,7 @@ type State struct {
 	sessionKeys   table.Table[string, *SessionKeys]
 	issuerKeys    table.Table[string, *IssuerKeys]
 	revocations   table.Table[AccountID, *Revocations]
+	incarnations  table.Table[string, *Incarnations]
 
 	// The rest is derived from the records above.
 	names   names
@@ -117,6 +118,7 @@ func (s *State) Snapshot() *State {
 	c.sessionKeys = s.sessionKeys.Snapshot()
 	c.issuerKeys = s.issuerKeys.Snapshot()
 	c.revocations = s.revocations.Snapshot()
+	c.incarnations = s.incarnations.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -182,6 +184,7 @@ func (s *State) tables() []counted {
 		&s.sessionKeys,
 		&s.issuerKeys,
 		&s.revocations,
+		&s.incarnations,
 	}
 }
 

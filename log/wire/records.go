@@ -37,6 +37,7 @@ var recordKinds = newKinds("record",
 	record(41, 1, sessionKeys),
 	record(42, 1, revocations),
 	record(43, 1, issuerKeys),
+	record(54, 1, incarnations),
 )
 
 func header(c *coder, v *identity.Header) {
