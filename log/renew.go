@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,11 +31,13 @@ var ErrEmpty = errors.New("the directory holds no log")
 // nothing: work on a copy, and put that in place when it is done.
 type Renewal struct {
 	Dir string // as in Config
-	// Advertise is the host:port by which other writers will reach the server.
+	// Advertise is the host:port by which other writers will reach the server. Recover goes
+	// by what the log says of the server that there was, where it is empty.
 	Advertise string
-	Begin     identity.BeginIncarnation
-	Time      identity.Time
-	Logger    *slog.Logger // nil for slog.Default()
+	// Begin says what begins; without a cluster it is the same one that goes on.
+	Begin  identity.BeginIncarnation
+	Time   identity.Time
+	Logger *slog.Logger // nil for slog.Default()
 }
 
 // Survivor is what a writer's directory held before a Recover.
@@ -44,7 +47,8 @@ type Survivor struct {
 	// Committed is the last position that the writer knew to be committed. What is between
 	// it and Kept may have been acknowledged to its callers, or not.
 	Committed event.Position
-	Members   []Server // of the log, as far as the writer knew
+	Members   []Server      // of the log, as far as the writer knew
+	Changed   identity.Time // when the state of Kept changed last
 }
 
 // Restore makes the directory that of a log which goes on behind a state, with the header
@@ -75,9 +79,17 @@ func (r Renewal) Recover() (before Survivor, after *Applied, err error) {
 		if err != nil {
 			return err
 		}
-		before.Kept = o.fsm.applied.Load().Head
+		before.Kept, before.Changed = o.fsm.applied.Load().Head, o.fsm.state.Time()
 		if before.Kept.Position == 0 {
 			return ErrEmpty
+		}
+		for _, m := range before.Members {
+			if m.ID == o.was && r.Advertise == "" {
+				r.Advertise = m.Address
+			}
+		}
+		if r.Advertise == "" {
+			return fmt.Errorf("%w: the server %s, whose directory this is, was no member of its log", ErrDiverged, o.was)
 		}
 		after, err = r.begin(o, last+1)
 		return err
@@ -87,7 +99,7 @@ func (r Renewal) Recover() (before Survivor, after *Applied, err error) {
 
 // offline is a log that no Raft drives.
 type offline struct {
-	id        string
+	was, id   string // the server's, before and from now on
 	fsm       *fsm
 	disk      *raftboltdb.BoltStore
 	snapshots *raft.FileSnapshotStore
@@ -108,6 +120,9 @@ func (r Renewal) in(do func(*offline) error) (err error) {
 		return err
 	}
 	o := &offline{}
+	if o.was, err = serverID(r.Dir); err != nil {
+		return err
+	}
 	if o.id, err = newServerID(r.Dir); err != nil {
 		return err
 	}
@@ -180,6 +195,7 @@ func (s *Survivor) note(c raft.Configuration) {
 func (r Renewal) begin(o *offline, index uint64) (*Applied, error) {
 	a := o.fsm.applied.Load()
 	c := a.State.Cluster()
+	r.Begin.Cluster = cmp.Or(r.Begin.Cluster, c.ID)
 	entry, err := wire.EncodeCommand(&event.Command{
 		Cluster: c.ID, Incarnation: c.Incarnation, Base: a.Head, Content: &r.Begin,
 		Cause: event.Cause{Meta: identity.Meta{Time: r.Time, Rules: identity.CurrentRules}},
