@@ -260,3 +260,14 @@ func NewestSnapshot(dir string) (io.ReadCloser, error) {
 	_, r, err := snapshots.Open(kept[0].ID)
 	return r, err
 }
+
+// Incarnation is the one that the log's directory is of; empty for none. A member whom nobody
+// leads has applied nothing, and may have batches all the same.
+func (l *Log) Incarnation() string {
+	if found, err := l.store.Read(l.store.Last().Position, 1, 1); err == nil && len(found) > 0 {
+		if b, err := wire.DecodeBatch(found[0]); err == nil {
+			return b.Incarnation
+		}
+	}
+	return l.Applied().State.Cluster().Incarnation
+}

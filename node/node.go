@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -167,6 +168,9 @@ func (n *Node) prepare() (err error) {
 		return fmt.Errorf("make the node's directory: %w", err)
 	}
 	if n.lock, err = setup.Lock(c.Data); err != nil {
+		return err
+	}
+	if err := archive.Unfinished(c.Data); err != nil {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
@@ -65,6 +67,14 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 		})
 	}
 	return v, nil
+}
+
+// Source is what an archive of this writer's state and history is made of.
+func (w *writer) Source() *archive.Source {
+	a, now := w.log.Applied(), w.node.cfg.Machine.Now()
+	return &archive.Source{
+		State: a.State, Header: a.SnapshotHeader(), Batches: w.log.Events(), By: w.node.tls, Node: w.node.cfg.Name, Time: identity.Time(now.UnixMilli()),
+	}
 }
 
 // SignHead proves that this writer leads and signs the head that it then has.

@@ -91,7 +91,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w.quorum, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w, Notary: w, Voters: w.quorum, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
@@ -101,10 +101,14 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	w.quorum.Observe(n.registry)
 	n.wg.Go(w.watch)
 	n.wg.Go(func() { w.quorum.Join(n.ctx) })
+	n.wg.Go(func() { w.quorum.WatchOthers(n.ctx) })
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
 }
+
+// Outlived ends this writer.
+func (w *writer) Outlived(err error) { w.node.fail(err) }
 
 // unsound is called when a record in memory is not what was put there. The writer
 // answers nothing from then on, and ends: its log and its snapshots on disk are

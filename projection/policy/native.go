@@ -37,6 +37,7 @@ const (
 	ActionSetProviderKeys  = "writ:SetProviderKeys"
 
 	ActionTransferLeadership = "writ:TransferLeadership"
+	ActionBackup             = "writ:Backup"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -48,6 +49,6 @@ func NativeActions() []string {
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
-		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership,
+		ActionSetProviderKeys, ActionRemoveWriter, ActionTransferLeadership, ActionBackup,
 	}
 }

@@ -52,6 +52,7 @@ const (
 	actionSetProviderKeys  = policy.ActionSetProviderKeys
 
 	actionTransferLeadership = policy.ActionTransferLeadership
+	actionBackup             = policy.ActionBackup
 )
 
 // operation is one of the native API.
