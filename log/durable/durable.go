@@ -33,7 +33,12 @@ func Replace(path string, mode fs.FileMode, write func(io.Writer) error) error {
 // Create is Write for a file that must not be there yet: the error is fs.ErrExist
 // where it is.
 func Create(path string, mode fs.FileMode, content []byte) error {
-	return put(path, mode, bytesOf(content), os.Link, SyncDir)
+	return CreateFrom(path, mode, bytesOf(content))
+}
+
+// CreateFrom is Create for what write writes. If it fails, there is no such file.
+func CreateFrom(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	return put(path, mode, write, os.Link, SyncDir)
 }
 
 func bytesOf(content []byte) func(io.Writer) error {
