@@ -24,7 +24,6 @@ var (
 	_ effect.Tracker      = (*writer)(nil)
 	_ native.History      = (*writer)(nil)
 	_ native.Chain        = (*writer)(nil)
-	_ native.Backups      = (*writer)(nil)
 	_ native.Notary       = (*writer)(nil)
 	_ part                = (*writer)(nil)
 	_ freshness.Heads     = (*replica)(nil)

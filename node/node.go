@@ -157,6 +157,8 @@ func (n *Node) prepare() (err error) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
 	switch {
+	case !writer && c.Backups.Dir != "":
+		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
 	case c.Files.SealKey != setup.NoSealKey:
 		if n.seal, err = seal.LoadFile(c.Files.SealKey); err != nil {
 			return err

@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive"
@@ -69,12 +70,23 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 	return v, nil
 }
 
-// Source is what an archive of this writer's state and history is made of.
-func (w *writer) Source() *archive.Source {
-	a, now := w.log.Applied(), w.node.cfg.Machine.Now()
-	return &archive.Source{
-		State: a.State, Header: a.SnapshotHeader(), Batches: w.log.Events(), By: w.node.tls, Node: w.node.cfg.Name, Time: identity.Time(now.UnixMilli()),
+// keepBackups begins to make archives by the schedule, if there is one.
+func (w *writer) keepBackups() error {
+	n := w.node
+	keeper, err := archive.NewKeeper(n.cfg.Backups)
+	if keeper == nil {
+		return err
 	}
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "writ_backup_last_success_timestamp_seconds", Help: "When the newest backup of this writer's schedule was made, in seconds since 1970; 0 if there is none.",
+	}, keeper.Last))
+	n.wg.Go(func() { keeper.Run(n.ctx, w.live(), n.logger) })
+	return nil
+}
+
+// live is what archives are made of.
+func (w *writer) live() *archive.Live {
+	return &archive.Live{Log: w.log, By: w.node.tls, Node: w.node.cfg.Name, Now: w.node.cfg.Machine.Now}
 }
 
 // SignHead proves that this writer leads and signs the head that it then has.

@@ -91,13 +91,16 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w, Notary: w, Voters: w.quorum, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w.live(), Notary: w, Voters: w.quorum, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
 	}
 	n.wg.Go(func() { w.guard(n.ctx) })
 	n.wg.Go(func() { w.sweep(n.ctx) })
+	if err := w.keepBackups(); err != nil {
+		return nil, err
+	}
 	w.quorum.Observe(n.registry)
 	n.wg.Go(w.watch)
 	n.wg.Go(func() { w.quorum.Join(n.ctx) })

@@ -19,7 +19,8 @@ const MaxBackups = 2
 
 // Backups has what archives are made of.
 type Backups interface {
-	// Source is that of an archive of the position that the writer has reached.
+	// Source is that of an archive of the position that the writer has reached; nil where it
+	// has nothing yet.
 	Source() *archive.Source
 }
 
@@ -47,6 +48,9 @@ func (s getBackup) serve(c *call) error {
 		return fault.Later("This writer sends as many archives as it may at once.", nil)
 	}
 	source := s.cfg.Backups.Source()
+	if source == nil {
+		return fault.Later("This writer has not caught up yet.", nil)
+	}
 	right := c.Right("", s.ofCluster(actionBackup))
 	if err := right.Still(c.Context(), source.Header.Head.Position); err != nil {
 		return err
