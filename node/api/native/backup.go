@@ -47,12 +47,17 @@ func (s getBackup) serve(c *call) error {
 	default:
 		return fault.Later("This writer sends as many archives as it may at once.", nil)
 	}
+	// All that the cluster has is not told to a key that may have been deleted, whatever else is.
+	head, err := s.cfg.Views.StrictHead(c.Context(), true)
+	if err != nil {
+		return fault.Later("The head of the log could not be read.", err)
+	}
 	source := s.cfg.Backups.Source()
 	if source == nil {
 		return fault.Later("This writer has not caught up yet.", nil)
 	}
 	right := c.Right("", s.ofCluster(actionBackup))
-	if err := right.Still(c.Context(), source.Header.Head.Position); err != nil {
+	if err := right.Still(c.Context(), max(head.Position, source.Header.Head.Position)); err != nil {
 		return err
 	}
 	c.Job.Rest() // the caller may read slowly
