@@ -67,9 +67,13 @@ func (m *team) backup(name string, since event.Position) []byte {
 	return b.Bytes()
 }
 
-func archives(all ...[]byte) (each []func() (io.ReadCloser, error)) {
+type inMemory []byte
+
+func (m inMemory) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m)), nil }
+
+func archives(all ...[]byte) (each []archive.Opener) {
 	for _, b := range all {
-		each = append(each, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil })
+		each = append(each, inMemory(b))
 	}
 	return each
 }

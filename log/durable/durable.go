@@ -73,6 +73,14 @@ func put(path string, mode fs.FileMode, write func(io.Writer) error, name func(f
 	return nil
 }
 
+// Rename gives a file or directory, which is on disk already, another name in its directory.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(to))
+}
+
 // Unfinished returns the files in a directory that a crash left half-written. Only
 // the directory's owner may ask: a file that is being written looks the same.
 func Unfinished(dir string) ([]string, error) {

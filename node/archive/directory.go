@@ -46,7 +46,7 @@ func (s *Source) rebuild(dir string, events *store.Store) error {
 	case err != nil:
 		return err
 	default:
-		err := y.snapshot(r)
+		err := y.Snapshot(r)
 		if err := errors.Join(err, r.Close()); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (s *Source) rebuild(dir string, events *store.Store) error {
 		for _, b := range found {
 			head, prev, err := wire.PeekBatch(b)
 			if err == nil {
-				err = y.batch(b, head, prev)
+				err = y.Batch(b, head, prev)
 			}
 			if err != nil {
 				return fmt.Errorf("batch %d: %w", head.Position, err)

@@ -32,11 +32,21 @@ func (t Target) before(h *Header) bool {
 // ErrTarget is returned for a position or time that the archives do not hold.
 var ErrTarget = errors.New("the archives do not hold this state")
 
+// keeper keeps batches: in an event store, or to find out whether they make the state.
+type keeper interface {
+	Keep(b []byte, head event.Head, prev event.Hash) error
+}
+
+// Opener opens an archive: a file, or what is in memory.
+type Opener interface {
+	// Open returns the archive, decrypted, from its beginning. The caller closes it.
+	Open() (io.ReadCloser, error)
+}
+
 // history is what is taken from one archive after the other.
 type history struct {
 	target Target
-	// keep, if set, gets every batch up to the target.
-	keep func(b []byte, head event.Head, prev event.Hash) error
+	keep   keeper // gets every batch up to the target; nil for none
 
 	state    *identity.State // nil before one was read, or begun
 	head     event.Head      // of the state
@@ -50,11 +60,11 @@ type history struct {
 
 // take reads the next archive.
 func (y *history) take(r io.Reader) (*Header, error) {
-	return Read(r, Taker{Header: y.header, Snapshot: y.snapshot, Batch: y.batch})
+	return Read(r, y)
 }
 
-// header finds out whether an archive leads on from what was taken so far.
-func (y *history) header(h *Header) error {
+// Header finds out whether an archive leads on from what was taken so far.
+func (y *history) Header(h *Header) error {
 	switch {
 	case y.last.Position > 0 && h.Snapshot:
 		return fmt.Errorf("%w: a whole archive, of position %d, comes after another; give one, and behind it those made --since its position", ErrTarget, h.Position)
@@ -72,8 +82,8 @@ func (y *history) header(h *Header) error {
 	return nil
 }
 
-// snapshot reads the state, unless the target lies before it.
-func (y *history) snapshot(r io.Reader) error {
+// Snapshot reads the state, unless the target lies before it.
+func (y *history) Snapshot(r io.Reader) error {
 	if y.skipped {
 		return nil
 	}
@@ -88,8 +98,8 @@ func (y *history) snapshot(r io.Reader) error {
 	return nil
 }
 
-// batch takes a batch: it is kept, and folded if it comes behind the state.
-func (y *history) batch(b []byte, head event.Head, prev event.Hash) error {
+// Batch takes a batch: it is kept, and folded if it comes behind the state.
+func (y *history) Batch(b []byte, head event.Head, prev event.Hash) error {
 	if y.last.Position > 0 && head.Position == y.last.Position+1 && prev != y.last.Hash {
 		return damaged("it does not follow the one before, in another archive")
 	}
@@ -113,7 +123,7 @@ func (y *history) batch(b []byte, head event.Head, prev event.Hash) error {
 	if y.keep == nil {
 		return nil
 	}
-	return y.keep(b, head, prev)
+	return y.keep.Keep(b, head, prev)
 }
 
 // fold folds a batch into the state.
@@ -159,18 +169,11 @@ type Report struct {
 // can be checked: the hashes of all parts, the chain of batches, the digest of the state,
 // and that the batches make it: from the first on, where the history begins in the archive,
 // else from the state of the archive before. Reports come one for each, as far as it came.
-func Verify(each []func() (io.ReadCloser, error)) (found []Report, err error) {
+func Verify(each []Opener) (found []Report, err error) {
 	y := &history{}
 	for _, open := range each {
-		replay := &history{state: identity.NewState()}
-		var n uint64
-		y.keep = func(b []byte, head event.Head, prev event.Hash) error {
-			n++
-			if head.Position != replay.head.Position+1 { // the history does not begin here
-				return nil
-			}
-			return replay.batch(b, head, prev)
-		}
+		replay := &replay{history: history{state: identity.NewState()}}
+		y.keep = replay
 		before := y.replayed
 		h, err := y.read(open)
 		if err != nil {
@@ -179,14 +182,28 @@ func Verify(each []func() (io.ReadCloser, error)) (found []Report, err error) {
 		if end := replay.head; end.Position > 0 && (end != h.Head() || replay.state.Digest() != h.Digest) {
 			return found, fmt.Errorf("read an archive: %w", damaged("its batches do not make its state"))
 		}
-		found = append(found, Report{Header: h, Batches: n, Replayed: max(replay.replayed, y.replayed-before)})
+		found = append(found, Report{Header: h, Batches: replay.batches, Replayed: max(replay.replayed, y.replayed-before)})
 	}
 	return found, nil
 }
 
+// replay counts batches, and folds them if the history begins with them.
+type replay struct {
+	history
+	batches uint64
+}
+
+func (r *replay) Keep(b []byte, head event.Head, prev event.Hash) error {
+	r.batches++
+	if head.Position != r.head.Position+1 {
+		return nil
+	}
+	return r.Batch(b, head, prev)
+}
+
 // read opens, reads and closes an archive.
-func (y *history) read(open func() (io.ReadCloser, error)) (h *Header, err error) {
-	r, err := open()
+func (y *history) read(of Opener) (h *Header, err error) {
+	r, err := of.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -17,14 +17,26 @@ import (
 )
 
 // Taker takes what is in an archive, in order. What it is given counts only when Read
-// has returned without an error. A nil function takes nothing.
-type Taker struct {
-	Header   func(*Header) error
-	Snapshot func(io.Reader) error
+// has returned without an error; an error of its own ends Read.
+type Taker interface {
+	Header(*Header) error
+	Snapshot(io.Reader) error
 	// Batch takes a batch, whose bytes are its own to keep, with its head and the hash of
 	// the one before: each follows the one before it.
-	Batch func(b []byte, head event.Head, prev event.Hash) error
+	Batch(b []byte, head event.Head, prev event.Hash) error
 }
+
+// Nothing takes nothing: what is read is checked alone.
+type Nothing struct{}
+
+// Header takes nothing, as do Snapshot and Batch.
+func (Nothing) Header(*Header) error { return nil }
+
+// Snapshot takes nothing.
+func (Nothing) Snapshot(io.Reader) error { return nil }
+
+// Batch takes nothing.
+func (Nothing) Batch([]byte, event.Head, event.Hash) error { return nil }
 
 // Read reads an archive, in little memory. An error is that of the taker, of r, or wraps
 // ErrDamaged or ErrFormat. The signature, if there is one, is checked against the
@@ -53,16 +65,11 @@ func (in *reader) archive(to Taker) (*Header, error) {
 	if err == nil {
 		err = h.check()
 	}
-	if err == nil && to.Header != nil {
+	if err == nil {
 		err = to.Header(h)
 	}
 	if err == nil && h.Snapshot {
-		err = in.part(partSnapshot, func(r io.Reader) error {
-			if to.Snapshot == nil {
-				return nil
-			}
-			return to.Snapshot(r)
-		})
+		err = in.part(partSnapshot, to.Snapshot)
 	}
 	if err == nil && h.From > 0 {
 		err = in.part(partBatches, func(r io.Reader) error { return takeBatches(r, h, to) })
@@ -89,9 +96,7 @@ func takeBatches(r io.Reader, h *Header, to Taker) error {
 		case head.Position != last.Position+1, head.Position > h.From && prev != last.Hash:
 			return damaged("batch %d does not follow batch %d", head.Position, last.Position)
 		}
-		if last = head; to.Batch == nil {
-			continue
-		}
+		last = head
 		if err := to.Batch(b, head, prev); err != nil {
 			return fmt.Errorf("batch %d: %w", head.Position, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -54,17 +53,23 @@ func Unfinished(data string) error {
 
 // Restore is what a cluster is restored from, and to.
 type Restore struct {
-	// Archives open the archives, each but the first made since the one before.
-	Archives []func() (io.ReadCloser, error)
+	// Archives are the archives, each but the first made since the one before.
+	Archives []Opener
 	Target   Target
-	// Accept, if set, is asked about every archive and the state before anything is put in
-	// place. What it refuses is not restored.
-	Accept func([]*Header, *identity.State) error
+	// Judge, if set, is asked before anything is put in place.
+	Judge Judge
 	// Cluster is the id of the cluster that goes on, and Advertise the address at which the
 	// writer that Data becomes is reached by others.
 	Cluster, Advertise string
 	Data               string // an empty directory, or none
 	Time               identity.Time
+}
+
+// Judge decides whether a restore goes on. One that is nil lets all go on.
+type Judge interface {
+	// Accept is asked about the archives, in order, and the state that was made of them.
+	// What it refuses is not restored.
+	Accept([]*Header, *identity.State) error
 }
 
 // Restored is what came of a restore.
@@ -116,10 +121,7 @@ func newIncarnation() string {
 
 // place gives what is made its name, durably.
 func place(data, from, to string) error {
-	if err := os.Rename(from, filepath.Join(data, to)); err != nil {
-		return err
-	}
-	return durable.SyncDir(data)
+	return durable.Rename(from, filepath.Join(data, to))
 }
 
 // claim takes an empty directory until unlock is called.
@@ -144,6 +146,18 @@ func (r *Restore) claim() (unlock func(), err error) {
 	return func() { lock.Close() }, nil
 }
 
+// stored keeps batches in an event store.
+type stored struct{ *store.Store }
+
+func (s *stored) Keep(b []byte, head event.Head, prev event.Hash) error {
+	if s.Last().Position == 0 && head.Position > 1 {
+		if err := s.SkipTo(event.Head{Position: head.Position - 1, Hash: prev}); err != nil {
+			return err
+		}
+	}
+	return s.Append([]store.Entry{{Head: head, Prev: prev, Bytes: b}})
+}
+
 // read takes the history out of the archives, its batches into an event store.
 func (r *Restore) read(dir string) (y *history, err error) {
 	s, err := store.Open(filepath.Join(dir, log.EventsFile), store.Options{})
@@ -151,14 +165,7 @@ func (r *Restore) read(dir string) (y *history, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	y = &history{target: r.Target, keep: func(b []byte, head event.Head, prev event.Hash) error {
-		if first := s.Last().Position == 0; first && head.Position > 1 {
-			if err := s.SkipTo(event.Head{Position: head.Position - 1, Hash: prev}); err != nil {
-				return err
-			}
-		}
-		return s.Append([]store.Entry{{Head: head, Prev: prev, Bytes: b}})
-	}}
+	y = &history{target: r.Target, keep: &stored{s}}
 	var headers []*Header
 	for _, open := range r.Archives {
 		h, err := y.read(open)
@@ -175,8 +182,8 @@ func (r *Restore) read(dir string) (y *history, err error) {
 	case t.Position > y.head.Position:
 		return nil, fmt.Errorf("%w: they end at position %d, before %d", ErrTarget, y.head.Position, t.Position)
 	}
-	if r.Accept != nil {
-		if err := r.Accept(headers, y.state); err != nil {
+	if r.Judge != nil {
+		if err := r.Judge.Accept(headers, y.state); err != nil {
 			return nil, err
 		}
 	}

@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -48,9 +47,9 @@ func TestSchedule(t *testing.T) {
 	must(t, err)
 	names, err := k.list()
 	must(t, err)
-	f, err := os.Open(filepath.Join(dir, names[0]))
+	b, err := os.ReadFile(filepath.Join(dir, names[0]))
 	must(t, err)
-	if found, err := Verify([]func() (io.ReadCloser, error){func() (io.ReadCloser, error) { return f, nil }}); err != nil || found[0].Position != 5 {
+	if found, err := Verify(opened(b)); err != nil || found[0].Position != 5 {
 		t.Errorf("found %+v, %v", found, err)
 	}
 	if k, err := NewKeeper(Schedule{}); k != nil || err != nil {

@@ -16,9 +16,6 @@ import (
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
-	"github.com/writ-iam/writ/log/durable"
-	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -103,7 +100,7 @@ func (t *taking) run(cmd *cobra.Command, to string) error {
 		err = write(cmd.OutOrStdout())
 	} else {
 		out = cmd.OutOrStdout()
-		err = toFile(to, write)
+		err = archive.ToFile(to, write)
 	}
 	if errors.Is(err, archive.ErrExtent) {
 		return shell.Usage("%w", err)
@@ -115,22 +112,10 @@ func (t *taking) run(cmd *cobra.Command, to string) error {
 	return err
 }
 
-// toFile writes a file that must not be there.
-func toFile(path string, write func(io.Writer) error) error {
-	if _, err := os.Lstat(path); err == nil { // found out before everything has come
-		return fmt.Errorf("%s is there already; name another file: archives are never replaced", path)
-	}
-	err := durable.CreateFrom(path, setup.SecretMode, write)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w; archives are never replaced", err)
-	}
-	return err
-}
-
 // take writes an archive, and finds out whether it is whole.
 func (t *taking) take(ctx context.Context, w io.Writer) (*archive.Header, error) {
 	if t.data != "" {
-		source, unlock, err := archive.OfDirectory(t.data, identity.Time(time.Now().UnixMilli()))
+		source, unlock, err := archive.OfDirectory(t.data, archive.Time(time.Now().UnixMilli()))
 		switch {
 		case errors.Is(err, setup.ErrInUse):
 			return nil, fmt.Errorf("%w: leave --data out to ask the running writer", err)
@@ -139,18 +124,18 @@ func (t *taking) take(ctx context.Context, w io.Writer) (*archive.Header, error)
 		case err != nil:
 			return nil, err
 		}
-		h, err := source.Write(w, archive.Extent{Since: event.Position(t.since), StateOnly: t.stateOnly})
+		h, err := source.Write(w, archive.Extent{Since: archive.Position(t.since), StateOnly: t.stateOnly})
 		return h, errors.Join(err, unlock())
 	}
 	c, err := t.nodes.Client()
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.Backup(ctx, event.Position(t.since), t.stateOnly)
+	body, err := c.Backup(ctx, archive.Position(t.since), t.stateOnly)
 	if err != nil {
 		return nil, err
 	}
-	h, err := archive.Read(io.TeeReader(body, w), archive.Taker{})
+	h, err := archive.Read(io.TeeReader(body, w), archive.Nothing{})
 	if errors.Is(err, archive.ErrDamaged) {
 		err = fmt.Errorf("the archive did not come whole; ask again: %w", err)
 	}
@@ -173,7 +158,7 @@ func describe(h *archive.Header) string {
 	return fmt.Sprintf("position %d of cluster %s, incarnation %s: %s, hash %x, state %s, at %s%s", h.Position, h.Cluster, h.Incarnation, holds, h.Hash, h.Digest, clock(h.Time), by)
 }
 
-func clock(t identity.Time) string { return time.UnixMilli(int64(t)).UTC().Format(time.RFC3339) }
+func clock(t archive.Time) string { return time.UnixMilli(int64(t)).UTC().Format(time.RFC3339) }
 
 // opening is how archives are opened and whose signatures are believed.
 type opening struct {
@@ -185,32 +170,28 @@ func (o *opening) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.authority, "authority", "", "certificate of the cluster's authority, the ca.crt that writ init made: the archives must be signed by one of its writers")
 }
 
+// file is an archive in a file.
+type file struct {
+	path       string
+	identities archive.Identities
+}
+
+// Open opens it.
+func (f file) Open() (io.ReadCloser, error) {
+	r, err := f.identities.OpenFile(f.path)
+	if errors.Is(err, archive.ErrIdentity) {
+		err = fmt.Errorf("%w: --identity-file", err)
+	}
+	return r, err
+}
+
 // open is what opens each of the files.
-func (o *opening) open(files []string) (each []func() (io.ReadCloser, error), err error) {
+func (o *opening) open(files []string) (each []archive.Opener, err error) {
 	identities, err := archive.LoadIdentities(o.identities)
-	if err != nil {
-		return nil, err
+	for _, path := range files {
+		each = append(each, file{path, identities})
 	}
-	for _, file := range files {
-		each = append(each, func() (io.ReadCloser, error) {
-			f, err := os.Open(file)
-			if err != nil {
-				return nil, fmt.Errorf("read an archive: %w", err)
-			}
-			plain, err := identities.Uncover(f)
-			if errors.Is(err, archive.ErrIdentity) {
-				err = fmt.Errorf("%w: --identity-file", err)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", file, errors.Join(err, f.Close()))
-			}
-			return struct {
-				io.Reader
-				io.Closer
-			}{plain, f}, nil
-		})
-	}
-	return each, nil
+	return each, err
 }
 
 // check finds out whether a writer of the authority, if one is named, signed each.

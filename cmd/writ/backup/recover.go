@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -44,7 +43,7 @@ had ends, and says so. Tokens of positions and sessions of before are refused.`,
 func recoverWriter(cmd *cobra.Command, data string, yes bool) error {
 	var refused error
 	out := cmd.OutOrStdout()
-	found, err := (&archive.Recovery{Data: data, Time: identity.Time(time.Now().UnixMilli())}).Run(func(r archive.Recovered) bool {
+	found, err := (&archive.Recovery{Data: data, Time: archive.Time(time.Now().UnixMilli())}).Run(func(r archive.Recovered) bool {
 		fmt.Fprintf(out, `this writer has position %d, hash %x, changed last at %s; it knew position %d to be committed
 kept: all up to position %d, those after %d though nobody may have been told of them
 lost: whatever other writers acknowledged after position %d

@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/shell"
-	"github.com/writ-iam/writ/log/event"
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
@@ -63,12 +61,12 @@ func (r *restoring) plan() (c setup.Cluster, me setup.Writer, to archive.Target,
 	if r.config == "" || r.data == "" {
 		return c, me, to, shell.Usage("--cluster and --data are needed: the cluster.yaml of `writ init`, and the directory of a writer")
 	}
-	if to.Position = event.Position(r.position); r.time != "" {
+	if to.Position = archive.Position(r.position); r.time != "" {
 		at, err := time.Parse(time.RFC3339, r.time)
 		if err != nil || to.Position > 0 {
 			return c, me, to, shell.Usage("--to-time takes a time such as 2026-11-30T08:00:00Z, and no --to-position beside it")
 		}
-		to.Time = identity.Time(at.UnixMilli())
+		to.Time = archive.Time(at.UnixMilli())
 	}
 	if c, err = setup.LoadCluster(r.config); err != nil {
 		return c, me, to, err
@@ -102,16 +100,8 @@ func (r *restoring) run(cmd *cobra.Command, files []string) error {
 		return err
 	}
 	restore := archive.Restore{
-		Archives: each, Target: to, Cluster: c.ID, Advertise: me.Peer, Data: r.data, Time: identity.Time(time.Now().UnixMilli()),
-		Accept: func(headers []*archive.Header, s *identity.State) error {
-			if err := r.check(headers); err != nil {
-				return err
-			}
-			if err := c.Holds(s); err != nil {
-				return err
-			}
-			return opens(key, s)
-		},
+		Archives: each, Target: to, Cluster: c.ID, Advertise: me.Peer, Data: r.data, Time: archive.Time(time.Now().UnixMilli()),
+		Judge: judge{r, &c, key},
 	}
 	done, err := restore.Run()
 	if err != nil {
@@ -124,6 +114,27 @@ next: start %s; then start the other writers with empty directories, and the rep
 	return err
 }
 
+// judge refuses what does not fit the cluster that is restored.
+type judge struct {
+	*restoring
+	cluster *setup.Cluster
+	key     *seal.Key
+}
+
+// Accept checks signatures, the account and the partition, and that the secrets open.
+func (j judge) Accept(headers []*archive.Header, s *archive.State) error {
+	if err := j.check(headers); err != nil {
+		return err
+	}
+	if err := j.cluster.Holds(s); err != nil {
+		return err
+	}
+	if err := archive.Opens(j.key, s); err != nil {
+		return fmt.Errorf("the secrets in the archive were sealed with other keys than those given; put the seal.key of the cluster that was beside cluster.yaml at all nodes: %w", err)
+	}
+	return nil
+}
+
 // runs tells whether a node answers at an address.
 func runs(address string) bool {
 	conn, err := net.DialTimeout("tcp", address, knock)
@@ -132,31 +143,4 @@ func runs(address string) bool {
 	}
 	conn.Close()
 	return true
-}
-
-// opens finds out whether a key opens what is sealed in a state: the secret of the first
-// access key in it.
-func opens(key *seal.Key, s *identity.State) (err error) {
-	try := func(account identity.AccountID, keys []identity.AccessKey) bool {
-		for _, k := range keys {
-			if len(k.Sealed) == 0 {
-				continue
-			}
-			if _, err = key.Open(seal.AccessKeySecret, seal.AccessKeyContext(string(account), k.ID), k.Sealed); err != nil {
-				err = fmt.Errorf("the secrets in the archive were sealed with other keys than those given; put the seal.key of the cluster that was beside cluster.yaml, or name it by --seal-key-file and have all nodes use it: %w", err)
-			}
-			return false
-		}
-		return true
-	}
-	s.Records(func(r identity.Record) bool {
-		switch r := r.(type) {
-		case *identity.Account:
-			return try(r.ID, r.Keys)
-		case *identity.User:
-			return try(r.Account, r.Keys)
-		}
-		return true
-	})
-	return err
 }
