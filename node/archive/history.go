@@ -32,8 +32,8 @@ func (t Target) before(h *Header) bool {
 // ErrTarget is returned for a position or time that the archives do not hold.
 var ErrTarget = errors.New("the archives do not hold this state")
 
-// keeper keeps batches: in an event store, or to find out whether they make the state.
-type keeper interface {
+// shelf keeps batches: in an event store, or to find out whether they make the state.
+type shelf interface {
 	Keep(b []byte, head event.Head, prev event.Hash) error
 }
 
@@ -46,7 +46,7 @@ type Opener interface {
 // history is what is taken from one archive after the other.
 type history struct {
 	target Target
-	keep   keeper // gets every batch up to the target; nil for none
+	keep   shelf // gets every batch up to the target; nil for none
 
 	state    *identity.State // nil before one was read, or begun
 	head     event.Head      // of the state
