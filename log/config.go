@@ -155,7 +155,7 @@ func (a address) String() string { return string(a) }
 // serverID returns the id of the server whose directory this is; it is made once.
 // A server that lost its directory is another server.
 func serverID(dir string) (string, error) {
-	path := filepath.Join(dir, "id")
+	path := filepath.Join(dir, idFile)
 	b, err := os.ReadFile(path)
 	if err == nil {
 		id, err := uuid.ParseBytes(b)
@@ -167,9 +167,17 @@ func serverID(dir string) (string, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
+	return newServerID(dir)
+}
+
+// newServerID makes a directory that of another server.
+func newServerID(dir string) (string, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return "", err
 	}
-	return id.String(), durable.Write(path, 0o600, []byte(id.String()))
+	return id.String(), durable.Write(filepath.Join(dir, idFile), 0o600, []byte(id.String()))
 }
+
+// idFile is the name of the server's id in Config.Dir.
+const idFile = "id"

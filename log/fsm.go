@@ -196,6 +196,9 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (resu
 	*made = append(*made, store.Entry{Head: b.Head(), Prev: b.Prev, Bytes: encoded})
 	next.Head = b.Head()
 	f.recent.Add(next.Head)
+	if cluster.Incarnation != cmd.Incarnation && cmd.Incarnation != "" { // leases of before may be in force, named or not
+		next.Floor, next.Lives.Complete = position, false
+	}
 	return result{batch: b}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/nats"
@@ -63,6 +64,8 @@ type Config struct {
 	Drain time.Duration
 	// Snapshots say when a writer's log is shortened.
 	Snapshots Snapshots
+	// Backups say when a writer makes archives by itself.
+	Backups archive.Schedule
 	// Machine is what the node runs on; the zero value is this one.
 	Machine Machine `yaml:"-"`
 }

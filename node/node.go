@@ -23,6 +23,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/peer"
@@ -175,6 +176,8 @@ func (n *Node) prepare() (err error) {
 	switch {
 	case c.Files.CAKey != "" && !writer:
 		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
+	case !writer && c.Backups.Dir != "":
+		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
 	case c.Files.CAKey != "":
 		if _, err := setup.LoadCertificateAuthority(c.Files.CA, c.Files.CAKey); err != nil {
 			return err
@@ -193,6 +196,9 @@ func (n *Node) prepare() (err error) {
 		return fmt.Errorf("make the node's directory: %w", err)
 	}
 	if n.lock, err = setup.Lock(c.Data); err != nil {
+		return err
+	}
+	if err := archive.Unfinished(c.Data); err != nil {
 		return err
 	}
 	if err := n.tls.Writers().Keep(filepath.Join(c.Data, "writers.json")); err != nil {

@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
@@ -65,6 +68,25 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 		})
 	}
 	return v, nil
+}
+
+// keepBackups begins to make archives by the schedule, if there is one.
+func (w *writer) keepBackups() error {
+	n := w.node
+	keeper, err := archive.NewKeeper(n.cfg.Backups)
+	if keeper == nil {
+		return err
+	}
+	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "writ_backup_last_success_timestamp_seconds", Help: "When the newest backup of this writer's schedule was made, in seconds since 1970; 0 if there is none.",
+	}, keeper.Last))
+	n.wg.Go(func() { keeper.Run(n.ctx, w.live(), n.logger) })
+	return nil
+}
+
+// live is what archives are made of.
+func (w *writer) live() *archive.Live {
+	return &archive.Live{Log: w.log, By: w.node.tls, Node: w.node.cfg.Name, Now: w.node.cfg.Machine.Now}
 }
 
 // SignHead proves that this writer leads and signs the head that it then has.

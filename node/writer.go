@@ -97,13 +97,16 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Notary: w, Voters: w.quorum, Sealing: w, Condition: w})
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w.live(), Notary: w, Voters: w.quorum, Sealing: w, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
 	}
 	n.wg.Go(func() { w.guard(n.ctx) })
 	n.wg.Go(func() { w.sweep(n.ctx) })
+	if err := w.keepBackups(); err != nil {
+		return nil, err
+	}
 	w.quorum.Observe(n.registry)
 	n.wg.Go(w.watch)
 	n.wg.Go(func() {
@@ -111,10 +114,14 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			n.fail(err)
 		}
 	})
+	n.wg.Go(func() { w.quorum.WatchOthers(n.ctx) })
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
 }
+
+// Outlived ends this writer.
+func (w *writer) Outlived(err error) { w.node.fail(err) }
 
 // unsound is called when a record in memory is not what was put there. The writer
 // answers nothing from then on, and ends: its log and its snapshots on disk are

@@ -25,17 +25,18 @@ var (
 // outcomes is what the code of each command promises besides 0, 1 and 2, by the
 // command's path. Help is made from it, and TestExitCodes walks through it.
 var outcomes = map[string][]outcome{
-	"writ health":      {{shell.CodeUnhealthy, "a node does not answer or is not ready"}},
-	"writ status":      {{shell.CodeUnhealthy, "no leader is known, a member is not in order, a certificate ends within 7 days, or the voters survive fewer failures than the cluster is laid out for"}},
-	"writ wait":        {notYet},
-	"writ can":         {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
-	"writ head":        {otherHead},
-	"writ verify":      {{shell.CodeUnhealthy, "a node differs; with --head, a head is not in the history"}},
-	"writ seal status": {{shell.CodeNotYet, "with --wait, secrets are still being sealed anew when the time is up"}},
-	"writ log verify":  {{shell.CodeUnhealthy, "the chain is broken"}},
-	"writ policy lint": {{shell.CodeDenied, "there are errors"}},
-	"writ policy test": {{shell.CodeDenied, "a case fails"}},
-	"writ policy diff": {{shell.CodeDenied, "the second policy allows more"}},
+	"writ health":        {{shell.CodeUnhealthy, "a node does not answer or is not ready"}},
+	"writ status":        {{shell.CodeUnhealthy, "no leader is known, a member is not in order, a certificate ends within 7 days, or the voters survive fewer failures than the cluster is laid out for"}},
+	"writ wait":          {notYet},
+	"writ can":           {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
+	"writ head":          {otherHead},
+	"writ verify":        {{shell.CodeUnhealthy, "a node differs; with --head, a head is not in the history"}},
+	"writ seal status":   {{shell.CodeNotYet, "with --wait, secrets are still being sealed anew when the time is up"}},
+	"writ log verify":    {{shell.CodeUnhealthy, "the chain is broken"}},
+	"writ backup verify": {{shell.CodeUnhealthy, "an archive is damaged, or not signed as it should be"}},
+	"writ policy lint":   {{shell.CodeDenied, "there are errors"}},
+	"writ policy test":   {{shell.CodeDenied, "a case fails"}},
+	"writ policy diff":   {{shell.CodeDenied, "the second policy allows more"}},
 }
 
 // explainExits adds the exit codes of a command, and of those below it, to its help.

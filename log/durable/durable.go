@@ -33,7 +33,12 @@ func Replace(path string, mode fs.FileMode, write func(io.Writer) error) error {
 // Create is Write for a file that must not be there yet: the error is fs.ErrExist
 // where it is.
 func Create(path string, mode fs.FileMode, content []byte) error {
-	return put(path, mode, bytesOf(content), os.Link, SyncDir)
+	return CreateFrom(path, mode, bytesOf(content))
+}
+
+// CreateFrom is Create for what write writes. If it fails, there is no such file.
+func CreateFrom(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	return put(path, mode, write, os.Link, SyncDir)
 }
 
 // Overwrite makes content what the file at path holds, which stays the same file: whoever has
@@ -106,6 +111,14 @@ func put(path string, mode fs.FileMode, write func(io.Writer) error, name func(f
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// Rename gives a file or directory, which is on disk already, another name in its directory.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(to))
 }
 
 // Unfinished returns the files in a directory that a crash left half-written. Only

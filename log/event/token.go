@@ -24,7 +24,7 @@ var (
 	ErrWrongCluster = errors.New("the token belongs to another cluster")
 	// ErrWrongIncarnation is returned when a token was made before the cluster
 	// was restored or recovered.
-	ErrWrongIncarnation = errors.New("the token belongs to another incarnation of this cluster")
+	ErrWrongIncarnation = errors.New("the token belongs to another incarnation of this cluster, which was restored or recovered since, and its position means nothing in this one")
 )
 
 // TokenOf is the token for a head.

@@ -55,6 +55,9 @@ func drawnSessions(t *rapid.T) []func() Command {
 		},
 		func() Command { return &RevokeIssuerKey{Number: uint32(drawNumber(t))} },
 		func() Command {
+			return &BeginIncarnation{Cluster: "cluster", Incarnation: drawText(t), Why: oneOf(t, "why", Restored, Recovered)}
+		},
+		func() Command {
 			return &RevokeSessions{Account: drawAccount(t), Subject: drawText(t), Before: oneOf(t, "before", 0, Time(drawNumber(t)))}
 		},
 	}

@@ -74,6 +74,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.revocations, yield) &&
 		rows(&s.writers, yield) &&
 		rows(&s.nodeRevocations, yield) &&
+		rows(&s.incarnations, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield) &&
 		rows(&s.sealKeys, yield)
@@ -178,6 +179,7 @@ type Loader struct {
 	revocations      table.Rows[*Revocations]
 	writers          table.Rows[*Writers]
 	nodeRevocations  table.Rows[*NodeRevocation]
+	incarnations     table.Rows[*Incarnations]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
@@ -280,6 +282,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.writers, &l.writers, r)
 	case *NodeRevocation:
 		table.AddRow(&l.state.nodeRevocations, &l.nodeRevocations, r)
+	case *Incarnations:
+		table.AddRow(&l.state.incarnations, &l.incarnations, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -462,6 +466,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.writers.Rows, &l.writers) },
 		func() error { return table.Fill(&s.nodeRevocations.Rows, &l.nodeRevocations) },
 		func() error { return table.Fill(&s.sealKeys.Rows, &l.sealKeys) },
+		func() error { return table.Fill(&s.incarnations.Rows, &l.incarnations) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

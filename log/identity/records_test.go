@@ -19,6 +19,7 @@ func everything() *State {
 		webServer, webDeploys, scalingGone,
 		aliceSSH, rootSigner, aliceGit, siteCert,
 		&OIDCProviderCreated{Account: acct, URL: issuer}, corp(1), &TokenVersionSet{Account: acct, Version: 2},
+		&IncarnationBegun{Cluster: "cluster", Incarnation: "2", Why: Restored, At: past},
 		sessionKey, issuerKey, &SessionsRevoked{Account: acct, Subject: "AROA1", Made: now},
 		&NodeCertificatesRevoked{Name: "one", Before: now, Until: now + 1},
 	)

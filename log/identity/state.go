@@ -53,6 +53,7 @@ type State struct {
 	writers       table.Table[string, *Writers]
 
 	nodeRevocations table.Table[string, *NodeRevocation]
+	incarnations    table.Table[string, *Incarnations]
 
 	// The rest is derived from the records above.
 	names   names
@@ -124,6 +125,7 @@ func (s *State) Snapshot() *State {
 	c.revocations = s.revocations.Snapshot()
 	c.writers = s.writers.Snapshot()
 	c.nodeRevocations = s.nodeRevocations.Snapshot()
+	c.incarnations = s.incarnations.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -192,6 +194,7 @@ func (s *State) tables() []counted {
 		&s.writers,
 		&s.nodeRevocations,
 		&s.sealKeys,
+		&s.incarnations,
 	}
 }
 

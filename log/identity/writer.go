@@ -154,29 +154,41 @@ func (w *Writers) with(one Writer, at Position) *Writers {
 // ListWriters begins the list of writers in a log that has none.
 type ListWriters struct{ Writers []Writer }
 
-// WritersListed began the list of writers.
+// WritersListed began the list of writers, or began it anew with an incarnation: names that
+// were removed before stay out.
 type WritersListed struct{ Writers []Writer }
 
 func (c *ListWriters) decide(s *State, _ Meta) ([]Event, error) {
-	switch {
-	case s.Writers() != nil:
+	if s.Writers() != nil {
 		return nil, refuse(EntityAlreadyExists, "The log lists its writers already.")
-	case len(c.Writers) == 0 || len(c.Writers) > MaxWriters:
-		return nil, refuse(LimitExceeded, "Cannot exceed quota for Writers: %d", MaxWriters)
 	}
-	for i := range c.Writers {
-		if slices.ContainsFunc(c.Writers[:i], func(w Writer) bool { return w.Name == c.Writers[i].Name }) {
-			return nil, refuse(EntityAlreadyExists, "Writer %s is there already.", c.Writers[i].Name)
-		}
-		if err := s.mayHave(c.Writers[:i], &c.Writers[i]); err != nil {
-			return nil, err
-		}
+	if err := s.mayList(c.Writers); err != nil {
+		return nil, err
 	}
 	return []Event{&WritersListed{Writers: c.Writers}}, nil
 }
 
+// mayList refuses a list of writers of whom one cannot be told from another node.
+func (s *State) mayList(list []Writer) error {
+	if len(list) == 0 || len(list) > MaxWriters {
+		return refuse(LimitExceeded, "Cannot exceed quota for Writers: %d", MaxWriters)
+	}
+	for i := range list {
+		if slices.ContainsFunc(list[:i], func(w Writer) bool { return w.Name == list[i].Name }) {
+			return refuse(EntityAlreadyExists, "Writer %s is there already.", list[i].Name)
+		}
+		if err := s.mayHave(list[:i], &list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (e *WritersListed) evolve(s *State) {
 	w := &Writers{}
+	if old := s.Writers(); old != nil {
+		w.Removed = old.Removed
+	}
 	for _, one := range e.Writers {
 		w = w.with(one, s.position)
 	}

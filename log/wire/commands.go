@@ -99,6 +99,7 @@ var commandKinds = newKinds("command",
 	command(110, 1, updateServiceCredential),
 	command(111, 1, resetServiceCredential),
 	command(112, 1, deleteServiceCredential),
+	command(113, 1, beginIncarnation),
 	command(117, 1, revokeNodeCertificates),
 
 	command(120, 2, createDelegationRequest),

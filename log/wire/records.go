@@ -41,6 +41,7 @@ var recordKinds = newKinds("record",
 
 	record(52, 1, nodeRevocation),
 	record(56, 1, sealKeys),
+	record(54, 1, incarnations),
 )
 
 func header(c *coder, v *identity.Header) {

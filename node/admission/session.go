@@ -23,14 +23,14 @@ var errNewer = errors.New("the session key is not known here")
 // sessionKeys are session keys as they seal and open. Safe for concurrent use.
 type sessionKeys struct {
 	mu   sync.Mutex
-	keys map[uint32]*session.Key // by number, which never comes to stand for another key; guarded by mu
+	keys map[session.Numbered]*session.Key // guarded by mu
 }
 
 // sessionKey opens a session key. The node must have the keys that open secrets.
 func (d *Desk) sessionKey(cluster identity.Cluster, k *identity.SessionKey) (*session.Key, error) {
 	d.sessions.mu.Lock()
 	defer d.sessions.mu.Unlock()
-	if key, ok := d.sessions.keys[k.Number]; ok {
+	if key, ok := d.sessions.keys[session.Numbered{Incarnation: cluster.Incarnation, Number: k.Number}]; ok {
 		return key, nil
 	}
 	raw, err := d.cfg.Seal.Open(seal.SessionKey, sessionKeyContext(cluster, k.Number), k.Sealed)
@@ -45,9 +45,9 @@ func (d *Desk) sessionKey(cluster identity.Cluster, k *identity.SessionKey) (*se
 		clear(d.sessions.keys)
 	}
 	if d.sessions.keys == nil {
-		d.sessions.keys = make(map[uint32]*session.Key)
+		d.sessions.keys = make(map[session.Numbered]*session.Key)
 	}
-	d.sessions.keys[k.Number] = key
+	d.sessions.keys[session.Numbered{Incarnation: cluster.Incarnation, Number: k.Number}] = key
 	return key, nil
 }
 
@@ -115,7 +115,7 @@ func (d *Desk) keyOf(s *identity.State, number uint32) (*session.Key, error) {
 	case !ok && number > s.SessionKeys().Last:
 		return nil, errNewer
 	case !ok, k.State == identity.KeyRevoked:
-		return nil, sigv4.ErrInvalidClientTokenID
+		return nil, sigv4.InvalidToken(s.Renewed())
 	}
 	return d.sessionKey(s.Cluster(), &k)
 }
@@ -133,7 +133,7 @@ func (d *Desk) open(s *identity.State, accessKey, token string) (*session.Claims
 	cluster := s.Cluster()
 	c, err := key.Open(cluster.ID, cluster.Incarnation, token)
 	if err != nil || c.AccessKey != accessKey {
-		return nil, nil, sigv4.ErrInvalidClientTokenID
+		return nil, nil, sigv4.InvalidToken(s.Renewed())
 	}
 	return c, key, nil
 }
@@ -142,7 +142,7 @@ func (d *Desk) open(s *identity.State, accessKey, token string) (*session.Claims
 func (d *Desk) ofSession(q *Request, sig *sigv4.Signature, v *projection.View) (Caller, *projection.Principal, error) {
 	err := d.recognizeSession(q, sig, v.State)
 	if errors.Is(err, errNewer) {
-		err = sigv4.ErrInvalidClientTokenID
+		err = sigv4.InvalidToken(v.State.Renewed())
 	}
 	if err != nil {
 		return Caller{}, nil, err

@@ -27,6 +27,8 @@ type Node struct {
 	History native.History
 	// Chain has the heads of all batches. A replica has none: it is nil.
 	Chain native.Chain
+	// Backups has what archives are made of. A replica has nothing: it is nil.
+	Backups native.Backups
 	// Notary vouches for what the cluster has. Only a node that leads is asked; a replica
 	// has none: it is nil.
 	Notary native.Notary

@@ -61,6 +61,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/writers/{name}/move":                           {target: "/v1/writers/w9/move", body: `{"peer":"w9:8430"}`, leader: true},
 		"DELETE /v1/writers/{name}":                              {target: "/v1/writers/w9:8430", leader: true},
 		"POST /v1/leader":                                        {leader: true},
+		"GET /v1/backup":                                         {leader: true},
 		"GET /v1/catalog":                                        {},
 		"POST /v1/catalog/{digest}/parts/{part}":                 {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/parts/1", body: part, leader: true},
 		"POST /v1/catalog/{digest}/install":                      {target: "/v1/catalog/" + strings.Repeat("0", 64) + "/install?parts=1", leader: true},

@@ -146,23 +146,33 @@ func (w *watch) stream(ctx context.Context, node *url.URL) error {
 	silent := time.AfterFunc(watchSilence, func() { cancel(fmt.Errorf("%s is silent", node.Host)) })
 	defer silent.Stop()
 	q := newCall(http.MethodGet, "/v1/events?"+url.Values{"after": {w.after}, "heartbeat": {watchHeartbeat.String()}}.Encode(), nil, Freshness{Consistency: "any"})
-	got, err := w.client.open(ctx, q, node)
+	got, err := w.client.stream(ctx, q, node)
 	if err != nil {
 		return err
 	}
 	defer got.Body.Close()
-	if got.StatusCode != http.StatusOK {
-		text, err := io.ReadAll(io.LimitReader(got.Body, MaxAnswer))
-		if err != nil {
-			return fmt.Errorf("read the answer of %s: %w", node.Host, err)
-		}
-		return problemOf(node, got.StatusCode, got.Header, text)
-	}
 	if w.after == "" { // a later stream begins where this one did, in its history
 		w.after = got.Header.Get(shape.HeaderToken)
 	}
-	w.client.nodes.answered(node)
 	return w.read(got.Body, func() { silent.Reset(watchSilence) })
+}
+
+// stream opens an answer of one node that is read as it comes. The caller closes it.
+func (c *Client) stream(ctx context.Context, q *call, node *url.URL) (*http.Response, error) {
+	got, err := c.open(ctx, q, node)
+	if err != nil {
+		return nil, err
+	}
+	if got.StatusCode != http.StatusOK {
+		defer got.Body.Close()
+		text, err := io.ReadAll(io.LimitReader(got.Body, MaxAnswer))
+		if err != nil {
+			return nil, fmt.Errorf("read the answer of %s: %w", node.Host, err)
+		}
+		return nil, problemOf(node, got.StatusCode, got.Header, text)
+	}
+	c.nodes.answered(node)
+	return got, nil
 }
 
 // read takes in events until the stream ends.

@@ -18,13 +18,13 @@ type Signer struct {
 	seal *seal.Key
 
 	mu   sync.Mutex
-	keys map[uint32]*Key // by number, which never comes to stand for another key; guarded by mu
+	keys map[string]*Key // by context; guarded by mu
 	turn chan struct{}   // of capacity 1: taken by whoever generates a key
 }
 
 // NewSigner returns a signer that opens keys by those of the cluster; nil opens none.
 func NewSigner(seals *seal.Key) *Signer {
-	return &Signer{seal: seals, keys: make(map[uint32]*Key), turn: make(chan struct{}, 1)}
+	return &Signer{seal: seals, keys: make(map[string]*Key), turn: make(chan struct{}, 1)}
 }
 
 // context is the associated data under which an issuer key is sealed.
@@ -74,10 +74,11 @@ func (s *Signer) Sign(state *identity.State, algorithm string, claims []byte) (s
 func (s *Signer) open(c identity.Cluster, k *identity.IssuerKey) (*Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key, ok := s.keys[k.Number]; ok {
+	id := context(c, k.Number)
+	if key, ok := s.keys[id]; ok {
 		return key, nil
 	}
-	private, err := s.seal.Open(seal.IssuerKey, context(c, k.Number), k.Sealed)
+	private, err := s.seal.Open(seal.IssuerKey, id, k.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open issuer key %d: %w", k.Number, err)
 	}
@@ -88,6 +89,6 @@ func (s *Signer) open(c identity.Cluster, k *identity.IssuerKey) (*Key, error) {
 	if len(s.keys) >= identity.MaxIssuerKeys {
 		clear(s.keys)
 	}
-	s.keys[k.Number] = key
+	s.keys[id] = key
 	return key, nil
 }

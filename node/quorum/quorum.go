@@ -4,6 +4,7 @@ package quorum
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
@@ -62,6 +64,8 @@ type Node interface {
 	Change(context.Context, identity.Command) error
 	// Certificates are those that it uses.
 	Certificates() []shape.Certificate
+	// Outlived ends it: the cluster goes on in another incarnation than its own.
+	Outlived(error)
 }
 
 // Keeper keeps one writer's part of the quorum. Its methods may be called from any number of
@@ -97,13 +101,21 @@ type Status struct {
 	Writers *identity.Writers `json:"writers,omitempty"`
 	// SealKeys are the ids of the keys that seal secrets; nil from a build that does not say it.
 	SealKeys []string `json:"seal_keys"`
+	// Incarnation is that of the state, and Former are those that it goes on from.
+	Incarnation string   `json:"incarnation"`
+	Former      []string `json:"former,omitempty"`
 }
 
 // Self is what this writer tells of itself.
 func (k *Keeper) Self() Status {
 	a := k.Log.Applied()
 	_, leader := k.Log.Leader()
+	var former []string
+	for _, f := range a.State.Former() {
+		former = append(former, f.Incarnation)
+	}
 	return Status{
+		Incarnation: a.State.Cluster().Incarnation, Former: former,
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
@@ -115,7 +127,27 @@ func (k *Keeper) Self() Status {
 func (k *Keeper) ask(ctx context.Context, address string) (s Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return s, k.Finder.Get(ctx, address, StatusPath, &s)
+	err = k.Finder.Get(ctx, address, StatusPath, &s)
+	if own := k.Log.Incarnation(); err == nil && own != "" && slices.Contains(s.Former, own) {
+		k.Node.Outlived(fmt.Errorf("%w: %s goes on from this writer's incarnation %s, in incarnation %s: the cluster was restored or recovered; keep or remove this writer's directory, and start it with an empty one",
+			log.ErrWrongIncarnation, s.Name, own, s.Incarnation))
+	}
+	return s, err
+}
+
+// WatchOthers asks the other writers now and then whether the cluster goes on without this
+// one, until ctx ends: a directory from before a restore or recovery is a member of nothing.
+func (k *Keeper) WatchOthers(ctx context.Context) {
+	for {
+		for _, other := range k.writers() {
+			if other.Name != k.Me.Name {
+				_, _ = k.ask(ctx, other.Peer) // who does not answer is asked again
+			}
+		}
+		if wake.After(ctx, surveyEvery) != nil {
+			return
+		}
+	}
 }
 
 // writers are those of the cluster, by this writer's log; by its configuration where that

@@ -101,6 +101,12 @@ func (k *Key) Secret(accessKey string) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)[:secretBytes])
 }
 
+// Numbered tells keys apart: another incarnation of a cluster gives its keys the same numbers.
+type Numbered struct {
+	Incarnation string
+	Number      uint32
+}
+
 // Mint makes the credentials of a session in an incarnation of a cluster, and sets the
 // claims' AccessKey to theirs. The error wraps ErrTooLarge, ErrInvalid, or what random failed
 // with; the claims are then as they were.

@@ -58,6 +58,22 @@ var (
 	}
 )
 
+// InvalidToken is ErrInvalidClientTokenID for a session token, and says why it may be that
+// tokens of before are worth nothing; it is that error itself where why is empty.
+func InvalidToken(why string) *Error {
+	if why == "" {
+		return ErrInvalidClientTokenID
+	}
+	e := *ErrInvalidClientTokenID
+	e.Message += " If it was made before: " + why + ". Sign in, or assume the role, again."
+	return &e
+}
+
+// Is tells whether a refusal is of the same kind as another.
+func (e *Error) Is(target error) bool {
+	return e == target || e.Code == CodeInvalidClientTokenID && target == ErrInvalidClientTokenID
+}
+
 func incomplete(message string) *Error {
 	return &Error{CodeIncompleteSignature, http.StatusBadRequest, message}
 }

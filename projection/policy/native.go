@@ -42,6 +42,7 @@ const (
 	ActionRotateSealKey      = "writ:RotateSealKey"
 	ActionTransferLeadership = "writ:TransferLeadership"
 	ActionRevokeCertificates = "writ:RevokeCertificates"
+	ActionBackup             = "writ:Backup"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -54,6 +55,6 @@ func NativeActions() []string {
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
-		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey,
+		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup,
 	}
 }

@@ -50,7 +50,7 @@ func (t *Tracker) EndTick(now Clocks, term uint64, v Shown, history func(event.P
 func (t *Tracker) answer(q *request, now time.Duration, named event.Lives, history func(event.Position) (Hashes, bool)) Answer {
 	if q.Cluster != t.cluster || q.Incarnation != t.incarnation {
 		return Answer{Kind: KindWrongIncarnation, Reason: fmt.Sprintf(
-			"This is cluster %s, incarnation %s; the replica is of cluster %s, incarnation %s.",
+			"This is cluster %s, incarnation %s; the replica is of cluster %s, incarnation %s. A cluster that is restored or recovered begins another, and its replicas take their state anew.",
 			t.cluster, t.incarnation, q.Cluster, q.Incarnation)}
 	}
 	if q.read {

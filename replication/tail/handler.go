@@ -115,7 +115,7 @@ func (h *handler) mine(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if i := r.FormValue("incarnation"); i != "" && i != c.Incarnation {
-		http.Error(w, "this is incarnation "+c.Incarnation, http.StatusConflict)
+		http.Error(w, "this is incarnation "+c.Incarnation+": the cluster was restored or recovered", http.StatusConflict)
 		return false
 	}
 	return true

@@ -54,6 +54,8 @@ type Config struct {
 	Sealing Sealing
 	// Chain has the heads of all batches; nil at a replica.
 	Chain Chain
+	// Backups has what archives are made of; nil at a replica.
+	Backups Backups
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
@@ -126,6 +128,7 @@ type Meter interface {
 type API struct {
 	cfg     Config
 	effects effect.Config
+	backups chan struct{} // one element for each archive that is being sent
 	ending  chan struct{} // closed when streams of events are to end
 	endOnce sync.Once
 }
@@ -133,7 +136,7 @@ type API struct {
 // New returns the native API of a node.
 func New(cfg Config) *API {
 	return &API{
-		cfg: cfg, ending: make(chan struct{}),
+		cfg: cfg, ending: make(chan struct{}), backups: make(chan struct{}, MaxBackups),
 		effects: effect.Config{Desk: cfg.Desk, Views: cfg.Views, Projection: cfg.Projection, Tracker: cfg.Tracker, Now: cfg.Now},
 	}
 }
@@ -167,6 +170,7 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/verify", actionVerify, verifyNodes{s}},
 		{"GET /v1/head", actionGetHead, getHead{s}},
 		{"GET /v1/chain", actionGetChain, getChain{s}},
+		{"GET /v1/backup", actionBackup, getBackup{s}},
 		{"GET /v1/catalog", actionGetCatalog, getCatalogue{s}},
 		{"POST /v1/catalog/{digest}/parts/{part}", actionImportCatalog, stageCatalogue{s}},
 		{"POST /v1/catalog/{digest}/install", actionImportCatalog, installCatalogue{s}},

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
@@ -27,8 +28,8 @@ func (s getCluster) serve(c *call) error {
 		defer cancel()
 		whole := c.Request.Request
 		c.Request.Request = whole.WithContext(ctx)
-		if c.HandOn(0) == nil {
-			return nil
+		if err := c.HandOn(0); err == nil || fault.Of(err).Native().Status == http.StatusForbidden {
+			return err
 		}
 		if c.Request.Request = whole; s.cfg.Votes && !s.cfg.WithoutLease.Admits(freshness.ForRead) {
 			return fault.Later("No node that leads was reached, without which a writer cannot prove that it is current.", nil)

@@ -58,6 +58,7 @@ const (
 	actionGetSeal            = policy.ActionGetSeal
 	actionRotateSealKey      = policy.ActionRotateSealKey
 	actionTransferLeadership = policy.ActionTransferLeadership
+	actionBackup             = policy.ActionBackup
 )
 
 // operation is one of the native API.

@@ -175,6 +175,17 @@ var operations = map[string]operation{
 		},
 		answer: "Headers of consecutive batches.", headers: seen, content: jsonOf("Chain"), refusals: refused,
 	},
+	"GET /v1/backup": {
+		id: "Backup", summary: "An archive of the state and the history, in one stream.",
+		about: "Permission writ:Backup. Any writer answers, with what it has reached; a replica keeps no history, and answers 503. " +
+			"An archive counts when it was read to its end and found whole: an answer that breaks off looks complete to HTTP alone. Secrets in it are sealed; all else is in the clear. " +
+			"A writer sends two at once: another is answered 503.",
+		parameters: []object{
+			in("query", "since", integer.with(member{"minimum", 1}), "The batches behind this position alone, to be added to an earlier archive."),
+			in("query", "state_only", boolean, "The state without its history."),
+		},
+		answer: "The archive.", headers: object{requestID}, content: object{{"application/octet-stream", object{{"schema", object{{"type", "string"}, {"format", "binary"}}}}}}, refusals: refused,
+	},
 	"GET /v1/catalog": {
 		id: "GetCatalog", summary: "Which managed policies of AWS are in force?", about: "Permission writ:GetCatalog.", parameters: asked,
 		answer: "The catalogue in force, and how much has come of the next.", headers: seen, content: jsonOf("Catalogue"), refusals: refusedAt,
