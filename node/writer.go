@@ -102,7 +102,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { w.sweep(n.ctx) })
 	w.quorum.Observe(n.registry)
 	measure.Writer(n.registry, w.log, w)
-	measure.Replicas(n.registry, w, w.log)
+	measure.Replicas(n.registry, w, n.projection)
 	w.spread = measure.NewSpread(n.registry)
 	n.wg.Go(w.watch)
 	n.wg.Go(func() { w.quorum.Join(n.ctx) })

@@ -5,8 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/node/members"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -19,8 +19,8 @@ type Leader interface {
 // replicas shows how the replicas fare, at the leader. There are as many values of the label
 // as the roster has places.
 type replicas struct {
-	leader Leader
-	log    *log.Log
+	leader     Leader
+	projection *projection.Projection
 
 	states, state, position, lag, lease, heard *prometheus.Desc
 }
@@ -29,12 +29,12 @@ type replicas struct {
 var states = []string{"leased", "fenced", "silent", "quarantined", "draining", "removed"}
 
 // Replicas shows how the replicas fare, while a writer leads.
-func Replicas(r *prometheus.Registry, leader Leader, l *log.Log) {
+func Replicas(r *prometheus.Registry, leader Leader, p *projection.Projection) {
 	one := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prefix+name, help, labels, nil)
 	}
 	r.MustRegister(&replicas{
-		leader: leader, log: l,
+		leader: leader, projection: p,
 		states:   one("replicas", "Replicas by state, at the leader.", "state"),
 		state:    one("replica_state", "1 for the state that a replica is in, at the leader.", "replica", "state"),
 		position: one("replica_position", "Position that a replica has acknowledged, at the leader.", "replica"),
@@ -58,7 +58,7 @@ func (c *replicas) Collect(to chan<- prometheus.Metric) {
 	if all == nil {
 		return
 	}
-	head := c.log.Applied().Head.Position
+	head := c.projection.Head().Position
 	show := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
