@@ -148,7 +148,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 			} else {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
-			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint
+			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.Level = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.Level
 		})
 	}
 	wg.Wait()
