@@ -18,10 +18,12 @@ import (
 )
 
 // whyTimeout is how long writ why takes at most unless it is told otherwise; whyWait of it,
-// how long the newest position may take to be everywhere.
+// how long the newest position may take to be everywhere, and answerWithin how much longer
+// somebody may take to say so.
 const (
-	whyTimeout = 10 * time.Second
-	whyWait    = 2 * time.Second
+	whyTimeout   = 10 * time.Second
+	whyWait      = 2 * time.Second
+	answerWithin = 2 * time.Second
 )
 
 func newWhy() *cobra.Command {
@@ -81,7 +83,8 @@ func whySlow(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Outpu
 func askWhy(ctx context.Context, t *target.Nodes, wait time.Duration) (*whyAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Limit)
 	defer cancel()
-	s, err := cluster(ctx, t)
+	f := why.Facts{Known: knownReplicas()}
+	err := learn(ctx, t, &f, wait)
 	if isNobody(err) {
 		nobody := why.Finding{Kind: why.NoLeader, Wrong: true, Reason: fmt.Sprintf("no leader is known, and no node that was asked holds a lease: %v", err),
 			Next: "`writ health` asks the nodes without a key; start those that are down: a majority of the writers must be up and reach each other"}
@@ -90,25 +93,29 @@ func askWhy(ctx context.Context, t *target.Nodes, wait time.Duration) (*whyAnswe
 	if err != nil {
 		return nil, err
 	}
-	f := why.Facts{Cluster: s, Position: s.Position, Known: knownReplicas(), Now: time.Now()}
-	if s.Leader != "" {
-		if err := followHead(ctx, t, &f, wait); err != nil {
-			return nil, err
-		}
-	}
 	found := why.Find(&f)
 	return &whyAnswer{Wrong: why.Wrong(found), Findings: append([]why.Finding{}, found...), Propagation: f.Propagation}, nil
 }
 
-// followHead asks how far the newest position comes within a time, and then how the members
-// fare. A leader that is lost meanwhile is what the latter shows.
-func followHead(ctx context.Context, t *target.Nodes, f *why.Facts, wait time.Duration) error {
+// learn asks where the head is, how far it comes within a time, and then how the members fare.
+// A leader that is lost meanwhile is what the latter shows.
+func learn(ctx context.Context, t *target.Nodes, f *why.Facts, wait time.Duration) error {
+	s, err := cluster(ctx, t)
+	if err != nil {
+		return err
+	}
+	f.Cluster, f.Position, f.Now = s, s.Position, time.Now()
+	if s.Leader == "" {
+		return nil
+	}
 	c, err := t.Client()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	p, err := c.Propagation(ctx, client.Target{}, client.Scope{}, wait)
+	following, cancel := context.WithTimeout(ctx, wait+answerWithin)
+	defer cancel()
+	p, err := c.Propagation(following, client.Target{}, client.Scope{}, wait)
 	var problem *client.Problem
 	switch {
 	case err == nil:
@@ -116,8 +123,7 @@ func followHead(ctx context.Context, t *target.Nodes, f *why.Facts, wait time.Du
 	case errors.As(err, &problem) && !problem.Temporary():
 		return err
 	}
-	s, err := cluster(ctx, t)
-	if err != nil {
+	if s, err = cluster(ctx, t); err != nil {
 		return err
 	}
 	f.Cluster, f.Waited, f.Now = s, time.Since(began), time.Now()

@@ -169,7 +169,7 @@ func (f *Facts) replica(m *shape.Member) []Finding {
 	case "draining":
 		return one(Draining, m.MayHoldMS > 0 && f.pending(m.Name), "the replica drains by command, "+hold, "`writ replica resume "+m.Name+"` ends that, `writ replica remove "+m.Name+"` takes it off")
 	case "removed":
-		return one(Removed, f.pending(m.Name), "the replica was removed and is waited for until its last lease has run out, "+hold, "wait; `writ replica admit "+m.Name+"` lets it in again")
+		return one(Removed, f.pending(m.Name), "the replica was removed by command, "+hold, "wait; `writ replica admit "+m.Name+"` lets it in again")
 	}
 	if m.Position < f.Position && f.Waited > 0 {
 		return one(Lagging, true, fmt.Sprintf("the replica is at position %d, %d behind the head: it has not reached position %d, which was the head %v ago", m.Position, m.Lag, f.Position, f.Waited.Round(time.Millisecond)),

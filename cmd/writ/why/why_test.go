@@ -99,7 +99,7 @@ var cases = []struct {
 	{"a replica drains", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State, m[3].MayHoldMS = "draining", 0 }, "(replica_draining)", "r1", "drains by command, and holds no lease", "`writ replica resume r1`"},
 	{"a replica drains and is waited for", func(f *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State = "draining"; f.pend("r1") }, "held_up replica_draining", "r1", "position 100", "`writ replica resume r1`"},
 	{"a removed replica is waited for", func(f *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State = "removed"; f.pend("r1") }, "held_up replica_removed", "r1", "position 100", "`writ replica admit r1`"},
-	{"a removed replica", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State, m[3].MayHoldMS = "removed", 0 }, "(replica_removed)", "r1", "was removed", "wait"},
+	{"a removed replica", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State, m[3].MayHoldMS = "removed", 0 }, "(replica_removed)", "r1", "was removed by command, and holds no lease", "wait"},
 	{"a replica is not in the roster", func(f *Facts, _ *shape.Cluster, _ []shape.Member) { f.Known["r3"] = "http://r3" }, "replica_not_in_roster", "r3", "at http://r3, and the roster does not", "`writ replica admit r3`"},
 	{"one replica holds a position up, and nothing else is known", func(f *Facts, _ *shape.Cluster, _ []shape.Member) { f.pend("r2") }, "held_up", "r2", "position 100", "`writ replica drain r2`"},
 	{"an earlier leader's leases hold a position up", func(f *Facts, _ *shape.Cluster, _ []shape.Member) { f.pend() }, "held_up", "", "an earlier leader may have granted, for at most 7s more", "`writ why`"},
