@@ -104,7 +104,7 @@ func learn(ctx context.Context, t *target.Nodes, f *why.Facts, wait time.Duratio
 	if err != nil {
 		return err
 	}
-	f.Cluster, f.Position, f.Now = s, s.Position, time.Now()
+	f.Cluster, f.Position, f.Now = s, uint64(s.Position), time.Now()
 	if s.Leader == "" {
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/node/api/shape"
 )
 
@@ -18,7 +17,7 @@ type Facts struct {
 	// Cluster is how it is now.
 	Cluster *shape.Cluster
 	// Position is the head that was asked about, Waited before Cluster was asked.
-	Position event.Position
+	Position uint64
 	Waited   time.Duration
 	// Propagation is how far Position has come; nil: nobody could say.
 	Propagation *shape.Propagation
@@ -171,7 +170,7 @@ func (f *Facts) replica(m *shape.Member) []Finding {
 	case "removed":
 		return one(Removed, f.pending(m.Name), "the replica was removed by command, "+hold, "wait; `writ replica admit "+m.Name+"` lets it in again")
 	}
-	if m.Position < f.Position && f.Waited > 0 {
+	if uint64(m.Position) < f.Position && f.Waited > 0 {
 		return one(Lagging, true, fmt.Sprintf("the replica is at position %d, %d behind the head: it has not reached position %d, which was the head %v ago", m.Position, m.Lag, f.Position, f.Waited.Round(time.Millisecond)),
 			f.health(m)+" says how it follows; look at its processor, its disk and its way to the writers")
 	}
