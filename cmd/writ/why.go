@@ -36,7 +36,8 @@ func newWhy() *cobra.Command {
 		Long: `Asks the cluster how its members fare, waits for the newest position to be everywhere for at most
 --wait, and says what it found, the worst first: the replica or writer, the reason, and the command
 to run next. It exits 0 where nothing is wrong. A replica that drains, or a feature level that
-waits for an upgrade, is told of and is not wrong. Like ` + "`writ wait --head`" + ` it makes the position, once
+waits for an upgrade, is told of and is not wrong. It ends within --timeout, whoever does not
+answer. Like ` + "`writ wait --head`" + ` it makes the position, once
 it is everywhere, one that no replica gets a lease below. Whoever asks needs the permissions
 writ:GetCluster and writ:GetPropagation.`,
 		Args: cobra.NoArgs,

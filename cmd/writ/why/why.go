@@ -160,7 +160,9 @@ func (f *Facts) replica(m *shape.Member) []Finding {
 		if m.Life != "" && f.serves(m.Name) {
 			return nil // another process of the name serves
 		}
-		return one(Silent, true, "the leader has not heard of the replica "+ago(m.HeardMS)+", "+hold,
+		heard := time.Duration(m.HeardMS) * time.Millisecond
+		fresh := m.MayHoldMS > 0 && heard > 0 && heard <= quietAfter // a leader that took over has heard of nobody yet
+		return one(Silent, !fresh, "the leader has not heard of the replica "+ago(m.HeardMS)+", "+hold,
 			"start it, or let it reach the writers: "+f.health(m)+"; if it is gone for good, `writ replica remove "+m.Name+"`")
 	case "fenced":
 		return one(Fenced, true, fmt.Sprintf("the replica asks, and gets no lease: it is at position %d, %d behind the head", m.Position, m.Lag),

@@ -58,7 +58,7 @@ var cases = []struct {
 	},
 		"replica_quarantined", "r1", "it DIVERGED at 90", "`writ verify`"},
 	{"a replica is silent, and may still answer", func(f *Facts, _ *shape.Cluster, m []shape.Member) {
-		m[3].State, m[3].MayHoldMS, m[3].HeardMS = "silent", 7000, 3000
+		m[3].State, m[3].MayHoldMS, m[3].HeardMS = "silent", 7000, 6000
 		f.pend("r1")
 	},
 		"held_up replica_silent", "r1", "position 100 is not everywhere after 2s: this replica may still answer as fresh from before it, for at most 7s more", "`writ replica remove r1`"},
@@ -68,6 +68,8 @@ var cases = []struct {
 		"replica_silent", "r1", "has not heard of the replica for 34s, and holds no lease", "`writ health --endpoint http://r1`"},
 	{"a silent replica's lease runs out", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State, m[3].MayHoldMS = "silent", 7000 },
 		"replica_silent", "r1", "its lease runs out in 7s, at 12:00:07Z", "start it"},
+	{"a leader took over a moment ago", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].State, m[3].HeardMS = "silent", 100 },
+		"(replica_silent)", "r1", "for 100ms", "start it"},
 	{"a replica stopped a moment ago", func(_ *Facts, _ *shape.Cluster, m []shape.Member) { m[3].MayHoldMS, m[3].HeardMS = 4000, 6000 },
 		"replica_silent", "r1", "for 6s, and its lease runs out in 4s", "start it"},
 	{"a replica stopped, and its lease ran out", func(_ *Facts, _ *shape.Cluster, m []shape.Member) {
