@@ -67,6 +67,8 @@ type Config struct {
 	Backfill Backfill
 	// Logger gets Raft's diagnostics and the log's own. Nil means slog.Default().
 	Logger *slog.Logger
+	// Meter is told how long things take; nil measures nothing.
+	Meter Meter
 
 	HeartbeatTimeout   time.Duration // without a leader's word until an election begins
 	ElectionTimeout    time.Duration // of one election
@@ -102,6 +104,9 @@ func (c *Config) withDefaults() (Config, error) {
 	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()
+	}
+	if d.Meter == nil {
+		d.Meter = unmeasured{}
 	}
 	switch {
 	case d.Dir == "":

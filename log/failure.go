@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -43,8 +44,9 @@ func (f *failure) latched() error {
 // changed there, is the log's failure, and nothing is written or read after it.
 // Raft itself would step down and be elected again for ever.
 type latching struct {
-	disk *raftboltdb.BoltStore
-	fail *failure
+	disk  *raftboltdb.BoltStore
+	fail  *failure
+	meter Meter
 	// running is Raft from when its goroutines have started until Close, else nil.
 	running *atomic.Pointer[raft.Raft]
 }
@@ -128,7 +130,10 @@ func (l *latching) notFound(index uint64, err error) error {
 func (l *latching) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.Log{entry}) }
 
 func (l *latching) StoreLogs(entries []*raft.Log) error {
-	return l.do("write", func() error { return l.disk.StoreLogs(entries) })
+	began := time.Now()
+	err := l.do("write", func() error { return l.disk.StoreLogs(entries) })
+	l.meter.Stored(time.Since(began))
+	return err
 }
 
 func (l *latching) DeleteRange(from, to uint64) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/writ-iam/writ/log/event"
@@ -38,6 +39,7 @@ type fsm struct {
 	store    *store.Store
 	fail     *failure
 	restored func() // called when the store may have got a gap
+	meter    Meter
 
 	state   *identity.State // owned by whoever Raft calls with, like the two below
 	recent  *event.Recent
@@ -46,7 +48,7 @@ type fsm struct {
 }
 
 func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm {
-	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, state: identity.NewState(), recent: event.NewRecent(recentHeads)}
+	f := &fsm{cluster: cluster, store: s, fail: fail, restored: restored, meter: unmeasured{}, state: identity.NewState(), recent: event.NewRecent(recentHeads)}
 	// Before the first entry nobody led, so nobody holds a lease.
 	f.applied.Store(&Applied{State: f.state.Snapshot(), Lives: event.Lives{Complete: true}, next: make(chan struct{})})
 	return f
@@ -68,6 +70,8 @@ func (f *fsm) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry
 // piece and becomes visible in one. Where an entry cannot be applied, everything
 // before it is, and the state machine stops for good.
 func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
+	began := time.Now()
+	defer func() { f.meter.Applied(time.Since(began)) }()
 	out := make([]any, len(entries))
 	stopped := f.fail.latched()
 	next := *f.applied.Load()

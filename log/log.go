@@ -94,6 +94,7 @@ func (l *Log) open() (err error) {
 		return err
 	}
 	l.fsm = newFSM(l.config.Cluster, l.store, l.fail, l.lookForGaps)
+	l.fsm.meter = l.config.Meter
 	notify := make(chan bool, 16)
 	if err := l.start(snapshots, notify); err != nil {
 		return err
@@ -155,7 +156,7 @@ func lastCommand(disk raft.LogStore) (uint64, error) {
 
 // start starts Raft, which restores the newest snapshot first.
 func (l *Log) start(snapshots raft.SnapshotStore, notify chan<- bool) error {
-	disk := &latching{disk: l.disk, fail: l.fail, running: &l.running}
+	disk := &latching{disk: l.disk, fail: l.fail, meter: l.config.Meter, running: &l.running}
 	entries, err := raft.NewLogCache(cachedEntries, disk)
 	if err != nil {
 		return err

@@ -107,10 +107,12 @@ func (l *Log) apply(ctx context.Context, entry []byte) (result, error) {
 	if !l.IsLeader() {
 		return result{}, l.notLeader()
 	}
+	began := time.Now()
 	future := l.raft.Apply(entry, untilDeadline(ctx, enqueueTimeout))
 	if err := l.wait(ctx, future); err != nil {
 		return result{}, err
 	}
+	l.config.Meter.Committed(time.Since(began))
 	o, ok := future.Response().(result)
 	if !ok {
 		return o, fmt.Errorf("%w: the state machine answered %T", ErrOutcomeUnknown, future.Response())

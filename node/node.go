@@ -26,6 +26,7 @@ import (
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
+	"github.com/writ-iam/writ/node/measure"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/seal"
@@ -205,6 +206,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	measure.Node(n.registry, c.Data, n.projection)
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	return n.keepCertificates()
 }

@@ -268,9 +268,10 @@ func (p *peerServer) fail(rw http.ResponseWriter, err error) {
 
 // Status tells who leads, who lags, and where.
 func (w *writer) Status(context.Context) shape.Cluster {
-	s := w.quorum.Tell(w.node.ctx)
-	if t := w.leading.Load(); t != nil {
-		for _, m := range t.Replicas() {
+	t, replicas := w.leading.Load(), w.Replicas()
+	s := w.quorum.Tell(w.node.ctx, replicas)
+	if t != nil {
+		for _, m := range replicas {
 			one := members.Replica(m, s.Position)
 			told := t.Told(m.Name, m.Life)
 			one.Endpoint, one.Certificates = told.Endpoint, told.Certificates

@@ -16,6 +16,7 @@ import (
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/measure"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/replication"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -84,6 +85,10 @@ func (n *Node) startReplica() (*replica, error) {
 		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent, n}, Source: n.source(), Link: link, Membership: r.renewer,
 		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
+	measure.Replica(n.registry, r.renewer, r.follower, n.clocks, n.projection)
+	if link != nil {
+		measure.NATS(n.registry, link)
+	}
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
 	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindEvaluate: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
 	n.wg.Go(func() {

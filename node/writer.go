@@ -19,6 +19,7 @@ import (
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
+	"github.com/writ-iam/writ/node/measure"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
@@ -57,6 +58,7 @@ type writer struct {
 	}
 	alarm  atomic.Pointer[error] // memory that changed under our feet
 	quorum *quorum.Keeper
+	spread *measure.Spread // of positions, while this writer leads
 
 	counter sealing.Counter // of secrets, for those who ask
 
@@ -78,7 +80,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	cfg := log.Config{
 		Dir: filepath.Join(n.cfg.Data, "log"), Advertise: me.Peer, Cluster: n.cfg.Cluster.ID,
-		Stream: w.port.Raft(), Backfill: n.backfill, Logger: n.logger,
+		Stream: w.port.Raft(), Backfill: n.backfill, Logger: n.logger, Meter: measure.NewLog(n.registry),
 		SnapshotInterval: n.cfg.Snapshots.Interval, SnapshotThreshold: n.cfg.Snapshots.Every, TrailingLogs: n.cfg.Snapshots.Keep,
 	}
 	if w.alone = len(n.tls.Writers().Writers()) == 1; w.alone {
@@ -108,6 +110,9 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	w.quorum.Observe(n.registry)
+	measure.Writer(n.registry, w.log, w)
+	measure.Replicas(n.registry, w, n.projection)
+	w.spread = measure.NewSpread(n.registry)
 	n.wg.Go(w.watch)
 	n.wg.Go(func() {
 		if err := w.quorum.Join(n.ctx); err != nil {
@@ -131,6 +136,17 @@ func (w *writer) unsound() {
 	if w.alarm.CompareAndSwap(nil, &err) {
 		w.node.fail(err)
 	}
+}
+
+// Sound is false once a record in memory changed.
+func (w *writer) Sound() bool { return w.alarm.Load() == nil }
+
+// Replicas tells about all replicas, if this writer leads.
+func (w *writer) Replicas() []propagation.ReplicaStatus {
+	if t := w.leading.Load(); t != nil {
+		return t.Tracker.Replicas()
+	}
+	return nil
 }
 
 // Fresh is nothing: a writer has no lease. Its reads are strict, or at a token, or
@@ -174,8 +190,12 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 		link.InProcess = w.broker
 		link.User, link.Password = w.broker.Credentials()
 	}
-	if w.link, err = n.dialNATS(link); err != nil || w.broker == nil {
+	if w.link, err = n.dialNATS(link); err != nil {
 		return err
+	}
+	measure.NATS(n.registry, w.link)
+	if w.broker == nil {
+		return nil
 	}
 	return w.link.ServeConsumers(broker.ConsumerRequests)
 }
@@ -268,6 +288,7 @@ func (w *writer) lead(term log.Leadership) {
 	wg.Go(func() {
 		(&sealing.Resealer{Log: published{w}, Keys: n.keys, Logger: n.logger}).Run(ctx)
 	})
+	wg.Go(func() { w.spread.Run(ctx, w.log, t) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)

@@ -139,8 +139,7 @@ func status(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.Output
 		return err
 	}
 	s, err := cluster(ctx, t)
-	var p *client.Problem
-	if errors.As(err, &p) && p.Temporary() || errors.Is(err, context.DeadlineExceeded) || nobodyThere(err) {
+	if isNobody(err) {
 		return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("no leader is known, and no node that was asked holds a lease: %w; `writ health` asks without a key", err)}
 	}
 	if err != nil {

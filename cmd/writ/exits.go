@@ -27,6 +27,7 @@ var (
 var outcomes = map[string][]outcome{
 	"writ health":        {{shell.CodeUnhealthy, "a node does not answer or is not ready"}},
 	"writ status":        {{shell.CodeUnhealthy, "no leader is known, a member is not in order, a certificate ends within 7 days, or the voters survive fewer failures than the cluster is laid out for"}},
+	"writ why":           {{shell.CodeUnhealthy, "something is wrong"}},
 	"writ wait":          {notYet},
 	"writ can":           {notYet, {shell.CodeDenied, "denied or indeterminate; with --wait, the leader itself decides otherwise when the time is up"}},
 	"writ head":          {otherHead},

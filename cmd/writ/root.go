@@ -49,7 +49,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

@@ -38,15 +38,13 @@ type Confirmed struct {
 
 // Meter counts what a desk does.
 type Meter interface {
-	// Refused counts a request that found no place, by the limit's name and by whether the
-	// caller was verified.
+	// Refused counts a request that found no place, by the limit's name and by whether the caller was verified.
 	Refused(limit string, verified bool)
 	// Worked counts the work of one request, in units of policy.Work.
 	Worked(units int64)
 }
 
-// Config is what a Desk is made of. All fields are required but Limits and one of Seal
-// and Keyholder.
+// Config is what a Desk is made of. All fields are required but Limits and one of Seal and Keyholder.
 type Config struct {
 	Projection *projection.Projection
 	// Seal opens secrets. Where it is nil, Keyholder verifies signatures.
@@ -81,6 +79,8 @@ func New(cfg Config) *Desk {
 	}
 }
 
-// SigningKeys are how many derived signing keys are remembered, and about how many
-// bytes they take.
+// SigningKeys are how many derived signing keys are remembered, and about how many bytes.
 func (d *Desk) SigningKeys() (n, bytes int) { return d.keys.Size() }
+
+// Sessions is how many sessions are remembered that called lately.
+func (d *Desk) Sessions() int { return d.opened.Size() }

@@ -10,10 +10,9 @@ import (
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
-// Limits bound what callers take of a node at once. Of each, one principal may take a
-// quarter; of those for strangers, one address (one /64 of IPv6). Strangers are
-// requests by access keys that the node does not know: anybody can make up such, but a
-// key may also be newer than what the node shows. Zero fields are the defaults.
+// Limits bound what callers take of a node at once. Of each, one principal may take a quarter; of those for
+// strangers, one address (one /64 of IPv6). Strangers are requests by access keys that the node does not know:
+// anybody can make up such, but a key may also be newer than what the node shows. Zero fields are the defaults.
 type Limits struct {
 	// Waiting is how many requests wait for a position.
 	Waiting int
@@ -25,19 +24,15 @@ type Limits struct {
 	Watchers int
 	// Effects is how many requests wait for an effect.
 	Effects int
-	// HandedOn is how many requests are handed on to the leader, and Held how many
-	// more that the leader was asked to hold back.
+	// HandedOn is how many requests are handed on to the leader, and Held how many more that it holds back.
 	HandedOn, Held int
-	// Signatures is how many signatures the leader is asked about, by a node that cannot
-	// verify them, and StrangersSignatures how many of strangers: here, and of bodies, of
-	// all whose access key has made no signature lately that came from their address and
-	// was verified.
+	// Signatures is how many signatures the leader is asked about, by a node that cannot verify them, and
+	// StrangersSignatures how many of strangers: here, and of bodies, of all whose access key has made no
+	// signature lately that came from their address and was verified.
 	Signatures, StrangersSignatures int
-	// Bodies is how many bytes of bodies are held beyond the first freeBody of each,
-	// and StrangersBodies how many of strangers.
+	// Bodies is how many bytes of bodies are held beyond the first freeBody of each, StrangersBodies of strangers.
 	Bodies, StrangersBodies int
-	// Answers is how many bytes of answers are being written, of those that are longer
-	// than freeAnswer.
+	// Answers is how many bytes of answers are being written, of those that are longer than freeAnswer.
 	Answers int
 }
 
@@ -57,8 +52,7 @@ const (
 	maxAnswers         = 64 << 20 // a share is more than the longest answer, maxAnswer
 )
 
-// freeAnswer is how long an answer is, in bytes, that takes none of those which all share:
-// most are no longer. The limit of connections bounds them.
+// freeAnswer is how long an answer is, in bytes, that takes none of those which all share. The limit of connections bounds them.
 const freeAnswer = 64 << 10
 
 // MaxHandedOn is how many requests a node hands on at once, with its default limits.
@@ -125,6 +119,15 @@ func newPlaces(l Limits) *[places]bounded {
 	}
 }
 
+// Places are the slots of all limits, by their names in metrics.
+func (d *Desk) Places() map[string]*Slots {
+	all := make(map[string]*Slots)
+	for i := range d.places {
+		all[d.places[i].name] = d.places[i].Slots
+	}
+	return all
+}
+
 // ErrBusy is wrapped by refusals for want of a place: they are no failure of the node.
 var ErrBusy = errors.New("the limit is reached")
 
@@ -162,8 +165,7 @@ func (d *Desk) takeFor(of Place, q *Request, holder string, n int) error {
 	return fault.Later(fmt.Sprintf("%d %s already.", p.Limit(), p.what), ErrBusy)
 }
 
-// Holder is on whose account a request takes places: the principal's whose key has
-// verified it, else its address's.
+// Holder is on whose account a request takes places: the principal's whose key has verified it, else its address's.
 func (q *Request) Holder() string {
 	if q.owner != "" {
 		return string(q.owner)
@@ -180,9 +182,8 @@ func (q *Request) network() netip.Addr {
 	return Network(addr)
 }
 
-// Handing takes a place for a request on its way to the leader, which holds it back if
-// it is held. Whom this node knows must have signed it; who is a stranger here may be
-// known there.
+// Handing takes a place for a request on its way to the leader, which holds it back if it is held. Whom this node
+// knows must have signed it; who is a stranger here may be known there.
 func (d *Desk) Handing(q *Request, sig *sigv4.Signature, held bool) (free func(), err error) {
 	known, err := d.Recognize(q, sig)
 	switch {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/password"
 )
 
@@ -23,6 +24,7 @@ type Metrics struct {
 	watchers  prometheus.Gauge
 	refusals  *prometheus.CounterVec
 	work      prometheus.Counter
+	faults    *prometheus.CounterVec
 }
 
 // NewMetrics registers the edge's metrics with a node's registry.
@@ -47,7 +49,10 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 	m.work = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "writ_work_units_total", Help: "Work of evaluating policies and contexts for callers, in units of about a nanosecond.",
 	})
-	registry.MustRegister(m.requests, m.decisions, m.watchers, m.refusals, m.work)
+	m.faults = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "writ_faults_total", Help: "Requests that were not carried out, by the code that their callers were told in the native API's words.",
+	}, []string{"code"})
+	registry.MustRegister(m.requests, m.decisions, m.watchers, m.refusals, m.work, m.faults)
 	return m
 }
 
@@ -63,6 +68,27 @@ func (m *Metrics) remembered(desk *admission.Desk) {
 			func() float64 { n, _ := desk.SigningKeys(); return float64(n) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_signing_keys_bytes", Help: "About what they take."},
 			func() float64 { _, size := desk.SigningKeys(); return float64(size) }))
+}
+
+// places shows how many places of each limit are taken, and how many there are; those of
+// bytes apart.
+func (m *Metrics) places(desk *admission.Desk) {
+	show := func(name, help, limit string, value func() int) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"limit": limit}},
+			func() float64 { return float64(value()) }))
+	}
+	for limit, slots := range desk.Places() {
+		switch limit {
+		case "bodies", "strangers_bodies", "answers":
+			show("writ_places_taken_bytes", "Bytes that requests and answers hold at the node, by limit.", limit, slots.Taken)
+			show("writ_places_limit_bytes", "Bytes that requests and answers may hold at the node, by limit.", limit, slots.Limit)
+		default:
+			show("writ_places_taken", "Places that requests take at the node, by limit: of those that wait for a position, watch, come from strangers and so on.", limit, slots.Taken)
+			show("writ_places_limit", "Places that there are at the node, by limit.", limit, slots.Limit)
+		}
+	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_sessions_open", Help: "Sessions (temporary credentials) that called the node lately and that it remembers."},
+		func() float64 { return float64(desk.Sessions()) }))
 }
 
 // hashed shows how many hashes of passwords are made.
@@ -87,6 +113,9 @@ func (m *Metrics) Refused(limit string, verified bool) {
 	}
 	m.refusals.WithLabelValues(limit, caller).Inc()
 }
+
+// Faulted counts a request that was not carried out.
+func (m *Metrics) Faulted(why fault.Code) { m.faults.WithLabelValues(why.String()).Inc() }
 
 // Evaluated counts an answered decision. Both values are our own names.
 func (m *Metrics) Evaluated(decision, freshness string) {

@@ -144,6 +144,7 @@ func New(cfg Config) *Server {
 		}
 	}
 	cfg.Metrics.remembered(s.desk)
+	cfg.Metrics.places(s.desk)
 	strangers := password.NewStrangersHasher(password.Cost{})
 	s.door = signin.New(signin.Config{Seal: cfg.Seal, Known: s.passwords, Strangers: strangers, Codes: s.codes, Passkeys: party})
 	cfg.Metrics.hashed(s.passwords, strangers)

@@ -65,6 +65,8 @@ type Leader interface {
 type Meter interface {
 	// Observe records one answered request. action is one of our own names.
 	Observe(action string, status int, verified bool, took time.Duration)
+	// Faulted counts a request that was not carried out, by why.
+	Faulted(fault.Code)
 }
 
 // Config is what a Dispatcher is made of. All fields are required but Log, Logger,
@@ -132,7 +134,9 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 		err = s.Serve()
 	}
 	if err != nil && x.W.status == 0 {
-		s.Refuse(fault.Of(err))
+		why := fault.Of(err)
+		d.cfg.Meter.Faulted(why.Code())
+		s.Refuse(why)
 	}
 	took := d.cfg.Now().Sub(x.Began)
 	d.cfg.Meter.Observe(x.Action, x.W.status, x.Authenticated(), took)

@@ -211,6 +211,19 @@ func (t *Tracker) Replicas() []propagation.ReplicaStatus {
 	return t.tracker.Replicas(now)
 }
 
+// Spread looks how far a position has come, without a promise; changed is closed when a tick
+// has ended. False: the term has ended.
+func (t *Tracker) Spread(at event.Position) (s propagation.Spread, changed <-chan struct{}, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return s, nil, false
+	}
+	now := t.clocks()
+	t.tracker.Observe(now, t.log.Observe())
+	return t.tracker.Spread(now, at), t.changed, true
+}
+
 // Reached notes what a replica tells of itself. Names are those of certificates, so there are no
 // more of them than the cluster has nodes.
 func (t *Tracker) Reached(name, nonce string, told Told) {

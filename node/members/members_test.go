@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
 // list has voters of cluster.yaml, then voters that it does not have; the first of each answer.
@@ -131,5 +133,22 @@ func TestWritersThatMove(t *testing.T) {
 		if m := l.Writer(told[i], 0, ""); m.State != want {
 			t.Errorf("%+v: %s, want %s", told[i], m.State, want)
 		}
+	}
+}
+
+// Who has not said that it supports the leader's feature level holds it back, and is named once.
+func TestFeatureLevel(t *testing.T) {
+	told := []Heard{
+		{Name: "w1", Level: 2}, {Name: "w2", Level: 1}, {Name: "w3", Err: errors.New("no answer")}, // who does not answer has not said so
+		{Address: "h9:8430"}, // whom cluster.yaml does not have is not waited for
+	}
+	r1, r2, again := propagation.ReplicaStatus{Level: 2}, propagation.ReplicaStatus{}, propagation.ReplicaStatus{Level: 1}
+	r1.Name, r2.Name, again.Name = "r1", "r2", "r2"
+	replicas := []propagation.ReplicaStatus{r1, r2, again}
+	if f := FeatureLevel(1, 2, told, replicas); f.InForce != 1 || f.Supported != 2 || strings.Join(f.HeldBackBy, " ") != "w2 w3 r2" {
+		t.Errorf("held back by %+v", f)
+	}
+	if f := FeatureLevel(2, 2, told, replicas); f.HeldBackBy != nil {
+		t.Errorf("in force, and held back by %+v", f)
 	}
 }

@@ -24,6 +24,7 @@ type Heard struct {
 	Digest, Endpoint string
 	Certificates     []shape.Certificate
 	SealKeys         []string // ids of those that it has; nil of a build that does not say it
+	Level            uint32   // the highest feature level that it supports
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody
@@ -121,6 +122,26 @@ func (l List) Quorum(writers int) *shape.Quorum {
 	return &shape.Quorum{Voters: n, Learners: len(l) - n, Survives: l.Survives(), Planned: Planned(writers)}
 }
 
+// FeatureLevel is the level in force, beside the one that the leader's build supports, and who of
+// the members told has not said that it supports that: each node is named once.
+func FeatureLevel(inForce, supported uint32, told []Heard, replicas []propagation.ReplicaStatus) *shape.FeatureLevel {
+	f := &shape.FeatureLevel{InForce: inForce, Supported: supported}
+	if inForce >= supported {
+		return f
+	}
+	for _, h := range told {
+		if h.Name != "" && (h.Err != nil || h.Level < supported) {
+			f.HeldBackBy = append(f.HeldBackBy, h.Name)
+		}
+	}
+	for _, r := range replicas {
+		if r.Level < supported && !slices.Contains(f.HeldBackBy, r.Name) {
+			f.HeldBackBy = append(f.HeldBackBy, r.Name)
+		}
+	}
+	return f
+}
+
 // Replica tells how a replica fares, as the leader knows it, beside the head.
 func Replica(m propagation.ReplicaStatus, head event.Position) shape.Member {
 	state := "silent"
@@ -138,7 +159,7 @@ func Replica(m propagation.ReplicaStatus, head event.Position) shape.Member {
 	}
 	return shape.Member{
 		Name: m.Name, Role: "replica", Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
-		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), Detail: lifeDetail(m),
+		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), HeardMS: m.Heard.Milliseconds(), Detail: lifeDetail(m),
 	}
 }
 

@@ -197,8 +197,8 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 			} else {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
-			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.SealKeys = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.SealKeys
-			h.Certificates = certs.Taken(s.Certificates)
+			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.Level = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.Level
+			h.Certificates, h.SealKeys = certs.Taken(s.Certificates), s.SealKeys
 		})
 	}
 	wg.Wait()

@@ -9,13 +9,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/members"
+	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Tell tells who leads, who lags, and where, of writers. The leader tells who votes, too. What
-// it asks of others may go on until ctx ends, for others who ask the same.
-func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
+// Tell tells who leads, who lags, and where, of writers. The leader tells who votes, and of which
+// feature level all are, beside the replicas that it is told of. What it asks of others may go on until ctx ends, for others who ask the same.
+func (k *Keeper) Tell(ctx context.Context, replicas []propagation.ReplicaStatus) shape.Cluster {
 	a := k.Log.Applied()
 	c := a.State.Cluster()
 	s := shape.Cluster{
@@ -33,6 +35,7 @@ func (k *Keeper) Tell(ctx context.Context) shape.Cluster {
 	}
 	if k.Node.Leads() {
 		s.Quorum = shared.List.Quorum(len(k.writers()))
+		s.FeatureLevel = members.FeatureLevel(c.FeatureLevel, identity.FeatureLevel, shared.Told, replicas)
 	}
 	return s
 }

@@ -106,7 +106,8 @@ type Config struct {
 	Connections int
 	// Memory bounds JetStream in bytes; 0 means DefaultMemory.
 	Memory int64
-	// Logger gets the server's warnings and errors; nil means slog.Default().
+	// Logger gets the server's warnings and errors, most of them as what is for debugging; nil
+	// means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -165,9 +167,18 @@ func (l *life) broken() error {
 	return nil
 }
 
+// matters are parts of the server's warnings and errors that an operator has to hear of: what
+// stops the broker or loses the stream, and what a change of settings or of certificates would
+// end. All others tell what comes and goes with other nodes, which Writ tells of itself, or what
+// some client did; they are for who looks for them, at the level of debugging.
+var matters = []string{
+	"NO quorum", "critical write error", "DISABLED", "disabling JetStream", "no space left", "corrupt",
+	"limits exceeded for", "resources exceeded", "insufficient resources", "maximum connections exceeded", "certificate has expired",
+}
+
 // bridge hands the server's warnings and errors to slog. Its notices are of no
-// interest to an operator of Writ. Most warnings tell of what some client did, and a
-// client may do it as often as it likes: beyond a rate they are counted.
+// interest to an operator of Writ. What clients do they may do as often as they like:
+// beyond a rate it is counted.
 type bridge struct {
 	logger *slog.Logger
 	fatal  chan<- string
@@ -180,6 +191,13 @@ func newBridge(logger *slog.Logger, fatal chan<- string) *bridge {
 }
 
 func (b *bridge) say(level slog.Level, format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if !slices.ContainsFunc(matters, func(part string) bool { return strings.Contains(text, part) }) {
+		level = slog.LevelDebug
+	}
+	if !b.logger.Enabled(context.Background(), level) {
+		return
+	}
 	if !b.rate.Allow() {
 		b.silent.Add(1)
 		return
@@ -188,7 +206,7 @@ func (b *bridge) say(level slog.Level, format string, v ...any) {
 	if n := b.silent.Swap(0); n > 0 {
 		logger = logger.With("unsaid", n)
 	}
-	logger.Log(context.Background(), level, fmt.Sprintf(format, v...))
+	logger.Log(context.Background(), level, text)
 }
 
 func (b *bridge) Noticef(string, ...any) {}

@@ -323,6 +323,10 @@ func (s *simulation) serveWaits(l *simLeader) {
 		if err == nil && st.HasChanges {
 			s.wake(l, st.Changes-s.clocks(l.host).Monotonic)
 		}
+		if seen := l.tracker.Spread(s.clocks(l.host), w.position); s.broken == 0 && w.scope.all() &&
+			(st.State == StateEverywhere && !seen.Everywhere || seen.Everywhere && !st.Settled) {
+			s.fail("I12", "term %d measures %+v of what it tells as %+v", l.term, seen, st)
+		}
 		if err != nil || st.State != StateEverywhere {
 			return s.now > w.until
 		}

@@ -19,6 +19,8 @@ type Cluster struct {
 	Members     []Member       `json:"members"`
 	// Quorum is who votes, as the leader has it; another node leaves it out.
 	Quorum *Quorum `json:"quorum,omitempty"`
+	// FeatureLevel is which one is in force, as the leader has it; another node leaves it out.
+	FeatureLevel *FeatureLevel `json:"feature_level,omitempty"`
 	// What the node that says so admits while nothing proves that its view is current:
 	// it holds no lease and has not read the head of the log.
 	WithoutLease string `json:"without_lease"`
@@ -45,6 +47,15 @@ type Writer struct {
 	Region string `json:"region,omitempty"`
 }
 
+// FeatureLevel is the level of what nodes of all builds of a cluster can read, and who keeps it
+// from rising.
+type FeatureLevel struct {
+	InForce   uint32 `json:"in_force"`
+	Supported uint32 `json:"supported"` // By the leader's build.
+	// HeldBackBy are the nodes that have not said that they support Supported.
+	HeldBackBy []string `json:"held_back_by,omitempty"`
+}
+
 // VotersChange answers a change of the writers, of who of them votes, or of who leads.
 type VotersChange struct {
 	Writer string `json:"writer"` // As the request called it; empty if it left that out.
@@ -67,8 +78,10 @@ type Member struct {
 	// is a member of its own here.
 	Life string `json:"life,omitempty"`
 	// MayHoldMS is for how long a replica may still answer under a lease.
-	MayHoldMS int64  `json:"may_hold_lease_ms,omitempty"`
-	Detail    string `json:"detail,omitempty"`
+	MayHoldMS int64 `json:"may_hold_lease_ms,omitempty"`
+	// HeardMS is how long ago the leader heard of a replica, or took over.
+	HeardMS int64  `json:"heard_ms_ago,omitempty"`
+	Detail  string `json:"detail,omitempty"`
 	// Endpoint is the URL at which the node serves clients, if it says so.
 	Endpoint string `json:"endpoint,omitempty"`
 	// Certificates are those that the node uses, as it says itself.
