@@ -344,11 +344,6 @@ func (w published) Store(ctx context.Context, part *identity.StoreCredentialRepo
 	return w.propose(ctx, randomKey(), part)
 }
 
-// Maintain puts a command of the cluster's own into the log.
-func (w published) Maintain(ctx context.Context, c identity.Command) error {
-	return w.propose(ctx, randomKey(), c)
-}
-
 // RaiseGeneration asks the log for a stream of the next generation.
 func (w published) RaiseGeneration(ctx context.Context, from uint32) error {
 	return w.propose(ctx, randomKey(), &identity.RaiseStreamGeneration{From: from})
@@ -366,8 +361,8 @@ func (w *writer) propose(ctx context.Context, key identity.Key, c identity.Comma
 	return err
 }
 
-// Change proposes a command of the cluster's own, once.
-func (w *writer) Change(ctx context.Context, c identity.Command) error {
+// Maintain proposes a command of the cluster's own, once.
+func (w *writer) Maintain(ctx context.Context, c identity.Command) error {
 	return w.propose(ctx, randomKey(), c)
 }
 

@@ -131,7 +131,7 @@ func (k *Keeper) moveSelf(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", ErrNotListed, err)
 		}
 		w.Peer, w.Broker, w.Routes = k.Me.Peer, k.Me.Broker, k.Me.Routes
-		if err := k.Node.Change(ctx, &identity.ChangeWriter{Writer: w}); err != nil {
+		if err := k.Node.Maintain(ctx, &identity.ChangeWriter{Writer: w}); err != nil {
 			return err
 		}
 	}

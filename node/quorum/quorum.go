@@ -60,8 +60,8 @@ type Node interface {
 	Leads() bool
 	// Endpoint is where clients reach it; empty if nobody knows.
 	Endpoint() string
-	// Change puts a command of the cluster's own into the log, while it leads.
-	Change(context.Context, identity.Command) error
+	// Maintain puts a command of the cluster's own into the log, while it leads.
+	Maintain(context.Context, identity.Command) error
 	// Certificates are those that it uses.
 	Certificates() []shape.Certificate
 	// Outlived ends it: the cluster goes on in another incarnation than its own.
