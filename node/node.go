@@ -174,24 +174,8 @@ func (n *Node) prepare() (err error) {
 	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
-	switch {
-	case c.Files.CAKey != "" && !writer:
-		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
-	case !writer && c.Backups.Dir != "":
-		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
-	case c.Files.CAKey != "":
-		if _, err := setup.LoadCertificateAuthority(c.Files.CA, c.Files.CAKey); err != nil {
-			return err
-		}
-	}
-	switch {
-	case c.Files.SealKey != setup.NoSealKey || c.Files.SealCommand != "":
-		if n.keys, err = sealing.Open(n.ctx, sealing.Source{File: c.Files.SealKey, Command: c.Files.SealCommand}, c.LostSealKeys); err != nil {
-			return err
-		}
-		n.seal = n.keys.Key()
-	case writer:
-		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
+	if err := n.loadKeys(writer); err != nil {
+		return err
 	}
 	if err := durable.MkdirAll(c.Data, setup.DirMode); err != nil {
 		return fmt.Errorf("make the node's directory: %w", err)
@@ -209,6 +193,31 @@ func (n *Node) prepare() (err error) {
 	measure.Node(n.registry, c.Data, n.projection)
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	return n.keepCertificates()
+}
+
+// loadKeys reads the keys that seal secrets, and checks what else a role needs or may not have.
+func (n *Node) loadKeys(writer bool) (err error) {
+	f := &n.cfg.Files
+	switch {
+	case f.CAKey != "" && !writer:
+		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
+	case !writer && n.cfg.Backups.Dir != "":
+		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
+	case f.CAKey != "":
+		if _, err := setup.LoadCertificateAuthority(f.CA, f.CAKey); err != nil {
+			return err
+		}
+	}
+	switch {
+	case f.SealKey != setup.NoSealKey || f.SealCommand != "":
+		if n.keys, err = sealing.Open(n.ctx, sealing.Source{File: f.SealKey, Command: f.SealCommand}, n.cfg.LostSealKeys); err != nil {
+			return err
+		}
+		n.seal = n.keys.Key()
+	case writer:
+		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
+	}
+	return nil
 }
 
 // learnWriters goes by the list of writers of a state that the node has applied.

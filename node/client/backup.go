@@ -48,7 +48,7 @@ func (c *Client) Backup(ctx context.Context, since event.Position, stateOnly boo
 func (c *Client) backup(ctx context.Context, q *call, node *url.URL) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	silent := time.AfterFunc(backupSilence, func() { cancel(fmt.Errorf("%s is silent", node.Host)) })
-	got, err := c.stream(ctx, q, node)
+	got, err := c.stream(ctx, q, node) //nolint:bodyclose // whoever reads the backup closes it
 	if err != nil {
 		silent.Stop()
 		cancel(nil)
