@@ -203,6 +203,8 @@ func (n *Node) loadKeys(writer bool) (err error) {
 		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
 	case !writer && n.cfg.Backups.Dir != "":
 		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
+	case n.cfg.Backups.Dir != "" && within(n.cfg.Data, n.cfg.Backups.Dir):
+		return fmt.Errorf("%w: backups in %s would be lost with the node's own directory %s: give them another one, best on another disk", setup.ErrConfig, n.cfg.Backups.Dir, n.cfg.Data)
 	case f.CAKey != "":
 		if _, err := setup.LoadCertificateAuthority(f.CA, f.CAKey); err != nil {
 			return err
@@ -218,6 +220,14 @@ func (n *Node) loadKeys(writer bool) (err error) {
 		return fmt.Errorf("%w: a writer needs the keys that seal secrets; replicas alone may do without", setup.ErrConfig)
 	}
 	return nil
+}
+
+// within tells whether a path is a directory, or below it.
+func within(dir, path string) bool {
+	dir, err := filepath.Abs(dir)
+	path, bad := filepath.Abs(path)
+	rel, none := filepath.Rel(dir, path)
+	return err == nil && bad == nil && none == nil && filepath.IsLocal(rel)
 }
 
 // learnWriters goes by the list of writers of a state that the node has applied.

@@ -181,7 +181,9 @@ func (w *writer) startBroker(ctx context.Context) (err error) {
 			cfg.RouteAddr = setup.ListenAddr(n.cfg.RoutesListen, w.me.Routes)
 			cfg.RouteTLS = n.tls.TLS(peer.ID{Role: setup.RoleWriter})
 			for _, other := range writers {
-				cfg.Routes = append(cfg.Routes, other.Routes)
+				if other.Routes != "" {
+					cfg.Routes = append(cfg.Routes, other.Routes)
+				}
 			}
 		}
 		if w.broker, err = broker.Start(ctx, cfg); err != nil {

@@ -104,7 +104,7 @@ func loadSettings() (map[string]string, error) {
 		path, named = filepath.Join(dir, "writ", "writ.yaml"), false
 	}
 	settings, err := setup.LoadSettings(path)
-	if errors.Is(err, fs.ErrNotExist) && !named {
+	if !named && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 		return nil, nil
 	}
 	if err != nil {

@@ -79,6 +79,7 @@ type Restored struct {
 	Incarnation string     // that begins
 	Position    event.Position
 	Changed     identity.Time // when the state had changed last
+	Cut         bool          // the archives have more, which the target left out
 }
 
 // Run restores: the directory becomes that of a writer who is the only member of another
@@ -101,7 +102,7 @@ func (r *Restore) Run() (done Restored, err error) {
 	if err != nil {
 		return done, err
 	}
-	done = Restored{From: y.head, Incarnation: newIncarnation(), Changed: y.state.Time()}
+	done = Restored{From: y.head, Incarnation: newIncarnation(), Changed: y.state.Time(), Cut: y.skipped}
 	after, err := log.Renewal{
 		Dir: making, Advertise: r.Advertise, Time: r.Time, Logger: slog.New(slog.DiscardHandler),
 		Begin: identity.BeginIncarnation{Cluster: r.Cluster, Incarnation: done.Incarnation, Why: identity.Restored, Writers: r.Writers},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -70,6 +71,9 @@ func (k *Keeper) look() {
 	}
 	if err != nil {
 		k.Logger.Warn("the node's certificates were not read again; the old ones stay", "error", err)
+	}
+	if err := k.Identity.Expel(); err != nil { // said when it was revoked
+		k.Logger.Debug("the node's own certificate is revoked", "error", err)
 	}
 	if k.Client == nil {
 		return
@@ -220,12 +224,15 @@ const (
 	maxText  = 64
 )
 
+// taken is what a text of another node may be: a word or a number, nothing for a terminal.
+var taken = regexp.MustCompile(`^[0-9a-z]*$`)
+
 // Taken is what is taken of what another node says of its certificates.
 func Taken(said []shape.Certificate) []shape.Certificate {
 	said = said[:min(len(said), MaxShown)]
 	for _, c := range said {
 		for _, text := range []string{c.Which, c.State, c.Serial, c.Origin, c.Issuer} {
-			if len(text) > maxText {
+			if len(text) > maxText || !taken.MatchString(text) {
 				return nil
 			}
 		}

@@ -97,7 +97,7 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 		m.Detail = "Raft has " + at.Name + " here, and the cluster has it elsewhere: it joins there by itself once it is started there."
 	case h.Name == "":
 		m.Name, m.State = h.Address, "unlisted"
-		m.Detail = "Raft has this member, and the cluster no writer of its address: `writ writer remove " + h.Address + "` ends that."
+		m.Detail = "Raft has this member, and the cluster no writer of its address. A writer that moved and is stopped is shown so, too: start it at its new address, and it takes this place. One that is gone for good: `writ writer remove " + h.Address + "`."
 	case h.Err != nil:
 		m.State, m.Detail = "unreachable", "it does not answer"
 	case h.Leads && h.Address == leader:

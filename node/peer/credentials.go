@@ -162,10 +162,14 @@ func (i *Identity) Revoked(cert *x509.Certificate) bool {
 	return revoked != nil && (*revoked).Revoked(cert)
 }
 
-// Expel closes the connections whose certificate is revoked, and reads the node's own files
-// again in case its own is.
+// Expel closes the connections whose certificate is good no more: it was revoked, has ended, or
+// is of an authority that the node trusted before. It reads the node's own files again in case
+// its own is revoked.
 func (i *Identity) Expel() error {
-	i.open.close(i.Revoked)
+	i.open.close(func(cert *x509.Certificate) bool {
+		err := i.verify([]*x509.Certificate{cert}, ID{})
+		return err != nil && !errors.Is(err, ErrUnlisted) // who is told why, and on no other line
+	})
 	if i.Revoked(i.Leaf()) {
 		return i.Reload()
 	}
@@ -205,11 +209,11 @@ func (c *connections) add(conn net.Conn, cert *x509.Certificate) {
 	c.of[weak.Make(tcp)] = cert
 }
 
-func (c *connections) close(revoked func(*x509.Certificate) bool) {
+func (c *connections) close(ended func(*x509.Certificate) bool) {
 	var out []*net.TCPConn
 	c.mu.Lock()
 	for p, cert := range c.of {
-		if revoked(cert) {
+		if ended(cert) {
 			if conn := p.Value(); conn != nil {
 				out = append(out, conn)
 			}

@@ -152,47 +152,60 @@ func TestGivenCertificate(t *testing.T) {
 	}
 }
 
-// A certificate that is revoked opens no connection, and what it had opened is closed.
-func TestRevoked(t *testing.T) {
-	i, _ := newIdentities(t)
-	p, err := Listen(TCP{}, "127.0.0.1:0", i.writer, 1<<16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	dial := func() error {
-		conn, err := Dial(t.Context(), TCP{}, p.listener.Addr().String(), ID{}, ProtocolHTTP, i.replica)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		_, err = conn.Read(make([]byte, 1))
-		return err
-	}
-	var revoked atomic.Bool
-	i.writer.RevokedBy(revokedBy(func(cert *x509.Certificate) bool { return revoked.Load() && cert.Equal(i.replica.Leaf()) }))
-	ended := make(chan error, 1)
-	go func() { ended <- dial() }()
-	taken, err := p.HTTP().Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	if err := i.writer.Expel(); err != nil || len(ended) > 0 {
-		t.Errorf("nothing was revoked: %v", err)
-	}
-	revoked.Store(true)
-	if err := i.writer.Expel(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; err == nil {
-		t.Error("the open connection goes on")
-	}
-	if err := dial(); err == nil {
-		t.Error("let in again")
-	}
-	if err := i.writer.verify([]*x509.Certificate{i.replica.Leaf()}, ID{}); !errors.Is(err, ErrRevoked) || !errors.Is(err, ErrStranger) {
-		t.Errorf("verified: %v", err)
+// A certificate that is revoked, or whose authority the node trusts no more, opens no connection,
+// and what it had opened is closed.
+func TestConnectionsEnd(t *testing.T) {
+	for name, x := range map[string]struct {
+		end func(i *identities, revoked *atomic.Bool)
+		why error
+	}{
+		"revoked": {func(_ *identities, revoked *atomic.Bool) { revoked.Store(true) }, ErrRevoked},
+		"of an authority of before": {func(i *identities, _ *atomic.Bool) {
+			i.writer.read.Store(&credentials{roots: x509.NewCertPool(), cert: i.writer.read.Load().cert})
+		}, ErrStranger},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i, _ := newIdentities(t)
+			p, err := Listen(TCP{}, "127.0.0.1:0", i.writer, 1<<16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			dial := func() error {
+				conn, err := Dial(t.Context(), TCP{}, p.listener.Addr().String(), ID{}, ProtocolHTTP, i.replica)
+				if err != nil {
+					return err
+				}
+				defer conn.Close()
+				_, err = conn.Read(make([]byte, 1))
+				return err
+			}
+			var revoked atomic.Bool
+			i.writer.RevokedBy(revokedBy(func(cert *x509.Certificate) bool { return revoked.Load() && cert.Equal(i.replica.Leaf()) }))
+			ended := make(chan error, 1)
+			go func() { ended <- dial() }()
+			taken, err := p.HTTP().Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer taken.Close()
+			if err := i.writer.Expel(); err != nil || len(ended) > 0 {
+				t.Errorf("all is good: %v", err)
+			}
+			x.end(&i, &revoked)
+			if err := i.writer.Expel(); err != nil {
+				t.Error(err)
+			}
+			if err := <-ended; err == nil {
+				t.Error("the open connection goes on")
+			}
+			if err := dial(); err == nil {
+				t.Error("let in again")
+			}
+			if err := i.writer.verify([]*x509.Certificate{i.replica.Leaf()}, ID{}); !errors.Is(err, x.why) || !errors.Is(err, ErrStranger) {
+				t.Errorf("verified: %v", err)
+			}
+		})
 	}
 }
 

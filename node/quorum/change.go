@@ -106,7 +106,7 @@ func (k *Keeper) TransferLeadership(ctx context.Context, called string) error {
 	to, ok := k.survey(ctx).List.Find(called)
 	switch {
 	case !ok || !to.Votes:
-		return fmt.Errorf("%w is called %q and votes", members.ErrUnknown, called)
+		return fmt.Errorf("%w: none that votes is called %q", members.ErrUnknown, called)
 	case to.ID == k.Log.ID():
 		return nil // it leads
 	case !to.Answers:

@@ -76,6 +76,7 @@ type Keeper struct {
 	changing sync.Mutex                   // held while a member of the log is changed
 	added    chan struct{}                // capacity 1: there is a learner to look after
 	surveys  surveys
+	claimed  atomic.Pointer[string] // an incarnation that another writer says goes on from this one; nil: none
 }
 
 // New makes the Keeper of a writer.
@@ -129,10 +130,24 @@ func (k *Keeper) ask(ctx context.Context, address string) (s Status, err error) 
 	defer cancel()
 	err = k.Finder.Get(ctx, address, StatusPath, &s)
 	if own := k.Log.Incarnation(); err == nil && own != "" && slices.Contains(s.Former, own) {
-		k.Node.Outlived(fmt.Errorf("%w: %s goes on from this writer's incarnation %s, in incarnation %s: the cluster was restored or recovered; keep or remove this writer's directory, and start it with an empty one",
-			log.ErrWrongIncarnation, s.Name, own, s.Incarnation))
+		_, leader := k.Log.Leader()
+		k.outlived(address, own, &s, leader != "")
 	}
 	return s, err
+}
+
+// outlived takes in that a writer says that it goes on from this one's incarnation. Alone it is
+// no proof: one writer that was recovered while it was cut off, or whose certificate was stolen,
+// says it, too. So a writer that has a leader stays with it. One without may be a directory of
+// before a restore, and must not become a majority with others of its kind: it ends.
+func (k *Keeper) outlived(address, own string, s *Status, led bool) {
+	err := fmt.Errorf("%w: the writer at %s says that it goes on from this writer's incarnation %s, in incarnation %s. If the cluster was restored or recovered, this writer begins again with an empty directory: move this one away, and keep it until all is well. "+
+		"If nobody did that, leave all directories as they are and stop the writer at %s: somebody else has its certificate, or it was recovered while it was cut off", log.ErrWrongIncarnation, address, own, s.Incarnation, address)
+	if !led {
+		k.Node.Outlived(err)
+	} else if k.claimed.Swap(&s.Incarnation) == nil {
+		k.Logger.Error("this writer goes on, since it has a leader", "error", err)
+	}
 }
 
 // WatchOthers asks the other writers now and then whether the cluster goes on without this

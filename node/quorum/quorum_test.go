@@ -2,10 +2,12 @@ package quorum
 
 import (
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
+	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/node/members"
 )
 
@@ -46,4 +48,28 @@ func TestSurveysAreShared(t *testing.T) {
 			t.Errorf("the one after is number %d", n)
 		}
 	})
+}
+
+// ending is a node that notes why it was ended.
+type ending struct {
+	Node
+	why error
+}
+
+// Outlived notes it.
+func (e *ending) Outlived(err error) { e.why = err }
+
+// TestOutlived holds that one writer's word ends no writer that has a leader: whoever has the
+// certificate of one could end all others by it.
+func TestOutlived(t *testing.T) {
+	for _, led := range []bool{true, false} {
+		node := &ending{}
+		k := New(Config{Node: node, Logger: slog.New(slog.DiscardHandler)})
+		for range 2 {
+			k.outlived("w3:8430", "i1", &Status{Name: "w3", Incarnation: "i2", Former: []string{"i1"}}, led)
+		}
+		if led != (node.why == nil) || !led && !errors.Is(node.why, log.ErrWrongIncarnation) {
+			t.Errorf("with a leader %t: %v", led, node.why)
+		}
+	}
 }

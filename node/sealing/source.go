@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,8 +22,6 @@ const (
 	afterTimeout = time.Second
 	// maxCommandOutput bounds what is read of a program: more than a key file may have.
 	maxCommandOutput = 32 << 10
-	// maxCommandReason is how much is shown of what a program that failed has said, in bytes.
-	maxCommandReason = 500
 )
 
 // CredentialPrefix begins the name of a file that is a credential of systemd.
@@ -75,16 +72,16 @@ func (s Source) run(ctx context.Context) (*seal.Key, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, CommandTimeout)
 	defer cancel()
-	out, reason := capped{most: maxCommandOutput}, capped{most: maxCommandReason}
+	out := capped{most: maxCommandOutput}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = environment(), &out, &reason, afterTimeout
+	cmd.Env, cmd.Stdout, cmd.WaitDelay = environment(), &out, afterTimeout
 	defer out.clear()
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		err = fmt.Errorf("it did not end within %v", CommandTimeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("seal keys of %s: %w%s", words[0], err, reason.told())
+		return nil, fmt.Errorf("seal keys of %s: %w; run it by hand, as the node's user, to see what it says: that may hold keys, and is not logged", words[0], err)
 	}
 	k, err := seal.Read(bytes.NewReader(out.b))
 	if err != nil {
@@ -117,15 +114,3 @@ func (c *capped) Write(p []byte) (int, error) {
 }
 
 func (c *capped) clear() { clear(c.b) }
-
-// secretive is what could be a key, or a part of it.
-var secretive = regexp.MustCompile(`[0-9A-Za-z+/=_-]{24,}`)
-
-// told is what a program said of its failure, in one line, without what could be a key.
-func (c *capped) told() string {
-	text := strings.Join(strings.Fields(string(c.b[:min(len(c.b), c.most)])), " ")
-	if text == "" {
-		return ""
-	}
-	return ": " + secretive.ReplaceAllString(strings.ToValidUTF8(text, "?"), "[...]")
-}

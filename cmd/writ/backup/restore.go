@@ -107,10 +107,15 @@ func (r *restoring) run(cmd *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
+	note := ""
+	if to.Time != 0 && !done.Cut {
+		note = "the archives end before that time: all that they have is restored\n"
+	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), `%s holds the state of position %d, changed last at %s, as incarnation %s, which begins at position %d
 what came after position %d is lost; what was deleted or revoked after it is in force again: look through access keys and users
-next: start %s; then start the other writers with empty directories, and the replicas as they are
-`, r.data, done.From.Position, clock(done.Changed), done.Incarnation, done.Position, done.From.Position, r.name)
+certificates of nodes that were revoked, and nodes that were removed, after it are believed again: revoke and remove them again
+next: start %s; then start the other writers and the replicas, all with empty directories
+%s`, r.data, done.From.Position, clock(done.Changed), done.Incarnation, done.Position, done.From.Position, r.name, note)
 	return err
 }
 

@@ -150,7 +150,7 @@ checked with the old ca.crt: keep a copy.`,
 		if err := r.Drop(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(out, "%s has authority %s alone\ntake it to every node\n", filepath.Join(s.dir, "ca.crt"), serial)
+		_, err := fmt.Fprintf(out, "%s has authority %s alone\ntake it to every node: until one has it, it believes the old authority, too, and `writ cert list` shows that\n", filepath.Join(s.dir, "ca.crt"), serial)
 		return err
 	})
 }

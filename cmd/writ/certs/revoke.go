@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,9 +24,10 @@ func newRevoke() *cobra.Command {
 	cmd := target.On(&cobra.Command{
 		Use: "revoke NAME|SERIAL", Short: "End certificates of a node, so that no other node takes them", Args: cobra.ExactArgs(1),
 		Long: `Ends all certificates of a node's name that were issued by now, or the one certificate of a serial
-number (20 to 40 hexadecimal digits; ` + "`writ cert list`" + `). Those that came of them by renewal end
-with them: whoever stole a certificate cannot have renewed itself out of that. Connections are
-closed; ` + "`writ wait`" + ` with the printed token says when all nodes know. There is no way back: a node of
+number (20 to 40 hexadecimal digits; ` + "`writ cert list`" + `). A node's name, or the number of a certificate
+that was made by hand, ends those that came of it by renewal, too: whoever stole one cannot have
+renewed itself out of that. The number of a renewed certificate ends that one alone; list shows which
+one it came of. Connections are closed; ` + "`writ wait`" + ` with the printed token says when all nodes know. There is no way back: a node of
 the name needs another certificate, by ` + "`writ cert renew`" + `.
 
 What a node that runs still uses is revoked with --running alone: it is cut off at once. To replace
@@ -38,7 +40,7 @@ a certificate without that, renew it first, and revoke the serial number of the 
 			which = client.CertificatesToRevoke{Serial: digits}
 		}
 		if !running {
-			if err := unused(ctx, c, which); err != nil {
+			if err := unused(ctx, cmd.ErrOrStderr(), c, which); err != nil {
 				return err
 			}
 		}
@@ -57,10 +59,13 @@ a certificate without that, renew it first, and revoke the serial number of the 
 }
 
 // unused refuses to revoke what a node uses that runs.
-func unused(ctx context.Context, c *client.Client, which client.CertificatesToRevoke) error {
+func unused(ctx context.Context, out io.Writer, c *client.Client, which client.CertificatesToRevoke) error {
 	s, err := c.Cluster(ctx)
 	if err != nil {
 		return err
+	}
+	if which.Name != "" && !slices.ContainsFunc(s.Members, func(m client.Member) bool { return m.Name == which.Name }) {
+		fmt.Fprintf(out, "no member is called %s now: see that the name is right\n", which.Name)
 	}
 	for _, m := range s.Members {
 		if m.State != "removed" && uses(m, which) {

@@ -132,13 +132,17 @@ func show(out io.Writer, o *shell.Output, list []row, now time.Time) error {
 
 func table(out io.Writer, list []row, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tWHICH\tSERIAL\tENDS")
+	fmt.Fprintln(w, "NAME\tWHICH\tSERIAL\tCAME OF\tENDS")
 	for _, r := range list {
 		name := r.Name
 		if name == "" {
 			name = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, r.Which, r.Serial, ends(r.Certificate, now))
+		origin := "-" // made by hand
+		if r.Origin != "" && r.Origin != r.Serial {
+			origin = r.Origin
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, r.Which, r.Serial, origin, ends(r.Certificate, now))
 	}
 	return w.Flush()
 }

@@ -238,7 +238,11 @@ func addNode(out io.Writer, dir, name string, old setup.Cluster, n setup.Named) 
 		said = []string{name + " is there already, and was left as it is"}
 	}
 	f := setup.DefaultFiles(dir, name)
-	_, err = fmt.Fprintf(out, "%s\ncertificate %s, key %s\nstart it with: writ serve --cluster %s --name %s --data DIR\n",
-		strings.Join(said, "\n"), f.Cert, f.Key, filepath.Join(dir, "cluster.yaml"), name)
+	first := ""
+	if len(n.Writers) > 0 {
+		first = "where the cluster runs already, first: writ writer add " + name + " --peer " + n.Writers[0].Peer + "\n"
+	}
+	_, err = fmt.Fprintf(out, "%s\ncertificate %s, key %s\n%sstart it with: writ serve --cluster %s --name %s --data DIR\n",
+		strings.Join(said, "\n"), f.Cert, f.Key, first, filepath.Join(dir, "cluster.yaml"), name)
 	return err
 }

@@ -122,9 +122,9 @@ func place(name string, w client.Writer, none bool) (client.Writer, error) {
 	if w.Peer == "" {
 		return w, shell.Usage("--peer is missing: say where the other nodes reach %s, HOST:PORT", name)
 	}
-	at, err := setup.ParseWriter(name + "=" + w.Peer)
+	at, err := setup.Writer{Name: name, Peer: w.Peer}.Complete()
 	if err != nil {
-		return w, shell.Usage("--peer %q is not HOST:PORT", w.Peer)
+		return w, shell.Usage("--peer %q is not HOST:PORT; its other addresses are --broker and --routes", w.Peer)
 	}
 	switch {
 	case none && w.Broker+w.Routes != "":

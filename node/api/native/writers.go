@@ -2,6 +2,7 @@ package native
 
 import (
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/writ-iam/writ/log/event"
@@ -72,7 +73,7 @@ func (r *writerToChange) Authorize(v *projection.View) (cmd event.Command, err e
 			}
 			w.Name = r.name
 		}
-		if err := checkWriter(&w); err != nil {
+		if err := checkWriter(&w, v.State.Writers()); err != nil {
 			return cmd, err
 		}
 		one := identity.Writer{Name: w.Name, Peer: w.Peer, Broker: w.Broker, Routes: w.Routes, Region: w.Region}
@@ -89,13 +90,17 @@ const hintWriter = `Send {"name":"writer-4","peer":"host:8430","broker":"host:84
 // maxAddress is how long an address of a writer may be: a name of DNS, and a port.
 const maxAddress = 260
 
-// checkWriter checks what a writer alone can show.
-func checkWriter(w *shape.Writer) error {
+// checkWriter checks what a writer shows beside those that are listed.
+func checkWriter(w *shape.Writer, listed *identity.Writers) error {
 	if len(w.Name) > maxReplicaName || !replicaName.MatchString(w.Name) {
 		return fault.BadRequest(hintWriter, "No node can be called %.80q.", w.Name)
 	}
 	if len(w.Region) > maxReplicaName {
 		return fault.BadRequest(hintWriter, "The region is longer than %d characters.", maxReplicaName)
+	}
+	// A writer could not start without a broker where the others have one.
+	if listed != nil && (w.Broker == "" || w.Routes == "") && slices.ContainsFunc(listed.List, func(other identity.Writer) bool { return other.Routes != "" }) {
+		return fault.BadRequest(hintWriter, "broker or routes is missing: the other writers have NATS servers.")
 	}
 	for _, a := range []struct{ what, text string }{{"peer", w.Peer}, {"broker", w.Broker}, {"routes", w.Routes}} {
 		if a.text == "" && a.what != "peer" {
