@@ -238,13 +238,11 @@ func (m *team) whole(incarnation string) {
 	}
 }
 
-// recoverWriter loses all writers but one, goes on with that, and has another come back
-// with what it had.
+// recoverWriter recovers one writer while the others go on, as they do, and take nothing from it;
+// then it loses them, and has another come back with what it had.
 func (m *team) recoverWriter(left string) {
 	m.t.Helper()
-	for _, w := range m.cluster.Writers {
-		m.stop(w.Name)
-	}
+	m.stop(left)
 	data := m.config(left).Data
 	head, err := proof.VerifyLog(m.t.Context(), data)
 	if err != nil {
@@ -267,6 +265,18 @@ func (m *team) recoverWriter(left string) {
 	if c, err := m.client(left).Local(m.t.Context()); err == nil {
 		incarnation = c.Incarnation
 	}
+	m.until("a writer that has a leader hears of the recovery", func(context.Context) error {
+		if !strings.Contains(m.logs.String(), "this writer goes on, since it has a leader") {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	m.must("writer-1", "CreateUser", "UserName", "beside-the-recovery")
+	if members := m.node(left).part.(*writer).log.Servers(); len(members) != 1 {
+		m.t.Errorf("the recovered writer has the members %+v", members)
+	}
+	m.stop("writer-1")
+	m.stop("writer-2")
 	m.start("writer-1")
 	select {
 	case err := <-m.node("writer-1").Failed():

@@ -34,6 +34,8 @@ type Request struct {
 	Seal string `json:"seal"`
 	// Marks show which of them it has; none from a build that does not say it.
 	Marks map[string]string `json:"marks,omitempty"`
+	// Incarnation is that of the log that the writer has; empty where it has none.
+	Incarnation string `json:"incarnation,omitempty"`
 }
 
 // ErrNotListed is returned when the cluster has no such writer, or has it elsewhere. The text
@@ -108,7 +110,7 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 	case exists || !first:
 		ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 		defer cancel()
-		err := k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Keys.Key().Fingerprint(), Marks: k.Keys.Key().Marks()}, nil)
+		err := k.Finder.Post(ctx, JoinPath, Request{ID: k.Log.ID(), Peer: k.Me.Peer, Seal: k.Keys.Key().Fingerprint(), Marks: k.Keys.Key().Marks(), Incarnation: k.Log.Incarnation()}, nil)
 		if said := (*peer.StatusError)(nil); errors.As(err, &said) && said.Status == statusNotListed {
 			return fmt.Errorf("%w: %s", ErrNotListed, said.Text)
 		}
@@ -181,6 +183,11 @@ func (k *Keeper) lists(name, address string) error {
 func (k *Keeper) Admit(ctx context.Context, name string, q Request) error {
 	if err := k.lists(name, q.Peer); err != nil {
 		return err
+	}
+	if own := k.Log.Incarnation(); q.Incarnation != "" && q.Incarnation != own {
+		// As a member it would lose what it has: Raft gives it this log in place of its own.
+		return &NotAdmitted{http.StatusConflict, "writer " + name + " has the log of incarnation " + q.Incarnation + ", and the leader that of " + own +
+			": one of them was restored or recovered, and the other begins again with an empty directory"}
 	}
 	if q.Seal != k.Keys.Key().Fingerprint() && !k.Keys.Shown(k.Log.Applied().State, q.Marks) {
 		return &NotAdmitted{http.StatusConflict, "writer " + name + " lacks keys to open secrets that the leader has: copy its seal.key"}
