@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type cluster struct {
 	t     testing.TB
 	nodes []*node
 	tune  func(*Config) // of every node that is opened
+	mu    sync.Mutex    // held while a node gets a Log or loses it: others backfill from it
 }
 
 // newCluster starts n writers of a cluster that has begun, with account 123456789012.
@@ -73,7 +75,9 @@ func (c *cluster) join(m *node) {
 // add opens one more writer, which belongs to no cluster yet.
 func (c *cluster) add() *node {
 	m := &node{dir: c.t.TempDir(), address: raft.ServerAddress(fmt.Sprintf("writer-%d:1", len(c.nodes)))}
+	c.mu.Lock()
 	c.nodes = append(c.nodes, m)
+	c.mu.Unlock()
 	c.open(m)
 	return m
 }
@@ -95,11 +99,16 @@ func (c *cluster) config(m *node) Config {
 
 // backfill reads from whichever writer has the batches.
 func (c *cluster) backfill(_ context.Context, from, to event.Position, yield func([]byte) error) error {
+	c.mu.Lock()
+	var logs []*Log
 	for _, m := range c.nodes {
-		if m.Log == nil {
-			continue
+		if m.Log != nil {
+			logs = append(logs, m.Log)
 		}
-		found, err := m.Events().Read(from, int(to-from+1), 1<<30)
+	}
+	c.mu.Unlock()
+	for _, l := range logs {
+		found, err := l.Events().Read(from, int(to-from+1), 1<<30)
 		if err != nil || len(found) < int(to-from+1) {
 			continue
 		}
@@ -119,7 +128,9 @@ func (c *cluster) open(m *node) {
 	_, m.transport = raft.NewInmemTransportWithTimeout(m.address, 2*time.Second)
 	log, err := Open(c.config(m))
 	must(c.t, err)
+	c.mu.Lock()
 	m.Log = log
+	c.mu.Unlock()
 	c.connect(m)
 	c.t.Cleanup(func() { c.close(m) })
 }
@@ -149,7 +160,9 @@ func (c *cluster) close(m *node) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	log := m.Log
+	c.mu.Lock()
 	m.Log = nil
+	c.mu.Unlock()
 	if err := log.Close(ctx); err != nil && log.Err() == nil {
 		c.t.Errorf("close %s: %v", m.address, err)
 	}
