@@ -196,18 +196,6 @@ func (m *team) checkStrangers(stranger *client.Client) {
 	m.refused(err, "ask a writer")
 	_, err = m.client("writer-1").Backup(m.t.Context(), 1<<40, false)
 	m.refused(err, "InvalidRequest", "nothing came behind position")
-	ctx, cancel := context.WithCancel(m.t.Context())
-	var open []io.Closer
-	for err = error(nil); err == nil && len(open) < 9; {
-		var body io.ReadCloser
-		if body, err = m.client("writer-1").Backup(ctx, 0, false); err == nil {
-			open = append(open, body)
-		}
-	}
-	cancel()
-	for _, body := range open {
-		_ = body.Close()
-	}
 }
 
 // whole waits until all nodes are of an incarnation, and proves them equal.

@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -36,6 +37,7 @@ type stub struct {
 	Decide     func(context.Context, string, event.Position, []byte) (shape.Evaluated, error)
 	Changes    func(event.Position, int) ([]changes.Change, error)
 	Chain      func(event.Position, int) ([][]byte, error) // nil: no chain
+	Source     func() *archive.Source                      // nil: no backups
 	SignHead   func(context.Context) (*event.SignedHead, error)
 	Verify     func(context.Context, event.Position, time.Duration) (*shape.Verification, error)
 	Confirm    func(context.Context, sigv4.Claim) (admission.Confirmed, error)
@@ -53,6 +55,9 @@ func (s stub) node() api.Node {
 	if s.Chain != nil {
 		n.Chain = p
 	}
+	if s.Source != nil {
+		n.Backups = p
+	}
 	return n
 }
 
@@ -66,6 +71,8 @@ func (p parts) Propose(ctx context.Context, c event.Command) (*event.Batch, erro
 }
 
 func (p parts) StrictHead(ctx context.Context) (event.Head, error) { return p.s.StrictHead(ctx) }
+
+func (p parts) Source() *archive.Source { return p.s.Source() }
 
 func (p parts) Fresh() propagation.Freshness { return p.s.Fresh() }
 
