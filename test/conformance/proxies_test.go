@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -33,8 +34,9 @@ func TestProxies(t *testing.T) {
 				t.Skipf("no %s on this machine", p.name)
 			}
 			url := proxied(t, program, p.config, p.args)
+			served := new(answers)
 			api := iam.New(iam.Options{
-				Region: "us-east-1", BaseEndpoint: &url,
+				Region: "us-east-1", BaseEndpoint: &url, HTTPClient: served,
 				Credentials: credentials.NewStaticCredentialsProvider(getenv(t, "AWS_ACCESS_KEY_ID"), getenv(t, "AWS_SECRET_ACCESS_KEY"), ""),
 			})
 			for i := range 20 {
@@ -45,17 +47,51 @@ func TestProxies(t *testing.T) {
 				if _, err := api.GetUser(t.Context(), &iam.GetUserInput{UserName: name}); err != nil {
 					t.Errorf("read after a write: %v", err)
 				}
-				if i == 10 {
-					if err := shared.Signal("replica-1", syscall.SIGKILL); err != nil { // writ dev starts it again
-						t.Fatal(err)
-					}
-				}
+			}
+			// A writer reads strictly, a replica under its lease.
+			if len(served.freshness) != 1 {
+				t.Errorf("reads by one access key came from several nodes: %v", served.freshness)
+			}
+			killed, err := shared.Node("replica-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := shared.Signal(killed.Name, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 20 {
+				name := aws.String(fmt.Sprintf("by-%s-%d", p.name, i))
 				if _, err := api.DeleteUser(t.Context(), &iam.DeleteUserInput{UserName: name}); err != nil {
-					t.Error(err)
+					t.Errorf("a write after a node is gone: %v", err)
+				}
+			}
+			started := func() bool { // by writ dev
+				n, err := shared.Node(killed.Name)
+				return err == nil && n.PID != killed.PID && shared.Ready(t.Context(), n.Name)
+			}
+			for again := time.NewTicker(time.Second / 10); !started(); {
+				select {
+				case <-again.C:
+				case <-t.Context().Done():
+					t.Fatal("the replica did not come back")
 				}
 			}
 		})
 	}
+}
+
+// answers counts a client's reads by where they came from.
+type answers struct{ freshness map[string]int }
+
+func (a *answers) Do(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultClient.Do(r)
+	if err == nil && answer.Header.Get("X-Writ-Freshness") != "" {
+		if a.freshness == nil {
+			a.freshness = map[string]int{}
+		}
+		a.freshness[answer.Header.Get("X-Writ-Freshness")]++
+	}
+	return answer, err
 }
 
 // proxied starts a proxy by an example, with the addresses of this cluster, until the test ends.
