@@ -83,7 +83,7 @@ const compatibilityHead = `# Compatibility with AWS
 
 The operations of AWS's service models, and which of them Writ carries out. A test makes this table from the code. Where nothing is
 said, codes, statuses, messages, limits and orders are AWS's; ` + "`boto3`, the `aws` CLI and terraform" + ` run unchanged.
-In a cluster of another partition ([--partition](operating.md#the-partition-of-aws)) ARNs name that one; principals of services keep the names that they have in
+In a cluster of another partition ([--partition](operating/layout.md#the-partition-of-aws)) ARNs name that one; principals of services keep the names that they have in
 ` + "`aws`" + `, so that an instance profile's role is passed to ` + "`ec2.amazonaws.com`" + ` there, too.
 `
 

@@ -117,7 +117,7 @@ func (c *Cluster) addWriter(w Writer) ([]string, error) {
 	old, ok := c.Writer(w.Name)
 	switch {
 	case ok && (w.Peer != old.Peer || w.Broker != "" && (w.Broker != old.Broker || w.Routes != old.Routes)):
-		return nil, fmt.Errorf("%w: the cluster that is there has writer %s at %s,%s,%s: to move it, `writ writer move`, and then change %s; docs/operating.md has the steps",
+		return nil, fmt.Errorf("%w: the cluster that is there has writer %s at %s,%s,%s: to move it, `writ writer move`, and then change %s; docs/operating/members.md has the steps",
 			ErrConfig, old.Name, old.Peer, old.Broker, old.Routes, clusterFile)
 	case ok:
 		return nil, nil

@@ -171,7 +171,7 @@ node that is there already stays, too; its certificate is made if it is missing.
 Then take cluster.yaml, ca.crt, seal.key and the node's two files in nodes/ to the node's
 machine, and start it. A replica enters the roster by itself, but for a name that was
 removed: ` + "`writ replica admit`" + ` lets that in again. What the other nodes need for another
-writer, docs/operating.md says under "The writers".`,
+writer, docs/operating/members.md says under "The writers".`,
 		Example: "  writ node add writer w4 --peer w4:8430 --dir cluster\n  writ node add replica r3 --region eu --dir cluster",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
