@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"slices"
+
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
 )
@@ -14,6 +16,8 @@ type Session struct {
 	Key       uint32         // number of the session key that sealed it
 	Minted    event.Position // of the view in which it was made
 	Issued    identity.Time
+
+	began *Session // of its chain: the one that no session asked for; itself where it is that
 }
 
 // ending is an event that ends sessions.
@@ -22,7 +26,8 @@ type ending struct {
 	is identity.Event
 }
 
-// ends tells whether an event ends a session, by what is promised of each kind of event.
+// ends tells whether an event ends a session, by what is promised of each kind of event. What
+// revokes the beginning of a chain ends all of it.
 func (e ending) ends(s *Session) bool {
 	switch is := e.is.(type) {
 	case *identity.SessionKeyRevoked:
@@ -30,15 +35,46 @@ func (e ending) ends(s *Session) bool {
 	case *identity.RoleDeleted:
 		return is.ID == s.Principal
 	case *identity.SessionsRevoked:
-		if is.Subject != s.ID && is.Subject != string(s.Principal) && (s.Credential == "" || is.Subject != s.Credential) {
-			return false
-		}
+		itself := slices.Contains([]string{s.ID, string(s.Principal), s.asked()}, is.Subject)
+		chain := slices.Contains([]string{s.began.asked(), s.began.origin()}, is.Subject)
 		if is.Before > 0 {
-			return s.Issued <= is.Before
+			return itself && s.Issued <= is.Before || chain && s.began.Issued <= is.Before
 		}
-		return s.Minted < e.at
+		return (itself || chain) && s.Minted < e.at
 	}
 	return false
+}
+
+// nobody is no subject of a revocation.
+const nobody = "-"
+
+// asked is the access key that asked for a session.
+func (s *Session) asked() string {
+	if s.Credential == "" {
+		return nobody
+	}
+	return s.Credential
+}
+
+// origin is who signed in, where a chain begins with that.
+func (s *Session) origin() string {
+	if s.Credential != "" {
+		return nobody
+	}
+	return string(s.Principal)
+}
+
+// beginnings finds where the chain of each session began.
+func beginnings(byID map[string]*Session) {
+	for _, s := range byID {
+		for s.began = s; ; {
+			before, ok := byID[s.began.Credential]
+			if !ok {
+				break
+			}
+			s.began = before
+		}
+	}
 }
 
 // ended is the position at which a session ended; 0: it did not.
@@ -62,8 +98,12 @@ func sessions(h *History, l *ledger) (found []Violation) {
 	byID, ended := map[string]*Session{}, map[string]event.Position{}
 	for i := range h.Sessions {
 		if s := &h.Sessions[i]; s.Answered() {
-			byID[s.ID], ended[s.ID] = s, l.ended(s)
+			byID[s.ID] = s
 		}
+	}
+	beginnings(byID)
+	for id, s := range byID {
+		ended[id] = l.ended(s)
 	}
 	for _, b := range l.batches {
 		if end := ended[b.Cause.By.Credential]; end != 0 && end < b.Position {

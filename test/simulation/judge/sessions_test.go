@@ -2,6 +2,7 @@ package judge
 
 import (
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/writ-iam/writ/log/event"
@@ -82,6 +83,30 @@ func TestGoodSessions(t *testing.T) {
 	for _, v := range Judge(h) {
 		t.Error(v)
 	}
+	h = goodSessions() // the chain of one that somebody signed in for ends with it
+	h.chained()
+	h.ending(&identity.SessionsRevoked{Subject: "AIDA1"})
+	read(h, refused(other))
+	for _, v := range Judge(h) {
+		t.Error(v)
+	}
+}
+
+// chained has the other session be the third of a chain that a sign-in began.
+func (h *History) chained() {
+	h.Reads = slices.DeleteFunc(h.Reads, func(r Read) bool { return r.Credential == other })
+	first, second := h.Sessions[1], h.Sessions[1]
+	first.ID, first.Credential, first.Principal, first.Issued = "ASIAFIRST", "", "AIDA1", 7000
+	second.ID, second.Credential, second.Principal = "ASIASECOND", first.ID, "AROA2"
+	h.Sessions[1].Credential = second.ID
+	h.Sessions = append(h.Sessions, first, second)
+}
+
+// refused is a question by a caller who is not known.
+func refused(credential string) Read {
+	r := by(credential, decision("r1", 12, 0, "", ""))
+	r.Status, r.Code = 403, unknownCaller
+	return r
 }
 
 // badSessions are wrong about sessions in one way each.
@@ -93,10 +118,21 @@ var badSessions = map[string]spoiling{
 	"a session that it asked for": {"I19", func(h *History) {
 		h.Sessions = append(h.Sessions, Session{Request: by(ended, decision("r1", 12, 8, "", "")).Request, ID: "ASIA3", Minted: 8})
 	}},
-	"another is refused": {"I19", func(h *History) {
-		r := by(other, decision("r1", 12, 0, "", ""))
-		r.Status, r.Code = 403, unknownCaller
-		read(h, r)
+	"another is refused": {"I19", func(h *History) { read(h, refused(other)) }},
+	"the end of a chain whose beginning is revoked": {"I19", func(h *History) {
+		h.chained()
+		h.ending(&identity.SessionsRevoked{Subject: "AIDA1", Before: 7000})
+		read(h, by(other, decision("r1", 11.5, 8, "leased", "allow")))
+	}},
+	"the end of a chain that began later than what is revoked": {"I19", func(h *History) {
+		h.chained()
+		h.ending(&identity.SessionsRevoked{Subject: "AIDA1", Before: 6999})
+		read(h, refused(other))
+	}},
+	"the end of a chain in whose middle a role is revoked": {"I19", func(h *History) {
+		h.chained()
+		h.ending(&identity.SessionsRevoked{Subject: "AROA2"})
+		read(h, refused(other))
 	}},
 	"another of the revoked role":          {"I19", func(h *History) { h.ending(&identity.SessionsRevoked{Subject: "AROA1"}) }},
 	"another of what was issued before":    {"I19", func(h *History) { h.ending(&identity.SessionsRevoked{Subject: "AROA1", Before: 8000}) }},
