@@ -232,7 +232,7 @@ func within(dir, path string) bool {
 
 // learnWriters goes by the list of writers of a state that the node has applied.
 func (n *Node) learnWriters(s *identity.State) {
-	if err := n.tls.Writers().Take(s.Writers()); err != nil {
+	if err := n.tls.Writers().Take(s); err != nil {
 		n.logger.Warn("the list of writers is not kept, and may be missing when this node starts again", "error", err)
 	}
 }

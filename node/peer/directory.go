@@ -21,9 +21,16 @@ import (
 // seen it, they are those of the configuration, which otherwise only says where to begin.
 type Directory struct {
 	configured []setup.Writer
-	listed     atomic.Pointer[identity.Writers] // nil before there is a list
-	mu         sync.Mutex                       // held while listed changes
-	file       string                           // that has the list; guarded by mu; empty: none
+	known      atomic.Pointer[list] // nil before there is a list
+	mu         sync.Mutex           // held while known changes
+	file       string               // that has the list; guarded by mu; empty: none
+}
+
+// list is one of an incarnation of the log, or what another node says that it is.
+type list struct {
+	Incarnation string   // empty: another node said it
+	Former      []string // incarnations, which the log went through before
+	Writers     identity.Writers
 }
 
 // NewDirectory returns the directory of a node with that configuration.
@@ -47,41 +54,73 @@ func (d *Directory) Keep(file string) error {
 		return fmt.Errorf("read the list of writers: %w", err)
 	}
 	defer f.Close()
-	var w identity.Writers
-	if err := Decode(io.LimitReader(f, maxList), &w); err != nil {
+	var l list
+	if err := Decode(io.LimitReader(f, maxList), &l); err != nil {
 		return fmt.Errorf("read the list of writers in %s, which may be removed where cluster.yaml names all writers: %w", file, err)
 	}
-	d.listed.Store(&w)
+	d.known.Store(&l)
 	return nil
 }
 
-// Take takes the list of a state that the node has applied, unless it knows a later one, or the
-// state has none. An error says that the file does not have it; the node goes by it nevertheless.
-func (d *Directory) Take(w *identity.Writers) error {
-	if known := d.listed.Load(); w == nil || known != nil && known.Changed >= w.Changed {
+// Take takes the list of a state that the node has applied, unless it knows a later one of that
+// incarnation, or one of an incarnation that followed it, or the state has none.
+// An error says that the file does not have it; the node goes by it nevertheless.
+func (d *Directory) Take(s *identity.State) error {
+	if s.Writers() == nil || d.known.Load().supersedes(s) {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if known := d.listed.Load(); known != nil && known.Changed >= w.Changed {
+	if d.known.Load().supersedes(s) {
 		return nil
 	}
-	d.listed.Store(w)
+	l := &list{Incarnation: s.Cluster().Incarnation, Writers: *s.Writers()}
+	for _, f := range s.Former() {
+		l.Former = append(l.Former, f.Incarnation)
+	}
+	d.known.Store(l)
 	if d.file == "" {
 		return nil
 	}
-	text, err := json.Marshal(w)
+	text, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("encode the list of writers: %w", err)
 	}
 	return durable.Write(d.file, 0o600, text)
 }
 
+// supersedes tells whether a list is one that a state's must not replace. A list of a later
+// incarnation is the newer one whatever its position is, while a log of before is read again.
+func (l *list) supersedes(s *identity.State) bool {
+	switch {
+	case l == nil || l.Incarnation == "":
+		return false
+	case l.Incarnation == s.Cluster().Incarnation:
+		return l.Writers.Changed >= s.Writers().Changed
+	}
+	return slices.Contains(l.Former, s.Cluster().Incarnation)
+}
+
+// Hear goes by what another node says that the list is, while this one has seen none. It is
+// forgotten with the first state that has a list, and when the node ends.
+func (d *Directory) Hear(w *identity.Writers) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w != nil && d.known.Load() == nil {
+		d.known.Store(&list{Writers: *w})
+	}
+}
+
 // Listed is the list that the node knows; nil for none.
-func (d *Directory) Listed() *identity.Writers { return d.listed.Load() }
+func (d *Directory) Listed() *identity.Writers {
+	if l := d.known.Load(); l != nil {
+		return &l.Writers
+	}
+	return nil
+}
 
 // Writers are those that belong to the cluster.
-func (d *Directory) Writers() []setup.Writer { return WritersOf(d.listed.Load(), d.configured) }
+func (d *Directory) Writers() []setup.Writer { return WritersOf(d.Listed(), d.configured) }
 
 // WritersOf are those that a list has; where there is none, those of the configuration.
 func WritersOf(listed *identity.Writers, configured []setup.Writer) []setup.Writer {
@@ -99,7 +138,7 @@ func WritersOf(listed *identity.Writers, configured []setup.Writer) []setup.Writ
 // those that the configuration names and nobody has removed. A node that was away for long may
 // find at the latter alone who took the others' places.
 func (d *Directory) Peers() (addrs []string) {
-	listed := d.listed.Load()
+	listed := d.Listed()
 	for _, w := range append(slices.Clone(d.Writers()), d.configured...) {
 		if !slices.Contains(addrs, w.Peer) && !listed.Gone(w.Name) {
 			addrs = append(addrs, w.Peer)
@@ -111,7 +150,7 @@ func (d *Directory) Peers() (addrs []string) {
 // Has tells whether a writer's certificate of that name is believed: the log lists it, or the
 // configuration names it and the log has not removed it.
 func (d *Directory) Has(name string) bool {
-	listed := d.listed.Load()
+	listed := d.Listed()
 	if _, ok := listed.Find(name); ok {
 		return true
 	}

@@ -100,10 +100,8 @@ func (k *Keeper) tryJoin(ctx context.Context, first bool) error {
 		case err != nil:
 			silent++
 		}
-		if err == nil && k.Finder.Writers().Listed() == nil { // who leads may be none of the configuration
-			if err := k.Finder.Writers().Take(s.Writers); err != nil {
-				return err
-			}
+		if err == nil { // who leads may be none of the configuration
+			k.Finder.Writers().Hear(s.Writers)
 		}
 	}
 	switch {
