@@ -10,13 +10,16 @@ SEED          ?= 0
 SEEDS         ?= 200
 FIRST         ?= 1
 SIMULATE      ?=
+VERSION       ?= $(shell git describe --tags --always --dirty)
+REVISION      ?= $(shell git rev-parse HEAD)
+SIGN          ?=
 LINT_VERSION  := v2.15.0
 BIN           := bin
 LINT          := .cache/golangci-lint-$(LINT_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check fmt lint mod fuzz simulate bench chaos cluster cluster-stop cluster-down clean
+.PHONY: run build test check fmt lint mod fuzz simulate bench chaos cluster cluster-stop cluster-down release clean
 
 run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
@@ -76,5 +79,8 @@ cluster-stop: ## stop it and keep everything; `make cluster` goes on
 cluster-down: ## delete it with all data and keys; asks, or needs CONFIRM=yes
 	CONFIRM=$(CONFIRM) ./test/compose/down
 
+release: ## binaries, checksums and lists of what they are made of in dist/; SIGN=KEY signs by a key of SSH
+	$(GO) run ./test/release -version "$(VERSION)" -revision "$(REVISION)" -sign "$(SIGN)"
+
 clean:
-	rm -rf $(BIN) .cache
+	rm -rf $(BIN) .cache dist

@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/cmd/writ/writers"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -56,6 +57,9 @@ configuration directory) is read for what neither says.`,
 }
 
 func version() string {
+	if build.Version != "" {
+		return build.Version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(unknown)"

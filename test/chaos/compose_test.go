@@ -36,7 +36,10 @@ type composed struct {
 var services = []string{"writer-1", "writer-2", "writer-3", "replica-1", "replica-2"}
 
 // compose brings the cluster up with the script that users run.
-func compose(t *testing.T) *composed {
+func compose(t *testing.T) *composed { return composeWith(t, func(string) {}) }
+
+// composeWith is compose with a layout in which something is prepared.
+func composeWith(t *testing.T, prepare func(layout string)) *composed {
 	t.Helper()
 	if out, err := exec.Command("docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput(); err != nil {
 		t.Skipf("no Docker engine answers: %v %.100s", err, out)
@@ -57,6 +60,7 @@ func compose(t *testing.T) *composed {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
+	prepare(c.layout)
 	if out, err := c.run("../compose/up"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

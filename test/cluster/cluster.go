@@ -37,7 +37,8 @@ func Build(ctx context.Context, root, dir string) (string, error) {
 		return binary, nil
 	}
 	binary := filepath.Join(dir, "writ")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/writ")
+	// As a release is built, so that the test of releases finds all compiled.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/writ")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

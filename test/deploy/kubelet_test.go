@@ -147,8 +147,8 @@ type pod struct {
 	err     error         // how; read after that
 }
 
-// start starts the container, on an address for clients.
-func (p *pod) start(t *testing.T, ctx context.Context, api string) {
+// start starts the container, on an address for clients. It is told to ended when it ends.
+func (p *pod) start(t *testing.T, ctx context.Context, api string, ended chan<- *pod) {
 	t.Helper()
 	cmd, err := p.command(ctx, api)
 	if err != nil {
@@ -162,6 +162,7 @@ func (p *pod) start(t *testing.T, ctx context.Context, api string) {
 	go func() {
 		p.err = cmd.Wait()
 		close(p.ended)
+		ended <- p
 	}()
 }
 
@@ -339,13 +340,14 @@ func TestKubernetesRuns(t *testing.T) {
 			}
 		}
 	})
+	ended := make(chan *pod, len(all))
 	for i, p := range all {
-		p.start(t, ctx, addrs[i])
+		p.start(t, ctx, addrs[i], ended)
 	}
 	for _, p := range all {
 		c := p.set.Spec.Template.Spec.Containers[0]
 		for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
-			p.passes(t, probe)
+			p.passes(t, probe, ended)
 		}
 	}
 	if err := all[0].process.Signal(syscall.SIGTERM); err != nil {
@@ -369,8 +371,8 @@ func TestKubernetesRuns(t *testing.T) {
 	}
 }
 
-// passes waits until a probe succeeds.
-func (p *pod) passes(t *testing.T, probe *corev1.Probe) {
+// passes waits until a probe succeeds, while no pod ends.
+func (p *pod) passes(t *testing.T, probe *corev1.Probe, ended <-chan *pod) {
 	t.Helper()
 	again := time.NewTicker(time.Second / 10)
 	defer again.Stop()
@@ -387,8 +389,8 @@ func (p *pod) passes(t *testing.T, probe *corev1.Probe) {
 		}
 		select {
 		case <-again.C:
-		case <-p.ended:
-			t.Fatalf("%s ended: %v", p.name, p.err)
+		case other := <-ended:
+			t.Fatalf("%s ended: %v", other.name, other.err)
 		case <-t.Context().Done():
 			t.Fatalf("%s of %s does not succeed", probe.HTTPGet.Path, p.name)
 		}

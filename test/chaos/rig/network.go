@@ -253,7 +253,7 @@ func build(ctx context.Context, root, pkg, binary string) error {
 	if _, err := os.Stat(binary); err == nil {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, pkg)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
