@@ -137,4 +137,6 @@ func compress(body []byte) ([]byte, error) {
 }
 
 // exporter gives what was sampled to a sender.
-func exporter(c *sender) trace.SpanExporter { return otlptrace.NewUnstarted(c) }
+func exporter(c *sender) (trace.SpanExporter, error) {
+	return otlptrace.New(context.Background(), c) // which stops only what it has started
+}

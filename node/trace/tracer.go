@@ -50,8 +50,12 @@ func Start(s Settings, node, cluster string, logger *slog.Logger) (*Tracer, erro
 		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %w", ErrSettings, err)
 	}
 	c := newSender(s, logger)
+	to, err := exporter(c)
+	if err != nil {
+		return nil, fmt.Errorf("start the tracer: %w", err)
+	}
 	// The queue is bounded; when it is full, spans are dropped, and nobody waits.
-	p := trace.NewTracerProvider(trace.WithBatcher(exporter(c)), trace.WithSampler(s.sampler), trace.WithResource(res))
+	p := trace.NewTracerProvider(trace.WithBatcher(to), trace.WithSampler(s.sampler), trace.WithResource(res))
 	logger.Info("traces are sent", "endpoint", s.endpoint, "sampler", s.sampler.Description())
 	return &Tracer{provider: p, tracer: p.Tracer("github.com/writ-iam/writ"), sender: c, writes: newWrites()}, nil
 }
