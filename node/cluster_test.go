@@ -43,6 +43,7 @@ type team struct {
 	root    setup.RootKey
 	machine Machine        // of nodes started from now on
 	traces  trace.Settings // of the same
+	level   slog.Level     // of their log
 	nats    func(name string) nats.Outside
 	caKey   string                   // of writers that renew certificates
 	sealKey func(name string) string // nil: all nodes have one file
@@ -105,7 +106,7 @@ func (m *team) config(name string) Config {
 }
 
 func (m *team) try(cfg Config) (*Node, error) {
-	return Start(m.t.Context(), cfg, slog.New(slog.NewTextHandler(&m.logs, nil)))
+	return Start(m.t.Context(), cfg, slog.New(slog.NewTextHandler(&m.logs, &slog.HandlerOptions{Level: m.level})))
 }
 
 func (m *team) start(names ...string) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +81,9 @@ func TestOneTraceOfACreateUser(t *testing.T) {
 	c := tracetest.New(t)
 	m := newTeam(t, 1, 2)
 	m.tracesTo(c.URL)
+	m.level = slog.LevelDebug
 	m.startAll()
+	m.choosesATrace("replica-1")
 	// What comes by a writer's tail is applied untraced. A follower may leave the stream for it
 	// at any time, so that a write may be traced in part: one of them is traced whole.
 	m.until("replica-2 follows the stream", func(context.Context) error {
@@ -106,6 +110,7 @@ func TestOneTraceOfACreateUser(t *testing.T) {
 			var err error
 			for _, request := range requests {
 				if err = missing(spans, request); err == nil {
+					m.told(spans, request)
 					return nil
 				}
 			}
@@ -120,6 +125,51 @@ func TestOneTraceOfACreateUser(t *testing.T) {
 		if c.Mentions(secret) {
 			t.Errorf("a span mentions %q", secret)
 		}
+	}
+}
+
+// chosen is a trace that somebody outside chose.
+const chosen = "00112233445566778899aabbccddeeff"
+
+// choosesATrace sends a request that wants to be of a trace, in every header that says so.
+func (m *team) choosesATrace(name string) {
+	m.t.Helper()
+	r, err := http.NewRequestWithContext(m.t.Context(), http.MethodGet, m.url(name)+"/v1/cluster", nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, header := range []string{"traceparent", trace.HeaderParent} {
+		r.Header.Set(header, "00-"+chosen+"-0123456789abcdef-01")
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	answer.Body.Close()
+}
+
+// told looks for what else there must be when a request's trace is there: its id in the log,
+// and, sent before it by the same node, a span that is linked to the trace that a caller chose.
+func (m *team) told(spans []tracetest.Span, request string) {
+	m.t.Helper()
+	linked := 0
+	for _, s := range spans {
+		if fmt.Sprintf("%x", s.GetTraceId()) == chosen {
+			m.t.Errorf("%s of %s is of a trace that a caller chose", s.GetName(), s.Node)
+		}
+		for _, l := range s.GetLinks() {
+			if fmt.Sprintf("%x", l.GetTraceId()) == chosen {
+				linked++
+			}
+		}
+		if s.Node == "replica-1" && s.Attribute("writ.request_id") == request {
+			if line := fmt.Sprintf("trace_id=%x", s.GetTraceId()); !strings.Contains(m.logs.String(), line) {
+				m.t.Errorf("no line of the log has %s", line)
+			}
+		}
+	}
+	if linked != 1 {
+		m.t.Errorf("%d links to the trace that a caller chose; want 1", linked)
 	}
 }
 
