@@ -121,7 +121,7 @@ func TestOneTraceOfACreateUser(t *testing.T) {
 			}
 		}
 	})
-	for _, secret := range []string{user, password, m.root.AccessKeyID, m.root.SecretAccessKey, "signature", string(m.cluster.Account), "arn:aws"} {
+	for _, secret := range []string{user, password, m.root.AccessKeyID, m.root.SecretAccessKey, "Signature", "signature", string(m.cluster.Account), "arn:aws"} {
 		if c.Mentions(secret) {
 			t.Errorf("a span mentions %q", secret)
 		}

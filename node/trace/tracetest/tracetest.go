@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 
@@ -119,9 +118,9 @@ func (c *Collector) Headers() http.Header {
 	return c.headers
 }
 
-// Mentions tells whether a text is in anything that came, whatever its letters' case.
+// Mentions tells whether a text is in anything that came.
 func (c *Collector) Mentions(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Contains(bytes.ToLower(c.bodies), []byte(strings.ToLower(text)))
+	return bytes.Contains(c.bodies, []byte(text))
 }
