@@ -57,6 +57,7 @@ func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm
 // result is what the state machine answers to one entry.
 type result struct {
 	batch    *event.Batch   // what an accepted command made
+	times    *Times         // of the piece; Given is not known here
 	repeated event.Position // where the command of this key took effect before
 	fenced   *Applied       // what a fence found
 	err      error          // a refusal; or why the state machine stopped, and stopped is set
@@ -70,8 +71,8 @@ func (f *fsm) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry
 // piece and becomes visible in one. Where an entry cannot be applied, everything
 // before it is, and the state machine stops for good.
 func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
-	began := time.Now()
-	defer func() { f.meter.Applied(time.Since(began)) }()
+	times := &Times{Committed: time.Now()}
+	defer func() { f.meter.Applied(time.Since(times.Committed)) }()
 	out := make([]any, len(entries))
 	stopped := f.fail.latched()
 	next := *f.applied.Load()
@@ -80,6 +81,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 		if stopped == nil {
 			var o result
 			if o, stopped = f.apply(&next, entry, &made); stopped == nil {
+				o.times = times
 				out[i] = o
 				continue
 			}
@@ -88,6 +90,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 		}
 		out[i] = result{err: stopped, stopped: true}
 	}
+	times.Decided = time.Now()
 	if err := f.store.Append(made); err != nil {
 		if errors.Is(err, store.ErrChain) {
 			err = fmt.Errorf("%w: %w", ErrDiverged, err)
@@ -98,6 +101,7 @@ func (f *fsm) ApplyBatch(entries []*raft.Log) []any {
 		}
 		return out
 	}
+	times.Stored = time.Now()
 	f.publish(&next, len(made) > 0)
 	return out
 }

@@ -19,6 +19,14 @@ type Outcome struct {
 	// Repeated says that a command of the same key took effect before; Batch is
 	// what that one made.
 	Repeated bool
+	// Times are those of a command that took effect now; nil for one that is repeated.
+	Times *Times
+}
+
+// Times are when a command passed the stages of the log, by this machine's clock.
+type Times struct {
+	Given                      time.Time // to Raft
+	Committed, Decided, Stored time.Time // of the piece that the state machine applied it in: its begin, its decisions, its end
 }
 
 // Propose puts a command into the log and returns when this writer has applied
@@ -43,6 +51,7 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	given := time.Now()
 	o, err := l.apply(ctx, entry)
 	switch {
 	case err != nil:
@@ -51,7 +60,9 @@ func (l *Log) Propose(ctx context.Context, cmd event.Command) (Outcome, error) {
 		b, err := l.batch(ctx, o.repeated)
 		return Outcome{Batch: b, Repeated: true}, err
 	}
-	return Outcome{Batch: o.batch}, nil
+	times := *o.times
+	times.Given = given
+	return Outcome{Batch: o.batch, Times: &times}, nil
 }
 
 // address says which history cmd is for, where it does not.

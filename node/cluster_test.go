@@ -27,6 +27,7 @@ import (
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/trace"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/test/layout"
 )
@@ -40,7 +41,9 @@ type team struct {
 	dir     string
 	cluster setup.Cluster
 	root    setup.RootKey
-	machine Machine // of nodes started from now on
+	machine Machine        // of nodes started from now on
+	traces  trace.Settings // of the same
+	level   slog.Level     // of their log
 	nats    func(name string) nats.Outside
 	caKey   string                   // of writers that renew certificates
 	sealKey func(name string) string // nil: all nodes have one file
@@ -89,7 +92,7 @@ func teamIn(t *testing.T, dir string, c setup.Cluster, root setup.RootKey) *team
 
 func (m *team) config(name string) Config {
 	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
-		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine}
+		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine, Traces: m.traces}
 	if _, writes := m.cluster.Writer(name); writes {
 		cfg.Files.CAKey = m.caKey
 	}
@@ -103,7 +106,7 @@ func (m *team) config(name string) Config {
 }
 
 func (m *team) try(cfg Config) (*Node, error) {
-	return Start(m.t.Context(), cfg, slog.New(slog.NewTextHandler(&m.logs, nil)))
+	return Start(m.t.Context(), cfg, slog.New(slog.NewTextHandler(&m.logs, &slog.HandlerOptions{Level: m.level})))
 }
 
 func (m *team) start(names ...string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/trace"
 )
 
 // Config is what one node is made of.
@@ -36,6 +37,8 @@ type Config struct {
 	// LostSealKeys are ids of keys that seal secrets and that nobody has any more: the node goes on
 	// without them, and what they sealed stays shut.
 	LostSealKeys []string
+	// Traces are what the environment asks for; the zero value: none.
+	Traces trace.Settings
 	// NATS is how this node is known to the NATS of Cluster.NATS.
 	NATS nats.Outside
 	// WithoutLease is what the node admits while nothing proves that it is current.

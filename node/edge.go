@@ -11,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/node/effect"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/trace"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -40,7 +41,16 @@ type leader struct{ *peer.Finder }
 
 // Forward implements dispatch.Leader.
 func (l leader) Forward(w http.ResponseWriter, r *http.Request, f admission.Forwarded) error {
-	return l.Finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: &f})
+	return l.Finder.Forward(w, r, peer.HandedOn{Body: f.Body, Hold: f.Hold, Marks: marks{&f}})
+}
+
+// marks are what the leader is told of a request that is handed on.
+type marks struct{ *admission.Forwarded }
+
+// SetHeaders puts them on the request.
+func (m marks) SetHeaders(r *http.Request) {
+	m.Forwarded.SetHeaders(r)
+	trace.SetParent(r)
 }
 
 // Headers are the headers of the batches behind a position.

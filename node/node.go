@@ -33,6 +33,7 @@ import (
 	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
+	"github.com/writ-iam/writ/node/trace"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
@@ -74,7 +75,8 @@ type Node struct {
 	keys       *sealing.Keys // that seal is of; nil at a replica without
 	reach      oidc.Reach
 	scrubber   *proof.Scrubber
-	uses       usage.Book // of credentials, that this node saw
+	uses       usage.Book    // of credentials, that this node saw
+	tracer     *trace.Tracer // nil: nothing is traced
 
 	part     part
 	edge     *api.Server // what answers clients, built by the part's start
@@ -107,6 +109,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		if err != nil {
 			n.cancel()
 			n.wg.Wait()
+			n.tracer.Stop()
 			n.unlock()
 		}
 	}()
@@ -192,6 +195,9 @@ func (n *Node) prepare() (err error) {
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	measure.Node(n.registry, c.Data, n.projection)
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
+	if n.tracer, err = trace.Start(c.Traces, c.Name, c.Cluster.ID, n.logger); err != nil {
+		return err
+	}
 	return n.keepCertificates()
 }
 
@@ -252,7 +258,7 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	parts.Condition = certified{parts.Condition, n}
 	n.edge = api.New(api.Config{
 		Node: parts, Account: n.cfg.Cluster.Account, Projection: n.projection, Seal: n.seal, Now: n.cfg.Machine.Now, Logger: n.logger,
-		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses,
+		Metrics: api.NewMetrics(n.registry), WithoutLease: n.cfg.WithoutLease, PresignedWrites: n.cfg.PresignedWrites, Uses: &n.uses, Tracer: n.tracer,
 		Thumbprints: thumbprint.New(n.cfg.Thumbprints), Issuer: n.cfg.Issuer, Passkeys: n.cfg.Passkeys, Identities: oidc.New(n.reach, n.cfg.Machine.Now, n.logger),
 	})
 	return n.edge
@@ -356,6 +362,7 @@ func (n *Node) Stop() error {
 	err := n.part.stop()
 	n.wg.Wait()
 	n.finder.Close()
+	n.tracer.Stop()
 	n.unlock()
 	return err
 }

@@ -83,7 +83,7 @@ func (n *Node) startReplica() (*replica, error) {
 	r.link = link
 	r.follower = replication.NewFollower(replication.FollowerConfig{
 		Cluster: n.cfg.Cluster.ID, Sink: sink{lease.Sink{Projection: n.projection, Renewer: r.renewer}, r.recent, n}, Source: n.source(), Link: link, Membership: r.renewer,
-		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
+		Voucher: proof.NewVouchers(n.tls, n.cfg.Machine.Now), Tracer: n.tracer, Dir: filepath.Join(n.cfg.Data, "checkpoints"), Logger: n.logger,
 	})
 	measure.Replica(n.registry, r.renewer, r.follower, n.clocks, n.projection)
 	if link != nil {

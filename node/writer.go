@@ -322,7 +322,7 @@ func (w *writer) publish(ctx context.Context) {
 		replicas = 3
 	}
 	p := replication.NewPublisher(replication.PublisherConfig{
-		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Copies: replicas, Logger: w.node.logger,
+		Link: w.link, Events: w.log.Events(), Log: published{w}, Signer: published{w}, Tracer: w.node.tracer, Copies: replicas, Logger: w.node.logger,
 	})
 	if err := p.Run(ctx); ctx.Err() == nil {
 		w.node.logger.Error("the publisher ended; replicas follow over HTTP", "error", err)
@@ -412,7 +412,9 @@ func (w *writer) Leads() bool { return w.leading.Load() != nil }
 
 // Propose proposes a client's command, in the edge's terms.
 func (w *writer) Propose(ctx context.Context, c event.Command) (*event.Batch, error) {
+	p := w.node.tracer.Propose(ctx, c.Cause.Key)
 	o, err := w.log.Propose(ctx, c)
+	p.Done(o, err)
 	var notLeader *log.NotLeaderError
 	switch {
 	case err == nil:
@@ -464,6 +466,9 @@ func (w *writer) Everywhere(ctx context.Context, at event.Position, scope propag
 	s, err := t.Everywhere(ctx, at, scope, wait)
 	if errors.Is(err, peer.ErrNotLeader) {
 		return s, dispatch.ErrNotLeader
+	}
+	if err == nil && s.State == propagation.StateEverywhere {
+		w.node.tracer.Everywhere(ctx, at)
 	}
 	return s, err
 }

@@ -202,11 +202,12 @@ func (f *Follower) take(feed *feed, in *inbox, m jetstream.Msg) {
 // gather puts what was received, as much as there is at a time.
 func (f *Follower) gather(feed *feed, in *inbox) {
 	for {
-		var batches [][]byte
-		var signatures []signature
-		size := 0
+		c, size := &chunk{feed: feed}, 0
 		add := func(m jetstream.Msg) {
-			batches, signatures = append(batches, m.Data()), append(signatures, signatureOf(m.Headers()))
+			if parent := traceOf(m.Headers()); parent != "" {
+				c.traces = append(c.traces, traced{len(c.bytes), parent, time.Now()})
+			}
+			c.bytes, c.signatures = append(c.bytes, m.Data()), append(c.signatures, signatureOf(m.Headers()))
 			size += len(m.Data())
 		}
 		select {
@@ -215,10 +216,10 @@ func (f *Follower) gather(feed *feed, in *inbox) {
 		case <-feed.ctx.Done():
 			return
 		}
-		for len(in.messages) > 0 && len(batches) < tail.ChunkBatches && size < tail.ChunkBytes {
+		for len(in.messages) > 0 && len(c.bytes) < tail.ChunkBatches && size < tail.ChunkBytes {
 			add(<-in.messages)
 		}
-		if f.put(feed, batches, signatures) != nil {
+		if f.put(c) != nil {
 			return
 		}
 		in.room.Release(int64(size))

@@ -90,6 +90,8 @@ type FollowerConfig struct {
 	Link *Link
 	// Voucher says who signed what came over NATS. Nil believes nobody.
 	Voucher Voucher
+	// Tracer is told what is applied that its writer traces; nil: nobody is.
+	Tracer ApplyTracer
 	// Dir keeps the checkpoints; empty keeps none.
 	Dir string
 	// Logger; nil means slog.Default().
@@ -162,6 +164,9 @@ var (
 func NewFollower(cfg FollowerConfig) *Follower {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = untraced{}
 	}
 	return &Follower{
 		cfg:    cfg,
@@ -374,7 +379,7 @@ func (f *Follower) tail(ctx context.Context, wait time.Duration) error {
 		}()
 		from := f.at.Load()
 		head, err := f.cfg.Source.Tail(feed.ctx, from.cluster, from.head.Position+1, wait, func(batches [][]byte) error {
-			return f.put(feed, batches, nil)
+			return f.put(&chunk{feed: feed, bytes: batches})
 		})
 		f.flush(ctx, feed)
 		ended := feed.ended()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/wire"
@@ -25,6 +26,7 @@ type feed struct {
 	stream  string      // empty for a tail
 	applied atomic.Bool // something that it brought was
 	holding holding     // of a stream's feed
+	traces  traces      // of the same
 }
 
 // errEnded is the cause of a feed that ended without a failure.
@@ -60,6 +62,7 @@ type chunk struct {
 	feed       *feed
 	bytes      [][]byte
 	signatures []signature    // of each, where the stream brought them
+	traces     []traced       // of those that their writer traces
 	size       int            // of all bytes
 	batches    []*event.Batch // the sound ones at the beginning
 	err        error          // what is wrong with the one after them
@@ -67,9 +70,9 @@ type chunk struct {
 	applied    chan struct{}  // closed when the chunk is done with
 }
 
-// put hands batches to the decoders and, behind what was put before, to the sink.
-func (f *Follower) put(from *feed, batches [][]byte, signatures []signature) error {
-	_, err := f.enqueue(from.ctx, &chunk{feed: from, bytes: batches, signatures: signatures})
+// put hands a feed's batches to the decoders and, behind what was put before, to the sink.
+func (f *Follower) put(c *chunk) error {
+	_, err := f.enqueue(c.feed.ctx, c)
 	return err
 }
 
@@ -147,6 +150,7 @@ func (f *Follower) apply(c *chunk) error {
 		c.feed.holding.stop()
 		return nil
 	}
+	c.feed.traces.note(f.at.Load().head.Position, c)
 	run, refused := f.sift(c.feed, c.batches)
 	run, unproved := f.prove(c, run)
 	for _, err := range []error{c.err, unproved} {
@@ -155,9 +159,11 @@ func (f *Follower) apply(c *chunk) error {
 		}
 	}
 	if len(run) > 0 {
+		began := time.Now()
 		if err := f.cfg.Sink.Apply(run); err != nil {
 			return fmt.Errorf("apply batches %d to %d: %w", run[0].Position, run[len(run)-1].Position, err)
 		}
+		c.feed.traces.tell(f.cfg.Tracer, run, began)
 		c.feed.applied.Store(true)
 		for _, b := range run {
 			f.known.Add(b.Head())

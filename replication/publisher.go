@@ -75,6 +75,8 @@ type PublisherConfig struct {
 	Log Log
 	// Signer signs for the writer.
 	Signer Signer
+	// Tracer is told what is published; nil: nobody is.
+	Tracer PublishTracer
 	// Copies of the stream: 3 where three or more servers are clustered, else 1.
 	Copies int
 	// Logger; nil means slog.Default().
@@ -99,6 +101,9 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 	}
 	if cfg.Copies == 0 {
 		cfg.Copies = 1
+	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = untraced{}
 	}
 	return &Publisher{cfg: cfg, raises: rate.NewLimiter(rate.Every(raiseInterval), raiseBurst), says: rate.NewLimiter(rate.Every(sayInterval), sayBurst)}
 }
@@ -229,6 +234,7 @@ func (w *pipeline) fill(events tail.Events) (err error) {
 			}
 			w.burst, w.size = 0, 0
 		}
+		message.Header = withTrace(message.Header, w.by.cfg.Tracer.Publishing(w.next, message.Data))
 		future, err := w.js.PublishMsgAsync(message, jetstream.WithExpectLastSequence(uint64(w.next-1)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			return fmt.Errorf("publish batch %d: %w", w.next, err)
@@ -256,6 +262,7 @@ func (w *pipeline) acknowledged(ack *jetstream.PubAck) error {
 	if at := w.oldestUnacked(); ack.Sequence != uint64(at) {
 		return fmt.Errorf("batch %d was stored at sequence %d", at, ack.Sequence)
 	}
+	w.by.cfg.Tracer.Published(event.Position(ack.Sequence))
 	w.unacked[0] = nil
 	w.unacked = w.unacked[1:]
 	w.acked++

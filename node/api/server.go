@@ -35,6 +35,7 @@ import (
 	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/node/thumbprint"
+	"github.com/writ-iam/writ/node/trace"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
@@ -73,6 +74,8 @@ type Config struct {
 	// Issuer is the URL below which the issuers of web identity tokens are; empty for the
 	// node's own.
 	Issuer string
+	// Tracer tells where the time of requests goes; nil tells nobody.
+	Tracer *trace.Tracer
 }
 
 // maxDocuments is how many requests may read certificates, keys, metadata or reports, or
@@ -130,7 +133,7 @@ func New(cfg Config) *Server {
 	}
 	s.dispatcher = dispatch.New(dispatch.Config{
 		Desk: s.desk, Views: s.views, Projection: cfg.Projection, Log: node.Log, Leader: node.Leader, Now: cfg.Now, Logger: cfg.Logger,
-		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses, Sessions: sessions,
+		Meter: cfg.Metrics, PresignedWrites: cfg.PresignedWrites, Uses: cfg.Uses, Sessions: sessions, Tracer: cfg.Tracer,
 	})
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
@@ -203,6 +206,7 @@ func (s *Server) Patterns() []string { return slices.Clone(s.mux.patterns) }
 // dropped from it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	admission.StripForwarded(r)
+	trace.Strip(r)
 	s.serve(w, r)
 }
 

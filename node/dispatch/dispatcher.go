@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/trace"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
 )
@@ -70,7 +72,7 @@ type Meter interface {
 }
 
 // Config is what a Dispatcher is made of. All fields are required but Log, Logger,
-// PresignedWrites, Uses and Sessions.
+// PresignedWrites, Uses, Sessions and Tracer.
 type Config struct {
 	Desk       *admission.Desk
 	Views      *freshness.Views
@@ -89,6 +91,8 @@ type Config struct {
 	Uses *usage.Book
 	// Sessions notes which sessions call; nil notes nothing.
 	Sessions *usage.Sessions
+	// Tracer tells where the time of requests goes; nil tells nobody.
+	Tracer *trace.Tracer
 }
 
 // Dispatcher carries requests through a node. Safe for concurrent use.
@@ -124,6 +128,7 @@ type Surface interface {
 // dialect, which has x.
 func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, s Surface) {
 	x.dispatcher = d
+	r, x.span = d.cfg.Tracer.Begin(r, admission.IsForwarded(r))
 	x.Request = admission.NewRequest(r, d.cfg.Now())
 	x.Pass.Desk, x.Pass.Request = d.cfg.Desk, &x.Request
 	x.W.ResponseWriter = w
@@ -142,6 +147,21 @@ func (d *Dispatcher) Serve(w http.ResponseWriter, r *http.Request, x *Exchange, 
 	d.cfg.Meter.Observe(x.Action, x.W.status, x.Authenticated(), took)
 	d.note(x)
 	d.log(x, took, err)
+	d.traced(x, err)
+}
+
+// traced ends the span of a request.
+func (d *Dispatcher) traced(x *Exchange, err error) {
+	if x.span == nil {
+		return
+	}
+	h := x.W.Header()
+	at, _ := strconv.ParseUint(h.Get(shape.HeaderPosition), 10, 64) // or there is none
+	a := trace.Answer{Request: x.ID, Action: x.Action, Status: x.W.status, Position: at, Freshness: h.Get(shape.HeaderFreshness), Via: x.Via}
+	if err != nil {
+		a.Code = fault.Of(err).Native().Code
+	}
+	x.span.Answered(a)
 }
 
 // kinds are what the kinds of sessions are called.
@@ -186,6 +206,9 @@ func (d *Dispatcher) log(x *Exchange, took time.Duration, failure error) {
 	}
 	if x.Via != "" {
 		attrs = append(attrs, slog.String("via", x.Via))
+	}
+	if id := x.span.ID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
 	}
 	if level == slog.LevelError {
 		attrs = append(attrs, slog.String("error", short(failure)))

@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/node/trace"
 )
 
 // Exchange is one request on its way, and its answer. It is one piece of memory, is of one
@@ -30,6 +31,7 @@ type Exchange struct {
 	Action string
 
 	dispatcher *Dispatcher
+	span       *trace.Span        // nil: requests are not traced
 	key        identity.Key       // of a write; see identify
 	signature  identity.Signature // of a write
 	head       event.Position     // of the log, as it was read since the request came; 0 before
@@ -112,7 +114,10 @@ func (x *Exchange) HandOn(hold time.Duration) error {
 	defer free()
 	f := x.Forward()
 	f.Hold = hold
-	if err := x.dispatcher.cfg.Leader.Forward(&x.W, x.Request.Request, f); err != nil {
+	r, span := x.span.HandOn(x.Request.Request)
+	err = x.dispatcher.cfg.Leader.Forward(&x.W, r, f)
+	span.Done(err)
+	if err != nil {
 		return fault.Later("No node that leads was reached.", err)
 	}
 	return nil

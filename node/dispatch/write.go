@@ -148,7 +148,9 @@ func (x *Exchange) attempt(p Proposal, stale []identity.Reliance) (*event.Batch,
 	if err == nil {
 		// Whoever has the next turn is to see the change. Without it they go stale once
 		// more, and this caller's answer will fail by the same.
-		_, _ = d.cfg.Projection.Wait(x.Context(), batch.Position)
+		ctx, span := x.span.Child(x.Context(), "view")
+		_, unseen := d.cfg.Projection.Wait(ctx, batch.Position)
+		span.Done(unseen)
 	}
 	return batch, &cmd, err
 }

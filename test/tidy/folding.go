@@ -61,6 +61,7 @@ var unfolded = map[string]string{
 	"node/api/query.scalar":                    "true and false",
 	"node/api/query.buildField":                "members of structs",
 	"node/sigv4.headersToSign":                 "headers",
+	"node/trace.FromEnvironment":               "true and false",
 	"cmd/writ.fillFlags":                       "environment variables",
 }
 

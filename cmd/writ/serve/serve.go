@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/trace"
 )
 
 // RootFromEnv returns the root access key that the environment sets, if it does.
@@ -37,7 +38,12 @@ known to it. Writers need to publish to writ.> and to create, look at, list, del
 read streams by $JS.API; replicas to look at streams and to create, delete and pull from
 consumers; all of them to subscribe to _INBOX.>. It must be NATS 2.10 or later. What such
 a server serves is believed only where a writer signed it; who else may publish there can
-slow replicas down, as can a replica that makes consumers without end.`,
+slow replicas down, as can a replica that makes consumers without end.
+
+Traces go to a collector of OpenTelemetry where the environment names one, over HTTP:
+OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318. Of the OTEL_* variables, those on the
+exporter (http/protobuf alone), the sampler, the service's name and resource attributes count,
+and OTEL_SDK_DISABLED. Set them alike on all nodes; docs/operating/seeing.md says what is sent.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.config()
@@ -127,6 +133,9 @@ func (s *nodeFlags) config() (node.Config, error) {
 	}
 	cfg := s.cfg
 	cfg.Cluster = c
+	if cfg.Traces, err = trace.FromEnvironment(); err != nil {
+		return node.Config{}, err
+	}
 	if cfg.Files.SealKey != "" && cfg.Files.SealCommand != "" {
 		return node.Config{}, shell.Usage("--seal-key-file and --seal-key-command: say one of them")
 	}
