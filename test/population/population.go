@@ -1,4 +1,6 @@
-package main
+// Package population makes many users in the directory of a writer that does not run, faster than any
+// client could.
+package population
 
 import (
 	"errors"
@@ -31,13 +33,15 @@ const groupPolicy = `{"Version":"2012-10-17","Statement":[` +
 	`{"Sid":"Read","Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"arn:aws:s3:::bucket/*"},` +
 	`{"Sid":"Secret","Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::bucket/secret/*"}]}`
 
-func userName(i int) string { return fmt.Sprintf("user-%07d", i) }
+// UserName is the name of a user.
+func UserName(i int) string { return fmt.Sprintf("user-%07d", i) }
 
-// populate makes so many users in the directory of a cluster's only writer, which
+// Make makes so many users in the directory of a cluster's only writer, which
 // has begun and does not run. It decides, folds, chains and stores every command as
 // the state machine behind Raft does, and leaves a Raft snapshot at the end: the
-// writer starts as if it had taken them one by one.
-func populate(dir string, w setup.Writer, users int) error {
+// writer starts as if it had taken them one by one. Each user comes with an access key
+// and is put into a group, in commands of their own.
+func Make(dir string, w setup.Writer, users int) error {
 	p, err := openGrowth(filepath.Join(dir, "data", w.Name, "log"))
 	if err != nil {
 		return err
@@ -157,9 +161,9 @@ func commands(users int, yield func(identity.Command) error) error {
 				&identity.PutInlinePolicy{Owner: identity.Owner{Account: account, Kind: identity.KindGroup, Name: group}, Name: "read", Document: groupPolicy})
 		}
 		list = append(list,
-			&identity.CreateUser{Account: account, ID: identity.ID(fmt.Sprintf("AIDA%017d", i)), Name: userName(i), Path: "/"},
-			&identity.CreateAccessKey{Account: account, User: userName(i), Key: identity.NewAccessKey{ID: fmt.Sprintf("AKIA%016d", i), Sealed: make([]byte, sealedLen)}},
-			&identity.AddUserToGroup{Account: account, Group: group, User: userName(i)})
+			&identity.CreateUser{Account: account, ID: identity.ID(fmt.Sprintf("AIDA%017d", i)), Name: UserName(i), Path: "/"},
+			&identity.CreateAccessKey{Account: account, User: UserName(i), Key: identity.NewAccessKey{ID: fmt.Sprintf("AKIA%016d", i), Sealed: make([]byte, sealedLen)}},
+			&identity.AddUserToGroup{Account: account, Group: group, User: UserName(i)})
 		for _, c := range list {
 			if err := yield(c); err != nil {
 				return err
