@@ -32,7 +32,7 @@ import (
 	"github.com/writ-iam/writ/test/population"
 )
 
-var users = flag.Int("users", 2000, "how many users there are, each with an access key and in a group")
+var users = flag.Int("users", 5000, "how many users there are, each with an access key and in a group")
 
 // Limits of the test.
 const (

@@ -175,6 +175,7 @@ func TestGivenUp(t *testing.T) {
 	store := buckettest.New(t)
 	s := opened(t, store.URL)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	broken := errors.New("the archive did not come whole")
 	for _, err := range []error{broken, context.Canceled} {
 		got := s.Create(ctx, at, func(w io.Writer) error {
