@@ -78,16 +78,13 @@ func TestScheduleInStore(t *testing.T) {
 	p := newPast(t, 5)
 	schedule := Schedule{Dir: "s3://" + buckettest.Bucket + "/w1", S3: bucket.Config{Endpoint: store.URL}, Every: time.Hour, Keep: 2, Unencrypted: true}
 	now := time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)
-	store.Fail = func(_ string, w http.ResponseWriter, _ *http.Request) bool {
-		buckettest.Refuse(w, http.StatusForbidden, "AccessDenied")
-		return true
-	}
+	store.Fails = closed{}
 	k, err := NewKeeper(schedule)
 	must(t, err)
 	if _, err := k.make(t.Context(), p.at(5), now); err == nil || k.Last() != 0 {
 		t.Errorf("made at %v, %v", k.Last(), err)
 	}
-	store.Fail = nil
+	store.Fails = nil
 	for _, key := range []string{"w1/notes.txt", "w1/old/writ-20200101T000000Z-1.archive", "w2/writ-20200101T000000Z-1.archive"} {
 		store.Put(key, nil)
 	}
@@ -111,4 +108,13 @@ func TestScheduleInStore(t *testing.T) {
 	if _, err := NewKeeper(schedule); !errors.Is(err, ErrSchedule) || !errors.Is(err, bucket.ErrConfig) {
 		t.Errorf("without a store: %v", err)
 	}
+}
+
+// closed is how a store fails to which the credentials give no right.
+type closed struct{}
+
+// Fail refuses everything.
+func (closed) Fail(_ string, w http.ResponseWriter) bool {
+	buckettest.Refuse(w, http.StatusForbidden, "AccessDenied")
+	return true
 }

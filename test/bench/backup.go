@@ -39,10 +39,10 @@ func measureBackup(ctx context.Context, o options) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	k := &keeping{options: o, binary: binary, dir: dir}
 	at := filepath.Join(dir, "cluster")
-	if err := populatedIn(ctx, binary, at, o.users); err != nil {
+	if err := populatedIn(ctx, binary, at, o.users, "--replicas", "0"); err != nil {
 		return err
 	}
-	if k.c, err = cluster.Start(ctx, binary, at, "--replicas", "0"); err != nil {
+	if k.c, err = cluster.Start(ctx, binary, at); err != nil {
 		return err
 	}
 	k.leader, err = k.c.Node("writer-1")

@@ -148,8 +148,8 @@ func populated(ctx context.Context, o options, users int) (c *cluster.Cluster, s
 }
 
 // populatedIn begins a cluster in dir, ends it, and gives its writer the users.
-func populatedIn(ctx context.Context, binary, dir string, users int) error {
-	c, err := cluster.Start(ctx, binary, dir)
+func populatedIn(ctx context.Context, binary, dir string, users int, flags ...string) error {
+	c, err := cluster.Start(ctx, binary, dir, flags...)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ var (
 // Location is where an object is: with a Key that ends in / or is empty, where objects are.
 type Location struct{ Bucket, Key string }
 
+// String is the URL.
 func (l Location) String() string { return Scheme + l.Bucket + "/" + l.Key }
 
 // Below is the location of a name below this one.

@@ -116,14 +116,7 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := buckettest.New(t)
-			left := c.times
-			store.Fail = func(request string, w http.ResponseWriter, _ *http.Request) bool {
-				if request != c.request || left == 0 {
-					return false
-				}
-				left--
-				return c.with(w)
-			}
+			store.Fails = &failing{c.request, c.times, c.with}
 			want := content(2*PartSize + 5)
 			err := put(opened(t, store.URL), want)
 			if c.says == "" {
@@ -138,6 +131,22 @@ func TestFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// failing fails a request so many times.
+type failing struct {
+	request string
+	times   int
+	with    func(http.ResponseWriter) bool
+}
+
+// Fail fails.
+func (f *failing) Fail(request string, w http.ResponseWriter) bool {
+	if request != f.request || f.times == 0 {
+		return false
+	}
+	f.times--
+	return f.with(w)
 }
 
 // TestLostAnswer loses the answers to the end of an object, which the store has made.

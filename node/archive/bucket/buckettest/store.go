@@ -34,15 +34,21 @@ var unsigned = map[bool]string{true: "UNSIGNED-PAYLOAD"}
 // Store is the store.
 type Store struct {
 	*httptest.Server
-	// Fail, if set, is asked of each request, named such as "PUT part 2", "POST uploads", "POST
-	// complete", "GET object", and answers true if it has answered it.
-	Fail func(request string, w http.ResponseWriter, r *http.Request) bool
+	// Fails, if set, is asked of each request first.
+	Fails Failure
 
 	mu      sync.Mutex
 	objects map[string]object // by key; guarded by mu
 	uploads map[string]upload // by id; guarded by mu
 	seen    []string          // requests; guarded by mu
 	next    int               // guarded by mu
+}
+
+// Failure is how a store fails.
+type Failure interface {
+	// Fail answers true if it has answered the request, which has a name such as "PUT part 2", "POST
+	// uploads", "POST complete" or "GET object".
+	Fail(request string, w http.ResponseWriter) bool
 }
 
 type object struct {
@@ -99,7 +105,7 @@ func (s *Store) Object(key string) []byte {
 	return s.objects[key].content
 }
 
-// Seen are the requests that came, as Fail names them.
+// Seen are the requests that came, as a Failure is told them.
 func (s *Store) Seen() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,6 +119,7 @@ func Refuse(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>refused</Message></Error>`, code)
 }
 
+// ServeHTTP answers a request.
 func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	sum := sha256.Sum256(body)
@@ -124,7 +131,7 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		return
-	case s.Fail != nil && s.Fail(request, w, r):
+	case s.Fails != nil && s.Fails.Fail(request, w):
 	case !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKeyID+"/"):
 		Refuse(w, http.StatusForbidden, "InvalidAccessKeyId")
 	case !slices.Contains([]string{hex.EncodeToString(sum[:]), unsigned[r.TLS != nil]}, r.Header.Get("X-Amz-Content-Sha256")):
