@@ -5,6 +5,7 @@ GO            ?= go
 RACE          ?=
 TESTS         ?= ./node ./test/conformance ./node/api ./...
 FUZZTIME      ?= 10s
+USERS         ?= 100000
 FOR           ?= 1h
 SEED          ?= 0
 SEEDS         ?= 200
@@ -19,7 +20,7 @@ LINT          := .cache/golangci-lint-$(LINT_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: run build test check fmt lint mod fuzz simulate bench chaos cluster cluster-stop cluster-down release clean
+.PHONY: run build test check fmt lint mod fuzz simulate bench chaos restore cluster cluster-stop cluster-down release clean
 
 run: ## start a cluster on loopback, from nothing
 	$(GO) run ./cmd/writ dev
@@ -69,6 +70,9 @@ simulate: ## SEEDS histories of whole nodes under faults, from seed FIRST; SIMUL
 
 bench: ## the figures of the README, each beside its limit
 	$(GO) run ./test/bench
+
+restore: ## a cluster of USERS users, each with an access key, backed up under load and restored twice
+	$(GO) test ./test/restore -count 1 -v -timeout 1h -users $(USERS)
 
 cluster: ## three writers and two replicas with docker compose
 	./test/compose/up

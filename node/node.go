@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/archive"
+	"github.com/writ-iam/writ/node/archive/bucket"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/measure"
@@ -209,7 +210,7 @@ func (n *Node) loadKeys(writer bool) (err error) {
 		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
 	case !writer && n.cfg.Backups.Dir != "":
 		return fmt.Errorf("%w: a replica keeps no history, and makes no backups: give writers a directory for them", setup.ErrConfig)
-	case n.cfg.Backups.Dir != "" && within(n.cfg.Data, n.cfg.Backups.Dir):
+	case n.cfg.Backups.Dir != "" && !bucket.Is(n.cfg.Backups.Dir) && within(n.cfg.Data, n.cfg.Backups.Dir):
 		return fmt.Errorf("%w: backups in %s would be lost with the node's own directory %s: give them another one, best on another disk", setup.ErrConfig, n.cfg.Backups.Dir, n.cfg.Data)
 	case f.CAKey != "":
 		if _, err := setup.LoadCertificateAuthority(f.CA, f.CAKey); err != nil {

@@ -23,6 +23,8 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/log/event"
+	"github.com/writ-iam/writ/node/archive/bucket"
+	"github.com/writ-iam/writ/node/archive/bucket/buckettest"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -40,6 +42,7 @@ type exitWorld struct {
 	t     *testing.T
 	dir   string
 	names map[string]string // values of $NAME
+	store string            // URL of an S3 store
 	nodes map[string]*servedNode
 
 	mu      sync.Mutex
@@ -115,6 +118,12 @@ var exitsOfCluster = []exitCase{
 	{"writ backup $DIR/c.archive", shell.CodeUsage, "--recipient"},
 	{"writ backup $DIR/c.archive --recipient age1nobody", shell.CodeUsage, "age1nobody"},
 	{"writ backup", shell.CodeUsage, "standard output"},
+	{"writ backup s3://bucket --unencrypted --s3-endpoint $STORE", shell.CodeUsage, "s3://BUCKET/KEY"},
+	{"writ backup s3://backups/b.archive --unencrypted", shell.CodeUsage, "--s3-region"},
+	{"writ backup s3://backups/b.archive --unencrypted --s3-endpoint $STORE --s3-credentials-file $GOOD", shell.CodeUsage, "has not the form"},
+	{"writ backup s3://backups/b.archive --unencrypted --s3-endpoint $STORE", 0, ""},
+	{"writ backup s3://backups/b.archive --unencrypted --s3-endpoint $STORE", shell.CodeError, "never replaced"},
+	{"writ backup s3://others/b.archive --unencrypted --s3-endpoint $STORE", shell.CodeError, "make the bucket first"},
 	{"writ catalog show", 0, ""},
 	{"writ catalog show -o yaml", shell.CodeUsage, ""},
 	{"writ catalog show --endpoint $NOBODY", shell.CodeError, "refused"},
@@ -235,6 +244,9 @@ var exitsOfFiles = []exitCase{
 	{"writ backup verify $GOOD", shell.CodeUnhealthy, "no archive"},
 	{"writ backup verify missing", shell.CodeError, "missing"},
 	{"writ backup verify", shell.CodeUsage, ""},
+	{"writ backup verify s3://backups/b.archive --authority $DIR/ca.crt --s3-endpoint $STORE", 0, ""},
+	{"writ backup verify s3://backups/none --s3-endpoint $STORE", shell.CodeError, "does not exist"},
+	{"writ backup verify s3://backups/none", shell.CodeUsage, "--s3-region"},
 	{"writ policy lint $GOOD", 0, ""},
 	{"writ policy lint $BAD", shell.CodeDenied, ""},
 	{"writ policy lint missing.json", shell.CodeError, ""},
@@ -456,6 +468,9 @@ func newExitWorld(t *testing.T) *exitWorld {
 	for _, name := range []string{"WRIT_ENDPOINT", "WRIT_REPLICAS", "AWS_ENDPOINT_URL", "WRIT_SETTINGS"} {
 		t.Setenv(name, "")
 	}
+	w.store = buckettest.New(t).URL
+	t.Setenv(bucket.EnvAccessKeyID, buckettest.AccessKeyID)
+	t.Setenv(bucket.EnvSecretAccessKey, buckettest.Secret)
 	t.Setenv("XDG_CONFIG_HOME", w.dir)
 	t.Chdir(w.dir)
 	ports, err := setup.FreeAddrs(9)
@@ -610,7 +625,7 @@ func (w *exitWorld) files() {
 	w.names = map[string]string{
 		"DIR": filepath.Join(w.dir, "c"), "CA": filepath.Join(w.dir, "c", "ca.crt"), "OTHERCA": filepath.Join(w.dir, "stranger", "ca.crt"),
 		"ROOT": "arn:aws:iam::123456789012:root", "USER": "arn:aws:iam::123456789012:user/alice",
-		"NOBODY": "http://127.0.0.1:1", "REPLICA": w.nodes["r1"].api, "WRITER": w.nodes["w1"].api, "BROKEN": broken,
+		"NOBODY": "http://127.0.0.1:1", "STORE": w.store, "REPLICA": w.nodes["r1"].api, "WRITER": w.nodes["w1"].api, "BROKEN": broken,
 		"GOOD": write("good.json", policy(`"s3:GetObject"`)), "MORE": write("more.json", policy(`["s3:GetObject","s3:PutObject"]`)),
 		"BAD":    write("bad.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}`),
 		"PASSES": write("passes.jsonl", testCase("allow")), "FAILS": write("fails.jsonl", testCase("explicitDeny")),

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"filippo.io/age"
@@ -155,6 +156,34 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestEasy makes the same archive with pauses, which are as long as the making took.
+func TestEasy(t *testing.T) {
+	p := newPast(t, 40)
+	easily := p.at(40)
+	easily.Easy = true
+	var b bytes.Buffer
+	_, err := easily.Write(&b, Extent{})
+	must(t, err)
+	if !bytes.Equal(b.Bytes(), p.archive(t, 40, Extent{})) {
+		t.Error("it is another archive")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e := &easy{w: io.Discard, from: time.Now().Add(-30 * time.Millisecond)}
+		begun := time.Now()
+		for _, want := range []time.Duration{30 * time.Millisecond, 0, longestRest} {
+			_, err := e.Write(nil)
+			must(t, err)
+			if got := time.Since(begun); got != want {
+				t.Errorf("paused for %v, not %v", got, want)
+			}
+			if want == 0 {
+				e.from = time.Now().Add(-time.Hour)
+			}
+			begun = time.Now()
+		}
+	})
 }
 
 // TestExtents asks for what a history does not have.

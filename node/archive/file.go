@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/archive/bucket"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -22,9 +24,28 @@ type (
 	State    = identity.State
 )
 
-// ToFile has write make a file, durably, which must not be there yet: the error is
-// fs.ErrExist where it is. If it fails, there is no such file.
-func ToFile(path string, write func(io.Writer) error) error {
+// Places are where single archives are: at a path, or at the URL of an object in the store that S3
+// names, s3://BUCKET/KEY.
+type Places struct{ S3 bucket.Config }
+
+// Create has write make an archive at a place, durably, which must not be there yet: the error is
+// fs.ErrExist where it is. If it fails, there is no such archive.
+func (p Places) Create(ctx context.Context, at string, write func(io.Writer) error) error {
+	if !bucket.Is(at) {
+		return toFile(at, write)
+	}
+	location, err := bucket.Parse(at)
+	if err != nil {
+		return err
+	}
+	store, err := p.S3.Open()
+	if err != nil {
+		return err
+	}
+	return store.Create(ctx, location, write)
+}
+
+func toFile(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil { // found out before everything has come
 		return fmt.Errorf("%s: %w: archives are never replaced", path, fs.ErrExist)
 	}
@@ -35,20 +56,35 @@ func ToFile(path string, write func(io.Writer) error) error {
 	return err
 }
 
-// OpenFile opens a file that may be encrypted.
-func (i Identities) OpenFile(path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+// Open opens the archive at a place, which may be encrypted. It is read while it comes.
+func (p Places) Open(ctx context.Context, at string, ids Identities) (io.ReadCloser, error) {
+	stored, err := p.open(ctx, at)
 	if err != nil {
 		return nil, fmt.Errorf("read an archive: %w", err)
 	}
-	plain, err := i.Uncover(f)
+	plain, err := ids.Uncover(stored)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errors.Join(err, f.Close()))
+		return nil, fmt.Errorf("%s: %w", at, errors.Join(err, stored.Close()))
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{plain, f}, nil
+	}{plain, stored}, nil
+}
+
+func (p Places) open(ctx context.Context, at string) (io.ReadCloser, error) {
+	if !bucket.Is(at) {
+		return os.Open(at)
+	}
+	location, err := bucket.Parse(at)
+	if err != nil {
+		return nil, err
+	}
+	store, err := p.S3.Open()
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, location)
 }
 
 // Opens finds out whether a key opens what is sealed in a state: the secret of the first

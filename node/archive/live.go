@@ -26,6 +26,6 @@ func (l *Live) Source() *Source {
 		return nil
 	}
 	return &Source{
-		State: a.State, Header: a.SnapshotHeader(), Batches: l.Log.Events(), By: l.By, Node: l.Node, Time: identity.Time(l.Now().UnixMilli()),
+		State: a.State, Header: a.SnapshotHeader(), Batches: l.Log.Events(), By: l.By, Node: l.Node, Time: identity.Time(l.Now().UnixMilli()), Easy: true,
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
+	"github.com/writ-iam/writ/node/archive/bucket"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -33,8 +34,10 @@ const (
 // Schedule is when a writer makes archives by itself, whole ones, and how many it keeps. The zero
 // value makes none.
 type Schedule struct {
-	// Dir is the directory for them, the writer's own.
+	// Dir is the directory for them, or the URL s3://BUCKET/PREFIX/ of where they are in the
+	// store that S3 names; the writer's own.
 	Dir string
+	S3  bucket.Config
 	// Every is the time between two, and Keep how many are kept.
 	Every time.Duration
 	Keep  int
@@ -50,10 +53,22 @@ var ErrSchedule = errors.New("backups cannot be made so")
 type Keeper struct {
 	Schedule
 	recipients Recipients
+	in         room
 	last       atomic.Int64 // when the newest was made, in seconds since 1970; 0: there is none
 }
 
-// NewKeeper checks a schedule; nil for one that makes no archives.
+// room is where the archives of a schedule are. Each call may take as long as disks and stores do.
+type room interface {
+	// list returns the names of what is there, in order, and others' among them.
+	list(context.Context) ([]string, error)
+	// create makes an archive, as Places.Create does.
+	create(ctx context.Context, name string, write func(io.Writer) error) error
+	// tidy removes archives, and what a crash left half-written.
+	tidy(ctx context.Context, names []string) error
+}
+
+// NewKeeper checks a schedule; nil for one that makes no archives. A store is asked nothing yet: a
+// writer starts without it.
 func NewKeeper(s Schedule) (*Keeper, error) {
 	if s.Dir == "" {
 		return nil, nil
@@ -71,23 +86,40 @@ func NewKeeper(s Schedule) (*Keeper, error) {
 		k.recipients, err = ParseRecipients(nil, s.RecipientsFile)
 	}
 	if err == nil {
-		err = durable.MkdirAll(s.Dir, setup.DirMode)
+		k.in, err = s.room()
 	}
-	var list []string
-	if err == nil {
-		list, err = k.list()
+	if err == nil && !bucket.Is(s.Dir) {
+		err = k.look(context.Background())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSchedule, err)
 	}
-	if len(list) > 0 {
-		k.last.Store(madeAt(list[len(list)-1]).Unix())
-	}
 	return k, nil
 }
 
+func (s *Schedule) room() (room, error) {
+	if !bucket.Is(s.Dir) {
+		return directory{s.Dir}, durable.MkdirAll(s.Dir, setup.DirMode)
+	}
+	at, err := bucket.ParsePrefix(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.S3.Open()
+	return prefix{store, at}, err
+}
+
+// look finds out when the newest archive was made.
+func (k *Keeper) look(ctx context.Context) error {
+	list, err := k.list(ctx)
+	if len(list) > 0 {
+		k.last.Store(madeAt(list[len(list)-1]).Unix())
+	}
+	return err
+}
+
 // Last is when the newest archive in the directory was made, in seconds since 1970; 0 if
-// there is none. It counts those alone that were written whole, and are on disk.
+// there is none, or the store has not told yet. It counts those alone that were written whole.
 func (k *Keeper) Last() float64 { return float64(k.last.Load()) }
 
 // Run makes archives of a running writer until ctx ends.
@@ -96,6 +128,9 @@ func (k *Keeper) Run(ctx context.Context, l *Live, logger *slog.Logger) {
 }
 
 func (k *Keeper) run(ctx context.Context, of func() *Source, now func() time.Time, logger *slog.Logger) {
+	if err := k.look(ctx); err != nil {
+		logger.Error("it is not known which backups there are, so one is made", "dir", k.Dir, "error", err)
+	}
 	for {
 		due := time.Unix(k.last.Load(), 0).Add(k.Every)
 		wait := max(0, min(due.Sub(now()), k.Every)) // a clock that was set back does not end them
@@ -109,9 +144,9 @@ func (k *Keeper) run(ctx context.Context, of func() *Source, now func() time.Tim
 			}
 			continue
 		}
-		path, err := k.make(s, now())
+		path, err := k.make(ctx, s, now())
 		if err == nil {
-			logger.Info("a backup was made", "file", path)
+			logger.Info("a backup was made", "dir", k.Dir, "file", path)
 			continue
 		}
 		logger.Error("a backup was not made", "dir", k.Dir, "error", err, "retry", againAfter)
@@ -137,26 +172,19 @@ func madeAt(name string) time.Time {
 }
 
 // list returns the names of the archives, the oldest first.
-func (k *Keeper) list() (names []string, err error) {
-	there, err := os.ReadDir(k.Dir)
-	for _, e := range there {
-		if e.Type().IsRegular() && fileName.MatchString(e.Name()) {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
-	return names, err
+func (k *Keeper) list(ctx context.Context) (names []string, err error) {
+	names, err = k.in.list(ctx)
+	return slices.DeleteFunc(names, func(name string) bool { return !fileName.MatchString(name) }), err
 }
 
 // make makes an archive, and then removes those that are no longer kept.
-func (k *Keeper) make(s *Source, now time.Time) (path string, err error) {
-	name := fmt.Sprintf("writ-%s-%d.archive", now.UTC().Format(fileTime), s.Header.Head.Position)
+func (k *Keeper) make(ctx context.Context, s *Source, now time.Time) (name string, err error) {
+	name = fmt.Sprintf("writ-%s-%d.archive", now.UTC().Format(fileTime), s.Header.Head.Position)
 	if len(k.recipients) > 0 {
 		name += ".age"
 	}
-	path = filepath.Join(k.Dir, name)
 	s.Time = identity.Time(now.UnixMilli())
-	err = durable.CreateFrom(path, setup.SecretMode, func(w io.Writer) error {
+	err = k.in.create(ctx, name, func(w io.Writer) error {
 		covered, err := k.recipients.Cover(w)
 		if err != nil {
 			return err
@@ -167,24 +195,64 @@ func (k *Keeper) make(s *Source, now time.Time) (path string, err error) {
 		return covered.Close()
 	})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return path, err
+		return name, err
 	}
 	k.last.Store(now.Unix())
-	return path, k.tidy()
+	return name, k.tidy(ctx)
 }
 
 // tidy removes the oldest archives, and what a crash left half-written.
-func (k *Keeper) tidy() error {
-	names, err := k.list()
+func (k *Keeper) tidy(ctx context.Context) error {
+	names, err := k.list(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range names[:max(0, len(names)-k.Keep)] {
-		err = errors.Join(err, os.Remove(filepath.Join(k.Dir, name)))
+	return k.in.tidy(ctx, names[:max(0, len(names)-k.Keep)])
+}
+
+// directory is a room on disk.
+type directory struct{ path string }
+
+func (d directory) list(context.Context) (names []string, err error) {
+	there, err := os.ReadDir(d.path) // in order
+	for _, e := range there {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
 	}
-	left, unread := durable.Unfinished(k.Dir)
+	return names, err
+}
+
+func (d directory) create(_ context.Context, name string, write func(io.Writer) error) error {
+	return durable.CreateFrom(filepath.Join(d.path, name), setup.SecretMode, write)
+}
+
+func (d directory) tidy(_ context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(filepath.Join(d.path, name)))
+	}
+	left, unread := durable.Unfinished(d.path)
 	for _, path := range left {
 		err = errors.Join(err, os.Remove(path))
 	}
 	return errors.Join(err, unread)
+}
+
+// prefix is a room in a store.
+type prefix struct {
+	store *bucket.Store
+	at    bucket.Location
+}
+
+func (p prefix) list(ctx context.Context) ([]string, error) { return p.store.List(ctx, p.at) }
+
+func (p prefix) create(ctx context.Context, name string, write func(io.Writer) error) error {
+	return p.store.Create(ctx, p.at.Below(name), write)
+}
+
+func (p prefix) tidy(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		err = errors.Join(err, p.store.Remove(ctx, p.at.Below(name)))
+	}
+	return errors.Join(err, p.store.AbortBelow(ctx, p.at, fileName.MatchString))
 }

@@ -2,15 +2,18 @@ package archive
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/proof"
 )
@@ -40,6 +43,8 @@ type Source struct {
 	By   proof.Signer
 	Node string
 	Time identity.Time // when the archive is made
+	// Easy leaves the processor to others for as long as it was used: at a writer that serves.
+	Easy bool
 }
 
 // Extent says what of a source goes into an archive.
@@ -59,6 +64,9 @@ func (s *Source) Write(w io.Writer, e Extent) (*Header, error) {
 	h, err := s.header(e)
 	if err != nil {
 		return nil, err
+	}
+	if s.Easy {
+		w = &easy{w: w, from: time.Now()}
 	}
 	out := &writer{w: w, sum: sha256.New()}
 	_, err = io.WriteString(out, magic)
@@ -179,6 +187,23 @@ func (w *writer) trailer(s *Source, signed bool) (err error) {
 		}
 	}
 	return w.text(partTrailer, t)
+}
+
+// longestRest is how long a pause of easy is at most.
+const longestRest = 100 * time.Millisecond
+
+// easy pauses for as long as it took to make what it writes; how long its reader takes does not count.
+type easy struct {
+	w    io.Writer
+	from time.Time // when the making of what comes next began
+}
+
+func (e *easy) Write(p []byte) (int, error) {
+	made := time.Since(e.from)
+	n, err := e.w.Write(p)
+	_ = wake.After(context.Background(), min(made, longestRest)) // it ends by itself
+	e.from = time.Now()
+	return n, err
 }
 
 // chunks gathers content into chunks.

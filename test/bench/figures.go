@@ -63,7 +63,7 @@ func measureDecide(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := population(ctx, c); err != nil {
+	if err := aliceOf(ctx, c); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -94,8 +94,8 @@ func measureDecide(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// population makes alice and what she may do, and waits until it is everywhere.
-func population(ctx context.Context, c *cluster.Cluster) error {
+// aliceOf makes alice and what she may do, and waits until it is everywhere.
+func aliceOf(ctx context.Context, c *cluster.Cluster) error {
 	url := c.Env["WRIT_ENDPOINT"]
 	for _, form := range []string{
 		"Action=CreateUser&Version=2010-05-08&UserName=alice",

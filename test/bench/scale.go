@@ -21,6 +21,7 @@ import (
 
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/cluster"
+	"github.com/writ-iam/writ/test/population"
 )
 
 // few is the population that the large one is compared with.
@@ -147,8 +148,8 @@ func populated(ctx context.Context, o options, users int) (c *cluster.Cluster, s
 }
 
 // populatedIn begins a cluster in dir, ends it, and gives its writer the users.
-func populatedIn(ctx context.Context, binary, dir string, users int) error {
-	c, err := cluster.Start(ctx, binary, dir)
+func populatedIn(ctx context.Context, binary, dir string, users int, flags ...string) error {
+	c, err := cluster.Start(ctx, binary, dir, flags...)
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func populatedIn(ctx context.Context, binary, dir string, users int) error {
 	if err != nil {
 		return err
 	}
-	if err := populate(dir, layout.Writers[0], users); err != nil {
+	if err := population.Make(dir, layout.Writers[0], users); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Join(dir, "data", "replica-1"))
@@ -194,7 +195,7 @@ func askAll(c *cluster.Cluster, users int) (*questions, error) {
 			var bytes []byte // of all, in one piece: nothing for the collector to follow
 			var ends []int
 			for _, i := range shard {
-				body := fmt.Sprintf(`{"principal":"arn:aws:iam::%s:user/%s","action":"s3:GetObject","resource":"arn:aws:s3:::bucket/key"}`, account, userName(i))
+				body := fmt.Sprintf(`{"principal":"arn:aws:iam::%s:user/%s","action":"s3:GetObject","resource":"arn:aws:s3:::bucket/key"}`, setup.DefaultAccount, population.UserName(i))
 				r, err := signed(s, replica.URL+"/v1/authorize", "application/json", []byte(body))
 				if err != nil {
 					return err

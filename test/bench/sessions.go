@@ -116,7 +116,7 @@ func (c credentials) questions(ctx context.Context, at string) (list [][]byte, e
 // callers makes a user with an access key, and a role with the same permission that the user
 // may assume.
 func callers(ctx context.Context, c *cluster.Cluster) (of credentials, err error) {
-	if err := population(ctx, c); err != nil {
+	if err := aliceOf(ctx, c); err != nil {
 		return of, err
 	}
 	w, err := c.Client(c.Env["WRIT_ENDPOINT"])

@@ -37,7 +37,7 @@ func startTeam(ctx context.Context, writers, replicas int) (*team, error) {
 	if err != nil {
 		return t, err
 	}
-	layout := setup.Cluster{Account: account}
+	layout := setup.Cluster{Account: setup.DefaultAccount}
 	for i := range writers {
 		layout.Writers = append(layout.Writers, setup.Writer{Name: fmt.Sprintf("writer-%d", i+1), Peer: addrs[3*i], Broker: addrs[3*i+1], Routes: addrs[3*i+2]})
 	}

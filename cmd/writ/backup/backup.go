@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/archive"
+	"github.com/writ-iam/writ/node/archive/bucket"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -30,26 +31,30 @@ type taking struct {
 	recipients []string
 	file       string // of recipients
 	clear      bool
+	places     archive.Places
 }
 
 // New makes the command, with verify below it.
 func New() *cobra.Command {
 	var t taking
 	cmd := &cobra.Command{
-		Use:   "backup FILE|-",
-		Short: "Keep the state and the history of the cluster in a file",
+		Use:   "backup FILE|s3://BUCKET/KEY|-",
+		Short: "Keep the state and the history of the cluster in a file, or in an S3 store",
 		Long: `Asks a writer for an archive of one position: the state there and all batches of the history up to
-it, signed by that writer. It goes to a file, which must not be there yet and is there only when
-the archive has come whole, or to standard output. With --data, the archive is made of the directory
+it, signed by that writer. It goes to a file, or as an object into a store that speaks the S3
+protocol, which must not be there yet and is there only when the archive has come whole; or to
+standard output. With --data, the archive is made of the directory
 of a writer that is not running, and is signed by nobody.
 
 Archives are encrypted to age recipients; age-keygen makes one. Secrets of access keys are sealed in
 an archive: a restore needs the cluster's seal.key too, which is in no archive. Keep both, apart.
 
+` + StoreHelp + `
 An archive made --since the position of an earlier one holds the batches behind it alone: both
 are given to ` + "`writ restore`" + `. Needs the permission writ:Backup.`,
-		Example: "  writ backup writ.age --recipient age1...\n  writ backup more.age --recipients-file recipients.txt --since 120000",
-		Args:    cobra.MaximumNArgs(1),
+		Example: "  writ backup writ.age --recipient age1...\n  writ backup more.age --recipients-file recipients.txt --since 120000\n" +
+			"  writ backup s3://bucket/writ.age --recipient age1... --s3-endpoint https://s3.example.com --s3-credentials-file s3.json",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return shell.Usage("say where to: `%s FILE`, or - for standard output", cmd.CommandPath())
@@ -70,6 +75,22 @@ func (t *taking) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.recipients, "recipient", nil, "who can read the archive, age1...; several may be given")
 	f.StringVar(&t.file, "recipients-file", "", "file of such recipients, one a line")
 	f.BoolVar(&t.clear, "unencrypted", false, "write the archive in the clear")
+	StoreFlags(f, &t.places.S3)
+}
+
+// StoreHelp says how the S3 store of archives is reached.
+const StoreHelp = `The S3 store has settings of its own: --s3-endpoint or the region of AWS, and credentials in
+--s3-credentials-file, JSON as ` + "`aws configure export-credentials`" + ` prints it, or in
+$WRIT_S3_ACCESS_KEY_ID, $WRIT_S3_SECRET_ACCESS_KEY and $WRIT_S3_SESSION_TOKEN. The variables of AWS's
+tools are those of the cluster, and are not read for it.
+`
+
+// StoreFlags declares how the S3 store of archives is reached.
+func StoreFlags(f *pflag.FlagSet, c *bucket.Config) {
+	f.StringVar(&c.Endpoint, "s3-endpoint", "", "URL of the store of s3:// URLs (default: AWS's, in --s3-region)")
+	f.StringVar(&c.Region, "s3-region", "", "region of that store (default: us-east-1 at an --s3-endpoint)")
+	f.StringVar(&c.CredentialsFile, "s3-credentials-file", "", "credentials for that store, JSON as \"aws configure export-credentials\" prints it; read anew for each request (default: $"+bucket.EnvAccessKeyID+" and so on)")
+	f.StringVar(&c.CAFile, "s3-ca-file", "", "certificates that vouch for that store, PEM (default: the system's)")
 }
 
 func (t *taking) run(cmd *cobra.Command, to string) error {
@@ -100,9 +121,9 @@ func (t *taking) run(cmd *cobra.Command, to string) error {
 		err = write(cmd.OutOrStdout())
 	} else {
 		out = cmd.OutOrStdout()
-		err = archive.ToFile(to, write)
+		err = t.places.Create(cmd.Context(), to, write)
 	}
-	if errors.Is(err, archive.ErrExtent) {
+	if errors.Is(err, archive.ErrExtent) || misused(err) {
 		return shell.Usage("%w", err)
 	}
 	if err != nil {
@@ -110,6 +131,11 @@ func (t *taking) run(cmd *cobra.Command, to string) error {
 	}
 	_, err = fmt.Fprintf(out, "%s\n", describe(h))
 	return err
+}
+
+// misused tells whether a URL, or what is said of its store, is not well said.
+func misused(err error) bool {
+	return errors.Is(err, bucket.ErrURL) || errors.Is(err, bucket.ErrConfig) || errors.Is(err, bucket.ErrCredentials)
 }
 
 // take writes an archive, and finds out whether it is whole.
@@ -163,33 +189,40 @@ func clock(t archive.Time) string { return time.UnixMilli(int64(t)).UTC().Format
 // opening is how archives are opened and whose signatures are believed.
 type opening struct {
 	identities, authority string
+	places                archive.Places
 }
 
 func (o *opening) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.identities, "identity-file", "", "age identities that open the archives, as age-keygen writes them")
 	f.StringVar(&o.authority, "authority", "", "certificate of the cluster's authority, the ca.crt that writ init made: the archives must be signed by one of its writers")
+	StoreFlags(f, &o.places.S3)
 }
 
-// file is an archive in a file.
-type file struct {
-	path       string
+// kept is an archive at a place.
+type kept struct {
+	ctx        context.Context
+	places     archive.Places
+	at         string
 	identities archive.Identities
 }
 
 // Open opens it.
-func (f file) Open() (io.ReadCloser, error) {
-	r, err := f.identities.OpenFile(f.path)
-	if errors.Is(err, archive.ErrIdentity) {
+func (k kept) Open() (io.ReadCloser, error) {
+	r, err := k.places.Open(k.ctx, k.at, k.identities)
+	switch {
+	case errors.Is(err, archive.ErrIdentity):
 		err = fmt.Errorf("%w: --identity-file", err)
+	case misused(err):
+		err = shell.Usage("%w", err)
 	}
 	return r, err
 }
 
-// open is what opens each of the files.
-func (o *opening) open(files []string) (each []archive.Opener, err error) {
+// open is what opens the archive at each of the places.
+func (o *opening) open(ctx context.Context, places []string) (each []archive.Opener, err error) {
 	identities, err := archive.LoadIdentities(o.identities)
-	for _, path := range files {
-		each = append(each, file{path, identities})
+	for _, at := range places {
+		each = append(each, kept{ctx, o.places, at, identities})
 	}
 	return each, err
 }
@@ -222,15 +255,17 @@ func (o *opening) check(headers []*archive.Header) error {
 func newVerify() *cobra.Command {
 	var o opening
 	cmd := &cobra.Command{
-		Use:   "verify FILE ...",
+		Use:   "verify FILE|s3://BUCKET/KEY ...",
 		Short: "Check an archive, and those made since it; exits 5 if one is not good",
 		Long: `Reads archives to their ends and checks the hashes of all parts, the chain of batches, the digest of
 the state, that the batches make that state, and, with --authority, whose signature is on them.
-It needs no cluster.`,
+It needs no cluster.
+
+` + StoreHelp,
 		Example: "  writ backup verify writ.age --identity-file key.txt --authority ca.crt",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			each, err := o.open(files)
+			each, err := o.open(cmd.Context(), files)
 			if err != nil {
 				return err
 			}

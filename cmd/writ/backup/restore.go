@@ -30,7 +30,7 @@ type restoring struct {
 func NewRestore() *cobra.Command {
 	var r restoring
 	cmd := &cobra.Command{
-		Use:   "restore FILE [FILE ...] --cluster FILE --name WRITER --data DIR",
+		Use:   "restore FILE|s3://BUCKET/KEY ... --cluster FILE --name WRITER --data DIR",
 		Short: "Begin a cluster again, from an archive and those made since it",
 		Long: `Makes the directory of one writer, which goes on behind the state in the archives as a new incarnation
 of the cluster: of the one that was, or of one that was laid out anew by ` + "`writ init`" + ` with the same
@@ -39,7 +39,9 @@ throw away what they have. Stop all nodes first.
 
 The cluster's seal.key has to be the one that was: no archive has it. What came after the state is
 lost, and what was deleted or revoked since is back: access keys, users, permissions. Tokens of
-positions and sessions of before are refused.`,
+positions and sessions of before are refused.
+
+` + StoreHelp,
 		Example: "  writ restore writ.age --identity-file key.txt --cluster cluster/cluster.yaml --name w1 --data data/w1\n" +
 			"  writ restore writ.age more.age --to-time 2026-11-30T08:00:00Z --identity-file key.txt --cluster cluster/cluster.yaml --data data/w1",
 		Args: cobra.MinimumNArgs(1),
@@ -95,7 +97,7 @@ func (r *restoring) run(cmd *cobra.Command, files []string) error {
 			return fmt.Errorf("something answers at %s, the address of %s: stop all nodes of the cluster before it is restored", w.Peer, w.Name)
 		}
 	}
-	each, err := r.open(files)
+	each, err := r.open(cmd.Context(), files)
 	if err != nil {
 		return err
 	}

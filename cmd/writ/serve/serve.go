@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/writ-iam/writ/cmd/writ/backup"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
 	"github.com/writ-iam/writ/node/nats"
@@ -114,11 +115,12 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.cfg.Connections.Total, "max-connections", 0, "how many clients are connected at once (default: as many as the limit of open files has room for, up to 8192)")
 	f.IntVar(&s.cfg.Connections.PerAddress, "max-connections-per-address", 0, "how many of them from one address, or one /64 of IPv6 (default: an eighth)")
 	f.StringSliceVar(&s.proxies, "proxies", nil, "addresses and networks of proxies, whose connections are not bounded per address")
-	f.StringVar(&s.cfg.Backups.Dir, "backup-dir", "", "directory of this writer's own for backups that it makes by itself (default: none are made)")
+	f.StringVar(&s.cfg.Backups.Dir, "backup-dir", "", "directory of this writer's own, or s3://BUCKET/PREFIX/, for backups that it makes by itself (default: none are made)")
 	f.DurationVar(&s.cfg.Backups.Every, "backup-every", 24*time.Hour, "time between two of them")
 	f.IntVar(&s.cfg.Backups.Keep, "backup-keep", 7, "how many of them are kept")
 	f.StringVar(&s.cfg.Backups.RecipientsFile, "backup-recipients-file", "", "age recipients who can read them, one a line")
 	f.BoolVar(&s.cfg.Backups.Unencrypted, "backup-unencrypted", false, "write them in the clear")
+	backup.StoreFlags(f, &s.cfg.Backups.S3)
 	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }

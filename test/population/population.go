@@ -1,4 +1,6 @@
-package main
+// Package population makes many users in the directory of a writer that does not run, faster than any
+// client could.
+package population
 
 import (
 	"errors"
@@ -17,13 +19,14 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
+	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/setup"
 )
 
 // What every user of a population has: an access key, and a group of so many.
 const (
 	groupSize = 1000
-	sealedLen = 77 // bytes of a sealed secret
+	secret    = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" // that every access key has
 	account   = setup.DefaultAccount
 )
 
@@ -31,18 +34,23 @@ const groupPolicy = `{"Version":"2012-10-17","Statement":[` +
 	`{"Sid":"Read","Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"arn:aws:s3:::bucket/*"},` +
 	`{"Sid":"Secret","Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::bucket/secret/*"}]}`
 
-func userName(i int) string { return fmt.Sprintf("user-%07d", i) }
+// UserName is the name of a user.
+func UserName(i int) string { return fmt.Sprintf("user-%07d", i) }
 
-// populate makes so many users in the directory of a cluster's only writer, which
+// Make makes so many users in the directory of a cluster's only writer, which
 // has begun and does not run. It decides, folds, chains and stores every command as
 // the state machine behind Raft does, and leaves a Raft snapshot at the end: the
-// writer starts as if it had taken them one by one.
-func populate(dir string, w setup.Writer, users int) error {
+// writer starts as if it had taken them one by one. Each user comes with an access key
+// and is put into a group, in commands of their own.
+func Make(dir string, w setup.Writer, users int) error {
 	p, err := openGrowth(filepath.Join(dir, "data", w.Name, "log"))
 	if err != nil {
 		return err
 	}
-	err = p.make(users)
+	key, err := seal.LoadFile(setup.DefaultFiles(dir, w.Name).SealKey)
+	if err == nil {
+		err = p.make(users, key)
+	}
 	if err := errors.Join(err, p.events.Sync(), p.events.Close()); err != nil {
 		return fmt.Errorf("make a population: %w", err)
 	}
@@ -92,13 +100,13 @@ func openGrowth(dir string) (*growth, error) {
 
 // make appends the commands of a population: folding on one processor, encoding on
 // another, and storing on a third.
-func (p *growth) make(users int) error {
+func (p *growth) make(users int, key *seal.Key) error {
 	const ahead = 1024
 	folded, encoded := make(chan *event.Batch, ahead), make(chan store.Entry, ahead)
 	var g errgroup.Group
 	g.Go(func() error {
 		defer close(folded)
-		return commands(users, func(c identity.Command) error { return p.fold(c, folded) })
+		return commands(users, key, func(c identity.Command) error { return p.fold(c, folded) })
 	})
 	g.Go(func() error {
 		defer close(encoded)
@@ -147,7 +155,7 @@ func (p *growth) fold(c identity.Command, out chan<- *event.Batch) error {
 }
 
 // commands yields those that make so many users.
-func commands(users int, yield func(identity.Command) error) error {
+func commands(users int, key *seal.Key, yield func(identity.Command) error) error {
 	for i := range users {
 		group := fmt.Sprintf("team-%04d", i/groupSize)
 		var list []identity.Command
@@ -156,10 +164,15 @@ func commands(users int, yield func(identity.Command) error) error {
 				&identity.CreateGroup{Account: account, ID: identity.ID(fmt.Sprintf("AGPA%017d", i/groupSize)), Name: group, Path: "/"},
 				&identity.PutInlinePolicy{Owner: identity.Owner{Account: account, Kind: identity.KindGroup, Name: group}, Name: "read", Document: groupPolicy})
 		}
+		id := fmt.Sprintf("AKIA%016d", i)
+		sealed, err := key.Seal(seal.AccessKeySecret, seal.AccessKeyContext(account, id), []byte(secret)) // a node ends where it lacks the key of a secret
+		if err != nil {
+			return err
+		}
 		list = append(list,
-			&identity.CreateUser{Account: account, ID: identity.ID(fmt.Sprintf("AIDA%017d", i)), Name: userName(i), Path: "/"},
-			&identity.CreateAccessKey{Account: account, User: userName(i), Key: identity.NewAccessKey{ID: fmt.Sprintf("AKIA%016d", i), Sealed: make([]byte, sealedLen)}},
-			&identity.AddUserToGroup{Account: account, Group: group, User: userName(i)})
+			&identity.CreateUser{Account: account, ID: identity.ID(fmt.Sprintf("AIDA%017d", i)), Name: UserName(i), Path: "/"},
+			&identity.CreateAccessKey{Account: account, User: UserName(i), Key: identity.NewAccessKey{ID: id, Sealed: sealed}},
+			&identity.AddUserToGroup{Account: account, Group: group, User: UserName(i)})
 		for _, c := range list {
 			if err := yield(c); err != nil {
 				return err

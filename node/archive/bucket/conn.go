@@ -1,0 +1,70 @@
+package bucket
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Limits of connections.
+const (
+	// dialPatience is how long a store may take to be connected.
+	dialPatience = 10 * time.Second
+	// idlePatience is how long nothing may come or go while something is waited for.
+	idlePatience = 30 * time.Second
+)
+
+// http makes the client that reaches the store. It follows no redirects: what is signed, and sent,
+// is for the endpoint alone.
+func (c Config) http() (*http.Client, error) {
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: dialPatience, MaxIdleConnsPerHost: 2, IdleConnTimeout: idlePatience,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if c.CAFile != "" {
+		text, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificates of the S3 store: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%w: --s3-ca-file: %s has no certificates, PEM", ErrConfig, c.CAFile)
+		}
+	}
+	d, idle := net.Dialer{Timeout: dialPatience}, cmp.Or(c.idle, idlePatience)
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &lively{conn, idle}, nil
+	}
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+// lively is a connection that ends when nothing comes or goes for a while. One that sends may wait
+// for its answer for longer, so each of the two moves the end of both.
+type lively struct {
+	net.Conn
+	idle time.Duration
+}
+
+func (c *lively) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *lively) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
