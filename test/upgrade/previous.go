@@ -82,7 +82,7 @@ func build(ctx context.Context, root, dir, binary string) error {
 			return err
 		}
 	}
-	if err := run(source, "go", "build", "-buildvcs=false", "-o", binary+".new", "./cmd/writ"); err != nil {
+	if err := run(source, "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", binary+".new", "./cmd/writ"); err != nil {
 		return err
 	}
 	if err := os.Rename(binary+".new", binary); err != nil {
