@@ -73,7 +73,7 @@ func build(ctx context.Context, root, dir, binary string) error {
 		return fmt.Errorf("%w (%w)", ErrNoHistory, err)
 	}
 	source := filepath.Join(dir, "source")
-	defer os.RemoveAll(source) // the binary is what is kept
+	defer func() { _ = os.RemoveAll(source) }() // the binary is what is kept; what is left is written over
 	for _, words := range [][]string{
 		{"git", "read-tree", Commit()},
 		{"git", "checkout-index", "--all", "--force", "--prefix=" + source + "/"},
