@@ -37,6 +37,9 @@ var (
 	ErrStopped = errors.New("the log is stopped")
 	// ErrDiverged is the failure of a log whose history is not the cluster's.
 	ErrDiverged = errors.New("this writer's history is not the cluster's")
+	// ErrTooOld is the failure of a log that a later release wrote: this build cannot read it, and
+	// applies nothing from there on.
+	ErrTooOld = errors.New("this build is too old for its cluster's log: start the node with the build that the other nodes run, its directory is as it was")
 	// ErrWrongCluster is returned for a command of another cluster, which does not
 	// take effect, and for a directory or snapshot of one.
 	ErrWrongCluster = errors.New("of another cluster")

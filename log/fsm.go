@@ -132,7 +132,7 @@ func (f *fsm) apply(next *Applied, entry *raft.Log, made *[]store.Entry) (result
 		o, err = f.command(next, entry, made)
 	}
 	if err != nil {
-		return result{}, err
+		return result{}, tooOld(err)
 	}
 	next.Index, next.Term = entry.Index, entry.Term
 	return o, nil
@@ -165,6 +165,9 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (resu
 	cmd, err := wire.DecodeCommand(entry.Data)
 	if err != nil {
 		return result{}, err
+	}
+	if c, ok := cmd.Content.(*identity.RaiseFeatureLevel); ok && c.Level > identity.FeatureLevel { // builds that know it accept it
+		return result{}, unknownLevel(c.Level)
 	}
 	if err := f.agree(next.Head, cmd.Base); err != nil {
 		return result{}, err
@@ -208,6 +211,18 @@ func (f *fsm) command(next *Applied, entry *raft.Log, made *[]store.Entry) (resu
 		next.Floor, next.Lives.Complete = position, false
 	}
 	return result{batch: b}, nil
+}
+
+func unknownLevel(level uint32) error {
+	return &wire.UnknownError{What: "feature level", Number: uint64(level)}
+}
+
+// tooOld says what an entry or snapshot of a later release means.
+func tooOld(err error) error {
+	if unknown := (*wire.UnknownError)(nil); errors.As(err, &unknown) {
+		return fmt.Errorf("%w: %w", ErrTooOld, err)
+	}
+	return err
 }
 
 // belongs refuses a command that was made for another history, or before there was one.
@@ -284,7 +299,7 @@ func (*snapshot) Release() {}
 // older one of its own.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	f.refused = f.restore(r)
+	f.refused = tooOld(f.restore(r))
 	return f.refused
 }
 
@@ -295,6 +310,9 @@ func (f *fsm) restore(r io.Reader) error {
 	state, h, err := wire.ReadSnapshot(r)
 	if err != nil {
 		return err
+	}
+	if level := state.Cluster().FeatureLevel; level > identity.FeatureLevel {
+		return unknownLevel(level)
 	}
 	if f.cluster != "" && h.Cluster != "" && h.Cluster != f.cluster {
 		return fmt.Errorf("snapshot of cluster %s: %w", h.Cluster, ErrWrongCluster)

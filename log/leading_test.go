@@ -267,10 +267,13 @@ func TestUnknownCommandHaltsBeforeIt(t *testing.T) {
 			t.Fatal("two kinds have one number")
 			return nil
 		},
+		"feature level": func(t *testing.T) []byte {
+			return resealed(encoded(t, &identity.RaiseFeatureLevel{Level: identity.FeatureLevel + 1}))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var unknown *wire.UnknownError
-			if err := halts(t, nil, alter); !errors.As(err, &unknown) {
+			if err := halts(t, ErrTooOld, alter); !errors.As(err, &unknown) {
 				t.Errorf("failed with: %v", err)
 			}
 		})

@@ -1,12 +1,16 @@
 package log
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 
 	"github.com/writ-iam/writ/log/event"
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 )
 
@@ -67,4 +71,21 @@ func TestFeatureLevel(t *testing.T) {
 			t.Errorf("after a restart the head is %v at level %d, not %v", again.Head, again.State.Cluster().FeatureLevel, head)
 		}
 	})
+}
+
+// TestSnapshotOfALaterLevel is one that this build could read and would go on from by other rules.
+func TestSnapshotOfALaterLevel(t *testing.T) {
+	for level, want := range map[uint32]error{identity.FeatureLevel: nil, identity.FeatureLevel + 1: ErrTooOld} {
+		s := identity.NewState()
+		identity.Evolve(s, 1, identity.Meta{}, []identity.Event{&identity.ClusterBootstrapped{Cluster: testCluster, Incarnation: "1", FeatureLevel: level}})
+		var b bytes.Buffer
+		must(t, wire.WriteSnapshot(&b, s, wire.SnapshotHeader{Head: event.Head{Position: 1}, Index: 1, Term: 1}))
+		events, err := store.Open(filepath.Join(t.TempDir(), EventsFile), store.Options{})
+		must(t, err)
+		defer events.Close()
+		f := newFSM(testCluster, events, newFailure(), func() {})
+		if err := f.Restore(io.NopCloser(&b)); !errors.Is(err, want) {
+			t.Errorf("a snapshot of level %d: %v", level, err)
+		}
+	}
 }

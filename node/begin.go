@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/iam"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/managed"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -74,6 +75,9 @@ func (n *Node) admits(s *identity.State) error {
 		return err
 	}
 	n.keys.Follow(s) // before anybody is shown the state
+	if _, err := build.Condition(&n.build, s.Cluster().FeatureLevel); err != nil && !n.outgrown.Swap(true) {
+		n.logger.Error("this replica gets no lease", "error", err) // a writer's log has stopped before
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/peer"
 )
@@ -56,7 +57,7 @@ func (n *Node) signer() *certs.Signer {
 	return &certs.Signer{CA: n.cfg.Files.CA, Key: n.cfg.Files.CAKey, Cluster: n.cfg.Cluster.ID, Identity: n.tls, Now: n.cfg.Machine.Now, Logger: n.logger}
 }
 
-// certified is how a part fares, and its node's certificates.
+// certified is how a part fares, and its node's certificates and build.
 type certified struct {
 	api.Condition
 	node *Node
@@ -66,5 +67,7 @@ type certified struct {
 func (c certified) Checks() []api.Check {
 	check := api.Check{Name: "certificates"}
 	check.Detail, check.Err = c.node.certs.Condition()
-	return append(c.Condition.Checks(), check)
+	runs := api.Check{Name: "build"}
+	runs.Detail, runs.Err = build.Condition(&c.node.build, c.node.projection.View().Cluster().FeatureLevel)
+	return append(c.Condition.Checks(), check, runs)
 }

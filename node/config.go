@@ -65,6 +65,9 @@ type Config struct {
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
+	// HoldLevel is the feature level above which a writer keeps the cluster from rising, as long as
+	// it belongs to it; 0: it does not.
+	HoldLevel uint32
 	// Snapshots say when a writer's log is shortened.
 	Snapshots Snapshots
 	// Backups say when a writer makes archives by itself.

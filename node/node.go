@@ -23,8 +23,10 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/archive/bucket"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/measure"
@@ -70,6 +72,8 @@ type Node struct {
 	lock       *os.File
 	clocks     func() propagation.Clocks
 	projection *projection.Projection
+	build      shape.Build
+	outgrown   atomic.Bool // by the cluster's feature level, and it was logged
 	registry   *prometheus.Registry
 	finder     *peer.Finder
 	seal       *seal.Key
@@ -102,7 +106,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 	cfg.Machine = cfg.Machine.complete()
 	n := &Node{
 		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: cfg.Machine.Clocks,
-		projection: projection.New(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
+		projection: projection.New(), build: build.Own(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
 	}
 	n.scrubber = proof.NewScrubber(n.projection, n.logger)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -194,7 +198,7 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	measure.Node(n.registry, c.Data, n.projection)
+	measure.Node(n.registry, &n.build, c.Data, n.projection)
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	if n.tracer, err = trace.Start(c.Traces, c.Name, c.Cluster.ID, n.logger); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
@@ -216,7 +217,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if setup.CheckAdvertised(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.Reached(q.Replica, q.Nonce, lease.Told{Endpoint: q.Endpoint, Certificates: certs.Taken(q.Certificates), SealKeys: sealing.Said(q.SealKeys)})
+		t.Reached(q.Replica, q.Nonce, lease.Told{Endpoint: q.Endpoint, Certificates: certs.Taken(q.Certificates), SealKeys: sealing.Said(q.SealKeys), Build: build.Taken(q.Build)})
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
@@ -273,8 +274,9 @@ func (w *writer) Status(context.Context) shape.Cluster {
 	if t != nil {
 		for _, m := range replicas {
 			one := members.Replica(m, s.Position)
+			one.Detail = members.Outgrown(m, w.Level(), one.Detail)
 			told := t.Told(m.Name, m.Life)
-			one.Endpoint, one.Certificates = told.Endpoint, told.Certificates
+			one.Endpoint, one.Certificates, one.Build = told.Endpoint, told.Certificates, told.Build
 			s.Members = append(s.Members, one)
 		}
 	}
@@ -283,6 +285,9 @@ func (w *writer) Status(context.Context) shape.Cluster {
 
 // Certificates are those that the writer uses.
 func (w *writer) Certificates() []shape.Certificate { return w.node.certs.Shown() }
+
+// Backups are those that the writer makes by itself.
+func (w *writer) Backups() *shape.Backups { return w.backups.Told() }
 
 // Endpoint is where clients reach the writer.
 func (w *writer) Endpoint() string { return w.node.advertises() }

@@ -77,6 +77,7 @@ func (w *writer) keepBackups() error {
 	if keeper == nil {
 		return err
 	}
+	w.backups = keeper
 	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "writ_backup_last_success_timestamp_seconds", Help: "When the newest backup of this writer's schedule was made, in seconds since 1970; 0 if there is none.",
 	}, keeper.Last))

@@ -74,7 +74,7 @@ func (n *Node) startReplica() (*replica, error) {
 	n.tls.RevokedBy(r)
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
-		Finder: n.finder, Projection: n.projection, Node: r, Logger: n.logger,
+		Finder: n.finder, Projection: n.projection, Node: r, Build: &n.build, Logger: n.logger,
 	})
 	link, err := n.dialNATS(replication.LinkConfig{})
 	if err != nil {

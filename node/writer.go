@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node/api"
+	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/changes"
 	"github.com/writ-iam/writ/node/dispatch"
@@ -56,9 +57,10 @@ type writer struct {
 		sync.Mutex
 		last *propagation.Roster
 	}
-	alarm  atomic.Pointer[error] // memory that changed under our feet
-	quorum *quorum.Keeper
-	spread *measure.Spread // of positions, while this writer leads
+	alarm   atomic.Pointer[error] // memory that changed under our feet
+	quorum  *quorum.Keeper
+	backups *archive.Keeper // nil where it makes none by itself
+	spread  *measure.Spread // of positions, while this writer leads
 
 	counter sealing.Counter // of secrets, for those who ask
 
@@ -91,7 +93,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	}
 	n.finder.Follow(w.log)
 	n.learnWriters(w.log.Applied().State)
-	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Keys: n.keys, Node: w, Logger: n.logger})
+	w.quorum = quorum.New(quorum.Config{Me: me, Cluster: n.cfg.Cluster, Log: w.log, Finder: n.finder, Keys: n.keys, Node: w, Build: n.build, HoldLevel: n.cfg.HoldLevel, Logger: n.logger})
 	n.tls.RevokedBy(w)
 	w.prover = proof.NewProver(w.log)
 	w.verifier = &proof.Verifier{Name: me.Name, Writers: n.tls.Writers(), Prover: w.prover, Finder: n.finder}

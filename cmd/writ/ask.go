@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/certs"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
+	"github.com/writ-iam/writ/cmd/writ/upgrade"
 	"github.com/writ-iam/writ/cmd/writ/writers"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
@@ -247,10 +248,13 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 			return err
 		}
 	}
+	if err := upgrade.Level(out, s); err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tDETAIL")
+	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tBUILD\tDETAIL")
 	for _, m := range s.Members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", m.Name, m.Role, m.State, m.Position, m.Lag, m.Detail)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%v\t%s\n", m.Name, m.Role, m.State, m.Position, m.Lag, m.Build, m.Detail)
 	}
 	lines, _ := certs.Ending(s, time.Now())
 	for i, line := range lines {

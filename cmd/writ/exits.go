@@ -33,6 +33,7 @@ var outcomes = map[string][]outcome{
 	"writ head":          {otherHead},
 	"writ verify":        {{shell.CodeUnhealthy, "a node differs; with --head, a head is not in the history"}},
 	"writ seal status":   {{shell.CodeNotYet, "with --wait, secrets are still being sealed anew when the time is up"}},
+	"writ upgrade check": {{shell.CodeUnhealthy, "something stands against stopping a node; with --finished, the upgrade is not over"}},
 	"writ log verify":    {{shell.CodeUnhealthy, "the chain is broken"}},
 	"writ backup verify": {{shell.CodeUnhealthy, "an archive is damaged, or not signed as it should be"}},
 	"writ policy lint":   {{shell.CodeDenied, "there are errors"}},

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/signin"
 	"github.com/writ-iam/writ/cmd/writ/store"
 	"github.com/writ-iam/writ/cmd/writ/target"
+	"github.com/writ-iam/writ/cmd/writ/upgrade"
 	"github.com/writ-iam/writ/cmd/writ/writers"
 	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/setup"
@@ -39,7 +39,7 @@ answers "may this principal do this?" at read replicas, saying how fresh the ans
 Every flag can also be given as an environment variable: --api-cert-file is
 WRIT_API_CERT_FILE. A YAML file named by WRIT_SETTINGS (or writ/writ.yaml in the user's
 configuration directory) is read for what neither says.`,
-		Version:       version(),
+		Version:       build.Own().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,21 +50,10 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), upgrade.New(), upgrade.NewVersion(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root
-}
-
-func version() string {
-	if build.Version != "" {
-		return build.Version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(unknown)"
-	}
-	return info.Main.Version
 }
 
 // fillFlags gives every flag that the command line left out the value that the

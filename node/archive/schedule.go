@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive/bucket"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -121,6 +122,18 @@ func (k *Keeper) look(ctx context.Context) error {
 // Last is when the newest archive in the directory was made, in seconds since 1970; 0 if
 // there is none, or the store has not told yet. It counts those alone that were written whole.
 func (k *Keeper) Last() float64 { return float64(k.last.Load()) }
+
+// Told is what other nodes are told of a schedule; nil where there is none.
+func (k *Keeper) Told() *shape.Backups {
+	if k == nil {
+		return nil
+	}
+	b := &shape.Backups{EveryS: int64(k.Every / time.Second)}
+	if last := k.last.Load(); last > 0 {
+		b.Last = time.Unix(last, 0).UTC()
+	}
+	return b
+}
 
 // Run makes archives of a running writer until ctx ends.
 func (k *Keeper) Run(ctx context.Context, l *Live, logger *slog.Logger) {

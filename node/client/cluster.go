@@ -13,6 +13,14 @@ type (
 	Member  = shape.Member
 )
 
+// Build is one that a node runs, FeatureLevel the one in force with who keeps it from rising, and
+// Backups are those that a writer makes by itself.
+type (
+	Build        = shape.Build
+	FeatureLevel = shape.FeatureLevel
+	Backups      = shape.Backups
+)
+
 // Certificate is one that a node uses, as it says itself.
 type Certificate = shape.Certificate
 

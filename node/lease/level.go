@@ -41,7 +41,7 @@ func (t *Tracker) Raise(ctx context.Context, l Levels, logger *slog.Logger) {
 		}
 		if below != said {
 			said = below
-			logger.Info("the feature level stays until this node has said that it supports the next", "next", identity.FeatureLevel, "name", below)
+			logger.Info("the feature level stays until this node has said that it supports the next and does not hold it", "next", identity.FeatureLevel, "name", below)
 		}
 		if wake.After(ctx, levelPause) != nil {
 			return

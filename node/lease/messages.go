@@ -29,6 +29,8 @@ type Told struct {
 	// SealKeys are the ids of its keys that seal secrets, which are none where it has no keys; nil
 	// from a build that does not say it.
 	SealKeys []string `json:"seal_keys"`
+	// Build is the one that it runs; nil from a build that does not say it.
+	Build *shape.Build `json:"build,omitempty"`
 }
 
 // Registration asks the leader to enter a replica into the roster.

@@ -40,6 +40,7 @@ type Renewer struct {
 	projection *projection.Projection
 	replica    setup.Replica
 	node       Node
+	build      *shape.Build // that runs; nil: it is not told
 	logger     *slog.Logger
 
 	lifeFile *LifeFile // nil in tests that need none; of run's goroutine
@@ -76,7 +77,7 @@ type Node interface {
 	SealKeys() []string
 }
 
-// Config is what a renewer is made of. All fields are required but LifeFile.
+// Config is what a renewer is made of. All fields are required but LifeFile and Build.
 type Config struct {
 	// Replica is the replica, as the configuration has it.
 	Replica setup.Replica
@@ -89,6 +90,7 @@ type Config struct {
 	Finder     *peer.Finder
 	Projection *projection.Projection
 	Node       Node
+	Build      *shape.Build // that the leader is told to run here
 	Logger     *slog.Logger
 }
 
@@ -100,7 +102,7 @@ func NewRenewer(cfg Config) *Renewer {
 		cfg.Logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
 	}
 	r := &Renewer{
-		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, logger: cfg.Logger, lifeFile: cfg.LifeFile, news: make(chan struct{}, 1),
+		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, build: cfg.Build, logger: cfg.Logger, lifeFile: cfg.LifeFile, news: make(chan struct{}, 1),
 		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: cfg.Replica.Name, Class: cfg.Replica.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
 	}
 	r.snapshot.Store(r.lease.Snapshot())
@@ -304,7 +306,7 @@ func (r *Renewer) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	told := Told{Endpoint: r.node.Endpoint(), Certificates: r.node.Certificates(), SealKeys: r.node.SealKeys()}
+	told := Told{Endpoint: r.node.Endpoint(), Certificates: r.node.Certificates(), SealKeys: r.node.SealKeys(), Build: r.build}
 	if err := r.finder.Post(ctx, Path, Renewal{q, told}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)

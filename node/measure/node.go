@@ -1,14 +1,13 @@
 package measure
 
 import (
+	"cmp"
 	"math"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/projection"
 )
 
@@ -35,13 +34,13 @@ func flag(so bool) float64 {
 
 // Node shows what nodes of both roles know: the build, the position that they answer from, and
 // the disk of their directory.
-func Node(r *prometheus.Registry, dir string, p *projection.Projection) {
-	build(r)
+func Node(r *prometheus.Registry, b *shape.Build, dir string, p *projection.Projection) {
+	build(r, b)
 	gauge(r, "position", "Position that the node answers from.", func() float64 { return float64(p.Head().Position) })
 	gauge(r, "feature_level", "Feature level of the cluster that is in force, as the node knows it.", func() float64 {
 		return float64(p.View().Cluster().FeatureLevel)
 	})
-	gauge(r, "feature_level_supported", "Highest feature level that the node's build supports.", func() float64 { return float64(identity.FeatureLevel) })
+	gauge(r, "feature_level_supported", "Highest feature level that the node's build supports; a writer may hold the cluster below it.", func() float64 { return float64(b.Level) })
 	gauge(r, "disk_free_bytes", "Bytes that the node may still write to the disk of its directory; NaN: it cannot tell.", func() float64 {
 		return room(dir, func(fs *syscall.Statfs_t) uint64 { return fs.Bavail })
 	})
@@ -60,20 +59,9 @@ func room(dir string, blocks func(*syscall.Statfs_t) uint64) float64 {
 }
 
 // build shows what was built, of which source, by which Go.
-func build(r *prometheus.Registry) {
-	version, revision := "unknown", "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
-	}
+func build(r *prometheus.Registry, b *shape.Build) {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "1; the labels say which version runs, of which source, built by which Go."},
 		[]string{"version", "revision", "goversion"})
-	g.WithLabelValues(version, revision, runtime.Version()).Set(1)
+	g.WithLabelValues(b.Version, cmp.Or(b.Revision, "unknown"), b.Go).Set(1)
 	r.MustRegister(g)
 }

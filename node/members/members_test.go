@@ -152,3 +152,18 @@ func TestFeatureLevel(t *testing.T) {
 		t.Errorf("in force, and held back by %+v", f)
 	}
 }
+
+// TestOutgrown holds that a replica whose build is too old is told to be.
+func TestOutgrown(t *testing.T) {
+	for _, c := range []struct {
+		supports, inForce uint32
+		want              string
+	}{
+		{0, 2, "as it was"}, {1, 1, "as it was"}, {3, 2, "as it was"},
+		{1, 2, "its build is too old: it supports feature level 1, and level 2 is in force as it was"},
+	} {
+		if got := Outgrown(propagation.ReplicaStatus{Level: c.supports}, c.inForce, "as it was"); got != c.want {
+			t.Errorf("of level %d at level %d: %q", c.supports, c.inForce, got)
+		}
+	}
+}

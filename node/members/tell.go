@@ -24,7 +24,9 @@ type Heard struct {
 	Digest, Endpoint string
 	Certificates     []shape.Certificate
 	SealKeys         []string // ids of those that it has; nil of a build that does not say it
-	Level            uint32   // the highest feature level that it supports
+	Level            uint32   // the highest feature level that it lets the cluster rise to
+	Build            *shape.Build
+	Backups          *shape.Backups
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody
@@ -112,6 +114,10 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 	if h.Err == nil {
 		m.Position, m.Digest, m.Endpoint, m.Certificates = h.Position, h.Digest, h.Endpoint, h.Certificates
 		m.Lag = head - min(head, h.Position)
+		m.Build, m.Backups = h.Build, h.Backups
+		if h.Build != nil && h.Level < h.Build.Level {
+			m.HoldsLevel = h.Level
+		}
 	}
 	return m
 }
@@ -161,6 +167,15 @@ func Replica(m propagation.ReplicaStatus, head event.Position) shape.Member {
 		Name: m.Name, Role: "replica", Region: m.Region, State: state, Position: m.Acked, Life: m.Life,
 		Lag: head - min(head, m.Acked), MayHoldMS: m.MayHold.Milliseconds(), HeardMS: m.Heard.Milliseconds(), Detail: lifeDetail(m),
 	}
+}
+
+// Outgrown is the detail of a replica whose build supports less than the level in force; or else
+// detail.
+func Outgrown(m propagation.ReplicaStatus, inForce uint32, detail string) string {
+	if m.Level == 0 || m.Level >= inForce || m.Removed {
+		return detail
+	}
+	return strings.TrimSpace(fmt.Sprintf("its build is too old: it supports feature level %d, and level %d is in force %s", m.Level, inForce, detail))
 }
 
 // lifeDetail tells why a life is quarantined, and of a name that has several lives

@@ -18,6 +18,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/log/wake"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
@@ -51,7 +52,11 @@ type Config struct {
 	Finder  *peer.Finder
 	Keys    *sealing.Keys // that seal secrets
 	Node    Node
-	Logger  *slog.Logger
+	Build   shape.Build // that runs
+	// HoldLevel is the feature level above which the writer keeps the cluster from rising, so that
+	// nodes of the build before can still take over; 0: it does not.
+	HoldLevel uint32
+	Logger    *slog.Logger
 }
 
 // Node is the node that the writer is part of.
@@ -64,6 +69,8 @@ type Node interface {
 	Maintain(context.Context, identity.Command) error
 	// Certificates are those that it uses.
 	Certificates() []shape.Certificate
+	// Backups are those that it makes by itself; nil: none.
+	Backups() *shape.Backups
 	// Outlived ends it: the cluster goes on in another incarnation than its own.
 	Outlived(error)
 }
@@ -94,9 +101,11 @@ type Status struct {
 	Hash     event.Hash     `json:"hash"`
 	Digest   string         `json:"digest"`
 	Endpoint string         `json:"endpoint"` // for clients; empty: none is known
-	// Level is the highest feature level that the writer supports; 0: that of an older
-	// build, which does not say it.
+	// Level is the highest feature level that the writer lets the cluster rise to: that of its
+	// build, unless it holds the level lower. 0: that of an older build, which does not say it.
 	Level        uint32              `json:"level"`
+	Build        *shape.Build        `json:"build,omitempty"` // nil from a build that does not say it
+	Backups      *shape.Backups      `json:"backups,omitempty"`
 	Certificates []shape.Certificate `json:"certificates,omitempty"`
 	// Writers is the list of writers that it knows, for one that has none yet.
 	Writers *identity.Writers `json:"writers,omitempty"`
@@ -119,7 +128,7 @@ func (k *Keeper) Self() Status {
 		Incarnation: a.State.Cluster().Incarnation, Former: former,
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
-		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: identity.FeatureLevel,
+		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: k.level(), Build: &k.Build, Backups: k.Node.Backups(),
 		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(), SealKeys: k.Keys.IDs(),
 	}
 }
@@ -182,6 +191,14 @@ func (k *Keeper) WriterBelow(ctx context.Context, level uint32) string {
 	return ""
 }
 
+// level is the highest feature level that this writer lets the cluster rise to.
+func (k *Keeper) level() uint32 {
+	if k.HoldLevel > 0 {
+		return min(k.HoldLevel, k.Build.Level)
+	}
+	return k.Build.Level
+}
+
 // members are those of the log, as this writer knows them.
 func (k *Keeper) members() (list members.List) {
 	for _, s := range k.Log.Servers() {
@@ -213,7 +230,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
 			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.Level = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.Level
-			h.Certificates, h.SealKeys = certs.Taken(s.Certificates), s.SealKeys
+			h.Certificates, h.SealKeys, h.Build, h.Backups = certs.Taken(s.Certificates), s.SealKeys, build.Taken(s.Build), s.Backups
 		})
 	}
 	wg.Wait()

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/writ-iam/writ/log"
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/members"
 )
 
@@ -48,6 +49,15 @@ func TestSurveysAreShared(t *testing.T) {
 			t.Errorf("the one after is number %d", n)
 		}
 	})
+}
+
+// TestHold holds that a writer says that it supports no more than it is to let the cluster rise to.
+func TestHold(t *testing.T) {
+	for hold, want := range map[uint32]uint32{0: 2, 1: 1, 2: 2, 3: 2} {
+		if got := New(Config{Build: shape.Build{Level: 2}, HoldLevel: hold}).level(); got != want {
+			t.Errorf("held at %d, a build of level 2 says %d", hold, got)
+		}
+	}
 }
 
 // ending is a node that notes why it was ended.

@@ -121,6 +121,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.cfg.Backups.RecipientsFile, "backup-recipients-file", "", "age recipients who can read them, one a line")
 	f.BoolVar(&s.cfg.Backups.Unencrypted, "backup-unencrypted", false, "write them in the clear")
 	backup.StoreFlags(f, &s.cfg.Backups.S3)
+	f.Uint32Var(&s.cfg.HoldLevel, "hold-feature-level", 0, "feature level above which this writer keeps the cluster from rising, so that nodes can go back to the build before; one writer is enough, a replica holds nothing (default: the level rises when all nodes support the next)")
 	f.DurationVar(&s.cfg.Drain, "drain", 10*time.Second, "how long a stopping node lets requests finish")
 	f.TextVar(&s.level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 }

@@ -242,7 +242,7 @@ func (f *Facts) level() []Finding {
 		return []Finding{{LevelHeldBack, "", false, fmt.Sprintf("the cluster is at feature level %d, and all nodes support %d: the leader raises it in a moment", l.InForce, l.Supported), "ask again: `writ why`"}}
 	}
 	return []Finding{{LevelHeldBack, strings.Join(l.HeldBackBy, ", "), false, fmt.Sprintf("the cluster stays at feature level %d, of %d, until these nodes have said that they support it", l.InForce, l.Supported),
-		"upgrade and start them; a replica that is gone for good: `writ replica remove NAME`"}}
+		"`writ upgrade check` says whether they run an older build or hold the level; a replica that is gone for good: `writ replica remove NAME`"}}
 }
 
 // health is the command that asks one node.

@@ -1,6 +1,9 @@
 package shape
 
 import (
+	"strings"
+	"time"
+
 	"github.com/writ-iam/writ/log/event"
 )
 
@@ -86,4 +89,37 @@ type Member struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// Certificates are those that the node uses, as it says itself.
 	Certificates []Certificate `json:"certificates,omitempty"`
+	// Build is the one that the node runs, as it says itself; left out of an older one, which does
+	// not say it, and of a node that does not answer.
+	Build *Build `json:"build,omitempty"`
+	// HoldsLevel is the feature level above which the node keeps the cluster from rising; 0: it does not.
+	HoldsLevel uint32 `json:"holds_feature_level,omitempty"`
+	// Backups are those that a writer makes by itself; left out where it makes none.
+	Backups *Backups `json:"backups,omitempty"`
+}
+
+// Build is a build of Writ.
+type Build struct {
+	Version  string `json:"version"`            // Of the release; "(devel)" or a pseudo-version of one that is none.
+	Revision string `json:"revision,omitempty"` // The commit of its sources, if it knows.
+	Go       string `json:"go"`                 // The version of Go that made it.
+	Level    uint32 `json:"feature_level"`      // The highest that it supports.
+}
+
+// String is a name for people: the version, or the commit of a build that has none.
+func (b *Build) String() string {
+	const shown = 12 // digits of a commit
+	switch {
+	case b == nil:
+		return "unknown"
+	case len(b.Revision) >= shown && (b.Version == "" || b.Version == "(devel)" || strings.HasPrefix(b.Version, "v0.0.0-")):
+		return "devel-" + b.Revision[:shown]
+	}
+	return b.Version
+}
+
+// Backups are what a writer keeps by a schedule of its own.
+type Backups struct {
+	EveryS int64     `json:"every_s"`       // Seconds between two.
+	Last   time.Time `json:"last,omitzero"` // When the newest good one was made; left out where there is none.
 }
