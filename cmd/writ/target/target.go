@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,7 @@ type Nodes struct {
 	Limit time.Duration
 
 	near, secretFile string
+	told             sync.Once // that it waits for a leader: by one of its clients
 }
 
 // Flags declares the flags by which a command is told.
@@ -116,11 +118,23 @@ func (n *Nodes) clientOf(endpoint string) (*client.Client, error) {
 	c, err := client.New(client.Config{
 		Endpoint: endpoint, Endpoints: n.endpoints(), Near: n.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), WebIdentity: client.WebIdentityFromEnv(), Region: os.Getenv("AWS_REGION"), HTTP: http,
+		Waiting: n.waiting,
 	})
 	if err != nil {
 		return nil, shell.Usage("%w; %s", err, shell.DevHint)
 	}
 	return c, nil
+}
+
+// waiting tells, once, that a command waits for a leader, and how long it may.
+func (n *Nodes) waiting(cause string, until time.Time) {
+	n.told.Do(func() {
+		limit := ""
+		if !until.IsZero() {
+			limit = fmt.Sprintf(", at most %v more", max(0, time.Until(until)).Round(time.Second))
+		}
+		fmt.Fprintf(shell.Safe(os.Stderr), "writ: waiting for a writer that leads%s: %s\n", limit, cause)
+	})
 }
 
 // On makes a command that does something with a cluster, and what its one argument

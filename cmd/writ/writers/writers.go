@@ -180,7 +180,7 @@ func show(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Ou
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tPOSITION\tLAG\tDETAIL")
 	for _, m := range list {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", m.Name, m.State, m.Position, m.Lag, m.Detail)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", shell.Cell(m.Name), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Detail))
 	}
 	return w.Flush()
 }

@@ -1,0 +1,183 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// patience is how long a call goes without an answer before the client finds out whether
+	// anybody leads, and again after each such time.
+	patience = 2 * time.Second
+	// lookPatience bounds the question whether a node knows a leader, which it answers at once,
+	// and maxReady what is read of the answer, in bytes.
+	lookPatience = time.Second
+	maxReady     = 64 << 10
+)
+
+// NoLeader is why a call had no answer: of the nodes that the client knows, none knows a
+// writer that leads. Whatever the call was to do may be tried again when one does.
+type NoLeader struct {
+	// Heard are the nodes that answer and know of no leader, Silent those that do not answer:
+	// by their names, or hosts where the client does not know those.
+	Heard, Silent []string
+	// Err is what the last attempt came to. It says whether a write may have taken effect.
+	Err error
+}
+
+// Error names the cause and the next step.
+func (n *NoLeader) Error() string {
+	text := "no writer leads: " + n.cause() + "; start the writers that are down; `writ status` shows them, and the runbook \"Lost quorum\" says the rest"
+	if p, ok := n.Err.(*Problem); ok && p.Code == "OutcomeUnknown" { //nolint:errorlint // a cause within another was told by that
+		text += "; " + p.Error()
+	}
+	return text
+}
+
+// cause is what the nodes said.
+func (n *NoLeader) cause() string {
+	var parts []string
+	if len(n.Heard) > 0 {
+		parts = append(parts, "none is known to "+strings.Join(n.Heard, ", "))
+	}
+	if len(n.Silent) > 0 {
+		parts = append(parts, "no answer of "+strings.Join(n.Silent, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Unwrap gives what the last attempt came to.
+func (n *NoLeader) Unwrap() error { return n.Err }
+
+// lookout finds out, beside a call that has no answer, whether nobody leads.
+type lookout struct {
+	done context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	found *NoLeader // by the latest look; nil: somebody leads. Guarded by mu
+}
+
+// lookOut begins to look when a call has had no answer for a while, and tells the client's
+// Waiting of it, once. The caller ends it.
+func (c *Client) lookOut(ctx context.Context) *lookout {
+	if c.waiting == nil {
+		return &lookout{done: func() {}}
+	}
+	looking, done := context.WithCancel(ctx)
+	l := &lookout{done: done}
+	l.wg.Go(func() {
+		told := false
+		tick := time.NewTicker(patience)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-looking.Done():
+				return
+			}
+			found := c.leaderless(looking)
+			if looking.Err() != nil { // it was cut short, and says nothing
+				return
+			}
+			l.mu.Lock()
+			l.found = found
+			l.mu.Unlock()
+			if found != nil && !told {
+				told = true
+				until, _ := ctx.Deadline()
+				c.waiting(found.cause(), until)
+			}
+		}
+	})
+	return l
+}
+
+// end stops looking, and says why a call failed: as it was, or that nobody led.
+func (l *lookout) end(err error) error {
+	l.done()
+	l.wg.Wait()
+	if err == nil || l.found == nil {
+		return err
+	}
+	l.found.Err = err
+	return l.found
+}
+
+// word is what a node says of the leader, the weightiest last: a writer knows, a replica has
+// a lease of one for a while after it was lost.
+type word int
+
+const (
+	silent word = iota
+	unsure
+	unleased
+	leased
+	knowsNone
+	knowsOne
+)
+
+// leaderless asks all nodes at once whether they know a leader; nil: one does, or nobody who
+// answers can tell.
+func (c *Client) leaderless(ctx context.Context) *NoLeader {
+	nodes := c.nodes.all()
+	words := make([]word, len(nodes))
+	var wg sync.WaitGroup
+	for i := range nodes {
+		wg.Go(func() { words[i] = c.wordOf(ctx, nodes[i].base) })
+	}
+	wg.Wait()
+	switch slices.Max(words) {
+	case unsure, leased, knowsOne:
+		return nil
+	}
+	n := &NoLeader{}
+	for i := range nodes {
+		name := cmp.Or(nodes[i].Name, nodes[i].base.Host)
+		switch words[i] {
+		case silent:
+			n.Silent = append(n.Silent, name)
+		case knowsNone, unleased:
+			n.Heard = append(n.Heard, name)
+		}
+	}
+	return n
+}
+
+// wordOf asks a node whether it is ready, which it says to anybody and at once: a writer that
+// knows no leader is not, and a replica tells whether it has a lease.
+func (c *Client) wordOf(ctx context.Context, node *url.URL) word {
+	q := newCall(http.MethodGet, "/readyz?verbose", nil, Freshness{})
+	q.unsigned = true
+	ctx, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	got, err := c.open(ctx, q, node)
+	if err != nil {
+		return silent
+	}
+	defer got.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(got.Body, maxReady))
+	if err != nil {
+		return silent
+	}
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "[+]raft "):
+			return knowsOne
+		case strings.HasPrefix(line, "[-]raft failed: no leader "):
+			return knowsNone
+		case strings.HasPrefix(line, "[-]lease "), strings.HasPrefix(line, "[+]lease ok: no lease "):
+			return unleased
+		case strings.HasPrefix(line, "[+]lease "):
+			return leased
+		}
+	}
+	return unsure
+}
