@@ -360,7 +360,7 @@ func TestWaitWithoutAnswer(t *testing.T) {
 			"can --wait --as arn:aws:iam::123456789012:root --action s3:GetObject --expect allow --timeout 10ms --endpoint " + endpoint,
 		} {
 			begun := time.Now()
-			code, text := exitOf(run(t.Context(), strings.Fields(line), os.Stdout, os.Stderr))
+			code, text := exitOf(run(t.Context(), strings.Fields(line)))
 			if code != shell.CodeNotYet || !strings.Contains(text, "within 10ms") {
 				t.Errorf("%s: exit %d, %s", line, code, text)
 			}
@@ -404,7 +404,7 @@ func TestSilentNodes(t *testing.T) {
 		{"writ head", shell.CodeError, false},
 		{"writ can --as arn:aws:iam::123456789012:root --action s3:GetObject", shell.CodeError, false},
 	} {
-		code, text := exitOf(run(t.Context(), append(strings.Fields(c.line)[1:], "--timeout", "10ms"), os.Stdout, os.Stderr))
+		code, text := exitOf(run(t.Context(), append(strings.Fields(c.line)[1:], "--timeout", "10ms")))
 		if code != c.code {
 			t.Errorf("%s: exit %d, %s", c.line, code, text)
 		}
@@ -425,7 +425,7 @@ func TestSilentNodes(t *testing.T) {
 	defer answers.Close()
 	t.Setenv("WRIT_ENDPOINT", os.Getenv("WRIT_ENDPOINT")+","+answers.URL)
 	for _, line := range []string{"status --timeout 10m", "replica list --timeout 10m"} { // more than the test has
-		if code, text := exitOf(run(t.Context(), strings.Fields(line), os.Stdout, os.Stderr)); code != 0 {
+		if code, text := exitOf(run(t.Context(), strings.Fields(line))); code != 0 {
 			t.Errorf("%s, where one node answers: exit %d, %s", line, code, text)
 		}
 	}
@@ -466,7 +466,7 @@ func newExitWorld(t *testing.T) *exitWorld {
 	for i := range 3 {
 		args = append(args, "--writer", fmt.Sprintf("w%d=%s", i+1, strings.Join(ports[3*i:3*i+3], ",")))
 	}
-	if err := run(t.Context(), args, os.Stdout, os.Stderr); err != nil {
+	if err := run(t.Context(), args); err != nil {
 		t.Fatal(err)
 	}
 	w.run(exitCase{"writ seal add --file " + filepath.Join(w.dir, "c", "seal.key"), 0, ""})
@@ -670,6 +670,9 @@ func (w *exitWorld) complete(excused ...string) {
 }
 
 // exitOf is the code that main would exit with, and what it would print.
+// run carries out a command line, and lets it print.
+func run(ctx context.Context, args []string) error { return carryOut(ctx, args, os.Stdout, os.Stderr) }
+
 func exitOf(err error) (int, string) {
 	var e *shell.Exit
 	switch {

@@ -28,7 +28,7 @@ func main() {
 // command carries out one command line, says in one line what went wrong, and returns the
 // exit code.
 func command(ctx context.Context, args []string, out, errs io.Writer) int {
-	err := run(ctx, args, out, errs)
+	err := carryOut(ctx, args, out, errs)
 	if err == nil {
 		return 0
 	}
@@ -42,9 +42,9 @@ func command(ctx context.Context, args []string, out, errs io.Writer) int {
 	return e.Code
 }
 
-// run carries out one command line. What goes wrong before a command begins is
+// carryOut carries out one command line. What goes wrong before a command begins is
 // wrong usage.
-func run(ctx context.Context, args []string, out, errs io.Writer) error {
+func carryOut(ctx context.Context, args []string, out, errs io.Writer) error {
 	root, begun := newRoot(), false
 	root.SetOut(out)
 	root.SetErr(errs)

@@ -95,8 +95,10 @@ type Client struct {
 	http    *http.Client
 	waiting func(cause string, until time.Time)
 
-	mu  sync.Mutex
-	own event.Token // of the latest write; guarded by mu
+	mu      sync.Mutex
+	own     event.Token // of the latest write; guarded by mu
+	bleak   *NoLeader   // by the latest look, at bleakAt; nil: somebody leads. Guarded by mu
+	bleakAt time.Time
 }
 
 // New returns a client.

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,6 +17,8 @@ const (
 	// patience is how long a call goes without an answer before the client finds out whether
 	// anybody leads, and again after each such time.
 	patience = 2 * time.Second
+	// bleakFor is how long it counts that nobody led: a little longer than between two looks.
+	bleakFor = 2*patience + lookPatience
 	// lookPatience bounds the question whether a node knows a leader, which it answers at once,
 	// and maxReady what is read of the answer, in bytes.
 	lookPatience = time.Second
@@ -35,7 +38,8 @@ type NoLeader struct {
 // Error names the cause and the next step.
 func (n *NoLeader) Error() string {
 	text := "no writer leads: " + n.cause() + "; start the writers that are down; `writ status` shows them, and the runbook \"Lost quorum\" says the rest"
-	if p, ok := n.Err.(*Problem); ok && p.Code == "OutcomeUnknown" { //nolint:errorlint // a cause within another was told by that
+	var p *Problem
+	if errors.As(n.Err, &p) && p.Code == "OutcomeUnknown" {
 		text += "; " + p.Error()
 	}
 	return text
@@ -58,57 +62,69 @@ func (n *NoLeader) Unwrap() error { return n.Err }
 
 // lookout finds out, beside a call that has no answer, whether nobody leads.
 type lookout struct {
-	done context.CancelFunc
-	wg   sync.WaitGroup
-
-	mu    sync.Mutex
-	found *NoLeader // by the latest look; nil: somebody leads. Guarded by mu
+	client *Client
+	done   context.CancelFunc
+	wg     sync.WaitGroup
 }
 
 // lookOut begins to look when a call has had no answer for a while, and tells the client's
 // Waiting of it, once. The caller ends it.
 func (c *Client) lookOut(ctx context.Context) *lookout {
-	if c.waiting == nil {
-		return &lookout{done: func() {}}
-	}
 	looking, done := context.WithCancel(ctx)
-	l := &lookout{done: done}
-	l.wg.Go(func() {
-		told := false
-		tick := time.NewTicker(patience)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-			case <-looking.Done():
-				return
-			}
-			found := c.leaderless(looking)
-			if looking.Err() != nil { // it was cut short, and says nothing
-				return
-			}
-			l.mu.Lock()
-			l.found = found
-			l.mu.Unlock()
-			if found != nil && !told {
-				told = true
-				until, _ := ctx.Deadline()
-				c.waiting(found.cause(), until)
-			}
-		}
-	})
+	l := &lookout{client: c, done: done}
+	if c.waiting != nil {
+		l.wg.Go(func() { l.look(looking) })
+	}
 	return l
 }
 
-// end stops looking, and says why a call failed: as it was, or that nobody led.
+func (l *lookout) look(ctx context.Context) {
+	told := false
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		found := l.client.leaderless(ctx)
+		if ctx.Err() != nil { // it was cut short, and says nothing
+			return
+		}
+		if l.client.noteLeaderless(found); found != nil && !told {
+			told = true
+			until, _ := ctx.Deadline()
+			l.client.waiting(found.cause(), until)
+		}
+	}
+}
+
+// end stops looking, and says why a call failed: as it was, or that nobody led. The latest look
+// may have been that of a call before.
 func (l *lookout) end(err error) error {
 	l.done()
 	l.wg.Wait()
-	if err == nil || l.found == nil {
+	var t temporary
+	if err == nil || errors.As(err, &t) && !t.Temporary() {
+		l.client.noteLeaderless(nil)
 		return err
 	}
-	l.found.Err = err
-	return l.found
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	if l.client.bleak == nil || time.Since(l.client.bleakAt) > bleakFor {
+		return err
+	}
+	found := *l.client.bleak
+	found.Err = err
+	return &found
+}
+
+// noteLeaderless keeps what the latest look found; nil: somebody leads.
+func (c *Client) noteLeaderless(found *NoLeader) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bleak, c.bleakAt = found, time.Now()
 }
 
 // word is what a node says of the leader, the weightiest last: a writer knows, a replica has

@@ -24,9 +24,9 @@ import (
 // Limits of what is waited for.
 const (
 	stopLimit  = 40 * time.Second
-	stepLimit  = 20 * time.Second
+	stepLimit  = 90 * time.Second
 	lookPause  = 300 * time.Millisecond
-	commandMax = 25 * time.Second
+	commandMax = 2 * time.Minute
 )
 
 // hosts are those of a cluster, which the commands of the page believe to be on: each node is a

@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,10 +26,12 @@ type story struct {
 	needs func(h *hosts) string
 	// cause brings the failure about.
 	cause func(h *hosts) error
+	// also is looked at before the page is followed.
+	also func(t *testing.T, h *hosts)
 }
 
 var stories = map[string]story{
-	"Lost quorum":                    {cause: stopMost},
+	"Lost quorum":                    {cause: stopMost, also: verbsWait},
 	"Slow everywhere":                {cause: silence},
 	"A disk is full":                 {needs: needsDisk, cause: fillDisk},
 	"A clock jumped":                 {cause: func(h *hosts) error { return errors.Join(createApp(h), h.setClock(2*time.Hour)) }},
@@ -83,6 +87,9 @@ func TestRunbooks(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if s.also != nil {
+				s.also(t, h)
+			}
 			for _, step := range steps[heading] {
 				h.follow(t, step)
 			}
@@ -106,6 +113,7 @@ func (h *hosts) follow(t *testing.T, s step) {
 			missing = []string{"exit code 0"}
 		}
 		if len(missing) == 0 {
+			t.Logf("$ %s\n%s", s.command, out)
 			return
 		}
 		if !s.looks() || time.Now().After(deadline) {
@@ -195,6 +203,32 @@ func createApp(h *hosts) error {
 
 func stopMost(h *hosts) error { return errors.Join(h.do("kill", "w2"), h.do("kill", "w3")) }
 
+// verbsWait has verbs that need a leader say early that they wait for one, and how long, and end
+// with one line that says why and what to do.
+func verbsWait(t *testing.T, h *hosts) {
+	const printed = 4 // that it waits, why it ends, an empty line, and its exit code
+	waits := regexp.MustCompile(`(?m)^writ: waiting for a writer that leads(, at most (\d+)s more)?: none is known to .*w1.*`)
+	var running sync.WaitGroup
+	for _, verb := range []string{
+		"cert list --timeout 15s", "writer list --timeout 15s", "writer transfer --timeout 15s", "seal rotate --timeout 15s", "seal status --timeout 15s", "verify --timeout 1s",
+		"replica drain r1 --timeout 15s", "session-key rotate --timeout 15s", "account list --timeout 15s", "head --timeout 15s", "wait --head --timeout 15s", "backup none.age --unencrypted",
+	} {
+		running.Go(func() {
+			out, code := h.run(t.Context(), "writ "+verb)
+			said := waits.FindStringSubmatch(out)
+			switch lines := strings.Split(strings.TrimSpace(out), "\n"); {
+			case said == nil || code == 0 || len(lines) != printed:
+				t.Errorf("writ %s does not say that it waits and why it ends, each in a line:\n%s", verb, out)
+			case !strings.Contains(lines[1], "no writer leads: none is known to ") || !strings.Contains(lines[1], "`writ status`") || !strings.Contains(lines[1], "Lost quorum"):
+				t.Errorf("writ %s ends without the cause or the next step:\n%s", verb, out)
+			case strings.Contains(verb, "15s") && (said[2] == "" || len(said[2]) == 1 && said[2] < "5"):
+				t.Errorf("writ %s says late that it waits: %s", verb, said[0])
+			}
+		})
+	}
+	running.Wait()
+}
+
 // silence makes a replica hold everything up that comes.
 func silence(h *hosts) error {
 	if err := h.do("freeze", "r2"); err != nil {
@@ -219,7 +253,7 @@ func endCertificate(h *hosts) error {
 	if err != nil {
 		return err
 	}
-	const soon = 20 * time.Second
+	const soon = 8 * time.Second
 	for _, n := range h.cluster.Nodes() {
 		if n.Name == "r2" {
 			_, err = a.Renew(h.layout, h.cluster.ID, n, setup.MinLife, time.Now().Add(soon-setup.MinLife))
