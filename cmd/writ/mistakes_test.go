@@ -222,7 +222,7 @@ func TestMistakesOnOneMachine(t *testing.T) {
 		{"backup never.age", "--recipient age1.*--unencrypted"},
 		{"recover --data nowhere", "--data is the directory that a writer was started with"},
 		{"recover --data " + n.data, "stop the writer first"},
-		{fmt.Sprintf("restore nowhere.age --cluster %s --name w1 --data d3", config), "nowhere.age"},
+		{fmt.Sprintf("restore nowhere.age --cluster %s --name w1 --data d3", config), "stop all nodes of the cluster before it is restored"},
 		{fmt.Sprintf("restore file --cluster %s --name w9 --data d3", config), "name a writer of"},
 		{"policy lint nowhere.json", "nowhere.json"},
 		{"catalog import nowhere.json", "nowhere.json"},

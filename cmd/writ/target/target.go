@@ -137,6 +137,11 @@ func (n *Nodes) waiting(cause string, until time.Time) {
 	})
 }
 
+// Leaderless says that a verb cannot be carried out by what a node tells that knows of no leader.
+func Leaderless(s *client.Cluster, what string) error {
+	return fmt.Errorf("no writer leads, as %s has it, and the leader alone knows %s; start the writers that are down; `writ status` shows them, and the runbook \"Lost quorum\" says the rest", s.Node, what)
+}
+
 // On makes a command that does something with a cluster, and what its one argument
 // names, if it is given.
 func On(cmd *cobra.Command, limit time.Duration, do func(context.Context, *client.Client, *cobra.Command, *shell.Output, string) error) *cobra.Command {

@@ -146,7 +146,7 @@ func replace(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell
 	case i < 0:
 		return fmt.Errorf("the cluster has no writer %s; `writ writer list` shows them", name)
 	case s.Quorum == nil:
-		return fmt.Errorf("no leader is known, without whom nobody joins; `writ status` shows what %s knows", s.Node)
+		return target.Leaderless(s, "who may join")
 	case s.Members[i].State != "unreachable":
 		return fmt.Errorf("%s is %s: it answers, and there is nothing to replace; stop it first", name, s.Members[i].State)
 	}
@@ -159,7 +159,7 @@ func show(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Ou
 		return err
 	}
 	if s.Quorum == nil {
-		return fmt.Errorf("no leader is known, who alone knows the members of the log; `writ status` shows what %s knows", s.Node)
+		return target.Leaderless(s, "the members of the log")
 	}
 	list := []client.Member{}
 	for _, m := range s.Members {
