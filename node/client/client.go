@@ -78,10 +78,16 @@ type Config struct {
 	// HTTP is the client to use; nil for http.DefaultTransport without a time limit
 	// of its own: contexts bound requests.
 	HTTP *http.Client
-	// Waiting, if set, is called once for a call that has had no answer for 2 s while no writer
-	// leads: with the cause, in words, and the time at which the call's context ends, zero for
-	// never. It runs beside the call. A call that then fails gives a *NoLeader.
-	Waiting func(cause string, until time.Time)
+	// Waiter, if set, is told of calls that wait for a leader, and those that fail for want of
+	// one give a *NoLeader.
+	Waiter Waiter
+}
+
+// Waiter is told, once a call, of a call that has had no answer for 2 s while no writer leads:
+// the cause, in words, and when the call's context ends, zero for never. It is called beside the
+// call, by several at once.
+type Waiter interface {
+	Waiting(cause string, until time.Time)
 }
 
 // ErrConfig is returned when a client cannot be made from what it was given.
@@ -90,10 +96,10 @@ var ErrConfig = errors.New("the client's configuration is not complete")
 // Client speaks to a node, or to a cluster. It is safe for concurrent use, and
 // remembers its own latest write: see Freshness.
 type Client struct {
-	nodes   *directory
-	keys    *credentials
-	http    *http.Client
-	waiting func(cause string, until time.Time)
+	nodes  *directory
+	keys   *credentials
+	http   *http.Client
+	waiter Waiter // nil: nobody wants to know
 
 	mu      sync.Mutex
 	own     event.Token // of the latest write; guarded by mu
@@ -131,7 +137,7 @@ func New(c Config) (*Client, error) {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{}
 	}
-	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: direct(c.HTTP), waiting: c.Waiting}, nil
+	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: direct(c.HTTP), waiter: c.Waiter}, nil
 }
 
 // call is one question to the cluster, over all its attempts. All of them may be

@@ -68,11 +68,11 @@ type lookout struct {
 }
 
 // lookOut begins to look when a call has had no answer for a while, and tells the client's
-// Waiting of it, once. The caller ends it.
+// Waiter of it, once. The caller ends it.
 func (c *Client) lookOut(ctx context.Context) *lookout {
 	looking, done := context.WithCancel(ctx)
 	l := &lookout{client: c, done: done}
-	if c.waiting != nil {
+	if c.waiter != nil {
 		l.wg.Go(func() { l.look(looking) })
 	}
 	return l
@@ -95,7 +95,7 @@ func (l *lookout) look(ctx context.Context) {
 		if l.client.noteLeaderless(found); found != nil && !told {
 			told = true
 			until, _ := ctx.Deadline()
-			l.client.waiting(found.cause(), until)
+			l.client.waiter.Waiting(found.cause(), until)
 		}
 	}
 }

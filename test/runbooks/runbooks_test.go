@@ -119,7 +119,11 @@ func (h *hosts) follow(t *testing.T, s step) {
 		if !s.looks() || time.Now().After(deadline) {
 			t.Fatalf("$ %s\nit does not print\n%s\nbut\n%s", s.command, strings.Join(missing, "\n"), out)
 		}
-		time.Sleep(lookPause) // between two looks
+		select { // between two looks
+		case <-time.After(lookPause):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
 	}
 }
 

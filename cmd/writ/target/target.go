@@ -118,7 +118,7 @@ func (n *Nodes) clientOf(endpoint string) (*client.Client, error) {
 	c, err := client.New(client.Config{
 		Endpoint: endpoint, Endpoints: n.endpoints(), Near: n.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), WebIdentity: client.WebIdentityFromEnv(), Region: os.Getenv("AWS_REGION"), HTTP: http,
-		Waiting: n.waiting,
+		Waiter: n,
 	})
 	if err != nil {
 		return nil, shell.Usage("%w; %s", err, shell.DevHint)
@@ -126,8 +126,8 @@ func (n *Nodes) clientOf(endpoint string) (*client.Client, error) {
 	return c, nil
 }
 
-// waiting tells, once, that a command waits for a leader, and how long it may.
-func (n *Nodes) waiting(cause string, until time.Time) {
+// Waiting tells, once, that a command waits for a leader, and how long it may.
+func (n *Nodes) Waiting(cause string, until time.Time) {
 	n.told.Do(func() {
 		limit := ""
 		if !until.IsZero() {
