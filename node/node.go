@@ -153,7 +153,7 @@ func (n *Node) prepare() (err error) {
 	_, writer := c.Cluster.Writer(c.Name)
 	_, replica := c.Cluster.Replica(c.Name)
 	if !writer && !replica {
-		return fmt.Errorf("%w: the cluster has no node %q", setup.ErrConfig, c.Name)
+		return fmt.Errorf("%w: the cluster has no node %q; `writ node add` adds one to its cluster.yaml", setup.ErrConfig, c.Name)
 	}
 	if urls, err := setup.NATSURLs(c.Cluster.NATS); err != nil {
 		return err

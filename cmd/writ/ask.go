@@ -100,7 +100,7 @@ func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint stri
 	}
 	answer, err := hc.Do(r)
 	if err != nil {
-		return fmt.Errorf("the node does not answer: %w", err)
+		return fmt.Errorf("the node does not answer: %w", client.Unreached(r.URL, err))
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(out, io.LimitReader(answer.Body, client.MaxAnswer)); err != nil {
@@ -254,7 +254,8 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tBUILD\tDETAIL")
 	for _, m := range s.Members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%v\t%s\n", m.Name, m.Role, m.State, m.Position, m.Lag, m.Build, m.Detail)
+		fmt.Fprintf(w, "%s	%s	%s	%d	%d	%s	%s
+", shell.Cell(m.Name), shell.Cell(m.Role), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Build.String()), shell.Cell(m.Detail))
 	}
 	lines, _ := certs.Ending(s, time.Now())
 	for i, line := range lines {

@@ -693,6 +693,9 @@ func (w *exitWorld) complete(excused ...string) {
 }
 
 // exitOf is the code that main would exit with, and what it would print.
+// run carries out a command line, and lets it print.
+func run(ctx context.Context, args []string) error { return carryOut(ctx, args, os.Stdout, os.Stderr) }
+
 func exitOf(err error) (int, string) {
 	var e *shell.Exit
 	switch {

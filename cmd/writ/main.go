@@ -7,9 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,25 +20,34 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends what the first does not
-	err := run(ctx, os.Args[1:])
+	code := command(ctx, os.Args[1:], shell.Safe(os.Stdout), shell.Safe(os.Stderr))
 	stop()
+	os.Exit(code)
+}
+
+// command carries out one command line, says in one line what went wrong, and returns the
+// exit code.
+func command(ctx context.Context, args []string, out, errs io.Writer) int {
+	err := carryOut(ctx, args, out, errs)
 	if err == nil {
-		return
+		return 0
 	}
 	var e *shell.Exit
 	if !errors.As(err, &e) {
 		e = &shell.Exit{Code: shell.CodeError, Err: err}
 	}
 	if e.Err != nil {
-		fmt.Fprintln(os.Stderr, "writ:", strings.TrimSpace(e.Err.Error()))
+		fmt.Fprintln(errs, "writ:", shell.OneLine(e.Err.Error()))
 	}
-	os.Exit(e.Code)
+	return e.Code
 }
 
-// run carries out one command line. What goes wrong before a command begins is
+// carryOut carries out one command line. What goes wrong before a command begins is
 // wrong usage.
-func run(ctx context.Context, args []string) error {
+func carryOut(ctx context.Context, args []string, out, errs io.Writer) error {
 	root, begun := newRoot(), false
+	root.SetOut(out)
+	root.SetErr(errs)
 	noteBegin(root, &begun)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -38,7 +38,7 @@ type progress struct {
 // newProgress shows progress on stderr if that is a terminal and the command
 // prints text.
 func newProgress(stderr io.Writer, o *shell.Output) *progress {
-	f, ok := stderr.(*os.File)
+	f, ok := shell.Raw(stderr).(*os.File)
 	if !ok || o.JSON() || os.Getenv("TERM") == "dumb" {
 		return &progress{}
 	}
@@ -108,6 +108,7 @@ func (p *progress) show(line string) {
 	if p.out == nil {
 		return
 	}
+	line = shell.OneLine(shell.Text(line))
 	if len(line) >= p.width {
 		line = line[:p.width-1]
 	}

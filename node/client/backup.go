@@ -29,6 +29,13 @@ func (c *Client) Backup(ctx context.Context, since event.Position, stateOnly boo
 		q.Set("state_only", "true")
 	}
 	asked := newCall(http.MethodGet, "/v1/backup?"+q.Encode(), nil, Freshness{})
+	looking := c.lookOut(ctx)
+	body, err := c.backupAround(ctx, asked)
+	return body, looking.end(err)
+}
+
+// backupAround asks one node after the other, each once.
+func (c *Client) backupAround(ctx context.Context, asked *call) (io.ReadCloser, error) {
 	var last error
 	for _, node := range c.nodes.order(ctx, c, toLeader) {
 		body, err := c.backup(ctx, asked, node)

@@ -11,15 +11,18 @@ import (
 	"context"
 	crand "crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -75,6 +78,16 @@ type Config struct {
 	// HTTP is the client to use; nil for http.DefaultTransport without a time limit
 	// of its own: contexts bound requests.
 	HTTP *http.Client
+	// Waiter, if set, is told of calls that wait for a leader, and those that fail for want of
+	// one give a *NoLeader.
+	Waiter Waiter
+}
+
+// Waiter is told, once a call, of a call that has had no answer for 2 s while no writer leads:
+// the cause, in words, and when the call's context ends, zero for never. It is called beside the
+// call, by several at once.
+type Waiter interface {
+	Waiting(cause string, until time.Time)
 }
 
 // ErrConfig is returned when a client cannot be made from what it was given.
@@ -83,12 +96,15 @@ var ErrConfig = errors.New("the client's configuration is not complete")
 // Client speaks to a node, or to a cluster. It is safe for concurrent use, and
 // remembers its own latest write: see Freshness.
 type Client struct {
-	nodes *directory
-	keys  *credentials
-	http  *http.Client
+	nodes  *directory
+	keys   *credentials
+	http   *http.Client
+	waiter Waiter // nil: nobody wants to know
 
-	mu  sync.Mutex
-	own event.Token // of the latest write; guarded by mu
+	mu      sync.Mutex
+	own     event.Token // of the latest write; guarded by mu
+	bleak   *NoLeader   // by the latest look, at bleakAt; nil: somebody leads. Guarded by mu
+	bleakAt time.Time
 }
 
 // New returns a client.
@@ -121,7 +137,7 @@ func New(c Config) (*Client, error) {
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{}
 	}
-	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: direct(c.HTTP)}, nil
+	return &Client{nodes: newDirectory(seeds, c.Near, pinned), keys: newCredentials(&c), http: direct(c.HTTP), waiter: c.Waiter}, nil
 }
 
 // call is one question to the cluster, over all its attempts. All of them may be
@@ -213,9 +229,16 @@ func rand128() string {
 	return hex.EncodeToString(b[:])
 }
 
-// send asks one node after the other until an answer comes that is not temporary
-// trouble. It pauses when it has asked all of them.
+// send asks until an answer comes, and finds out meanwhile whether nobody leads.
 func (c *Client) send(ctx context.Context, q *call) (*answer, error) {
+	looking := c.lookOut(ctx)
+	a, err := c.sendAround(ctx, q)
+	return a, looking.end(err)
+}
+
+// sendAround asks one node after the other until an answer comes that is not temporary
+// trouble. It pauses when it has asked all of them.
+func (c *Client) sendAround(ctx context.Context, q *call) (*answer, error) {
 	q.header.Set(headerInvocation, rand128())
 	pause, tries := firstPause, 0
 	var last error
@@ -304,9 +327,25 @@ func (c *Client) open(ctx context.Context, q *call, node *url.URL) (*http.Respon
 	}
 	got, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", node.Host, err)
+		return nil, fmt.Errorf("ask %s: %w", node.Host, Unreached(node, err))
 	}
 	return got, nil
+}
+
+// Unreached adds to the error of a request that had no answer what to do about it, where its
+// kind tells.
+func Unreached(node *url.URL, err error) error {
+	var unknown x509.UnknownAuthorityError
+	var dial *net.OpError
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w: the node serves clients without TLS, at http://%s", err, node.Host)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w: --ca-file names the certificates to trust", err)
+	case errors.Is(err, syscall.ECONNREFUSED) && errors.As(err, &dial):
+		return fmt.Errorf("%w: start the node, or set the endpoint to one that runs", err)
+	}
+	return err
 }
 
 // remember keeps the token of a write that was answered, if it is the latest.

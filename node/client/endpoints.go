@@ -290,6 +290,13 @@ func (d *directory) informed() (list []*url.URL) {
 	return list
 }
 
+// all is every node, in no order that means anything. It is not changed afterwards.
+func (d *directory) all() []known {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.nodes
+}
+
 // membersBy asks one node for the members, once.
 func (c *Client) membersBy(ctx context.Context, node *url.URL) (*Cluster, error) {
 	q := newCall(http.MethodGet, "/v1/cluster", nil, Freshness{Consistency: "any"})

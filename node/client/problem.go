@@ -17,7 +17,8 @@ type Problem = shape.Problem
 func problemOf(from *url.URL, status int, _ http.Header, text []byte) error {
 	p := &Problem{}
 	if json.Unmarshal(text, p) != nil || p.Code == "" {
-		p = &Problem{Code: http.StatusText(status), Detail: from.Host + " gave an answer that is not of Writ."}
+		p = &Problem{Code: http.StatusText(status), Detail: from.Host + " gave an answer that is not of Writ.",
+			Hint: "Set the endpoint to a node's port for clients, with https where the node serves that."}
 	}
 	p.Status = status
 	return p

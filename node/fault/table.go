@@ -159,7 +159,7 @@ type face struct {
 // Hints that several codes have.
 const (
 	hintSign   = "Sign with SigV4 for the service name writ, with an active access key of this cluster."
-	hintRoster = "`writ replica list` shows the roster, `writ account list` the accounts."
+	hintRoster = "`writ replica list` shows the replicas, `writ writer list` the writers, `writ account list` the accounts."
 	hintAgain  = "Try again."
 )
 

@@ -16,6 +16,9 @@ import (
 // what was once written.
 var ErrBroken = errors.New("the chain is broken")
 
+// ErrInUse is returned when the writer whose directory is to be read is running.
+var ErrInUse = store.ErrLocked
+
 // VerifyLog reads the event store in a writer's directory from genesis to head and
 // checks every hash and link. The node must not be running. It returns the head.
 func VerifyLog(ctx context.Context, data string) (head event.Head, err error) {

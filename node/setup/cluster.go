@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/uuid"
 	"go.yaml.in/yaml/v3"
@@ -103,7 +105,10 @@ var (
 // LoadCluster reads and checks cluster.yaml.
 func LoadCluster(path string) (Cluster, error) {
 	text, err := ReadFile(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return Cluster{}, fmt.Errorf("%w: %s is no directory, choose another (--dir)", err, filepath.Dir(path))
+	case err != nil:
 		return Cluster{}, err
 	}
 	var c Cluster

@@ -118,7 +118,7 @@ func (t *taking) run(cmd *cobra.Command, to string) error {
 	}
 	out := cmd.ErrOrStderr()
 	if to == "-" {
-		err = write(cmd.OutOrStdout())
+		err = write(shell.Raw(cmd.OutOrStdout()))
 	} else {
 		out = cmd.OutOrStdout()
 		err = t.places.Create(cmd.Context(), to, write)

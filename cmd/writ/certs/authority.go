@@ -89,7 +89,7 @@ func (s *step) ready(ctx context.Context, c *client.Client, why string, ready fu
 		return err
 	}
 	if cluster.Leader == "" {
-		return fmt.Errorf("no leader is known, who alone hears of all nodes' certificates")
+		return target.Leaderless(cluster, "the certificates of all nodes")
 	}
 	var not []string
 	for _, m := range cluster.Members {

@@ -48,6 +48,9 @@ it shows clients, as the node itself says. With --dir it reads the files of a di
 		if err != nil {
 			return err
 		}
+		if s.Leader == "" {
+			return target.Leaderless(s, "the certificates of all nodes")
+		}
 		return show(cmd.OutOrStdout(), o, listed(s), time.Now())
 	})
 	cmd.Flags().StringVar(&dir, "dir", "", "read the files of this layout instead")

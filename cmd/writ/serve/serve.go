@@ -3,6 +3,9 @@ package serve
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -131,7 +134,10 @@ func (s *nodeFlags) config() (node.Config, error) {
 		return node.Config{}, shell.Usage("--cluster, --name and --data are needed; `writ init` makes a cluster.yaml, `writ dev` needs none")
 	}
 	c, err := setup.LoadCluster(s.cluster)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return node.Config{}, fmt.Errorf("%w; --cluster is the cluster.yaml that `writ init` made", err)
+	case err != nil:
 		return node.Config{}, err
 	}
 	cfg := s.cfg

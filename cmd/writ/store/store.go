@@ -30,6 +30,8 @@ and that the next one follows. The node must not be running.`,
 			switch {
 			case errors.Is(err, proof.ErrBroken):
 				return &shell.Exit{Code: shell.CodeUnhealthy, Err: err}
+			case errors.Is(err, proof.ErrInUse):
+				return fmt.Errorf("%w: stop the writer first; `writ verify` checks those that run", err)
 			case errors.Is(err, fs.ErrNotExist):
 				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)
 			case err != nil:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,7 @@ type Nodes struct {
 	Limit time.Duration
 
 	near, secretFile string
+	told             sync.Once // that it waits for a leader: by one of its clients
 }
 
 // Flags declares the flags by which a command is told.
@@ -116,11 +118,28 @@ func (n *Nodes) clientOf(endpoint string) (*client.Client, error) {
 	c, err := client.New(client.Config{
 		Endpoint: endpoint, Endpoints: n.endpoints(), Near: n.near, AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		SessionToken: os.Getenv("AWS_SESSION_TOKEN"), WebIdentity: client.WebIdentityFromEnv(), Region: os.Getenv("AWS_REGION"), HTTP: http,
+		Waiter: n,
 	})
 	if err != nil {
 		return nil, shell.Usage("%w; %s", err, shell.DevHint)
 	}
 	return c, nil
+}
+
+// Waiting tells, once, that a command waits for a leader, and how long it may.
+func (n *Nodes) Waiting(cause string, until time.Time) {
+	n.told.Do(func() {
+		limit := ""
+		if !until.IsZero() {
+			limit = fmt.Sprintf(", at most %v more", max(0, time.Until(until)).Round(time.Second))
+		}
+		fmt.Fprintf(shell.Safe(os.Stderr), "writ: waiting for a writer that leads%s: %s\n", limit, cause)
+	})
+}
+
+// Leaderless says that a verb cannot be carried out by what a node tells that knows of no leader.
+func Leaderless(s *client.Cluster, what string) error {
+	return fmt.Errorf("no writer leads, as %s has it, and the leader alone knows %s; start the writers that are down; `writ status` shows them, and the runbook \"Lost quorum\" says the rest", s.Node, what)
 }
 
 // On makes a command that does something with a cluster, and what its one argument

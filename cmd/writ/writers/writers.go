@@ -146,7 +146,7 @@ func replace(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell
 	case i < 0:
 		return fmt.Errorf("the cluster has no writer %s; `writ writer list` shows them", name)
 	case s.Quorum == nil:
-		return fmt.Errorf("no leader is known, without whom nobody joins; `writ status` shows what %s knows", s.Node)
+		return target.Leaderless(s, "who may join")
 	case s.Members[i].State != "unreachable":
 		return fmt.Errorf("%s is %s: it answers, and there is nothing to replace; stop it first", name, s.Members[i].State)
 	}
@@ -159,7 +159,7 @@ func show(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Ou
 		return err
 	}
 	if s.Quorum == nil {
-		return fmt.Errorf("no leader is known, who alone knows the members of the log; `writ status` shows what %s knows", s.Node)
+		return target.Leaderless(s, "the members of the log")
 	}
 	list := []client.Member{}
 	for _, m := range s.Members {
@@ -180,7 +180,7 @@ func show(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Ou
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tSTATE\tPOSITION\tLAG\tDETAIL")
 	for _, m := range list {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", m.Name, m.State, m.Position, m.Lag, m.Detail)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", shell.Cell(m.Name), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Detail))
 	}
 	return w.Flush()
 }
