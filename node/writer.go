@@ -24,6 +24,7 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/report"
+	"github.com/writ-iam/writ/node/retention"
 	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -61,6 +62,8 @@ type writer struct {
 	spread *measure.Spread // of positions, while this writer leads
 
 	counter sealing.Counter // of secrets, for those who ask
+
+	retention retention.Keeper
 
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
@@ -109,6 +112,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if err := w.keepBackups(); err != nil {
 		return nil, err
 	}
+	w.retention = retention.Keeper{Log: w.log, Now: n.cfg.Machine.Now, Every: n.cfg.RetentionEvery, Logger: n.logger}
 	w.quorum.Observe(n.registry)
 	measure.Writer(n.registry, w.log, w)
 	measure.Replicas(n.registry, w, n.projection)
@@ -116,6 +120,11 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(w.watch)
 	n.wg.Go(func() {
 		if err := w.quorum.Join(n.ctx); err != nil {
+			n.fail(err)
+		}
+	})
+	n.wg.Go(func() {
+		if err := w.retention.Trim(n.ctx); err != nil {
 			n.fail(err)
 		}
 	})
@@ -291,6 +300,7 @@ func (w *writer) lead(term log.Leadership) {
 		(&sealing.Resealer{Log: published{w}, Keys: n.keys, Logger: n.logger}).Run(ctx)
 	})
 	wg.Go(func() { w.spread.Run(ctx, w.log, t) })
+	wg.Go(func() { w.retention.Lead(ctx, w) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)
@@ -429,7 +439,7 @@ func (w *writer) Propose(ctx context.Context, c event.Command) (*event.Batch, er
 	case errors.Is(err, log.ErrStopped):
 		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	}
-	return nil, err
+	return nil, retention.Refusal(err)
 }
 
 // StrictHead returns a head that was current after the call: proved here by the

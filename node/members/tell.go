@@ -25,6 +25,7 @@ type Heard struct {
 	Certificates     []shape.Certificate
 	SealKeys         []string // ids of those that it has; nil of a build that does not say it
 	Level            uint32   // the highest feature level that it supports
+	History          *shape.StoredHistory
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody
@@ -110,7 +111,7 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 		m.State = "voting"
 	}
 	if h.Err == nil {
-		m.Position, m.Digest, m.Endpoint, m.Certificates = h.Position, h.Digest, h.Endpoint, h.Certificates
+		m.Position, m.Digest, m.Endpoint, m.Certificates, m.History = h.Position, h.Digest, h.Endpoint, h.Certificates, h.History
 		m.Lag = head - min(head, h.Position)
 	}
 	return m

@@ -86,4 +86,6 @@ type Member struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// Certificates are those that the node uses, as it says itself.
 	Certificates []Certificate `json:"certificates,omitempty"`
+	// History is what a writer has of the history, as it says itself.
+	History *StoredHistory `json:"history,omitempty"`
 }
