@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/certs"
+	"github.com/writ-iam/writ/cmd/writ/retention"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/cmd/writ/writers"
@@ -246,6 +247,9 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 		if err := writers.Quorum(out, s.Quorum); err != nil {
 			return err
 		}
+	}
+	if line := retention.Line(s); line != "" {
+		fmt.Fprintf(out, "%s\n\n", line)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tDETAIL")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/writ-iam/writ/log/durable"
@@ -261,10 +262,26 @@ func Compact(path string) (before, after int64, err error) {
 		return before, 0, fmt.Errorf("compact event store %s: %w", path, err)
 	}
 	info, err := os.Stat(making)
+	if err == nil {
+		err = sameOwner(making, path)
+	}
 	if err != nil {
-		return before, 0, err
+		return before, 0, fmt.Errorf("compact event store %s: %w", path, err)
 	}
 	return before, info.Size(), durable.Rename(making, path)
+}
+
+// sameOwner gives a new file to the owner of an old one: the writer may run as another user
+// than who compacts its store.
+func sameOwner(made, old string) error {
+	info, err := os.Stat(old)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return os.Chown(made, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // copyTo writes all that the store has into a new file, durably.

@@ -271,8 +271,8 @@ func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
 	if w.api.cfg.Votes {
 		hint = "This writer is fetching them; watch at another one."
 	}
-	if r := shape.RetentionOf(now.View.State.Retention()); w.next < r.First {
-		hint = fmt.Sprintf("The history begins at position %d: what was before was dropped by the retention rule on %s. Read the state anew; a backup of before may have them.", r.First, r.Dropped.Format(time.RFC3339))
+	if r := shape.RetentionOf(now.View.State.Retention()); r.Gone(w.next-1) != "" {
+		hint = r.Gone(w.next-1) + " Read the state anew; a backup of before may have them."
 	}
 	if err := w.send("gap", "", shape.GapEvent{From: w.next, To: to, Hint: hint}); err != nil {
 		return false, err

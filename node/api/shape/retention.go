@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/writ-iam/writ/log/event"
@@ -54,4 +55,12 @@ func RetentionOf(r identity.Retention) Retention {
 		s.Newest, s.Dropped = &newest, &at
 	}
 	return s
+}
+
+// Gone says that what comes behind a position is no longer in the history; empty if it is.
+func (r *Retention) Gone(after event.Position) string {
+	if after+1 >= r.First || r.Dropped == nil {
+		return ""
+	}
+	return fmt.Sprintf("The history begins at position %d: what was before was dropped by the retention rule on %s.", r.First, r.Dropped.Format(time.RFC3339))
 }
