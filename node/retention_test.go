@@ -122,6 +122,9 @@ func (m *team) tellsDropped(name string, kept *client.SignedHead, first event.Po
 	m.refused(err, "InvalidInput", says)
 	told := ""
 	_ = c.Watch(m.t.Context(), "1", func(e client.Event) error {
+		if e.Kind != client.GapEvent {
+			return nil
+		}
 		told = string(e.Kind) + ": " + e.Hint
 		return context.Canceled
 	})

@@ -112,7 +112,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if err := w.keepBackups(); err != nil {
 		return nil, err
 	}
-	w.retention = retention.Keeper{Log: w.log, Now: n.cfg.Machine.Now, Every: n.cfg.RetentionEvery, Logger: n.logger}
+	w.retain()
 	w.quorum.Observe(n.registry)
 	measure.Writer(n.registry, w.log, w)
 	measure.Replicas(n.registry, w, n.projection)
@@ -123,15 +123,21 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 			n.fail(err)
 		}
 	})
+	n.wg.Go(func() { w.quorum.WatchOthers(n.ctx) })
+	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
+	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
+	return w, nil
+}
+
+// retain trims the event store by what the log says is dropped, until the node stops.
+func (w *writer) retain() {
+	n := w.node
+	w.retention = retention.Keeper{Log: w.log, Every: n.cfg.RetentionEvery, Logger: n.logger}
 	n.wg.Go(func() {
 		if err := w.retention.Trim(n.ctx); err != nil {
 			n.fail(err)
 		}
 	})
-	n.wg.Go(func() { w.quorum.WatchOthers(n.ctx) })
-	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
-	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
-	return w, nil
 }
 
 // Outlived ends this writer.
@@ -300,7 +306,7 @@ func (w *writer) lead(term log.Leadership) {
 		(&sealing.Resealer{Log: published{w}, Keys: n.keys, Logger: n.logger}).Run(ctx)
 	})
 	wg.Go(func() { w.spread.Run(ctx, w.log, t) })
-	wg.Go(func() { w.retention.Lead(ctx, w) })
+	wg.Go(func() { w.retention.Lead(ctx, w, n.cfg.Machine.Now) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)

@@ -38,7 +38,6 @@ const (
 // Keeper keeps one writer's history within the rule.
 type Keeper struct {
 	Log    *log.Log
-	Now    func() time.Time // the node's clock
 	Every  time.Duration    // 0: the constant
 	Logger *slog.Logger
 
@@ -50,10 +49,10 @@ type Maintainer interface {
 	Maintain(context.Context, identity.Command) error
 }
 
-// Lead decides what is dropped until ctx, that of the term, ends.
-func (k *Keeper) Lead(ctx context.Context, m Maintainer) {
+// Lead decides what is dropped until ctx, that of the term, ends, by the node's clock.
+func (k *Keeper) Lead(ctx context.Context, m Maintainer, now func() time.Time) {
 	for {
-		d, err := k.due()
+		d, err := k.due(identity.Time(now().UnixMilli()))
 		if err == nil && d != nil {
 			err = m.Maintain(ctx, d)
 		}
@@ -79,8 +78,8 @@ func (k *Keeper) every() time.Duration {
 }
 
 // due is what the rule drops now; nil for nothing, or too little.
-func (k *Keeper) due() (*identity.DropHistory, error) {
-	a, now := k.Log.Applied(), identity.Time(k.Now().UnixMilli())
+func (k *Keeper) due(now identity.Time) (*identity.DropHistory, error) {
+	a := k.Log.Applied()
 	r := a.State.Retention()
 	before := r.Dropped
 	through, ok := allowed(r, a.Head.Position)
