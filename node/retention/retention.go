@@ -38,7 +38,7 @@ const (
 // Keeper keeps one writer's history within the rule.
 type Keeper struct {
 	Log    *log.Log
-	Every  time.Duration    // 0: the constant
+	Every  time.Duration // 0: the constant
 	Logger *slog.Logger
 
 	snapshot time.Time // when Trim had the last one made
