@@ -321,12 +321,3 @@ func copyDir(t testing.TB, from string) string {
 	}
 	return to
 }
-
-// Snapshot makes Raft keep a snapshot now; nothing happens where there is nothing new.
-func (l *Log) Snapshot() error {
-	err := l.raft.Snapshot().Error()
-	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
-		return nil
-	}
-	return err
-}

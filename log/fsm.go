@@ -45,6 +45,7 @@ type fsm struct {
 	recent  *event.Recent
 	refused error // why the last snapshot was not restored
 	applied atomic.Pointer[Applied]
+	kept    atomic.Uint64 // position of the newest snapshot on disk
 }
 
 func newFSM(cluster string, s *store.Store, fail *failure, restored func()) *fsm {
@@ -240,7 +241,7 @@ func belongs(cmd *event.Command, c identity.Cluster) error {
 const recentHeads = 1 << 14
 
 // agree compares a head that another writer had with the own history, which has
-// come to head. What the store lacks cannot be compared.
+// come to head. What the store lacks, or has dropped, cannot be compared.
 func (f *fsm) agree(head, other event.Head) error {
 	if other.Position > head.Position {
 		return fmt.Errorf("%w: it ends at position %d where another had reached %d", ErrDiverged, head.Position, other.Position)
@@ -250,8 +251,9 @@ func (f *fsm) agree(head, other event.Head) error {
 	if !ok {
 		var err error
 		var missing *store.MissingError
+		var dropped *store.DroppedError
 		hash, err = f.store.Hash(other.Position)
-		if errors.As(err, &missing) {
+		if errors.As(err, &missing) || errors.As(err, &dropped) {
 			return nil
 		}
 		if err != nil {
@@ -269,13 +271,14 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.fail.latched(); err != nil {
 		return nil, err
 	}
-	return &snapshot{f.applied.Load(), f.store}, nil
+	return &snapshot{f.applied.Load(), f.store, &f.kept}, nil
 }
 
 // snapshot is a moment of the state machine, to be written beside it.
 type snapshot struct {
 	applied *Applied
 	store   *store.Store
+	kept    *atomic.Uint64
 }
 
 // Persist writes the snapshot. The batches up to it are on disk before it counts:
@@ -288,7 +291,10 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	return sink.Close()
+	if err = sink.Close(); err == nil {
+		s.kept.Store(uint64(s.applied.Head.Position))
+	}
+	return err
 }
 
 // Release does nothing: the state is the garbage collector's.
@@ -328,6 +334,7 @@ func (f *fsm) restore(r io.Reader) error {
 	f.state = state
 	f.recent.Forget()
 	f.publish(&Applied{Head: h.Head, Index: h.Index, Term: h.Term, Floor: max(before.Floor, h.Floor), Lives: h.Lives, next: before.next}, true)
+	f.kept.Store(uint64(h.Head.Position))
 	f.restored()
 	return nil
 }

@@ -1,11 +1,15 @@
 package log
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/writ-iam/writ/log/event"
 )
 
 // Meter is told how long the log's work takes. Its methods are called by any goroutine of
@@ -56,6 +60,19 @@ func (l *Log) Sizes() (s Sizes) {
 		return nil
 	})
 	return s
+}
+
+// Snapshotted is the position of the newest snapshot that this writer has: entries up to it are
+// not applied again, so batches up to it may be dropped.
+func (l *Log) Snapshotted() event.Position { return event.Position(l.fsm.kept.Load()) }
+
+// Snapshot makes Raft keep a snapshot now; nothing happens where there is nothing new.
+func (l *Log) Snapshot() error {
+	err := l.raft.Snapshot().Error()
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	}
+	return err
 }
 
 // SnapshotAt is when the newest snapshot was made; the zero time: there is none.

@@ -171,7 +171,8 @@ func (l *Log) wait(ctx context.Context, future raft.Future) error {
 }
 
 // batch returns the batch at a position, which a command of the same key made. It
-// waits for the gap to be filled where the store lacks it.
+// waits for the gap to be filled where the store lacks it; of what was dropped, which is an
+// hour old at least, the error is a *store.DroppedError.
 func (l *Log) batch(ctx context.Context, position event.Position) (*event.Batch, error) {
 	for {
 		l.mu.Lock()

@@ -237,7 +237,7 @@ func (m *team) recoverWriter(left string) {
 		m.t.Fatal(err)
 	}
 	recovery := archive.Recovery{Data: data, Time: identity.Time(time.Now().UnixMilli())}
-	if found, err := recovery.Run(func(archive.Recovered) bool { return false }); err != nil || found.Before != "" || found.Kept != head || len(found.Members) != 3 {
+	if found, err := recovery.Run(func(archive.Recovered) bool { return false }); err != nil || found.Before != "" || found.Kept != head.Head || len(found.Members) != 3 {
 		m.t.Fatalf("found %+v, %v", found, err)
 	}
 	if again, err := proof.VerifyLog(m.t.Context(), data); err != nil || again != head {

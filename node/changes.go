@@ -27,8 +27,12 @@ func (w *writer) Changes(from event.Position, count int) ([]changes.Change, erro
 	}
 	found, err := w.log.Events().Read(from, count, changeBytes)
 	var missing *store.MissingError
-	if errors.As(err, &missing) {
+	var dropped *store.DroppedError
+	switch {
+	case errors.As(err, &missing):
 		return nil, &changes.GapError{From: from, To: missing.To}
+	case errors.As(err, &dropped):
+		return nil, &changes.GapError{From: from, To: dropped.First - 1}
 	}
 	if err != nil {
 		return nil, err

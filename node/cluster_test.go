@@ -37,19 +37,20 @@ const patience = 90 * time.Second
 
 // team is a cluster whose nodes all run in this process.
 type team struct {
-	t       *testing.T
-	dir     string
-	cluster setup.Cluster
-	root    setup.RootKey
-	machine Machine        // of nodes started from now on
-	traces  trace.Settings // of the same
-	level   slog.Level     // of their log
-	nats    func(name string) nats.Outside
-	caKey   string                   // of writers that renew certificates
-	sealKey func(name string) string // nil: all nodes have one file
-	mu      sync.Mutex
-	nodes   map[string]*Node // guarded by mu
-	logs    logBuffer
+	t              *testing.T
+	dir            string
+	cluster        setup.Cluster
+	root           setup.RootKey
+	machine        Machine        // of nodes started from now on
+	traces         trace.Settings // of the same
+	level          slog.Level     // of their log
+	nats           func(name string) nats.Outside
+	retentionEvery time.Duration            // 0: as configured
+	caKey          string                   // of writers that renew certificates
+	sealKey        func(name string) string // nil: all nodes have one file
+	mu             sync.Mutex
+	nodes          map[string]*Node // guarded by mu
+	logs           logBuffer
 }
 
 type logBuffer struct {
@@ -92,7 +93,7 @@ func teamIn(t *testing.T, dir string, c setup.Cluster, root setup.RootKey) *team
 
 func (m *team) config(name string) Config {
 	cfg := Config{Cluster: m.cluster, Name: name, Data: filepath.Join(m.dir, "data", name), API: "127.0.0.1:0",
-		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine, Traces: m.traces}
+		Files: setup.DefaultFiles(m.dir, name), Drain: 5 * time.Second, Machine: m.machine, Traces: m.traces, RetentionEvery: m.retentionEvery}
 	if _, writes := m.cluster.Writer(name); writes {
 		cfg.Files.CAKey = m.caKey
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	PresignedWrites time.Duration
 	// SessionKeyAge and IssuerKeyAge are when another key is made: api.MinKeyAge at least; 0 for api.DefaultKeyAge.
 	SessionKeyAge, IssuerKeyAge time.Duration
+	// RetentionEvery is how often the rule of retention is held against the history; 0 for
+	// retention.Every.
+	RetentionEvery time.Duration
 	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
 	Thumbprints ThumbprintReach
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that

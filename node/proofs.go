@@ -64,7 +64,7 @@ func (w *writer) Verify(ctx context.Context, from event.Position, timeout time.D
 	for _, f := range found {
 		v.Nodes = append(v.Nodes, shape.Verified{
 			Name: f.Name, Role: string(f.Role), Verdict: f.Verdict, Detail: f.Detail, Position: f.Position, Hash: f.Hash, Digest: f.Digest,
-			Batches: f.Batches, Records: f.Records, TookMS: f.Took.Milliseconds(),
+			Batches: f.Batches, Records: f.Records, First: f.First, TookMS: f.Took.Milliseconds(),
 		})
 	}
 	return v, nil

@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
 	"github.com/writ-iam/writ/node/report"
+	"github.com/writ-iam/writ/node/retention"
 	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication"
@@ -63,6 +64,8 @@ type writer struct {
 	spread  *measure.Spread // of positions, while this writer leads
 
 	counter sealing.Counter // of secrets, for those who ask
+
+	retention retention.Keeper
 
 	prover   *proof.Prover   // of its log
 	verifier *proof.Verifier // compares the nodes, while this writer leads
@@ -111,6 +114,7 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	if err := w.keepBackups(); err != nil {
 		return nil, err
 	}
+	w.retain()
 	w.quorum.Observe(n.registry)
 	measure.Writer(n.registry, w.log, w)
 	measure.Replicas(n.registry, w, n.projection)
@@ -125,6 +129,17 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
+}
+
+// retain trims the event store by what the log says is dropped, until the node stops.
+func (w *writer) retain() {
+	n := w.node
+	w.retention = retention.Keeper{Log: w.log, Every: n.cfg.RetentionEvery, Logger: n.logger}
+	n.wg.Go(func() {
+		if err := w.retention.Trim(n.ctx); err != nil {
+			n.fail(err)
+		}
+	})
 }
 
 // Outlived ends this writer.
@@ -293,6 +308,7 @@ func (w *writer) lead(term log.Leadership) {
 		(&sealing.Resealer{Log: published{w}, Keys: n.keys, Logger: n.logger}).Run(ctx)
 	})
 	wg.Go(func() { w.spread.Run(ctx, w.log, t) })
+	wg.Go(func() { w.retention.Lead(ctx, w, n.cfg.Machine.Now) })
 	w.leading.Store(t)
 	n.finder.Learn(w.me.Peer)
 	n.logger.Info("this writer leads", "term", term.Term, "position", w.log.Applied().Head.Position)
@@ -433,7 +449,7 @@ func (w *writer) Propose(ctx context.Context, c event.Command) (*event.Batch, er
 	case errors.Is(err, log.ErrStopped):
 		return nil, fmt.Errorf("%w: %w", dispatch.ErrNotLeader, err)
 	}
-	return nil, err
+	return nil, retention.Refusal(err)
 }
 
 // StrictHead returns a head that was current after the call: proved here by the

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/certs"
+	"github.com/writ-iam/writ/cmd/writ/retention"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/cmd/writ/upgrade"
@@ -251,11 +252,13 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 	if err := upgrade.Level(out, s); err != nil {
 		return err
 	}
+	if line := retention.Line(s); line != "" {
+		fmt.Fprintf(out, "%s\n\n", line)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tBUILD\tDETAIL")
 	for _, m := range s.Members {
-		fmt.Fprintf(w, "%s	%s	%s	%d	%d	%s	%s
-", shell.Cell(m.Name), shell.Cell(m.Role), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Build.String()), shell.Cell(m.Detail))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", shell.Cell(m.Name), shell.Cell(m.Role), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Build.String()), shell.Cell(m.Detail))
 	}
 	lines, _ := certs.Ending(s, time.Now())
 	for i, line := range lines {

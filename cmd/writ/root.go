@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/certs"
 	"github.com/writ-iam/writ/cmd/writ/dev"
 	"github.com/writ-iam/writ/cmd/writ/policies"
+	"github.com/writ-iam/writ/cmd/writ/retention"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
 	"github.com/writ-iam/writ/cmd/writ/seal"
 	"github.com/writ-iam/writ/cmd/writ/serve"
@@ -50,7 +51,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), upgrade.New(), upgrade.NewVersion(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), retention.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), upgrade.New(), upgrade.NewVersion(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

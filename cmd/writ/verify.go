@@ -111,5 +111,11 @@ func printVerification(out io.Writer, v *client.Verification) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%x\t%.16s\t%d\t%d\t%v\t%s\n", n.Name, n.Role, n.Verdict, n.Position, n.Hash[:8], n.Digest, n.Batches, n.Records,
 			time.Duration(n.TookMS)*time.Millisecond, n.Detail)
 	}
+	for _, n := range v.Nodes {
+		if n.First > v.From {
+			fmt.Fprintf(w, "\nthe history begins at position %d at %s: nothing before it was checked; see `writ retention show`\n", n.First, n.Name)
+			break
+		}
+	}
 	return w.Flush()
 }

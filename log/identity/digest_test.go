@@ -36,7 +36,7 @@ func TestDigestCoversEveryField(t *testing.T) {
 		&Header{}, &Account{}, &User{}, &Group{}, &Role{}, &Policy{}, &Replica{}, &BarredReplica{}, &Attempt{},
 		&InstanceProfile{}, &DeletionTasks{}, &DelegationRequest{}, &CredentialReport{}, &CredentialReportPart{},
 		&Home{}, &Usage{}, &AccessJobs{}, &PasswordPolicy{}, &LoginProfile{}, &Keyring{}, &ServerCertificate{},
-		&CataloguePolicy{}, &OIDCProvider{}, &SAMLProvider{}, &AccountSettings{}, &MFADevice{}, &Passkeys{}, &Writers{}, &NodeRevocation{}, &SealKeys{},
+		&CataloguePolicy{}, &OIDCProvider{}, &SAMLProvider{}, &AccountSettings{}, &MFADevice{}, &Passkeys{}, &Writers{}, &NodeRevocation{}, &SealKeys{}, &Retention{},
 	} {
 		covers(t, reflect.TypeOf(r).Elem().Name(), r, reflect.ValueOf(r).Elem())
 	}

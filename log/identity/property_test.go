@@ -204,7 +204,7 @@ func drawCommand(t *rapid.T) Command {
 	commands = append(commands, instanceProfileCommands(t)...)
 	commands = append(commands, drawnProviders(t)...)
 	commands = append(commands, drawnSettings(t)...)
-	commands = slices.Concat(commands, drawnSessions(t), drawnWriters(t), drawnSealKeys(t))
+	commands = slices.Concat(commands, drawnSessions(t), drawnWriters(t), drawnSealKeys(t), drawnRetention(t))
 	commands = append(commands, serverCertificateCommands(t)...)
 	commands = append(append(commands, drawnDevices(t)...), drawnPasskeys(t)...)
 	return oneOf(t, "command", commands...)()

@@ -75,6 +75,7 @@ func (s *State) Records(yield func(Record) bool) {
 		rows(&s.writers, yield) &&
 		rows(&s.nodeRevocations, yield) &&
 		rows(&s.incarnations, yield) &&
+		rows(&s.retention, yield) &&
 		rows(&s.settings, yield) &&
 		rows(&s.deletionTasks, yield) &&
 		rows(&s.sealKeys, yield)
@@ -180,6 +181,7 @@ type Loader struct {
 	writers          table.Rows[*Writers]
 	nodeRevocations  table.Rows[*NodeRevocation]
 	incarnations     table.Rows[*Incarnations]
+	retention        table.Rows[*Retention]
 	passwordPolicies table.Rows[*PasswordPolicy]
 	loginProfiles    table.Rows[*LoginProfile]
 	mfaDevices       table.Rows[*MFADevice]
@@ -284,6 +286,8 @@ func (l *Loader) addRow(r Record) {
 		table.AddRow(&l.state.nodeRevocations, &l.nodeRevocations, r)
 	case *Incarnations:
 		table.AddRow(&l.state.incarnations, &l.incarnations, r)
+	case *Retention:
+		table.AddRow(&l.state.retention, &l.retention, r)
 	case *PasswordPolicy:
 		table.AddRow(&l.state.passwordPolicies, &l.passwordPolicies, r)
 	case *LoginProfile:
@@ -467,6 +471,7 @@ func (l *Loader) fills() []func() error {
 		func() error { return table.Fill(&s.nodeRevocations.Rows, &l.nodeRevocations) },
 		func() error { return table.Fill(&s.sealKeys.Rows, &l.sealKeys) },
 		func() error { return table.Fill(&s.incarnations.Rows, &l.incarnations) },
+		func() error { return table.Fill(&s.retention.Rows, &l.retention) },
 		func() error { return table.Fill(&s.passwordPolicies.Rows, &l.passwordPolicies) },
 		func() error { return table.Fill(&s.loginProfiles.Rows, &l.loginProfiles) },
 		func() error { return table.Fill(&s.mfaDevices.Rows, &l.mfaDevices) },

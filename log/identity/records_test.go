@@ -22,6 +22,7 @@ func everything() *State {
 		&IncarnationBegun{Cluster: "cluster", Incarnation: "2", Why: Restored, At: past},
 		sessionKey, issuerKey, &SessionsRevoked{Account: acct, Subject: "AROA1", Made: now},
 		&NodeCertificatesRevoked{Name: "one", Before: now, Until: now + 1},
+		&RetentionSet{Rule: RetentionRule{Days: 30}, Floor: 7}, &HistoryDropped{Through: 3, Hash: [32]byte{1}, Newest: past, At: now},
 	)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(1)}, nil)
 	Evolve(s, s.Position()+1, Meta{Time: now, Key: keyOf(2)}, nil)

@@ -119,7 +119,7 @@ func allSpecs() []spec {
 		sshKeySpecs(), signingCertificateSpecs(), serviceCredentialSpecs(), serverCertificateSpecs(),
 		delegationSpecs(), delegationChangeSpecs(), credentialReportSpecs(), usageSpecs(), accessJobSpecs(),
 		catalogueSpecs(),
-		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(), sessionSpecs(), issuerKeySpecs(), nodeRevocationSpecs(), sealKeySpecs(), incarnationSpecs(),
+		oidcProviderSpecs(), samlProviderSpecs(), settingsSpecs(), sessionSpecs(), issuerKeySpecs(), nodeRevocationSpecs(), sealKeySpecs(), incarnationSpecs(), retentionSpecs(),
 	)
 }
 

@@ -54,6 +54,7 @@ type State struct {
 
 	nodeRevocations table.Table[string, *NodeRevocation]
 	incarnations    table.Table[string, *Incarnations]
+	retention       table.Table[string, *Retention]
 
 	// The rest is derived from the records above.
 	names   names
@@ -126,6 +127,7 @@ func (s *State) Snapshot() *State {
 	c.writers = s.writers.Snapshot()
 	c.nodeRevocations = s.nodeRevocations.Snapshot()
 	c.incarnations = s.incarnations.Snapshot()
+	c.retention = s.retention.Snapshot()
 
 	c.names = s.names.snapshot()
 	c.paths = s.paths.snapshot()
@@ -195,6 +197,7 @@ func (s *State) tables() []counted {
 		&s.nodeRevocations,
 		&s.sealKeys,
 		&s.incarnations,
+		&s.retention,
 	}
 }
 

@@ -33,10 +33,14 @@ func (s *Store) Append(entries []Entry) error {
 func (s *Store) compare(entries []Entry) (int, error) {
 	for i, e := range entries {
 		s.mu.RLock()
-		last := s.last
+		last, dropped := s.last, s.dropped
 		gap, missing := s.gapAt(e.Head.Position)
 		s.mu.RUnlock()
 		switch {
+		case e.Head.Position == dropped.Through && e.Head.Hash != dropped.Hash:
+			return 0, fmt.Errorf("%w: position %d had hash %x, not %x", ErrChain, dropped.Through, dropped.Hash, e.Head.Hash)
+		case e.Head.Position <= dropped.Through:
+			continue // it was the same, and is no longer kept
 		case e.Head.Position > last.Position:
 			return i, nil
 		case missing && e.Head.Position == gap.To && e.Head.Hash != gap.Hash:
@@ -45,7 +49,11 @@ func (s *Store) compare(entries []Entry) (int, error) {
 			continue // Backfill brings it, proved from the other side
 		}
 		stored, err := s.Read(e.Head.Position, 1, 1)
-		if err != nil {
+		var gone *DroppedError
+		switch {
+		case errors.As(err, &gone): // meanwhile
+			continue
+		case err != nil:
 			return 0, err
 		}
 		if !bytes.Equal(stored[0], e.Bytes) {
@@ -141,6 +149,7 @@ func (s *Store) Sync() error {
 // error closes the store for writing.
 func (s *Store) update(f func(*bbolt.Tx) error) error {
 	panicked := true
+	s.db.NoFreelistSync = s.db.Stats().FreePageN > maxSyncedFree // writing guards it
 	err := durable.Guard(ErrCorrupt, func() error {
 		err := s.db.Update(f)
 		panicked = false
@@ -215,12 +224,14 @@ func (s *Store) SkipTo(head event.Head) error {
 	return nil
 }
 
-// reaches checks that the history has this head; within a gap nobody can say.
+// reaches checks that the history has this head; within a gap, and of what was dropped,
+// nobody can say.
 func (s *Store) reaches(head event.Head) error {
 	hash, err := s.Hash(head.Position)
 	var missing *MissingError
+	var dropped *DroppedError
 	switch {
-	case errors.As(err, &missing):
+	case errors.As(err, &missing), errors.As(err, &dropped):
 		return nil
 	case err != nil:
 		return err

@@ -13,6 +13,11 @@
 // before it (SkipTo). They are filled from another writer's store, from the
 // newest backwards, so that each one is proved by the hash its successor names
 // before it is kept (Backfill).
+//
+// A store can have a beginning: the cluster's rule drops the oldest batches (Drop), and
+// they are deleted a little at a time (Sweep). The hash of the last of them stays, which the
+// first batch that is left names. Deleting leaves pages free for what is appended, so the
+// file stays as large as it was; Compact makes a stopped writer's smaller.
 package store
 
 import (

@@ -27,7 +27,8 @@ const (
 	lockTimeout = 2 * time.Second        // to wait for another process to close the file
 )
 
-// format is the layout of the file. Another one is refused.
+// format is the layout of a file from which nothing was dropped; see droppedFormat. Another
+// one is refused.
 const format = "1"
 
 // The buckets of the file. Positions are keys of eight bytes, big-endian.
@@ -78,6 +79,7 @@ type Store struct {
 
 	mu      sync.RWMutex // guards the fields below
 	last    event.Head
+	dropped Dropped  // the beginning; all gaps are behind it
 	gaps    []Gap    // in order, never touching
 	pending [][]byte // the batches last.Position-len(pending)+1 .. last.Position
 	bytes   int      // of pending
@@ -155,8 +157,11 @@ func (s *Store) load(tx *bbolt.Tx) error {
 	if meta == nil || batches == nil || gaps == nil {
 		return fmt.Errorf("%w: not an event store", ErrCorrupt)
 	}
-	if got := string(meta.Get(keyFormat)); got != format {
+	if got := string(meta.Get(keyFormat)); got != format && got != droppedFormat {
 		return fmt.Errorf("format %q is not known here: a later release is needed", got)
+	}
+	if err := s.loadDropped(meta); err != nil {
+		return err
 	}
 	err := gaps.ForEach(func(k, v []byte) error {
 		if len(k) != 8 || len(v) != 8+len(event.Hash{}) {
@@ -220,15 +225,15 @@ func (s *Store) Last() event.Head {
 	return s.last
 }
 
-// First is the lowest position from which no batch up to the last is missing; 1
-// for an empty store.
+// First is the lowest position from which no batch up to the last is missing or dropped;
+// 1 for an empty store.
 func (s *Store) First() event.Position {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if n := len(s.gaps); n > 0 {
 		return s.gaps[n-1].To + 1
 	}
-	return 1
+	return s.dropped.Through + 1
 }
 
 // Gaps returns what is missing, in order.
@@ -257,14 +262,14 @@ func keyOf(position event.Position) []byte {
 // Read returns the batches from position from on, in order: at most count, and no
 // more once they have reached size bytes. Each was checked against its hash and
 // its neighbour's. There are none behind the end of the history; reading stops
-// before a gap, and gives a *MissingError when it would begin in one. The caller
-// must not change the bytes.
+// before a gap, and gives a *MissingError when it would begin in one, or a
+// *DroppedError before the beginning. The caller must not change the bytes.
 func (s *Store) Read(from event.Position, count, size int) ([][]byte, error) {
 	if from == 0 || count <= 0 {
 		return nil, nil
 	}
 	s.mu.RLock()
-	last, gaps := s.last.Position, s.gaps
+	last, gaps, dropped := s.last.Position, s.gaps, s.dropped
 	filed := last - event.Position(len(s.pending))
 	var recent [][]byte // from the later of from and filed+1
 	if from <= last {
@@ -272,6 +277,9 @@ func (s *Store) Read(from event.Position, count, size int) ([][]byte, error) {
 	}
 	s.mu.RUnlock()
 
+	if from <= dropped.Through {
+		return nil, dropped.err()
+	}
 	end := min(last, from+event.Position(count)-1)
 	for _, g := range gaps {
 		switch {
@@ -285,6 +293,9 @@ func (s *Store) Read(from event.Position, count, size int) ([][]byte, error) {
 	if from <= min(end, filed) {
 		var err error
 		if out, err = s.readFile(from, min(end, filed), size); err != nil {
+			if dropped = s.Dropped(); from <= dropped.Through { // meanwhile: it may be deleted
+				return nil, dropped.err()
+			}
 			return nil, fmt.Errorf("read event store %s: %w", s.path, err)
 		}
 	}
@@ -331,15 +342,18 @@ func (s *Store) readFile(from, to event.Position, size int) (out [][]byte, err e
 }
 
 // Hash returns the hash of the batch at a position; that of position 0 is zero.
-// It is known of the last position of a gap; the others in a gap give *MissingError.
+// It is known of the last position of a gap, and of the last that was dropped; the others
+// give *MissingError and *DroppedError.
 func (s *Store) Hash(position event.Position) (event.Hash, error) {
 	s.mu.RLock()
-	last := s.last
+	last, dropped := s.last, s.dropped
 	gap, missing := s.gapAt(position)
 	s.mu.RUnlock()
 	switch {
 	case position == 0:
 		return event.Hash{}, nil
+	case position == dropped.Through:
+		return dropped.Hash, nil
 	case position == last.Position:
 		return last.Hash, nil
 	case position > last.Position:

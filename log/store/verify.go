@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/writ-iam/writ/log/event"
@@ -15,7 +16,8 @@ const (
 )
 
 // Verify checks the whole chain: every batch from the first to the last against
-// its own hash and that of the batch before it. It returns the head it reached.
+// its own hash and that of the batch before it, where the history begins against the hash
+// that was kept of what was dropped. It returns the head it reached.
 // A gap gives a *MissingError, damage ErrCorrupt. progress, if not nil, is called
 // now and then with the last position that was found right; it may rest, so that
 // others have the processor.
@@ -23,10 +25,11 @@ func (s *Store) Verify(ctx context.Context, progress func(event.Position)) (even
 	return s.VerifyFrom(ctx, 1, progress)
 }
 
-// VerifyFrom is Verify for the batches from a position on. What was before is
-// believed.
+// VerifyFrom is Verify for the batches from a position on, or from the beginning, if that is
+// later, to which it goes on when more is dropped meanwhile. What was before is believed.
 func (s *Store) VerifyFrom(ctx context.Context, from event.Position, progress func(event.Position)) (event.Head, error) {
-	head := event.Head{Position: max(from, 1) - 1}
+	dropped := s.Dropped()
+	head := event.Head{Position: max(from, dropped.Through+1) - 1}
 	var err error
 	if head.Hash, err = s.Hash(head.Position); err != nil {
 		return head, err
@@ -36,7 +39,13 @@ func (s *Store) VerifyFrom(ctx context.Context, from event.Position, progress fu
 			return head, err
 		}
 		batches, err := s.Read(head.Position+1, verifyCount, verifySize)
-		if err != nil {
+		var gone *DroppedError
+		switch {
+		case errors.As(err, &gone):
+			dropped := s.Dropped()
+			head = event.Head{Position: dropped.Through, Hash: dropped.Hash}
+			continue
+		case err != nil:
 			return head, err
 		}
 		if len(batches) == 0 {

@@ -100,6 +100,8 @@ var commandKinds = newKinds("command",
 	command(111, 1, resetServiceCredential),
 	command(112, 1, deleteServiceCredential),
 	command(113, 1, beginIncarnation),
+	command(114, 1, setRetention),
+	command(115, 1, dropHistory),
 	command(117, 1, revokeNodeCertificates),
 
 	command(120, 2, createDelegationRequest),

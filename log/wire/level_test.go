@@ -28,6 +28,8 @@ func TestLevel(t *testing.T) {
 		{&identity.ChooseSealKey{}, 2},
 		{&identity.ResealSecrets{}, 2},
 		{&identity.RetireSealKeys{}, 2},
+		{&identity.SetRetention{}, 2},
+		{&identity.DropHistory{}, 2},
 	} {
 		if got := Level(c.command); got != c.want {
 			t.Errorf("%T %+v is of level %d, not %d", c.command, c.command, got, c.want)

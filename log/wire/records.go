@@ -39,6 +39,7 @@ var recordKinds = newKinds("record",
 	record(43, 1, issuerKeys),
 	record(50, 1, writers),
 
+	record(51, 1, retention),
 	record(52, 1, nodeRevocation),
 	record(56, 1, sealKeys),
 	record(54, 1, incarnations),

@@ -69,6 +69,8 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/quotas":                                        {body: `{"defaults":"aws"}`, leader: true},
 		"GET /v1/sessions":                                       {},
 		"GET /v1/seal":                                           {leader: true},
+		"GET /v1/retention":                                      {},
+		"PUT /v1/retention":                                      {body: `{"keep_days":30}`, leader: true},
 		"POST /v1/seal/rotate":                                   {leader: true},
 		"GET /v1/session-keys":                                   {},
 		"POST /v1/session-keys":                                  {leader: true},

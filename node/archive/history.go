@@ -75,7 +75,7 @@ func (y *history) Header(h *Header) error {
 	case h.From == 0:
 		return fmt.Errorf("%w: the archive holds that of position %d alone", ErrTarget, h.Position)
 	case h.From > 1:
-		return fmt.Errorf("%w: the batches before position %d are not there, so no state before %d can be made", ErrTarget, h.From, h.Position)
+		return fmt.Errorf("%w: the batches before position %d are not in the archive, since the retention rule had dropped them or its writer lacked them, so no state before %d can be made; use an older archive", ErrTarget, h.From, h.Position)
 	}
 	y.skipped = true
 	y.state = identity.NewState()

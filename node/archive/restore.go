@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/writ-iam/writ/log"
 	"github.com/writ-iam/writ/log/durable"
@@ -189,5 +190,9 @@ func (r *Restore) read(dir string) (y *history, err error) {
 			return nil, err
 		}
 	}
-	return y, nil
+	// What the rule had dropped is not missing.
+	if d := y.state.Retention().Dropped; d.Through > 0 && d.Through <= s.Last().Position {
+		err = s.Drop(store.Dropped{Through: d.Through, Hash: d.Hash, At: time.UnixMilli(int64(d.At))})
+	}
+	return y, err
 }

@@ -101,7 +101,7 @@ func (s *Source) header(e Extent) (*Header, error) {
 	case e.Since >= at.Position:
 		return nil, fmt.Errorf("%w: nothing came behind position %d; the last one is %d", ErrExtent, e.Since, at.Position)
 	case e.Since > 0 && e.Since+1 < first:
-		return nil, fmt.Errorf("%w: the batches before %d are not there; make a whole archive", ErrExtent, first)
+		return nil, fmt.Errorf("%w: the batches before %d are not there%s; make a whole archive", ErrExtent, first, dropped(s.State))
 	case e.Since > 0:
 		h.From = e.Since + 1
 	case !e.StateOnly && first <= at.Position:
@@ -114,6 +114,14 @@ func (s *Source) header(e Extent) (*Header, error) {
 		Cluster: c.ID, Incarnation: c.Incarnation, Position: at.Position, Hash: at.Hash, Digest: h.Digest, Time: s.Time, Node: s.Node,
 	}
 	return h, proof.SignHead(s.By, h.Signed)
+}
+
+// dropped says why batches are not there, if the retention rule has dropped some.
+func dropped(s *identity.State) string {
+	if d := s.Retention().Dropped; d.Through > 0 {
+		return fmt.Sprintf(" (the retention rule dropped those up to %d on %s)", d.Through, time.UnixMilli(int64(d.At)).UTC().Format(time.RFC3339))
+	}
+	return ""
 }
 
 // batches writes those from a position up to the state's.

@@ -60,6 +60,17 @@ func Writer(r *prometheus.Registry, l *log.Log, s Soundness) {
 	gauge(r, "digest_alarm", "1 at a node whose memory or history is not what the log says.", func() float64 { return flag(!s.Sound()) })
 	gauge(r, "log_entries_bytes", "Size of Raft's entries and votes on this writer's disk.", func() float64 { return float64(l.Sizes().Entries) })
 	gauge(r, "log_events_bytes", "Size of the event store on this writer's disk.", func() float64 { return float64(l.Sizes().Events) })
+	gauge(r, "log_events_used_bytes", "Bytes of this writer's event store that hold something; the rest of it is room for what comes.", func() float64 { return float64(l.Events().Usage().Used) })
+	gauge(r, "history_first_position", "Position from which on this writer has the history, without a gap.", func() float64 { return float64(l.Events().First()) })
+	gauge(r, "history_oldest_timestamp_seconds", "Time of the change at that position, in seconds since 1970; NaN: there is none.", func() float64 {
+		if _, at, ok := l.Events().Oldest(); ok {
+			return float64(at.UnixMilli()) / 1e3
+		}
+		return math.NaN()
+	})
+	gauge(r, "history_dropped_position", "Position up to which the retention rule has dropped the history, as this writer knows it; 0: nothing. The event store follows within minutes.", func() float64 {
+		return float64(l.Applied().State.Retention().Dropped.Through)
+	})
 	gauge(r, "log_snapshots_bytes", "Size of the snapshots on this writer's disk.", func() float64 { return float64(l.Sizes().Snapshots) })
 	gauge(r, "log_last_snapshot_timestamp_seconds", "When this writer made its newest snapshot, in seconds since 1970; NaN: it has none.", func() float64 {
 		if at := l.SnapshotAt(); !at.IsZero() {

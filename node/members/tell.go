@@ -27,6 +27,7 @@ type Heard struct {
 	Level            uint32   // the highest feature level that it lets the cluster rise to
 	Build            *shape.Build
 	Backups          *shape.Backups
+	History          *shape.StoredHistory
 }
 
 // Survey is the members of the log, and what they and the writers of the cluster said. Nobody
@@ -112,7 +113,7 @@ func (l List) Writer(h Heard, head event.Position, leader string) shape.Member {
 		m.State = "voting"
 	}
 	if h.Err == nil {
-		m.Position, m.Digest, m.Endpoint, m.Certificates = h.Position, h.Digest, h.Endpoint, h.Certificates
+		m.Position, m.Digest, m.Endpoint, m.Certificates, m.History = h.Position, h.Digest, h.Endpoint, h.Certificates, h.History
 		m.Lag = head - min(head, h.Position)
 		m.Build, m.Backups = h.Build, h.Backups
 		if h.Build != nil && h.Level < h.Build.Level {

@@ -19,9 +19,11 @@ const verifyShare = 2
 
 // Evidence is what a node found out about itself. What it means, the leader says.
 type Evidence struct {
-	// Chain is the head to which a writer's event store was walked, Batches how far.
-	Chain   event.Head `json:"chain"`
-	Batches int        `json:"batches"`
+	// Chain is the head to which a writer's event store was walked, First the position from
+	// which, and Batches how far.
+	Chain   event.Head     `json:"chain"`
+	First   event.Position `json:"first"`
+	Batches int            `json:"batches"`
 	// Position and Hash are those of the state, Digest what its records give.
 	Position event.Position `json:"position"`
 	Hash     event.Hash     `json:"hash"`
@@ -78,6 +80,8 @@ func (e *Evidence) recount(ctx context.Context, v *projection.View) error {
 // walk fills in what the event store gives from a position on.
 func (e *Evidence) walk(ctx context.Context, events *store.Store, from event.Position) {
 	p := pacer{time.Now()}
+	from = max(from, events.Dropped().Through+1)
+	e.First = from
 	head, err := events.VerifyFrom(ctx, from, func(event.Position) { _ = p.rest(ctx) }) // VerifyFrom looks at ctx
 	if head.Position >= from {
 		e.Chain, e.Batches = head, int(head.Position-from+1)

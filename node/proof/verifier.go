@@ -47,6 +47,7 @@ type Finding struct {
 	// Batches and Records are how many were checked: of the event store, which only
 	// writers have, and of the state.
 	Batches, Records int
+	First            event.Position // from which the event store was walked
 	Took             time.Duration
 }
 
@@ -149,7 +150,7 @@ func (v *Verifier) Judge(ctx context.Context, name string, role setup.Role, e Ev
 		return n
 	}
 	n.Position, n.Hash, n.Digest = e.Position, e.Hash, e.Digest
-	n.Batches, n.Records, n.Took = e.Batches, e.Records, e.Took
+	n.Batches, n.Records, n.First, n.Took = e.Batches, e.Records, e.First, e.Took
 	var differs, open []string
 	note := func(list *[]string, text string) {
 		if text != "" {

@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
+	"github.com/writ-iam/writ/node/retention"
 	"github.com/writ-iam/writ/node/sealing"
 	"github.com/writ-iam/writ/node/setup"
 )
@@ -114,6 +115,8 @@ type Status struct {
 	// Incarnation is that of the state, and Former are those that it goes on from.
 	Incarnation string   `json:"incarnation"`
 	Former      []string `json:"former,omitempty"`
+	// History is what the writer has of the history; nil from a build that does not say it.
+	History *shape.StoredHistory `json:"history,omitempty"`
 }
 
 // Self is what this writer tells of itself.
@@ -129,7 +132,7 @@ func (k *Keeper) Self() Status {
 		Name: k.Me.Name, ID: k.Log.ID(), Member: len(k.Log.Servers()) > 0 || a.Head.Position > 0,
 		Leads: k.Node.Leads(), Leader: leader, Term: k.Log.Term(),
 		Position: a.Head.Position, Hash: a.Head.Hash, Digest: a.State.Digest().String(), Endpoint: k.Node.Endpoint(), Level: k.level(), Build: &k.Build, Backups: k.Node.Backups(),
-		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(), SealKeys: k.Keys.IDs(),
+		Certificates: k.Node.Certificates(), Writers: k.Finder.Writers().Listed(), SealKeys: k.Keys.IDs(), History: retention.Stored(k.Log.Events()),
 	}
 }
 
@@ -230,7 +233,7 @@ func (k *Keeper) survey(ctx context.Context) members.Survey {
 				s, h.Err = k.ask(ctx, h.Address)
 			}
 			h.Says, h.ID, h.Leads, h.Position, h.Digest, h.Endpoint, h.Level = s.Name, s.ID, s.Leads, s.Position, s.Digest, s.Endpoint, s.Level
-			h.Certificates, h.SealKeys, h.Build, h.Backups = certs.Taken(s.Certificates), s.SealKeys, build.Taken(s.Build), s.Backups
+			h.Certificates, h.SealKeys, h.Build, h.Backups, h.History = certs.Taken(s.Certificates), s.SealKeys, build.Taken(s.Build), s.Backups, s.History
 		})
 	}
 	wg.Wait()

@@ -43,6 +43,8 @@ const (
 	ActionTransferLeadership = "writ:TransferLeadership"
 	ActionRevokeCertificates = "writ:RevokeCertificates"
 	ActionBackup             = "writ:Backup"
+	ActionGetRetention       = "writ:GetRetention"
+	ActionSetRetention       = "writ:SetRetention"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -55,6 +57,6 @@ func NativeActions() []string {
 		ActionListSessions, ActionListSessionKeys, ActionRotateSessionKey, ActionRevokeSessionKey,
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
-		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup,
+		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup, ActionGetRetention, ActionSetRetention,
 	}
 }

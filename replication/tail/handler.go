@@ -159,9 +159,16 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if first := h.Events.First(); t.from < first && t.to >= first {
-		http.Error(w, fmt.Sprintf("the store begins at %d", first), http.StatusGone)
-		return
+	if first := h.Events.First(); t.from < first {
+		_, err := h.Events.Read(t.from, 1, 1)
+		switch {
+		case err != nil: // missing, or dropped for good
+			http.Error(w, fmt.Sprintf("the store begins at %d: %v", first, err), http.StatusGone)
+			return
+		case t.to >= first:
+			http.Error(w, fmt.Sprintf("the store begins at %d", first), http.StatusGone)
+			return
+		}
 	}
 	if !enter(w, h.tails) {
 		return

@@ -171,6 +171,8 @@ func (s *API) Routes(mux Mux) {
 		{"GET /v1/head", actionGetHead, getHead{s}},
 		{"GET /v1/chain", actionGetChain, getChain{s}},
 		{"GET /v1/backup", actionBackup, getBackup{s}},
+		{"GET /v1/retention", actionGetRetention, getRetention{s}},
+		{"PUT /v1/retention", actionSetRetention, setRetention{s}},
 		{"GET /v1/catalog", actionGetCatalog, getCatalogue{s}},
 		{"POST /v1/catalog/{digest}/parts/{part}", actionImportCatalog, stageCatalogue{s}},
 		{"POST /v1/catalog/{digest}/install", actionImportCatalog, installCatalogue{s}},

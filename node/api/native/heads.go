@@ -78,6 +78,9 @@ func (s getChain) serve(c *call) error {
 		return err
 	}
 	headers, err := s.cfg.Chain.Headers(event.Position(after), limit)
+	if r := shape.RetentionOf(c.Seen.View.State.Retention()); err != nil && r.Gone(event.Position(after)) != "" {
+		return fault.New(fault.NoSuchEntity, r.Gone(event.Position(after)), "A head of before cannot be checked against it any more; a backup of before may have the batches.").Because(err)
+	}
 	if err != nil {
 		return fault.Later("This part of the history could not be read here.", err)
 	}

@@ -19,6 +19,7 @@ import (
 var schemas = []any{
 	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
+	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
 	shape.Catalogue{}, shape.CatalogueChange{}, shape.CataloguePart{}, shape.CataloguePolicy{}, shape.CatalogueVersion{},
@@ -104,6 +105,7 @@ var keywords = map[string]object{
 	"SealKey.state":              oneOf("active", "needed", "former", "retired", "new"),
 	"SealNode.role":              role,
 	"SealRotation":               strict,
+	"RetentionToSet":             strict,
 	"Quotas.defaults":            ofWhom,
 	"Quota.quota":                quota,
 	"Writer":                     strict,

@@ -59,6 +59,8 @@ const (
 	actionRotateSealKey      = policy.ActionRotateSealKey
 	actionTransferLeadership = policy.ActionTransferLeadership
 	actionBackup             = policy.ActionBackup
+	actionGetRetention       = policy.ActionGetRetention
+	actionSetRetention       = policy.ActionSetRetention
 )
 
 // operation is one of the native API.

@@ -280,6 +280,16 @@ var operations = map[string]operation{
 			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
 		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
 	},
+	"GET /v1/retention": {
+		id: "GetRetention", summary: "How much of the history does the cluster keep?", about: "Permission writ:GetRetention, in the cluster's own account.",
+		parameters: asked, answer: "The rule, and where the history begins.", headers: seen, content: jsonOf("Retention"), refusals: refusedAt,
+	},
+	"PUT /v1/retention": {
+		id: "SetRetention", summary: "Change how much of the history the cluster keeps.",
+		about: "Permission writ:SetRetention, in the cluster's own account. The leader drops what the rule does not keep, for good; the last 1,000 positions and the last hour always stay. " +
+			"400 InvalidInput: the rule has days and positions, or too few, or the floor lies before the beginning of the history.",
+		parameters: []object{invocation}, body: "RetentionToSet", answer: "The change was committed.", headers: changed, content: jsonOf("RetentionChange"), refusals: notTaken,
+	},
 	"GET /v1/seal": {
 		id: "GetSeal", summary: "Which keys seal secrets, which node has which, and how far is a rotation?",
 		about:  "Permission writ:GetSeal, in the cluster's own account. The leader asks the other nodes. Keys are told by their ids alone.",

@@ -263,12 +263,16 @@ func (w *watcher) tell() (more bool, err error) {
 // tellGap says that the positions from the next one on are not here. It has no id:
 // the hash that it would carry is not here either.
 func (w *watcher) tellGap(to, head event.Position) (more bool, err error) {
-	if _, err := w.admit(false); err != nil {
+	now, err := w.admit(false)
+	if err != nil {
 		return false, err
 	}
 	hint := "Read the state anew, or watch at a writer: writers keep every position."
 	if w.api.cfg.Votes {
 		hint = "This writer is fetching them; watch at another one."
+	}
+	if r := shape.RetentionOf(now.View.State.Retention()); r.Gone(w.next-1) != "" {
+		hint = r.Gone(w.next-1) + " Read the state anew; a backup of before may have them."
 	}
 	if err := w.send("gap", "", shape.GapEvent{From: w.next, To: to, Hint: hint}); err != nil {
 		return false, err

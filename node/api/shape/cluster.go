@@ -96,6 +96,8 @@ type Member struct {
 	HoldsLevel uint32 `json:"holds_feature_level,omitempty"`
 	// Backups are those that a writer makes by itself; left out where it makes none.
 	Backups *Backups `json:"backups,omitempty"`
+	// History is what a writer has of the history, as it says itself.
+	History *StoredHistory `json:"history,omitempty"`
 }
 
 // Build is a build of Writ.

@@ -34,7 +34,10 @@ type Verified struct {
 	Digest   digest.Sum     `json:"digest"`   // Of the state there, recounted from its records.
 	Batches  int            `json:"batches"`  // How many were walked in the event store, which only writers have.
 	Records  int            `json:"records"`  // How many of the state were recounted.
-	TookMS   int64          `json:"took_ms"`
+	// First is the position from which a writer's event store was walked: later than asked for where
+	// the retention rule has dropped what was before. An older build leaves it out, as do replicas.
+	First  event.Position `json:"first,omitempty"`
+	TookMS int64          `json:"took_ms"`
 }
 
 // Verification is a comparison of all nodes with the leader's log.
@@ -42,7 +45,7 @@ type Verification struct {
 	Cluster     string         `json:"cluster"`
 	Incarnation string         `json:"incarnation"`
 	Node        string         `json:"node"` // The leader.
-	From        event.Position `json:"from"` // Where the chain was walked from.
+	From        event.Position `json:"from"` // Where the chain was to be walked from.
 	Nodes       []Verified     `json:"nodes"`
 	TookMS      int64          `json:"took_ms"`
 }
