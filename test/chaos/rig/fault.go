@@ -106,6 +106,8 @@ type rig struct {
 	work  *workload
 	rng   *rand.Rand // of the dealer
 	out   func(format string, args ...any)
+	// quiet ends the clients, and resume lets them begin again.
+	quiet, resume func()
 
 	mu       sync.Mutex // guards all below
 	busy     map[*member]string

@@ -101,6 +101,8 @@ type judge struct {
 	everywhere  rising // what clients were told is everywhere
 	claims      map[event.Position]claim
 	incarnation string
+	former      map[string]bool   // incarnations that have ended
+	elections   int               // terms in them
 	terms       map[uint64]string // who led
 	stretches   []stretch
 	served      map[string]int // answers by freshness
@@ -223,6 +225,10 @@ func (j *judge) holds(node string, c *client.Cluster) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.former[c.Incarnation] {
+		j.moments["a node that has yet to take a restored state"]++
+		return
+	}
 	j.same(node, c.Position, c.Hash, c.Digest, c.Incarnation)
 }
 

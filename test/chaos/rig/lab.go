@@ -24,6 +24,7 @@ import (
 const (
 	writers  = 3
 	replicas = 3
+	spares   = 2
 	// firstNumber is the last number of the first node's address; all nodes are in the
 	// sixteen from it on.
 	firstNumber = 16
@@ -58,6 +59,8 @@ type lab struct {
 	root                setup.RootKey
 	members             []*member      // the cluster's
 	namesakes           []*member      // places for second processes of the replicas, in their order
+	spares              []*member      // places for more writers
+	elsewhere           []*member      // places for writers that move, in their order
 	nats                *server.Server // outside; nil where writers embed theirs
 	watching            sync.WaitGroup // of processes
 	ending              atomic.Bool    // nothing is started any more
@@ -126,6 +129,16 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		}
 		c.Writers = append(c.Writers, w)
 	}
+	for i := range spares {
+		m := l.place(fmt.Sprintf("w%d", writers+i+1), writers+2*replicas+i)
+		m.writer = true
+		l.spares = append(l.spares, m)
+	}
+	for i := range writers {
+		m := l.place(fmt.Sprintf("w%d-moved", i+1), writers+2*replicas+spares+i)
+		m.as, m.writer, m.layout = l.members[i].name, true, filepath.Join(l.layout, "moved")
+		l.elsewhere = append(l.elsewhere, m)
+	}
 	if l.cluster, l.root, err = setup.Init(l.layout, c, setup.RootKey{}, time.Now()); err != nil {
 		return nil, err
 	}
@@ -152,8 +165,8 @@ func (l *lab) place(name string, i int) *member {
 	return m
 }
 
-// places are all that a process may run in: the cluster's nodes, and their namesakes.
-func (l *lab) places() []*member { return slices.Concat(l.members, l.namesakes) }
+// places are all that a process may run in: the cluster's nodes, their namesakes, and spare ones.
+func (l *lab) places() []*member { return slices.Concat(l.members, l.namesakes, l.spares, l.elsewhere) }
 
 // namesake is the place for a second process of a replica.
 func (l *lab) namesake(of *member) *member {
@@ -287,7 +300,7 @@ func (l *lab) poll(ctx context.Context, m *member) {
 	if !m.writer {
 		return
 	}
-	p := poll{at: sent, leads: own.Leader == m.name, term: own.Term, own: own}
+	p := poll{at: sent, leads: own.Leader == m.as, term: own.Term, own: own}
 	l.mu.Lock()
 	l.polls[m.name] = p
 	l.mu.Unlock()

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,7 @@ type member struct {
 	url     string
 	dir     string // of its data
 	logFile string
+	layout  string // of its own; empty: the cluster's
 	lab     *lab
 
 	mu      sync.Mutex // guards the fields below
@@ -93,7 +95,7 @@ func (m *member) command(out io.Writer) *exec.Cmd {
 		words = append(words, "nsenter", "--net=/var/run/netns/"+l.net.namespace(m.name))
 	}
 	words = append(words, m.prepend...)
-	common := []string{"--cluster", filepath.Join(l.layout, "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
+	common := []string{"--cluster", filepath.Join(cmp.Or(m.layout, l.layout), "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
 	if m.clocked {
 		words = append(words, l.clockBinary, "--clock", m.clockFile())
 	} else {

@@ -68,7 +68,7 @@ func allFaults() []*fault {
 	for _, f := range network {
 		f.needs = needsIsolation
 	}
-	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults(), namesakeFaults())
+	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults(), namesakeFaults(), memberFaults(), keyFaults(), restoreFaults())
 }
 
 // Run runs the cluster, hurts it for as long as it is told, and returns what it saw.
@@ -171,12 +171,10 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		}
 	}()
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
-	working, idle := context.WithCancel(ctx)
-	var watch, work sync.WaitGroup
+	var watch sync.WaitGroup
 	watch.Go(func() { r.lab.watch(watching) })
-	work.Go(func() { r.work.run(working) })
-	stop := func() { idle(); work.Wait() }
-	defer func() { stop(); unwatch(); watch.Wait() }()
+	r.clients(ctx)
+	defer func() { r.quiet(); unwatch(); watch.Wait() }()
 
 	dealing, enough := context.WithTimeout(ctx, r.cfg.For)
 	r.deal(dealing, deck, len(r.cfg.Faults) == 0)
@@ -187,7 +185,7 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		return nil
 	}
 	// I21: with the clients quiet, every replica reaches the head and holds a lease.
-	stop()
+	r.quiet()
 	if !r.settle(ctx) {
 		return nil
 	}
@@ -195,6 +193,18 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		return err
 	}
 	return r.judgeEnd(ctx)
+}
+
+// clients lets the clients begin. quiet ends them, and returns when their requests are over;
+// resume lets them begin again. One goroutine at a time does either.
+func (r *rig) clients(ctx context.Context) {
+	r.resume = func() {
+		working, idle := context.WithCancel(ctx)
+		var work sync.WaitGroup
+		work.Go(func() { r.work.run(working) })
+		r.quiet = func() { idle(); work.Wait() }
+	}
+	r.resume()
 }
 
 func broken(j *judge) bool {
