@@ -45,7 +45,7 @@ func rotateSealKey(ctx context.Context, s *strike) error {
 	if len(words) < 2 {
 		return fmt.Errorf("seal add says %q", said)
 	}
-	if err := s.tries(ctx, func() error {
+	if err := s.tries(ctx, func(ctx context.Context) error {
 		s.lab.hup(ctx)
 		var now client.Seal
 		if err := s.lab.ask(ctx, &now, "seal", "status"); err == nil && now.Active == words[1] {
@@ -57,7 +57,7 @@ func rotateSealKey(ctx context.Context, s *strike) error {
 		return err
 	}
 	s.hold(ctx)
-	return s.tries(ctx, s.verbs(ctx, "seal", "status", "--wait", "--timeout", "20s"))
+	return s.tries(ctx, s.verbs("seal", "status", "--wait", "--timeout", "20s"))
 }
 
 // issued is a row of `writ cert list`.
@@ -95,7 +95,7 @@ func renewCertificates(ctx context.Context, s *strike) error {
 	}
 	s.hold(ctx)
 	for _, m := range s.lab.members {
-		if err := s.tries(ctx, func() error {
+		if err := s.tries(ctx, func(ctx context.Context) error {
 			s.lab.hup(ctx)
 			_, err := s.lab.verb(ctx, "cert", "revoke", old[m.name])
 			return err
@@ -115,7 +115,7 @@ func replaceAuthority(ctx context.Context, s *strike) error {
 	}
 	s.hold(ctx)
 	for _, step := range []string{"use", "drop"} {
-		s.insists(ctx, func() error {
+		s.insists(ctx, func(ctx context.Context) error {
 			s.lab.hup(ctx)
 			_, err := s.lab.verb(ctx, "cert", "authority", step, "--dir", s.lab.layout)
 			return err

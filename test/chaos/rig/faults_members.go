@@ -58,7 +58,7 @@ func (s *strike) join(ctx context.Context, m *member) error {
 	if err := clearDir(m.dir); err != nil {
 		return err
 	}
-	if err := s.tries(ctx, s.verbs(ctx, "writer", "add", m.name, "--peer", peer)); err != nil {
+	if err := s.tries(ctx, s.verbs("writer", "add", m.name, "--peer", peer)); err != nil {
 		return err
 	}
 	return s.lab.edited(func() error {
@@ -68,7 +68,7 @@ func (s *strike) join(ctx context.Context, m *member) error {
 		if err := m.start(); err != nil {
 			return err
 		}
-		return s.tries(ctx, func() error { // it has read the file by then
+		return s.tries(ctx, func(ctx context.Context) error { // it has read the file by then
 			_, err := s.lab.local(ctx, m)
 			return err
 		})
@@ -78,7 +78,7 @@ func (s *strike) join(ctx context.Context, m *member) error {
 // leaves removes a writer, whether it runs or was never added.
 func (s *strike) leaves(ctx context.Context, m *member) error {
 	m.excuse("it is removed")
-	s.insists(ctx, func() error {
+	s.insists(ctx, func(ctx context.Context) error {
 		listed, err := s.lab.listed(ctx, m)
 		if err != nil || !listed {
 			return err
@@ -205,7 +205,7 @@ func moved(ctx context.Context, s *strike) error {
 // move has a writer go on at another place. It does nothing where the cluster does not take the
 // move.
 func (s *strike) move(ctx context.Context, from, to *member) error {
-	if err := s.tries(ctx, s.verbs(ctx, "writer", "move", from.as, "--peer", fmt.Sprintf("%s:%d", to.addr, portPeer))); err != nil {
+	if err := s.tries(ctx, s.verbs("writer", "move", from.as, "--peer", fmt.Sprintf("%s:%d", to.addr, portPeer))); err != nil {
 		return err
 	}
 	if err := from.stop(ctx); err != nil {

@@ -32,7 +32,7 @@ var restoredAs = regexp.MustCompile(`holds the state of position ([0-9]+), .* as
 // judged by what the backup holds.
 func restored(ctx context.Context, s *strike) error {
 	archive := filepath.Join(s.lab.dir, fmt.Sprintf("backup-%d", s.id))
-	if err := s.tries(ctx, s.verbs(ctx, "backup", archive, "--unencrypted")); err != nil {
+	if err := s.tries(ctx, s.verbs("backup", archive, "--unencrypted")); err != nil {
 		return err
 	}
 	s.hold(ctx) // what is acknowledged now will be lost
@@ -93,7 +93,7 @@ func (s *strike) startRestored(ctx context.Context, first *member) error {
 	if err := first.start(); err != nil {
 		return err
 	}
-	s.insists(ctx, func() error {
+	s.insists(ctx, func(ctx context.Context) error {
 		if leader, _ := s.lab.leader(); leader != first {
 			return errors.New(first.name + " does not lead")
 		}
@@ -102,9 +102,9 @@ func (s *strike) startRestored(ctx context.Context, first *member) error {
 	if err := startAll(s.lab.members); err != nil {
 		return err
 	}
-	s.insists(ctx, func() error { return s.lab.whole(ctx) })
+	s.insists(ctx, func(ctx context.Context) error { return s.lab.whole(ctx) })
 	for _, m := range s.lab.members {
-		s.insists(ctx, func() error {
+		s.insists(ctx, func(ctx context.Context) error {
 			if text, ok := m.readyz(ctx); !ok {
 				return fmt.Errorf("%s: %s", m.name, failing(text))
 			}

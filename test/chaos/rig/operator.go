@@ -61,12 +61,12 @@ func (l *lab) ask(ctx context.Context, into any, args ...string) error {
 
 // tries does something again until it is done. When that takes too long the fault does not
 // apply now.
-func (s *strike) tries(ctx context.Context, do func() error) error {
+func (s *strike) tries(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operatorPatience)
 	defer cancel()
 	tell := s.judge.now() + tellAfter
 	for {
-		err := do()
+		err := do(ctx)
 		if err == nil || broken(s.judge) {
 			return nil
 		}
@@ -81,15 +81,15 @@ func (s *strike) tries(ctx context.Context, do func() error) error {
 }
 
 // insists is tries for what has to be undone, however long that takes.
-func (s *strike) insists(ctx context.Context, do func() error) {
+func (s *strike) insists(ctx context.Context, do func(context.Context) error) {
 	for errors.Is(s.tries(ctx, do), errSkipped) {
 		s.judge.moment("an operator who had to insist")
 	}
 }
 
 // verbs is a verb to be tried.
-func (s *strike) verbs(ctx context.Context, args ...string) func() error {
-	return func() error {
+func (s *strike) verbs(args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
 		_, err := s.lab.verb(ctx, args...)
 		return err
 	}
@@ -125,7 +125,7 @@ func (l *lab) quorum(ctx context.Context) (q client.Quorum, err error) {
 // head. That it takes too long is a broken promise: the faults beside it strike no writer.
 func (s *strike) claims(ctx context.Context, voters, failures int) error {
 	var last error
-	err := s.tries(ctx, func() error {
+	err := s.tries(ctx, func(ctx context.Context) error {
 		q, err := s.lab.quorum(ctx)
 		if want := (client.Quorum{Voters: voters, Survives: failures, Planned: (voters - 1) / 2}); err == nil && q != want {
 			err = fmt.Errorf("status says %+v", q)
