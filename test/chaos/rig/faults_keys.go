@@ -16,9 +16,9 @@ import (
 func keyFaults() []*fault {
 	const s = time.Second
 	return []*fault{
-		{name: "seal-key-rotated", about: "another key seals, and all secrets are sealed anew", on: onFabric, min: s / 10, max: 2 * s, run: rotateSealKey},
-		{name: "certificates-renewed", about: "certificates of all nodes renewed by hand, the old ones revoked", on: onFabric, min: s / 10, max: 2 * s, run: renewCertificates},
-		{name: "authority-replaced", about: "another authority issues the certificates of nodes, and the old one is dropped", on: onFabric, min: s / 10, max: 2 * s, run: replaceAuthority},
+		{name: "seal-key-rotated", about: "another key seals, and all secrets are sealed anew", on: onFabric, levels: true, min: s / 10, max: 2 * s, run: rotateSealKey},
+		{name: "certificates-renewed", about: "certificates of all nodes renewed by hand, the old ones revoked", on: onFabric, levels: true, min: s / 10, max: 2 * s, run: renewCertificates},
+		{name: "authority-replaced", about: "another authority issues the certificates of nodes, and the old one is dropped", on: onFabric, levels: true, min: s / 10, max: 2 * s, run: replaceAuthority},
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 func memberFaults() []*fault {
 	const s = time.Second
 	return []*fault{
-		{name: "writers-added", about: "a fourth and a fifth writer; as many killed as status says may fail; back to three", on: onQuorum, min: s, max: 8 * s, run: fiveWriters},
-		{name: "writer-moved", about: "a writer moved to another address, and back", on: onQuorum, min: s, max: 8 * s, run: moved},
+		{name: "writers-added", about: "a fourth and a fifth writer; as many killed as status says may fail; back to three", on: onQuorum, levels: true, min: s, max: 8 * s, run: fiveWriters},
+		{name: "writer-moved", about: "a writer moved to another address, and back", on: onQuorum, levels: true, min: s, max: 8 * s, run: moved},
 	}
 }
 

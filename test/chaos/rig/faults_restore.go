@@ -20,7 +20,7 @@ import (
 func restoreFaults() []*fault {
 	const s = time.Second
 	return []*fault{
-		{name: "restored", about: "a backup under load; then every node stopped, the writers' disks wiped, and the backup restored as another incarnation", on: onAll, min: s, max: 6 * s, run: restored},
+		{name: "restored", about: "a backup under load; then every node stopped, the writers' disks wiped, and the backup restored as another incarnation", on: onAll, levels: true, min: s, max: 6 * s, run: restored},
 	}
 }
 

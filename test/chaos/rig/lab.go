@@ -52,6 +52,7 @@ const (
 type lab struct {
 	dir, layout         string
 	binary, clockBinary string
+	other               string // a second build of writ; empty: all nodes run the one
 	net                 *network
 	spawn               *spawner
 	judge               *judge
@@ -79,7 +80,7 @@ type poll struct {
 
 // newLab lays a cluster out; nothing runs yet.
 func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
-	l := &lab{dir: cfg.Dir, layout: filepath.Join(cfg.Dir, "layout"), judge: j, polls: map[string]poll{}}
+	l := &lab{dir: cfg.Dir, layout: filepath.Join(cfg.Dir, "layout"), judge: j, polls: map[string]poll{}, other: cfg.Other}
 	bin := filepath.Join(cfg.Dir, "bin")
 	if l.binary = cfg.Binary; l.binary == "" {
 		l.binary = filepath.Join(bin, "writ")
@@ -117,7 +118,7 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 			second.as = name
 			l.namesakes = append(l.namesakes, second)
 		}
-		m.clocked = m.name == clockedWriter || m.name == clockedReplica
+		m.clocked = l.other == "" && (m.name == clockedWriter || m.name == clockedReplica)
 		l.members = append(l.members, m)
 		if !m.writer {
 			c.Replicas = append(c.Replicas, setup.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
@@ -158,7 +159,7 @@ const (
 
 // place makes a place for a process, whose address is the i-th of those of the nodes.
 func (l *lab) place(name string, i int) *member {
-	m := &member{name: name, as: name, number: firstNumber + i, lab: l}
+	m := &member{name: name, as: name, number: firstNumber + i, lab: l, other: l.other != ""}
 	m.addr = l.net.host(m.number)
 	m.url = fmt.Sprintf("http://%s:%d", m.addr, portAPI)
 	m.dir, m.logFile = filepath.Join(l.dir, "data", name), filepath.Join(l.dir, name+".log")

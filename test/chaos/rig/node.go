@@ -44,6 +44,7 @@ type member struct {
 	mu      sync.Mutex // guards the fields below
 	proc    *process
 	life    int           // counts processes
+	other   bool          // the next process is of the other build
 	prepend []string      // words before the binary, of the next start
 	excused string        // why the process may end by itself; empty: it may not
 	answers atomic.Uint64 // to questions
@@ -87,7 +88,7 @@ func (s *spawner) start(cmd *exec.Cmd) (err error) {
 
 func (s *spawner) stop() { close(s.jobs); <-s.done }
 
-// command is the command line of the node's next process.
+// command is the command line of the node's next process. The lock is held.
 func (m *member) command(out io.Writer) *exec.Cmd {
 	l := m.lab
 	var words []string
@@ -98,6 +99,8 @@ func (m *member) command(out io.Writer) *exec.Cmd {
 	common := []string{"--cluster", filepath.Join(cmp.Or(m.layout, l.layout), "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
 	if m.clocked {
 		words = append(words, l.clockBinary, "--clock", m.clockFile())
+	} else if m.other {
+		words = append(words, l.other, "serve")
 	} else {
 		words = append(words, l.binary, "serve")
 	}
