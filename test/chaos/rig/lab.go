@@ -130,6 +130,20 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		}
 		c.Writers = append(c.Writers, w)
 	}
+	l.roomForMore()
+	if l.cluster, l.root, err = setup.Init(l.layout, c, setup.RootKey{}, time.Now()); err != nil {
+		return nil, err
+	}
+	for _, m := range l.places() {
+		if err := errors.Join(l.net.join(ctx, m.name, m.number), l.net.disk(ctx, m.name, m.dir, diskSize)); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// roomForMore makes places for writers that join, and for those that move.
+func (l *lab) roomForMore() {
 	for i := range spares {
 		m := l.place(fmt.Sprintf("w%d", writers+i+1), writers+2*replicas+i)
 		m.writer = true
@@ -140,15 +154,6 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		m.as, m.writer, m.layout = l.members[i].name, true, filepath.Join(l.layout, "moved")
 		l.elsewhere = append(l.elsewhere, m)
 	}
-	if l.cluster, l.root, err = setup.Init(l.layout, c, setup.RootKey{}, time.Now()); err != nil {
-		return nil, err
-	}
-	for _, m := range l.places() {
-		if err := errors.Join(l.net.join(ctx, m.name, m.number), l.net.disk(ctx, m.name, m.dir, diskSize)); err != nil {
-			return nil, err
-		}
-	}
-	return l, nil
 }
 
 // Members whose clocks the rig sets.
