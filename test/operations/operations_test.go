@@ -137,6 +137,7 @@ func (p *plant) replaceWiped(c *crowd, name string) {
 	p.lets("writer", "replace", name)
 	p.start(h)
 	p.survives(5, 2)
+	c.goOn(clients)
 	c.part("a writer without its disk replaced")
 }
 

@@ -65,6 +65,10 @@ func (s *strike) join(ctx context.Context, m *member) error {
 		if _, err := s.lab.verb(ctx, "node", "add", "writer", m.name, "--peer", peer, "--dir", s.lab.layout); err != nil {
 			return err
 		}
+		// The one that it had may be of an authority that was replaced meanwhile.
+		if _, err := s.lab.verb(ctx, "cert", "renew", m.name, "--dir", s.lab.layout); err != nil {
+			return err
+		}
 		if err := m.start(); err != nil {
 			return err
 		}
