@@ -56,6 +56,8 @@ func (f *Follower) checkpoints(ctx context.Context) error {
 
 // checkpoint writes one of the present state, unless there is one.
 func (f *Follower) checkpoint() error {
+	f.writing.Lock()
+	defer f.writing.Unlock()
 	state, head := f.cfg.Sink.Snapshot()
 	f.since.Store(0)
 	if head.Position == 0 || head.Position == f.Status().Checkpoint {
@@ -122,6 +124,15 @@ func prune(dir string) error {
 	}
 	for _, path := range unfinished {
 		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+// dropCheckpoints removes all of them.
+func dropCheckpoints(dir string) error {
+	names, err := listCheckpoints(dir)
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, name)))
 	}
 	return err
 }

@@ -113,6 +113,7 @@ type Follower struct {
 	due      wake.Bell     // a checkpoint is
 	since    atomic.Int64  // batches applied since the last one
 	decoders sync.WaitGroup
+	writing  sync.Mutex // held while checkpoints are written, and while what they are of is replaced
 
 	mu     sync.Mutex
 	status Status
@@ -298,11 +299,28 @@ func (f *Follower) bootstrap(ctx context.Context) error {
 	if i := old.cluster.Incarnation; i != "" && i != header.Incarnation {
 		f.cfg.Logger.Warn("the cluster has a new incarnation", "old", i, "new", header.Incarnation)
 	}
-	f.restore(state, header.Head)
+	f.replace(state, header, &old.cluster)
 	f.note(func(s *Status) { s.Bootstraps++ })
 	f.cfg.Logger.Info("starting from a writer's snapshot", "before", old.head.Position, "position", header.Head.Position)
 	f.due.Ring()
 	return nil
+}
+
+// replace has the state of a writer's snapshot follow on what there was. Checkpoints of what ended
+// there are removed: they are newer by their positions, so that the next start would begin with
+// them, and they would be kept in place of those of the new state.
+func (f *Follower) replace(state *identity.State, header wire.SnapshotHeader, before *identity.Cluster) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	ended := before.Incarnation != "" && before.Incarnation != header.Incarnation || header.Head.Position < f.at.Load().head.Position
+	f.restore(state, header.Head)
+	if !ended || f.cfg.Dir == "" {
+		return
+	}
+	f.note(func(s *Status) { s.Checkpoint = 0 })
+	if err := dropCheckpoints(f.cfg.Dir); err != nil {
+		f.problem("checkpoints of a state that was replaced are there still", err)
+	}
 }
 
 func (f *Follower) restore(state *identity.State, head event.Head) {

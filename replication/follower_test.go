@@ -330,6 +330,35 @@ func TestCorruptedCheckpoints(t *testing.T) {
 	}
 }
 
+// A replica that took the state of a restored cluster starts with it again, although checkpoints
+// of the incarnation before it had higher positions.
+func TestRestartAfterARestore(t *testing.T) {
+	former, restored := history.New(t, "aa"), history.New(t, "bb")
+	former.Grow(t, 200)
+	restored.Grow(t, 50)
+	dir := filepath.Join(t.TempDir(), "checkpoints")
+	snapshots := 0
+	for i, h := range []*history.History{former, former, restored, restored, restored} {
+		w, s := history.Serve(t, h), newSink()
+		f, stop := startFollower(t, FollowerConfig{Cluster: history.ClusterID, Source: history.SourceOf(t, w), Dir: dir, Sink: s})
+		await(t, "the history's incarnation", func() bool {
+			state, _ := s.Snapshot()
+			return state.Cluster().Incarnation == h.Cluster().Incarnation
+		})
+		h.Grow(t, 1)
+		s.wait(t, h)
+		stop()
+		if n := w.Count("GET " + tail.SnapshotPath); n > 0 {
+			snapshots++
+		} else if i == 0 || i == 2 || f.Status().Checkpoint == 0 {
+			t.Errorf("start %d: no snapshot, %+v", i, f.Status())
+		}
+	}
+	if snapshots != 2 {
+		t.Errorf("%d starts took a snapshot: the first ever, and the first after the restore should", snapshots)
+	}
+}
+
 func TestAnotherClustersCheckpoint(t *testing.T) {
 	h := history.New(t, "aa")
 	dir := t.TempDir()

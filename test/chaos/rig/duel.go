@@ -54,7 +54,7 @@ func (w *workload) prepareDuels(ctx context.Context) error {
 // duels fights one after the other until ctx ends.
 func (w *workload) duels(ctx context.Context, rng *rand.Rand) {
 	for n := 0; rest(ctx, rng, duelRest); n++ {
-		w.duel(ctx, fmt.Sprintf("prize-%d", n), rng)
+		w.duel(ctx, w.called("prize-%d", n), rng)
 	}
 }
 

@@ -59,6 +59,9 @@ type fault struct {
 	on    target
 	needs needs
 	nats  natsKind // of a cluster that uses such a NATS
+	// levels says that it needs the newest feature level, which a cluster with nodes of an older
+	// build does not have; builds, that it needs two builds.
+	levels, builds bool
 	// min and max bound how long it is in force.
 	min, max time.Duration
 	// run does the harm, waits with hold, and undoes it, also when hold says that
@@ -106,6 +109,8 @@ type rig struct {
 	work  *workload
 	rng   *rand.Rand // of the dealer
 	out   func(format string, args ...any)
+	// quiet ends the clients, and resume lets them begin again.
+	quiet, resume func()
 
 	mu       sync.Mutex // guards all below
 	busy     map[*member]string

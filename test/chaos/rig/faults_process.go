@@ -201,7 +201,7 @@ func newCertificate(ctx context.Context, s *strike) error {
 
 // short cuts a message for the table.
 func short(text string) string {
-	const most = 110
+	const most = 160
 	if len(text) > most {
 		return text[:most] + "…"
 	}

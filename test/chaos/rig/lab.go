@@ -24,6 +24,7 @@ import (
 const (
 	writers  = 3
 	replicas = 3
+	spares   = 2
 	// firstNumber is the last number of the first node's address; all nodes are in the
 	// sixteen from it on.
 	firstNumber = 16
@@ -51,6 +52,7 @@ const (
 type lab struct {
 	dir, layout         string
 	binary, clockBinary string
+	other               string // a second build of writ; empty: all nodes run the one
 	net                 *network
 	spawn               *spawner
 	judge               *judge
@@ -58,6 +60,8 @@ type lab struct {
 	root                setup.RootKey
 	members             []*member      // the cluster's
 	namesakes           []*member      // places for second processes of the replicas, in their order
+	spares              []*member      // places for more writers
+	elsewhere           []*member      // places for writers that move, in their order
 	nats                *server.Server // outside; nil where writers embed theirs
 	watching            sync.WaitGroup // of processes
 	ending              atomic.Bool    // nothing is started any more
@@ -76,7 +80,7 @@ type poll struct {
 
 // newLab lays a cluster out; nothing runs yet.
 func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
-	l := &lab{dir: cfg.Dir, layout: filepath.Join(cfg.Dir, "layout"), judge: j, polls: map[string]poll{}}
+	l := &lab{dir: cfg.Dir, layout: filepath.Join(cfg.Dir, "layout"), judge: j, polls: map[string]poll{}, other: cfg.Other}
 	bin := filepath.Join(cfg.Dir, "bin")
 	if l.binary = cfg.Binary; l.binary == "" {
 		l.binary = filepath.Join(bin, "writ")
@@ -114,7 +118,7 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 			second.as = name
 			l.namesakes = append(l.namesakes, second)
 		}
-		m.clocked = m.name == clockedWriter || m.name == clockedReplica
+		m.clocked = l.other == "" && (m.name == clockedWriter || m.name == clockedReplica)
 		l.members = append(l.members, m)
 		if !m.writer {
 			c.Replicas = append(c.Replicas, setup.Replica{Name: m.name, Region: []string{"eu", "us"}[i%2]})
@@ -126,6 +130,7 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 		}
 		c.Writers = append(c.Writers, w)
 	}
+	l.roomForMore()
 	if l.cluster, l.root, err = setup.Init(l.layout, c, setup.RootKey{}, time.Now()); err != nil {
 		return nil, err
 	}
@@ -137,6 +142,20 @@ func newLab(ctx context.Context, cfg Config, j *judge) (_ *lab, err error) {
 	return l, nil
 }
 
+// roomForMore makes places for writers that join, and for those that move.
+func (l *lab) roomForMore() {
+	for i := range spares {
+		m := l.place(fmt.Sprintf("w%d", writers+i+1), writers+2*replicas+i)
+		m.writer = true
+		l.spares = append(l.spares, m)
+	}
+	for i := range writers {
+		m := l.place(fmt.Sprintf("w%d-moved", i+1), writers+2*replicas+spares+i)
+		m.as, m.writer, m.layout = l.members[i].name, true, filepath.Join(l.layout, "moved")
+		l.elsewhere = append(l.elsewhere, m)
+	}
+}
+
 // Members whose clocks the rig sets.
 const (
 	clockedWriter  = "w3"
@@ -145,15 +164,15 @@ const (
 
 // place makes a place for a process, whose address is the i-th of those of the nodes.
 func (l *lab) place(name string, i int) *member {
-	m := &member{name: name, as: name, number: firstNumber + i, lab: l}
+	m := &member{name: name, as: name, number: firstNumber + i, lab: l, other: l.other != ""}
 	m.addr = l.net.host(m.number)
 	m.url = fmt.Sprintf("http://%s:%d", m.addr, portAPI)
 	m.dir, m.logFile = filepath.Join(l.dir, "data", name), filepath.Join(l.dir, name+".log")
 	return m
 }
 
-// places are all that a process may run in: the cluster's nodes, and their namesakes.
-func (l *lab) places() []*member { return slices.Concat(l.members, l.namesakes) }
+// places are all that a process may run in: the cluster's nodes, their namesakes, and spare ones.
+func (l *lab) places() []*member { return slices.Concat(l.members, l.namesakes, l.spares, l.elsewhere) }
 
 // namesake is the place for a second process of a replica.
 func (l *lab) namesake(of *member) *member {
@@ -287,7 +306,7 @@ func (l *lab) poll(ctx context.Context, m *member) {
 	if !m.writer {
 		return
 	}
-	p := poll{at: sent, leads: own.Leader == m.name, term: own.Term, own: own}
+	p := poll{at: sent, leads: own.Leader == m.as, term: own.Term, own: own}
 	l.mu.Lock()
 	l.polls[m.name] = p
 	l.mu.Unlock()

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,11 +38,13 @@ type member struct {
 	url     string
 	dir     string // of its data
 	logFile string
+	layout  string // of its own; empty: the cluster's
 	lab     *lab
 
 	mu      sync.Mutex // guards the fields below
 	proc    *process
 	life    int           // counts processes
+	other   bool          // the next process is of the other build
 	prepend []string      // words before the binary, of the next start
 	excused string        // why the process may end by itself; empty: it may not
 	answers atomic.Uint64 // to questions
@@ -85,7 +88,7 @@ func (s *spawner) start(cmd *exec.Cmd) (err error) {
 
 func (s *spawner) stop() { close(s.jobs); <-s.done }
 
-// command is the command line of the node's next process.
+// command is the command line of the node's next process. The lock is held.
 func (m *member) command(out io.Writer) *exec.Cmd {
 	l := m.lab
 	var words []string
@@ -93,9 +96,11 @@ func (m *member) command(out io.Writer) *exec.Cmd {
 		words = append(words, "nsenter", "--net=/var/run/netns/"+l.net.namespace(m.name))
 	}
 	words = append(words, m.prepend...)
-	common := []string{"--cluster", filepath.Join(l.layout, "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
+	common := []string{"--cluster", filepath.Join(cmp.Or(m.layout, l.layout), "cluster.yaml"), "--name", m.as, "--data", m.dir, "--api", m.addr + ":8420", "--drain", "5s"}
 	if m.clocked {
 		words = append(words, l.clockBinary, "--clock", m.clockFile())
+	} else if m.other {
+		words = append(words, l.other, "serve")
 	} else {
 		words = append(words, l.binary, "serve")
 	}

@@ -3,7 +3,6 @@ package rig
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -97,7 +96,7 @@ func (w *workload) switchKey(ctx context.Context) {
 		if off.outcome != outcomeDone {
 			continue // it may be off or not: nothing to say
 		}
-		w.misuse(ctx, fmt.Sprintf("misuse-%d", n), off)
+		w.misuse(ctx, w.called("misuse-%d", n), off)
 		if !w.everywhere(ctx, token{position: off.position, text: w.tokenAt(off.position), acked: off.got}, rng) {
 			continue
 		}

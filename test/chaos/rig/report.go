@@ -55,7 +55,7 @@ func (r *rig) fill(p *Report) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p.Length, p.Answers, p.Refusals, p.Moments, p.Unanswered = j.now(), j.served, j.refused, j.moments, j.silent
-	p.Waits, p.Elections = len(j.waits), len(j.terms)
+	p.Waits, p.Elections = len(j.waits), j.elections+len(j.terms)
 	if n := len(j.acked); n > 0 {
 		p.Positions = uint64(j.acked[n-1].position)
 	}

@@ -48,6 +48,9 @@ type Config struct {
 	// OutsideNATS has the cluster use one NATS server that admits everybody, in place of
 	// its own brokers; faults of the one kind are left out with the other.
 	OutsideNATS bool
+	// Other is another build of writ, such as that of the previous release: all nodes begin with it,
+	// and faults have them change from one to the other. Without it no node does.
+	Other string
 	// Out gets the story of the run, line by line.
 	Out io.Writer
 }
@@ -68,7 +71,7 @@ func allFaults() []*fault {
 	for _, f := range network {
 		f.needs = needsIsolation
 	}
-	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults(), namesakeFaults())
+	return slices.Concat(processFaults(), network, natsFaults(), diskFaults(), clockFaults(), rosterFaults(), namesakeFaults(), memberFaults(), keyFaults(), restoreFaults(), buildFaults())
 }
 
 // Run runs the cluster, hurts it for as long as it is told, and returns what it saw.
@@ -89,10 +92,10 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, l.close(context.WithoutCancel(ctx))) }()
 	deck = slices.DeleteFunc(deck, func(f *fault) bool {
-		return f.nats == outsideNATS && !cfg.OutsideNATS || f.nats == embeddedNATS && cfg.OutsideNATS
+		return f.nats == outsideNATS && !cfg.OutsideNATS || f.nats == embeddedNATS && cfg.OutsideNATS || !f.fits(cfg.Other)
 	})
 	if len(deck) == 0 {
-		return nil, fmt.Errorf("%w: none of these faults is of the cluster's NATS; see OutsideNATS", ErrConfig)
+		return nil, fmt.Errorf("%w: none of these faults is one of such a cluster; see OutsideNATS and Other", ErrConfig)
 	}
 	if !l.net.isolated {
 		deck, skipped = possible(deck)
@@ -171,12 +174,10 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		}
 	}()
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
-	working, idle := context.WithCancel(ctx)
-	var watch, work sync.WaitGroup
+	var watch sync.WaitGroup
 	watch.Go(func() { r.lab.watch(watching) })
-	work.Go(func() { r.work.run(working) })
-	stop := func() { idle(); work.Wait() }
-	defer func() { stop(); unwatch(); watch.Wait() }()
+	r.clients(ctx)
+	defer func() { r.quiet(); unwatch(); watch.Wait() }()
 
 	dealing, enough := context.WithTimeout(ctx, r.cfg.For)
 	r.deal(dealing, deck, len(r.cfg.Faults) == 0)
@@ -187,7 +188,7 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		return nil
 	}
 	// I21: with the clients quiet, every replica reaches the head and holds a lease.
-	stop()
+	r.quiet()
 	if !r.settle(ctx) {
 		return nil
 	}
@@ -195,6 +196,18 @@ func (r *rig) all(ctx context.Context, deck []*fault, report *Report) error {
 		return err
 	}
 	return r.judgeEnd(ctx)
+}
+
+// clients lets the clients begin. quiet ends them, and returns when their requests are over;
+// resume lets them begin again. One goroutine at a time does either.
+func (r *rig) clients(ctx context.Context) {
+	r.resume = func() {
+		working, idle := context.WithCancel(ctx)
+		var work sync.WaitGroup
+		work.Go(func() { r.work.run(working) })
+		r.quiet = func() { idle(); work.Wait() }
+	}
+	r.resume()
 }
 
 func broken(j *judge) bool {

@@ -69,6 +69,11 @@ func (w *workload) makeRole(ctx context.Context, role string) error {
 	if _, err := w.api.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &role, AssumeRolePolicyDocument: aws.String(trusted)}); err != nil {
 		return fmt.Errorf("make the role: %w", err)
 	}
+	return w.permitRole(ctx, role)
+}
+
+// permitRole gives a role its permission.
+func (w *workload) permitRole(ctx context.Context, role string) error {
 	if _, err := w.api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: aws.String("own"), PolicyDocument: aws.String(bearers)}); err != nil {
 		return fmt.Errorf("give the role its permission: %w", err)
 	}
@@ -97,6 +102,7 @@ func (w *workload) assume(ctx context.Context, role string, rng *rand.Rand) (s s
 			s = session{said.ID, said.Secret, said.Token}
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			w.latest = s
 			if w.sessions++; w.sessions <= maxSecrets {
 				w.secret = append(w.secret, s.secret, s.token)
 			}
@@ -119,13 +125,13 @@ func (s session) caller(service string) *caller {
 func (w *workload) endSessions(ctx context.Context, who int, rng *rand.Rand) {
 	role, rotations := roleOf(who), 0
 	for n := 0; rest(ctx, rng, sessionRest); n++ {
-		keys := w.keyEnds.Load()
+		keys, sure := w.keyEnds.Load(), w.keysEnding.Load() == 0
 		one, ok := w.assume(ctx, role, rng)
 		other, also := w.assume(ctx, role, rng)
 		if !ok || !also {
 			return
 		}
-		w.write(ctx, one, fmt.Sprintf("group-%d-%d", who, n))
+		w.write(ctx, one, w.called("group-%d-%d", who, n))
 		way := ways[rng.IntN(len(ways))]
 		if way == wayRotate {
 			if rotations++; rotations > maxRotations {
@@ -138,12 +144,12 @@ func (w *workload) endSessions(ctx context.Context, who int, rng *rand.Rand) {
 		}
 		if way != wayRotate {
 			w.ends(one, end.position)
-			w.tryWrite(ctx, one, fmt.Sprintf("misgroup-%d-%d", who, n), end)
+			w.tryWrite(ctx, one, w.called("misgroup-%d-%d", who, n), end)
 		}
 		if !w.everywhere(ctx, end, rng) {
 			continue
 		}
-		if way == wayRotate || way == waySession {
+		if sure && (way == wayRotate || way == waySession) {
 			w.goesOn(ctx, other, keys)
 		}
 		if way != wayRotate {
@@ -165,12 +171,20 @@ const (
 var ways = []string{waySession, waySession, waySession, waySession, wayRole, wayDelete, wayKey, wayRotate}
 
 // end ends a session, in a way, and says where.
-func (w *workload) end(ctx context.Context, way, role string, s session) (token, bool) {
+func (w *workload) end(ctx context.Context, way, role string, s session) (t token, done bool) {
 	switch way {
 	case wayRole:
 		return w.revoke(ctx, "/v1/revocations", `{"principal":"`+roleARN+role+`"}`)
 	case wayKey:
 		w.keyEnds.Add(1)
+		w.keysEnding.Add(1)
+		defer func() {
+			if done {
+				w.keysEnding.Add(-1)
+			} else { // an attempt may yet arrive
+				time.AfterFunc(lostLife, func() { w.keysEnding.Add(-1) })
+			}
+		}()
 		b, err := base64.RawURLEncoding.DecodeString(s.token[:8])
 		if err != nil {
 			w.judge.violate("an answer that cannot be read", "the token %.8s...: %v", s.token, err)

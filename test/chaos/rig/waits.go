@@ -116,13 +116,18 @@ func (w *workload) tokenAt(p event.Position) string {
 	return ""
 }
 
+// switchOn switches the credential on, whether or not it is.
+func (w *workload) switchOn(ctx context.Context) write { return w.turnKey(ctx, true, false) }
+
 // setKey switches the credential on or off.
-func (w *workload) setKey(ctx context.Context, on bool) write {
+func (w *workload) setKey(ctx context.Context, on bool) write { return w.turnKey(ctx, on, true) }
+
+func (w *workload) turnKey(ctx context.Context, on, fresh bool) write {
 	status, value := types.StatusTypeInactive, "off"
 	if on {
 		status, value = types.StatusTypeActive, "on"
 	}
-	r := w.do(ctx, write{action: "UpdateAccessKey", subject: w.keys.id, value: value, fresh: true}, func(ctx context.Context) (middleware.Metadata, error) {
+	r := w.do(ctx, write{action: "UpdateAccessKey", subject: w.keys.id, value: value, fresh: fresh}, func(ctx context.Context) (middleware.Metadata, error) {
 		out, err := w.api.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &w.keys.user, AccessKeyId: &w.keys.id, Status: status})
 		if err != nil {
 			return middleware.Metadata{}, err

@@ -152,6 +152,7 @@ const (
 	outcomeDone    = "done"
 	outcomeRefused = "refused"
 	outcomeUnknown = "unknown"
+	outcomeLost    = "done, and lost with an incarnation"
 )
 
 // write is one write as its client saw it.
@@ -183,6 +184,7 @@ type workload struct {
 	outside    *iam.Client
 	broker     session      // who asks for sessions
 	keyEnds    atomic.Int64 // how often session keys were revoked, or may have been
+	keysEnding atomic.Int64 // how many revocations of session keys are under way
 
 	mu     sync.Mutex // guards all below
 	writes []write
@@ -190,6 +192,9 @@ type workload struct {
 	turn   int
 	waits  chan token
 	secret []string // that no file may hold
+	latest session  // that was made
+	// incarnations is how many have ended by restores.
+	incarnations int
 	// sessions is how many were made, ended where those ended that did.
 	sessions int
 	ended    map[string]event.Position
@@ -249,6 +254,9 @@ func (w *workload) prepare(ctx context.Context) error {
 
 // run runs all clients until ctx ends, and returns when their last requests have.
 func (w *workload) run(ctx context.Context) {
+	if w.incarnations > 0 {
+		w.again(ctx)
+	}
 	var wg sync.WaitGroup
 	for i := range w.principals {
 		rng := w.rng()
@@ -393,7 +401,7 @@ func (w *workload) makeUsers(ctx context.Context, who int, rng *rand.Rand) {
 	for n := 0; rest(ctx, rng, writeRest); n++ {
 		switch k := rng.IntN(10); {
 		case k < 6 || len(mine) == 0:
-			name := fmt.Sprintf("user-%d-%d", who, n)
+			name := w.called("user-%d-%d", who, n)
 			if w.createUser(ctx, name).outcome == outcomeDone {
 				mine = append(mine, name)
 			}
@@ -421,11 +429,23 @@ func (w *workload) makeUsers(ctx context.Context, who int, rng *rand.Rand) {
 	}
 }
 
+// called is a name that no user, group or write had in an earlier incarnation.
+func (w *workload) called(format string, args ...any) string {
+	name := fmt.Sprintf(format, args...)
+	if w.incarnations > 0 {
+		name += fmt.Sprintf("-again-%d", w.incarnations)
+	}
+	return name
+}
+
 // toggle attaches and detaches a principal's policy in turn. Nobody else does, so
 // the client knows what each write finds, unless it got no answer to one before.
 func (w *workload) toggle(ctx context.Context, who int, rng *rand.Rand) {
 	name := w.principals[who]
 	on, sure := false, true
+	if w.incarnations > 0 { // there is what the backup has
+		on, sure = true, false
+	}
 	for rest(ctx, rng, writeRest) {
 		on = !on
 		r := w.setAttached(ctx, name, on, sure)

@@ -27,6 +27,7 @@ func main() {
 	flag.Uint64Var(&cfg.Seed, "seed", 0, "chooses faults, victims and lengths; 0 for one of the clock")
 	flag.StringVar(&faults, "faults", "", "names of the faults to deal, separated by commas; empty for all")
 	flag.BoolVar(&cfg.OutsideNATS, "outside-nats", false, "let the cluster use a NATS server that admits everybody, and attack it there")
+	flag.StringVar(&cfg.Other, "other", "", "another build of writ, such as the previous release's: nodes begin with it and change between both")
 	flag.BoolVar(&list, "list", false, "list the faults")
 	flag.Parse()
 	if list {
