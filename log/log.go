@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/writ-iam/writ/log/durable"
+	"github.com/writ-iam/writ/log/pages"
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"go.etcd.io/bbolt"
@@ -112,7 +113,7 @@ func (l *Log) open() (err error) {
 // openDisk opens Raft's entries and votes.
 func (l *Log) openDisk() (err error) {
 	path := filepath.Join(l.config.Dir, entriesFile)
-	if err := checkPages(path); err != nil {
+	if err := pages.Check(path); err != nil {
 		return fmt.Errorf("raft log %s: %w", path, err)
 	}
 	err = durable.Guard(wire.ErrCorrupt, func() error {

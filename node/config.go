@@ -10,10 +10,12 @@ import (
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/trace"
 )
 
@@ -42,18 +44,17 @@ type Config struct {
 	// NATS is how this node is known to the NATS of Cluster.NATS.
 	NATS nats.Outside
 	// WithoutLease is what the node admits while nothing proves that it is current.
-	WithoutLease WithoutLease
+	WithoutLease freshness.WithoutLease
 	// PresignedWrites is how long after it was signed a presigned write is taken, up to
 	// dispatch.MaxPresignedWrites; 0 for dispatch.DefaultPresignedWrites. Reads live as long as
 	// their signers say.
 	PresignedWrites time.Duration
 	// SessionKeyAge and IssuerKeyAge are when another key is made: api.MinKeyAge at least; 0 for api.DefaultKeyAge.
 	SessionKeyAge, IssuerKeyAge time.Duration
-	// RetentionEvery is how often the rule of retention is held against the history; 0 for
-	// retention.Every.
+	// RetentionEvery is how often the history is held to its rule; 0 for retention.Every.
 	RetentionEvery time.Duration
 	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
-	Thumbprints ThumbprintReach
+	Thumbprints thumbprint.Reach
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
 	// at which clients reach the node.
 	Issuer string
@@ -68,8 +69,7 @@ type Config struct {
 	Connections Connections
 	// Drain is how long a stopping node lets requests finish.
 	Drain time.Duration
-	// HoldLevel is the feature level above which a writer keeps the cluster from rising, as long as
-	// it belongs to it; 0: it does not.
+	// HoldLevel is the feature level above which a writer keeps its cluster from rising; 0: none.
 	HoldLevel uint32
 	// Snapshots say when a writer's log is shortened.
 	Snapshots Snapshots

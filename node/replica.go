@@ -15,6 +15,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/ask"
 	"github.com/writ-iam/writ/node/changes"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/measure"
 	"github.com/writ-iam/writ/node/proof"
@@ -90,7 +91,7 @@ func (n *Node) startReplica() (*replica, error) {
 		measure.NATS(n.registry, link)
 	}
 	r.edge = n.buildEdge(api.Node{Heads: r, Lease: r, History: r, Keyholder: r, Condition: r})
-	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{kindEvaluate: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
+	r.responder = ask.NewResponder(n.finder, n.projection, process, map[string]ask.Answerer{ask.KindEvaluate: evaluator{r}, proof.KindRecount: proof.Recounter{Projection: n.projection}}, n.logger)
 	n.wg.Go(func() {
 		if err := r.follower.Run(n.ctx); n.ctx.Err() == nil {
 			r.ended.Store(&err)
@@ -141,7 +142,7 @@ func (n *Node) source() *tail.Source {
 	})
 }
 
-// evaluator answers tasks of kindEvaluate.
+// evaluator answers tasks of ask.KindEvaluate.
 type evaluator struct{ *replica }
 
 // Answer decides. The leader has found that its caller may ask.
@@ -185,7 +186,7 @@ func (r *replica) Checks() []api.Check {
 			reason = refused
 		}
 		err := fmt.Errorf("no lease is in force: %s; %s", reason, admits.Describe())
-		if lease.Detail = err.Error(); out || admits == AdmitNothing || !r.renewer.Held() {
+		if lease.Detail = err.Error(); out || admits == freshness.AdmitNothing || !r.renewer.Held() {
 			lease.Err = err
 		}
 	}

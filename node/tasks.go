@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/writ-iam/writ/log/event"
@@ -14,28 +12,15 @@ import (
 	"github.com/writ-iam/writ/node/peer"
 )
 
-// kindEvaluate is the kind of task that a decision answers: its body is that of
-// POST /v1/authorize, that of the answer a shape.Evaluated. Nodes of earlier versions
-// know it by this name.
-const kindEvaluate = "decide"
-
 // Evaluate asks a replica for a decision, if this writer leads.
 func (w *writer) Evaluate(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
-	t := w.leading.Load()
-	if t == nil {
-		return d, dispatch.ErrNotLeader
+	if t := w.leading.Load(); t != nil {
+		d, err = t.tasks.Evaluate(ctx, replica, at, body)
+		if !errors.Is(err, peer.ErrNotLeader) {
+			return d, err
+		}
 	}
-	r, err := t.tasks.Ask(ctx, replica, kindEvaluate, at, json.RawMessage(body))
-	if errors.Is(err, peer.ErrNotLeader) {
-		return d, dispatch.ErrNotLeader
-	}
-	if err != nil {
-		return d, err
-	}
-	if err := json.Unmarshal(r.Body, &d); err != nil {
-		return d, fmt.Errorf("decode the decision of %s: %w", replica, err)
-	}
-	return d, nil
+	return d, dispatch.ErrNotLeader
 }
 
 // tasks hands a replica what it is asked, as soon as there is something. Whom

@@ -28,7 +28,7 @@ func TestQuestionsToReplicas(t *testing.T) {
 			body := json.RawMessage(`{"principal":"` + alice + `","action":"s3:Get"}`)
 			m.until(name+" decides", func(ctx context.Context) error {
 				leading := m.node("writer-1").part.(*writer).leading.Load()
-				r, err := leading.tasks.Ask(ctx, name, kindEvaluate, at, body)
+				r, err := leading.tasks.Ask(ctx, name, ask.KindEvaluate, at, body)
 				var d shape.Evaluated
 				if err == nil {
 					err = json.Unmarshal(r.Body, &d)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/writ-iam/writ/node"
+	admit "github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/test/simulation/judge"
 )
@@ -15,7 +15,7 @@ import (
 // then on, and comes back by itself.
 func TestCutOffReplicaIsFencedInTime(t *testing.T) {
 	p := steady(6)
-	p.withoutLease = node.AdmitNothing
+	p.withoutLease = admit.AdmitNothing
 	w := staged(t, p, func(w *world, c *crowd, root *client) {
 		// Somebody of their own: r1 lets those wait whose writes it has handed on.
 		reader := c.mint(root, "reader")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node"
+	admit "github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/test/simulation/judge"
 )
 
@@ -26,7 +27,7 @@ var (
 func draw(seed uint64) plan {
 	rng := (&world{plan: plan{seed: seed}}).random("plan")
 	p := plan{
-		seed: seed, writers: 3, replicas: 2 + rng.IntN(2), withoutLease: pick(rng, []node.WithoutLease{node.AdmitNothing, node.AdmitQuestions, node.AdmitReads}), clients: 2 + rng.IntN(3),
+		seed: seed, writers: 3, replicas: 2 + rng.IntN(2), withoutLease: pick(rng, []admit.WithoutLease{admit.AdmitNothing, admit.AdmitQuestions, admit.AdmitReads}), clients: 2 + rng.IntN(3),
 		drift: 10 * rng.IntN(2), calm: within(rng, 0, 3*time.Second), storm: within(rng, 20*time.Second, 80*time.Second), weather: weather{},
 	}
 	if rng.IntN(4) == 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-iam/writ/log/store"
 	"github.com/writ-iam/writ/log/wire"
 	"github.com/writ-iam/writ/node"
+	admit "github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/propagation"
 	"github.com/writ-iam/writ/test/simulation/judge"
@@ -75,7 +76,7 @@ type plan struct {
 	seed         uint64
 	writers      int
 	replicas     int
-	withoutLease node.WithoutLease
+	withoutLease admit.WithoutLease
 	clients      int
 	snapshots    node.Snapshots
 	drift        int           // thousandths; the promise holds up to ten

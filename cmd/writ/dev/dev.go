@@ -19,7 +19,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/account"
 	"github.com/writ-iam/writ/cmd/writ/serve"
 	"github.com/writ-iam/writ/cmd/writ/shell"
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -38,7 +38,7 @@ type options struct {
 	dir, api, account   string
 	nats, quotas, email string
 	partition           setup.Partition
-	withoutLease        node.WithoutLease
+	withoutLease        freshness.WithoutLease
 }
 
 // New returns the command that runs a cluster on loopback.

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/freshness"
 )
 
 // Limits of the processes.
@@ -33,7 +33,7 @@ const (
 // process is one process of the cluster.
 type process struct {
 	name, api, data, log string
-	withoutLease         node.WithoutLease
+	withoutLease         freshness.WithoutLease
 }
 
 func (n *process) url() string { return "http://" + n.api }

@@ -17,8 +17,10 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/backup"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/node"
+	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/trace"
 )
 
@@ -62,8 +64,8 @@ and OTEL_SDK_DISABLED. Set them alike on all nodes; docs/operating/seeing.md say
 }
 
 // WithoutLeaseFlag declares what a node is told about admission without a lease.
-func WithoutLeaseFlag(f *pflag.FlagSet, w *node.WithoutLease) {
-	f.TextVar(w, "without-lease", node.AdmitQuestions, "what a node still admits when nothing proves that it is current: nothing, questions (for decisions; answers are flagged) or reads. A key that was deleted since is good there")
+func WithoutLeaseFlag(f *pflag.FlagSet, w *freshness.WithoutLease) {
+	f.TextVar(w, "without-lease", freshness.AdmitQuestions, "what a node still admits when nothing proves that it is current: nothing, questions (for decisions; answers are flagged) or reads. A key that was deleted since is good there")
 }
 
 // natsFlags declares how a node is known to an outside NATS.
@@ -109,7 +111,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.cfg.PresignedWrites, "presigned-writes", 15*time.Minute, "how long after it was signed a presigned write is taken, at most 168h; set it alike on all nodes")
 	f.DurationVar(&s.cfg.SessionKeyAge, "session-key-age", 30*24*time.Hour, "age at which the leader has another key seal sessions, at least 3h; set it alike on all writers")
 	f.DurationVar(&s.cfg.IssuerKeyAge, "issuer-key-age", 30*24*time.Hour, "age at which the leader has another key sign web identity tokens, at least 3h; set it alike on all writers")
-	f.TextVar(&s.cfg.Thumbprints, "thumbprints", node.ThumbprintReach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
+	f.TextVar(&s.cfg.Thumbprints, "thumbprints", thumbprint.Reach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
 	f.StringSliceVar(&s.cfg.InternalIssuers, "internal-issuers", nil, "issuers of web identity tokens that are not on the public internet, and servers of their keys: https://HOST[:PORT]/PATH, or that =HOST:PORT for where it is, and networks (10.0.0.0/8) of such; set it alike on all nodes")
 	f.StringVar(&s.cfg.InternalIssuersCA, "internal-issuers-ca-file", "", "certificates that vouch for those issuers beside the system's, PEM")

@@ -1,4 +1,5 @@
-package log
+// Package pages finds out whether the pages of a bbolt file hang together, before bbolt follows them.
+package pages
 
 import (
 	"bytes"
@@ -33,21 +34,21 @@ const (
 	smallestPage, largestPage = 512, 64 << 10 // bytes
 )
 
-// pages walks through a bbolt file. Opened for writing without a list of free pages,
+// walker goes through a bbolt file. Opened for writing without a list of free pages,
 // bbolt looks for them on a goroutine of its own, where a damaged page ends the
 // process with a trace and an address outside of the file may be read. So every page
 // that it would follow is looked at here first.
-type pages struct {
+type walker struct {
 	file *os.File
 	size int64  // of a page, in bytes
 	end  uint64 // the page behind the last
 	seen map[uint64]bool
 }
 
-// checkPages finds out whether the pages of a bbolt file hang together. What is on
+// Check finds out whether the pages of a bbolt file hang together. What is on
 // them is not its concern, and a file that is new, or not bbolt's at all, is left to
-// bbolt.
-func checkPages(path string) error {
+// bbolt. The error wraps wire.ErrCorrupt where they do not.
+func Check(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -63,7 +64,7 @@ func checkPages(path string) error {
 	if err != nil {
 		return err
 	}
-	p := &pages{file: f, seen: map[uint64]bool{}}
+	p := &walker{file: f, seen: map[uint64]bool{}}
 	root, ok, err := p.meta()
 	if err != nil || !ok {
 		return err
@@ -80,7 +81,7 @@ func checkPages(path string) error {
 
 // meta reads the newer of the two pages that say where everything is. The other may
 // be half written. False: neither is sound.
-func (p *pages) meta() (root uint64, ok bool, err error) {
+func (p *walker) meta() (root uint64, ok bool, err error) {
 	var newest uint64
 	for size := int64(smallestPage); size <= largestPage; size *= 2 {
 		for _, at := range []int64{0, size} {
@@ -112,7 +113,7 @@ func (p *pages) meta() (root uint64, ok bool, err error) {
 // walk looks at a page and at all below it, whose keys are from low on and below
 // high; nil is no bound. A tree as deep as it may ever get has some ten levels; a
 // circle is noticed.
-func (p *pages) walk(id uint64, low, high []byte) error {
+func (p *walker) walk(id uint64, low, high []byte) error {
 	b, err := p.read(id)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func (p *pages) walk(id uint64, low, high []byte) error {
 }
 
 // read reads a page with those that it overflows into.
-func (p *pages) read(id uint64) ([]byte, error) {
+func (p *walker) read(id uint64) ([]byte, error) {
 	if id < 2 || id >= p.end {
 		return nil, p.damaged(id, fmt.Sprintf("there are %d pages", p.end))
 	}
@@ -186,7 +187,7 @@ func (p *pages) read(id uint64) ([]byte, error) {
 }
 
 // branch reads an element of a branch: a key and the page below.
-func (p *pages) branch(id uint64, b []byte, i int) (key []byte, below uint64, err error) {
+func (p *walker) branch(id uint64, b []byte, i int) (key []byte, below uint64, err error) {
 	at := pageHeader + i*branchElement
 	if at+branchElement > len(b) {
 		return nil, 0, p.damaged(id, "it has more elements than room")
@@ -201,7 +202,7 @@ func (p *pages) branch(id uint64, b []byte, i int) (key []byte, below uint64, er
 
 // leaf reads an element of a leaf: a key, and the root page of a bucket where it is
 // one with pages of its own, else 0.
-func (p *pages) leaf(id uint64, b []byte, i int) (key []byte, below uint64, err error) {
+func (p *walker) leaf(id uint64, b []byte, i int) (key []byte, below uint64, err error) {
 	at := pageHeader + i*leafElement
 	if at+leafElement > len(b) {
 		return nil, 0, p.damaged(id, "it has more elements than room")
@@ -218,7 +219,7 @@ func (p *pages) leaf(id uint64, b []byte, i int) (key []byte, below uint64, err 
 }
 
 // slice is the key and the value of the element at a place, which are further on.
-func (p *pages) slice(id uint64, b []byte, at int, position, keySize, valueSize uint32) (key, value []byte, err error) {
+func (p *walker) slice(id uint64, b []byte, at int, position, keySize, valueSize uint32) (key, value []byte, err error) {
 	from := uint64(at) + uint64(position)
 	middle := from + uint64(keySize)
 	end := middle + uint64(valueSize)
@@ -228,6 +229,6 @@ func (p *pages) slice(id uint64, b []byte, at int, position, keySize, valueSize 
 	return b[from:middle], b[middle:end], nil
 }
 
-func (p *pages) damaged(id uint64, how string) error {
+func (p *walker) damaged(id uint64, how string) error {
 	return fmt.Errorf("%w: page %d: %s", wire.ErrCorrupt, id, how)
 }

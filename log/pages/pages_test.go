@@ -1,4 +1,4 @@
-package log
+package pages
 
 import (
 	"encoding/binary"
@@ -18,11 +18,11 @@ import (
 // own, where nobody could keep its panic from ending the process.
 func TestDamagedPages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pages.db")
-	if err := checkPages(path); err != nil {
+	if err := Check(path); err != nil {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	sound := somePages(t, path)
-	if err := checkPages(path); err != nil {
+	if err := Check(path); err != nil {
 		t.Fatalf("a sound file: %v", err)
 	}
 	for _, size := range []int{0, 1, 100, 4096, 5000, 3 * 4096, len(sound) / 2, len(sound) - 4096} {
@@ -53,7 +53,7 @@ func opens(t *testing.T, content []byte) (damaged bool) {
 	_, err = f.Write(content)
 	must(t, errors.Join(err, f.Close()))
 	path := f.Name()
-	err = checkPages(path)
+	err = Check(path)
 	if err != nil {
 		if !errors.Is(err, wire.ErrCorrupt) {
 			t.Errorf("found: %v", err)
@@ -104,4 +104,11 @@ func somePages(t *testing.T, path string) []byte {
 	text, err := os.ReadFile(path)
 	must(t, err)
 	return text
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
