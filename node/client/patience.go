@@ -23,6 +23,8 @@ const (
 	// and maxReady what is read of the answer, in bytes.
 	lookPatience = time.Second
 	maxReady     = 64 << 10
+	// maxAsked is how many nodes are asked at once whether they know a leader.
+	maxAsked = 32
 )
 
 // NoLeader is why a call had no answer: of the nodes that the client knows, none knows a
@@ -140,10 +142,11 @@ const (
 	knowsOne
 )
 
-// leaderless asks all nodes at once whether they know a leader; nil: one does, or nobody who
+// leaderless asks the nodes at once whether they know a leader; nil: one does, or nobody who
 // answers can tell.
 func (c *Client) leaderless(ctx context.Context) *NoLeader {
 	nodes := c.nodes.all()
+	nodes = nodes[:min(len(nodes), maxAsked)]
 	words := make([]word, len(nodes))
 	var wg sync.WaitGroup
 	for i := range nodes {
