@@ -28,7 +28,7 @@ func (m *team) old(leader string, count int) {
 			for n := i; n < count; n += 16 {
 				_, err := w.log.Propose(m.t.Context(), event.Command{
 					Cluster: c.ID, Incarnation: c.Incarnation, Cause: event.Cause{Meta: identity.Meta{Time: at}},
-					Content: &identity.TagEntity{Kind: identity.KindUser, Account: identity.AccountID(w.node.cfg.Cluster.Account), Name: "alice", Tags: []identity.Tag{{Key: "n", Value: fmt.Sprint(n)}}},
+					Content: &identity.TagEntity{Kind: identity.KindUser, Account: w.node.cfg.Cluster.Account, Name: "alice", Tags: []identity.Tag{{Key: "n", Value: fmt.Sprint(n)}}},
 				})
 				if err != nil {
 					m.t.Errorf("change %d: %v", n, err)

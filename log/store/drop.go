@@ -160,7 +160,7 @@ func (s *Store) Sweep() (more bool, err error) {
 func swept(tx *bbolt.Tx, through event.Position) (keys [][]byte, more bool) {
 	size := 0
 	c := tx.Bucket(bucketBatches).Cursor()
-	for k, v := c.First(); k != nil && len(k) == 8 && positionOf(k) <= through; k, v = c.Next() {
+	for k, v := c.First(); len(k) == 8 && positionOf(k) <= through; k, v = c.Next() {
 		if len(keys) == sweepCount || size >= sweepSize {
 			return keys, true
 		}

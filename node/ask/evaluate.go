@@ -15,8 +15,8 @@ import (
 const KindEvaluate = "decide"
 
 // Evaluate asks a replica for a decision at a position. Errors are those of Ask.
-func (t *Tasks) Evaluate(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
-	r, err := t.Ask(ctx, replica, KindEvaluate, at, json.RawMessage(body))
+func (all *Tasks) Evaluate(ctx context.Context, replica string, at event.Position, body []byte) (d shape.Evaluated, err error) {
+	r, err := all.Ask(ctx, replica, KindEvaluate, at, json.RawMessage(body))
 	if err != nil {
 		return d, err
 	}
