@@ -3,7 +3,7 @@
 
 GO            ?= go
 RACE          ?=
-TESTS         ?= ./node ./test/conformance ./node/api ./...
+TESTS         ?= ./node ./test/conformance ./node/api ./test/runbooks ./cmd/writ ./...
 FUZZTIME      ?= 10s
 USERS         ?= 100000
 FOR           ?= 1h
@@ -83,8 +83,11 @@ cluster-stop: ## stop it and keep everything; `make cluster` goes on
 cluster-down: ## delete it with all data and keys; asks, or needs CONFIRM=yes
 	CONFIRM=$(CONFIRM) ./test/compose/down
 
+# A name of a release is nothing that the shell reads as more than a name.
+release: export RELEASE = $(VERSION)
+release: export RELEASED = $(REVISION)
 release: ## binaries, checksums and lists of what they are made of in dist/; SIGN=KEY signs by a key of SSH
-	$(GO) run ./test/release -version "$(VERSION)" -revision "$(REVISION)" -sign "$(SIGN)"
+	$(GO) run ./test/release -version "$$RELEASE" -revision "$$RELEASED" -sign "$(SIGN)"
 
 clean:
 	rm -rf $(BIN) .cache dist

@@ -99,7 +99,9 @@ func healthOf(ctx context.Context, out io.Writer, hc *http.Client, endpoint stri
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", endpoint, err)
 	}
-	answer, err := hc.Do(r)
+	own := *hc
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // to who is not the node
+	answer, err := own.Do(r)
 	if err != nil {
 		return fmt.Errorf("the node does not answer: %w", client.Unreached(r.URL, err))
 	}

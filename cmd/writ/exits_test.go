@@ -172,6 +172,8 @@ var exitsOfCluster = []exitCase{
 	{"writ seal add", shell.CodeUsage, "--file"},
 	{"writ log compact", shell.CodeUsage, "--data"},
 	{"writ log compact --data $DIR/none", shell.CodeError, "started with"},
+	{"writ log compact --data $DIR/data/w1", shell.CodeError, "stop the writer first"},
+	{"writ retention set --floor 999999999", shell.CodeError, "The history ends at"},
 	{"writ retention show", 0, ""},
 	{"writ retention show --endpoint $NOBODY", shell.CodeError, "refused"},
 	{"writ retention show -o yaml", shell.CodeUsage, ""},
@@ -335,6 +337,7 @@ var exitsWithoutLeader = []exitCase{
 	{"writ can --wait --as $ROOT --action s3:GetObject --expect allow --timeout 1s --endpoint $REPLICA", shell.CodeNotYet, "within 1s"},
 	{"writ replica drain r1 --endpoint $REPLICA", shell.CodeError, ""},
 	{"writ head --endpoint $REPLICA", shell.CodeError, ""},
+	{"writ upgrade check --endpoint $WRITER", shell.CodeUnhealthy, ""},
 	{"writ verify --timeout 1s --endpoint $REPLICA", shell.CodeError, ""},
 }
 
@@ -354,6 +357,7 @@ func TestExitCodes(t *testing.T) {
 	w.untilStatus("w3 is unreachable")
 	w.run(exitCase{"writ upgrade check", shell.CodeUnhealthy, ""})
 	w.run(exitCase{"writ log verify --data $DIR/data/w3", 0, ""})
+	w.run(exitCase{"writ log compact --data $DIR/data/w3", 0, ""})
 	w.stopNode(w.other())
 	w.untilStatus("no leader is known")
 	var running sync.WaitGroup

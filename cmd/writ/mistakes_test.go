@@ -29,6 +29,7 @@ var asked = map[string][]string{
 	`status`:                          {"status"},
 	`health`:                          {"health"},
 	`why`:                             {"why"},
+	`upgrade check`:                   {"upgrade check"},
 	`watch --after TOKEN \| POSITION`: {"watch --after 1"},
 	`replica list \| drain \| resume \| remove \| admit NAME`:    {"replica list", "replica drain r1", "replica remove r1"},
 	`catalog show \| import [FILE]`:                              {"catalog show"},

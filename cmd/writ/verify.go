@@ -104,7 +104,11 @@ func verifyNodes(ctx context.Context, out io.Writer, t *target.Nodes, o *shell.O
 }
 
 func printVerification(out io.Writer, v *client.Verification) error {
-	fmt.Fprintf(out, "cluster %s, incarnation %s\ncompared with the log of %s, chain from position %d, in %v\n\n", v.Cluster, v.Incarnation, v.Node, v.From, time.Duration(v.TookMS)*time.Millisecond)
+	from := v.From
+	for _, n := range v.Nodes {
+		from = max(from, n.First)
+	}
+	fmt.Fprintf(out, "cluster %s, incarnation %s\ncompared with the log of %s, chain from position %d, in %v\n\n", v.Cluster, v.Incarnation, v.Node, from, time.Duration(v.TookMS)*time.Millisecond)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tVERDICT\tPOSITION\tHASH\tSTATE\tBATCHES\tRECORDS\tTOOK\tDETAIL")
 	for _, n := range v.Nodes {

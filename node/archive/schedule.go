@@ -90,7 +90,7 @@ func NewKeeper(s Schedule) (*Keeper, error) {
 		k.in, err = s.room()
 	}
 	if err == nil && !bucket.Is(s.Dir) {
-		err = k.look(context.Background())
+		err = k.look(context.Background(), time.Now())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSchedule, err)
@@ -111,8 +111,8 @@ func (s *Schedule) room() (room, error) {
 }
 
 // look finds out when the newest archive was made.
-func (k *Keeper) look(ctx context.Context) error {
-	list, err := k.list(ctx)
+func (k *Keeper) look(ctx context.Context, now time.Time) error {
+	list, err := k.list(ctx, now)
 	if len(list) > 0 {
 		k.last.Store(madeAt(list[len(list)-1]).Unix())
 	}
@@ -141,7 +141,7 @@ func (k *Keeper) Run(ctx context.Context, l *Live, logger *slog.Logger) {
 }
 
 func (k *Keeper) run(ctx context.Context, of func() *Source, now func() time.Time, logger *slog.Logger) {
-	if err := k.look(ctx); err != nil {
+	if err := k.look(ctx, now()); err != nil {
 		logger.Error("it is not known which backups there are, so one is made", "dir", k.Dir, "error", err)
 	}
 	for {
@@ -184,10 +184,11 @@ func madeAt(name string) time.Time {
 	return at
 }
 
-// list returns the names of the archives, the oldest first.
-func (k *Keeper) list(ctx context.Context) (names []string, err error) {
+// list returns the names of the archives, the oldest first. What a name puts into the future
+// is left out: it is no newest one, and must not push those out that are made now.
+func (k *Keeper) list(ctx context.Context, now time.Time) (names []string, err error) {
 	names, err = k.in.list(ctx)
-	return slices.DeleteFunc(names, func(name string) bool { return !fileName.MatchString(name) }), err
+	return slices.DeleteFunc(names, func(name string) bool { return !fileName.MatchString(name) || madeAt(name).After(now) }), err
 }
 
 // make makes an archive, and then removes those that are no longer kept.
@@ -211,12 +212,12 @@ func (k *Keeper) make(ctx context.Context, s *Source, now time.Time) (name strin
 		return name, err
 	}
 	k.last.Store(now.Unix())
-	return name, k.tidy(ctx)
+	return name, k.tidy(ctx, now)
 }
 
 // tidy removes the oldest archives, and what a crash left half-written.
-func (k *Keeper) tidy(ctx context.Context) error {
-	names, err := k.list(ctx)
+func (k *Keeper) tidy(ctx context.Context, now time.Time) error {
+	names, err := k.list(ctx, now)
 	if err != nil {
 		return err
 	}

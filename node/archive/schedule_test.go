@@ -50,7 +50,7 @@ func TestSchedule(t *testing.T) {
 	}
 	k, err := NewKeeper(s)
 	must(t, err)
-	names, err := k.list(t.Context())
+	names, err := k.list(t.Context(), time.Now())
 	must(t, err)
 	b, err := os.ReadFile(filepath.Join(dir, names[0]))
 	must(t, err)
@@ -101,7 +101,7 @@ func TestScheduleInStore(t *testing.T) {
 	}
 	k, err = NewKeeper(schedule)
 	must(t, err)
-	if err := k.look(t.Context()); err != nil || k.Last() != float64(now.Add(3*time.Hour).Unix()) {
+	if err := k.look(t.Context(), now.Add(4*time.Hour)); err != nil || k.Last() != float64(now.Add(3*time.Hour).Unix()) {
 		t.Errorf("the last was made at %v, %v", k.Last(), err)
 	}
 	schedule.S3 = bucket.Config{}

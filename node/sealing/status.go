@@ -183,7 +183,7 @@ func Next(asked string, c *Count, k *seal.Key, nodes []Node) (identity.SealKeyID
 	case asked != "" && !slices.Contains(fresh, asked):
 		return identity.SealKeyID{}, fmt.Errorf("%w: %s is not among those that the leader has and that have sealed nothing (%s)", ErrNoSuchKey, asked, orNone(fresh))
 	case asked == "" && len(fresh) == 0:
-		return identity.SealKeyID{}, fmt.Errorf("%w: every key that the leader has has sealed already", ErrNoSuchKey)
+		return identity.SealKeyID{}, fmt.Errorf("%w: every key that the leader has has sealed already; after `writ seal add`, have it read its keys again (SIGHUP)", ErrNoSuchKey)
 	case asked == "" && len(fresh) > 1:
 		return identity.SealKeyID{}, fmt.Errorf("%w: %s", ErrWhichKey, strings.Join(fresh, ", "))
 	case asked == "":

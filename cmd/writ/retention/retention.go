@@ -110,7 +110,10 @@ func ruleOf(days uint32, positions uint64, floor client.Position) string {
 	text := "all of the history is kept"
 	switch {
 	case days > 0:
-		text = fmt.Sprintf("the history of %d days is kept", days)
+		text = fmt.Sprintf("the history of the last %d days is kept", days)
+		if days == 1 {
+			text = "the history of the last day is kept"
+		}
 	case positions > 0:
 		text = fmt.Sprintf("the last %d positions are kept", positions)
 	}

@@ -66,6 +66,8 @@ must not be running; stop one writer at a time. Nothing is lost if it is cut sho
 			}
 			before, after, err := proof.CompactLog(data)
 			switch {
+			case errors.Is(err, proof.ErrInUse):
+				return fmt.Errorf("%w: stop the writer first", err)
 			case errors.Is(err, fs.ErrNotExist):
 				return fmt.Errorf("%w; --data is the directory that a writer was started with", err)
 			case err != nil:

@@ -3,6 +3,7 @@ package upgrade
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -48,6 +49,9 @@ is in force. Whoever asks needs the permission writ:GetCluster.`,
 		Example: "  writ upgrade check && systemctl restart writ@replica-1",
 	}, lookTimeout, func(ctx context.Context, c *client.Client, cmd *cobra.Command, o *shell.Output, _ string) error {
 		s, err := c.Cluster(ctx)
+		if none := (*client.NoLeader)(nil); errors.As(err, &none) {
+			return &shell.Exit{Code: shell.CodeUnhealthy, Err: fmt.Errorf("stop no node now: %w", err)}
+		}
 		if err != nil {
 			return err
 		}

@@ -287,7 +287,7 @@ var operations = map[string]operation{
 	"PUT /v1/retention": {
 		id: "SetRetention", summary: "Change how much of the history the cluster keeps.",
 		about: "Permission writ:SetRetention, in the cluster's own account. The leader drops what the rule does not keep, for good; the last 1,000 positions and the last hour always stay. " +
-			"400 InvalidInput: the rule has days and positions, or too few, or the floor lies before the beginning of the history.",
+			"400 InvalidInput: the rule has days and positions, or too few, or the floor lies before the beginning of the history or beyond its end.",
 		parameters: []object{invocation}, body: "RetentionToSet", answer: "The change was committed.", headers: changed, content: jsonOf("RetentionChange"), refusals: notTaken,
 	},
 	"GET /v1/seal": {

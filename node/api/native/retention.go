@@ -61,6 +61,10 @@ func (r *retentionToSet) Authorize(v *projection.View) (event.Command, error) {
 		if err != nil {
 			return event.Command{}, err
 		}
+		if head := v.Head.Position; set.Floor != nil && *set.Floor > head+1 {
+			return event.Command{}, fault.New(fault.InvalidInput, fmt.Sprintf("The history ends at position %d: nothing beyond it can have been taken elsewhere.", head),
+				"Name the position behind the last one that was taken.")
+		}
 		r.change = set
 	}
 	return r.command(v), nil

@@ -74,7 +74,7 @@ func votersFault(err error) error {
 	case errors.Is(err, dispatch.ErrNotLeader):
 		return fault.Later("This node leads no more.", err)
 	case errors.Is(err, members.ErrUnknown):
-		return fault.New(fault.NoSuchEntity, "The log has "+err.Error()+".", "`writ writer list` shows the members of the log.")
+		return fault.New(fault.NoSuchEntity, "Nothing was changed: "+err.Error()+".", "`writ writer list` shows the members of the log.")
 	case errors.Is(err, members.ErrListed):
 		return fault.New(fault.DeleteConflict, "The member stays: "+err.Error()+".", "Remove the writer by its name.")
 	case errors.Is(err, members.ErrLeads):

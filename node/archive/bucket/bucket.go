@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,8 @@ func parse(text string) (l Location, err error) {
 	switch {
 	case !ok || !bucketName.MatchString(l.Bucket):
 		return Location{}, fmt.Errorf("%w: %q: s3://BUCKET/KEY, where a bucket has 3 to 63 of a-z, 0-9, - and .", ErrURL, text)
+	case slices.ContainsFunc(strings.Split(l.Key, "/"), func(part string) bool { return part == "." || part == ".." }):
+		return Location{}, fmt.Errorf("%w: its key %q goes by way of . or .., which a store may take for another bucket", ErrURL, l.Key)
 	case len(l.Key) > maxKey:
 		return Location{}, fmt.Errorf("%w: its key has %d bytes, at most %d", ErrURL, len(l.Key), maxKey)
 	}

@@ -353,7 +353,7 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	for url, ok := range map[string]bool{
-		"s3://bucket/a/b": true, "s3://bucket/": false, "s3://bucket": false, "s3://bucket/a/": false, "s3://Bucket/a": false, "s3:///a": false, "s3://b/a": false,
+		"s3://bucket/a/b": true, "s3://bucket/": false, "s3://bucket": false, "s3://bucket/a/": false, "s3://Bucket/a": false, "s3:///a": false, "s3://b/a": false, "s3://bucket/../other/a": false, "s3://bucket/a/./b": false, "s3://bucket/a..b": true,
 		"s3://bucket/" + strings.Repeat("k", maxKey+1): false,
 	} {
 		if _, err := Parse(url); (err == nil) != ok || err != nil && !errors.Is(err, ErrURL) {

@@ -45,7 +45,24 @@ func (c Config) http() (*http.Client, error) {
 		}
 		return &lively{conn, idle}, nil
 	}
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+	return &http.Client{Transport: bounded{t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+}
+
+// maxAnswer bounds what is read of an answer that is not an object, in bytes: a page of a listing
+// with the longest keys is the largest.
+const maxAnswer = 8 << 20
+
+// bounded bounds answers, which are read into memory: all but objects.
+type bounded struct{ http.RoundTripper }
+
+// RoundTrip sends a request.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, err := b.RoundTripper.RoundTrip(r)
+	if err != nil || r.Method == http.MethodGet && r.URL.Query().Get("x-id") == "GetObject" && a.StatusCode < http.StatusMultipleChoices {
+		return a, err
+	}
+	a.Body = http.MaxBytesReader(nil, a.Body, maxAnswer)
+	return a, nil
 }
 
 // lively is a connection that ends when nothing comes or goes for a while. One that sends may wait
