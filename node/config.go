@@ -6,11 +6,11 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/nats"
 	"github.com/writ-iam/writ/node/peer"
@@ -80,7 +80,7 @@ type Config struct {
 }
 
 // Connections bound the connections of clients. How they give way to each other when
-// there are too many, admission.Gate says.
+// there are too many, gate.Gate says.
 type Connections struct {
 	// Total is how many are open at once; 0 is as many as the process may open files
 	// for, up to maxConnections.
@@ -93,8 +93,8 @@ type Connections struct {
 }
 
 // within is what bounds clients when a process may open so many files.
-func (c Connections) within(files int) (admission.Bounds, error) {
-	return peer.ClientBounds(admission.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, files)
+func (c Connections) within(files int) (gate.Bounds, error) {
+	return peer.ClientBounds(gate.Bounds{Total: c.Total, PerAddress: c.PerAddress, Proxies: c.Proxies}, files)
 }
 
 // Snapshots say when a log is shortened; zero values are the defaults of package log.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/ask"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/replication/tail"
@@ -80,7 +80,7 @@ func TestFloodUnderAName(t *testing.T) {
 	}
 	guests := w.port.Guests()
 	other := guests.Gate("replica-2")
-	if other != nil && other.Gone(admission.Evicted)+other.Gone(admission.Refused) > 0 {
+	if other != nil && other.Gone(gate.Evicted)+other.Gone(gate.Refused) > 0 {
 		t.Error("connections of the other replica had to go")
 	}
 	if open := guests.Gate("replica-1").Open(); open > guests.Bounds(false).PerAddress {

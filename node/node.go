@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,6 +28,7 @@ import (
 	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/measure"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
@@ -42,16 +42,8 @@ import (
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
-// Limits of the servers.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	// maxPeerHeaderBytes bounds those of other nodes, which say more of a request that
-	// they hand on.
-	maxPeerHeaderBytes = 2 * maxHeaderBytes
-)
+// maxPeerHeaderBytes bounds those of other nodes, which say more of a request that they hand on.
+const maxPeerHeaderBytes = 2 * gate.MaxHeaderBytes
 
 // part is what a role adds to a node.
 type part interface {
@@ -87,7 +79,7 @@ type Node struct {
 	edge     *api.Server // what answers clients, built by the part's start
 	files    int         // that the process may open
 	server   *http.Server
-	gate     *admission.Gate // of clients
+	gate     *gate.Gate // of clients
 	listener net.Listener
 	apiCert  *api.Certificate // nil for plain HTTP
 	certs    *certs.Keeper
@@ -282,13 +274,13 @@ func (n *Node) serveAPI() error {
 	if err != nil {
 		return err
 	}
-	n.gate = admission.NewGate(l, bounds)
-	n.observeGate()
+	n.gate = gate.New(l, bounds)
+	n.gate.Observe(n.registry)
 	var serve net.Listener = n.gate
 	if n.cfg.Files.APICert != "" {
 		serve = tls.NewListener(n.gate, n.apiCert.TLS())
 	}
-	n.server = clientServer(n.edge, n.gate, n.logger)
+	n.server = n.gate.Server(n.edge, n.logger)
 	n.server.RegisterOnShutdown(n.edge.EndStreams) // they would not end by themselves
 	n.wg.Go(func() {
 		if err := n.server.Serve(serve); !errors.Is(err, http.ErrServerClosed) {
@@ -301,26 +293,6 @@ func (n *Node) serveAPI() error {
 // The finder has a connection for each request that the API hands on at once, or this
 // does not compile.
 var _ = [1]struct{}{}[admission.MaxHandedOn-peer.MaxForwards]
-
-// clientServer is the server of clients, behind a gate.
-func clientServer(handler http.Handler, gate *admission.Gate, logger *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		ConnState: gate.State, ConnContext: gate.Context,
-	}
-}
-
-// observeGate shows how many clients are connected, and how many had to go.
-func (n *Node) observeGate() {
-	n.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_connections", Help: "Connections of clients."},
-		func() float64 { return float64(n.gate.Open()) }))
-	for _, fate := range []admission.Fate{admission.Evicted, admission.Refused} {
-		n.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "writ_connections_closed_total", Help: "Connections of clients that made room for others, or found none.", ConstLabels: prometheus.Labels{"fate": string(fate)},
-		}, func() float64 { return float64(n.gate.Gone(fate)) }))
-	}
-}
 
 // advertises is the URL at which clients reach the node; empty if nobody knows.
 func (n *Node) advertises() string {

@@ -21,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/dispatch"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/members"
 	"github.com/writ-iam/writ/node/peer"
@@ -95,7 +96,7 @@ func servePeers(w *writer, edge *api.Server) *peerServer {
 			}
 			mux.ServeHTTP(rw, r)
 		}),
-		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: peerReadTimeout, IdleTimeout: peer.IdleTimeout, MaxHeaderBytes: maxPeerHeaderBytes,
+		ReadHeaderTimeout: gate.ReadHeaderTimeout, ReadTimeout: peerReadTimeout, IdleTimeout: peer.IdleTimeout, MaxHeaderBytes: maxPeerHeaderBytes,
 		ErrorLog: slog.NewLogLogger(w.node.logger.Handler(), slog.LevelDebug),
 	}
 	guests.Attend(p.server)
@@ -251,7 +252,7 @@ func (p *peerServer) read(rw http.ResponseWriter, r *http.Request, into any) boo
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return false
 	}
-	admission.Prove(r.Context())
+	gate.Prove(r.Context())
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -59,7 +60,7 @@ func (d *Desk) verifySignature(q *Request, sig *sigv4.Signature, cred *identity.
 func (d *Desk) recognized(q *Request, cred *identity.Credential) {
 	q.verified, q.owner = cred.Sealed, cred.Owner
 	d.proved(q, cred)
-	Prove(q.Context())
+	gate.Prove(q.Context())
 }
 
 // Recognize verifies the signature by the keys that the node has at hand, before

@@ -3,8 +3,8 @@
 //
 // A [Desk] reads a [Request], verifies its signature, and finds out what the caller may
 // do ([Pass]), in a view that others choose. Everything that a caller can make a node
-// hold, wait for, work at or keep open has a limit, and no caller may take all of it: who
+// hold, wait for or work at has a limit, and no caller may take all of it: who
 // asks for more than a share is refused while there is room for others. There are places
 // for what is under way at once, in shares ([Slots], of which a Desk has [Limits]),
-// shifts for what takes much work ([Job]), and connections ([Gate]).
+// and shifts for what takes much work ([Job]). Connections are of package gate.
 package admission

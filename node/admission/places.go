@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/sigv4"
 )
 
@@ -179,7 +180,7 @@ func (q *Request) Holder() string {
 // network stands for the address of the caller; invalid if nobody knows it.
 func (q *Request) network() netip.Addr {
 	addr, _ := netip.ParseAddr(q.Source) // invalid: those whose address is unknown are one
-	return Network(addr)
+	return gate.Network(addr)
 }
 
 // Handing takes a place for a request on its way to the leader, which holds it back if it is held. Whom this node

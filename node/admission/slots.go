@@ -2,7 +2,6 @@ package admission
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 	"sync"
 )
@@ -82,20 +81,4 @@ func (s *Slots) Free(holder string, n int) {
 	if s.by[holder] = left; left == 0 {
 		delete(s.by, holder)
 	}
-}
-
-// networkBits is how much of an IPv6 address names a network: who has one address of
-// it has them all.
-const networkBits = 64
-
-// Network is what stands for an address as a holder: an IPv4 address, or the network
-// of an IPv6 one.
-func Network(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		if p, err := addr.Prefix(networkBits); err == nil {
-			return p.Addr()
-		}
-	}
-	return addr
 }

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"errors"
-	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -69,16 +68,5 @@ func TestSlotsRaced(t *testing.T) {
 	wg.Wait()
 	if s.Taken() != 0 || len(s.by) != 0 {
 		t.Errorf("%d are taken, by %v", s.Taken(), s.by)
-	}
-}
-
-func TestNetwork(t *testing.T) {
-	for given, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::7%eth0": "2001:db8:1:2::",
-		"::1": "::",
-	} {
-		if got := Network(netip.MustParseAddr(given)); got.String() != want {
-			t.Errorf("%s is of %s, not %s", given, got, want)
-		}
 	}
 }

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"github.com/writ-iam/writ/log/identity"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/opened"
 	"github.com/writ-iam/writ/node/session"
 	"github.com/writ-iam/writ/projection"
@@ -31,6 +32,6 @@ func (p *Pass) Vouch(v *projection.View, provider string, of *identity.Role, key
 func (p *Pass) Trusted() {
 	if p.role != nil {
 		p.Request.owner, p.Request.verified = p.role.ID, []byte("vouched for by "+p.Caller.ARN)
-		Prove(p.Request.Context())
+		gate.Prove(p.Request.Context())
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
@@ -111,7 +112,7 @@ func (c *signIn) enter(v *projection.View) (again *projection.View, err error) {
 	if err != nil {
 		return nil, err
 	}
-	admission.Prove(c.Context())
+	gate.Prove(c.Context())
 	if _, ok := v.State.ActiveSessionKey(); !ok { // the first session of the cluster
 		again, err = c.server.addKey(c.Context(), func() (identity.Command, error) { return c.server.desk.NewSessionKey(v.State) })
 		return again, c.unproven(leaderless(err))

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -42,15 +42,15 @@ func RaiseFiles() (int, error) {
 
 // ClientBounds are what bounds clients when a process may open so many files, of what is
 // asked for; a total of zero is as many as the process may open files for.
-func ClientBounds(c admission.Bounds, files int) (admission.Bounds, error) {
+func ClientBounds(c gate.Bounds, files int) (gate.Bounds, error) {
 	reserved := max(reservedFiles, ownFiles+files/BrokerPart+files/FilesPart)
 	most := (files - reserved) / filesPerClient
 	switch {
 	case most < 1 || c.Total > most:
-		return admission.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
+		return gate.Bounds{}, fmt.Errorf("%w: %d connections of clients take %d open files, of which the process may have %d: raise that limit (ulimit -n), or lower --max-connections",
 			setup.ErrConfig, max(c.Total, 1), max(c.Total, 1)*filesPerClient+reserved, files)
 	case c.Total < 0 || c.PerAddress < 0:
-		return admission.Bounds{}, fmt.Errorf("%w: the number of connections is negative", setup.ErrConfig)
+		return gate.Bounds{}, fmt.Errorf("%w: the number of connections is negative", setup.ErrConfig)
 	case c.Total == 0:
 		c.Total = min(maxConnections, most)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/gate"
 )
 
 // Limits of what one name holds of a writer's peer port, whose certificate may be in
@@ -51,15 +52,15 @@ type Guests struct {
 	refused *prometheus.CounterVec // transfers, by limit
 
 	mu    sync.Mutex
-	open  map[net.Conn]guest          // guarded by mu
-	names map[guestOf]*admission.Gate // of those who are or were connected; guarded by mu
-	count map[admission.Fate]uint64   // of connections that had to go; guarded by mu
+	open  map[net.Conn]guest     // guarded by mu
+	names map[guestOf]*gate.Gate // of those who are or were connected; guarded by mu
+	count map[gate.Fate]uint64   // of connections that had to go; guarded by mu
 }
 
 // guest is one connection.
 type guest struct {
 	ID
-	place *admission.Conn
+	place *gate.Conn
 }
 
 // guestOf says under which name connections come, and whether for clients of that node.
@@ -71,8 +72,8 @@ type guestOf struct {
 // newGuests returns the guests of a process that may open so many files.
 func newGuests(files int) *Guests {
 	return &Guests{
-		total: max(min(maxGuests, files/FilesPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*admission.Gate),
-		count: make(map[admission.Fate]uint64),
+		total: max(min(maxGuests, files/FilesPart), nameParts), open: make(map[net.Conn]guest), names: make(map[guestOf]*gate.Gate),
+		count: make(map[gate.Fate]uint64),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "writ_peer_refused_total", Help: "Requests of other nodes that were refused because their name has as many under way as it may, by limit.",
 		}, []string{"limit"}),
@@ -86,20 +87,20 @@ func (g *Guests) atAddress() int { return max(g.ofName()/2, 1) }
 
 // Gate is that of the connections of a name's own, without those for its clients; nil if
 // it had none lately.
-func (g *Guests) Gate(name string) *admission.Gate {
+func (g *Guests) Gate(name string) *gate.Gate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.names[guestOf{name: name}]
 }
 
 // Bounds are those of one name's connections for its clients, or for itself.
-func (g *Guests) Bounds(forwards bool) admission.Bounds {
+func (g *Guests) Bounds(forwards bool) gate.Bounds {
 	all := g.atAddress()
 	n := max(all*ownAsks/maxGuestsAtAddress, min(all/2, minOwn), 1)
 	if forwards {
 		n = max(all-n, 1)
 	}
-	return admission.Bounds{Total: 2 * n, PerAddress: n}
+	return gate.Bounds{Total: 2 * n, PerAddress: n}
 }
 
 // admit takes in a connection that has shown its certificate, unless there is no place
@@ -112,21 +113,21 @@ func (g *Guests) admit(conn *tls.Conn) bool {
 	defer g.mu.Unlock()
 	if taken, fullest := g.taken(); taken >= g.total {
 		if !fullest.Evict() {
-			g.count[admission.Refused]++
+			g.count[gate.Refused]++
 			return false
 		}
-		g.count[admission.Evicted]++
+		g.count[gate.Evicted]++
 	}
 	of := g.names[under]
 	if of == nil {
-		of = admission.NewGate(nil, g.Bounds(under.forwards))
+		of = gate.New(nil, g.Bounds(under.forwards))
 		g.names[under] = of
 	}
-	before := of.Gone(admission.Evicted)
+	before := of.Gone(gate.Evicted)
 	place := of.Admit(conn.NetConn())
-	g.count[admission.Evicted] += of.Gone(admission.Evicted) - before
+	g.count[gate.Evicted] += of.Gone(gate.Evicted) - before
 	if place == nil {
-		g.count[admission.Refused]++
+		g.count[gate.Refused]++
 		return false
 	}
 	g.open[conn] = guest{who, place}
@@ -135,7 +136,7 @@ func (g *Guests) admit(conn *tls.Conn) bool {
 
 // taken is how many connections there are, and of which name most. Names that have
 // none are forgotten. g.mu is held.
-func (g *Guests) taken() (n int, fullest *admission.Gate) {
+func (g *Guests) taken() (n int, fullest *gate.Gate) {
 	most := 0
 	for under, of := range g.names {
 		switch open := of.Open(); {
@@ -176,7 +177,7 @@ func (g *Guests) leave(conn net.Conn) {
 }
 
 // Attend has a server tell how its connections fare, so that those that do nothing give
-// way; what its handlers prove by admission.Prove is proved for their connections.
+// way; what its handlers prove by gate.Prove is proved for their connections.
 func (g *Guests) Attend(s *http.Server) {
 	s.ConnState = g.note
 	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
@@ -188,7 +189,7 @@ func (g *Guests) Attend(s *http.Server) {
 }
 
 // place is what a connection has of its name's gate; nil if it has gone.
-func (g *Guests) place(conn net.Conn) *admission.Conn {
+func (g *Guests) place(conn net.Conn) *gate.Conn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.open[conn].place
@@ -211,7 +212,7 @@ func (g *Guests) Expel(barred func(ID) bool) {
 }
 
 // gone is how many connections had to go, and why.
-func (g *Guests) gone(f admission.Fate) uint64 {
+func (g *Guests) gone(f gate.Fate) uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.count[f]
@@ -230,7 +231,7 @@ func (g *Guests) Observe(registry *prometheus.Registry) {
 	registry.MustRegister(g.refused)
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_peer_connections", Help: "Connections of other nodes, but for those of raft."},
 		func() float64 { return float64(g.connected()) }))
-	for _, fate := range []admission.Fate{admission.Evicted, admission.Refused} {
+	for _, fate := range []gate.Fate{gate.Evicted, gate.Refused} {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "writ_peer_connections_closed_total", Help: "Connections of other nodes that made room for others of their name, or found none.",
 			ConstLabels: prometheus.Labels{"fate": string(fate)},
@@ -257,7 +258,7 @@ func (t *transfers) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer t.places.Free(name, 1)
-	admission.Prove(r.Context())
+	gate.Prove(r.Context())
 	t.serve.ServeHTTP(rw, r)
 }
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/gate"
 )
 
 // visitors come to a peer port from addresses of a test's choice, which answers /held
@@ -37,7 +37,7 @@ func newVisitors(t *testing.T, who *Identity, files int) *visitors {
 	end := make(chan struct{})
 	s := &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			admission.Prove(r.Context())
+			gate.Prove(r.Context())
 			if r.URL.Path == "/held" {
 				rw.WriteHeader(http.StatusOK)
 				_ = http.NewResponseController(rw).Flush()
@@ -118,7 +118,7 @@ func TestGuests(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if refused, evicted := g.gone(admission.Refused), g.gone(admission.Evicted); refused != 0 || evicted != uint64(4*own.Total-own.PerAddress) {
+	if refused, evicted := g.gone(gate.Refused), g.gone(gate.Evicted); refused != 0 || evicted != uint64(4*own.Total-own.PerAddress) {
 		t.Errorf("%d were refused, %d gave way", refused, evicted)
 	}
 	for range own.PerAddress {
@@ -158,7 +158,7 @@ func TestGuests(t *testing.T) {
 	if _, err := v.visit(i.writer, "198.51.100.1", "/"); err != nil {
 		t.Error(err)
 	}
-	if refused := g.gone(admission.Refused); refused != 3 {
+	if refused := g.gone(gate.Refused); refused != 3 {
 		t.Errorf("%d were refused", refused)
 	}
 	// raft
@@ -177,7 +177,7 @@ func TestGuestsOfManyNames(t *testing.T) {
 	g := v.port.guests
 	g.mu.Lock()
 	g.total = 2 // of two names, together
-	g.names[guestOf{name: i.replica.Leaf().Subject.CommonName}] = admission.NewGate(nil, admission.Bounds{Total: 9, PerAddress: 9})
+	g.names[guestOf{name: i.replica.Leaf().Subject.CommonName}] = gate.New(nil, gate.Bounds{Total: 9, PerAddress: 9})
 	g.mu.Unlock()
 	for range 3 {
 		if _, err := v.visit(i.replica, "192.0.2.1", "/"); err != nil {
@@ -187,7 +187,7 @@ func TestGuestsOfManyNames(t *testing.T) {
 	if _, err := v.visit(i.writer, "192.0.2.2", "/"); err != nil {
 		t.Fatal(err)
 	}
-	if evicted := g.gone(admission.Evicted); evicted != 2 {
+	if evicted := g.gone(gate.Evicted); evicted != 2 {
 		t.Errorf("%d gave way", evicted)
 	}
 	g.mu.Lock()

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/setup"
 )
 
@@ -92,8 +92,8 @@ func Listen(n Network, addr string, identity *Identity, files int) (*Port, error
 		tls:       identity.TLS(ID{}, ProtocolRaft, ProtocolHTTP),
 		raft:      newProtocolListener(l.Addr()),
 		http:      newProtocolListener(l.Addr()),
-		strangers: newHandshakes(admission.Bounds{Total: maxHandshakes, PerAddress: maxHandshakes}, handshakesPerSecond, 2*maxHandshakes),
-		peers: newHandshakes(admission.Bounds{Total: maxKnownHandshakes, PerAddress: maxKnownHandshakes / handshakeParts},
+		strangers: newHandshakes(gate.Bounds{Total: maxHandshakes, PerAddress: maxHandshakes}, handshakesPerSecond, 2*maxHandshakes),
+		peers: newHandshakes(gate.Bounds{Total: maxKnownHandshakes, PerAddress: maxKnownHandshakes / handshakeParts},
 			knownHandshakesPerSecond, handshakeParts*handshakeBurst),
 		guests: newGuests(files),
 	}
@@ -146,8 +146,8 @@ func (p *Port) accept() {
 }
 
 // begin takes a place for a handshake, or closes the connection and returns nil.
-func (p *Port) begin(conn net.Conn) *admission.Conn {
-	own := p.known.of(admission.Network(admission.Remote(conn)))
+func (p *Port) begin(conn net.Conn) *gate.Conn {
+	own := p.known.of(gate.Network(gate.Remote(conn)))
 	if own == nil {
 		return p.strangers.begin(conn)
 	}
@@ -160,16 +160,16 @@ func (p *Port) begin(conn net.Conn) *admission.Conn {
 
 // handshakes are those under way with some addresses.
 type handshakes struct {
-	gate *admission.Gate // closes the oldest for the next
+	gate *gate.Gate // closes the oldest for the next
 	rate *rate.Limiter
 }
 
-func newHandshakes(b admission.Bounds, perSecond rate.Limit, burst int) handshakes {
-	return handshakes{admission.NewGate(nil, b), rate.NewLimiter(perSecond, burst)}
+func newHandshakes(b gate.Bounds, perSecond rate.Limit, burst int) handshakes {
+	return handshakes{gate.New(nil, b), rate.NewLimiter(perSecond, burst)}
 }
 
 // begin takes a place for a handshake, or closes the connection and returns nil.
-func (h *handshakes) begin(conn net.Conn) *admission.Conn {
+func (h *handshakes) begin(conn net.Conn) *gate.Conn {
 	if !h.rate.Allow() {
 		conn.Close()
 		return nil
@@ -204,7 +204,7 @@ func (k *knownNetworks) add(network netip.Addr) {
 }
 
 // handshake finds out who calls and which protocol they speak.
-func (p *Port) handshake(conn net.Conn, place *admission.Conn) {
+func (p *Port) handshake(conn net.Conn, place *gate.Conn) {
 	defer place.Leave()
 	ctx, cancel := context.WithTimeout(p.ctx, handshakeTimeout)
 	defer cancel()
@@ -213,7 +213,7 @@ func (p *Port) handshake(conn net.Conn, place *admission.Conn) {
 		conn.Close() // not a node of this cluster: nobody to answer to
 		return
 	}
-	p.known.add(admission.Network(admission.Remote(conn)))
+	p.known.add(gate.Network(gate.Remote(conn)))
 	place.Leave()
 	to := p.http
 	if state := c.ConnectionState(); state.NegotiatedProtocol == ProtocolRaft {

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/writ-iam/writ/node/admission"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/test/layout"
 	"github.com/writ-iam/writ/test/pipe"
@@ -116,7 +116,7 @@ func TestUnfinishedHandshakes(t *testing.T) {
 			t.Fatalf("%d handshakes are under way", n)
 		}
 	}
-	if p.strangers.gate.Gone(admission.Evicted) == 0 && time.Since(begun) < handshakeTimeout {
+	if p.strangers.gate.Gone(gate.Evicted) == 0 && time.Since(begun) < handshakeTimeout {
 		t.Error("none gave way")
 	}
 	if n := p.peers.gate.Open(); n != 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
+	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/mfa"
 	"github.com/writ-iam/writ/node/password"
 	"github.com/writ-iam/writ/node/seal"
@@ -267,7 +268,7 @@ func TestWhoIsKnownFailsAsAStranger(t *testing.T) {
 func TestWideNetworks(t *testing.T) {
 	of := func(format string) func(i int) (string, string) {
 		return func(i int) (string, string) {
-			return fmt.Sprint("user", i), admission.Network(netip.MustParseAddr(fmt.Sprintf(format, i))).String()
+			return fmt.Sprint("user", i), gate.Network(netip.MustParseAddr(fmt.Sprintf(format, i))).String()
 		}
 	}
 	h := newHouse(t)

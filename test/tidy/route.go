@@ -21,7 +21,7 @@ var functionFields = map[string]string{
 	"node.Machine.Clocks":                  "clocks",
 	"node.Node.clocks":                     "clocks",
 	"node/admission.Config.Now":            "a clock",
-	"node/admission.Gate.now":              "a clock",
+	"node/gate.Gate.now":                   "a clock",
 	"node/api/native.Config.Now":           "a clock",
 	"replication/broker.Config.Admits":     "whom NATS takes",
 	"replication/broker.Config.Consumers":  "whom NATS takes",

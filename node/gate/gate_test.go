@@ -1,4 +1,4 @@
-package admission
+package gate
 
 import (
 	"bufio"
@@ -32,7 +32,7 @@ type gated struct {
 	t *testing.T
 }
 
-func newGated(t *testing.T, b Bounds) *gated { return &gated{NewGate(nil, b), t} }
+func newGated(t *testing.T, b Bounds) *gated { return &gated{New(nil, b), t} }
 
 // client is both ends of a connection.
 type client struct {
@@ -172,7 +172,7 @@ func TestGatePerAddress(t *testing.T) {
 		t.Error("a third is let in")
 	}
 	g.must("192.0.2.10:1")
-	if g := NewGate(nil, Bounds{Total: 80}); g.bounds.PerAddress != 10 {
+	if g := New(nil, Bounds{Total: 80}); g.bounds.PerAddress != 10 {
 		t.Errorf("one address has %d of 80", g.bounds.PerAddress)
 	}
 }
@@ -250,7 +250,7 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func TestGateServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn)}
-		g := NewGate(l, Bounds{Total: 4, PerAddress: 100})
+		g := New(l, Bounds{Total: 4, PerAddress: 100})
 		s := &http.Server{ConnState: g.State, ConnContext: g.Context, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/known" {
 				Prove(r.Context())
@@ -315,7 +315,7 @@ func (f *failing) Accept() (net.Conn, error) {
 // Without a descriptor for the next connection, one that rests is closed.
 func TestGateWithoutDescriptors(t *testing.T) {
 	f := &failing{pipes: pipes{conns: make(chan net.Conn, 1)}}
-	g := &gated{NewGate(f, Bounds{Total: 10}), t}
+	g := &gated{New(f, Bounds{Total: 10}), t}
 	idle := g.must("192.0.2.1:1")
 	here, there := net.Pipe()
 	defer there.Close()
@@ -367,7 +367,7 @@ func TestGateRaced(t *testing.T) {
 
 // What a gate costs each request.
 func BenchmarkGate(b *testing.B) {
-	g := NewGate(nil, Bounds{Total: 1000, PerAddress: 1000})
+	g := New(nil, Bounds{Total: 1000, PerAddress: 1000})
 	here, there := net.Pipe()
 	defer there.Close()
 	c := g.Admit(&from{here, net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:1"))})
@@ -377,5 +377,16 @@ func BenchmarkGate(b *testing.B) {
 		g.State(c, http.StateActive)
 		Prove(ctx)
 		g.State(c, http.StateIdle)
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for given, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::7%eth0": "2001:db8:1:2::",
+		"::1": "::",
+	} {
+		if got := Network(netip.MustParseAddr(given)); got.String() != want {
+			t.Errorf("%s is of %s, not %s", given, got, want)
+		}
 	}
 }

@@ -1,4 +1,6 @@
-package admission
+// Package gate bounds the connections of a port: who waits, who is known, and who goes when
+// there are too many.
+package gate
 
 import (
 	"context"
@@ -131,9 +133,9 @@ func (q *queue) remove(c *Conn, in int) {
 	c.links[in] = link{}
 }
 
-// NewGate returns a gate in front of a listener. PerAddress defaults to a part of
+// New returns a gate in front of a listener. PerAddress defaults to a part of
 // Total.
-func NewGate(l net.Listener, b Bounds) *Gate {
+func New(l net.Listener, b Bounds) *Gate {
 	b.Total = max(b.Total, 1)
 	if b.PerAddress == 0 {
 		b.PerAddress = max(b.Total/addressPart, 1)
@@ -424,4 +426,20 @@ func Remote(conn net.Conn) netip.Addr {
 		return netip.Addr{}
 	}
 	return a.Addr().Unmap()
+}
+
+// networkBits is how much of an IPv6 address names a network: who has one address of
+// it has them all.
+const networkBits = 64
+
+// Network is what stands for an address as a holder: an IPv4 address, or the network
+// of an IPv6 one.
+func Network(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		if p, err := addr.Prefix(networkBits); err == nil {
+			return p.Addr()
+		}
+	}
+	return addr
 }
