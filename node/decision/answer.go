@@ -20,9 +20,14 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 	if err != nil {
 		return Answer{}, err
 	}
+	return evaluate(i, v, p, q, authz.Globals{Time: now}, j)
+}
+
+// evaluate is Evaluate for a principal of the view, and of what is known of its request.
+func evaluate(i *admission.Inquiry, v *projection.View, p *projection.Principal, q *Question, known authz.Globals, j *admission.Job) (a Answer, err error) {
 	*i = admission.Inquiry{
 		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: &j.Work},
-		Globals: authz.Globals{Time: now},
+		Globals: known,
 	}
 	r := &i.Request
 	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of

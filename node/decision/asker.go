@@ -43,7 +43,18 @@ func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
 
 // Answer appends the answer to one question, as JSON.
 func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
-	if err := q.Check(); err != nil {
+	return k.AnswerOf(b, q, nil, "")
+}
+
+// AnswerOf is Answer for a question about a principal that was authenticated in the same view,
+// with all that its credentials say of it, such as session policies and tags, and with the region
+// of its request; a nil one is found by the ARN of the question.
+func (k *Asker) AnswerOf(b []byte, q *Question, p *projection.Principal, region string) ([]byte, error) {
+	check := q.Check
+	if p != nil {
+		check = q.CheckAsked
+	}
+	if err := check(); err != nil {
 		return nil, err
 	}
 	if q.Explain && !k.Seen.Reads {
@@ -58,7 +69,14 @@ func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
 	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
 		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
-	a, err := Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	var err error
+	if p == nil {
+		p, err = k.Seen.View.PrincipalByARN(q.Principal)
+	}
+	var a Answer
+	if err == nil {
+		a, err = evaluate(&k.asked, k.Seen.View, p, q, authz.Globals{Time: k.Pass.Request.Now, Region: region}, &k.Pass.Job)
+	}
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
 	}

@@ -20,8 +20,9 @@ type canonicalInput struct {
 	contentLength int64 // -1 unknown
 	signedHeaders string
 	bodyHash      [32]byte
-	presigned     bool // X-Amz-Signature is in the query and not part of it
-	queryAsSent   bool // the query is taken for canonical
+	presigned     bool   // X-Amz-Signature is in the query and not part of it
+	queryAsSent   bool   // the query is taken for canonical
+	content       string // of StyleS3: it stands for the hash of the body; else empty
 }
 
 // appendCanonicalRequest appends the canonical request of AWS's "Create a signed
@@ -29,7 +30,11 @@ type canonicalInput struct {
 func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, in.method...)
 	b = append(b, '\n')
-	b = appendCanonicalPath(b, in.path)
+	if in.content != "" {
+		b = appendPathOnce(b, in.path)
+	} else {
+		b = appendCanonicalPath(b, in.path)
+	}
 	b = append(b, '\n')
 	if in.queryAsSent {
 		b = append(b, in.query...)
@@ -48,6 +53,9 @@ func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, '\n')
 	b = append(b, in.signedHeaders...)
 	b = append(b, '\n')
+	if in.content != "" {
+		return append(b, in.content...)
+	}
 	return hex.AppendEncode(b, in.bodyHash[:])
 }
 
