@@ -22,6 +22,7 @@ type canonicalInput struct {
 	bodyHash      [32]byte
 	presigned     bool   // X-Amz-Signature is in the query and not part of it
 	queryAsSent   bool   // the query is taken for canonical
+	pathAsSent    bool   // the path is, in StyleS3
 	content       string // of StyleS3: it stands for the hash of the body; else empty
 }
 
@@ -30,9 +31,12 @@ type canonicalInput struct {
 func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, in.method...)
 	b = append(b, '\n')
-	if in.content != "" {
+	switch {
+	case in.pathAsSent:
+		b = append(b, in.path...)
+	case in.content != "":
 		b = appendPathOnce(b, in.path)
-	} else {
+	default:
 		b = appendCanonicalPath(b, in.path)
 	}
 	b = append(b, '\n')
@@ -59,8 +63,13 @@ func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	return hex.AppendEncode(b, in.bodyHash[:])
 }
 
-// asSent takes the query for canonical, and tells whether that is another form.
+// asSent takes the query for canonical, or in StyleS3 the path if it is not, and tells whether
+// that is another form.
 func (in *canonicalInput) asSent() bool {
+	if in.content != "" && in.path != string(appendPathOnce(nil, in.path)) {
+		in.pathAsSent = true
+		return true
+	}
 	in.queryAsSent = in.query != "" && !in.presigned && in.query != string(appendCanonicalQuery(nil, in.query, false))
 	return in.queryAsSent
 }

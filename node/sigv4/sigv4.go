@@ -92,7 +92,8 @@ type Signature struct {
 // comparison takes constant time.
 //
 // The query may have been signed in canonical form, or just as it was sent: curl
-// 7.88 does not sort it.
+// 7.88 does not sort it. So may the path in [StyleS3], where the Go SDK's signer leaves what
+// it is given.
 func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 	in := s.input(bodyHash)
 	if s.matches(key, in) {
