@@ -15,6 +15,8 @@ type Error struct {
 	Message string
 	// Untimely tells that the request comes too late, or too early by this clock.
 	Untimely bool
+
+	worded bool // in the words of a style already
 }
 
 // Error returns code and message.

@@ -158,7 +158,7 @@ func (s *Signature) Names() []string { return strings.Split(s.SignedHeaders, ";"
 // In is the refusal in the words of a service of a style, for a request that was presigned, and
 // for one by temporary credentials. S3's are of "Error responses" in its API Reference.
 func (e *Error) In(style Style, presigned, temporary bool) *Error {
-	if style != StyleS3 {
+	if style != StyleS3 || e.worded {
 		return e
 	}
 	malformed := "AuthorizationHeaderMalformed"
@@ -167,37 +167,38 @@ func (e *Error) In(style Style, presigned, temporary bool) *Error {
 	}
 	switch {
 	case e.Code == CodeMissingAuthenticationToken:
-		return refusal("AccessDenied", http.StatusForbidden, "Access Denied")
+		return Refusal("AccessDenied", http.StatusForbidden, "Access Denied")
 	case e.Code == CodeIncompleteSignature:
-		return refusal(malformed, http.StatusBadRequest, e.Message)
+		return Refusal(malformed, http.StatusBadRequest, e.Message)
 	case e.Code == CodeInvalidClientTokenID && temporary:
-		return refusal("InvalidToken", http.StatusBadRequest, "The provided token is malformed or otherwise invalid.")
+		return Refusal("InvalidToken", http.StatusBadRequest, "The provided token is malformed or otherwise invalid.")
 	case e.Code == CodeInvalidClientTokenID:
-		return refusal("InvalidAccessKeyId", http.StatusForbidden, "The AWS Access Key Id you provided does not exist in our records.")
+		return Refusal("InvalidAccessKeyId", http.StatusForbidden, "The AWS Access Key Id you provided does not exist in our records.")
 	case e.Code == CodeExpiredToken:
-		return refusal(CodeExpiredToken, http.StatusBadRequest, "The provided token has expired.")
+		return Refusal(CodeExpiredToken, http.StatusBadRequest, "The provided token has expired.")
 	case e.Untimely && presigned && strings.HasPrefix(e.Message, expired):
-		return refusal("AccessDenied", http.StatusForbidden, "Request has expired")
+		return Refusal("AccessDenied", http.StatusForbidden, "Request has expired")
 	case e.Untimely && presigned:
-		return refusal("AccessDenied", http.StatusForbidden, "Request is not yet valid")
+		return Refusal("AccessDenied", http.StatusForbidden, "Request is not yet valid")
 	case e.Untimely:
-		return refusal("RequestTimeTooSkewed", http.StatusForbidden, "The difference between the request time and the current time is too large.")
+		return Refusal("RequestTimeTooSkewed", http.StatusForbidden, "The difference between the request time and the current time is too large.")
 	case strings.HasPrefix(e.Message, notSigned):
-		return refusal("AccessDenied", http.StatusForbidden, e.Message)
+		return Refusal("AccessDenied", http.StatusForbidden, e.Message)
 	case e.Code == CodeSignatureDoesNotMatch && e.Message == ErrSignatureDoesNotMatch.Message:
-		return refusal(e.Code, http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method.")
+		return Refusal(e.Code, http.StatusForbidden, "The request signature we calculated does not match the signature you provided. Check your key and signing method.")
 	case e.Code == CodeSignatureDoesNotMatch: // of the scope
-		return refusal(malformed, http.StatusBadRequest, e.Message)
+		return Refusal(malformed, http.StatusBadRequest, e.Message)
 	}
 	return e
 }
 
-func refusal(code string, status int, message string) *Error {
-	return &Error{Code: code, Status: status, Message: message}
+// Refusal is one in the words of a service: [Error.In] leaves it as it is.
+func Refusal(code string, status int, message string) *Error {
+	return &Error{Code: code, Status: status, Message: message, worded: true}
 }
 
 // ErrContentMismatch is returned where a body is another one than its signer said, in S3's words.
-var ErrContentMismatch = refusal("XAmzContentSHA256Mismatch", http.StatusBadRequest,
+var ErrContentMismatch = Refusal("XAmzContentSHA256Mismatch", http.StatusBadRequest,
 	"The provided 'x-amz-content-sha256' header does not match what was computed.")
 
 // CheckRegion refuses a scope of another region; an empty one is any.

@@ -34,14 +34,13 @@ const (
 // Errors of reading a body. A handler that reads one must do nothing with what it has read.
 var (
 	// ErrIncomplete is returned where a body is not as long as was said.
-	ErrIncomplete = &sigv4.Error{Code: "IncompleteBody", Status: http.StatusBadRequest,
-		Message: "The request body terminated unexpectedly, or is longer than was said."}
+	ErrIncomplete = sigv4.Refusal("IncompleteBody", http.StatusBadRequest, "The request body terminated unexpectedly, or is longer than was said.")
 	// ErrMalformed is returned where a body is not in chunks as was said.
-	ErrMalformed = &sigv4.Error{Code: "InvalidRequest", Status: http.StatusBadRequest, Message: "The body is not aws-chunked as the request says."}
+	ErrMalformed = sigv4.Refusal("InvalidRequest", http.StatusBadRequest, "The body is not aws-chunked as the request says.")
 	// ErrChecksum is returned where a trailer has another checksum than the body.
-	ErrChecksum = &sigv4.Error{Code: "BadDigest", Status: http.StatusBadRequest, Message: "The checksum in the trailer does not match the body."}
+	ErrChecksum = sigv4.Refusal("BadDigest", http.StatusBadRequest, "The checksum in the trailer does not match the body.")
 	// ErrChunkTooLarge is returned for a signed chunk longer than MaxSignedChunk.
-	ErrChunkTooLarge = &sigv4.Error{Code: "EntityTooLarge", Status: http.StatusBadRequest, Message: "A signed chunk of the body is too long."}
+	ErrChunkTooLarge = sigv4.Refusal("EntityTooLarge", http.StatusBadRequest, "A signed chunk of the body is too long.")
 )
 
 // chain is the chain of signatures of a body's chunks.

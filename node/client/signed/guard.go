@@ -143,7 +143,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 func (g *Guard) wordsOf(r *http.Request, err error) *sigv4.Error {
 	var said *sigv4.Error
 	if !errors.As(err, &said) {
-		return &sigv4.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "Who signed the request could not be found out. Reduce your request rate."}
+		return sigv4.Refusal("ServiceUnavailable", http.StatusServiceUnavailable, "Who signed the request could not be found out. Reduce your request rate.")
 	}
 	return said.In(g.style, sigv4.Presigned(r), r.Header.Get("X-Amz-Security-Token") != "" || r.URL.Query().Has("X-Amz-Security-Token"))
 }
@@ -165,7 +165,7 @@ func (g *Guard) admit(r *http.Request) (*http.Request, error) {
 	if g.style == sigv4.StyleAWS {
 		body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, g.cfg.MaxBody))
 		if err != nil {
-			return nil, &sigv4.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge, Message: "The body is too long, or did not come."}
+			return nil, sigv4.Refusal("RequestEntityTooLarge", http.StatusRequestEntityTooLarge, "The body is too long, or did not come.")
 		}
 		sum = sha256.Sum256(body)
 		in.Body = io.NopCloser(bytes.NewReader(body))
@@ -224,7 +224,7 @@ func (g *Guard) ask(r *http.Request, sig *sigv4.Signature, sum [sha256.Size]byte
 			continue
 		}
 		if values += len(list); values > maxHandedOn {
-			return nil, &sigv4.Error{Code: "RequestHeaderSectionTooLarge", Status: http.StatusBadRequest, Message: "There are too many signed headers."}
+			return nil, sigv4.Refusal("RequestHeaderSectionTooLarge", http.StatusBadRequest, "There are too many signed headers.")
 		}
 		in.Headers[name] = list
 	}
@@ -239,11 +239,11 @@ func (g *Guard) ask(r *http.Request, sig *sigv4.Signature, sum [sha256.Size]byte
 	case err != nil:
 		return nil, fmt.Errorf("ask who signed: %w", err)
 	case said.Error != nil:
-		return nil, &sigv4.Error{Code: said.Error.Code, Status: said.Error.Status, Message: said.Error.Message}
+		return nil, sigv4.Refusal(said.Error.Code, said.Error.Status, said.Error.Message)
 	case said.Principal == nil || said.Signature == nil:
 		return nil, errors.New("the node answered without a principal")
 	case in.Action != "" && (said.Decision == nil || !said.Decision.Allowed()):
-		return nil, &sigv4.Error{Code: "AccessDenied", Status: http.StatusForbidden, Message: "User: " + said.Principal.ARN + " is not authorized to perform: " + in.Action + " on resource: " + in.Resource}
+		return nil, sigv4.Refusal("AccessDenied", http.StatusForbidden, "User: "+said.Principal.ARN+" is not authorized to perform: "+in.Action+" on resource: "+in.Resource)
 	}
 	return said, nil
 }
@@ -263,7 +263,7 @@ func (g *Guard) body(in *http.Request, sig *sigv4.Signature, key *kept) error {
 	}
 	length, err := strconv.ParseInt(in.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64)
 	if err != nil || length < 0 || len(in.Header["X-Amz-Decoded-Content-Length"]) > 1 {
-		return &sigv4.Error{Code: "MissingContentLength", Status: http.StatusLengthRequired, Message: "You must provide the x-amz-decoded-content-length HTTP header."}
+		return sigv4.Refusal("MissingContentLength", http.StatusLengthRequired, "You must provide the x-amz-decoded-content-length HTTP header.")
 	}
 	var c *chain
 	if sig.Payload.SignedChunks() {
