@@ -4,19 +4,29 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"encoding/xml"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/test/cluster"
 )
 
@@ -37,12 +47,15 @@ type world struct {
 	url  string
 	ca   string // of the service, where it serves over TLS
 	name string // of the test's users
+
+	mu   sync.Mutex
+	seen map[string]bool // what clients said of bodies; guarded by mu
 }
 
 // newWorld serves the store for a test, by a principal of its own that asks a replica.
 func newWorld(t *testing.T, name string, keys, tls bool) *world {
 	t.Helper()
-	w := &world{t: t, name: name}
+	w := &world{t: t, name: name, seen: map[string]bool{}}
 	replica := ""
 	for _, n := range shared.Nodes() {
 		if n.Role == "replica" {
@@ -63,7 +76,12 @@ func newWorld(t *testing.T, name string, keys, tls bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(h)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.seen[r.Header.Get("X-Amz-Content-Sha256")] = true
+		w.mu.Unlock()
+		h.ServeHTTP(rw, r)
+	}))
 	if tls {
 		s.StartTLS()
 		w.ca = filepath.Join(t.TempDir(), "ca.pem")
@@ -218,6 +236,11 @@ func TestAWSCLI(t *testing.T) {
 			w := newWorld(t, "call-"+c.name, false, c.tls)
 			alice := w.user("alice", allS3)
 			everything(w, alice)
+			w.mu.Lock()
+			if c.tls != w.seen["STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
+				t.Errorf("the CLI said of bodies: %v", w.seen)
+			}
+			w.mu.Unlock()
 			deleted(w, alice)
 		})
 	}
@@ -298,6 +321,107 @@ func (w *world) expired(target string) (status int, body string) {
 		}
 	}
 	return status, "still answered"
+}
+
+// A session of a role is told as such, and its own policies count; without its token it is nobody.
+func TestSession(t *testing.T) {
+	installed(t)
+	w := newWorld(t, "session", false, false)
+	alice := w.user("alice", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)
+	w.call("CreateRole", "RoleName", "writer", "AssumeRolePolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/session-alice"},"Action":"sts:AssumeRole"}}`)
+	w.call("PutRolePolicy", "RoleName", "writer", "PolicyName", "own", "PolicyDocument", allS3)
+	by, err := client.New(client.Config{Endpoint: shared.Nodes()[0].URL, AccessKeyID: alice.id, SecretAccessKey: alice.secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := by.Query(t.Context(), "sts", "AssumeRole", url.Values{"RoleArn": {"arn:aws:iam::123456789012:role/writer"}, "RoleSessionName": {"one"},
+		"Policy": {strings.ReplaceAll(allS3, `"s3:*"`, `["s3:Put*","s3:CreateBucket"]`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made struct {
+		Result struct {
+			Credentials struct {
+				AccessKeyId, SecretAccessKey, SessionToken string //nolint:revive // as on the wire
+			}
+		} `xml:"AssumeRoleResult"`
+	}
+	if err := xml.Unmarshal(r.Body, &made); err != nil {
+		t.Fatal(err)
+	}
+	k := key{made.Result.Credentials.AccessKeyId, made.Result.Credentials.SecretAccessKey, made.Result.Credentials.SessionToken}
+	small := filepath.Join(t.TempDir(), "small")
+	w.write(small, []byte("hello"))
+	w.ok(k, "s3api", "create-bucket", "--bucket", "b")
+	w.ok(k, "s3api", "put-object", "--bucket", "b", "--key", "k", "--body", small)
+	w.refused(k, "AccessDenied", "s3api", "delete-object", "--bucket", "b", "--key", "k")
+	w.refused(key{id: k.id, secret: k.secret}, "InvalidAccessKeyId", "s3api", "put-object", "--bucket", "b", "--key", "k", "--body", small)
+}
+
+// A body in chunks, each signed after the one before it: what Java's SDK and others send in the clear.
+func TestSignedChunks(t *testing.T) {
+	w := newWorld(t, "chunks", false, false)
+	alice := w.user("alice", allS3)
+	if status, body := w.chunks(alice, "/b", nil, ""); status != 200 {
+		t.Fatalf("the bucket: %d %s", status, body)
+	}
+	data := make([]byte, 200_000)
+	rand.Read(data)
+	if status, body := w.chunks(alice, "/b/k", data, ""); status != 200 {
+		t.Errorf("good chunks: %d %s", status, body)
+	}
+	if status, body := w.chunks(alice, "/b/k2", data, "third"); status != 403 || !strings.Contains(body, "SignatureDoesNotMatch") {
+		t.Errorf("another third chunk: %d %s", status, body)
+	}
+}
+
+// chunks puts data in chunks of 64 KiB, of which one may be altered after it was signed.
+func (w *world) chunks(k key, target string, data []byte, alter string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPut, w.url+target, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+	r.Header.Set("X-Amz-Decoded-Content-Length", strconv.Itoa(len(data)))
+	now := time.Now().UTC()
+	if err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).SignHTTP(w.t.Context(), aws.Credentials{AccessKeyID: k.id, SecretAccessKey: k.secret}, r,
+		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "s3", "eu-west-1", now); err != nil {
+		w.t.Fatal(err)
+	}
+	scope := sigv4.Scope{Date: now.Format("20060102"), Region: "eu-west-1", Service: "s3"}
+	signingKey := sigv4.DeriveKey([]byte(k.secret), scope)
+	_, last, _ := strings.Cut(r.Header.Get("Authorization"), "Signature=")
+	var body bytes.Buffer
+	for i, done := 0, false; !done; i++ {
+		chunk := data[:min(len(data), 64<<10)]
+		data, done = data[len(chunk):], len(chunk) == 0
+		empty, sum := sha256.Sum256(nil), sha256.Sum256(chunk)
+		mac := signingKey.MAC(fmt.Appendf(nil, "AWS4-HMAC-SHA256-PAYLOAD\n%s\n%s/eu-west-1/s3/aws4_request\n%s\n%x\n%x", now.Format("20060102T150405Z"), scope.Date, last, empty, sum))
+		last = hex.EncodeToString(mac[:])
+		fmt.Fprintf(&body, "%x;chunk-signature=%s\r\n", len(chunk), last)
+		if !done {
+			at := body.Len()
+			body.Write(chunk)
+			if alter == "third" && i == 2 {
+				body.Bytes()[at] ^= 1
+			}
+			body.WriteString("\r\n")
+		}
+	}
+	body.WriteString("\r\n")
+	r.Body, r.ContentLength = io.NopCloser(&body), int64(body.Len())
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, string(text)
 }
 
 // By signing keys the same requests are verified without a question each.
