@@ -112,8 +112,8 @@ func payloadOf(content string) (p Payload, sum [32]byte, err error) {
 	if i := slices.Index(payloads[:], content); i > 0 {
 		return Payload(i), sum, nil
 	}
-	if len(content) == 2*len(sum) && content == strings.ToLower(content) {
-		if _, err := hex.Decode(sum[:], []byte(content)); err == nil {
+	if len(content) == 2*len(sum) {
+		if _, err := hex.Decode(sum[:], []byte(content)); err == nil && hex.EncodeToString(sum[:]) == content { // in lower case
 			return PayloadHashed, sum, nil
 		}
 	}

@@ -72,7 +72,7 @@ func run(ctx context.Context) error {
 func serve(by signed.Authority, keys bool) (http.Handler, error) {
 	cfg := signed.Config{Authority: by, Service: "s3", Keys: keys}
 	if !keys {
-		cfg.Ask = ask
+		cfg.Asker = asker{}
 	}
 	g, err := signed.New(cfg)
 	if err != nil {

@@ -35,8 +35,11 @@ func split(r *http.Request) (bucket, key string) {
 	return bucket, key
 }
 
-// ask is what a request needs permission for.
-func ask(r *http.Request) (action, resource string, more shape.Context) {
+// asker says what requests need permission for.
+type asker struct{}
+
+// Ask is signed.Asker's.
+func (asker) Ask(r *http.Request) (action, resource string, more shape.Context) {
 	bucket, key := split(r)
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // the listener's own form
 	more = shape.Context{"aws:SourceIp": {host}, "aws:SecureTransport": {strconv.FormatBool(r.TLS != nil)}}

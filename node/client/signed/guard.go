@@ -44,6 +44,18 @@ type Authority interface {
 	SigningKey(context.Context, client.SigningKeyOf, client.Freshness) (*client.SigningKey, error)
 }
 
+// Asker says what requests need permission for. Its method may be called by any number of goroutines.
+type Asker interface {
+	// Ask gives the action and the resource of a request, and condition keys of it such as
+	// aws:SourceIp. An empty action needs no permission. The body is not to be read.
+	Ask(*http.Request) (action, resource string, more shape.Context)
+}
+
+// Refuser answers requests that are refused. Its method may be called by any number of goroutines.
+type Refuser interface {
+	Refuse(http.ResponseWriter, *http.Request, *sigv4.Error)
+}
+
 // Config is what a Guard is made of. Authority and Service are required.
 type Config struct {
 	Authority Authority
@@ -57,11 +69,11 @@ type Config struct {
 	// lease (10 s) longer, whatever was said of "everywhere". Without it the cluster is asked about
 	// each request.
 	Keys bool
-	// Ask, if set, is what whoever signed needs permission for: the cluster decides in the same call,
-	// and a request that is not allowed is refused. An empty action needs none. It goes not with Keys.
-	Ask func(*http.Request) (action, resource string, more shape.Context)
-	// Refuse answers a request that is refused; nil answers in XML, as S3 does.
-	Refuse func(http.ResponseWriter, *http.Request, *sigv4.Error)
+	// Asker, if set, says what whoever signed needs permission for: the cluster decides in the same
+	// call, and a request that is not allowed is refused. It goes not with Keys.
+	Asker Asker
+	// Refuser answers a request that is refused; nil answers in XML, as S3 does.
+	Refuser Refuser
 	// MaxBody bounds bodies in style aws, in bytes; 0 means DefaultMaxBody.
 	MaxBody int64
 	Now     func() time.Time // nil: time.Now
@@ -82,14 +94,14 @@ func New(cfg Config) (*Guard, error) {
 	if cfg.Authority == nil || cfg.Service == "" {
 		return nil, fmt.Errorf("%w: no authority or no service", ErrConfig)
 	}
-	if cfg.Keys && cfg.Ask != nil {
+	if cfg.Keys && cfg.Asker != nil {
 		return nil, fmt.Errorf("%w: by signing keys nothing is decided", ErrConfig)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Refuse == nil {
-		cfg.Refuse = RefuseXML
+	if cfg.Refuser == nil {
+		cfg.Refuser = asS3{}
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = DefaultMaxBody
@@ -132,7 +144,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		in, err := g.admit(r)
 		if err != nil {
-			g.cfg.Refuse(w, r, g.wordsOf(r, err))
+			g.cfg.Refuser.Refuse(w, r, g.wordsOf(r, err))
 			return
 		}
 		next.ServeHTTP(w, in)
@@ -231,8 +243,8 @@ func (g *Guard) ask(r *http.Request, sig *sigv4.Signature, sum [sha256.Size]byte
 	if g.style == sigv4.StyleAWS {
 		in.PayloadHash = hex.EncodeToString(sum[:])
 	}
-	if g.cfg.Ask != nil {
-		in.Action, in.Resource, in.Context = g.cfg.Ask(r)
+	if g.cfg.Asker != nil {
+		in.Action, in.Resource, in.Context = g.cfg.Asker.Ask(r)
 	}
 	said, err := g.cfg.Authority.Authenticate(r.Context(), in, client.Freshness{})
 	switch {

@@ -194,11 +194,18 @@ func TestBodies(t *testing.T) {
 	expect(t, "unsigned", s3(httptest.NewRequest("GET", "/k", nil)), 403, "AccessDenied")
 }
 
+// asks is what every request needs permission for.
+type asks string
+
+func (a asks) Ask(*http.Request) (action, resource string, more shape.Context) {
+	return string(a), "*", nil
+}
+
 // Only a plain allow lets anybody do what needs permission.
 func TestAskDecides(t *testing.T) {
 	for decision, status := range map[string]int{"allow": 200, "implicitDeny": 403, "explicitDeny": 403, "indeterminate": 403, "": 403} {
 		a := &authority{decision: decision}
-		serve := guarded(t, Config{Authority: a, Service: "s3", Ask: func(*http.Request) (string, string, shape.Context) { return "s3:PutObject", "*", nil }})
+		serve := guarded(t, Config{Authority: a, Service: "s3", Asker: asks("s3:PutObject")})
 		if rec := serve(signedFor("s3", "AKIA", "secret", "/k", hashOf("x"), strings.NewReader("x"))); rec.Code != status {
 			t.Errorf("%q: %d %s", decision, rec.Code, rec.Body)
 		}
@@ -208,7 +215,7 @@ func TestAskDecides(t *testing.T) {
 	expect(t, "nobody answers", serve(signedFor("s3", "AKIA", "secret", "/k", hashOf("x"), strings.NewReader("x"))), 503, "ServiceUnavailable")
 	for name, cfg := range map[string]Config{
 		"nothing": {}, "no service": {Authority: a}, "no style": {Authority: a, Service: "s3", Style: "S3"},
-		"keys decide nothing": {Authority: a, Service: "s3", Keys: true, Ask: func(*http.Request) (string, string, shape.Context) { return "", "", nil }},
+		"keys decide nothing": {Authority: a, Service: "s3", Keys: true, Asker: asks("")},
 	} {
 		if _, err := New(cfg); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v", name, err)

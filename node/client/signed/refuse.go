@@ -30,3 +30,8 @@ func RefuseXML(w http.ResponseWriter, r *http.Request, why *sigv4.Error) {
 		w.Write(body) // an error means that the caller has gone
 	}
 }
+
+// asS3 refuses as S3 does.
+type asS3 struct{}
+
+func (asS3) Refuse(w http.ResponseWriter, r *http.Request, why *sigv4.Error) { RefuseXML(w, r, why) }
