@@ -97,9 +97,9 @@ func checkKey(in *shape.SigningKeyOf, now time.Time) error {
 		return fault.BadRequest(hintKey, "The date is none: it is that of a credential scope, such as 20260701.")
 	case day.Before(first) || day.After(last):
 		return fault.BadRequest(hintKey, "No request that was signed on the date is good now.")
-	case !plain(in.Region, sigv4.MaxRegion):
+	case !sigv4.Plain(in.Region, sigv4.MaxRegion):
 		return fault.BadRequest(hintKey, "The region is none.")
-	case !plain(in.AccessKeyID, sigv4.MaxAccessKeyID) || in.AccessKeyID == "":
+	case !sigv4.Plain(in.AccessKeyID, sigv4.MaxAccessKeyID) || in.AccessKeyID == "":
 		return fault.BadRequest(hintKey, "The access_key_id is none.")
 	case len(in.SessionToken) > maxToken:
 		return fault.BadRequest(hintKey, "The session_token is longer than %d bytes.", maxToken)

@@ -222,7 +222,7 @@ func (in *reading) readHash() error {
 
 // CheckService refuses the name of a service that no signature for others has.
 func CheckService(name, hint string) error {
-	if !plain(name, sigv4.MaxService) || name == "" {
+	if !sigv4.Plain(name, sigv4.MaxService) || name == "" {
 		return fault.BadRequest(hint, "The service must be the name in the credential scope of its signatures, such as s3.")
 	}
 	if slices.Contains(own[:], strings.ToLower(name)) {
@@ -230,17 +230,6 @@ func CheckService(name, hint string) error {
 			"What is signed for iam, sts and writ is Writ's own: it is verified for nobody else.")
 	}
 	return nil
-}
-
-// plain tells whether a text is made of no more than limit of the characters of scopes.
-func plain(text string, limit int) bool {
-	for i := range len(text) {
-		c := text[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
-			return false
-		}
-	}
-	return len(text) <= limit
 }
 
 // Access is what a service must be allowed, to be told of signatures for the service of a name. The
