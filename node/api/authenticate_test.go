@@ -439,3 +439,46 @@ func TestAuthenticateWithoutKeys(t *testing.T) {
 	rec := n.signingKey(front, "127.0.0.1:1", alice.id, "", "20260701", "s3")
 	w.problem("a key", rec, 503, "Unavailable") // the leader gives it, and is not there
 }
+
+// What services hand on takes places on their own account, whoever is said to have signed it: one
+// that asks the leader about many takes no place of another.
+func TestReceivedTakesPlacesOfItsService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		alice, front, back := w.user("alice", ""), w.user("front", mayAuthenticate("s3")), w.user("back", mayAuthenticate("s3"))
+		in, err := json.Marshal(w.received(signedBy{by: temporary{credential: alice}, method: "GET", target: "/", payload: "UNSIGNED-PAYLOAD", service: "s3"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := w.addNode(false, func(c *config) {
+			c.Seal, c.Node.Votes, c.Node.Fresh, c.Limits = nil, true, w.unleased, admission.Limits{Signatures: 8, StrangersSignatures: 8}
+			c.Node.Confirm = func(ctx context.Context, claim sigv4.Claim) (admission.Confirmed, error) {
+				if claim.AccessKeyID != alice.id {
+					return w.server.Confirms(&claim)
+				}
+				<-ctx.Done()
+				return admission.Confirmed{}, ctx.Err()
+			}
+		})
+		w.log.show(n.projection)
+		ask := func(service credential) *held {
+			return n.hold(n.signed(service, http.MethodPost, "/v1/authenticate", string(in)))
+		}
+		all := []*held{ask(front), ask(front)}
+		for _, h := range all {
+			if h.answered() {
+				t.Fatalf("it is not asked about: %d %s", h.rec.Code, h.rec.Body)
+			}
+		}
+		if h := ask(front); !h.answered() || h.rec.Code != http.StatusServiceUnavailable || !strings.Contains(h.rec.Body.String(), "as many as one caller may have") {
+			t.Errorf("a third is taken: %d %s", h.rec.Code, h.rec.Body)
+		}
+		all = append(all, ask(back))
+		if h := all[2]; h.answered() {
+			t.Errorf("another service finds no place: %d %s", h.rec.Code, h.rec.Body)
+		}
+		for _, h := range all {
+			h.end()
+		}
+	})
+}
