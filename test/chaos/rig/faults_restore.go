@@ -193,7 +193,7 @@ func (w *workload) rebase(to event.Position) {
 	for id, at := range w.ended {
 		w.ended[id] = min(at, to) // and with the incarnation, at the latest
 	}
-	w.tokens, w.turn = nil, 0
+	w.tokens, w.turn, w.shownEnd = nil, 0, token{}
 	for {
 		select {
 		case <-w.waits:
