@@ -63,6 +63,8 @@ type Config struct {
 	// vouch for them; see oidc.LoadReach.
 	InternalIssuers   []string
 	InternalIssuersCA string
+	// Doors is the file of the doors at which services ask in other protocols; empty: none.
+	Doors string
 	// Passkeys say what passkeys are bound to; the zero value has none.
 	Passkeys passkey.Settings
 	// Connections bound the clients' connections.

@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/archive/bucket"
+	"github.com/writ-iam/writ/node/bridge/doors"
 	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
@@ -81,6 +82,7 @@ type Node struct {
 	server   *http.Server
 	gate     *gate.Gate // of clients
 	listener net.Listener
+	doors    *doors.Set       // at which services ask in other protocols
 	apiCert  *api.Certificate // nil for plain HTTP
 	certs    *certs.Keeper
 	expelled digest.Sum             // of the revocations that expel has seen
@@ -126,6 +128,11 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
+	if err := n.doors.Open(n.edge.Bridge(), n.cfg.Machine.Listen, n.logger, &n.wg, n.fail); err != nil {
+		n.server.Close()
+		n.cancel() // the part waits for what the node runs
+		return nil, errors.Join(err, n.part.stop())
+	}
 	n.wg.Go(func() { n.certs.Run(n.ctx) })
 	n.wg.Go(func() {
 		if err := n.keys.Watch(n.ctx, n.projection, n.part, n.logger); err != nil {
@@ -150,6 +157,9 @@ func (n *Node) prepare() (err error) {
 	if urls, err := setup.NATSURLs(c.Cluster.NATS); err != nil {
 		return err
 	} else if _, err := c.NATS.Link(urls); err != nil { // before anything is begun
+		return err
+	}
+	if n.doors, err = doors.Read(c.Doors); err != nil {
 		return err
 	}
 	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {
@@ -332,6 +342,7 @@ func (n *Node) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain)
 	defer cancel()
 	n.part.retire(ctx)
+	n.doors.Close(ctx)
 	if err := n.server.Shutdown(ctx); err != nil {
 		n.server.Close() // requests that have not finished by then are closed
 	}

@@ -38,6 +38,7 @@ type Request struct {
 	owner    identity.ID // whose that secret is
 	held     heldBody
 	session  *opened.Session // that its token was found to be of
+	vouched  bool            // by a door of this node
 }
 
 // NewRequest returns what is known of a request when it comes, by the node's clock.

@@ -112,7 +112,6 @@ func (a *Answer) Told(flagged bool) string {
 // why.
 func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	decision := a.Told(k.Seen.Flagged)
-	k.Engine.cfg.Meter.Evaluated(decision, k.Seen.Mode)
 	cluster := k.Seen.View.Cluster()
 	head := k.Seen.View.Head
 	b = append(b, `{"decision":"`...)

@@ -43,31 +43,41 @@ func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
 
 // Answer appends the answer to one question, as JSON.
 func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
-	if err := q.Check(); err != nil {
+	a, err := k.Decide(q)
+	if err != nil {
 		return nil, err
 	}
+	b = k.appendAnswer(b, a)
+	return b, admission.CheckAnswer(len(b))
+}
+
+// Decide answers one question, if the caller may ask it.
+func (k *Asker) Decide(q *Question) (a Answer, err error) {
+	if err := q.Check(); err != nil {
+		return Answer{}, err
+	}
 	if q.Explain && !k.Seen.Reads {
-		return nil, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
+		return Answer{}, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
 	}
 	if q.Principal != k.about { // the questions of a batch are often about one
 		if err := k.Pass.MayAsk(k.Seen.View, q.Principal); err != nil {
-			return nil, err
+			return Answer{}, err
 		}
 		k.about = q.Principal
 	}
 	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
 		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
-	a, err := Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	a, err = Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
 	if errors.Is(err, projection.ErrNoPrincipal) {
-		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
+		return Answer{}, k.NoSuchPrincipal(k.Seen.View, q.Principal)
 	}
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	a.Doubt(k.Engine.known, q, k.Seen.Reads)
-	b = k.appendAnswer(b, a)
-	return b, admission.CheckAnswer(len(b))
+	k.Engine.cfg.Meter.Evaluated(a.Told(k.Seen.Flagged), k.Seen.Mode)
+	return a, nil
 }
 
 // ofBatch says which question of a batch a problem is about, counted from 1.

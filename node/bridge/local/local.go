@@ -1,0 +1,77 @@
+// Package local serves the questions of the native API at doors, to callers that sign nothing:
+// the services of the same host, at a Unix socket.
+package local
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/freshness"
+)
+
+// New returns the protocol; it has no mapping.
+func New(mapping string) (bridge.Protocol, error) {
+	if mapping != "" {
+		return nil, bridge.NoMapping("writ")
+	}
+	return protocol{}, nil
+}
+
+type protocol struct{}
+
+// Routes adds POST /v1/authorize and POST /v1/authorize/batch.
+func (protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
+	mux.Handle("POST /v1/authorize", d.Handler("writ:Authorize", operation{one}, bridge.OfCaller))
+	mux.Handle("POST /v1/authorize/batch", d.Handler("writ:Authorize", operation{many}, bridge.OfCaller))
+}
+
+type operation struct {
+	answer func(*bridge.Call) ([]byte, error)
+}
+
+// Serve answers a call.
+func (o operation) Serve(c *bridge.Call) error {
+	if err := c.Begin(freshness.ForRead); err != nil {
+		return err
+	}
+	body, err := o.answer(c)
+	if err != nil {
+		return err
+	}
+	c.Job.Rest() // the caller may read slowly
+	free, err := c.Desk.HoldAnswer(&c.Request, len(body))
+	if err != nil {
+		return err
+	}
+	defer free()
+	c.Tell()
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.W.WriteHeader(http.StatusOK)
+	_, err = c.W.Write(body)
+	return err
+}
+
+// Refuse answers with problem details.
+func (o operation) Refuse(c *bridge.Call, f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
+
+func one(c *bridge.Call) ([]byte, error) {
+	q, err := decision.Parse(c.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return c.Asker.Answer(nil, &q)
+}
+
+func many(c *bridge.Call) ([]byte, error) {
+	questions, err := decision.ParseBatch(c.Payload)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.Asker.Batch([]byte(`{"answers":`), questions)
+	return append(body, '}'), err
+}
