@@ -315,6 +315,9 @@ func (n *Node) advertises() string {
 // API is the address on which the node serves clients.
 func (n *Node) API() string { return n.listener.Addr().String() }
 
+// Doors are where the node's doors are open, in their file's order.
+func (n *Node) Doors() []string { return n.doors.Addrs() }
+
 // Projection is what the node answers from, for those who run nodes in their own
 // process and look inside.
 func (n *Node) Projection() *projection.Projection { return n.projection }
