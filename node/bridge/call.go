@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
@@ -18,7 +17,6 @@ type Node struct {
 	Name       string
 	Dispatcher *dispatch.Dispatcher
 	Engine     *decision.Engine
-	Now        func() time.Time
 }
 
 // Mux takes routes, as http.ServeMux does.

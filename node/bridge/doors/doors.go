@@ -17,7 +17,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/local"
@@ -155,7 +157,7 @@ func (d *door) open(node *bridge.Node, listen func(string) (net.Listener, error)
 		p.Routes(mux, &bridge.Desk{Node: node, Door: d.Door})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fault.WriteProblem(w, admission.NewRequest(r, node.Now()).ID, fault.New(fault.NotFound, "This door serves no "+r.Method+" "+r.URL.Path+".", ""))
+		fault.WriteProblem(w, admission.NewRequest(r, time.Now()).ID, fault.New(fault.NotFound, "This door serves no "+r.Method+" "+r.URL.Path+".", ""))
 	})
 	d.server = g.Server(mux, logger)
 	within := d.server.ConnContext
@@ -242,7 +244,7 @@ func socket(path string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on a socket: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(made, mode.Perm()), os.Rename(made, path)); err != nil {
+	if err := errors.Join(os.Chmod(made, mode.Perm()), durable.Rename(made, path)); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
