@@ -154,7 +154,7 @@ func BenchmarkOthers(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					if !prepared.Decide(r).Allowed() {
+					if !prepared.Evaluate(r).Allowed() {
 						b.Fatal("denied")
 					}
 				}
