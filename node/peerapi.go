@@ -284,6 +284,12 @@ func (w *writer) Status(context.Context) shape.Cluster {
 	return s
 }
 
+// Embedded tells whether a replica said that it is a part of somebody's process.
+func (w *writer) Embedded(m *propagation.ReplicaStatus) bool {
+	t := w.leading.Load()
+	return t != nil && t.Told(m.Name, m.Life).Embedded
+}
+
 // Certificates are those that the writer uses.
 func (w *writer) Certificates() []shape.Certificate { return w.node.certs.Shown() }
 
