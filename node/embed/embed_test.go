@@ -434,7 +434,7 @@ func TestQuestions(t *testing.T) {
 
 	// a policy that costs too much decides nothing
 	at := w.must("PutUserPolicy", "UserName", "alice", "PolicyName", "p", "PolicyDocument",
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringLike":{"a:b":"`+strings.Repeat("*a?", 400)+`"}}}}`)
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ForAnyValue:StringLike":{"a:b":"`+strings.Repeat("*a?", 400)+`b"}}}}`)
 	q = get
 	q.Context = []Entry{key("a:b").Multi(slow()...)}
 	if d, err := r.DecideAt(t.Context(), at, q); !errors.Is(err, policy.ErrWork) || d.Outcome != Indeterminate {
