@@ -23,7 +23,7 @@ type Config struct {
 	ClusterFile string
 	// Name is the replica's in the roster, and in its certificate. Names of replicas are 1 to 63 of the
 	// letters a-z, 0-9 and "-". Each process of a name is waited for apart by those who wait for
-	// "everywhere"; four processes of one name may hold leases at once, and further ones get none
+	// "everywhere"; propagation.MaxLives of one name may hold leases at once, and further ones get none
 	// before the leader has forgotten one.
 	Name string
 	// Dir is where the replica keeps its checkpoints, and the certificate that it is given by the
