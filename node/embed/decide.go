@@ -180,13 +180,12 @@ func (r *Replica) notReached(err error) error {
 }
 
 // decide answers as fresh as is asked for. x gets the explanation; nil: there is none.
-func (r *Replica) decide(q *Question, ask propagation.Ask, x *authz.Explanation) (Decision, error) {
+func (r *Replica) decide(q *Question, ask propagation.Ask, x *authz.Explanation) (d Decision, err error) {
 	if r.ctx.Err() != nil {
-		return Decision{}, ErrClosed
+		return d, ErrClosed
 	}
 	s := r.scratches.Get().(*scratch)
-	d, err := r.decideIn(s, q, ask, x)
-	if err == nil {
+	if err = r.decideIn(s, q, ask, x, &d); err == nil {
 		s.counts.add(&d)
 	}
 	clear(s.context) // the caller's values are not kept
@@ -194,9 +193,10 @@ func (r *Replica) decide(q *Question, ask propagation.Ask, x *authz.Explanation)
 	return d, err
 }
 
-func (r *Replica) decideIn(s *scratch, q *Question, ask propagation.Ask, x *authz.Explanation) (d Decision, err error) {
+// decideIn decides in some room. The outcome stays Indeterminate where there is an error.
+func (r *Replica) decideIn(s *scratch, q *Question, ask propagation.Ask, x *authz.Explanation, d *Decision) error {
 	if err := s.read(q); err != nil {
-		return d, err
+		return err
 	}
 	// The lease is looked at first and the view loaded after that; see propagation.Snapshot.Check.
 	now := r.clocks()
@@ -204,13 +204,13 @@ func (r *Replica) decideIn(s *scratch, q *Question, ask propagation.Ask, x *auth
 	v := r.projection.View()
 	d.Position, d.Hash = v.Head.Position, v.Head.Hash
 	if d.Position == 0 {
-		return d, ErrNoState
+		return ErrNoState
 	}
 	c, err := fresh.Cover(d.Position, ask)
 	d.Freshness, d.KnownHead, d.LeaseRemaining, d.Staleness, d.Bounded = c.Freshness, max(c.Head, d.Position), c.Remaining, c.Staleness, c.Bounded
 	d.Flagged = !c.Current()
 	if err != nil {
-		return d, err
+		return err
 	}
 	s.work.Begin(r.maxWork, nil)
 	p, err := decision.Pose(&s.inquiry, v, &s.question, time.Unix(0, int64(now.Wall)), &s.work)
@@ -218,14 +218,14 @@ func (r *Replica) decideIn(s *scratch, q *Question, ask propagation.Ask, x *auth
 		if wrong := authz.CheckPrincipal(q.Principal); wrong != nil {
 			err = fmt.Errorf("%w: %w", ErrQuestion, wrong)
 		}
-		return d, err
+		return err
 	}
 	outcome := p.Evaluate(&s.inquiry.Request).Outcome
 	if x != nil {
 		*x = p.Explain(&s.inquiry.Request)
 	}
 	if err := s.work.Err(); err != nil {
-		return d, err
+		return err
 	}
 	switch outcome {
 	case authz.Allow:
@@ -237,7 +237,7 @@ func (r *Replica) decideIn(s *scratch, q *Question, ask propagation.Ask, x *auth
 	default:
 		d.Outcome = ImplicitDeny
 	}
-	return d, nil
+	return nil
 }
 
 // counts are decisions by their outcome and freshness, as some of the goroutines made them.
