@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
@@ -255,6 +256,11 @@ func (s *Server) EndStreams() { s.native.EndStreams() }
 // Evaluate answers a question of the leader; see decision.Engine.Evaluate.
 func (s *Server) Evaluate(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
 	return s.engine.Evaluate(ctx, at, body)
+}
+
+// Bridge is what the node's doors ask.
+func (s *Server) Bridge() *bridge.Node {
+	return &bridge.Node{Name: s.cfg.Node.Name, Dispatcher: s.dispatcher, Engine: s.engine}
 }
 
 // Confirms answers another node about a signature; see admission.Desk.Confirms.

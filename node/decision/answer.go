@@ -11,29 +11,22 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // Evaluate finds the decision of a question in a view, as a part of a job. i is room for the inquiry.
 // The error wraps projection.ErrNoPrincipal where there is no such principal.
 func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
-	p, err := v.PrincipalByARN(q.Principal)
+	p, err := Pose(i, v, q, now, &j.Work)
 	if err != nil {
 		return Answer{}, err
 	}
-	return evaluate(i, v, p, q, authz.Globals{Time: now}, j)
+	return evaluate(i, p, q, j)
 }
 
-// evaluate is Evaluate for a principal of the view, and of what is known of its request.
-func evaluate(i *admission.Inquiry, v *projection.View, p *projection.Principal, q *Question, known authz.Globals, j *admission.Job) (a Answer, err error) {
-	*i = admission.Inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: &j.Work},
-		Globals: known,
-	}
+// evaluate finds the decision of a question that was posed, about a principal.
+func evaluate(i *admission.Inquiry, p *projection.Principal, q *Question, j *admission.Job) (a Answer, err error) {
 	r := &i.Request
-	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
-		r.Target = v.TrustOf(q.Resource)
-	}
-	r.FillGlobals(&i.Globals)
 	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
 		e := p.Explain(r)
@@ -49,6 +42,29 @@ func evaluate(i *admission.Inquiry, v *projection.View, p *projection.Principal,
 		}
 	}
 	return a, j.Fault()
+}
+
+// Pose makes the inquiry of a question in a view, as a part of some work, and finds whom it is about.
+// The error wraps projection.ErrNoPrincipal where there is no such principal.
+func Pose(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, w *policy.Work) (*projection.Principal, error) {
+	p, err := v.PrincipalByARN(q.Principal)
+	if err != nil {
+		return nil, err
+	}
+	pose(i, v, p, q, authz.Globals{Time: now}, w)
+	return p, nil
+}
+
+// pose is Pose about a principal of the view, with what is known of its request.
+func pose(i *admission.Inquiry, v *projection.View, p *projection.Principal, q *Question, known authz.Globals, w *policy.Work) {
+	*i = admission.Inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: w},
+		Globals: known,
+	}
+	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
+		i.Target = v.TrustOf(q.Resource)
+	}
+	i.FillGlobals(&i.Globals)
 }
 
 // hideTrust leaves of the policy of a resource what the decision says of it.
@@ -117,7 +133,6 @@ func (a *Answer) Told(flagged bool) string {
 // why.
 func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	decision := a.Told(k.Seen.Flagged)
-	k.Engine.cfg.Meter.Evaluated(decision, k.Seen.Mode)
 	cluster := k.Seen.View.Cluster()
 	head := k.Seen.View.Head
 	b = append(b, `{"decision":"`...)

@@ -50,42 +50,52 @@ func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
 // with all that its credentials say of it, such as session policies and tags, and with the region
 // of its request; a nil one is found by the ARN of the question.
 func (k *Asker) AnswerOf(b []byte, q *Question, p *projection.Principal, region string) ([]byte, error) {
+	a, err := k.decide(q, p, region)
+	if err != nil {
+		return nil, err
+	}
+	b = k.appendAnswer(b, a)
+	return b, admission.CheckAnswer(len(b))
+}
+
+// Decide answers one question, if the caller may ask it.
+func (k *Asker) Decide(q *Question) (Answer, error) { return k.decide(q, nil, "") }
+
+func (k *Asker) decide(q *Question, p *projection.Principal, region string) (a Answer, err error) {
 	check := q.Check
 	if p != nil {
 		check = q.CheckAsked
 	}
 	if err := check(); err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	if q.Explain && !k.Seen.Reads {
-		return nil, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
+		return Answer{}, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
 	}
 	if q.Principal != k.about { // the questions of a batch are often about one
 		if err := k.Pass.MayAsk(k.Seen.View, q.Principal); err != nil {
-			return nil, err
+			return Answer{}, err
 		}
 		k.about = q.Principal
 	}
 	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
 		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
-	var err error
 	if p == nil {
-		p, err = k.Seen.View.PrincipalByARN(q.Principal)
-	}
-	var a Answer
-	if err == nil {
-		a, err = evaluate(&k.asked, k.Seen.View, p, q, authz.Globals{Time: k.Pass.Request.Now, Region: region}, &k.Pass.Job)
+		a, err = Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	} else {
+		pose(&k.asked, k.Seen.View, p, q, authz.Globals{Time: k.Pass.Request.Now, Region: region}, &k.Pass.Job.Work)
+		a, err = evaluate(&k.asked, p, q, &k.Pass.Job)
 	}
 	if errors.Is(err, projection.ErrNoPrincipal) {
-		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
+		return Answer{}, k.NoSuchPrincipal(k.Seen.View, q.Principal)
 	}
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	a.Doubt(k.Engine.known, q, k.Seen.Reads)
-	b = k.appendAnswer(b, a)
-	return b, admission.CheckAnswer(len(b))
+	k.Engine.cfg.Meter.Evaluated(a.Told(k.Seen.Flagged), k.Seen.Mode)
+	return a, nil
 }
 
 // ofBatch says which question of a batch a problem is about, counted from 1.

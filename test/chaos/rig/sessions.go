@@ -80,14 +80,19 @@ func (w *workload) permitRole(ctx context.Context, role string) error {
 	return nil
 }
 
-// assume asks any node for a session, until one makes it.
+// assume asks any node for a session, until one makes it in a view that shows the ends that were
+// acknowledged: a session that is made in an earlier view may have ended before it began.
 func (w *workload) assume(ctx context.Context, role string, rng *rand.Rand) (s session, ok bool) {
 	c := callerOf(w.broker.id, w.broker.secret, "sts")
 	form := []byte(url.Values{"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "RoleArn": {roleARN + role}, "RoleSessionName": {"rig"}}.Encode())
 	for {
 		m := w.lab.members[rng.IntN(len(w.lab.members))]
 		limit, cancel := context.WithTimeout(ctx, readLimit)
-		a, err := c.do(limit, http.MethodPost, m.url+"/", form, map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+		headers := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+		if end := w.lastEnd(); end.text != "" {
+			headers["X-Writ-At-Least"] = end.text
+		}
+		a, err := c.do(limit, http.MethodPost, m.url+"/", form, headers)
 		cancel()
 		if err == nil && a.status == statusAnswered {
 			var said struct {
@@ -124,8 +129,9 @@ func (s session) caller(service string) *caller {
 // endSessions makes two sessions at a time, uses both, ends one of them or more, and tries both.
 func (w *workload) endSessions(ctx context.Context, who int, rng *rand.Rand) {
 	role, rotations := roleOf(who), 0
+	var doubt time.Time // until when an attempt that got no answer may yet end what the role has
 	for n := 0; rest(ctx, rng, sessionRest); n++ {
-		keys, sure := w.keyEnds.Load(), w.keysEnding.Load() == 0
+		keys, sure := w.keyEnds.Load(), w.keysEnding.Load() == 0 && time.Now().After(doubt)
 		one, ok := w.assume(ctx, role, rng)
 		other, also := w.assume(ctx, role, rng)
 		if !ok || !also {
@@ -140,9 +146,11 @@ func (w *workload) endSessions(ctx context.Context, who int, rng *rand.Rand) {
 		}
 		end, done := w.end(ctx, way, role, one)
 		if !done {
+			doubt = time.Now().Add(lostLife)
 			continue // it may have ended or not: nothing to say
 		}
 		if way != wayRotate {
+			w.showEnd(end)
 			w.ends(one, end.position)
 			w.tryWrite(ctx, one, w.called("misgroup-%d-%d", who, n), end)
 		}
@@ -180,6 +188,7 @@ func (w *workload) end(ctx context.Context, way, role string, s session) (t toke
 		w.keysEnding.Add(1)
 		defer func() {
 			if done {
+				w.showEnd(t)
 				w.keysEnding.Add(-1)
 			} else { // an attempt may yet arrive
 				time.AfterFunc(lostLife, func() { w.keysEnding.Add(-1) })
@@ -247,6 +256,22 @@ func (w *workload) revoke(ctx context.Context, path, body string) (t token, done
 			return t, false
 		}
 	}
+}
+
+// showEnd has sessions made in views that show an end, from now on.
+func (w *workload) showEnd(end token) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if end.position > w.shownEnd.position {
+		w.shownEnd = end
+	}
+}
+
+// lastEnd is the end that the views show in which sessions are made; the zero value before one.
+func (w *workload) lastEnd() token {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shownEnd
 }
 
 // ends notes where a session ended, for the end.

@@ -198,6 +198,8 @@ type workload struct {
 	// sessions is how many were made, ended where those ended that did.
 	sessions int
 	ended    map[string]event.Position
+	// shownEnd is the latest end that was acknowledged.
+	shownEnd token
 }
 
 // token is a write's.
