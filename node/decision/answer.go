@@ -21,6 +21,11 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 	if err != nil {
 		return Answer{}, err
 	}
+	return evaluate(i, p, q, j)
+}
+
+// evaluate finds the decision of a question that was posed, about a principal.
+func evaluate(i *admission.Inquiry, p *projection.Principal, q *Question, j *admission.Job) (a Answer, err error) {
 	r := &i.Request
 	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
@@ -46,15 +51,20 @@ func Pose(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, 
 	if err != nil {
 		return nil, err
 	}
+	pose(i, v, p, q, authz.Globals{Time: now}, w)
+	return p, nil
+}
+
+// pose is Pose about a principal of the view, with what is known of its request.
+func pose(i *admission.Inquiry, v *projection.View, p *projection.Principal, q *Question, known authz.Globals, w *policy.Work) {
 	*i = admission.Inquiry{
 		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: w},
-		Globals: authz.Globals{Time: now},
+		Globals: known,
 	}
 	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
 		i.Target = v.TrustOf(q.Resource)
 	}
 	i.FillGlobals(&i.Globals)
-	return p, nil
 }
 
 // hideTrust leaves of the policy of a resource what the decision says of it.

@@ -43,7 +43,14 @@ func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
 
 // Answer appends the answer to one question, as JSON.
 func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
-	a, err := k.Decide(q)
+	return k.AnswerOf(b, q, nil, "")
+}
+
+// AnswerOf is Answer for a question about a principal that was authenticated in the same view,
+// with all that its credentials say of it, such as session policies and tags, and with the region
+// of its request; a nil one is found by the ARN of the question.
+func (k *Asker) AnswerOf(b []byte, q *Question, p *projection.Principal, region string) ([]byte, error) {
+	a, err := k.decide(q, p, region)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +59,14 @@ func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
 }
 
 // Decide answers one question, if the caller may ask it.
-func (k *Asker) Decide(q *Question) (a Answer, err error) {
-	if err := q.Check(); err != nil {
+func (k *Asker) Decide(q *Question) (Answer, error) { return k.decide(q, nil, "") }
+
+func (k *Asker) decide(q *Question, p *projection.Principal, region string) (a Answer, err error) {
+	check := q.Check
+	if p != nil {
+		check = q.CheckAsked
+	}
+	if err := check(); err != nil {
 		return Answer{}, err
 	}
 	if q.Explain && !k.Seen.Reads {
@@ -68,7 +81,12 @@ func (k *Asker) Decide(q *Question) (a Answer, err error) {
 	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
 		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
-	a, err = Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	if p == nil {
+		a, err = Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	} else {
+		pose(&k.asked, k.Seen.View, p, q, authz.Globals{Time: k.Pass.Request.Now, Region: region}, &k.Pass.Job.Work)
+		a, err = evaluate(&k.asked, p, q, &k.Pass.Job)
+	}
 	if errors.Is(err, projection.ErrNoPrincipal) {
 		return Answer{}, k.NoSuchPrincipal(k.Seen.View, q.Principal)
 	}

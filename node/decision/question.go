@@ -84,7 +84,7 @@ func (r *Reader) question(q *Question) error { return r.QuestionAnd(q, nil) }
 // returns a bit of its own from HasExtra on, or 0 for a name that it does not know.
 func (r *Reader) QuestionAnd(q *Question, extra func(name string) (int, error)) error {
 	seen := 0
-	err := r.object(func(name string) (err error) {
+	err := r.Object(func(name string) (err error) {
 		member := 0
 		switch name {
 		case "principal":
@@ -128,7 +128,7 @@ func (r *Reader) context(q *Question) error {
 	r.peek()
 	from := r.at
 	defer func() { q.Given = r.text[from:r.at] }()
-	return r.object(func(name string) error {
+	return r.Object(func(name string) error {
 		if err := authz.CheckContextKey(name); err != nil {
 			return r.fail(err.Error())
 		}
@@ -162,7 +162,7 @@ func (r *Reader) context(q *Question) error {
 
 // batch reads {"questions": [...]}.
 func (r *Reader) batch() (list []Question, err error) {
-	err = r.object(func(name string) error {
+	err = r.Object(func(name string) error {
 		if name != "questions" || list != nil {
 			return r.fail("a batch has one member, questions")
 		}
@@ -181,7 +181,15 @@ func (r *Reader) batch() (list []Question, err error) {
 // Check says what is wrong with a question beyond its form: what would be answered
 // and mean nothing is refused.
 func (q *Question) Check() error {
-	for _, err := range [...]error{authz.CheckPrincipal(q.Principal), authz.CheckAction(q.Action), authz.CheckResource(q.Resource)} {
+	if err := authz.CheckPrincipal(q.Principal); err != nil {
+		return meaningless(err)
+	}
+	return q.CheckAsked()
+}
+
+// CheckAsked is Check but for the principal.
+func (q *Question) CheckAsked() error {
+	for _, err := range [...]error{authz.CheckAction(q.Action), authz.CheckResource(q.Resource)} {
 		if err != nil {
 			return meaningless(err)
 		}

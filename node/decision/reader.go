@@ -31,6 +31,9 @@ func (e *syntaxError) Error() string {
 	return "at byte " + strconv.Itoa(e.at+1) + ": " + e.want
 }
 
+// Fail is an error that says what should be where the reader is.
+func (r *Reader) Fail(want string) error { return r.fail(want) }
+
 func (r *Reader) fail(want string) error { return &syntaxError{r.at, want} }
 
 // Decode reads a body that is one value and nothing else.
@@ -47,6 +50,9 @@ func Decode(body []byte, hint string, value func(*Reader) error) error {
 	}
 	return nil
 }
+
+// Next is the next byte after white space, 0 at the end: it tells a string from a list.
+func (r *Reader) Next() byte { return r.peek() }
 
 // peek passes over white space and returns the next byte, 0 at the end.
 func (r *Reader) peek() byte {
@@ -92,8 +98,8 @@ func (r *Reader) each(begin, end byte, name string, element func() error) error 
 	}
 }
 
-// object reads an object; value is called for each member.
-func (r *Reader) object(value func(name string) error) error {
+// Object reads an object; value is called for each member.
+func (r *Reader) Object(value func(name string) error) error {
 	return r.each('{', '}', "an object", func() error {
 		name, err := r.String()
 		if err != nil {

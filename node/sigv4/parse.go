@@ -316,21 +316,21 @@ func (s *Signature) checkCredential(term string) error {
 		return mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
 			shortened(scope.Date) + "' != '" + day + "', from '" + s.timestamp + "'.")
 	}
-	if !plain(scope.Region, MaxRegion) {
+	if !Plain(scope.Region, MaxRegion) {
 		return mismatch("Credential should be scoped to a valid region, not '" + shortened(scope.Region) + "'.")
 	}
-	if scope.Service == "" || !plain(scope.Service, MaxService) {
+	if scope.Service == "" || !Plain(scope.Service, MaxService) {
 		return mismatch("Credential should be scoped to a valid service, not '" + shortened(scope.Service) + "'.")
 	}
-	if s.AccessKeyID == "" || !plain(s.AccessKeyID, MaxAccessKeyID) {
+	if s.AccessKeyID == "" || !Plain(s.AccessKeyID, MaxAccessKeyID) {
 		return ErrInvalidClientTokenID // there can be none
 	}
 	return nil
 }
 
-// plain tells whether text is made of no more than limit of the characters of
+// Plain tells whether text is made of no more than limit of the characters of
 // regions, services and access key ids.
-func plain(text string, limit int) bool {
+func Plain(text string, limit int) bool {
 	for i := range len(text) {
 		c := text[i]
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {

@@ -45,7 +45,14 @@ const (
 	ActionBackup             = "writ:Backup"
 	ActionGetRetention       = "writ:GetRetention"
 	ActionSetRetention       = "writ:SetRetention"
+
+	ActionAuthenticate  = "writ:Authenticate"
+	ActionGetSigningKey = "writ:GetSigningKey"
 )
+
+// KeySigningService is the condition key of ActionAuthenticate and ActionGetSigningKey that has the
+// service name of the signatures which they are about.
+const KeySigningService = "writ:signingService"
 
 // NativeActions returns the permissions of Writ's own API.
 func NativeActions() []string {
@@ -58,5 +65,6 @@ func NativeActions() []string {
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
 		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup, ActionGetRetention, ActionSetRetention,
+		ActionAuthenticate, ActionGetSigningKey,
 	}
 }

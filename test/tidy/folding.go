@@ -61,6 +61,12 @@ var unfolded = map[string]string{
 	"node/api/query.scalar":                    "true and false",
 	"node/api/query.buildField":                "members of structs",
 	"node/sigv4.headersToSign":                 "headers",
+	"node/sigv4.ParseAs":                       "headers",
+	"node/received.CheckService":               "services in signatures, which are ASCII",
+	"node/client/signed.newChunked":            "headers",
+	"node/client/signed.readTrailers":          "headers",
+	"node/client/signed.ask":                   "headers",
+	"node/client/signed.dropCoding":            "codings",
 	"node/trace.FromEnvironment":               "true and false",
 	"cmd/writ.fillFlags":                       "environment variables",
 }

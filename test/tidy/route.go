@@ -42,6 +42,8 @@ var functionFields = map[string]string{
 	"node/lease.Tracker.clocks":            "clocks",
 	"node/archive.Live.Now":                "a clock",
 	"node/proof.Vouchers.now":              "a clock",
+	"node/client/signed.Config.Now":        "a clock",
+	"node/client/signed.keys.now":          "a clock",
 }
 
 // CheckFunctionFields looks for fields of function type in code that is no test, by what

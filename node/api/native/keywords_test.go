@@ -19,6 +19,7 @@ import (
 var schemas = []any{
 	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
+	shape.Received{}, shape.Authentication{}, shape.Authenticated{}, shape.SignatureFacts{}, shape.AuthenticationError{}, shape.Tag{}, shape.SigningKeyOf{}, shape.SigningKey{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
@@ -53,6 +54,9 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
 		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
 	}}},
+	reflect.TypeFor[shape.Headers](): {
+		{"type", "object"}, {"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}}}}}},
+	},
 	reflect.TypeFor[shape.Context](): {
 		{"type", "object"}, {"maxProperties", 256}, {"description", "Condition keys: a text, or a list for a key that is multivalued."},
 		{"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}, {"maxItems", 1000}}}}}},
@@ -63,17 +67,18 @@ var types = map[reflect.Type]object{
 var strict = object{{"additionalProperties", false}}
 
 var (
-	principal = object{{"maxLength", authz.MaxARN}}
-	action    = object{{"maxLength", authz.MaxAction}, {"pattern", "^[A-Za-z0-9.-]+:[!-)+-9;->@-~]+$"}}
-	resource  = object{{"maxLength", authz.MaxARN}, {"minLength", 1}, {"default", "*"}}
-	progress  = oneOf("unknown", "committed", "partial", "everywhere")
-	role      = oneOf("writer", "replica")
-	expected  = oneOf("allow", "deny")
-	ofWhom    = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
-	quota     = oneOf(quotaNames()...)
-	email     = object{{"minLength", 6}, {"maxLength", 64}}
-	alias     = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
-	keyState  = oneOf("active", "verify-only", "revoked")
+	principal      = object{{"maxLength", authz.MaxARN}}
+	action         = object{{"maxLength", authz.MaxAction}, {"pattern", "^[A-Za-z0-9.-]+:[!-)+-9;->@-~]+$"}}
+	resource       = object{{"maxLength", authz.MaxARN}, {"minLength", 1}, {"default", "*"}}
+	progress       = oneOf("unknown", "committed", "partial", "everywhere")
+	role           = oneOf("writer", "replica")
+	expected       = oneOf("allow", "deny")
+	ofWhom         = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
+	quota          = oneOf(quotaNames()...)
+	email          = object{{"minLength", 6}, {"maxLength", 64}}
+	alias          = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
+	signingService = object{{"pattern", "^[A-Za-z0-9._-]{1,32}$"}}
+	keyState       = oneOf("active", "verify-only", "revoked")
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -106,6 +111,20 @@ var keywords = map[string]object{
 	"SealNode.role":              role,
 	"SealRotation":               strict,
 	"RetentionToSet":             strict,
+	"Received":                   strict,
+	"Received.service":           signingService,
+	"Received.style":             oneOf(shape.StyleAWS, shape.StyleS3),
+	"Received.action":            action,
+	"Received.resource":          resource,
+	"Received.payload_hash":      {{"pattern", "^[0-9a-fA-F]{64}$"}},
+	"Authentication.freshness":   oneOf("leased", "strict"),
+	"Authenticated.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser, shape.KindTaskRoot, shape.KindDelegated),
+	"SignatureFacts.payload":     oneOf(shape.PayloadHashed, shape.PayloadUnsigned, shape.PayloadStreaming, shape.PayloadStreamingTrailer, shape.PayloadUnsignedTrailer),
+	"SigningKeyOf":               strict,
+	"SigningKeyOf.service":       signingService,
+	"SigningKeyOf.date":          {{"pattern", "^[0-9]{8}$"}},
+	"SigningKey.signing_key":     {{"pattern", "^[0-9a-f]{64}$"}},
+	"SigningKey.freshness":       oneOf("leased", "strict"),
 	"Quotas.defaults":            ofWhom,
 	"Quota.quota":                quota,
 	"Writer":                     strict,

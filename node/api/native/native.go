@@ -19,6 +19,8 @@ const service = "writ"
 // Permissions of the native API, in short.
 const (
 	actionAuthorize      = policy.ActionAuthorize
+	actionAuthenticate   = policy.ActionAuthenticate
+	actionGetSigningKey  = policy.ActionGetSigningKey
 	actionGetPropagation = policy.ActionGetPropagation
 	actionGetCluster     = policy.ActionGetCluster
 	actionWatch          = policy.ActionWatch

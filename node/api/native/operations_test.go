@@ -280,6 +280,20 @@ var operations = map[string]operation{
 			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
 		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
 	},
+	"POST /v1/authenticate": {
+		id: "Authenticate", summary: "Who signed a request that a service received?",
+		about: "Permission writ:Authenticate, with the condition key writ:signingService; for the principals of the caller's account, and of all accounts for callers of the cluster's own. " +
+			"A request that nobody signed, or not well, is an answer with an error to pass on. With an action, which needs the permission writ:Authorize, too, there is also the decision, in the same view. " +
+			"What is signed for iam, sts or writ is refused. A node answers under a lease or from the head of the log alone, whatever --without-lease says.",
+		parameters: asked, body: "Received", answer: "Who signed it, or the error.", headers: seen, content: jsonOf("Authentication"), refusals: refusedAt,
+	},
+	"POST /v1/signing-key": {
+		id: "GetSigningKey", summary: "By which key does a service verify signatures of an access key itself?",
+		about: "Permission writ:GetSigningKey, with the condition key writ:signingService; for the principals of the caller's account, and of all accounts for callers of the cluster's own. " +
+			"Over TLS or loopback alone: the key is a secret. It is good for one date, region and service, and to be gone by for as long as the answer says, which is no longer than a lease. " +
+			"404 NoSuchEntity: there are no such credentials, or they are not in force, or not for the caller to verify. A node answers under a lease or from the head of the log alone.",
+		parameters: asked, body: "SigningKeyOf", answer: "The key.", headers: seen, content: jsonOf("SigningKey"), refusals: refusedWhat,
+	},
 	"GET /v1/retention": {
 		id: "GetRetention", summary: "How much of the history does the cluster keep?", about: "Permission writ:GetRetention, in the cluster's own account.",
 		parameters: asked, answer: "The rule, and where the history begins.", headers: seen, content: jsonOf("Retention"), refusals: refusedAt,
