@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/bridge"
@@ -130,7 +131,7 @@ func refuse(c *bridge.Call, f *fault.Fault) {
 	case f.Retry():
 		h.Set("Retry-After", fault.RetryAfter)
 	}
-	message := a.Detail
+	message := strings.TrimSuffix(a.Detail, ".") + "."
 	if a.Hint != "" {
 		message += " " + a.Hint
 	}
@@ -177,6 +178,8 @@ func (k *asking) decide(t *tuple) (outcome, error) {
 	switch {
 	case errors.As(err, &f) && f.Code() == fault.NoSuchPrincipal:
 		return outcome{code: noSubject, reason: f.Detail()}, nil
+	case errors.As(err, &f) && f.Code() == fault.InvalidRequest: // an id or a name of which no ARN or action can be made
+		return outcome{code: notMapped, reason: f.Detail()}, nil
 	case err != nil:
 		return outcome{}, err
 	case allowed:

@@ -1,0 +1,7 @@
+package authzen
+
+// Limits, for tests.
+const (
+	MaxListed = maxListed
+	MaxTypes  = maxTypes
+)
