@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the users and policies of AuthZEN's certification scenario, with the aws CLI as it is set up
-# for the cluster (AWS_ENDPOINT_URL, and the root access key or that of an administrator).
+# for the cluster (AWS_ENDPOINT_URL, a region, the keys of the root or of an administrator).
 set -eu
 here=$(dirname "$0")
 for user in alice bob records-service; do

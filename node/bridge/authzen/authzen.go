@@ -43,17 +43,14 @@ type protocol struct{ mapping *mapping }
 
 // Routes adds the endpoints, and the metadata that names them.
 func (p *protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
-	for _, o := range [...]struct {
-		path, action string
-		answer       func(*asking, *value) ([]byte, error)
-	}{
-		{pathEvaluation, "authzen:Evaluation", (*asking).evaluation},
-		{pathEvaluations, "authzen:Evaluations", (*asking).evaluations},
-		{pathSearchSubject, "authzen:SearchSubject", (*asking).searchSubject},
-		{pathSearchResource, "authzen:SearchResource", (*asking).searchResource},
-		{pathSearchAction, "authzen:SearchAction", (*asking).searchAction},
+	for _, o := range [...]struct{ path, action string }{
+		{pathEvaluation, "authzen:Evaluation"},
+		{pathEvaluations, "authzen:Evaluations"},
+		{pathSearchSubject, "authzen:SearchSubject"},
+		{pathSearchResource, "authzen:SearchResource"},
+		{pathSearchAction, "authzen:SearchAction"},
 	} {
-		h := d.Handler(o.action, &endpoint{p.mapping, o.answer}, bridge.OfCaller)
+		h := d.Handler(o.action, &endpoint{p.mapping, o.path}, bridge.OfCaller)
 		mux.Handle("POST "+o.path, h)
 		if under := p.mapping.under(); under != "" {
 			mux.Handle("POST "+under+o.path, h)
@@ -69,7 +66,7 @@ func (p *protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
 // endpoint answers requests of one kind.
 type endpoint struct {
 	mapping *mapping
-	answer  func(*asking, *value) ([]byte, error)
+	path    string // which of those of the specification
 }
 
 // Serve answers a call.
@@ -81,7 +78,7 @@ func (o *endpoint) Serve(c *bridge.Call) error {
 	if err != nil {
 		return err
 	}
-	body, err := o.answer(&asking{c, o.mapping}, &request)
+	body, err := (&asking{c, o.mapping}).answer(o.path, &request)
 	if err != nil {
 		return err
 	}
@@ -151,6 +148,23 @@ func unproven(c fault.Code) bool {
 type asking struct {
 	*bridge.Call
 	mapping *mapping
+}
+
+// answer is that of a request at an endpoint.
+func (k *asking) answer(path string, request *value) ([]byte, error) {
+	switch path {
+	case pathEvaluation:
+		return k.evaluation(request)
+	case pathEvaluations:
+		return k.evaluations(request)
+	case pathSearchSubject:
+		return k.searchSubject(request)
+	case pathSearchResource:
+		return k.searchResource(request)
+	case pathSearchAction:
+		return k.searchAction(request)
+	}
+	panic("authzen: no endpoint is at " + path)
 }
 
 // outcome is what is told of one evaluation.

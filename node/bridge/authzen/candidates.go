@@ -19,21 +19,20 @@ type candidate struct {
 
 // candidates yields the principals that ARNs of a pattern could be, those after a name: the users
 // or the roles of an account. Of sessions and roots there are none. Where searches for subjects
-// get their candidates from is known here alone.
-func candidates(v *projection.View, of pattern, after string) iter.Seq[candidate] {
+// get their candidates from is known here alone. It looks at most at so many.
+func candidates(v *projection.View, of pattern, after string, most int) iter.Seq[candidate] {
 	return func(yield func(candidate) bool) {
 		rest, ok := strings.CutPrefix(of.before, v.State.Partition().IAM())
 		account, path, whole := strings.Cut(rest, ":")
 		if !ok || !whole {
 			return
 		}
-		left := maxWalked
 		one := func(name, arn string) bool {
-			if left == 0 {
+			if most == 0 {
 				yield(candidate{name: after})
 				return false
 			}
-			left--
+			most--
 			after = name
 			return yield(candidate{name, arn})
 		}

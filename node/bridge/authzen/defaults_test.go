@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/writ-iam/writ/node/bridge/authzen"
 	"github.com/writ-iam/writ/test/doors"
 )
 
@@ -20,7 +21,7 @@ const (
 	ownDocuments = `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":"authzen:can_read","Resource":"arn:aws:authzen:::document/*","Condition":{
 			"StringEquals":{"authzen:subject/team":"${authzen:resource/owner.team}"}, "ForAnyValue:StringEquals":{"authzen:context/networks":"office"}}},
-		{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:authzen:::file/1"},
+		{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:authzen:::file/1*"},
 		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"NumericGreaterThan":{"authzen:action/bytes":"1000"}}}]}`
 	mayAskSome = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"writ:Authorize","Resource":["arn:aws:iam::*:user/a*","arn:aws:iam::*:user/team/*","arn:aws:iam::*:role/*"]}}`
 	assumed    = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}`
@@ -36,6 +37,11 @@ doors:
 - listen: 127.0.0.1:0
   serve: {authzen: ""}
   callers:
+  - {anybody: true, asks_as: "arn:aws:iam::`+w.Account+`:user/asker"}
+- listen: localhost:0
+  serve: {authzen: `+w.File("long.yaml", "resources:\n- type: file\n  arn: arn:aws:authzen:::file/{id}\n  list:\n"+repeat(1500, "  - id: 1%04d\n"))+`}
+  callers:
+  - {signed: true}
   - {anybody: true, asks_as: "arn:aws:iam::`+w.Account+`:user/asker"}
 `)
 	w.base = "http://" + w.Door(0)
@@ -98,12 +104,56 @@ doors:
 			t.Errorf("%s: %s; want %v", c.name, a.body, c.want)
 		}
 	}
-	refused(t, "whom the caller may not ask about", w.post(t, one, of(subject("user", "bob", "red"), canDo, doc, office)), http.StatusForbidden)
-	a := w.post(t, many, of(canDo, doc, office, `"evaluations": [`+of(subject("user", "bob", "red"))+`,`+of(amy)+`]`))
+	w.some(t, of(canDo, doc, office), subject("user", "bob", "red"), amy)
+	w.described(t)
+	w.long(t)
+}
+
+// long searches for more than one page has, and walks further than a search does.
+func (w *world) long(t *testing.T) {
+	w.base = "http://" + w.Door(1)
+	request := `"subject": {"type": "user", "id": "amy"}, "action": {"name": "s3:GetObject"}, "resource": {"type": "file"}`
+	a := w.post(t, searchResource, of(request))
+	first, page := a.found(t)
+	if len(first) != 1000 || first[999] != "file/10999" || page["next_token"] == "" {
+		t.Fatalf("the first page: %d results, %v", len(first), page)
+	}
+	a = w.post(t, searchResource, of(request, fmt.Sprintf(`"page": {"token": %q}`, page["next_token"])))
+	if second, page := a.found(t); len(second) != 500 || second[0] != "file/11000" || page["next_token"] != "" {
+		t.Errorf("the second page: %d results, %v", len(second), page)
+	}
+
+	v := w.Node(doors.Replica).Projection().View()
+	users := w.ARN("user/")
+	some, ended := authzen.Walk(v, users, "", 3)
+	rest, end := authzen.Walk(v, users, ended, 100)
+	if len(some) != 3 || ended != "a2" || end != "" || len(rest) != 4 || rest[0] != w.ARN("user/amy") {
+		t.Errorf("the walk: %v until %q, %v until %q", some, ended, rest, end)
+	}
+	for _, before := range []string{w.ARN("group/"), w.ARN("root"), "arn:aws-cn:iam::" + w.Account + ":user/", "arn:aws:sts::" + w.Account + ":assumed-role/r/"} {
+		if some, _ := authzen.Walk(v, before, "", 100); some != nil {
+			t.Errorf("%s: %v", before, some)
+		}
+	}
+
+	// A signature that is not right is no caller of another kind.
+	told, err := w.send(t.Context(), http.MethodPost, one, "{}", map[string]string{"Authorization": "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261201/us-east-1/writ/aws4_request, SignedHeaders=host, Signature=00"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "a signature", told, http.StatusUnauthorized)
+}
+
+// some asks about whom the caller may not ask about, among others. what is the rest of a request
+// that nobody else than amy is allowed without properties.
+func (w *world) some(t *testing.T, what, bob, amy string) {
+	what = strings.TrimSuffix(strings.TrimPrefix(what, "{"), "}")
+	refused(t, "whom the caller may not ask about", w.post(t, one, of(bob, what)), http.StatusForbidden)
+	a := w.post(t, many, of(what, `"evaluations": [`+of(bob)+`,`+of(amy)+`]`))
 	if _, got := a.decisions(t); !slices.Equal(got, []bool{false, true}) || !strings.Contains(string(a.body), `"status":403`) {
 		t.Errorf("evaluations: %s", a.body)
 	}
-	a = w.post(t, searchSubject, of(`"subject": {"type": "user", "properties": {"team": "red"}}`, canDo, doc, office))
+	a = w.post(t, searchSubject, of(`"subject": {"type": "user", "properties": {"team": "red"}}`, what))
 	if got, _ := a.found(t); !slices.Equal(got, []string{"user/amy"}) { // what a search is not told is each one's own
 		t.Errorf("users: %s", a.body)
 	}
@@ -116,13 +166,17 @@ doors:
 	if got, _ := a.found(t); !slices.Equal(got, []string{"role/areader"}) {
 		t.Errorf("roles: %s", a.body)
 	}
-	for path, body := range map[string]string{searchResource: of(amy, canDo, `"resource": {"type": "document"}`), searchAction: of(amy, doc)} {
+	for path, body := range map[string]string{searchResource: of(amy, read, `"resource": {"type": "document"}`), searchAction: of(amy, record1)} {
 		a = w.post(t, path, body)
 		if got, _ := a.found(t); got != nil {
 			t.Errorf("%s, without a list: %s", path, a.body)
 		}
 	}
+}
 
+// described looks at the metadata of a door without a mapping: it names the searches that can find
+// anything.
+func (w *world) described(t *testing.T) {
 	a, err := w.send(t.Context(), http.MethodGet, "/.well-known/authzen-configuration", "", nil)
 	var told map[string]string
 	if err != nil || json.Unmarshal(a.body, &told) != nil || len(told) != 4 || told["policy_decision_point"] != w.base || told["search_subject_endpoint"] != w.base+searchSubject {

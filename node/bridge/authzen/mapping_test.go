@@ -3,6 +3,7 @@ package authzen_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,27 @@ func TestMappings(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+	page, err := os.ReadFile("../../../docs/authzen.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```yaml\nurl:")
+	text, _, _ = strings.Cut(text, "```")
+	path := filepath.Join(t.TempDir(), "mapping.yaml")
+	if err := os.WriteFile(path, []byte("url:"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := authzen.New(path)
+	if err != nil {
+		t.Fatalf("the mapping of docs/authzen.md: %v", err)
+	}
+	routes := routes{}
+	p.Routes(routes, &bridge.Desk{})
+	for _, want := range []string{"POST /access/v1/evaluation", "POST /records/access/v1/search/action", "GET /.well-known/authzen-configuration/records", "GET /.well-known/authzen-configuration"} {
+		if !routes[want] {
+			t.Errorf("there is no route %s: %v", want, routes)
+		}
+	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{"list.yaml": "- id: r\n- id: r\n", "mapping.yaml": "resources:\n- type: a\n  arn: \"arn:aws:x:::a/{id}\"\n  file: list.yaml\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -118,3 +140,8 @@ func TestMappings(t *testing.T) {
 		t.Error("a mapping that is not there is taken")
 	}
 }
+
+// routes are the patterns that a protocol gives.
+type routes map[string]bool
+
+func (r routes) Handle(pattern string, _ http.Handler) { r[pattern] = true }

@@ -101,7 +101,7 @@ func (k *asking) searchSubject(request *value) ([]byte, error) {
 	}
 	t.subject.properties = value{} // which one would they be of?
 	arns := k.arn(of)
-	for c := range candidates(k.Seen.View, arns, s.page.after) {
+	for c := range candidates(k.Seen.View, arns, s.page.after, maxWalked) {
 		if c.arn == "" {
 			s.page.after, s.more = c.name, true
 			break
