@@ -17,6 +17,7 @@ import (
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
 	"github.com/writ-iam/writ/node/trace"
+	"github.com/writ-iam/writ/projection"
 )
 
 // Config is what one node is made of.
@@ -77,6 +78,11 @@ type Config struct {
 	Snapshots Snapshots
 	// Backups say when a writer makes archives by itself.
 	Backups archive.Schedule
+	// Embedded makes a replica a part of somebody's process: it serves no clients, and leaves the
+	// process as it is. The leader is told.
+	Embedded bool `yaml:"-"`
+	// Kept bounds what the node keeps compiled of its state.
+	Kept projection.Limits `yaml:"-"`
 	// Machine is what the node runs on; the zero value is this one.
 	Machine Machine `yaml:"-"`
 }

@@ -56,8 +56,9 @@ func described(n *Node, into map[string][]string) {
 	}
 }
 
-// awaited are documented metrics of parts that this cluster does not have: it makes no backups.
-var awaited = []string{"writ_backup_last_success_timestamp_seconds"}
+// awaited are documented metrics of parts that this cluster does not have: it makes no backups, and none
+// of its replicas is embedded.
+var awaited = []string{"writ_backup_last_success_timestamp_seconds", "writ_embedded", "writ_embedded_decisions_total"}
 
 // metricsOf is what a node shows: the type of each metric, and the value of each series; of
 // histograms the count.

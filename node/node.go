@@ -100,7 +100,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 	cfg.Machine = cfg.Machine.complete()
 	n := &Node{
 		cfg: cfg, logger: logger.With("node", cfg.Name), clocks: cfg.Machine.Clocks,
-		projection: projection.New(), build: build.Own(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
+		projection: projection.Within(cfg.Kept), build: build.Own(), registry: prometheus.NewRegistry(), failed: make(chan error, 1),
 	}
 	n.scrubber = proof.NewScrubber(n.projection, n.logger)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -129,7 +129,9 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		return nil, errors.Join(err, n.part.stop())
 	}
 	if err := n.doors.Open(n.edge.Bridge(), n.cfg.Machine.Listen, n.logger, &n.wg, n.fail); err != nil {
-		n.server.Close()
+		if n.server != nil {
+			n.server.Close()
+		}
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
@@ -139,7 +141,7 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 			n.fail(err)
 		}
 	})
-	n.logger.Info("the node serves", "api", n.API(), "cluster", cfg.Cluster.ID)
+	n.logger.Info("the node serves", "api", n.API(), "embedded", cfg.Embedded, "cluster", cfg.Cluster.ID)
 	return n, nil
 }
 
@@ -184,6 +186,9 @@ func (n *Node) prepare() (err error) {
 	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
+	if writer && c.Embedded {
+		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, c.Name)
+	}
 	if err := n.loadKeys(writer); err != nil {
 		return err
 	}
@@ -199,7 +204,9 @@ func (n *Node) prepare() (err error) {
 	if err := n.tls.Writers().Keep(filepath.Join(c.Data, "writers.json")); err != nil {
 		return err
 	}
-	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if !c.Embedded { // else it is for the process to say how it fares
+		n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
 	measure.Node(n.registry, &n.build, c.Data, n.projection)
 	n.finder = peer.NewFinder(network{c.Machine}, n.tls, n.files)
 	if n.tracer, err = trace.Start(c.Traces, c.Name, c.Cluster.ID, n.logger); err != nil {
@@ -271,8 +278,11 @@ func (n *Node) buildEdge(parts api.Node) *api.Server {
 	return n.edge
 }
 
-// serveAPI opens the port for clients.
+// serveAPI opens the port for clients, which an embedded replica has not.
 func (n *Node) serveAPI() error {
+	if n.cfg.Embedded {
+		return nil
+	}
 	l, err := n.cfg.Machine.Listen(n.cfg.API)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
@@ -312,8 +322,13 @@ func (n *Node) advertises() string {
 	return ""
 }
 
-// API is the address on which the node serves clients.
-func (n *Node) API() string { return n.listener.Addr().String() }
+// API is the address on which the node serves clients; empty if it does not.
+func (n *Node) API() string {
+	if n.listener == nil {
+		return ""
+	}
+	return n.listener.Addr().String()
+}
 
 // Doors are where the node's doors are open, in their file's order.
 func (n *Node) Doors() []string { return n.doors.Addrs() }
@@ -321,6 +336,10 @@ func (n *Node) Doors() []string { return n.doors.Addrs() }
 // Projection is what the node answers from, for those who run nodes in their own
 // process and look inside.
 func (n *Node) Projection() *projection.Projection { return n.projection }
+
+// Checks are the lines of /readyz, Metrics what /metrics shows.
+func (n *Node) Checks() []api.Check           { return certified{n.part, n}.Checks() }
+func (n *Node) Metrics() *prometheus.Registry { return n.registry }
 
 // Failed tells why the node cannot go on. Its owner stops it and exits.
 func (n *Node) Failed() <-chan error { return n.failed }
@@ -346,7 +365,9 @@ func (n *Node) Stop() error {
 	defer cancel()
 	n.part.retire(ctx)
 	n.doors.Close(ctx)
-	if err := n.server.Shutdown(ctx); err != nil {
+	if n.server == nil {
+		// nobody is served
+	} else if err := n.server.Shutdown(ctx); err != nil {
 		n.server.Close() // requests that have not finished by then are closed
 	}
 	n.cancel()

@@ -218,7 +218,7 @@ func (p *peerServer) lease(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if setup.CheckAdvertised(q.Endpoint) == nil && q.Nonce != "" && len(q.Nonce) <= propagation.MaxNonce {
-		t.Reached(q.Replica, q.Nonce, lease.Told{Endpoint: q.Endpoint, Certificates: certs.Taken(q.Certificates), SealKeys: sealing.Said(q.SealKeys), Build: build.Taken(q.Build)})
+		t.Reached(q.Replica, q.Nonce, lease.Told{Endpoint: q.Endpoint, Certificates: certs.Taken(q.Certificates), SealKeys: sealing.Said(q.SealKeys), Build: build.Taken(q.Build), Embedded: q.Embedded})
 	}
 	a, err := t.Renew(r.Context(), q.Renewal)
 	if err != nil {
@@ -277,11 +277,17 @@ func (w *writer) Status(context.Context) shape.Cluster {
 			one := members.Replica(m, s.Position)
 			one.Detail = members.Outgrown(m, w.Level(), one.Detail)
 			told := t.Told(m.Name, m.Life)
-			one.Endpoint, one.Certificates, one.Build = told.Endpoint, told.Certificates, told.Build
+			one.Endpoint, one.Certificates, one.Build, one.Embedded = told.Endpoint, told.Certificates, told.Build, told.Embedded
 			s.Members = append(s.Members, one)
 		}
 	}
 	return s
+}
+
+// Embedded tells whether a replica said that it is a part of somebody's process.
+func (w *writer) Embedded(m *propagation.ReplicaStatus) bool {
+	t := w.leading.Load()
+	return t != nil && t.Told(m.Name, m.Life).Embedded
 }
 
 // Certificates are those that the writer uses.

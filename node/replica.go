@@ -75,7 +75,7 @@ func (n *Node) startReplica() (*replica, error) {
 	n.tls.RevokedBy(r)
 	r.renewer = lease.NewRenewer(lease.Config{
 		Replica: me, Cluster: n.cfg.Cluster.ID, Process: process, LifeFile: lease.NewLifeFile(n.cfg.Data, n.lock), Clocks: n.clocks,
-		Finder: n.finder, Projection: n.projection, Node: r, Build: &n.build, Logger: n.logger,
+		Finder: n.finder, Projection: n.projection, Node: r, Build: &n.build, Embedded: n.cfg.Embedded, Logger: n.logger,
 	})
 	link, err := n.dialNATS(replication.LinkConfig{})
 	if err != nil {
@@ -113,6 +113,9 @@ func (n *Node) startReplica() (*replica, error) {
 	})
 	return r, nil
 }
+
+// Renewer keeps the lease of a node that is a replica, for those who run one in their own process.
+func (n *Node) Renewer() *lease.Renewer { return n.part.(*replica).renewer }
 
 // Heard is told what the leader's answers to renewals say.
 func (r *replica) Heard(term uint64, head event.Position) {

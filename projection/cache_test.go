@@ -52,7 +52,7 @@ func TestCacheRaces(t *testing.T) {
 // Texts of policies that nobody has any more are kept within bytes, not by number: each
 // may be long, and take much more compiled.
 func TestDocumentsAreBounded(t *testing.T) {
-	e := newEngine()
+	e := newEngine(Limits{}.complete())
 	blank := strings.Repeat(" ", 100_000)
 	for i := range 5 * maxDocuments / 4 / len(blank) {
 		e.compile(fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"a:b%d","Resource":"*"}}`, i) + blank)

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -273,14 +274,29 @@ type groupSet struct {
 	changed event.Position
 }
 
-// Limits of what is kept compiled. A cache that is full starts anew; principals
-// replace each other.
+// Limits bound what a projection keeps compiled; zero fields are as nodes have them that are
+// processes of their own. A cache that is full starts anew; principals replace each other.
+type Limits struct {
+	// Principals are kept by ARN, and as many by identifier; 0 for 131,072. What their policies are
+	// compiled to stays with them.
+	Principals int
+	// Groups are kept with the sets of their policies, and as many roles with their trust policies;
+	// 0 for 16,384.
+	Groups int
+	// Documents is of bytes: of texts, of which a state may hold no trace any more, and of what
+	// they are compiled to, which can be 60 times as much; 0 for 512 MiB.
+	Documents int64
+}
+
+// complete returns l with the defaults where l has nothing.
+func (l Limits) complete() Limits {
+	return Limits{cmp.Or(l.Principals, maxPrincipals), cmp.Or(l.Groups, maxGroups), cmp.Or(l.Documents, maxDocuments)}
+}
+
 const (
-	maxPrincipals = 1 << 17 // by ARN, and as many by identifier
-	maxGroups     = 1 << 14 // and as many trust policies
-	// maxDocuments is of bytes: of texts, of which a state may hold no trace any more,
-	// and of what they are compiled to, which can be 60 times as much.
-	maxDocuments = 512 << 20
+	maxPrincipals = 1 << 17
+	maxGroups     = 1 << 14
+	maxDocuments  = 512 << 20
 	// documentOverhead is what keeping one takes besides, in bytes.
 	documentOverhead = 512
 )
@@ -294,9 +310,9 @@ type engine struct {
 	documents   cache[string, *policy.Policy]
 }
 
-func newEngine() *engine {
-	e := &engine{byARN: newSlots(), byID: newSlots()}
-	e.groups.limit, e.trusts.limit, e.documents.limit = maxGroups, maxGroups, maxDocuments
+func newEngine(l Limits) *engine {
+	e := &engine{byARN: newSlots(l.Principals), byID: newSlots(l.Principals)}
+	e.groups.limit, e.trusts.limit, e.documents.limit = int64(l.Groups), int64(l.Groups), l.Documents
 	return e
 }
 
@@ -327,12 +343,12 @@ type slots struct {
 	at   []atomic.Pointer[Principal]
 }
 
-func newSlots() slots {
-	return slots{maphash.MakeSeed(), make([]atomic.Pointer[Principal], maxPrincipals)}
+func newSlots(n int) slots {
+	return slots{maphash.MakeSeed(), make([]atomic.Pointer[Principal], n)}
 }
 
 func (s *slots) slot(key string) *atomic.Pointer[Principal] {
-	return &s.at[maphash.String(s.seed, key)%maxPrincipals]
+	return &s.at[maphash.String(s.seed, key)%uint64(len(s.at))]
 }
 
 // keep puts p into a slot where old was found, unless that is the same principal as

@@ -58,6 +58,8 @@ const recentHeads = 1 << 14
 type Projection struct {
 	view atomic.Pointer[View]
 
+	limits Limits
+
 	mu      sync.Mutex
 	engine  *engine         // of the views to come
 	state   *identity.State // folded by Apply; nil when views are adopted
@@ -67,8 +69,12 @@ type Projection struct {
 }
 
 // New returns a projection at position zero.
-func New() *Projection {
-	p := &Projection{engine: newEngine(), state: identity.NewState(), changed: make(chan struct{}), recent: event.NewRecent(recentHeads)}
+func New() *Projection { return Within(Limits{}) }
+
+// Within is New with limits of its own.
+func Within(l Limits) *Projection {
+	l = l.complete()
+	p := &Projection{limits: l, engine: newEngine(l), state: identity.NewState(), changed: make(chan struct{}), recent: event.NewRecent(recentHeads)}
 	p.view.Store(&View{State: p.state.Snapshot(), engine: p.engine})
 	return p
 }
@@ -130,7 +136,7 @@ func (p *Projection) Restore(state *identity.State, head event.Head) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state, p.failure = state, nil
-	p.engine = newEngine() // what it kept belongs to another history, perhaps
+	p.engine = newEngine(p.limits) // what it kept belongs to another history, perhaps
 	p.recent.Forget()
 	p.recent.Add(head)
 	p.publish(state.Snapshot(), head)

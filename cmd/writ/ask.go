@@ -260,6 +260,9 @@ func printStatus(out io.Writer, s *client.Cluster) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tROLE\tSTATE\tPOSITION\tLAG\tBUILD\tDETAIL")
 	for _, m := range s.Members {
+		if m.Embedded {
+			m.Role += " (embedded)"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", shell.Cell(m.Name), shell.Cell(m.Role), shell.Cell(m.State), m.Position, m.Lag, shell.Cell(m.Build.String()), shell.Cell(m.Detail))
 	}
 	lines, _ := certs.Ending(s, time.Now())

@@ -193,8 +193,8 @@ func TestAtLeast(t *testing.T) {
 			t.Errorf("it waited for %v", waited)
 		}
 		for name, change := range map[string]func(*event.Token){
-			"another cluster":     func(k *event.Token) { k.Cluster = "x" },
-			"another history":     func(k *event.Token) { k.Prefix[0]++ },
+			"another cluster": func(k *event.Token) { k.Cluster = "x" },
+			"another history": func(k *event.Token) { k.Prefix[0]++ },
 		} {
 			k := token
 			change(&k)

@@ -11,24 +11,17 @@ import (
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // Evaluate finds the decision of a question in a view, as a part of a job. i is room for the inquiry.
 // The error wraps projection.ErrNoPrincipal where there is no such principal.
 func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, j *admission.Job) (a Answer, err error) {
-	p, err := v.PrincipalByARN(q.Principal)
+	p, err := Pose(i, v, q, now, &j.Work)
 	if err != nil {
 		return Answer{}, err
 	}
-	*i = admission.Inquiry{
-		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: &j.Work},
-		Globals: authz.Globals{Time: now},
-	}
 	r := &i.Request
-	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
-		r.Target = v.TrustOf(q.Resource)
-	}
-	r.FillGlobals(&i.Globals)
 	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
 		e := p.Explain(r)
@@ -44,6 +37,24 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 		}
 	}
 	return a, j.Fault()
+}
+
+// Pose makes the inquiry of a question in a view, as a part of some work, and finds whom it is about.
+// The error wraps projection.ErrNoPrincipal where there is no such principal.
+func Pose(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, w *policy.Work) (*projection.Principal, error) {
+	p, err := v.PrincipalByARN(q.Principal)
+	if err != nil {
+		return nil, err
+	}
+	*i = admission.Inquiry{
+		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: w},
+		Globals: authz.Globals{Time: now},
+	}
+	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
+		i.Target = v.TrustOf(q.Resource)
+	}
+	i.FillGlobals(&i.Globals)
+	return p, nil
 }
 
 // hideTrust leaves of the policy of a resource what the decision says of it.

@@ -12,9 +12,9 @@ import (
 const (
 	// MaxBatch is how many questions one request may ask.
 	MaxBatch = 1000
-	// maxContextKeys and maxContextValues bound the context of one question.
-	maxContextKeys   = 256
-	maxContextValues = 1000
+	// MaxContextKeys bounds the context of one question, and MaxContextValues each key of it.
+	MaxContextKeys   = 256
+	MaxContextValues = 1000
 	// answerSize is about what an answer takes, in bytes.
 	answerSize = 512
 )
@@ -138,8 +138,8 @@ func (r *Reader) context(q *Question) error {
 				return r.fail("the condition key " + fault.Quote(name) + " is given twice")
 			}
 		}
-		if len(q.Context) == maxContextKeys {
-			return r.fail("the context has more than " + strconv.Itoa(maxContextKeys) + " keys")
+		if len(q.Context) == MaxContextKeys {
+			return r.fail("the context has more than " + strconv.Itoa(MaxContextKeys) + " keys")
 		}
 		if r.peek() == '"' {
 			value, err := r.String()
@@ -148,8 +148,8 @@ func (r *Reader) context(q *Question) error {
 		}
 		var values []string
 		err := r.Array(func() error {
-			if len(values) == maxContextValues {
-				return r.fail("a condition key has more than " + strconv.Itoa(maxContextValues) + " values")
+			if len(values) == MaxContextValues {
+				return r.fail("a condition key has more than " + strconv.Itoa(MaxContextValues) + " values")
 			}
 			value, err := r.String()
 			values = append(values, value)

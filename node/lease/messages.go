@@ -31,6 +31,9 @@ type Told struct {
 	SealKeys []string `json:"seal_keys"`
 	// Build is the one that it runs; nil from a build that does not say it.
 	Build *shape.Build `json:"build,omitempty"`
+	// Embedded is true where it is a part of somebody's process; a build that knows none does not
+	// say it.
+	Embedded bool `json:"embedded,omitempty"`
 }
 
 // Registration asks the leader to enter a replica into the roster.

@@ -41,6 +41,7 @@ type Renewer struct {
 	replica    setup.Replica
 	node       Node
 	build      *shape.Build // that runs; nil: it is not told
+	embedded   bool
 	logger     *slog.Logger
 
 	lifeFile *LifeFile // nil in tests that need none; of run's goroutine
@@ -53,6 +54,7 @@ type Renewer struct {
 	early    time.Time      // no renewal out of turn before; of run's goroutine
 	news     chan struct{}  // one element: renew at once; of anybody
 	held     atomic.Bool    // a lease was granted since the start
+	granted  chan struct{}  // closed when held is set first
 	entering bool           // the latest word was that the roster lacks this replica; of run's goroutine
 	placed   string         // incarnation in whose roster its region and class are right; of run's goroutine
 	// standing is the leader's latest word on this replica's place in the roster:
@@ -91,6 +93,7 @@ type Config struct {
 	Projection *projection.Projection
 	Node       Node
 	Build      *shape.Build // that the leader is told to run here
+	Embedded   bool         // the leader is told that the replica is a part of somebody's process
 	Logger     *slog.Logger
 }
 
@@ -102,7 +105,8 @@ func NewRenewer(cfg Config) *Renewer {
 		cfg.Logger.Warn("the leader will wait for the lease of the process before this one", "error", err)
 	}
 	r := &Renewer{
-		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, build: cfg.Build, logger: cfg.Logger, lifeFile: cfg.LifeFile, news: make(chan struct{}, 1),
+		clocks: cfg.Clocks, finder: cfg.Finder, projection: cfg.Projection, replica: cfg.Replica, node: cfg.Node, build: cfg.Build, embedded: cfg.Embedded, logger: cfg.Logger, lifeFile: cfg.LifeFile,
+		news: make(chan struct{}, 1), granted: make(chan struct{}),
 		lease: propagation.NewLease(propagation.DefaultParams(), propagation.Replica{Name: cfg.Replica.Name, Class: cfg.Replica.Class, Cluster: cfg.Cluster}, cfg.Process, over...),
 	}
 	r.snapshot.Store(r.lease.Snapshot())
@@ -122,6 +126,9 @@ func (r *Renewer) Nonce() string {
 
 // Held tells whether a lease was granted since the start.
 func (r *Renewer) Held() bool { return r.held.Load() }
+
+// Granted returns a channel that is closed once a lease was granted since the start.
+func (r *Renewer) Granted() <-chan struct{} { return r.granted }
 
 // Sent is the number of the latest renewal.
 func (r *Renewer) Sent() uint64 { return r.sent.Load() }
@@ -306,7 +313,7 @@ func (r *Renewer) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
 	var a propagation.Answer
-	told := Told{Endpoint: r.node.Endpoint(), Certificates: r.node.Certificates(), SealKeys: r.node.SealKeys(), Build: r.build}
+	told := Told{Endpoint: r.node.Endpoint(), Certificates: r.node.Certificates(), SealKeys: r.node.SealKeys(), Build: r.build, Embedded: r.embedded}
 	if err := r.finder.Post(ctx, Path, Renewal{q, told}, &a); err != nil {
 		r.barred(err)
 		r.logger.Debug("the lease was not renewed", "error", err)
@@ -322,8 +329,10 @@ func (r *Renewer) once(ctx context.Context) {
 	case propagation.KindOpen, propagation.KindGrant, propagation.KindBehind, propagation.KindDraining:
 		r.entering = false
 		r.standing.Store(&a.Kind)
-		r.held.Store(r.held.Load() || a.Kind == propagation.KindGrant)
 		if a.Kind == propagation.KindGrant {
+			if !r.held.Swap(true) {
+				close(r.granted)
+			}
 			r.move(ctx, q.Incarnation)
 		}
 	case propagation.KindUnregistered:

@@ -14,6 +14,8 @@ import (
 type Leader interface {
 	// Replicas tells about all replicas; nothing while the writer does not lead.
 	Replicas() []propagation.ReplicaStatus
+	// Embedded tells whether one of them said that it is a part of somebody's process.
+	Embedded(*propagation.ReplicaStatus) bool
 }
 
 // replicas shows how the replicas fare, at the leader. There are as many values of the label
@@ -22,7 +24,7 @@ type replicas struct {
 	leader     Leader
 	projection *projection.Projection
 
-	states, state, position, lag, lease, heard *prometheus.Desc
+	states, state, position, lag, lease, heard, embedded *prometheus.Desc
 }
 
 // states are the states of a replica, of which each is counted, also where none is in it.
@@ -41,12 +43,13 @@ func Replicas(r *prometheus.Registry, leader Leader, p *projection.Projection) {
 		lag:      one("replica_lag_positions", "How many positions a replica is behind the head, at the leader.", "replica"),
 		lease:    one("replica_lease_seconds", "For how many seconds a replica may still answer under a lease, at the leader; 0: it holds none.", "replica"),
 		heard:    one("replica_heard_seconds", "How many seconds ago the leader heard of a replica, or took over.", "replica"),
+		embedded: one("replica_embedded", "1 for a replica that is a part of somebody's process and serves no clients, at the leader.", "replica"),
 	})
 }
 
 // Describe names what is shown.
 func (c *replicas) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.states, c.state, c.position, c.lag, c.lease, c.heard} {
+	for _, d := range []*prometheus.Desc{c.states, c.state, c.position, c.lag, c.lease, c.heard, c.embedded} {
 		to <- d
 	}
 }
@@ -76,6 +79,7 @@ func (c *replicas) Collect(to chan<- prometheus.Metric) {
 		show(c.lag, float64(m.Lag), m.Name)
 		show(c.lease, worst.MayHold.Seconds(), m.Name)
 		show(c.heard, worst.Heard.Seconds(), m.Name)
+		show(c.embedded, flag(c.leader.Embedded(&worst)), m.Name)
 		i = end
 	}
 	for _, state := range states {

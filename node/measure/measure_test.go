@@ -99,6 +99,9 @@ type leads []propagation.ReplicaStatus
 
 func (l leads) Replicas() []propagation.ReplicaStatus { return l }
 
+// Embedded tells of one that it is.
+func (l leads) Embedded(m *propagation.ReplicaStatus) bool { return m.Name == "b" }
+
 // Each name is told of once, by the process that is worst off of those that serve; a writer that
 // does not lead tells of nobody.
 func TestReplicas(t *testing.T) {
@@ -131,6 +134,13 @@ writ_replicas{state="silent"} 1
 `
 	if got := page(r, "writ_replicas"); got != want {
 		t.Errorf("the leader counts\n%s", got)
+	}
+	want = `writ_replica_embedded{replica="a"} 0
+writ_replica_embedded{replica="b"} 1
+writ_replica_embedded{replica="c"} 0
+`
+	if got := page(r, "writ_replica_embedded"); got != want {
+		t.Errorf("the leader tells of embedded replicas\n%s", got)
 	}
 	none := prometheus.NewRegistry()
 	Replicas(none, leads(nil), projection.New())

@@ -28,6 +28,28 @@ type Outside struct {
 	Insecure bool
 }
 
+// Dial connects a node of a name to the outside NATS, or to the writers' brokers by what own
+// makes. Without NATS there is no link, and no error. What cfg says of a connection within the process stays.
+func (o *Outside) Dial(cfg replication.LinkConfig, c *setup.Cluster, own func() *tls.Config) (*replication.Link, error) {
+	urls, err := setup.NATSURLs(c.NATS)
+	if err != nil || c.NATS == setup.NoNATS {
+		return nil, err
+	}
+	if len(urls) > 0 {
+		said := cfg
+		if cfg, err = o.Link(urls); err != nil {
+			return nil, err
+		}
+		cfg.Name, cfg.Logger = said.Name, said.Logger
+	} else if cfg.InProcess == nil {
+		for _, w := range c.Writers {
+			cfg.URLs = append(cfg.URLs, "tls://"+w.Broker)
+		}
+		cfg.TLS = own()
+	}
+	return replication.Dial(cfg)
+}
+
 // Link returns how to connect to the servers at urls, or says what is wrong, as an
 // ErrConfig. All files are read.
 func (o *Outside) Link(urls []*url.URL) (cfg replication.LinkConfig, err error) {

@@ -27,6 +27,9 @@ const (
 
 // CheckAction refuses what is not the name of one action, such as "s3:GetObject".
 func CheckAction(action string) error {
+	if plainAction(action) {
+		return nil
+	}
 	service, name, colon := strings.Cut(action, ":")
 	switch {
 	case action == "":
@@ -46,7 +49,7 @@ func CheckAction(action string) error {
 // CheckResource refuses what is neither an ARN nor "*". In the last field of an
 // ARN any letter may stand; a * there is no wildcard.
 func CheckResource(resource string) error {
-	if resource == "*" {
+	if resource == "*" || plainResource(resource) {
 		return nil
 	}
 	const form = `give an ARN, such as arn:aws:s3:::bucket/key, or "*" for an action without resources`
@@ -65,6 +68,44 @@ func CheckResource(resource string) error {
 		return fmt.Errorf("the resource %q has characters that no ARN has; %s", resource, form)
 	}
 	return nil
+}
+
+// plainAction finds most actions that are in order in one pass: what CheckAction takes a second look
+// at costs several times as much.
+func plainAction(action string) bool {
+	colon := 0
+	for i := range len(action) {
+		switch c := action[i]; {
+		case c == ':':
+			if colon > 0 {
+				return false
+			}
+			colon = i
+		case colon == 0 && !serviceLetter(c), c == '*', c == '?', !visible(c):
+			return false
+		}
+	}
+	return 0 < colon && colon < len(action)-1 && len(action) <= MaxAction
+}
+
+// plainResource is plainAction for CheckResource.
+func plainResource(resource string) bool {
+	const head = "arn:"
+	if !strings.HasPrefix(resource, head) || len(resource) > MaxARN {
+		return false
+	}
+	i, colons := len(head), 1
+	for ; i < len(resource) && colons < 5; i++ {
+		switch c := resource[i]; {
+		case c == ':':
+			if colons++; colons <= 3 && resource[i-1] == ':' {
+				return false // no partition, or no service
+			}
+		case c == '*', c == '?', !visible(c):
+			return false
+		}
+	}
+	return i < len(resource) && all(resource[i:], visible)
 }
 
 // CheckContextKey refuses what no condition can ask for.

@@ -153,6 +153,9 @@ type globalKeys Request
 // Entry fills in a global condition key (IAM User Guide: "AWS global condition
 // context keys").
 func (r *globalKeys) Entry(key policy.Key, n int) (policy.Entry, bool) {
+	if n > 0 && n >= len(r.Principal.Tags) && n >= len(r.Principal.Keys) {
+		return policy.Entry{}, false // asked of every key that is there
+	}
 	if tag, ok := strings.CutPrefix(string(key), principalTag); ok {
 		return r.Principal.tag(key, tag, n)
 	}

@@ -43,14 +43,20 @@ func UserName(i int) string { return fmt.Sprintf("user-%07d", i) }
 // writer starts as if it had taken them one by one. Each user comes with an access key
 // and is put into a group, in commands of their own.
 func Make(dir string, w setup.Writer, users int) error {
+	key, err := seal.LoadFile(setup.DefaultFiles(dir, w.Name).SealKey)
+	if err != nil {
+		return fmt.Errorf("make a population: %w", err)
+	}
+	return Of(dir, w, func(yield func(identity.Command) error) error { return commands(users, key, yield) })
+}
+
+// Of is Make of other commands: list yields them until that says that there was an error.
+func Of(dir string, w setup.Writer, list func(yield func(identity.Command) error) error) error {
 	p, err := openGrowth(filepath.Join(dir, "data", w.Name, "log"))
 	if err != nil {
 		return err
 	}
-	key, err := seal.LoadFile(setup.DefaultFiles(dir, w.Name).SealKey)
-	if err == nil {
-		err = p.make(users, key)
-	}
+	err = p.make(list)
 	if err := errors.Join(err, p.events.Sync(), p.events.Close()); err != nil {
 		return fmt.Errorf("make a population: %w", err)
 	}
@@ -100,13 +106,13 @@ func openGrowth(dir string) (*growth, error) {
 
 // make appends the commands of a population: folding on one processor, encoding on
 // another, and storing on a third.
-func (p *growth) make(users int, key *seal.Key) error {
+func (p *growth) make(list func(yield func(identity.Command) error) error) error {
 	const ahead = 1024
 	folded, encoded := make(chan *event.Batch, ahead), make(chan store.Entry, ahead)
 	var g errgroup.Group
 	g.Go(func() error {
 		defer close(folded)
-		return commands(users, key, func(c identity.Command) error { return p.fold(c, folded) })
+		return list(func(c identity.Command) error { return p.fold(c, folded) })
 	})
 	g.Go(func() error {
 		defer close(encoded)

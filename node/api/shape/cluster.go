@@ -92,6 +92,8 @@ type Member struct {
 	// Build is the one that the node runs, as it says itself; left out of an older one, which does
 	// not say it, and of a node that does not answer.
 	Build *Build `json:"build,omitempty"`
+	// Embedded tells of a replica that it is a part of somebody's process and serves no clients.
+	Embedded bool `json:"embedded,omitempty"`
 	// HoldsLevel is the feature level above which the node keeps the cluster from rising; 0: it does not.
 	HoldsLevel uint32 `json:"holds_feature_level,omitempty"`
 	// Backups are those that a writer makes by itself; left out where it makes none.

@@ -13,6 +13,9 @@ import (
 	"github.com/writ-iam/writ/projection/policy"
 )
 
+// answerSize is about what an answer to one question takes, in bytes.
+const answerSize = 512
+
 // New returns the protocol; it has no mapping.
 func New(mapping string) (bridge.Protocol, error) {
 	if mapping != "" {
@@ -31,6 +34,8 @@ func (protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
 
 // question is one, or many in one request.
 type question struct{ many bool }
+
+var contentType = []string{"application/json"}
 
 // Serve answers a call.
 func (q question) Serve(c *bridge.Call) error {
@@ -53,8 +58,8 @@ func (q question) Serve(c *bridge.Call) error {
 	defer free()
 	c.Tell()
 	h := c.W.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.W.WriteHeader(http.StatusOK)
 	_, err = c.W.Write(body)
 	return err
@@ -68,7 +73,7 @@ func one(c *bridge.Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.Asker.Answer(nil, &q)
+	return c.Asker.Answer(make([]byte, 0, answerSize), &q)
 }
 
 func many(c *bridge.Call) ([]byte, error) {

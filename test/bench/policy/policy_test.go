@@ -80,7 +80,7 @@ func BenchmarkDecide(b *testing.B) {
 				runtime.GC() // of the world before
 				b.ReportAllocs()
 				if _, ok := e.(*writ); !ok {
-					beside(b, e, own, requests)
+					beside(b, e, own, requests, "times-writ")
 					return
 				}
 				for i := 0; b.Loop(); i++ {
@@ -95,7 +95,7 @@ func BenchmarkDecide(b *testing.B) {
 // machine is seldom at rest, and never the same from one minute to the next. So
 // the two take turns, milliseconds each, and their ratio is of processor time,
 // in all threads.
-func beside(b *testing.B, e, own Engine, requests int) {
+func beside(b *testing.B, e, own Engine, requests int, unit string) {
 	const turn, ownTurn = 40, 1_000
 	var used, ownUsed, turns int64
 	i, start := 0, processorTime(b)
@@ -116,7 +116,7 @@ func beside(b *testing.B, e, own Engine, requests int) {
 		start = processorTime(b)
 	}
 	if turns > 0 {
-		b.ReportMetric(float64(used)/turn/(float64(ownUsed)/ownTurn), "times-writ")
+		b.ReportMetric(float64(used)/turn/(float64(ownUsed)/ownTurn), unit)
 	}
 }
 
@@ -154,7 +154,7 @@ func BenchmarkOthers(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					if !prepared.Decide(r).Allowed() {
+					if !prepared.Evaluate(r).Allowed() {
 						b.Fatal("denied")
 					}
 				}

@@ -55,7 +55,7 @@ func newWrit(w *World) (Engine, error) {
 }
 
 // Allowed answers a request.
-func (e *writ) Allowed(i int) bool { return e.prepared[i].Decide(&e.requests[i]).Allowed() }
+func (e *writ) Allowed(i int) bool { return e.prepared[i].Evaluate(&e.requests[i]).Allowed() }
 
 // document prints statements as a policy document.
 func document(statements []Statement) string {

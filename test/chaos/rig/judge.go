@@ -278,6 +278,10 @@ func (j *judge) decided(q question, d *decision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.served[d.Freshness]++
+	if j.former[d.Incarnation] && d.Freshness == "unleased" && d.Decision != "allow" { // it names both, and vouches for nothing
+		j.moments["an unleased answer of before a restore"]++
+		return
+	}
 	j.same(q.node, d.Position, d.Hash, "", d.Incarnation)
 	told := fmt.Sprintf("%s answered %s (%s) at position %d to a question (%s) sent at %.3fs, answered at %.3fs",
 		q.node, d.Decision, d.Freshness, d.Position, q.mode, q.sent.Seconds(), q.got.Seconds())
