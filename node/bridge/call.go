@@ -110,6 +110,9 @@ func (c *Call) Serve() error { return c.op.Serve(c) }
 // Refuse answers with a fault; see dispatch.Surface.
 func (c *Call) Refuse(f *fault.Fault) { c.op.Refuse(c, f) }
 
+// Known tells whether the door knows who calls.
+func (c *Call) Known() bool { return c.caller != nil }
+
 // Begin finds the view that the call is answered from, and admits its caller in it. What cannot
 // be answered from a view that is fresh enough is refused.
 func (c *Call) Begin(u freshness.Use) error {
