@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/freshness"
 )
 
@@ -19,6 +20,8 @@ type Node struct {
 	Dispatcher *dispatch.Dispatcher
 	Engine     *decision.Engine
 	Now        func() time.Time
+	// Identities finds the keys of those who issue web identity tokens.
+	Identities *oidc.Verifier
 }
 
 // Mux takes routes, as http.ServeMux does.
