@@ -192,7 +192,7 @@ func (a *answer) response() *auth.CheckResponse {
 		denied.Headers = append(denied.Headers, header("Www-Authenticate", o.Challenge))
 	}
 	r := &auth.CheckResponse{Status: &rpc.Status{Code: int32(code)}, HttpResponse: &auth.CheckResponse_DeniedResponse{DeniedResponse: denied}} //nolint:gosec // of three
-	if o.Reason != "" {                                                                                                                       // for access logs: clients get no metadata
+	if o.Reason != "" {                                                                                                                        // for access logs: clients get no metadata
 		r.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{"reason": structpb.NewStringValue(o.Reason)}}
 	}
 	return r

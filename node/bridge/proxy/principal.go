@@ -265,4 +265,3 @@ func letIn(c *bridge.Call, p *sts.Presented, who *iam.WebIdentity, arn string, a
 	}
 	return pass.May(access)
 }
-

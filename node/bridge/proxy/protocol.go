@@ -39,10 +39,12 @@ type protocol struct{ mapping *Mapping }
 func (p *protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
 	mux.Handle(PathAuth, d.Handler("proxy:Authorize", operation{p.mapping, forwarded}, bridge.OfStrangers))
 	envoy := d.Handler("proxy:Authorize", operation{p.mapping, itself}, bridge.OfStrangers)
-	mux.Handle(PrefixEnvoy+"/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.URL = &url.URL{Path: PrefixEnvoy} // the query is the request's, and not for the node
-		envoy.ServeHTTP(w, r)
-	}))
+	for _, pattern := range []string{PrefixEnvoy, PrefixEnvoy + "/"} {
+		mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.URL = &url.URL{Path: PrefixEnvoy} // the query is the request's, and not for the node
+			envoy.ServeHTTP(w, r)
+		}))
+	}
 }
 
 type operation struct {

@@ -53,7 +53,7 @@ type Rule struct {
 // query is what a rule says of it.
 type query struct {
 	words bridge.Text
-	names []string // sorted
+	names []string // sorted; nil for no list
 }
 
 // UnmarshalYAML reads a word or a list of names.
@@ -61,6 +61,9 @@ func (q *query) UnmarshalYAML(read func(any) error) error {
 	var list []bridge.Text
 	if err := read(&list); err != nil {
 		return read(&q.words)
+	}
+	if list != nil {
+		q.names = []string{}
 	}
 	for _, name := range list {
 		q.names, q.words.Line = append(q.names, name.Value), name.Line
@@ -88,7 +91,9 @@ type wrong struct {
 // Error says it.
 func (w *wrong) Error() string { return fmt.Sprintf("line %d: %s", w.line, w.why) }
 
-func at(line int, format string, args ...any) error { return &wrong{line, fmt.Sprintf(format, args...)} }
+func at(line int, format string, args ...any) error {
+	return &wrong{line, fmt.Sprintf(format, args...)}
+}
 
 // line is that of the first field which the rule has.
 func (r *Rule) line() int {

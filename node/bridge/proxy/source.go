@@ -142,7 +142,7 @@ func (b *Bearer) compile() (err error) {
 func (c *Certificate) compile() (err error) {
 	line := max(c.Header.Line, c.Principal.Line, 1)
 	if c.Header.Given() && !isHeader(c.Header.Value) {
-		return at(line, "certificate: %q is no name of a header", c.Header.Value)
+		return at(c.Header.Line, "certificate: %q is no name of a header", c.Header.Value)
 	}
 	if err := trusted("certificate", c.Trusted, line); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (c *Certificate) compile() (err error) {
 func (h *Header) compile() (err error) {
 	line := max(h.Header.Line, h.Principal.Line, 1)
 	if !isHeader(h.Header.Value) {
-		return at(line, "header: %q is no name of a header", h.Header.Value)
+		return at(max(h.Header.Line, 1), "header: %q is no name of a header", h.Header.Value)
 	}
 	if err := trusted("header", h.Trusted, line); err != nil {
 		return err
@@ -185,7 +185,7 @@ func trusted(what string, list []bridge.Text, line int) error {
 	}
 	for _, arn := range list {
 		if p, err := authz.ParsePrincipal(arn.Value); err != nil || p.Type != authz.User && p.Type != authz.Role {
-			return at(max(arn.Line, line), "%s: trusted: %q is no ARN of a user or role", what, arn.Value)
+			return at(arn.Line, "%s: trusted: %q is no ARN of a user or role", what, arn.Value)
 		}
 	}
 	return nil
