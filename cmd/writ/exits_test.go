@@ -249,7 +249,8 @@ var exitsOfCluster = []exitCase{
 	{"writ cert revoke", shell.CodeUsage, ""},
 	{"writ cert revoke r1", shell.CodeError, "would be cut off"},
 	{"writ cert revoke R?", shell.CodeError, "No node can be called"},
-	{"writ cert revoke stolen", 0, ""},
+	{"writ cert revoke stolen", shell.CodeError, "no member is called stolen"},
+	{"writ cert revoke stolen --unknown", 0, ""},
 	{"writ cert revoke 5f1c0a9b7d3e2f4860718293a4b5c6d7", 0, ""},
 }
 

@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/shape"
@@ -19,7 +18,6 @@ type Node struct {
 	Name       string
 	Dispatcher *dispatch.Dispatcher
 	Engine     *decision.Engine
-	Now        func() time.Time
 	// Identities finds the keys of those who issue web identity tokens.
 	Identities *oidc.Verifier
 }
@@ -89,6 +87,7 @@ type Call struct {
 
 	desk   *Desk
 	op     Operation
+	values [len(headers)]string
 	caller *Caller // nil: who asks is not known
 	why    error   // that it is not
 }
@@ -147,13 +146,20 @@ func (c *Call) Allowed(q *decision.Question) (allowed bool, a decision.Answer, e
 // Tell puts the headers on the answer that say where and how fresh it holds: position,
 // freshness, and the request's id.
 func (c *Call) Tell() {
-	h := c.W.Header()
-	h.Set(shape.HeaderRequestID, c.ID)
+	c.values[0] = c.ID
+	names := headers[:1]
 	if c.Seen.View != nil {
-		h.Set(shape.HeaderPosition, c.Seen.Position())
-		h.Set(shape.HeaderFreshness, c.Seen.Mode)
+		c.values[1], c.values[2] = c.Seen.Position(), c.Seen.Mode
+		names = headers[:]
+	}
+	h := c.W.Header()
+	for i, name := range names {
+		h[name] = c.values[i : i+1 : i+1]
 	}
 }
+
+// headers are those that Tell sets, as http.CanonicalHeaderKey has them.
+var headers = [...]string{http.CanonicalHeaderKey(shape.HeaderRequestID), http.CanonicalHeaderKey(shape.HeaderPosition), http.CanonicalHeaderKey(shape.HeaderFreshness)}
 
 // Node is the node that answers.
 func (c *Call) Node() *Node { return c.desk.Node }

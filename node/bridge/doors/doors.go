@@ -17,7 +17,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/extauthz"
@@ -159,9 +161,9 @@ func (d *door) open(node *bridge.Node, listen func(string) (net.Listener, error)
 		p.Routes(mux, &bridge.Desk{Node: node, Door: d.Door})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fault.WriteProblem(w, admission.NewRequest(r, node.Now()).ID, fault.New(fault.NotFound, "This door serves no "+r.Method+" "+r.URL.Path+".", ""))
+		fault.WriteProblem(w, admission.NewRequest(r, time.Now()).ID, fault.New(fault.NotFound, "This door serves no "+r.Method+" "+r.URL.Path+".", ""))
 	})
-	d.server = g.Server(exactly(mux, node), logger)
+	d.server = g.Server(exactly(mux), logger)
 	within := d.server.ConnContext
 	d.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		ctx = within(ctx, conn)
@@ -175,14 +177,14 @@ func (d *door) open(node *bridge.Node, listen func(string) (net.Listener, error)
 
 // exactly refuses paths that the mux would send to another one: a proxy hands paths of strangers
 // on, and its clients must not be told to go elsewhere.
-func exactly(mux *http.ServeMux, node *bridge.Node) http.Handler {
+func exactly(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean(r.URL.Path)
 		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
 			clean += "/"
 		}
 		if r.URL.Path != clean {
-			fault.WriteProblem(w, admission.NewRequest(r, node.Now()).ID, fault.BadRequest("Leave out what goes up, empty parts and percent-encoded dots.", "The path is not in its simplest form."))
+			fault.WriteProblem(w, admission.NewRequest(r, time.Now()).ID, fault.BadRequest("Leave out what goes up, empty parts and percent-encoded dots.", "The path is not in its simplest form."))
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -262,7 +264,7 @@ func socket(path string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on a socket: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(made, mode.Perm()), os.Rename(made, path)); err != nil {
+	if err := errors.Join(os.Chmod(made, mode.Perm()), durable.Rename(made, path)); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}

@@ -10,7 +10,11 @@ import (
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/projection/policy"
 )
+
+// answerSize is about what an answer to one question takes, in bytes.
+const answerSize = 512
 
 // New returns the protocol; it has no mapping.
 func New(mapping string) (bridge.Protocol, error) {
@@ -24,20 +28,25 @@ type protocol struct{}
 
 // Routes adds POST /v1/authorize and POST /v1/authorize/batch.
 func (protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
-	mux.Handle("POST /v1/authorize", d.Handler("writ:Authorize", operation{one}, bridge.OfCaller))
-	mux.Handle("POST /v1/authorize/batch", d.Handler("writ:Authorize", operation{many}, bridge.OfCaller))
+	mux.Handle("POST /v1/authorize", d.Handler(policy.ActionAuthorize, question{}, bridge.OfCaller))
+	mux.Handle("POST /v1/authorize/batch", d.Handler(policy.ActionAuthorize, question{many: true}, bridge.OfCaller))
 }
 
-type operation struct {
-	answer func(*bridge.Call) ([]byte, error)
-}
+// question is one, or many in one request.
+type question struct{ many bool }
+
+var contentType = []string{"application/json"}
 
 // Serve answers a call.
-func (o operation) Serve(c *bridge.Call) error {
+func (q question) Serve(c *bridge.Call) error {
 	if err := c.Begin(freshness.ForRead); err != nil {
 		return err
 	}
-	body, err := o.answer(c)
+	answer := one
+	if q.many {
+		answer = many
+	}
+	body, err := answer(c)
 	if err != nil {
 		return err
 	}
@@ -49,22 +58,22 @@ func (o operation) Serve(c *bridge.Call) error {
 	defer free()
 	c.Tell()
 	h := c.W.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.W.WriteHeader(http.StatusOK)
 	_, err = c.W.Write(body)
 	return err
 }
 
 // Refuse answers with problem details.
-func (o operation) Refuse(c *bridge.Call, f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
+func (question) Refuse(c *bridge.Call, f *fault.Fault) { fault.WriteProblem(&c.W, c.ID, f) }
 
 func one(c *bridge.Call) ([]byte, error) {
 	q, err := decision.Parse(c.Payload)
 	if err != nil {
 		return nil, err
 	}
-	return c.Asker.Answer(nil, &q)
+	return c.Asker.Answer(make([]byte, 0, answerSize), &q)
 }
 
 func many(c *bridge.Call) ([]byte, error) {

@@ -225,7 +225,7 @@ func (m *Mapping) proved(c *bridge.Call, p *sts.Presented, keys oidc.Keys) (*iam
 		return nil, err
 	}
 	defer leave()
-	who, err := p.Verify(keys, c.Node().Now())
+	who, err := p.Verify(keys, c.Now)
 	if err != nil {
 		return nil, errToken
 	}
@@ -235,7 +235,7 @@ func (m *Mapping) proved(c *bridge.Call, p *sts.Presented, keys oidc.Keys) (*iam
 // keysOf are the keys by which the token can be. What is wrong with the token is errToken; an
 // issuer that does not answer is not the token's fault.
 func keysOf(c *bridge.Call, p *sts.Presented) (oidc.Keys, error) {
-	keys, err := p.Keys(c.Context(), c.Seen.View.State, c.Node().Identities, c.Node().Now())
+	keys, err := p.Keys(c.Context(), c.Seen.View.State, c.Node().Identities, c.Now)
 	if err == nil {
 		return keys, nil
 	}
