@@ -212,7 +212,7 @@ func read(q *auth.CheckRequest) (a proxy.Asked, err error) {
 	if of == nil {
 		return a, fault.BadRequest("Use Envoy's filter ext_authz for HTTP.", "The check is of no HTTP request.")
 	}
-	a = proxy.Asked{Method: of.GetMethod(), Scheme: strings.ToLower(of.GetScheme()), Host: of.GetHost(), Target: of.GetPath(), Header: http.Header{}, Peer: q.GetAttributes().GetSource().GetPrincipal()}
+	a = proxy.Asked{Method: of.GetMethod(), Scheme: of.GetScheme(), Host: of.GetHost(), Target: of.GetPath(), Header: http.Header{}, Peer: q.GetAttributes().GetSource().GetPrincipal()}
 	raw := of.GetHeaderMap().GetHeaders()
 	if len(of.GetHeaders())+len(raw) > maxHeaders {
 		return a, fault.BadRequest("Hand on fewer.", "The request has more than %d headers.", maxHeaders)

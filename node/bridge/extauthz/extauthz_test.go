@@ -46,7 +46,7 @@ rules:
 `
 
 // dial connects to a door by Envoy's generated client.
-func dial(t *testing.T, target string) auth.AuthorizationClient {
+func dial(t testing.TB, target string) auth.AuthorizationClient {
 	t.Helper()
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -162,7 +162,6 @@ func TestWrongMappings(t *testing.T) {
 		return "principals:\n- certificate: {" + fields + "}\nrules:\n" + good
 	}
 	const edge = `trusted: ["arn:aws:iam::123456789012:role/edge"]`
-	rules := func(list ...string) string { return head + "rules:\n" + strings.Join(list, "") }
 	for text, want := range map[string]string{
 		"":                "`principals`",
 		head:              "`rules`",
@@ -191,8 +190,26 @@ func TestWrongMappings(t *testing.T) {
 		bearer(`issuer: "https://x", audience: x, principal: "arn:aws:iam::123456789012:user/${claim.}"`): "no variable",
 		certificate(edge + `, principal: "arn:aws:iam::123456789012:user/${cn}", subjects: {a: b}`):       "either",
 		certificate(edge): "either",
-		certificate(edge + `, subjects: {"CN=a": "arn:aws:iam::123456789012:user/${cn}"}`):   "m.yaml:2: certificate: there is no variable",
-		certificate(edge + `, subjects: {"CN=a": "alice"}`):                                  "m.yaml:2: certificate",
+		certificate(edge + `, subjects: {"CN=a": "arn:aws:iam::123456789012:user/${cn}"}`): "m.yaml:2: certificate: there is no variable",
+		certificate(edge + `, subjects: {"CN=a": "alice"}`):                                "m.yaml:2: certificate",
+	} {
+		refused(t, text, want)
+	}
+}
+
+// refused checks that a mapping is refused with words.
+func refused(t *testing.T, text, want string) {
+	t.Helper()
+	if _, err := proxy.ParseMapping("m.yaml", []byte(text)); !errors.Is(err, bridge.ErrConfig) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s\n%v; want %q", text, err, want)
+	}
+}
+
+func TestWrongRules(t *testing.T) {
+	t.Parallel()
+	good := rule("a.example", "/x", "GET: a:B", "*")
+	rules := func(list ...string) string { return head + "rules:\n" + strings.Join(list, "") }
+	for text, want := range map[string]string{
 		rules("- {path: /x, actions: {GET: a:B}, resource: \"*\"}\n"):                        "m.yaml:7: the rule has no `host`",
 		rules("- {host: any, actions: {GET: a:B}, resource: \"*\"}\n"):                       "m.yaml:7: the rule has no `path`",
 		rules("- {host: any, path: /x, resource: \"*\"}\n"):                                  "m.yaml:7: the rule has 0 `actions`",
@@ -222,6 +239,7 @@ func TestWrongMappings(t *testing.T) {
 		rules(rule("any", "/x", "GET: a:B", "*", "  headers: {X: a, x: b}\n")):               "m.yaml:11: the header",
 		rules(rule("any", "/x", "GET: a:B", "*", "  headers: {X: \"\"}\n")):                  "m.yaml:11: the header",
 		rules(rule("any", "/x", "GET: a:B", "*", "  context: {aws:PrincipalArn: x}\n")):      "m.yaml:11: the condition key",
+		rules(rule("any", "/x", "GET: a:B", "*", "  context: {\"aws:\u017fourceIp\": x}\n")): "m.yaml:11: the condition key",
 		rules(rule("any", "/x", "GET: a:B", "*", "  context: {AWS:SourceIp: x}\n")):          "m.yaml:11: the condition key",
 		rules(rule("any", "/x", "GET: a:B", "*", "  context: {\"s3:x\": a, \"S3:X\": a}\n")): "m.yaml:11: the condition key",
 		rules(rule("any", "/x", "GET: a:B", "*", "  context: {\"s3:x\": \"\"}\n")):           "m.yaml:11: the condition key",
@@ -236,9 +254,7 @@ func TestWrongMappings(t *testing.T) {
 		rules(rule("any", "/x", "GET: a:B", "*", "  headers: {A: \"1\"}\n"), rule("any", "/x", "GET: a:C", "*", "  headers: {B: \"1\"}\n")): "m.yaml:12: the rule is ambiguous",
 		rules(rule("*.example", "/x", "GET: a:B", "*"), rule("a.example", "/x", "GET: a:C", "*")):                                           "m.yaml:11: the rule can never match",
 	} {
-		if _, err := proxy.ParseMapping("m.yaml", []byte(text)); !errors.Is(err, bridge.ErrConfig) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s\n%v; want %q", text, err, want)
-		}
+		refused(t, text, want)
 	}
 	many := []string{}
 	for i := range proxy.MaxRules + 1 {

@@ -37,8 +37,8 @@ type protocol struct{ mapping *Mapping }
 
 // Routes adds PathAuth, and what is below PrefixEnvoy.
 func (p *protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
-	mux.Handle(PathAuth, d.Handler("proxy:Authorize", operation{p.mapping, forwarded}, bridge.OfStrangers))
-	envoy := d.Handler("proxy:Authorize", operation{p.mapping, itself}, bridge.OfStrangers)
+	mux.Handle(PathAuth, d.Handler("proxy:Authorize", operation{p.mapping, forwarded{}}, bridge.OfStrangers))
+	envoy := d.Handler("proxy:Authorize", operation{p.mapping, itself{}}, bridge.OfStrangers)
 	for _, pattern := range []string{PrefixEnvoy, PrefixEnvoy + "/"} {
 		mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.URL = &url.URL{Path: PrefixEnvoy} // the query is the request's, and not for the node
@@ -47,14 +47,19 @@ func (p *protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
 	}
 }
 
+// teller reads what a proxy tells of a request.
+type teller interface {
+	asked(*http.Request) (Asked, error)
+}
+
 type operation struct {
 	mapping *Mapping
-	read    func(*http.Request) (Asked, error)
+	teller  teller
 }
 
 // Serve answers a call.
 func (o operation) Serve(c *bridge.Call) error {
-	asked, err := o.read(c.Request.Request)
+	asked, err := o.teller.asked(c.Request.Request)
 	if err != nil {
 		return err
 	}
@@ -92,7 +97,9 @@ func tell(c *bridge.Call, o *Outcome) {
 }
 
 // forwarded is the request that headers tell of.
-func forwarded(r *http.Request) (a Asked, err error) {
+type forwarded struct{}
+
+func (forwarded) asked(r *http.Request) (a Asked, err error) {
 	a = Asked{Header: r.Header}
 	for name, into := range map[string]*string{"X-Forwarded-Method": &a.Method, "X-Forwarded-Host": &a.Host, "X-Forwarded-Uri": &a.Target, "X-Forwarded-Proto": &a.Scheme} {
 		list := r.Header[name]
@@ -105,7 +112,9 @@ func forwarded(r *http.Request) (a Asked, err error) {
 }
 
 // itself is the request with the prefix before its path.
-func itself(r *http.Request) (a Asked, err error) {
+type itself struct{}
+
+func (itself) asked(r *http.Request) (a Asked, err error) {
 	a = Asked{Header: r.Header, Method: r.Method, Host: r.Host, Target: strings.TrimPrefix(r.RequestURI, PrefixEnvoy)}
 	a.Scheme, err = lookup(r.Header, "X-Forwarded-Proto")
 	return a, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/projection/authz"
 	"github.com/writ-iam/writ/projection/policy"
@@ -215,8 +216,11 @@ func (r *Rule) compileHeaders() error {
 	return nil
 }
 
+// letters are those of ASCII.
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 func isHeader(name string) bool {
-	return name != "" && len(name) <= 64 && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return name != "" && len(name) <= 64 && strings.Trim(name, letters+"0123456789-") == ""
 }
 
 // knows tells whether every request that the rule matches has a variable.
@@ -272,7 +276,7 @@ func (r *Rule) compileResource() (err error) {
 // reserved are condition keys that no mapping gives: they are the principal's, the clock's, or
 // given by source_ip and scheme.
 func reserved(key string) bool {
-	key = strings.ToLower(key)
+	key = casefold.Key(key)
 	for _, prefix := range []string{"aws:principal", "aws:user", "aws:source", "aws:current", "aws:epoch", "aws:token", "aws:multifactor", "aws:federated", "aws:securetransport", "aws:via", "aws:called", "aws:resource"} {
 		if strings.HasPrefix(key, prefix) {
 			return true

@@ -234,7 +234,7 @@ func commonName(subject string) (cn string) {
 		switch {
 		case !ok || kind == "" || strings.Contains(value, "="):
 			return ""
-		case !strings.EqualFold(kind, "CN"):
+		case kind != "CN" && kind != "cn":
 		case cn != "" || value == "":
 			return ""
 		default:
