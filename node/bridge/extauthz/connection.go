@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"sync/atomic"
 
 	"google.golang.org/grpc/credentials"
 
@@ -20,10 +22,18 @@ type passing struct{}
 // connection is what is known of one.
 type connection struct {
 	credentials.CommonAuthInfo
-	state *tls.ConnectionState // nil without TLS
-	gated *gate.Conn
-	uid   uint32
-	local bool // uid is known
+	base   http.Request // of each call, but for its context and headers
+	gated  *gate.Conn
+	proved atomic.Bool // it has had a call of a caller who is known: the gate has been told
+	uid    uint32
+	local  bool // uid is known
+}
+
+func newConnection(remote string) *connection {
+	return &connection{
+		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity},
+		base:           http.Request{Method: http.MethodPost, URL: &path, Proto: "HTTP/2.0", ProtoMajor: 2, Body: http.NoBody, RemoteAddr: remote},
+	}
 }
 
 // AuthType names it.
@@ -31,7 +41,7 @@ func (*connection) AuthType() string { return "door" }
 
 // context is one with the connection, for the gate and for callers that are known by it.
 func (c *connection) context(ctx context.Context) context.Context {
-	if c.gated != nil {
+	if c.gated != nil && !c.proved.Load() {
 		ctx = c.gated.Context(ctx)
 	}
 	if c.local {
@@ -42,7 +52,7 @@ func (c *connection) context(ctx context.Context) context.Context {
 
 // ServerHandshake shakes hands.
 func (passing) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c := &connection{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
+	c := newConnection(conn.RemoteAddr().String())
 	inner := conn
 	if t, ok := conn.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(context.Background(), handshake)
@@ -51,7 +61,7 @@ func (passing) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, e
 			return nil, nil, fmt.Errorf("shake hands: %w", err)
 		}
 		s := t.ConnectionState()
-		c.state, inner, c.SecurityLevel = &s, t.NetConn(), credentials.PrivacyAndIntegrity
+		c.base.TLS, inner, c.SecurityLevel = &s, t.NetConn(), credentials.PrivacyAndIntegrity
 	}
 	c.gated, _ = inner.(*gate.Conn)
 	c.uid, c.local = bridge.PeerOf(conn)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"strings"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -40,7 +39,6 @@ const (
 	idle      = 10 * time.Minute
 	pingEvery = 5 * time.Second
 	alive     = time.Minute
-	answerIn  = 10 * time.Second
 )
 
 // New reads a mapping, as those of package proxy are, and returns the protocol.
@@ -102,38 +100,46 @@ type service struct {
 // path is the method's, as gRPC has it.
 var path = url.URL{Path: auth.Authorization_Check_FullMethodName}
 
-// askedKey is under which a context has what is asked.
-type askedKey struct{}
-
 // Check answers one request. It goes the way of every request at a door: see bridge.Desk.
 func (s *service) Check(ctx context.Context, q *auth.CheckRequest) (*auth.CheckResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerIn)
-	defer cancel()
-	where := path
-	r := &http.Request{Method: http.MethodPost, URL: &where, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}, Body: http.NoBody}
+	c := unknown
 	if from, ok := peer.FromContext(ctx); ok {
-		r.RemoteAddr = from.Addr.String()
-		if c, ok := from.AuthInfo.(*connection); ok {
-			r.TLS, ctx = c.state, c.context(ctx)
+		if known, ok := from.AuthInfo.(*connection); ok {
+			c = known
 		}
 	}
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		r.Header["Authorization"] = md.Get("authorization")
+	w := &answer{asked: q}
+	r := c.base.WithContext(c.context(ctx))
+	r.Header = http.Header{}
+	if of := metadata.ValueFromIncomingContext(ctx, "authorization"); len(of) == 1 {
+		r.Header["Authorization"] = of
 	}
-	w := &answer{header: http.Header{}}
-	s.handler.ServeHTTP(w, r.WithContext(context.WithValue(ctx, askedKey{}, q)))
+	s.handler.ServeHTTP(w, r)
+	if w.known {
+		c.proved.Store(true)
+	}
 	return w.response(), nil
 }
 
+// unknown is a connection of which nothing is known.
+var unknown = newConnection("")
+
 // answer takes the outcome of a call.
 type answer struct {
+	asked   *auth.CheckRequest
+	known   bool // the proxy is a caller of the door
 	header  http.Header
 	status  int
 	outcome proxy.Outcome
 }
 
 // Header are the headers of the answer.
-func (a *answer) Header() http.Header { return a.header }
+func (a *answer) Header() http.Header {
+	if a.header == nil {
+		a.header = http.Header{}
+	}
+	return a.header
+}
 
 // Write takes nothing: an answer is an outcome.
 func (a *answer) Write(b []byte) (int, error) { return len(b), nil }
@@ -146,8 +152,11 @@ type operation struct{ mapping *proxy.Mapping }
 
 // Serve answers a call.
 func (o operation) Serve(c *bridge.Call) error {
-	q, _ := c.Context().Value(askedKey{}).(*auth.CheckRequest)
-	asked, err := read(q)
+	w, ok := c.W.Unwrap().(*answer)
+	if !ok {
+		return errNoAnswer
+	}
+	asked, err := read(o.mapping, w.asked)
 	if err != nil {
 		return err
 	}
@@ -159,6 +168,9 @@ func (o operation) Serve(c *bridge.Call) error {
 	return nil
 }
 
+// errNoAnswer is returned for what is no call of this package.
+var errNoAnswer = errors.New("the answer is none of ext_authz")
+
 // Refuse answers with a fault. It is a denial, not an error of gRPC's: with failure_mode_allow,
 // Envoy lets a request pass that could not be asked about.
 func (o operation) Refuse(c *bridge.Call, f *fault.Fault) {
@@ -167,9 +179,8 @@ func (o operation) Refuse(c *bridge.Call, f *fault.Fault) {
 }
 
 func tell(c *bridge.Call, o *proxy.Outcome) {
-	c.Tell()
 	if a, ok := c.W.Unwrap().(*answer); ok {
-		a.outcome = *o
+		a.outcome, a.known = *o, c.Authenticated()
 	}
 	c.W.WriteHeader(o.Status)
 }
@@ -206,8 +217,8 @@ func header(name, value string) *core.HeaderValueOption {
 // maxHeaders is how many headers a request has that is read.
 const maxHeaders = 256
 
-// read reads what Envoy tells of a request.
-func read(q *auth.CheckRequest) (a proxy.Asked, err error) {
+// read reads what Envoy tells of a request, as far as a mapping looks at it.
+func read(m *proxy.Mapping, q *auth.CheckRequest) (a proxy.Asked, err error) {
 	of := q.GetAttributes().GetRequest().GetHttp()
 	if of == nil {
 		return a, fault.BadRequest("Use Envoy's filter ext_authz for HTTP.", "The check is of no HTTP request.")
@@ -219,21 +230,20 @@ func read(q *auth.CheckRequest) (a proxy.Asked, err error) {
 	}
 	// Of what is there twice Envoy joins the values by commas, but in the map of raw headers.
 	for name, value := range of.GetHeaders() {
-		add(a.Header, name, value)
+		add(m, a.Header, name, value)
 	}
 	for _, h := range raw {
 		value := h.GetValue()
 		if value == "" {
 			value = string(h.GetRawValue())
 		}
-		add(a.Header, h.GetKey(), value)
+		add(m, a.Header, h.GetKey(), value)
 	}
 	return a, nil
 }
 
-func add(h http.Header, name, value string) {
-	if !strings.HasPrefix(name, ":") { // those are the request's method, path, host and scheme
-		key := http.CanonicalHeaderKey(name)
+func add(m *proxy.Mapping, h http.Header, name, value string) {
+	if key := m.Reads(name); key != "" {
 		h[key] = append(h[key], value)
 	}
 }

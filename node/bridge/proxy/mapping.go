@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/writ-iam/writ/log/casefold"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
 )
@@ -27,6 +28,7 @@ type Mapping struct {
 	Rules      []Rule   `yaml:"rules"`
 
 	workshop *admission.Workshop // where web identity tokens are verified
+	reads    map[string]string   // the canonical names of the headers that it looks at, by those in lower case
 }
 
 // SourceIP is where the client's address is.
@@ -114,8 +116,36 @@ func (m *Mapping) compile() error {
 			return err
 		}
 	}
+	m.readsOf()
 	return order(m.Rules)
 }
+
+// readsOf notes which headers the mapping looks at.
+func (m *Mapping) readsOf() {
+	m.reads = map[string]string{}
+	note := func(name string) {
+		if name != "" {
+			m.reads[casefold.Key(name)] = http.CanonicalHeaderKey(name)
+		}
+	}
+	for _, name := range overrides {
+		note(name)
+	}
+	if m.SourceIP != nil {
+		note(m.SourceIP.Header.Value)
+	}
+	for i := range m.Principals {
+		note(m.Principals[i].header())
+	}
+	for i := range m.Rules {
+		for name := range m.Rules[i].headers {
+			note(name)
+		}
+	}
+}
+
+// Reads is the canonical name of a header that the mapping looks at; "" for another.
+func (m *Mapping) Reads(name string) string { return m.reads[casefold.Key(name)] }
 
 // source is the client's address; "" where nothing says it, or what says it is no address.
 func (m *Mapping) source(a *Asked) string {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/writ-iam/writ/node/decision"
@@ -182,6 +183,7 @@ func (f *found) value(name string) string {
 
 // question is what the request becomes, but for its principal.
 func (f *found) question() (q decision.Question, err error) {
+	q.Context = make([]policy.Entry, 0, len(f.rule.context)+2)
 	q.Action = f.rule.Actions[f.asked.Method].Value
 	ok := false
 	if q.Resource, ok = f.rule.resource.expand(f.value); !ok {
@@ -196,7 +198,7 @@ func (f *found) question() (q decision.Question, err error) {
 		q.Context = append(q.Context, policy.Single(e.key, value))
 	}
 	if f.asked.Scheme != "" {
-		q.Context = append(q.Context, policy.Single(keySecure, map[string]string{"https": "true", "http": "false"}[f.asked.Scheme]))
+		q.Context = append(q.Context, policy.Single(keySecure, strconv.FormatBool(f.asked.Scheme == "https")))
 	}
 	return q, nil
 }

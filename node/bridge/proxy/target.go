@@ -54,6 +54,7 @@ func ParseTarget(raw string) (t Target, err error) {
 	if path, t.Slash = strings.CutSuffix(path[1:], "/"); strings.Count(path, "/") >= MaxSegments {
 		return refuse("it has too many parts")
 	}
+	t.Segments = make([]string, 0, strings.Count(path, "/")+1)
 	for part := range strings.SplitSeq(path, "/") {
 		decoded, why := decode(part)
 		switch {
