@@ -208,6 +208,7 @@ func TestAuthorizingProxies(t *testing.T) {
 			if err != nil || want(status) != nil || told(answer) || service.took() != "" {
 				t.Errorf("%s, %s: %d %s, %v", f.name, what, status, answer, err)
 			}
+			t.Logf("%s, %s: %d", f.name, what, status)
 		}
 	}
 	p.Stop(doors.Writer)
