@@ -208,11 +208,15 @@ func (m *Mapping) presented(c *bridge.Call, arn, raw string) (*iam.WebIdentity, 
 		if err != nil {
 			return nil, err
 		}
-		if err := c.Begin(freshness.ForQuestion); err != nil {
+		who, err := m.proved(c, p, keys)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Begin(freshness.ForQuestion); err != nil { // it may have waited
 			return nil, err
 		}
 		if c.Seen.View.Head == from {
-			return m.proved(c, p, keys)
+			return who, nil
 		}
 	}
 	return nil, fault.Later("The node's view changed faster than the token could be verified.", nil)
