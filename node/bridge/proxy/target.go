@@ -47,6 +47,9 @@ func ParseTarget(raw string) (t Target, err error) {
 	if !strings.HasPrefix(path, "/") {
 		return refuse("it does not begin with a slash")
 	}
+	if strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {
+		return refuse("its query has a character that must be percent-encoded")
+	}
 	t.Query, t.HasQuery = query, has
 	if path == "/" {
 		return t, nil
