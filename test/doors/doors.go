@@ -37,7 +37,7 @@ type Pair struct {
 	// IAM calls the writer as root.
 	IAM *iam.Client
 
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	layout setup.Cluster
 	logs   logs
@@ -56,7 +56,7 @@ func (l *logs) Write(b []byte) (int, error) {
 }
 
 // Start starts the writer, and the replica with the doors of a file's text.
-func Start(t *testing.T, file string) *Pair {
+func Start(t testing.TB, file string) *Pair {
 	t.Helper()
 	dir, c, root := layout.Init(t, layout.Cluster(t, 1, 1))
 	p := &Pair{Root: root, Account: string(c.Account), t: t, dir: dir, layout: c, nodes: map[string]*node.Node{}}

@@ -22,6 +22,8 @@ var folding = []string{
 var unfolded = map[string]string{
 	"log/casefold.fold":                        "the one place",
 	"log/casefold.Key":                         "the one place",
+	"node/bridge/proxy.shown":                  "the scheme of Authorization",
+	"node/bridge/proxy.hostOf":                 "host names, which are ASCII",
 	"log/identity.title":                       "the noun in a message",
 	"log/identity.lower":                       "names of users, roles and so on, which are ASCII",
 	"log/identity.find":                        "names",

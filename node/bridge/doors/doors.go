@@ -13,25 +13,29 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/authzen"
+	"github.com/writ-iam/writ/node/bridge/extauthz"
 	"github.com/writ-iam/writ/node/bridge/local"
+	"github.com/writ-iam/writ/node/bridge/proxy"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/gate"
 )
 
 // protocols are those that doors serve, by the names that files give them.
 var protocols = map[string]func(mapping string) (bridge.Protocol, error){
-	"authzen": authzen.New,
-	"writ":    local.New,
+	"authzen":   authzen.New,
+	"writ":      local.New,
+	"proxy":     proxy.New,
+	"ext_authz": extauthz.New,
 }
 
 // maxConnections is how many connections one door has at once; one address, or the host itself
@@ -130,9 +134,9 @@ func (d *door) open(node *bridge.Node, listen func(string) (net.Listener, error)
 	if err != nil {
 		return err
 	}
-	path, unix := d.Unix()
+	file, unix := d.Unix()
 	if unix {
-		d.listener, err = socket(path, d.Mode)
+		d.listener, err = socket(file, d.Mode)
 	} else {
 		d.listener, err = listen(d.Listen)
 	}
@@ -161,16 +165,32 @@ func (d *door) open(node *bridge.Node, listen func(string) (net.Listener, error)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fault.WriteProblem(w, admission.NewRequest(r, time.Now()).ID, fault.New(fault.NotFound, "This door serves no "+r.Method+" "+r.URL.Path+".", ""))
 	})
-	d.server = g.Server(mux, logger)
+	d.server = g.Server(exactly(mux), logger)
 	within := d.server.ConnContext
 	d.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		ctx = within(ctx, conn)
-		if uid, ok := peerOf(conn); ok {
+		if uid, ok := bridge.PeerOf(conn); ok {
 			ctx = bridge.WithPeer(ctx, uid)
 		}
 		return ctx
 	}
 	return nil
+}
+
+// exactly refuses paths that the mux would send to another one: a proxy hands paths of strangers
+// on, and its clients must not be told to go elsewhere.
+func exactly(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		clean := path.Clean(r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
+			clean += "/"
+		}
+		if r.URL.Path != clean {
+			fault.WriteProblem(w, admission.NewRequest(r, time.Now()).ID, fault.BadRequest("Leave out what goes up, empty parts and percent-encoded dots.", "The path is not in its simplest form."))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (d *door) serve(node *bridge.Node) error {
@@ -271,27 +291,6 @@ type named struct {
 // Close closes the listener and removes its file.
 func (n named) Close() error {
 	return errors.Join(os.Remove(n.path), n.Listener.Close())
-}
-
-// peerOf is the user id of the process at the other end of a Unix socket, by SO_PEERCRED.
-func peerOf(conn net.Conn) (uid uint32, ok bool) {
-	for {
-		wrapped, is := conn.(interface{ NetConn() net.Conn })
-		if !is {
-			break
-		}
-		conn = wrapped.NetConn()
-	}
-	c, is := conn.(syscall.Conn)
-	if _, unix := conn.RemoteAddr().(*net.UnixAddr); !is || !unix {
-		return 0, false
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	err = raw.Control(func(fd uintptr) { uid, ok = peerCredentials(int(fd)) })
-	return uid, ok && err == nil
 }
 
 // serverTLS is what a door shows and takes.

@@ -1,4 +1,4 @@
-package doors
+package bridge
 
 import "golang.org/x/sys/unix"
 
