@@ -45,6 +45,9 @@ const (
 	ActionBackup             = "writ:Backup"
 	ActionGetRetention       = "writ:GetRetention"
 	ActionSetRetention       = "writ:SetRetention"
+
+	ActionAuthorizeAt        = "writ:AuthorizeAt"
+	ActionGetDecisionChanges = "writ:GetDecisionChanges"
 )
 
 // NativeActions returns the permissions of Writ's own API.
@@ -58,5 +61,6 @@ func NativeActions() []string {
 		ActionListIssuerKeys, ActionRotateIssuerKey, ActionRevokeIssuerKey,
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
 		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup, ActionGetRetention, ActionSetRetention,
+		ActionAuthorizeAt, ActionGetDecisionChanges,
 	}
 }

@@ -59,6 +59,8 @@ type Config struct {
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
+	// Past has the views of earlier positions; nil at a replica.
+	Past Past
 	// Sessions are those that the node saw.
 	Sessions *usage.Sessions
 
@@ -154,6 +156,7 @@ func (s *API) Routes(mux Mux) {
 	}{
 		{"POST /v1/authorize", actionAuthorize, authorizeOne{s}},
 		{"POST /v1/authorize/batch", actionAuthorize, authorizeMany{s}},
+		{"POST /v1/authorize/changes", actionGetDecisionChanges, searchChanges{s}},
 		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
 		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
 		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},
