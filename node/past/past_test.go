@@ -255,9 +255,9 @@ func TestSearch(t *testing.T) {
 	w.do(&identity.CreateUser{Account: setup.DefaultAccount, ID: id, Name: "alice", Path: "/"}) // 2
 	w.users(10)
 	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
-	w.do(&identity.PutUserPolicy{User: id, Name: "p", Document: document}) // 13
+	w.do(&identity.PutInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: setup.DefaultAccount, Name: "alice"}, Name: "p", Document: document}) // 13
 	w.users(10)
-	w.do(&identity.DeleteUserPolicy{User: id, Name: "p"}) // 24
+	w.do(&identity.DeleteInlinePolicy{Owner: identity.Owner{Kind: identity.KindUser, Account: setup.DefaultAccount, Name: "alice"}, Name: "p"}) // 24
 	w.users(10)
 	h := w.history(w.keeper(t.TempDir(), Rule{}))
 	allowed := func(*projection.View) error { return nil }
