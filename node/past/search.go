@@ -132,6 +132,11 @@ func (s *Search) through(ctx context.Context, m *made, to event.Position) (*shap
 			return false, err
 		}
 		after, err := s.decide()
+		var f *fault.Fault
+		if errors.As(err, &f) && f.Code() == fault.TooMuchWork && b.Position-1 > a.From {
+			a.Next = b.Position - 1 // a request may do so much; the next goes on here
+			return false, nil
+		}
 		if err != nil {
 			return false, err
 		}
@@ -146,7 +151,7 @@ func (s *Search) through(ctx context.Context, m *made, to event.Position) (*shap
 		return nil, err
 	}
 	a.After = before.told
-	if head.Position < to {
+	if a.Next == 0 && head.Position < to {
 		a.Next = head.Position
 		s.history.remember(state, head) // where the next page begins
 	}
