@@ -135,7 +135,7 @@ func TestEveryPosition(t *testing.T) {
 	for at := int(w.head.Position); at > 0; at -= 7 {
 		w.shows(h, event.Position(at))
 	}
-	w.users(1)
+	w.users(2)
 	for i, damage := range []func(path string, content []byte) error{
 		func(path string, b []byte) error { b[len(b)/2] ^= 1; return os.WriteFile(path, b, 0o600) },
 		func(path string, b []byte) error { return os.WriteFile(path, b[:len(b)/2], 0o600) },
