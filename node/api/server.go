@@ -138,7 +138,7 @@ func New(cfg Config) *Server {
 	})
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
-		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Voters: node.Voters, Sealing: node.Sealing, Chain: node.Chain, Backups: node.Backups, History: node.History, Cluster: node.Condition,
+		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Voters: node.Voters, Sealing: node.Sealing, Chain: node.Chain, Backups: node.Backups, History: node.History, Past: node.Past, Cluster: node.Condition,
 		Sessions:     sessions,
 		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords, Passkeys: party, Issuer: issuerKeys{s.signer},
 	})

@@ -112,6 +112,9 @@ type Answer struct {
 	Warnings []string
 }
 
+// Explanation is the JSON of each statement that decided, where the question asked for that.
+func (a *Answer) Explanation() json.RawMessage { return a.explanation }
+
 // Decisions as they are told: indeterminate, or in the words of the engine.
 const (
 	Allow         = "allow"
@@ -132,9 +135,12 @@ func (a *Answer) Told(flagged bool) string {
 // appendAnswer writes an answer: the decision, where and how fresh it holds, and
 // why.
 func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
-	decision := a.Told(k.Seen.Flagged)
-	cluster := k.Seen.View.Cluster()
-	head := k.Seen.View.Head
+	decision := a.Told(k.flagged())
+	view := k.Seen.View
+	if k.Past != nil {
+		view = k.Past
+	}
+	cluster, head := view.Cluster(), view.Head
 	b = append(b, `{"decision":"`...)
 	b = append(b, decision...)
 	b = append(b, `","cluster":"`...)
@@ -146,15 +152,20 @@ func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	b = append(b, `,"hash":"`...)
 	b = hex.AppendEncode(b, head.Hash[:8])
 	b = append(b, `","known_head":`...)
-	b = strconv.AppendUint(b, uint64(max(k.Seen.KnownHead, head.Position)), 10)
+	b = strconv.AppendUint(b, uint64(max(k.Seen.KnownHead, k.Seen.View.Head.Position)), 10)
 	b = append(b, `,"freshness":"`...)
-	b = append(b, k.Seen.Mode...)
+	b = append(b, k.mode()...)
 	b = append(b, '"')
-	if k.Seen.Remaining > 0 {
+	if k.Past != nil {
+		b = append(b, `,"at":"`...)
+		b = TimeOf(k.Past).AppendFormat(b, time.RFC3339Nano)
+		b = append(b, '"')
+	}
+	if k.Past == nil && k.Seen.Remaining > 0 {
 		b = append(b, `,"lease_remaining_ms":`...)
 		b = strconv.AppendInt(b, k.Seen.Remaining.Milliseconds(), 10)
 	}
-	if k.Seen.Bounded {
+	if k.Past == nil && k.Seen.Bounded {
 		b = append(b, `,"staleness_bound_ms":`...)
 		b = strconv.AppendInt(b, (k.Seen.Staleness + time.Millisecond - 1).Milliseconds(), 10) // up: it is a bound
 	}

@@ -85,9 +85,9 @@ func gone(arn string, at event.Position) string {
 func (k *Asker) NoSuchPrincipal(v *projection.View, arn string) error {
 	in := freshness.Seen{View: v}
 	k.Header.Set(shape.HeaderPosition, in.Position())
-	k.Header.Set(shape.HeaderFreshness, k.Seen.Mode)
+	k.Header.Set(shape.HeaderFreshness, k.mode())
 	hint := ""
-	if k.Seen.Reads { // it names others
+	if k.Past == nil && k.Seen.Reads { // it names others
 		hint = mean(k.likely(v, arn))
 	}
 	if hint == "" {

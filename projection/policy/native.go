@@ -46,8 +46,10 @@ const (
 	ActionGetRetention       = "writ:GetRetention"
 	ActionSetRetention       = "writ:SetRetention"
 
-	ActionAuthenticate  = "writ:Authenticate"
-	ActionGetSigningKey = "writ:GetSigningKey"
+	ActionAuthenticate       = "writ:Authenticate"
+	ActionGetSigningKey      = "writ:GetSigningKey"
+	ActionAuthorizeAt        = "writ:AuthorizeAt"
+	ActionGetDecisionChanges = "writ:GetDecisionChanges"
 )
 
 // KeySigningService is the condition key of ActionAuthenticate and ActionGetSigningKey that has the
@@ -66,5 +68,6 @@ func NativeActions() []string {
 		ActionSetProviderKeys, ActionAddWriter, ActionMoveWriter, ActionRemoveWriter, ActionTransferLeadership,
 		ActionRevokeCertificates, ActionGetSeal, ActionRotateSealKey, ActionBackup, ActionGetRetention, ActionSetRetention,
 		ActionAuthenticate, ActionGetSigningKey,
+		ActionAuthorizeAt, ActionGetDecisionChanges,
 	}
 }

@@ -60,6 +60,8 @@ type Config struct {
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
+	// Past has the views of earlier positions; nil at a replica.
+	Past Past
 	// Sessions are those that the node saw.
 	Sessions *usage.Sessions
 
@@ -159,6 +161,7 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/authorize/batch", actionAuthorize, authorizeMany{s}},
 		{"POST /v1/authenticate", actionAuthenticate, authenticateOther{s}},
 		{"POST /v1/signing-key", actionGetSigningKey, getSigningKey{s}},
+		{"POST /v1/authorize/changes", actionGetDecisionChanges, searchChanges{s}},
 		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
 		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
 		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},

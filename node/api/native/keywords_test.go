@@ -17,7 +17,7 @@ import (
 // schemas are the types that have a schema under their name. Other structs are written
 // out where they are used.
 var schemas = []any{
-	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Question{}, Questions{}, shape.ChangeSearch{}, shape.DecisionChanges{}, shape.DecisionChange{}, shape.DecisionAt{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
 	shape.Received{}, shape.Authentication{}, shape.Authenticated{}, shape.SignatureFacts{}, shape.AuthenticationError{}, shape.Tag{}, shape.SigningKeyOf{}, shape.SigningKey{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
@@ -57,6 +57,7 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[shape.Headers](): {
 		{"type", "object"}, {"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}}}}}},
 	},
+	reflect.TypeFor[shape.Moment](): {{"oneOf", []object{{{"type", "integer"}, {"minimum", 1}}, text}}},
 	reflect.TypeFor[shape.Context](): {
 		{"type", "object"}, {"maxProperties", 256}, {"description", "Condition keys: a text, or a list for a key that is multivalued."},
 		{"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}, {"maxItems", 1000}}}}}},
@@ -89,7 +90,12 @@ var keywords = map[string]object{
 	"Question.resource":          resource,
 	"Questions.questions":        {{"minItems", 1}, {"maxItems", decision.MaxBatch}},
 	"Decision.decision":          oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
-	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least"),
+	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least", "past"),
+	"ChangeSearch":               strict,
+	"ChangeSearch.principal":     principal,
+	"ChangeSearch.action":        action,
+	"ChangeSearch.resource":      resource,
+	"DecisionAt.decision":        oneOf("allow", "explicitDeny", "implicitDeny", "noSuchPrincipal"),
 	"Propagation.state":          progress,
 	"Expectation":                strict,
 	"Expectation.principal":      principal,

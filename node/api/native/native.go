@@ -63,6 +63,8 @@ const (
 	actionBackup             = policy.ActionBackup
 	actionGetRetention       = policy.ActionGetRetention
 	actionSetRetention       = policy.ActionSetRetention
+	actionAuthorizeAt        = policy.ActionAuthorizeAt
+	actionGetDecisionChanges = policy.ActionGetDecisionChanges
 )
 
 // operation is one of the native API.

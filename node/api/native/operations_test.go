@@ -73,12 +73,22 @@ var (
 // operations is the prose of each route.
 var operations = map[string]operation{
 	"POST /v1/authorize": {
-		id: "Authorize", summary: "May this principal do this?", about: "Permission writ:Authorize on the principal's ARN.", parameters: asked,
-		body: "Question", answer: "The decision.", headers: seen, content: jsonOf("Decision"), refusals: refusedWhat, meaning: noPrincipal,
+		id: "Authorize", summary: "May this principal do this?", parameters: asked,
+		about: "Permission writ:Authorize on the principal's ARN. With at, the question is about that moment of the past, and takes writ:AuthorizeAt on the ARN, too: " +
+			"the answer is exact there, says nothing of now, and its freshness is past. A moment of the future, or before the beginning, is 409 NotCommitted; one whose history was dropped, 410 NotKept. " +
+			"The headers about freshness do not go with it.",
+		body: "Question", answer: "The decision.", headers: seen, content: jsonOf("Decision"), refusals: append([]int{410}, refusedWhat...), meaning: noPrincipal,
 	},
 	"POST /v1/authorize/batch": {
 		id: "AuthorizeBatch", summary: "Many questions, answered from one position.", about: "Permission writ:Authorize on the ARN of each principal.", parameters: asked,
 		body: "Questions", answer: "The decisions, in order.", headers: seen, content: jsonOf("Decisions"), refusals: refusedWhat, meaning: noPrincipal,
+	},
+	"POST /v1/authorize/changes": {
+		id: "GetDecisionChanges", summary: "Which changes between two moments turned a decision?",
+		about: "Permissions writ:Authorize, writ:AuthorizeAt and writ:GetDecisionChanges on the principal's ARN. All is decided by the clock of the last change in the range, so that time alone turns nothing. " +
+			"Where the limits of one answer are met (200000 positions, 50 changes), next says from where to ask on. A moment of the future, or before the beginning, is 409 NotCommitted; " +
+			"one whose history was dropped, 410 NotKept.",
+		body: "ChangeSearch", answer: "The changes, in order.", headers: seen, content: jsonOf("DecisionChanges"), refusals: append([]int{410}, refusedWhat...),
 	},
 	"GET /v1/propagation": {
 		id: "GetPropagation", summary: "How far has a position come?",

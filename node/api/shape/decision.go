@@ -2,6 +2,7 @@ package shape
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/writ-iam/writ/log/event"
 )
@@ -13,6 +14,7 @@ type Question struct {
 	Resource  string  `json:"resource,omitempty"` // An ARN, or "*" for an action without resources.
 	Explain   bool    `json:"explain,omitempty"`  // Tell the statements that decided, too.
 	Context   Context `json:"context,omitempty"`
+	At        Moment  `json:"at,omitempty"` // Ask about this moment of the past, instead of now.
 }
 
 // Context has the values of condition keys. A key with one value is a single value, which
@@ -48,6 +50,7 @@ type Decision struct {
 	Hash        string          `json:"hash"`                         // The first eight bytes of that of the batch at Position, hexadecimal.
 	KnownHead   event.Position  `json:"known_head"`                   // The head of the history, as the node knows it.
 	Freshness   string          `json:"freshness"`                    // What is known of the answer's age.
+	At          *time.Time      `json:"at,omitempty"`                 // Of an answer about the past: the time of the change at Position, by which it is decided.
 	LeaseMS     int64           `json:"lease_remaining_ms,omitempty"` // For how long the node may still answer under its lease.
 	StalenessMS *int64          `json:"staleness_bound_ms,omitempty"` // The answer is no older than this.
 	Node        string          `json:"node"`                         // Who answers.
