@@ -89,6 +89,7 @@ type Answer struct {
 	// decision. Of an allow that is not explained they are not looked for.
 	hangsOn  []string
 	Warnings []string
+	problem  []byte // JSON: why there is no decision
 }
 
 // Decisions as they are told: indeterminate, or in the words of the engine.
@@ -153,6 +154,10 @@ func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	if a.explanation != nil {
 		b = append(b, `,"explanation":`...)
 		b = append(b, a.explanation...)
+	}
+	if a.problem != nil {
+		b = append(b, `,"problem":`...)
+		b = append(b, a.problem...)
 	}
 	return append(b, '}')
 }

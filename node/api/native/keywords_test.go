@@ -17,7 +17,7 @@ import (
 // schemas are the types that have a schema under their name. Other structs are written
 // out where they are used.
 var schemas = []any{
-	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Question{}, shape.Questions{}, shape.BatchQuestion{}, shape.Decision{}, shape.Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
@@ -31,16 +31,6 @@ var schemas = []any{
 	shape.ProviderKeys{}, shape.ProviderKeysChange{},
 	shape.SignIn{}, shape.SignedIn{}, shape.SignInChallengeFor{}, shape.SignInChallenge{},
 	shape.PasskeyOwner{}, shape.PasskeyCreation{}, shape.PasskeyToRegister{}, shape.PasskeyRegistration{}, shape.PasskeyCredential{},
-}
-
-// Questions are asked together, and answered from one position.
-type Questions struct {
-	Questions []shape.Question `json:"questions"`
-}
-
-// Decisions are the answers to Questions, in their order.
-type Decisions struct {
-	Answers []shape.Decision `json:"answers"`
 }
 
 // types are the schemas of types that are not in JSON what they are in Go.
@@ -83,6 +73,13 @@ var keywords = map[string]object{
 	"Question.action":            action,
 	"Question.resource":          resource,
 	"Questions.questions":        {{"minItems", 1}, {"maxItems", decision.MaxBatch}},
+	"Questions":                  strict,
+	"Questions.semantics":        append(oneOf(shape.SemanticsAll, shape.SemanticsFirstDeny, shape.SemanticsFirstPermit), member{"default", shape.SemanticsAll}),
+	"Questions.errors":           append(oneOf(shape.ErrorsWhole, shape.ErrorsEach), member{"default", shape.ErrorsWhole}),
+	"BatchQuestion":              strict,
+	"BatchQuestion.principal":    principal,
+	"BatchQuestion.action":       action,
+	"BatchQuestion.resource":     resource,
 	"Decision.decision":          oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
 	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least"),
 	"Propagation.state":          progress,
