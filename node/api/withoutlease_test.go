@@ -47,6 +47,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 	native := map[string]probe{
 		"POST /v1/authorize":                                     {body: q, question: true},
 		"POST /v1/authorize/batch":                               {body: `{"questions":[` + q + `]}`, question: true},
+		"POST /v1/search/principals":                             {body: `{"action":"s3:Get"}`},
 		"GET /v1/propagation":                                    {target: "/v1/propagation?head", leader: true},
 		"GET /v1/propagation/{token}":                            {target: "/v1/propagation/" + token, leader: true},
 		"POST /v1/propagation/effect":                            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},

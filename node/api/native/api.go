@@ -154,6 +154,7 @@ func (s *API) Routes(mux Mux) {
 	}{
 		{"POST /v1/authorize", actionAuthorize, authorizeOne{s}},
 		{"POST /v1/authorize/batch", actionAuthorize, authorizeMany{s}},
+		{"POST /v1/search/principals", actionSearchPrincipals, searchPrincipals{s}},
 		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
 		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
 		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},

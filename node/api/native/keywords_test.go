@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/search"
 	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/projection/authz"
 )
@@ -18,7 +19,7 @@ import (
 // out where they are used.
 var schemas = []any{
 	shape.Question{}, shape.Questions{}, shape.BatchQuestion{}, shape.Decision{}, shape.Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
-	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
+	shape.PrincipalsWanted{}, shape.Principals{}, shape.FoundPrincipal{}, shape.FoundStatement{}, shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
@@ -82,6 +83,13 @@ var keywords = map[string]object{
 	"BatchQuestion.resource":     resource,
 	"Decision.decision":          oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
 	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least"),
+	"PrincipalsWanted":           strict,
+	"PrincipalsWanted.action":    action,
+	"PrincipalsWanted.resource":  resource,
+	"PrincipalsWanted.limit":     {{"minimum", 1}, {"maximum", search.MaxPage}, {"default", 100}},
+	"PrincipalsWanted.cursor":    {{"maxLength", 1024}},
+	"FoundPrincipal.decision":    oneOf("allow", "explicitDeny", "implicitDeny"),
+	"FoundStatement.effect":      oneOf("Allow", "Deny"),
 	"Propagation.state":          progress,
 	"Expectation":                strict,
 	"Expectation.principal":      principal,
