@@ -32,13 +32,19 @@ const (
 	makeCost = 2000
 )
 
-// Candidates calls yield for the principals behind a place that may be allowed an action at
+// Taker takes principals.
+type Taker interface {
+	// Take takes one, and tells whether it wants more.
+	Take(Place, *Principal) bool
+}
+
+// Candidates gives a taker the principals behind a place that may be allowed an action at
 // all: the roots, and the users and roles that have an Allow which covers it, whatever its
 // resource and conditions. With every, which an action needs that no policy of the principal
-// must allow, they are all users and roles. It ends when yield says so, or when the work
+// must allow, they are all users and roles. It ends when that says so, or when the work
 // does. Documents and groups are looked at once.
-func (v *View) Candidates(action string, every bool, after Place, w *policy.Work, yield func(Place, *Principal) bool) {
-	c := candidates{view: v, action: action, every: every, work: w, managed: map[identity.ID]bool{}, groups: map[identity.ID]bool{}, yield: yield}
+func (v *View) Candidates(action string, every bool, after Place, w *policy.Work, to Taker) {
+	c := candidates{view: v, action: action, every: every, work: w, managed: map[identity.ID]bool{}, groups: map[identity.ID]bool{}, to: to}
 	for _, a := range v.State.Accounts() {
 		if a.Closed != 0 || cmp.Compare(a.ID, after.Account) < 0 {
 			continue
@@ -61,11 +67,11 @@ type candidates struct {
 	work    *policy.Work
 	managed map[identity.ID]bool // managed policies that have an Allow for the action
 	groups  map[identity.ID]bool // and groups
-	yield   func(Place, *Principal) bool
+	to      Taker
 }
 
 func (c *candidates) account(a *identity.Account, from Place) bool {
-	more := from.Stage >= StageRoot || c.work.Spend(makeCost) && c.yield(Place{a.ID, StageRoot, ""}, c.view.root(a))
+	more := from.Stage >= StageRoot || c.work.Spend(makeCost) && c.to.Take(Place{a.ID, StageRoot, ""}, c.view.root(a))
 	name := func(s Stage) string {
 		if from.Stage == s {
 			return from.Name
@@ -96,7 +102,7 @@ func (c *candidates) one(at Place, id identity.ID, is bool) bool {
 		return false
 	}
 	p, err := c.view.Principal(id)
-	return err != nil || c.yield(at, p)
+	return err != nil || c.to.Take(at, p)
 }
 
 func (c *candidates) user(u *identity.User) bool {

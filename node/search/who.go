@@ -118,7 +118,7 @@ func (w *Who) In(v *projection.View, p *admission.Pass) (*shape.Principals, erro
 		f.target = v.TrustOf(w.question.Resource)
 		f.trustShown = p.May(admission.Access{Action: "iam:GetRole", Resource: w.question.Resource}) == nil
 	}
-	v.Candidates(w.question.Action, every, w.from.Place, &p.Job.Work, f.take)
+	v.Candidates(w.question.Action, every, w.from.Place, &p.Job.Work, &f)
 	if err := p.Job.Fault(); err != nil {
 		return nil, err
 	}
@@ -145,8 +145,8 @@ type finder struct {
 	more       bool             // the page ended before the walk
 }
 
-// take looks at one candidate, and tells whether there is room for another.
-func (f *finder) take(at projection.Place, p *projection.Principal) bool {
+// Take looks at one candidate, and tells whether there is room for another.
+func (f *finder) Take(at projection.Place, p *projection.Principal) bool {
 	if f.mayAsk(p.ARN) {
 		if found, ok := f.decide(p); ok {
 			f.said.Principals = append(f.said.Principals, found)
