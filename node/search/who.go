@@ -147,11 +147,12 @@ type finder struct {
 
 // Take looks at one candidate, and tells whether there is room for another.
 func (f *finder) Take(at projection.Place, p *projection.Principal) bool {
-	if f.mayAsk(p.ARN) {
-		if found, ok := f.decide(p); ok {
-			f.said.Principals = append(f.said.Principals, found)
-			f.size += principalSize + statementSize*len(found.Statements)
-		}
+	if !f.mayAsk(p.ARN) { // no cursor names it either
+		return f.pass.Job.Err() == nil
+	}
+	if found, ok := f.decide(p); ok {
+		f.said.Principals = append(f.said.Principals, found)
+		f.size += principalSize + statementSize*len(found.Statements)
 	}
 	f.last = at
 	f.more = len(f.said.Principals) == f.who.limit || f.pass.Job.Spent() > pageWork
