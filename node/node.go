@@ -179,17 +179,7 @@ func (n *Node) prepare() (err error) {
 	if _, err := c.Connections.within(n.files); err != nil {
 		return err
 	}
-	role := setup.RoleReplica
-	if writer {
-		role = setup.RoleWriter
-	}
-	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
-		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
-	}
-	if writer && c.Embedded {
-		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, c.Name)
-	}
-	if err := n.loadKeys(writer); err != nil {
+	if err := n.takeRole(writer); err != nil {
 		return err
 	}
 	if err := durable.MkdirAll(c.Data, setup.DirMode); err != nil {
@@ -213,6 +203,23 @@ func (n *Node) prepare() (err error) {
 		return err
 	}
 	return n.keepCertificates()
+}
+
+// takeRole refuses a certificate for another node or role, and a writer in somebody's process; it
+// loads the role's keys.
+func (n *Node) takeRole(writer bool) error {
+	c := &n.cfg
+	role := setup.RoleReplica
+	if writer {
+		role = setup.RoleWriter
+	}
+	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
+		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
+	}
+	if writer && c.Embedded {
+		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, c.Name)
+	}
+	return n.loadKeys(writer)
 }
 
 // loadKeys reads the keys that seal secrets, and checks what else a role needs or may not have.
@@ -333,12 +340,13 @@ func (n *Node) API() string {
 // Doors are where the node's doors are open, in their file's order.
 func (n *Node) Doors() []string { return n.doors.Addrs() }
 
-// Projection is what the node answers from, for those who run nodes in their own
-// process and look inside.
+// Projection is what the node answers from, for who runs nodes in its process and looks inside.
 func (n *Node) Projection() *projection.Projection { return n.projection }
 
-// Checks are the lines of /readyz, Metrics what /metrics shows.
-func (n *Node) Checks() []api.Check           { return certified{n.part, n}.Checks() }
+// Checks are the lines of /readyz.
+func (n *Node) Checks() []api.Check { return certified{n.part, n}.Checks() }
+
+// Metrics are what /metrics shows.
 func (n *Node) Metrics() *prometheus.Registry { return n.registry }
 
 // Failed tells why the node cannot go on. Its owner stops it and exits.

@@ -50,6 +50,7 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 		"POST /v1/authenticate":                                  {body: `{"service":"s3","method":"GET","path":"/","headers":{"Host":["s3.test"]}}`},
 		"POST /v1/signing-key":                                   {body: `{"access_key_id":"AKIAUSERUSERMALLORY","date":"20260701","region":"","service":"s3"}`},
 		"POST /v1/authorize/changes":                             {body: strings.TrimSuffix(q, "}") + `,"from":1,"to":1}`, writer: true},
+		"POST /v1/search/principals":                             {body: `{"action":"s3:Get"}`},
 		"GET /v1/propagation":                                    {target: "/v1/propagation?head", leader: true},
 		"GET /v1/propagation/{token}":                            {target: "/v1/propagation/" + token, leader: true},
 		"POST /v1/propagation/effect":                            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},

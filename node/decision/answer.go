@@ -110,6 +110,7 @@ type Answer struct {
 	// decision. Of an allow that is not explained they are not looked for.
 	hangsOn  []string
 	Warnings []string
+	problem  []byte // JSON: why there is no decision
 }
 
 // Explanation is the JSON of each statement that decided, where the question asked for that.
@@ -185,6 +186,10 @@ func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	if a.explanation != nil {
 		b = append(b, `,"explanation":`...)
 		b = append(b, a.explanation...)
+	}
+	if a.problem != nil {
+		b = append(b, `,"problem":`...)
+		b = append(b, a.problem...)
 	}
 	return append(b, '}')
 }

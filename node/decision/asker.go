@@ -3,12 +3,9 @@ package decision
 import (
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
@@ -29,22 +26,7 @@ type Asker struct {
 
 	asked admission.Inquiry // what is asked
 	about string            // the principal that the caller may ask about
-}
-
-// Batch appends the answers to questions, as a JSON list, and says of which question what
-// is wrong.
-func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
-	b = append(slices.Grow(b, answerSize*len(questions)), '[')
-	for i := range questions {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		var err error
-		if b, err = k.Answer(b, &questions[i]); err != nil {
-			return nil, ofBatch(err, i)
-		}
-	}
-	return append(b, ']'), nil
+	meant int               // how often it was looked for what the caller meant
 }
 
 // Answer appends the answer to one question, as JSON.
@@ -151,12 +133,3 @@ func (k *Asker) mode() string {
 
 // flagged tells that an allow is not known to be fresh. About the past it is exact.
 func (k *Asker) flagged() bool { return k.Past == nil && k.Seen.Flagged }
-
-// ofBatch says which question of a batch a problem is about, counted from 1.
-func ofBatch(err error, i int) error {
-	var f *fault.Fault
-	if !errors.As(err, &f) || f.Code() == fault.Unavailable || f.Code() == fault.Denied {
-		return err
-	}
-	return f.About("Question " + strconv.Itoa(i+1))
-}

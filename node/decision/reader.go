@@ -155,6 +155,44 @@ func (r *Reader) Digits() string {
 	return r.text[start:r.at]
 }
 
+// skip passes over one value, whatever it is.
+func (r *Reader) skip() error {
+	r.peek()
+	start, depth := r.at, 0
+	for r.at < len(r.text) {
+		switch c := r.text[r.at]; {
+		case c == '"':
+			if _, err := r.String(); err != nil {
+				return err
+			}
+		case c == '{' || c == '[':
+			depth++
+			r.at++
+		case depth == 0 && strings.IndexByte(",]} \t\r\n", c) >= 0: // behind a number or a literal
+			return r.valid(start)
+		case c == '}' || c == ']':
+			depth--
+			r.at++
+		default:
+			r.at++
+			continue
+		}
+		if depth == 0 {
+			return r.valid(start)
+		}
+	}
+	return r.valid(start)
+}
+
+// valid says whether what was passed over is one value.
+func (r *Reader) valid(start int) error {
+	if !json.Valid([]byte(r.text[start:r.at])) {
+		r.at = start
+		return r.fail("here should be a value")
+	}
+	return nil
+}
+
 func (r *Reader) bool() (bool, error) {
 	r.peek()
 	for _, literal := range [...]struct {

@@ -3,25 +3,26 @@ package policy
 // Permissions of Writ's own API. They are written here and nowhere else: the server
 // asks for them, package catalogue knows them, and test/tidy finds others in code and pages.
 const (
-	ActionAuthorize      = "writ:Authorize"
-	ActionGetPropagation = "writ:GetPropagation"
-	ActionGetCluster     = "writ:GetCluster"
-	ActionWatch          = "writ:Watch"
-	ActionDrainReplica   = "writ:DrainReplica"
-	ActionResumeReplica  = "writ:ResumeReplica"
-	ActionRemoveReplica  = "writ:RemoveReplica"
-	ActionAdmitReplica   = "writ:AdmitReplica"
-	ActionAddWriter      = "writ:AddWriter"
-	ActionMoveWriter     = "writ:MoveWriter"
-	ActionRemoveWriter   = "writ:RemoveWriter"
-	ActionGetHead        = "writ:GetHead"
-	ActionGetChain       = "writ:GetChain"
-	ActionVerify         = "writ:Verify"
-	ActionGetCatalog     = "writ:GetCatalog"
-	ActionImportCatalog  = "writ:ImportCatalog"
-	ActionGetQuotas      = "writ:GetQuotas"
-	ActionSetQuotas      = "writ:SetQuotas"
-	ActionRevokeSessions = "writ:RevokeSessions"
+	ActionAuthorize        = "writ:Authorize"
+	ActionSearchPrincipals = "writ:SearchPrincipals"
+	ActionGetPropagation   = "writ:GetPropagation"
+	ActionGetCluster       = "writ:GetCluster"
+	ActionWatch            = "writ:Watch"
+	ActionDrainReplica     = "writ:DrainReplica"
+	ActionResumeReplica    = "writ:ResumeReplica"
+	ActionRemoveReplica    = "writ:RemoveReplica"
+	ActionAdmitReplica     = "writ:AdmitReplica"
+	ActionAddWriter        = "writ:AddWriter"
+	ActionMoveWriter       = "writ:MoveWriter"
+	ActionRemoveWriter     = "writ:RemoveWriter"
+	ActionGetHead          = "writ:GetHead"
+	ActionGetChain         = "writ:GetChain"
+	ActionVerify           = "writ:Verify"
+	ActionGetCatalog       = "writ:GetCatalog"
+	ActionImportCatalog    = "writ:ImportCatalog"
+	ActionGetQuotas        = "writ:GetQuotas"
+	ActionSetQuotas        = "writ:SetQuotas"
+	ActionRevokeSessions   = "writ:RevokeSessions"
 
 	ActionCreateAccount    = "writ:CreateAccount"
 	ActionListAccounts     = "writ:ListAccounts"
@@ -59,7 +60,7 @@ const KeySigningService = "writ:signingService"
 // NativeActions returns the permissions of Writ's own API.
 func NativeActions() []string {
 	return []string{
-		ActionAuthorize, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
+		ActionAuthorize, ActionSearchPrincipals, ActionGetPropagation, ActionGetCluster, ActionWatch, ActionDrainReplica, ActionResumeReplica,
 		ActionRemoveReplica, ActionAdmitReplica, ActionGetHead, ActionGetChain, ActionVerify,
 		ActionGetCatalog, ActionImportCatalog, ActionGetQuotas, ActionSetQuotas, ActionRevokeSessions,
 		ActionCreateAccount, ActionListAccounts, ActionSetAccountAlias, ActionCloseAccount, ActionSetRootEmail, ActionSetRootPassword,

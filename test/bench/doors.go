@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/node/client"
+	"github.com/writ-iam/writ/projection/policy"
 )
 
 // patience is how long a change may take to be everywhere.
@@ -45,7 +46,7 @@ func measureDoors(ctx context.Context, o options) (err error) {
 		return err
 	}
 	who.Set("PolicyName", "own")
-	who.Set("PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"writ:Authorize","Resource":"*"}}`)
+	who.Set("PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"`+policy.ActionAuthorize+`","Resource":"*"}}`)
 	if _, err := w.Query(ctx, "iam", "PutUserPolicy", who); err != nil {
 		return err
 	}

@@ -43,6 +43,11 @@ var functionFields = map[string]string{
 	"node/archive.Live.Now":                "a clock",
 	"node/proof.Vouchers.now":              "a clock",
 	"node/client/signed.Config.Now":        "a clock",
+	"node/embed.Config.clocks":             "clocks",
+	"node/embed.Replica.clocks":            "clocks",
+	"node/embed.Replica.forget":            "takes metrics away",
+	"node/past.History.now":                "a clock",
+	"node/past.Search.May":                 "the caller's right, in the views that a search begins and ends with",
 	"node/client/signed.keys.now":          "a clock",
 }
 

@@ -162,6 +162,7 @@ func (s *API) Routes(mux Mux) {
 		{"POST /v1/authenticate", actionAuthenticate, authenticateOther{s}},
 		{"POST /v1/signing-key", actionGetSigningKey, getSigningKey{s}},
 		{"POST /v1/authorize/changes", actionGetDecisionChanges, searchChanges{s}},
+		{"POST /v1/search/principals", actionSearchPrincipals, searchPrincipals{s}},
 		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
 		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
 		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},

@@ -48,11 +48,11 @@ func (s authorizeMany) serve(c *call) error {
 	if err := c.Authenticate(c.useOfQuestion()); err != nil {
 		return err
 	}
-	questions, err := decision.ParseBatch(c.Payload)
+	batch, err := decision.ParseBatch(c.Payload)
 	if err != nil {
 		return err
 	}
-	body, err := s.asking(c).Batch([]byte(`{"answers":`), questions)
+	body, err := s.asking(c).Batch([]byte(`{"answers":`), &batch)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/search"
 	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/projection/authz"
 )
@@ -17,9 +18,10 @@ import (
 // schemas are the types that have a schema under their name. Other structs are written
 // out where they are used.
 var schemas = []any{
-	shape.Question{}, Questions{}, shape.ChangeSearch{}, shape.DecisionChanges{}, shape.DecisionChange{}, shape.DecisionAt{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Question{}, shape.Questions{}, shape.BatchQuestion{}, shape.ChangeSearch{}, shape.DecisionChanges{}, shape.DecisionChange{}, shape.DecisionAt{}, shape.Decision{}, shape.Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
 	shape.Received{}, shape.Authentication{}, shape.Authenticated{}, shape.SignatureFacts{}, shape.AuthenticationError{}, shape.Tag{}, shape.SigningKeyOf{}, shape.SigningKey{},
+	shape.PrincipalsWanted{}, shape.Principals{}, shape.FoundPrincipal{}, shape.FoundStatement{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
@@ -32,16 +34,6 @@ var schemas = []any{
 	shape.ProviderKeys{}, shape.ProviderKeysChange{},
 	shape.SignIn{}, shape.SignedIn{}, shape.SignInChallengeFor{}, shape.SignInChallenge{},
 	shape.PasskeyOwner{}, shape.PasskeyCreation{}, shape.PasskeyToRegister{}, shape.PasskeyRegistration{}, shape.PasskeyCredential{},
-}
-
-// Questions are asked together, and answered from one position.
-type Questions struct {
-	Questions []shape.Question `json:"questions"`
-}
-
-// Decisions are the answers to Questions, in their order.
-type Decisions struct {
-	Answers []shape.Decision `json:"answers"`
 }
 
 // types are the schemas of types that are not in JSON what they are in Go.
@@ -89,6 +81,13 @@ var keywords = map[string]object{
 	"Question.action":            action,
 	"Question.resource":          resource,
 	"Questions.questions":        {{"minItems", 1}, {"maxItems", decision.MaxBatch}},
+	"Questions":                  strict,
+	"Questions.semantics":        append(oneOf(shape.SemanticsAll, shape.SemanticsFirstDeny, shape.SemanticsFirstPermit), member{"default", shape.SemanticsAll}),
+	"Questions.errors":           append(oneOf(shape.ErrorsWhole, shape.ErrorsEach), member{"default", shape.ErrorsWhole}),
+	"BatchQuestion":              strict,
+	"BatchQuestion.principal":    principal,
+	"BatchQuestion.action":       action,
+	"BatchQuestion.resource":     resource,
 	"Decision.decision":          oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
 	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least", "past"),
 	"ChangeSearch":               strict,
@@ -96,6 +95,13 @@ var keywords = map[string]object{
 	"ChangeSearch.action":        action,
 	"ChangeSearch.resource":      resource,
 	"DecisionAt.decision":        oneOf("allow", "explicitDeny", "implicitDeny", "noSuchPrincipal"),
+	"PrincipalsWanted":           strict,
+	"PrincipalsWanted.action":    action,
+	"PrincipalsWanted.resource":  resource,
+	"PrincipalsWanted.limit":     {{"minimum", 1}, {"maximum", search.MaxPage}, {"default", 100}},
+	"PrincipalsWanted.cursor":    {{"maxLength", 1024}},
+	"FoundPrincipal.decision":    oneOf("allow", "explicitDeny", "implicitDeny"),
+	"FoundStatement.effect":      oneOf("Allow", "Deny"),
 	"Propagation.state":          progress,
 	"Expectation":                strict,
 	"Expectation.principal":      principal,

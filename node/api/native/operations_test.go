@@ -90,6 +90,12 @@ var operations = map[string]operation{
 			"one whose history was dropped, 410 NotKept.",
 		body: "ChangeSearch", answer: "The changes, in order.", headers: seen, content: jsonOf("DecisionChanges"), refusals: append([]int{410}, refusedWhat...),
 	},
+	"POST /v1/search/principals": {
+		id: "SearchPrincipals", summary: "Which principals may do this, and by which statements?",
+		about: "Permission writ:SearchPrincipals. Told are the principals alone that the caller may ask about: writ:Authorize on the ARN of each. Each is decided as a question about it is. " +
+			"A page may have fewer principals than its limit, or none, and yet a cursor.",
+		parameters: asked, body: "PrincipalsWanted", answer: "A page of principals.", headers: seen, content: jsonOf("Principals"), refusals: refusedAt,
+	},
 	"GET /v1/propagation": {
 		id: "GetPropagation", summary: "How far has a position come?",
 		about: "Permission writ:GetPropagation. Name the position by token, request_id, arn or head. A request_id that is not known is 404 NoSuchRequest: " +

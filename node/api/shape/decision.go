@@ -56,6 +56,44 @@ type Decision struct {
 	Node        string          `json:"node"`                         // Who answers.
 	ID          string          `json:"decision_id"`                  // The id of the request, as in the node's log.
 	Explanation json.RawMessage `json:"explanation,omitempty"`        // Each statement that decided, where the question asked for that.
+	Problem     *Problem        `json:"problem,omitempty"`            // Of a batch whose errors are told each: why the question has no decision, which is then "indeterminate".
+}
+
+// Questions are asked together, and answered from one position.
+type Questions struct {
+	// Defaults are the members that a question lacks. A context of a question replaces that
+	// of the defaults, and is not merged with it.
+	Defaults  *BatchQuestion  `json:"defaults,omitempty"`
+	Questions []BatchQuestion `json:"questions"`
+	// Semantics says when the answers end: with the last question, or behind the first
+	// that is not an allow, or that is one.
+	Semantics string `json:"semantics,omitempty"`
+	// Errors says what a question does that is wrong, or that may not be asked: refuse the
+	// whole batch, or have its own problem as its answer.
+	Errors string `json:"errors,omitempty"`
+}
+
+// Semantics of a batch, and what it does with errors.
+const (
+	SemanticsAll         = "execute_all"
+	SemanticsFirstDeny   = "deny_on_first_deny"
+	SemanticsFirstPermit = "permit_on_first_permit"
+	ErrorsWhole          = "whole"
+	ErrorsEach           = "each"
+)
+
+// BatchQuestion is one question of a batch: what it lacks it has of the defaults.
+type BatchQuestion struct {
+	Principal string  `json:"principal,omitempty"` // ARN of a user, role, role session or root.
+	Action    string  `json:"action,omitempty"`    // One action, such as "s3:GetObject", in any letter case; no wildcards.
+	Resource  string  `json:"resource,omitempty"`  // An ARN, or "*" for an action without resources.
+	Explain   *bool   `json:"explain,omitempty"`   // Tell the statements that decided, too.
+	Context   Context `json:"context,omitzero"`    // An empty one is a context, too: one without keys.
+}
+
+// Decisions are the answers to Questions, in their order; fewer where the semantics end them.
+type Decisions struct {
+	Answers []Decision `json:"answers"`
 }
 
 // Allowed tells whether the answer is a plain yes.

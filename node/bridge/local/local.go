@@ -77,10 +77,10 @@ func one(c *bridge.Call) ([]byte, error) {
 }
 
 func many(c *bridge.Call) ([]byte, error) {
-	questions, err := decision.ParseBatch(c.Payload)
+	batch, err := decision.ParseBatch(c.Payload)
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.Asker.Batch([]byte(`{"answers":`), questions)
+	body, err := c.Asker.Batch([]byte(`{"answers":`), &batch)
 	return append(body, '}'), err
 }
