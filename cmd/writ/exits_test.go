@@ -255,7 +255,7 @@ var exitsOfCluster = []exitCase{
 	{"writ cert list -o yaml", shell.CodeUsage, ""},
 	{"writ cert revoke", shell.CodeUsage, ""},
 	{"writ cert revoke r1", shell.CodeError, "would be cut off"},
-	{"writ cert revoke R?", shell.CodeError, "No node can be called"},
+	{"writ cert revoke R? --unknown", shell.CodeError, "No node can be called"},
 	{"writ cert revoke stolen", shell.CodeError, "no member is called stolen"},
 	{"writ cert revoke stolen --unknown", 0, ""},
 	{"writ cert revoke 5f1c0a9b7d3e2f4860718293a4b5c6d7", 0, ""},
