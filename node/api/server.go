@@ -260,7 +260,7 @@ func (s *Server) Evaluate(ctx context.Context, at event.Position, body []byte) (
 
 // Bridge is what the node's doors ask.
 func (s *Server) Bridge() *bridge.Node {
-	return &bridge.Node{Name: s.cfg.Node.Name, Dispatcher: s.dispatcher, Engine: s.engine}
+	return &bridge.Node{Name: s.cfg.Node.Name, Dispatcher: s.dispatcher, Engine: s.engine, Identities: s.cfg.Identities}
 }
 
 // Confirms answers another node about a signature; see admission.Desk.Confirms.

@@ -9,6 +9,7 @@ import (
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/freshness"
 )
 
@@ -17,6 +18,8 @@ type Node struct {
 	Name       string
 	Dispatcher *dispatch.Dispatcher
 	Engine     *decision.Engine
+	// Identities finds the keys of those who issue web identity tokens.
+	Identities *oidc.Verifier
 }
 
 // Mux takes routes, as http.ServeMux does.
