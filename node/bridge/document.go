@@ -12,6 +12,9 @@ import (
 	"github.com/writ-iam/writ/node/fault"
 )
 
+// maxDepth is how deep a document's objects and lists are in one another.
+const maxDepth = 64
+
 // Document is a JSON object of a request. Its members are found by their names to the letter. What
 // is asked for and is of another kind, is told by Err of the whole document; null is not there.
 type Document struct {
@@ -60,6 +63,9 @@ func readOnce(body []byte) error {
 		inObject := len(names) > 0 && names[len(names)-1] != nil
 		switch t := t.(type) {
 		case json.Delim:
+			if len(names) == maxDepth && (t == '{' || t == '[') {
+				return fmt.Errorf("it is deeper than %d", maxDepth)
+			}
 			switch t {
 			case '{':
 				names, name = append(names, map[string]bool{}), true

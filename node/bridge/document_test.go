@@ -23,7 +23,7 @@ func TestDocument(t *testing.T) {
 	if a.Text("l") != "" || d.Err() == nil || !strings.Contains(d.Err().Error(), `"a.l" is no text`) {
 		t.Errorf("a list as a text: %v", d.Err())
 	}
-	for _, wrong := range []string{``, ` `, `null`, `[]`, `"x"`, `1`, `{`, `{"a":1}x`, `{"a":1}{}`, `{"a":1,"a":2}`, `{"a":[{"b":1,"c":2,"b":3}]}`, `{"a":{"x":1},"b":{"x":1},"a":0}`, `{"a":1,"\u0061":2}`, "{\"a\":\"\xff\"}", `{"a":}`} {
+	for _, wrong := range []string{``, ` `, `null`, `[]`, `"x"`, `1`, `{`, `{"a":1}x`, `{"a":1}{}`, `{"a":1,"a":2}`, `{"a":[{"b":1,"c":2,"b":3}]}`, `{"a":{"x":1},"b":{"x":1},"a":0}`, `{"a":1,"\u0061":2}`, "{\"a\":\"\xff\"}", `{"a":}`, `{"a":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`} {
 		if d, err := bridge.ParseDocument([]byte(wrong)); err == nil {
 			t.Errorf("%s: %v", wrong, d.Names())
 		}
