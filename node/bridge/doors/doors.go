@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/log/durable"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/bridge/kubernetes"
 	"github.com/writ-iam/writ/node/bridge/local"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/gate"
@@ -29,7 +30,8 @@ import (
 
 // protocols are those that doors serve, by the names that files give them.
 var protocols = map[string]func(mapping string) (bridge.Protocol, error){
-	"writ": local.New,
+	"kubernetes": kubernetes.New,
+	"writ":       local.New,
 }
 
 // maxConnections is how many connections one door has at once; one address, or the host itself
