@@ -24,13 +24,16 @@ import (
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/kubernetes"
 	"github.com/writ-iam/writ/node/bridge/local"
+	"github.com/writ-iam/writ/node/bridge/objectstore"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/gate"
 )
 
 // protocols are those that doors serve, by the names that files give them.
 var protocols = map[string]func(mapping string) (bridge.Protocol, error){
+	"ceph":       objectstore.NewCeph,
 	"kubernetes": kubernetes.New,
+	"minio":      objectstore.NewMinIO,
 	"writ":       local.New,
 }
 
