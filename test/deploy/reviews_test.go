@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/writ-iam/writ/node/bridge"
-	"github.com/writ-iam/writ/node/bridge/kubernetes"
+	reviews "github.com/writ-iam/writ/node/bridge/kubernetes"
 	"github.com/writ-iam/writ/node/bridge/objectstore"
 )
 
@@ -45,7 +45,7 @@ type kubeconfig struct {
 // The kubeconfigs of webhooks lead to what a door serves, over TLS, with a certificate.
 func TestKubeconfigs(t *testing.T) {
 	t.Parallel()
-	for name, path := range map[string]string{"tokens": kubernetes.PathTokenReview, "access": kubernetes.PathAccessReview} {
+	for name, path := range map[string]string{"tokens": reviews.PathTokenReview, "access": reviews.PathAccessReview} {
 		var c kubeconfig
 		if err := yaml.UnmarshalStrict([]byte(read(t, filepath.Join(apiserver, name+".kubeconfig"))), &c); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -66,7 +66,7 @@ func TestKubeconfigs(t *testing.T) {
 func TestBridgeExamples(t *testing.T) {
 	t.Parallel()
 	for path, make := range map[string]func(string) (bridge.Protocol, error){
-		apiserver + "/mapping.yaml": kubernetes.New, objectstores + "/minio.yaml": objectstore.NewMinIO, objectstores + "/ceph.yaml": objectstore.NewCeph,
+		apiserver + "/mapping.yaml": reviews.New, objectstores + "/minio.yaml": objectstore.NewMinIO, objectstores + "/ceph.yaml": objectstore.NewCeph,
 	} {
 		if _, err := make(path); err != nil {
 			t.Errorf("%s: %v", path, err)
