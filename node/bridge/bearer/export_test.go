@@ -1,9 +1,6 @@
 package bearer
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // Request is the request that a token signs.
-func (p *Presigned) Request(token string) (*http.Request, time.Time, error) { return p.request(token) }
+func (p *Presigned) Request(token string) (*http.Request, error) { return p.request(token) }

@@ -25,12 +25,11 @@ const (
 	// HeaderID is the header, signed, with the identifier of the service that the token is for.
 	HeaderID = "X-K8s-Aws-Id"
 	// MaxLife is for how long a token is good after it was signed, and what it is unless a mapping
-	// says otherwise. X-Amz-Expires does not count, as STS has it: clients write 60 seconds there
-	// and keep the token for 14 minutes.
+	// says otherwise. X-Amz-Expires does not count, as STS has it: clients write 60 seconds there, or
+	// 0, and keep the token for 14 minutes.
 	MaxLife = 15 * time.Minute
 
 	action, version = "GetCallerIdentity", "2011-06-15"
-	dateLayout      = "20060102T150405Z"
 )
 
 // parameters are those that the query of a token may have, and needed those that it must.
@@ -85,38 +84,33 @@ func plain(id string) bool {
 	})
 }
 
-// request is the request that a token signs, and when it was signed.
-func (p *Presigned) request(token string) (*http.Request, time.Time, error) {
+// request is the request that a token signs.
+func (p *Presigned) request(token string) (*http.Request, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimPrefix(token, Prefix))
 	if err != nil {
-		return nil, time.Time{}, refuse("the token is not base64url without padding")
+		return nil, refuse("the token is not base64url without padding")
 	}
 	u, err := url.Parse(string(raw))
 	switch {
 	case err != nil || u.Opaque != "" || u.User != nil || u.Fragment != "":
-		return nil, time.Time{}, refuse("the token holds no URL of a request")
+		return nil, refuse("the token holds no URL of a request")
 	case !slices.ContainsFunc(p.Endpoints, func(e bridge.Text) bool { return e.Value == u.Scheme+"://"+u.Host }):
-		return nil, time.Time{}, refuse("the token is signed for another endpoint than those of the mapping")
+		return nil, refuse("the token is signed for another endpoint than those of the mapping")
 	case u.Path != "/" || u.RawPath != "":
-		return nil, time.Time{}, refuse("the token is signed for another path than /")
+		return nil, refuse("the token is signed for another path than /")
 	}
 	query, err := once(u.RawQuery)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, err
 	}
 	expires, err := strconv.Atoi(query["X-Amz-Expires"])
-	if err != nil || expires < 1 || expires > int(MaxLife/time.Second) {
-		return nil, time.Time{}, refuse("the token's X-Amz-Expires is not 1 to %d", int(MaxLife/time.Second))
+	if err != nil || expires < 0 || expires > int(MaxLife/time.Second) {
+		return nil, refuse("the token's X-Amz-Expires is not 0 to %d", int(MaxLife/time.Second))
 	}
-	signed, err := time.Parse(dateLayout, query["X-Amz-Date"])
-	if err != nil || len(query["X-Amz-Date"]) != len(dateLayout) {
-		return nil, time.Time{}, refuse("the token's X-Amz-Date is none")
-	}
-	r := &http.Request{
+	return &http.Request{
 		Method: http.MethodGet, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{HeaderID: {p.ID.Value}}, Body: http.NoBody,
-	}
-	return r, signed, nil
+	}, nil
 }
 
 // once reads a query that has each parameter once, and no others than a token has.
@@ -148,14 +142,11 @@ func once(raw string) (map[string]string, error) {
 
 // identify verifies a token as the request that it is.
 func (p *Presigned) identify(c *bridge.Call, token string) (Identity, error) {
-	r, signed, err := p.request(token)
+	r, err := p.request(token)
 	if err != nil {
 		return Identity{}, err
 	}
-	sig, err := sigv4.Parse(r, signed) // its own Expires does not count, but the life does
-	if err == nil {
-		err = sig.CheckLife(c.Now, p.life)
-	}
+	sig, err := sigv4.ParseFor(r, c.Now, p.life)
 	if err == nil {
 		err = sig.CheckService("sts")
 	}
