@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"unicode/utf8"
 
@@ -124,12 +125,40 @@ func (d *Document) Object(name string) *Document {
 	return &Document{path: d.path + name + ".", members: read[map[string]json.RawMessage](d, name, "object"), wrong: d.wrong}
 }
 
-// Text, Flag and Texts are members of these kinds.
-func (d *Document) Text(name string) string    { return read[string](d, name, "text") }
-func (d *Document) Flag(name string) bool      { return read[bool](d, name, "boolean") }
+// Text is a member that is a text; empty where it is not there.
+func (d *Document) Text(name string) string { return read[string](d, name, "text") }
+
+// Flag is a member that is a boolean; false where it is not there.
+func (d *Document) Flag(name string) bool { return read[bool](d, name, "boolean") }
+
+// Texts is a member that is a list of texts; nil where it is not there.
 func (d *Document) Texts(name string) []string { return read[[]string](d, name, "list of texts") }
 
 // Lists is a member that is an object of lists of texts.
 func (d *Document) Lists(name string) map[string][]string {
 	return read[map[string][]string](d, name, "object of lists of texts")
+}
+
+// TellJSON writes an answer with the headers that Tell sets. It is not for anybody to keep.
+func (c *Call) TellJSON(status int, answer any) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	c.Tell()
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	c.W.WriteHeader(status)
+	_, err = c.W.Write(body)
+	return err
+}
+
+// StatusOf is the status of an answer that tells a fault: what may be over a little later, or is the
+// node's, is 503, and nothing else is a 5xx.
+func StatusOf(f *fault.Fault) int {
+	if f.Retry() || f.Native().Status >= http.StatusInternalServerError {
+		return http.StatusServiceUnavailable
+	}
+	return f.Native().Status
 }

@@ -86,7 +86,7 @@ func (o accessReview) unsure(why string) accessStatus {
 
 // Refuse answers with a fault.
 func (o accessReview) Refuse(c *bridge.Call, f *fault.Fault) {
-	status, told := statusOf(f), o.unsure(f.Detail())
+	status, told := bridge.StatusOf(f), o.unsure(f.Detail())
 	switch {
 	case status != http.StatusServiceUnavailable:
 		told.Denied = false
@@ -97,7 +97,7 @@ func (o accessReview) Refuse(c *bridge.Call, f *fault.Fault) {
 }
 
 func (accessReview) tell(c *bridge.Call, status int, s accessStatus) error {
-	return tell(c, status, review[accessStatus]{versionAccess, kindAccess, s})
+	return c.TellJSON(status, review[accessStatus]{versionAccess, kindAccess, s})
 }
 
 // question is what a review becomes, without a principal if the mapping knows none. why says that

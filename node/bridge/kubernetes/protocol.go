@@ -1,9 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
-	"net/http"
-
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/bearer"
 	"github.com/writ-iam/writ/node/fault"
@@ -57,29 +54,6 @@ func spec(c *bridge.Call, version, kind, flag string) (*bridge.Document, error) 
 		return nil, fault.BadRequest("Have kube-apiserver send "+version+" (--"+flag+"=v1).", "The body is a %s of %s, and no %s of %s.", fault.Quote(is), fault.Quote(of), kind, version)
 	}
 	return d.Object("spec"), nil
-}
-
-// tell writes an answer.
-func tell(c *bridge.Call, status int, answer any) error {
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	c.Tell()
-	c.W.Header().Set("Content-Type", "application/json")
-	c.W.Header().Set("Cache-Control", "no-store")
-	c.W.WriteHeader(status)
-	_, err = c.W.Write(body)
-	return err
-}
-
-// statusOf is the status of an answer to a request that failed: what may be over a little later, or
-// is the node's, is no answer.
-func statusOf(f *fault.Fault) int {
-	if f.Retry() || f.Native().Status >= http.StatusInternalServerError {
-		return http.StatusServiceUnavailable
-	}
-	return f.Native().Status
 }
 
 // is tells whether a token is of somebody, in the words of the mapping.

@@ -67,11 +67,11 @@ func (o tokenReview) Serve(c *bridge.Call) error {
 
 // Refuse answers with a fault.
 func (o tokenReview) Refuse(c *bridge.Call, f *fault.Fault) {
-	_ = o.tell(c, statusOf(f), tokenStatus{Error: f.Detail()}) // or who asked is gone
+	_ = o.tell(c, bridge.StatusOf(f), tokenStatus{Error: f.Detail()}) // or who asked is gone
 }
 
 func (tokenReview) tell(c *bridge.Call, status int, s tokenStatus) error {
-	return tell(c, status, review[tokenStatus]{versionTokens, kindTokens, s})
+	return c.TellJSON(status, review[tokenStatus]{versionTokens, kindTokens, s})
 }
 
 // groups are those of whom a token is of.

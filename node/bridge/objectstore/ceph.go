@@ -79,7 +79,7 @@ func (m *Ceph) complete(file string) error {
 
 // Routes adds PathCeph. The gateway shows its token in a header of its own.
 func (m *Ceph) Routes(mux bridge.Mux, d *bridge.Desk) {
-	ask := d.Handler("ceph:Access", agent{m.question}, bridge.OfCaller)
+	ask := d.Handler("ceph:Access", agent{m}, bridge.OfCaller)
 	mux.Handle("POST "+PathCeph, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token := r.Header.Values("X-Auth-Token"); len(token) == 1 && token[0] != "" && len(r.Header["Authorization"]) == 0 {
 			r.Header.Set("Authorization", "Bearer "+token[0])

@@ -155,7 +155,7 @@ func (a *MinIOAccess) complete(file string, identity bool) error {
 // Routes adds the plugins that the mapping is for.
 func (m *MinIO) Routes(mux bridge.Mux, d *bridge.Desk) {
 	if m.Access != nil {
-		mux.Handle("POST "+PathMinIOAccess, d.Handler("minio:Access", agent{m.Access.question}, bridge.OfCaller))
+		mux.Handle("POST "+PathMinIOAccess, d.Handler("minio:Access", agent{m.Access}, bridge.OfCaller))
 	}
 	if m.Identity != nil {
 		identify := d.Handler("minio:Identity", identify{m.Identity}, bridge.OfCaller)
@@ -320,13 +320,13 @@ func (o identify) Serve(c *bridge.Call) error {
 	}
 	s, _ := c.Request.Context().Value(tokenKey{}).(shown)
 	if s.why != "" {
-		return tell(c, http.StatusForbidden, unknown{s.why})
+		return c.TellJSON(http.StatusForbidden, unknown{s.why})
 	}
 	who, err := o.mapping.Tokens.Identify(c, s.token)
 	var refused *bearer.Refusal
 	switch {
 	case errors.As(err, &refused):
-		return tell(c, http.StatusForbidden, unknown{refused.Reason})
+		return c.TellJSON(http.StatusForbidden, unknown{refused.Reason})
 	case err != nil:
 		return err
 	}
@@ -335,16 +335,16 @@ func (o identify) Serve(c *bridge.Call) error {
 		life = min(life, who.Expires.Sub(c.Now).Truncate(time.Second))
 	}
 	if life < minLife {
-		return tell(c, http.StatusForbidden, unknown{"the token's session ends before MinIO's shortest one would"})
+		return c.TellJSON(http.StatusForbidden, unknown{"the token's session ends before MinIO's shortest one would"})
 	}
-	return tell(c, http.StatusOK, known{User: who.ARN, MaxValidity: int(life / time.Second), Claims: map[string]any{}})
+	return c.TellJSON(http.StatusOK, known{User: who.ARN, MaxValidity: int(life / time.Second), Claims: map[string]any{}})
 }
 
 // Refuse answers with a fault. MinIO reads a reason of 403 alone.
 func (o identify) Refuse(c *bridge.Call, f *fault.Fault) {
-	status := statusOf(f)
+	status := bridge.StatusOf(f)
 	if status != http.StatusServiceUnavailable {
 		status = http.StatusForbidden
 	}
-	_ = tell(c, status, unknown{f.Detail()}) // or who asked is gone
+	_ = c.TellJSON(status, unknown{f.Detail()}) // or who asked is gone
 }

@@ -1,7 +1,6 @@
 package objectstore
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -23,11 +22,14 @@ type result struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// agent is an operation that answers as the Open Policy Agent does.
-type agent struct {
-	// question makes a question of the input; why says that it becomes none.
-	question func(*bridge.Document) (q decision.Question, why string)
+// store makes a question of a store's input; why says that it becomes none. It is called by many at
+// once.
+type store interface {
+	question(in *bridge.Document) (q decision.Question, why string)
 }
+
+// agent is an operation that answers a store as the Open Policy Agent does.
+type agent struct{ store store }
 
 // Serve answers a call.
 func (o agent) Serve(c *bridge.Call) error {
@@ -41,52 +43,30 @@ func (o agent) Serve(c *bridge.Call) error {
 	if !d.Has("input") {
 		return fault.BadRequest(`Send {"input": {...}}.`, "The body has no input.")
 	}
-	q, why := o.question(d.Object("input"))
+	q, why := o.store.question(d.Object("input"))
 	if err := d.Err(); err != nil {
 		return err
 	}
 	if why != "" {
-		return tell(c, http.StatusOK, result{Reason: why})
+		return c.TellJSON(http.StatusOK, result{Reason: why})
 	}
 	allowed, answer, err := c.Allowed(&q)
 	switch {
 	case err != nil && fault.Of(err).Code() == fault.NoSuchPrincipal:
-		return tell(c, http.StatusOK, result{Reason: "the user's principal does not exist"})
+		return c.TellJSON(http.StatusOK, result{Reason: "the user's principal does not exist"})
 	case err != nil:
 		return err
 	case allowed:
-		return tell(c, http.StatusOK, result{Result: true})
+		return c.TellJSON(http.StatusOK, result{Result: true})
 	case answer.Told(c.Seen.Flagged) == decision.Indeterminate:
 		return fault.Later("The node does not know that its answer is fresh.", nil)
 	}
-	return tell(c, http.StatusOK, result{Reason: answer.Message})
+	return c.TellJSON(http.StatusOK, result{Reason: answer.Message})
 }
 
 // Refuse answers with a fault.
 func (agent) Refuse(c *bridge.Call, f *fault.Fault) {
-	_ = tell(c, statusOf(f), result{Reason: f.Detail()}) // or who asked is gone
-}
-
-// statusOf is the status of an answer to a request that failed.
-func statusOf(f *fault.Fault) int {
-	if f.Retry() || f.Native().Status >= http.StatusInternalServerError {
-		return http.StatusServiceUnavailable
-	}
-	return f.Native().Status
-}
-
-// tell writes an answer.
-func tell(c *bridge.Call, status int, answer any) error {
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	c.Tell()
-	c.W.Header().Set("Content-Type", "application/json")
-	c.W.Header().Set("Cache-Control", "no-store")
-	c.W.WriteHeader(status)
-	_, err = c.W.Write(body)
-	return err
+	_ = c.TellJSON(bridge.StatusOf(f), result{Reason: f.Detail()}) // or who asked is gone
 }
 
 // checked is why a question cannot be asked; "" if it can.
