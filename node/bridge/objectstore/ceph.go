@@ -1,7 +1,6 @@
 package objectstore
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -30,14 +29,7 @@ type Ceph struct {
 
 // NewCeph reads a mapping and returns the protocol. What is wrong in it wraps bridge.ErrConfig.
 func NewCeph(mapping string) (bridge.Protocol, error) {
-	if mapping == "" {
-		return nil, fmt.Errorf("%w: ceph needs a mapping: a file with `users`, `tenants`, or both", bridge.ErrConfig)
-	}
-	m := new(Ceph)
-	if err := bridge.ReadFile(mapping, m); err != nil {
-		return nil, err
-	}
-	return m, m.complete(mapping)
+	return load(new(Ceph), mapping, "ceph needs a mapping: a file with `users`, `tenants`, or both")
 }
 
 // ParseCeph is NewCeph for a text; name is what errors call it.

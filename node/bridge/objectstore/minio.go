@@ -3,7 +3,6 @@ package objectstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -70,14 +69,7 @@ type MinIOIdentity struct {
 
 // NewMinIO reads a mapping and returns the protocol. What is wrong in it wraps bridge.ErrConfig.
 func NewMinIO(mapping string) (bridge.Protocol, error) {
-	if mapping == "" {
-		return nil, fmt.Errorf("%w: minio needs a mapping: a file with `access`, `identity`, or both", bridge.ErrConfig)
-	}
-	m := new(MinIO)
-	if err := bridge.ReadFile(mapping, m); err != nil {
-		return nil, err
-	}
-	return m, m.complete(mapping)
+	return load(new(MinIO), mapping, "minio needs a mapping: a file with `access`, `identity`, or both")
 }
 
 // ParseMinIO is NewMinIO for a text; name is what errors call it.

@@ -1,6 +1,7 @@
 package objectstore
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +16,23 @@ import (
 
 // arnS3 begins the ARNs of buckets.
 const arnS3 = "arn:aws:s3:::"
+
+// mapping is that of a protocol, ready once it is complete.
+type mapping interface {
+	bridge.Protocol
+	complete(file string) error
+}
+
+// load reads a mapping; needs says that there must be one.
+func load(m mapping, file, needs string) (bridge.Protocol, error) {
+	if file == "" {
+		return nil, fmt.Errorf("%w: %s", bridge.ErrConfig, needs)
+	}
+	if err := bridge.ReadFile(file, m); err != nil {
+		return nil, err
+	}
+	return m, m.complete(file)
+}
 
 // result is the answer of a policy agent. Stores read the result alone.
 type result struct {
