@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/bridge/bearer"
 	"github.com/writ-iam/writ/node/bridge/kubernetes"
 )
 
@@ -127,6 +128,20 @@ func TestWrongMappings(t *testing.T) {
 	if _, err := kubernetes.ParseMapping("m.yaml", []byte(many)); err == nil || !strings.Contains(err.Error(), "257 `users`") {
 		t.Errorf("too many rules: %v", err)
 	}
+	list := func(n int, of string) string { return strings.Repeat(of+", ", n) }
+	for name, text := range map[string]string{
+		"groups of a rule":  ok + "  groups: [" + list(kubernetes.MaxGroups+1, "a") + "]\n" + access,
+		"names of system":   ok + "groups: {system: [" + list(kubernetes.MaxNames+1, "\"system:a\"") + "]}\n" + access,
+		"a long group":      ok + "  groups: [" + strings.Repeat("a", kubernetes.MaxGroup+1) + "]\n" + access,
+		"endpoints":         ok + "tokens: {presigned: {id: prod, endpoints: [" + list(bearer.MaxSources+1, "\"https://sts\"") + "]}}\n",
+		"issuers":           ok + "tokens: {web_identity: [" + list(bearer.MaxSources+1, "{issuer: \"https://i\"}") + "]}\n",
+		"a long principal":  users("arn:aws:iam::123456789012:user/"+strings.Repeat("a", 2048), "a") + access,
+		"an id with spaces": ok + "tokens: {presigned: {id: \"a b\", endpoints: [\"https://sts\"]}}\n",
+	} {
+		if _, err := kubernetes.ParseMapping("m.yaml", []byte(text)); !errors.Is(err, bridge.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if _, err := kubernetes.New(""); !errors.Is(err, bridge.ErrConfig) {
 		t.Errorf("without a mapping: %v", err)
 	}
@@ -136,6 +151,28 @@ func TestWrongMappings(t *testing.T) {
 	}
 	if _, err := kubernetes.New(path); err == nil || !strings.Contains(err.Error(), path+":1: ") {
 		t.Errorf("by its path: %v", err)
+	}
+}
+
+// What a review may be about is bounded.
+func TestLongReviews(t *testing.T) {
+	t.Parallel()
+	m, err := kubernetes.ParseMapping("m.yaml", []byte(mapping))
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := func(n int) string { return strings.TrimSuffix(strings.Repeat(`"a",`, n), ",") }
+	review := func(groups, name string) []byte {
+		return fmt.Appendf(nil, `{"user":"writ:alice","groups":[%s],"resourceAttributes":{"verb":"get","resource":"pods","name":%q}}`, groups, name)
+	}
+	for spec, want := range map[string]string{
+		string(review(groups(1000), strings.Repeat("n", 512))): "",
+		string(review(groups(1001), "n")):                      "too many groups",
+		string(review(groups(1), strings.Repeat("n", 513))):    "no single thing",
+	} {
+		if _, why, err := m.Question([]byte(spec)); err != nil || (why == "") != (want == "") || !strings.Contains(why, want) {
+			t.Errorf("%.60s: %s, %v; want %s", spec, why, err, want)
+		}
 	}
 }
 

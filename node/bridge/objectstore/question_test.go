@@ -254,6 +254,18 @@ func TestWrongMappings(t *testing.T) {
 			t.Errorf("ceph: %s: %v; want %q", c.name, err, c.want)
 		}
 	}
+	many := func(n int, of string) (text string) {
+		for i := range n {
+			text += fmt.Sprintf(of+", ", i)
+		}
+		return text
+	}
+	if _, err := objectstore.ParseMinIO("m.yaml", []byte("access:\n  "+users+"  conditions: {"+many(objectstore.MaxConditions+1, "c%[1]d: \"s3:k%[1]d\"")+"}\n")); err == nil || !strings.Contains(err.Error(), "more than 64") {
+		t.Errorf("too many conditions: %v", err)
+	}
+	if _, err := objectstore.ParseCeph("m.yaml", []byte("tenants: {"+many(objectstore.MaxTenants+1, "t%[1]d: \"arn:aws:iam::123456789012:user/t%[1]d/${name}\"")+"}\n")); err == nil || !strings.Contains(err.Error(), "at most 256") {
+		t.Errorf("too many tenants: %v", err)
+	}
 	for _, make := range []func(string) (bridge.Protocol, error){objectstore.NewMinIO, objectstore.NewCeph} {
 		if _, err := make(""); !errors.Is(err, bridge.ErrConfig) {
 			t.Errorf("without a mapping: %v", err)
