@@ -48,9 +48,21 @@ func Parse(r *http.Request, now time.Time) (*Signature, error) {
 		return parseHeader(r, values, now)
 	}
 	if presigned {
-		return parseQuery(r, now)
+		return parseQuery(r, now, 0)
 	}
 	return nil, ErrMissingAuthenticationToken
+}
+
+// ParseFor is Parse for a presigned request that is good for a life after its time, whatever
+// X-Amz-Expires says, as STS at AWS has it: a token that is one may say 0 there.
+func ParseFor(r *http.Request, now time.Time, life time.Duration) (*Signature, error) {
+	switch {
+	case strings.Count(r.URL.RawQuery, "&") >= MaxQueryPairs:
+		return nil, incomplete("Too many query-string parameters.")
+	case len(r.Header[headerAuthorization]) > 0 || !carriesSignature(r.URL.RawQuery):
+		return nil, ErrMissingAuthenticationToken
+	}
+	return parseQuery(r, now, life)
 }
 
 // carriesSignature tells whether a query has a parameter of a presigned request.
@@ -170,7 +182,8 @@ func (p *parts) missing(before, after, credential, signature, signedHeaders stri
 	return b.String()
 }
 
-func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
+// parseQuery reads a presigned request; a life of 0 is the signer's to say.
+func parseQuery(r *http.Request, now time.Time, life time.Duration) (*Signature, error) {
 	var p parts
 	var alg, date, expires, token string
 	for query := r.URL.RawQuery; query != ""; {
@@ -219,9 +232,11 @@ func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
 	if alg != algorithm {
 		return nil, incomplete("Unsupported AWS 'algorithm': '" + shortened(alg) + "'.")
 	}
-	life, err := parseExpires(expires)
-	if err != nil {
-		return nil, err
+	if life == 0 {
+		var err error
+		if life, err = parseExpires(expires); err != nil {
+			return nil, err
+		}
 	}
 	if token == "" {
 		token = first(r.Header, headerSecurityToken)

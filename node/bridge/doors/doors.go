@@ -24,7 +24,9 @@ import (
 	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/bridge/authzen"
 	"github.com/writ-iam/writ/node/bridge/extauthz"
+	"github.com/writ-iam/writ/node/bridge/kubernetes"
 	"github.com/writ-iam/writ/node/bridge/local"
+	"github.com/writ-iam/writ/node/bridge/objectstore"
 	"github.com/writ-iam/writ/node/bridge/proxy"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/gate"
@@ -32,10 +34,13 @@ import (
 
 // protocols are those that doors serve, by the names that files give them.
 var protocols = map[string]func(mapping string) (bridge.Protocol, error){
-	"authzen":   authzen.New,
-	"writ":      local.New,
-	"proxy":     proxy.New,
-	"ext_authz": extauthz.New,
+	"authzen":    authzen.New,
+	"writ":       local.New,
+	"proxy":      proxy.New,
+	"ext_authz":  extauthz.New,
+	"ceph":       objectstore.NewCeph,
+	"kubernetes": kubernetes.New,
+	"minio":      objectstore.NewMinIO,
 }
 
 // maxConnections is how many connections one door has at once; one address, or the host itself
