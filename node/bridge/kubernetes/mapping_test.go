@@ -45,23 +45,25 @@ func TestBothDirections(t *testing.T) {
 	}
 }
 
+// usersOf is a mapping of principals to user names.
+func usersOf(pairs ...string) string {
+	text := "users:\n"
+	for i := 0; i < len(pairs); i += 2 {
+		text += fmt.Sprintf("- principal: %q\n  username: %q\n", pairs[i], pairs[i+1])
+	}
+	return text
+}
+
 // What a mapping leaves open, or says in two ways, is told with the file and the line.
 func TestWrongMappings(t *testing.T) {
 	t.Parallel()
-	users := func(pairs ...string) string {
-		text := "users:\n"
-		for i := 0; i < len(pairs); i += 2 {
-			text += fmt.Sprintf("- principal: %q\n  username: %q\n", pairs[i], pairs[i+1])
-		}
-		return text
-	}
 	const (
 		alice   = "arn:aws:iam::123456789012:user/${name}"
 		session = "arn:aws:sts::123456789012:assumed-role/${role}/${name}"
 		access  = "access: {resource: \"arn:aws:kubernetes:::cluster/x\"}\n"
 		tokens  = "tokens: {presigned: {id: prod, endpoints: [\"https://sts\"]}}\n"
 	)
-	ok := users(alice, "w:${name}")
+	ok := usersOf(alice, "w:${name}")
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", "", "m.yaml:1: give `tokens`"},
 		{"nothing to serve", ok, "give `tokens`, `access`"},
@@ -72,22 +74,22 @@ func TestWrongMappings(t *testing.T) {
 		{"a list", "users: {}\n", "line 1"},
 		{"a user without a principal", "users:\n- username: x\n" + access, "m.yaml:2: `principal`: it is empty"},
 		{"a user without a name", "users:\n- principal: \"" + alice + "\"\n" + access, "m.yaml:2: `username`: it is empty"},
-		{"a principal that is none", users("arn:aws:s3:::${name}", "w:${name}") + access, "m.yaml:2: `principal`"},
-		{"a group", users("arn:aws:iam::123456789012:group/${name}", "w:${name}") + access, "is a group"},
-		{"a root", users("arn:aws:iam::123456789012:root", "w") + access, "a user, a role or a role's session"},
-		{"every account", users("arn:aws:iam::${account}:user/${name}", "w:${account}:${name}") + access, "m.yaml:2: `principal`"},
-		{"other variables", users(alice, "w:${user}") + access, "other variables"},
-		{"a name without the variable", users(alice, "w") + access, "other variables"},
-		{"a variable twice", users(alice, "w:${name}:${name}") + access, "twice"},
-		{"two variables beside one another", users(session, "w:${role}${name}") + access, "at most one variable"},
-		{"a variable that is open", users(alice, "w:${name") + access, "${name}"},
-		{"a wildcard", users("arn:aws:iam::123456789012:user/*", "w") + access, "none of ${}*?"},
-		{"a name of Kubernetes", users(alice, "system:${name}") + access, "begin with system:"},
-		{"a name that could be one of Kubernetes", users(session, "${role}:${name}") + access, "begin with system:"},
-		{"a name with a blank", users(alice, "w ${name}") + access, "blank"},
-		{"two rules for one principal", users(alice, "a:${name}", "arn:aws:iam::123456789012:user/alice", "b:alice") + access, "m.yaml:4: the rule is ambiguous: one principal could be of it and of the one of line 2"},
-		{"two rules for one user", users(alice, "a:${name}", session, "a:${name}:${role}", "arn:aws:iam::123456789012:user/x/${name}", "a:${name}") + access, "m.yaml:7: the rule is ambiguous: one user could be of it and of the one of line 3"},
-		{"names that meet", users(alice, "a:x${name}", "arn:aws:iam::123456789012:user/x/${name}", "a:${name}y") + access, "ambiguous"},
+		{"a principal that is none", usersOf("arn:aws:s3:::${name}", "w:${name}") + access, "m.yaml:2: `principal`"},
+		{"a group", usersOf("arn:aws:iam::123456789012:group/${name}", "w:${name}") + access, "is a group"},
+		{"a root", usersOf("arn:aws:iam::123456789012:root", "w") + access, "a user, a role or a role's session"},
+		{"every account", usersOf("arn:aws:iam::${account}:user/${name}", "w:${account}:${name}") + access, "m.yaml:2: `principal`"},
+		{"other variables", usersOf(alice, "w:${user}") + access, "other variables"},
+		{"a name without the variable", usersOf(alice, "w") + access, "other variables"},
+		{"a variable twice", usersOf(alice, "w:${name}:${name}") + access, "twice"},
+		{"two variables beside one another", usersOf(session, "w:${role}${name}") + access, "at most one variable"},
+		{"a variable that is open", usersOf(alice, "w:${name") + access, "${name}"},
+		{"a wildcard", usersOf("arn:aws:iam::123456789012:user/*", "w") + access, "none of ${}*?"},
+		{"a name of Kubernetes", usersOf(alice, "system:${name}") + access, "begin with system:"},
+		{"a name that could be one of Kubernetes", usersOf(session, "${role}:${name}") + access, "begin with system:"},
+		{"a name with a blank", usersOf(alice, "w ${name}") + access, "blank"},
+		{"two rules for one principal", usersOf(alice, "a:${name}", "arn:aws:iam::123456789012:user/alice", "b:alice") + access, "m.yaml:4: the rule is ambiguous: one principal could be of it and of the one of line 2"},
+		{"two rules for one user", usersOf(alice, "a:${name}", session, "a:${name}:${role}", "arn:aws:iam::123456789012:user/x/${name}", "a:${name}") + access, "m.yaml:7: the rule is ambiguous: one user could be of it and of the one of line 3"},
+		{"names that meet", usersOf(alice, "a:x${name}", "arn:aws:iam::123456789012:user/x/${name}", "a:${name}y") + access, "ambiguous"},
 		{"a group of Kubernetes", ok + "  groups: [system:masters]\n" + access, "m.yaml:4: the group \"system:masters\""},
 		{"an allowed name that is not Kubernetes'", ok + "groups: {system: [admins]}\n" + access, "m.yaml:4: `system` lists names"},
 		{"groups without a prefix", ok + "groups: {iam: {}}\n" + access, "`iam` needs `prefix`"},
@@ -135,7 +137,7 @@ func TestWrongMappings(t *testing.T) {
 		"a long group":      ok + "  groups: [" + strings.Repeat("a", kubernetes.MaxGroup+1) + "]\n" + access,
 		"endpoints":         ok + "tokens: {presigned: {id: prod, endpoints: [" + list(bearer.MaxSources+1, "\"https://sts\"") + "]}}\n",
 		"issuers":           ok + "tokens: {web_identity: [" + list(bearer.MaxSources+1, "{issuer: \"https://i\"}") + "]}\n",
-		"a long principal":  users("arn:aws:iam::123456789012:user/"+strings.Repeat("a", 2048), "a") + access,
+		"a long principal":  usersOf("arn:aws:iam::123456789012:user/"+strings.Repeat("a", 2048), "a") + access,
 		"an id with spaces": ok + "tokens: {presigned: {id: \"a b\", endpoints: [\"https://sts\"]}}\n",
 	} {
 		if _, err := kubernetes.ParseMapping("m.yaml", []byte(text)); !errors.Is(err, bridge.ErrConfig) {
