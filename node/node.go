@@ -174,9 +174,6 @@ func (n *Node) prepare() (err error) {
 	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
 		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
 	}
-	if writer && c.Embedded {
-		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, c.Name)
-	}
 	if err := n.loadKeys(writer); err != nil {
 		return err
 	}
@@ -207,6 +204,8 @@ func (n *Node) prepare() (err error) {
 func (n *Node) loadKeys(writer bool) (err error) {
 	f := &n.cfg.Files
 	switch {
+	case writer && n.cfg.Embedded:
+		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, n.cfg.Name)
 	case f.CAKey != "" && !writer:
 		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
 	case !writer && n.cfg.Backups.Dir != "":
@@ -322,8 +321,10 @@ func (n *Node) API() string {
 // process and look inside.
 func (n *Node) Projection() *projection.Projection { return n.projection }
 
-// Checks are the lines of /readyz, Metrics what /metrics shows.
-func (n *Node) Checks() []api.Check           { return certified{n.part, n}.Checks() }
+// Checks are the lines of /readyz.
+func (n *Node) Checks() []api.Check { return certified{n.part, n}.Checks() }
+
+// Metrics are what /metrics shows.
 func (n *Node) Metrics() *prometheus.Registry { return n.registry }
 
 // Failed tells why the node cannot go on. Its owner stops it and exits.

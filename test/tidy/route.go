@@ -40,6 +40,8 @@ var functionFields = map[string]string{
 	"node/lease.Renewer.clocks":            "clocks",
 	"node/lease.Config.Clocks":             "clocks",
 	"node/lease.Tracker.clocks":            "clocks",
+	"node/embed.Config.clocks":             "clocks",
+	"node/embed.Replica.clocks":            "clocks",
 	"node/archive.Live.Now":                "a clock",
 	"node/proof.Vouchers.now":              "a clock",
 }
