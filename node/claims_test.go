@@ -2,15 +2,21 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/client"
 	"github.com/writ-iam/writ/node/setup"
+	"github.com/writ-iam/writ/node/sigv4"
 )
 
 // A replica that has nothing of the cluster but its certificate decides and hands on,
@@ -54,6 +60,22 @@ func TestReplicaWithoutKeys(t *testing.T) {
 	root := client.Question{Principal: "arn:aws:iam::" + setup.DefaultAccount + ":root", Action: "s3:Get"}
 	if d, err := m.client("replica-1").Authorize(t.Context(), root, client.Freshness{Consistency: "leased"}); err != nil || !d.Allowed() || d.Node != "replica-1" {
 		t.Errorf("decision %+v, %v", d, err)
+	}
+	// What services received is verified by the leader's word, too, and signing keys are the leader's.
+	received := func() *client.Received {
+		r := httptest.NewRequest(http.MethodGet, "http://orders.test/1", nil)
+		(&sigv4.Signer{AccessKeyID: m.root.AccessKeyID, SecretAccessKey: m.root.SecretAccessKey, Region: "eu-west-1", Service: "orders"}).Sign(r, sha256.Sum256(nil), time.Now())
+		return &client.Received{Service: "orders", Method: r.Method, Path: "/1", PayloadHash: fmt.Sprintf("%x", sha256.Sum256(nil)),
+			Headers: shape.Headers{"Host": {r.Host}, "Authorization": r.Header["Authorization"], "X-Amz-Date": r.Header["X-Amz-Date"]}}
+	}
+	if a, err := m.client("replica-1").Authenticate(t.Context(), received(), client.Freshness{}); err != nil || a.Principal == nil || a.Principal.ARN != root.Principal || a.Node != "replica-1" || a.Freshness != "leased" {
+		t.Errorf("received: %+v, %v", a, err)
+	}
+	scope := sigv4.Scope{Date: time.Now().UTC().Format("20060102"), Region: "eu-west-1", Service: "orders"}
+	want := sigv4.DeriveKey([]byte(m.root.SecretAccessKey), scope)
+	if k, err := m.client("replica-1").SigningKey(t.Context(), client.SigningKeyOf{AccessKeyID: m.root.AccessKeyID, Date: scope.Date, Region: scope.Region, Service: scope.Service}, client.Freshness{}); err != nil ||
+		k.Key != hex.EncodeToString(want[:]) || k.Node != "writer-1" {
+		t.Errorf("signing key: %v, %v", k, err)
 	}
 	right := m.root
 	m.root.SecretAccessKey = strings.Repeat("x", len(right.SecretAccessKey))

@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/nats"
+	"github.com/writ-iam/writ/node/past"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/setup"
 	"github.com/writ-iam/writ/node/thumbprint"
@@ -54,6 +55,8 @@ type Config struct {
 	SessionKeyAge, IssuerKeyAge time.Duration
 	// RetentionEvery is how often the history is held to its rule; 0 for retention.Every.
 	RetentionEvery time.Duration
+	// Past says which states of past positions a writer keeps; the zero value: past's constants.
+	Past past.Rule
 	// Thumbprints say where thumbprints of OpenID Connect providers are fetched from.
 	Thumbprints thumbprint.Reach
 	// Issuer is the URL below which the issuers of web identity tokens are. Empty for that
@@ -64,6 +67,8 @@ type Config struct {
 	// vouch for them; see oidc.LoadReach.
 	InternalIssuers   []string
 	InternalIssuersCA string
+	// Doors is the file of the doors at which services ask in other protocols; empty: none.
+	Doors string
 	// Passkeys say what passkeys are bound to; the zero value has none.
 	Passkeys passkey.Settings
 	// Connections bound the clients' connections.

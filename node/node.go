@@ -25,6 +25,7 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/archive/bucket"
+	"github.com/writ-iam/writ/node/bridge/doors"
 	"github.com/writ-iam/writ/node/build"
 	"github.com/writ-iam/writ/node/certs"
 	"github.com/writ-iam/writ/node/federation/oidc"
@@ -81,6 +82,7 @@ type Node struct {
 	server   *http.Server
 	gate     *gate.Gate // of clients
 	listener net.Listener
+	doors    *doors.Set       // at which services ask in other protocols
 	apiCert  *api.Certificate // nil for plain HTTP
 	certs    *certs.Keeper
 	expelled digest.Sum             // of the revocations that expel has seen
@@ -126,6 +128,13 @@ func Start(ctx context.Context, cfg Config, logger *slog.Logger) (_ *Node, err e
 		n.cancel() // the part waits for what the node runs
 		return nil, errors.Join(err, n.part.stop())
 	}
+	if err := n.doors.Open(n.edge.Bridge(), n.cfg.Machine.Listen, n.logger, &n.wg, n.fail); err != nil {
+		if n.server != nil {
+			n.server.Close()
+		}
+		n.cancel() // the part waits for what the node runs
+		return nil, errors.Join(err, n.part.stop())
+	}
 	n.wg.Go(func() { n.certs.Run(n.ctx) })
 	n.wg.Go(func() {
 		if err := n.keys.Watch(n.ctx, n.projection, n.part, n.logger); err != nil {
@@ -152,6 +161,9 @@ func (n *Node) prepare() (err error) {
 	} else if _, err := c.NATS.Link(urls); err != nil { // before anything is begun
 		return err
 	}
+	if n.doors, err = doors.Read(c.Doors); err != nil {
+		return err
+	}
 	if n.reach, err = oidc.LoadReach(c.InternalIssuers, c.InternalIssuersCA); err != nil {
 		return err
 	}
@@ -167,14 +179,7 @@ func (n *Node) prepare() (err error) {
 	if _, err := c.Connections.within(n.files); err != nil {
 		return err
 	}
-	role := setup.RoleReplica
-	if writer {
-		role = setup.RoleWriter
-	}
-	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
-		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
-	}
-	if err := n.loadKeys(writer); err != nil {
+	if err := n.takeRole(writer); err != nil {
 		return err
 	}
 	if err := durable.MkdirAll(c.Data, setup.DirMode); err != nil {
@@ -200,12 +205,27 @@ func (n *Node) prepare() (err error) {
 	return n.keepCertificates()
 }
 
+// takeRole refuses a certificate for another node or role, and a writer in somebody's process; it
+// loads the role's keys.
+func (n *Node) takeRole(writer bool) error {
+	c := &n.cfg
+	role := setup.RoleReplica
+	if writer {
+		role = setup.RoleWriter
+	}
+	if own := peer.Of(n.tls.Leaf()); own != (peer.ID{Name: c.Name, Role: role}) {
+		return fmt.Errorf("%w: the certificate in %s is for the %s %s, not for the %s %s", setup.ErrConfig, c.Files.Cert, own.Role, own.Name, role, c.Name)
+	}
+	if writer && c.Embedded {
+		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, c.Name)
+	}
+	return n.loadKeys(writer)
+}
+
 // loadKeys reads the keys that seal secrets, and checks what else a role needs or may not have.
 func (n *Node) loadKeys(writer bool) (err error) {
 	f := &n.cfg.Files
 	switch {
-	case writer && n.cfg.Embedded:
-		return fmt.Errorf("%w: %s is a writer: only replicas are embedded", setup.ErrConfig, n.cfg.Name)
 	case f.CAKey != "" && !writer:
 		return fmt.Errorf("%w: writers alone renew certificates: leave --ca-key-file out at a replica", setup.ErrConfig)
 	case !writer && n.cfg.Backups.Dir != "":
@@ -317,8 +337,10 @@ func (n *Node) API() string {
 	return n.listener.Addr().String()
 }
 
-// Projection is what the node answers from, for those who run nodes in their own
-// process and look inside.
+// Doors are where the node's doors are open, in their file's order.
+func (n *Node) Doors() []string { return n.doors.Addrs() }
+
+// Projection is what the node answers from, for who runs nodes in its process and looks inside.
 func (n *Node) Projection() *projection.Projection { return n.projection }
 
 // Checks are the lines of /readyz.
@@ -350,6 +372,7 @@ func (n *Node) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Drain)
 	defer cancel()
 	n.part.retire(ctx)
+	n.doors.Close(ctx)
 	if n.server == nil {
 		// nobody is served
 	} else if err := n.server.Shutdown(ctx); err != nil {

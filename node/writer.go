@@ -21,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/lease"
 	"github.com/writ-iam/writ/node/measure"
+	"github.com/writ-iam/writ/node/past"
 	"github.com/writ-iam/writ/node/peer"
 	"github.com/writ-iam/writ/node/proof"
 	"github.com/writ-iam/writ/node/quorum"
@@ -104,7 +105,8 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	n.wg.Go(w.follow)
-	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w.live(), Notary: w, Voters: w.quorum, Sealing: w, Condition: w})
+	history := n.keepPast(w.log)
+	edge := n.buildEdge(api.Node{Log: w, Heads: w, Lease: w, Tracker: w, History: w, Chain: w, Backups: w.live(), Past: history, Notary: w, Voters: w.quorum, Sealing: w, Condition: w})
 	w.peers = servePeers(w, edge)
 	if err := w.startBroker(ctx); err != nil {
 		return nil, err
@@ -129,6 +131,15 @@ func (n *Node) startWriter(ctx context.Context) (_ *writer, err error) {
 	n.wg.Go(func() { n.teller(w).Run(n.ctx) })
 	n.wg.Go(func() { n.scrubber.Run(n.ctx, propagation.DefaultParams().Lease(""), w.unsound) })
 	return w, nil
+}
+
+// keepPast keeps states of past positions until the node stops, and makes views of such.
+func (n *Node) keepPast(l *log.Log) *past.History {
+	k := &past.Keeper{Log: l, Dir: filepath.Join(n.cfg.Data, "past"), Rule: n.cfg.Past, Logger: n.logger}
+	h := past.NewHistory(l, k, n.cfg.Machine.Now, n.logger)
+	n.wg.Go(func() { k.Run(n.ctx) })
+	n.wg.Go(func() { h.Sweep(n.ctx) })
+	return h
 }
 
 // retain trims the event store by what the log says is dropped, until the node stops.

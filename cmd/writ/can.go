@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/writ-iam/writ/cmd/writ/github"
+	"github.com/writ-iam/writ/cmd/writ/past"
 	"github.com/writ-iam/writ/cmd/writ/shell"
 	"github.com/writ-iam/writ/cmd/writ/target"
 	"github.com/writ-iam/writ/node/client"
@@ -28,6 +29,9 @@ func newCan() *cobra.Command {
 		Short: "Ask whether a principal may do something, or wait until it may; exits 4 if not",
 		Long: `Asks a replica (one of $WRIT_REPLICAS, unless --endpoint is given) for a decision
 and prints it with the position at which it holds and how fresh it is.
+
+With --at it asks about a position or a time of the past instead, which a writer answers from the
+history; it takes the permission writ:AuthorizeAt, too.
 
 With --wait it asks the leader instead, until the decision is as expected there and at every
 replica that may answer as fresh, each by its own engine and clock. It exits 3 if that was not
@@ -66,6 +70,7 @@ no catalogue knows, is said on standard error.`,
 	f.StringVar(&a.expect, "expect", "", "allow or deny, with --wait")
 	f.StringVar(&a.scopeText, "for", "all", "with --wait: all, region=NAME, count=N, or replicas by name, NAME,NAME...")
 	f.DurationVar(&a.timeout, "timeout", time.Minute, "how long to wait at most; without --wait, how long it may take, 15s if not given")
+	f.StringVar(&a.at, "at", "", "ask about the past: a position, or a time as in 2026-07-01T12:00:00Z")
 	a.github.Flag(f)
 	return cmd
 }
@@ -75,6 +80,7 @@ type canFlags struct {
 	question client.Question
 	context  []string
 	fresh    client.Freshness
+	at       string
 
 	// The rest goes with --wait.
 	wait      bool
@@ -109,6 +115,15 @@ func (a *canFlags) check(cmd *cobra.Command) (err error) {
 			return shell.Usage("--context: %w", err)
 		}
 		a.question.Context[key] = append(a.question.Context[key], value)
+	}
+	if a.at != "" {
+		if a.wait || a.fresh != (client.Freshness{}) {
+			return shell.Usage("--at is about the past, which is exact: --wait, --at-least, --consistency and --max-staleness do not go with it")
+		}
+		if err := past.CheckMoment(a.at); err != nil {
+			return shell.Usage("--at: %w", err)
+		}
+		a.question.At = client.Moment(a.at)
 	}
 	if !a.wait {
 		for _, name := range []string{"expect", "for", github.FlagName} {
@@ -166,7 +181,13 @@ func can(cmd *cobra.Command, t *target.Nodes, o *shell.Output, a *canFlags) erro
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 	defer cancel()
-	d, err := c.Authorize(ctx, a.question, a.fresh)
+	ask := c.Authorize
+	if a.at != "" {
+		ask = func(ctx context.Context, q client.Question, _ client.Freshness) (*client.Decision, error) {
+			return c.AuthorizeAt(ctx, q)
+		}
+	}
+	d, err := ask(ctx, a.question, a.fresh)
 	if errors.Is(err, context.DeadlineExceeded) && t.Endpoint == "" {
 		return fmt.Errorf("no node that can answer as fresh did so within %v: %w; one that is cut off answers, flagged, when it alone is asked: --endpoint URL", a.timeout, err)
 	}
@@ -195,6 +216,9 @@ func printDecision(out io.Writer, d *client.Decision) error {
 		word = "indeterminate: allowed at this position, which may be old"
 	}
 	fresh := d.Freshness
+	if d.At != nil {
+		fresh = "the past, " + d.At.Format(time.RFC3339) + "; it says nothing of now"
+	}
 	if d.StalenessMS != nil {
 		fresh += fmt.Sprintf(", at most %v old", time.Duration(*d.StalenessMS)*time.Millisecond)
 	}

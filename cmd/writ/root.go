@@ -13,6 +13,7 @@ import (
 	"github.com/writ-iam/writ/cmd/writ/backup"
 	"github.com/writ-iam/writ/cmd/writ/certs"
 	"github.com/writ-iam/writ/cmd/writ/dev"
+	"github.com/writ-iam/writ/cmd/writ/past"
 	"github.com/writ-iam/writ/cmd/writ/policies"
 	"github.com/writ-iam/writ/cmd/writ/retention"
 	"github.com/writ-iam/writ/cmd/writ/revoke"
@@ -51,7 +52,7 @@ configuration directory) is read for what neither says.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return shell.Usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), retention.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), upgrade.New(), upgrade.NewVersion(), policies.New(), serve.NewConfig(), shell.NewManual())
+	root.AddCommand(dev.New(), serve.NewInit(), serve.NewNode(), certs.New(), serve.New(), newHealth(), newStatus(), newWhy(), newWait(), newCan(), newReplica(), writers.New(), newCatalog(), newAccount(), newProvider(), target.On(revoke.New()), seal.New(), retention.New(), past.New(), newKeys(sessions.SessionKeys), newKeys(sessions.IssuerKeys), newSessions(), signin.New(target.FromEnv()), newWatch(), newHead(), newVerify(), backup.New(), backup.NewRestore(), backup.NewRecover(), store.New(), upgrade.New(), upgrade.NewVersion(), policies.New(), serve.NewConfig(), shell.NewManual())
 	explainExits(root)
 	shell.GiveOnce(root)
 	return root

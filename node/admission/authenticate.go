@@ -3,13 +3,11 @@ package admission
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/gate"
 	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection"
-	"github.com/writ-iam/writ/projection/authz"
 )
 
 // Authenticate verifies the signature of a request against the access keys of
@@ -26,15 +24,7 @@ func (d *Desk) Authenticate(q *Request, sig *sigv4.Signature, v *projection.View
 	if err := d.verifySignature(q, sig, &cred); err != nil {
 		return Caller{}, nil, err
 	}
-	p, err := v.Principal(cred.Owner)
-	if err != nil {
-		return Caller{}, nil, fmt.Errorf("find the owner of the caller's access key: %w", err)
-	}
-	c := Caller{Kind: KindRoot, Account: cred.Account, ID: cred.Owner, ARN: p.ARN, AccessKey: cred.ID, UserID: string(cred.Owner)}
-	if p.Type == authz.User {
-		c.Kind, c.Name = KindUser, p.Name
-	}
-	return c, p, nil
+	return ofAccessKey(&cred, v)
 }
 
 // verifySignature checks a signature against the secret of an access key, once for
@@ -58,6 +48,10 @@ func (d *Desk) verifySignature(q *Request, sig *sigv4.Signature, cred *identity.
 
 // recognized notes that a request is by a credential: its signature was verified.
 func (d *Desk) recognized(q *Request, cred *identity.Credential) {
+	if q.received { // nothing was proved of who sends it, and its places are not the signer's
+		q.verified = cred.Sealed
+		return
+	}
 	q.verified, q.owner = cred.Sealed, cred.Owner
 	d.proved(q, cred)
 	gate.Prove(q.Context())
@@ -67,6 +61,9 @@ func (d *Desk) recognized(q *Request, cred *identity.Credential) {
 // anything is done for the caller that others could lack. False: the key is not
 // among them, but may be newer; or it is no longer active, and may be again.
 func (d *Desk) Recognize(q *Request, sig *sigv4.Signature) (known bool, err error) {
+	if q.vouched {
+		return true, nil
+	}
 	s := d.cfg.Projection.View().State
 	if temporary(sig) {
 		err := d.recognizeSession(q, sig, s)

@@ -19,7 +19,9 @@ import (
 // confirm has the leader verify a signature.
 func (d *Desk) confirm(q *Request, sig *sigv4.Signature) (Confirmed, error) {
 	of, holder := StrangersSignatures, q.Holder()
-	if owner, ok := d.claimed(q, sig); ok {
+	if q.received { // the service has been admitted
+		of = Signatures
+	} else if owner, ok := d.claimed(q, sig); ok {
 		of, holder = Signatures, owner
 	}
 	if err := d.takeFor(of, q, holder, 1); err != nil {

@@ -38,6 +38,8 @@ type Request struct {
 	owner    identity.ID // whose that secret is
 	held     heldBody
 	session  *opened.Session // that its token was found to be of
+	received bool            // by the caller of another request, who hands it on; see Received
+	vouched  bool            // by a door of this node
 }
 
 // NewRequest returns what is known of a request when it comes, by the node's clock.

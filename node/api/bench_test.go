@@ -58,20 +58,35 @@ func bare(w http.ResponseWriter, r *http.Request) {
 // handler, and the edge with signed requests.
 func BenchmarkHTTP(b *testing.B) {
 	w, app := benchWorld(b)
+	front := w.user("front", mayAuthenticate("s3"))
+	in := w.received(signedBy{by: temporary{credential: front}, method: "GET", target: "/b/k", payload: "UNSIGNED-PAYLOAD", service: "s3"})
+	who, err := json.Marshal(in)
+	if err != nil {
+		b.Fatal(err)
+	}
+	in.Action, in.Resource = "s3:GetObject", "arn:aws:s3:::b/k"
+	may, err := json.Marshal(in)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, c := range []struct {
-		name    string
-		handler http.Handler
-	}{{"bare", http.HandlerFunc(bare)}, {"authorize", w.server}} {
-		b.Run(c.name, func(b *testing.B) { overHTTP(b, w, app, c.handler) })
+		name, target, body string
+		by                 credential
+		handler            http.Handler
+	}{
+		{"bare", "/v1/authorize", benchQuestion, app, http.HandlerFunc(bare)}, {"authorize", "/v1/authorize", benchQuestion, app, w.server},
+		{"authenticate", "/v1/authenticate", string(who), front, w.server}, {"authenticate and authorize", "/v1/authenticate", string(may), front, w.server},
+	} {
+		b.Run(c.name, func(b *testing.B) { overHTTP(b, w, c.by, c.target, c.body, c.handler) })
 	}
 }
 
-func overHTTP(b *testing.B, w *world, app credential, handler http.Handler) {
+func overHTTP(b *testing.B, w *world, app credential, target, body string, handler http.Handler) {
 	const connections = 64
 	s := httptest.NewServer(handler)
 	defer s.Close()
-	r := httptest.NewRequest(http.MethodPost, s.URL+"/v1/authorize", strings.NewReader(benchQuestion))
-	w.sign(r, app, "writ", []byte(benchQuestion))
+	r := httptest.NewRequest(http.MethodPost, s.URL+target, strings.NewReader(body))
+	w.sign(r, app, "writ", []byte(body))
 	var wire bytes.Buffer
 	if err := r.Write(&wire); err != nil {
 		b.Fatal(err)

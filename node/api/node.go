@@ -29,6 +29,8 @@ type Node struct {
 	Chain native.Chain
 	// Backups has what archives are made of. A replica has nothing: it is nil.
 	Backups native.Backups
+	// Past has the views of earlier positions. A replica has none: it is nil.
+	Past native.Past
 	// Notary vouches for what the cluster has. Only a node that leads is asked; a replica
 	// has none: it is nil.
 	Notary native.Notary

@@ -22,6 +22,7 @@ import (
 	"github.com/writ-iam/writ/node/api/native"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/api/sts"
+	"github.com/writ-iam/writ/node/bridge"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/dispatch"
 	"github.com/writ-iam/writ/node/fault"
@@ -137,7 +138,7 @@ func New(cfg Config) *Server {
 	})
 	s.native = native.New(native.Config{
 		Name: node.Name, Account: cfg.Account, Votes: node.Log != nil, Dispatcher: s.dispatcher, Desk: s.desk, Views: s.views, Engine: s.engine,
-		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Voters: node.Voters, Sealing: node.Sealing, Chain: node.Chain, Backups: node.Backups, History: node.History, Cluster: node.Condition,
+		Projection: cfg.Projection, Tracker: node.Tracker, Notary: node.Notary, Voters: node.Voters, Sealing: node.Sealing, Chain: node.Chain, Backups: node.Backups, History: node.History, Past: node.Past, Cluster: node.Condition,
 		Sessions:     sessions,
 		WithoutLease: cfg.WithoutLease, Now: cfg.Now, Meter: cfg.Metrics, Seal: cfg.Seal, Passwords: s.passwords, Passkeys: party, Issuer: issuerKeys{s.signer},
 	})
@@ -255,6 +256,11 @@ func (s *Server) EndStreams() { s.native.EndStreams() }
 // Evaluate answers a question of the leader; see decision.Engine.Evaluate.
 func (s *Server) Evaluate(ctx context.Context, at event.Position, body []byte) (shape.Evaluated, error) {
 	return s.engine.Evaluate(ctx, at, body)
+}
+
+// Bridge is what the node's doors ask.
+func (s *Server) Bridge() *bridge.Node {
+	return &bridge.Node{Name: s.cfg.Node.Name, Dispatcher: s.dispatcher, Engine: s.engine, Identities: s.cfg.Identities}
 }
 
 // Confirms answers another node about a signature; see admission.Desk.Confirms.

@@ -12,7 +12,10 @@ import (
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/archive"
 	"github.com/writ-iam/writ/node/changes"
+	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/past"
 	"github.com/writ-iam/writ/node/sigv4"
+	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -50,7 +53,7 @@ func (s stub) node() api.Node {
 	p := parts{&s}
 	n := api.Node{Name: s.Name, Heads: p, Lease: p, Leader: p, Tracker: p, History: p, Notary: p, Sealing: p, Keyholder: p, Condition: p}
 	if s.Votes {
-		n.Log = p
+		n.Log, n.Past = p, p
 	}
 	if s.Chain != nil {
 		n.Chain = p
@@ -117,3 +120,13 @@ func (p parts) Status(ctx context.Context) shape.Cluster { return p.s.Status(ctx
 func (p parts) Checks() []api.Check { return p.s.Checks() }
 
 func (parts) Endpoint() string { return "https://writ.example.com" }
+
+// View shows no past: what is asked of it is answered as of an empty one.
+func (p parts) View(context.Context, *admission.Job, string, past.When) (*projection.View, error) {
+	return nil, fault.New(fault.NotKept, "The stub has no past.", "")
+}
+
+// Search finds nothing.
+func (p parts) Search(_ context.Context, s *past.Search) (*shape.DecisionChanges, error) {
+	return &shape.DecisionChanges{From: s.Range.From.Position, To: s.Range.To.Position, Before: shape.DecisionAt{Decision: "allow"}, After: shape.DecisionAt{Decision: "allow"}, Changes: []shape.DecisionChange{}}, nil
+}

@@ -47,6 +47,10 @@ func probes(t *testing.T, s *api.Server, token string) (list []probe) {
 	native := map[string]probe{
 		"POST /v1/authorize":                                     {body: q, question: true},
 		"POST /v1/authorize/batch":                               {body: `{"questions":[` + q + `]}`, question: true},
+		"POST /v1/authenticate":                                  {body: `{"service":"s3","method":"GET","path":"/","headers":{"Host":["s3.test"]}}`},
+		"POST /v1/signing-key":                                   {body: `{"access_key_id":"AKIAUSERUSERMALLORY","date":"20260701","region":"","service":"s3"}`},
+		"POST /v1/authorize/changes":                             {body: strings.TrimSuffix(q, "}") + `,"from":1,"to":1}`, writer: true},
+		"POST /v1/search/principals":                             {body: `{"action":"s3:Get"}`},
 		"GET /v1/propagation":                                    {target: "/v1/propagation?head", leader: true},
 		"GET /v1/propagation/{token}":                            {target: "/v1/propagation/" + token, leader: true},
 		"POST /v1/propagation/effect":                            {body: strings.TrimSuffix(q, "}") + `,"expect":"allow","timeout":"1s"}`, leader: true},
@@ -226,7 +230,8 @@ func mayAdmit(setting freshness.WithoutLease, votes bool, p probe, headers []str
 	}
 	mode := asked["X-Writ-Consistency"]
 	switch {
-	case slices.Contains([]string{"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken"}, p.name):
+	case slices.Contains([]string{"AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetSessionToken", "GetWebIdentityToken",
+		"POST /v1/authenticate", "POST /v1/signing-key"}, p.name):
 		return false // they work by keys that may be revoked
 	case p.verifier: // what it asks for may be revoked, too
 		return votes && setting == freshness.AdmitReads

@@ -21,6 +21,11 @@ func Evaluate(i *admission.Inquiry, v *projection.View, q *Question, now time.Ti
 	if err != nil {
 		return Answer{}, err
 	}
+	return evaluate(i, p, q, j)
+}
+
+// evaluate finds the decision of a question that was posed, about a principal.
+func evaluate(i *admission.Inquiry, p *projection.Principal, q *Question, j *admission.Job) (a Answer, err error) {
 	r := &i.Request
 	a.Decision = p.Evaluate(r).Outcome.String()
 	if q.Explain || a.Decision != Allow {
@@ -46,15 +51,20 @@ func Pose(i *admission.Inquiry, v *projection.View, q *Question, now time.Time, 
 	if err != nil {
 		return nil, err
 	}
+	pose(i, v, p, q, authz.Globals{Time: now}, w)
+	return p, nil
+}
+
+// pose is Pose about a principal of the view, with what is known of its request.
+func pose(i *admission.Inquiry, v *projection.View, p *projection.Principal, q *Question, known authz.Globals, w *policy.Work) {
 	*i = admission.Inquiry{
 		Request: authz.Request{Principal: &p.Principal, Action: q.Action, Resource: q.Resource, Context: q.Context, Work: w},
-		Globals: authz.Globals{Time: now},
+		Globals: known,
 	}
 	if authz.Assumes(q.Action, q.Resource) { // whatever account the role is of
 		i.Target = v.TrustOf(q.Resource)
 	}
 	i.FillGlobals(&i.Globals)
-	return p, nil
 }
 
 // hideTrust leaves of the policy of a resource what the decision says of it.
@@ -100,7 +110,11 @@ type Answer struct {
 	// decision. Of an allow that is not explained they are not looked for.
 	hangsOn  []string
 	Warnings []string
+	problem  []byte // JSON: why there is no decision
 }
+
+// Explanation is the JSON of each statement that decided, where the question asked for that.
+func (a *Answer) Explanation() json.RawMessage { return a.explanation }
 
 // Decisions as they are told: indeterminate, or in the words of the engine.
 const (
@@ -122,10 +136,12 @@ func (a *Answer) Told(flagged bool) string {
 // appendAnswer writes an answer: the decision, where and how fresh it holds, and
 // why.
 func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
-	decision := a.Told(k.Seen.Flagged)
-	k.Engine.cfg.Meter.Evaluated(decision, k.Seen.Mode)
-	cluster := k.Seen.View.Cluster()
-	head := k.Seen.View.Head
+	decision := a.Told(k.flagged())
+	view := k.Seen.View
+	if k.Past != nil {
+		view = k.Past
+	}
+	cluster, head := view.Cluster(), view.Head
 	b = append(b, `{"decision":"`...)
 	b = append(b, decision...)
 	b = append(b, `","cluster":"`...)
@@ -137,15 +153,20 @@ func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	b = append(b, `,"hash":"`...)
 	b = hex.AppendEncode(b, head.Hash[:8])
 	b = append(b, `","known_head":`...)
-	b = strconv.AppendUint(b, uint64(max(k.Seen.KnownHead, head.Position)), 10)
+	b = strconv.AppendUint(b, uint64(max(k.Seen.KnownHead, k.Seen.View.Head.Position)), 10)
 	b = append(b, `,"freshness":"`...)
-	b = append(b, k.Seen.Mode...)
+	b = append(b, k.mode()...)
 	b = append(b, '"')
-	if k.Seen.Remaining > 0 {
+	if k.Past != nil {
+		b = append(b, `,"at":"`...)
+		b = TimeOf(k.Past).AppendFormat(b, time.RFC3339Nano)
+		b = append(b, '"')
+	}
+	if k.Past == nil && k.Seen.Remaining > 0 {
 		b = append(b, `,"lease_remaining_ms":`...)
 		b = strconv.AppendInt(b, k.Seen.Remaining.Milliseconds(), 10)
 	}
-	if k.Seen.Bounded {
+	if k.Past == nil && k.Seen.Bounded {
 		b = append(b, `,"staleness_bound_ms":`...)
 		b = strconv.AppendInt(b, (k.Seen.Staleness + time.Millisecond - 1).Milliseconds(), 10) // up: it is a bound
 	}
@@ -165,6 +186,10 @@ func (k *Asker) appendAnswer(b []byte, a Answer) []byte {
 	if a.explanation != nil {
 		b = append(b, `,"explanation":`...)
 		b = append(b, a.explanation...)
+	}
+	if a.problem != nil {
+		b = append(b, `,"problem":`...)
+		b = append(b, a.problem...)
 	}
 	return append(b, '}')
 }

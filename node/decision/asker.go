@@ -3,14 +3,13 @@ package decision
 import (
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
+	"time"
 
 	"github.com/writ-iam/writ/node/admission"
-	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/projection"
 	"github.com/writ-iam/writ/projection/authz"
+	"github.com/writ-iam/writ/projection/policy"
 	"github.com/writ-iam/writ/replication/propagation"
 )
 
@@ -20,61 +19,117 @@ type Asker struct {
 	Pass   *admission.Pass
 	Seen   *freshness.Seen
 	Header http.Header // of the answer
+	// Past is the view of an earlier position that the questions are about; nil for Seen's. It is
+	// decided in it by the time of its position's change. Whether the caller may ask is found in
+	// Seen all the same.
+	Past *projection.View
 
 	asked admission.Inquiry // what is asked
 	about string            // the principal that the caller may ask about
-}
-
-// Batch appends the answers to questions, as a JSON list, and says of which question what
-// is wrong.
-func (k *Asker) Batch(b []byte, questions []Question) ([]byte, error) {
-	b = append(slices.Grow(b, answerSize*len(questions)), '[')
-	for i := range questions {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		var err error
-		if b, err = k.Answer(b, &questions[i]); err != nil {
-			return nil, ofBatch(err, i)
-		}
-	}
-	return append(b, ']'), nil
+	meant int               // how often it was looked for what the caller meant
 }
 
 // Answer appends the answer to one question, as JSON.
 func (k *Asker) Answer(b []byte, q *Question) ([]byte, error) {
-	if err := q.Check(); err != nil {
+	return k.AnswerOf(b, q, nil, "")
+}
+
+// AnswerOf is Answer for a question about a principal that was authenticated in the same view,
+// with all that its credentials say of it, such as session policies and tags, and with the region
+// of its request; a nil one is found by the ARN of the question.
+func (k *Asker) AnswerOf(b []byte, q *Question, p *projection.Principal, region string) ([]byte, error) {
+	a, err := k.decide(q, p, region)
+	if err != nil {
 		return nil, err
 	}
+	b = k.appendAnswer(b, a)
+	return b, admission.CheckAnswer(len(b))
+}
+
+// Decide answers one question, if the caller may ask it.
+func (k *Asker) Decide(q *Question) (Answer, error) { return k.decide(q, nil, "") }
+
+func (k *Asker) decide(q *Question, p *projection.Principal, region string) (a Answer, err error) {
+	check := q.Check
+	if p != nil {
+		check = q.CheckAsked
+	}
+	if err := check(); err != nil {
+		return Answer{}, err
+	}
 	if q.Explain && !k.Seen.Reads {
-		return nil, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
+		return Answer{}, k.Engine.cfg.Views.NotCurrent(propagation.ErrNotLeased)
 	}
 	if q.Principal != k.about { // the questions of a batch are often about one
-		if err := k.Pass.MayAsk(k.Seen.View, q.Principal); err != nil {
-			return nil, err
+		if err := k.mayAsk(q.Principal); err != nil {
+			return Answer{}, err
 		}
 		k.about = q.Principal
 	}
 	if authz.Assumes(q.Action, q.Resource) { // never of another account's role: no policy of its own lets anybody
 		q.trustShown = k.Pass.May(admission.Access{Action: "iam:GetRole", Resource: q.Resource}) == nil
 	}
-	a, err := Evaluate(&k.asked, k.Seen.View, q, k.Pass.Request.Now, &k.Pass.Job)
+	view, now := k.Seen.View, k.Pass.Request.Now
+	if k.Past != nil {
+		view, now = k.Past, TimeOf(k.Past)
+	}
+	if p == nil {
+		a, err = Evaluate(&k.asked, view, q, now, &k.Pass.Job)
+	} else { // it was authenticated in the view of now, which is the only one asked about
+		pose(&k.asked, view, p, q, authz.Globals{Time: now, Region: region}, &k.Pass.Job.Work)
+		a, err = evaluate(&k.asked, p, q, &k.Pass.Job)
+	}
 	if errors.Is(err, projection.ErrNoPrincipal) {
-		return nil, k.NoSuchPrincipal(k.Seen.View, q.Principal)
+		return Answer{}, k.NoSuchPrincipal(view, q.Principal)
 	}
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	a.Doubt(k.Engine.known, q, k.Seen.Reads)
-	b = k.appendAnswer(b, a)
-	return b, admission.CheckAnswer(len(b))
+	k.Engine.cfg.Meter.Evaluated(a.Told(k.flagged()), k.mode())
+	return a, nil
 }
 
-// ofBatch says which question of a batch a problem is about, counted from 1.
-func ofBatch(err error, i int) error {
-	var f *fault.Fault
-	if !errors.As(err, &f) || f.Code() == fault.Unavailable || f.Code() == fault.Denied {
+// FreshnessPast is how fresh an answer is about an earlier position: exact there, and it says
+// nothing of now.
+const FreshnessPast = "past"
+
+// TimeOf is the time of a view of the past: that of the latest change in it.
+func TimeOf(v *projection.View) time.Time { return time.UnixMilli(int64(v.State.Time())).UTC() }
+
+// mayAsk finds out whether the caller may ask about a principal: of the past that takes a
+// permission more, on the ARN as it is given, since the principal may be no more. A session of a
+// role takes it on the role, as it was then or is now, too.
+func (k *Asker) mayAsk(principal string) error {
+	if err := k.Pass.MayAsk(k.Seen.View, principal); err != nil || k.Past == nil {
 		return err
 	}
-	return f.About("Question " + strconv.Itoa(i+1))
+	return MayAskOfPast(k.Pass, k.Past, principal, policy.ActionAuthorizeAt)
 }
+
+// MayAskOfPast finds out whether a caller has permissions for what a principal once might.
+func MayAskOfPast(pass *admission.Pass, past *projection.View, principal string, actions ...string) error {
+	role := past.Issuer(principal)
+	for _, action := range actions {
+		if err := pass.May(admission.Access{Action: action, Resource: principal}); err != nil {
+			return err
+		}
+		if role != "" {
+			if err := pass.May(admission.Access{Action: action, Resource: role, Named: principal}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mode is how fresh the answers are, in a word.
+func (k *Asker) mode() string {
+	if k.Past != nil {
+		return FreshnessPast
+	}
+	return k.Seen.Mode
+}
+
+// flagged tells that an allow is not known to be fresh. About the past it is exact.
+func (k *Asker) flagged() bool { return k.Past == nil && k.Seen.Flagged }

@@ -85,9 +85,10 @@ func gone(arn string, at event.Position) string {
 func (k *Asker) NoSuchPrincipal(v *projection.View, arn string) error {
 	in := freshness.Seen{View: v}
 	k.Header.Set(shape.HeaderPosition, in.Position())
-	k.Header.Set(shape.HeaderFreshness, k.Seen.Mode)
+	k.Header.Set(shape.HeaderFreshness, k.mode())
 	hint := ""
-	if k.Seen.Reads { // it names others
+	if k.Past == nil && k.Seen.Reads && k.meant < maxMeant { // it names others
+		k.meant++
 		hint = mean(k.likely(v, arn))
 	}
 	if hint == "" {
@@ -100,6 +101,9 @@ func (k *Asker) NoSuchPrincipal(v *projection.View, arn string) error {
 // maxNear is how many names are looked at for what a caller meant: so many from the
 // first of the account on, and from half of the name on.
 const maxNear = 500
+
+// maxMeant is of how many principals one request is told what its caller may have meant.
+const maxMeant = 10
 
 // likely returns the ARN of the user or role that a caller most likely meant, "" if
 // there is none that the caller may see.

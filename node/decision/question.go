@@ -22,7 +22,7 @@ const (
 // Hints for those who ask.
 const (
 	Hint      = `Send {"principal": ARN, "action": "service:Action", "resource": ARN, "context": {"prefix:key": "value" or ["value", ...]}}.`
-	batchHint = `Send {"questions": [...]}, each as for /v1/authorize.`
+	batchHint = `Send {"questions": [...]}, each as for /v1/authorize; with "defaults" for members that they lack, "semantics" and "errors": "each" if wanted.`
 )
 
 // Question asks whether a principal may do something.
@@ -35,6 +35,9 @@ type Question struct {
 	Explain   bool   // ask for the statements that decided
 
 	trustShown bool // who asks may see the trust policy of the role that it is about
+
+	given int   // the members that it came with
+	wrong error // why it is no question: it is one of a batch
 }
 
 // Members of a question. HasExtra is the first bit that is free for more.
@@ -51,17 +54,6 @@ const (
 func Parse(body []byte) (q Question, err error) {
 	err = Decode(body, Hint, func(r *Reader) error { return r.question(&q) })
 	return q, err
-}
-
-// ParseBatch reads a list of questions from the body of a request.
-func ParseBatch(body []byte) (list []Question, err error) {
-	if err = Decode(body, batchHint, func(r *Reader) (err error) { list, err = r.batch(); return err }); err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		return nil, fault.BadRequest(batchHint, "The batch has no questions.")
-	}
-	return list, nil
 }
 
 // Body is the question as other nodes are asked it.
@@ -83,8 +75,19 @@ func (r *Reader) question(q *Question) error { return r.QuestionAnd(q, nil) }
 // QuestionAnd reads a question with more members: extra reads one of a name, and
 // returns a bit of its own from HasExtra on, or 0 for a name that it does not know.
 func (r *Reader) QuestionAnd(q *Question, extra func(name string) (int, error)) error {
-	seen := 0
-	err := r.object(func(name string) (err error) {
+	err := r.members(q, extra)
+	if q.given&hasResource == 0 {
+		q.Resource = everything
+	}
+	return err
+}
+
+// everything is the resource of a question that names none.
+const everything = "*"
+
+// members reads the members that a question is given.
+func (r *Reader) members(q *Question, extra func(name string) (int, error)) error {
+	return r.Object(func(name string) (err error) {
 		member := 0
 		switch name {
 		case "principal":
@@ -110,16 +113,12 @@ func (r *Reader) QuestionAnd(q *Question, extra func(name string) (int, error)) 
 				return r.fail("a question has no member " + fault.Quote(name))
 			}
 		}
-		if seen&member != 0 {
+		if q.given&member != 0 {
 			return r.fail("the member " + fault.Quote(name) + " is given twice")
 		}
-		seen |= member
+		q.given |= member
 		return err
 	})
-	if seen&hasResource == 0 {
-		q.Resource = "*"
-	}
-	return err
 }
 
 // context reads condition keys and their values: a text, or a list for a key that
@@ -128,7 +127,7 @@ func (r *Reader) context(q *Question) error {
 	r.peek()
 	from := r.at
 	defer func() { q.Given = r.text[from:r.at] }()
-	return r.object(func(name string) error {
+	return r.Object(func(name string) error {
 		if err := authz.CheckContextKey(name); err != nil {
 			return r.fail(err.Error())
 		}
@@ -160,28 +159,21 @@ func (r *Reader) context(q *Question) error {
 	})
 }
 
-// batch reads {"questions": [...]}.
-func (r *Reader) batch() (list []Question, err error) {
-	err = r.object(func(name string) error {
-		if name != "questions" || list != nil {
-			return r.fail("a batch has one member, questions")
-		}
-		list = make([]Question, 0, 8)
-		return r.Array(func() error {
-			if len(list) == MaxBatch {
-				return r.fail("a batch has at most " + strconv.Itoa(MaxBatch) + " questions")
-			}
-			list = append(list, Question{})
-			return r.question(&list[len(list)-1])
-		})
-	})
-	return list, err
-}
-
 // Check says what is wrong with a question beyond its form: what would be answered
 // and mean nothing is refused.
 func (q *Question) Check() error {
-	for _, err := range [...]error{authz.CheckPrincipal(q.Principal), authz.CheckAction(q.Action), authz.CheckResource(q.Resource)} {
+	if q.wrong != nil {
+		return fault.BadRequest(Hint, "The question is not the JSON that is expected: %v.", q.wrong)
+	}
+	if err := authz.CheckPrincipal(q.Principal); err != nil {
+		return meaningless(err)
+	}
+	return q.CheckAsked()
+}
+
+// CheckAsked is Check but for the principal.
+func (q *Question) CheckAsked() error {
+	for _, err := range [...]error{authz.CheckAction(q.Action), authz.CheckResource(q.Resource)} {
 		if err != nil {
 			return meaningless(err)
 		}

@@ -31,6 +31,9 @@ func (e *syntaxError) Error() string {
 	return "at byte " + strconv.Itoa(e.at+1) + ": " + e.want
 }
 
+// Fail is an error that says what should be where the reader is.
+func (r *Reader) Fail(want string) error { return r.fail(want) }
+
 func (r *Reader) fail(want string) error { return &syntaxError{r.at, want} }
 
 // Decode reads a body that is one value and nothing else.
@@ -47,6 +50,9 @@ func Decode(body []byte, hint string, value func(*Reader) error) error {
 	}
 	return nil
 }
+
+// Next is the next byte after white space, 0 at the end: it tells a string from a list.
+func (r *Reader) Next() byte { return r.peek() }
 
 // peek passes over white space and returns the next byte, 0 at the end.
 func (r *Reader) peek() byte {
@@ -92,8 +98,8 @@ func (r *Reader) each(begin, end byte, name string, element func() error) error 
 	}
 }
 
-// object reads an object; value is called for each member.
-func (r *Reader) object(value func(name string) error) error {
+// Object reads an object; value is called for each member.
+func (r *Reader) Object(value func(name string) error) error {
 	return r.each('{', '}', "an object", func() error {
 		name, err := r.String()
 		if err != nil {
@@ -147,6 +153,44 @@ func (r *Reader) Digits() string {
 		r.at++
 	}
 	return r.text[start:r.at]
+}
+
+// skip passes over one value, whatever it is.
+func (r *Reader) skip() error {
+	r.peek()
+	start, depth := r.at, 0
+	for r.at < len(r.text) {
+		switch c := r.text[r.at]; {
+		case c == '"':
+			if _, err := r.String(); err != nil {
+				return err
+			}
+		case c == '{' || c == '[':
+			depth++
+			r.at++
+		case depth == 0 && strings.IndexByte(",]} \t\r\n", c) >= 0: // behind a number or a literal
+			return r.valid(start)
+		case c == '}' || c == ']':
+			depth--
+			r.at++
+		default:
+			r.at++
+			continue
+		}
+		if depth == 0 {
+			return r.valid(start)
+		}
+	}
+	return r.valid(start)
+}
+
+// valid says whether what was passed over is one value.
+func (r *Reader) valid(start int) error {
+	if !json.Valid([]byte(r.text[start:r.at])) {
+		r.at = start
+		return r.fail("here should be a value")
+	}
+	return nil
 }
 
 func (r *Reader) bool() (bool, error) {

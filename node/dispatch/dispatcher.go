@@ -181,13 +181,28 @@ func (d *Dispatcher) note(x *Exchange) {
 	if action == "unknown" {
 		action = ""
 	}
-	used := x.Caller.AccessKey
-	if x.Caller.Claims != nil { // of a role; a session has no record of its own
-		used = string(x.Caller.ID)
-		d.cfg.Sessions.Note(&usage.Session{Account: x.Caller.Account, Principal: x.Caller.ID, AccessKey: x.Caller.AccessKey, Kind: kinds[x.Caller.Claims.Kind],
-			ARN: x.Caller.ARN, Name: x.Caller.Claims.Name, On: x.Caller.Session, Last: x.Now})
+	x.Used(&x.Caller, x.Sig.Scope, action)
+}
+
+// Used notes that a credential was used for an action of a service, which may be empty: the
+// caller's own, or one that signed what a service received and handed on.
+func (x *Exchange) Used(by *admission.Caller, scope sigv4.Scope, action string) {
+	cfg := &x.dispatcher.cfg
+	used := by.AccessKey
+	if by.Claims != nil { // of a role; a session has no record of its own
+		used = string(by.ID)
+		cfg.Sessions.Note(&usage.Session{Account: by.Account, Principal: by.ID, AccessKey: by.AccessKey, Kind: KindOf(by),
+			ARN: by.ARN, Name: by.Claims.Name, On: by.Session, Last: x.Now})
 	}
-	d.cfg.Uses.Note(used, x.Sig.Scope.Service, action, x.Sig.Scope.Region, identity.Time(x.Now.UnixMilli()))
+	cfg.Uses.Note(used, scope.Service, action, scope.Region, identity.Time(x.Now.UnixMilli()))
+}
+
+// KindOf is what the kind of a caller's session is called; empty for an access key.
+func KindOf(by *admission.Caller) string {
+	if by.Claims == nil {
+		return ""
+	}
+	return kinds[by.Claims.Kind]
 }
 
 // log writes one line for a request: failures of ours as errors, the rest for

@@ -52,6 +52,8 @@ const (
 	NotCommitted
 	// WrongIncarnation ends a stream of the history before.
 	WrongIncarnation
+	// NotKept is for a moment of the past whose history was dropped.
+	NotKept
 
 	// Denied is for a caller whose policies do not allow what it asks for.
 	Denied
@@ -224,6 +226,7 @@ var table = [codes]row{
 	NoSuchRequest:    {native: face{"NoSuchRequest", http.StatusNotFound, "", ""}},
 	WrongToken:       {native: face{"WrongToken", http.StatusConflict, "", "The token cannot be compared with this cluster's positions: make the change again here, and use its token."}},
 	NotCommitted:     {native: face{"NotCommitted", http.StatusConflict, "", "Read the state anew, and watch from there; a token tells of which history it is."}},
+	NotKept:          {native: face{"NotKept", http.StatusGone, "", ""}},
 	WrongIncarnation: {native: face{"WrongIncarnation", http.StatusConflict, "The cluster has a new incarnation, whose positions are others.", "Read the state anew, and watch from there."}},
 
 	Denied: {native: face{"AccessDenied", http.StatusForbidden, "", "Attach a policy that allows the action to the caller."}},

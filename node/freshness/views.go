@@ -177,7 +177,7 @@ func (f *Views) reach(q *admission.Request, sig *sigv4.Signature, ask *propagati
 	defer cancel()
 	if token != nil {
 		if _, err := f.cfg.Projection.WaitToken(ctx, *token); err != nil {
-			return TokenFault(err)
+			return f.TokenFault(err)
 		}
 	}
 	if _, err := f.cfg.Projection.Wait(ctx, ask.AtLeast); err != nil {
@@ -246,9 +246,23 @@ func (f *Views) Showing(ctx context.Context, q *admission.Request, in *Seen, t e
 	ctx, cancel := context.WithTimeout(ctx, admission.DefaultWait)
 	defer cancel()
 	if _, err := f.cfg.Projection.WaitToken(ctx, t); err != nil {
-		return TokenFault(err)
+		return f.TokenFault(err)
 	}
 	return nil
+}
+
+// TokenFault says what is wrong with a token that this node compared with its state. A replica
+// that nothing proves to be current may itself be of the incarnation that ended, and says so:
+// a client that forgot its token for that would lose sight of its own writes.
+func (f *Views) TokenFault(err error) *fault.Fault {
+	if errors.Is(err, event.ErrWrongIncarnation) && !f.votes() {
+		c, stale := f.cfg.Lease.Fresh().Cover(f.cfg.Projection.Head().Position, propagation.Ask{Mode: propagation.ModeAny})
+		if stale != nil || !c.Current() {
+			return fault.New(fault.NotReached, "The token is of another incarnation of the cluster than this node's state, and nothing proves that the node is current.",
+				"Try again, or ask another node: this one may have to hear of a restore.").Because(err)
+		}
+	}
+	return TokenFault(err)
 }
 
 // TokenFault says what is wrong with a caller's token.

@@ -68,7 +68,7 @@ type Use uint8
 const (
 	ForRead     Use = iota // anything but a question
 	ForQuestion            // a decision whose freshness the answer tells
-	ForSession             // a session, which outlasts the view that it is made from
+	ForSession             // a session, or the word on who signed: somebody else goes by it after the view
 )
 
 // Admits tells whether a use is admitted in a view that is not known to be current.

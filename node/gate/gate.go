@@ -334,6 +334,9 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 	}
 }
 
+// NetConn is the connection that was let in.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
 // Close closes the connection and makes room for another one.
 func (c *Conn) Close() error {
 	c.Leave()

@@ -20,8 +20,10 @@ type canonicalInput struct {
 	contentLength int64 // -1 unknown
 	signedHeaders string
 	bodyHash      [32]byte
-	presigned     bool // X-Amz-Signature is in the query and not part of it
-	queryAsSent   bool // the query is taken for canonical
+	presigned     bool   // X-Amz-Signature is in the query and not part of it
+	queryAsSent   bool   // the query is taken for canonical
+	pathAsSent    bool   // the path is, in StyleS3
+	content       string // of StyleS3: it stands for the hash of the body; else empty
 }
 
 // appendCanonicalRequest appends the canonical request of AWS's "Create a signed
@@ -29,7 +31,14 @@ type canonicalInput struct {
 func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, in.method...)
 	b = append(b, '\n')
-	b = appendCanonicalPath(b, in.path)
+	switch {
+	case in.pathAsSent:
+		b = append(b, in.path...)
+	case in.content != "":
+		b = appendPathOnce(b, in.path)
+	default:
+		b = appendCanonicalPath(b, in.path)
+	}
 	b = append(b, '\n')
 	if in.queryAsSent {
 		b = append(b, in.query...)
@@ -48,11 +57,19 @@ func appendCanonicalRequest(b []byte, in canonicalInput) []byte {
 	b = append(b, '\n')
 	b = append(b, in.signedHeaders...)
 	b = append(b, '\n')
+	if in.content != "" {
+		return append(b, in.content...)
+	}
 	return hex.AppendEncode(b, in.bodyHash[:])
 }
 
-// asSent takes the query for canonical, and tells whether that is another form.
+// asSent takes the query for canonical, or in StyleS3 the path if it is not, and tells whether
+// that is another form.
 func (in *canonicalInput) asSent() bool {
+	if in.content != "" && in.path != string(appendPathOnce(nil, in.path)) {
+		in.pathAsSent = true
+		return true
+	}
 	in.queryAsSent = in.query != "" && !in.presigned && in.query != string(appendCanonicalQuery(nil, in.query, false))
 	return in.queryAsSent
 }

@@ -13,6 +13,10 @@ type Error struct {
 	Code    string // as in AWS's "Common errors"
 	Status  int    // of the HTTP answer
 	Message string
+	// Untimely tells that the request comes too late, or too early by this clock.
+	Untimely bool
+
+	worded bool // in the words of a style already
 }
 
 // Error returns code and message.
@@ -30,29 +34,35 @@ const (
 	CodeSignatureDoesNotMatch      = "SignatureDoesNotMatch"
 )
 
+// How messages begin by which a refusal is known.
+const (
+	expired   = "Signature expired: "
+	notSigned = "There were headers present in the request which were not signed: "
+)
+
 var (
 	// ErrMissingAuthenticationToken is returned when a request carries no
 	// signature at all.
 	ErrMissingAuthenticationToken = &Error{
-		CodeMissingAuthenticationToken, http.StatusForbidden,
-		"Request is missing Authentication Token",
+		Code: CodeMissingAuthenticationToken, Status: http.StatusForbidden,
+		Message: "Request is missing Authentication Token",
 	}
 	// ErrInvalidClientTokenID is for callers that do not know the access key,
 	// find it inactive, or find that it does not go with the session token.
 	ErrInvalidClientTokenID = &Error{
-		CodeInvalidClientTokenID, http.StatusForbidden,
-		"The security token included in the request is invalid.",
+		Code: CodeInvalidClientTokenID, Status: http.StatusForbidden,
+		Message: "The security token included in the request is invalid.",
 	}
 	// ErrExpiredToken is for session tokens whose session has ended.
 	ErrExpiredToken = &Error{
-		CodeExpiredToken, http.StatusForbidden,
-		"The security token included in the request is expired",
+		Code: CodeExpiredToken, Status: http.StatusForbidden,
+		Message: "The security token included in the request is expired",
 	}
 	// ErrSignatureDoesNotMatch is returned when the signature is another one
 	// than the key and the request make.
 	ErrSignatureDoesNotMatch = &Error{
-		CodeSignatureDoesNotMatch, http.StatusForbidden,
-		"The request signature we calculated does not match the signature you provided. " +
+		Code: CodeSignatureDoesNotMatch, Status: http.StatusForbidden,
+		Message: "The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method. " +
 			"Consult the service documentation for details.",
 	}
@@ -75,11 +85,17 @@ func (e *Error) Is(target error) bool {
 }
 
 func incomplete(message string) *Error {
-	return &Error{CodeIncompleteSignature, http.StatusBadRequest, message}
+	return &Error{Code: CodeIncompleteSignature, Status: http.StatusBadRequest, Message: message}
+}
+
+func untimely(message string) *Error {
+	e := mismatch(message)
+	e.Untimely = true
+	return e
 }
 
 func mismatch(message string) *Error {
-	return &Error{CodeSignatureDoesNotMatch, http.StatusForbidden, message}
+	return &Error{Code: CodeSignatureDoesNotMatch, Status: http.StatusForbidden, Message: message}
 }
 
 // hashed stands for a header in a message. The header itself may hold a secret
@@ -108,11 +124,11 @@ func (s *Signature) CheckLife(now time.Time, life time.Duration) error {
 	now = now.UTC()
 	at := now.Format(timeLayout)
 	if oldest := now.Add(-life); s.Time.Before(oldest) {
-		return mismatch("Signature expired: " + s.timestamp + " is now earlier than " +
+		return untimely(expired + s.timestamp + " is now earlier than " +
 			oldest.Format(timeLayout) + " (" + at + " - " + inWords(life) + ")")
 	}
 	if newest := now.Add(MaxClockSkew); s.Time.After(newest) {
-		return mismatch("Signature not yet current: " + s.timestamp + " is still later than " +
+		return untimely("Signature not yet current: " + s.timestamp + " is still later than " +
 			newest.Format(timeLayout) + " (" + at + " + " + inWords(MaxClockSkew) + ")")
 	}
 	return nil

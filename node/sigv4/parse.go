@@ -48,9 +48,21 @@ func Parse(r *http.Request, now time.Time) (*Signature, error) {
 		return parseHeader(r, values, now)
 	}
 	if presigned {
-		return parseQuery(r, now)
+		return parseQuery(r, now, 0)
 	}
 	return nil, ErrMissingAuthenticationToken
+}
+
+// ParseFor is Parse for a presigned request that is good for a life after its time, whatever
+// X-Amz-Expires says, as STS at AWS has it: a token that is one may say 0 there.
+func ParseFor(r *http.Request, now time.Time, life time.Duration) (*Signature, error) {
+	switch {
+	case strings.Count(r.URL.RawQuery, "&") >= MaxQueryPairs:
+		return nil, incomplete("Too many query-string parameters.")
+	case len(r.Header[headerAuthorization]) > 0 || !carriesSignature(r.URL.RawQuery):
+		return nil, ErrMissingAuthenticationToken
+	}
+	return parseQuery(r, now, life)
 }
 
 // carriesSignature tells whether a query has a parameter of a presigned request.
@@ -170,7 +182,8 @@ func (p *parts) missing(before, after, credential, signature, signedHeaders stri
 	return b.String()
 }
 
-func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
+// parseQuery reads a presigned request; a life of 0 is the signer's to say.
+func parseQuery(r *http.Request, now time.Time, life time.Duration) (*Signature, error) {
 	var p parts
 	var alg, date, expires, token string
 	for query := r.URL.RawQuery; query != ""; {
@@ -219,9 +232,11 @@ func parseQuery(r *http.Request, now time.Time) (*Signature, error) {
 	if alg != algorithm {
 		return nil, incomplete("Unsupported AWS 'algorithm': '" + shortened(alg) + "'.")
 	}
-	life, err := parseExpires(expires)
-	if err != nil {
-		return nil, err
+	if life == 0 {
+		var err error
+		if life, err = parseExpires(expires); err != nil {
+			return nil, err
+		}
 	}
 	if token == "" {
 		token = first(r.Header, headerSecurityToken)
@@ -316,21 +331,21 @@ func (s *Signature) checkCredential(term string) error {
 		return mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '" +
 			shortened(scope.Date) + "' != '" + day + "', from '" + s.timestamp + "'.")
 	}
-	if !plain(scope.Region, MaxRegion) {
+	if !Plain(scope.Region, MaxRegion) {
 		return mismatch("Credential should be scoped to a valid region, not '" + shortened(scope.Region) + "'.")
 	}
-	if scope.Service == "" || !plain(scope.Service, MaxService) {
+	if scope.Service == "" || !Plain(scope.Service, MaxService) {
 		return mismatch("Credential should be scoped to a valid service, not '" + shortened(scope.Service) + "'.")
 	}
-	if s.AccessKeyID == "" || !plain(s.AccessKeyID, MaxAccessKeyID) {
+	if s.AccessKeyID == "" || !Plain(s.AccessKeyID, MaxAccessKeyID) {
 		return ErrInvalidClientTokenID // there can be none
 	}
 	return nil
 }
 
-// plain tells whether text is made of no more than limit of the characters of
+// Plain tells whether text is made of no more than limit of the characters of
 // regions, services and access key ids.
-func plain(text string, limit int) bool {
+func Plain(text string, limit int) bool {
 	for i := range len(text) {
 		c := text[i]
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {

@@ -8,7 +8,7 @@
 // verified before. Every refusal is
 // an [*Error] with the code, status and text that IAM and STS give.
 //
-// Where AWS services differ, this package does as IAM and STS do:
+// Where AWS services differ, this package does as IAM and STS do, unless [ParseAs] is told otherwise:
 //
 //   - The body is always hashed. X-Amz-Content-Sha256 is a header like any
 //     other, so UNSIGNED-PAYLOAD does not verify.
@@ -76,8 +76,13 @@ type Signature struct {
 	SessionToken  string    // of temporary credentials; else empty
 	Presigned     bool      // the signature is in the query
 	Until         time.Time // the request is good until then
+	// Payload is what it covers of the body, and PayloadSHA256 the body's hash where that is
+	// PayloadHashed; of StyleS3 alone.
+	Payload       Payload
+	PayloadSHA256 [sha256.Size]byte
 
 	request   *http.Request
+	content   string // X-Amz-Content-Sha256, of StyleS3; else empty
 	timestamp string // Time as it enters the string to sign
 	signature string // hex
 }
@@ -87,7 +92,8 @@ type Signature struct {
 // comparison takes constant time.
 //
 // The query may have been signed in canonical form, or just as it was sent: curl
-// 7.88 does not sort it.
+// 7.88 does not sort it. So may the path in [StyleS3], where the Go SDK's signer leaves what
+// it is given.
 func (s *Signature) Verify(key SigningKey, bodyHash [sha256.Size]byte) error {
 	in := s.input(bodyHash)
 	if s.matches(key, in) {
@@ -112,6 +118,7 @@ func (s *Signature) input(bodyHash [sha256.Size]byte) canonicalInput {
 		signedHeaders: s.SignedHeaders,
 		bodyHash:      bodyHash,
 		presigned:     s.Presigned,
+		content:       s.content,
 	}
 }
 

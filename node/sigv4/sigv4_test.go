@@ -251,3 +251,28 @@ func BenchmarkSign(b *testing.B) {
 		signer.Sign(r, hash, noon)
 	}
 }
+
+// A presigned request lives as long as whoever takes it says, if that is asked for.
+func TestParseFor(t *testing.T) {
+	const q = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260701%2Fus-east-1%2Fsts%2Faws4_request&X-Amz-Date=20260701T120000Z&X-Amz-SignedHeaders=host&X-Amz-Signature=" + goodSignature
+	for _, c := range []struct {
+		raw  string
+		at   time.Duration
+		code string
+	}{
+		{presigned(q + "&X-Amz-Expires=0"), 15 * time.Minute, ""},
+		{presigned(q + "&X-Amz-Expires=60"), 15 * time.Minute, ""},
+		{presigned(q), 15 * time.Minute, ""},
+		{presigned(q + "&X-Amz-Expires=604800"), 15*time.Minute + time.Second, "SignatureDoesNotMatch"},
+		{presigned(q), -16 * time.Minute, "SignatureDoesNotMatch"},
+		{presigned("a=b"), 0, "MissingAuthenticationToken"},
+		{presigned(q + strings.Repeat("&a=b", MaxQueryPairs)), 0, "IncompleteSignature"},
+		{"GET /?" + q + " HTTP/1.1\r\nHost: h\r\nAuthorization: x\r\n\r\n", 0, "MissingAuthenticationToken"},
+	} {
+		sig, err := ParseFor(readRequest(t, c.raw), noon.Add(c.at), 15*time.Minute)
+		var e *Error
+		if errors.As(err, &e) != (c.code != "") || e != nil && e.Code != c.code || e == nil && !sig.Until.Equal(noon.Add(15*time.Minute)) {
+			t.Errorf("%.80s after %s: %+v, %v", c.raw, c.at, sig, err)
+		}
+	}
+}

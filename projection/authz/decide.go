@@ -125,6 +125,11 @@ func Assumes(action, resource string) bool {
 	return strings.EqualFold(service, "sts") && isRole(resource)
 }
 
+// NeedsNoPolicy tells actions that some principals need no permission for.
+func NeedsNoPolicy(action string) bool {
+	return free(&Request{Action: action, Principal: &Principal{Type: User}})
+}
+
 func isRole(resource string) bool {
 	a, ok := splitARN(resource)
 	return ok && a.service == "iam" && strings.HasPrefix(a.resource, "role/")

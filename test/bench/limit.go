@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -105,7 +106,15 @@ func limitRaft(addr, dir string, peersAndAPI []string) error {
 
 // limitJSON parses a question and answers a decision, and does nothing else.
 func limitJSON(api string) error {
-	return http.ListenAndServe(api, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	network := "tcp"
+	if strings.HasPrefix(api, "/") {
+		network = "unix"
+	}
+	l, err := net.Listen(network, api)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		var question struct{ Principal, Action, Resource string }
 		if err := json.NewDecoder(q.Body).Decode(&question); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)

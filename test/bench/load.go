@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -51,11 +52,24 @@ func load(ctx context.Context, addr string, clients int, length time.Duration, r
 	}, nil
 }
 
-// one is a client on its connection.
-func one(ctx context.Context, addr string, client int, requests source) (took []time.Duration, err error) {
-	conn, err := net.Dial("tcp", addr)
+// dial connects to host:port, or to a socket by its path.
+func dial(addr string) (net.Conn, error) {
+	network := "tcp"
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
+	conn, err := net.Dial(network, addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
+}
+
+// one is a client on its connection.
+func one(ctx context.Context, addr string, client int, requests source) (took []time.Duration, err error) {
+	conn, err := dial(addr)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { conn.Close() }()
 	in := bufio.NewReaderSize(conn, 16<<10)
@@ -83,8 +97,8 @@ func one(ctx context.Context, addr string, client int, requests source) (took []
 		took = append(took, time.Since(begun))
 		if answer.Close { // as some servers do after each answer
 			conn.Close()
-			if conn, err = net.Dial("tcp", addr); err != nil {
-				return took, fmt.Errorf("connect: %w", err)
+			if conn, err = dial(addr); err != nil {
+				return took, err
 			}
 			in.Reset(conn)
 		}

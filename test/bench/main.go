@@ -52,7 +52,7 @@ func main() {
 	for _, name := range strings.Split(*only, ",") {
 		measure, ok := map[string]func(context.Context, options) error{
 			"create": measureCreate, "decide": measureDecide, "start": measureStart, "memory": measureMemory,
-			"propagation": measurePropagation, "scale": measureScale, "moto": measureMoto, "beside": measureBeside, "sessions": measureSessions, "backup": measureBackup,
+			"propagation": measurePropagation, "scale": measureScale, "moto": measureMoto, "beside": measureBeside, "sessions": measureSessions, "backup": measureBackup, "doors": measureDoors,
 		}[name]
 		if !ok {
 			fatal(fmt.Errorf("there is no figure %q", name))

@@ -22,6 +22,8 @@ var folding = []string{
 var unfolded = map[string]string{
 	"log/casefold.fold":                        "the one place",
 	"log/casefold.Key":                         "the one place",
+	"node/bridge/proxy.shown":                  "the scheme of Authorization",
+	"node/bridge/proxy.hostOf":                 "host names, which are ASCII",
 	"log/identity.title":                       "the noun in a message",
 	"log/identity.lower":                       "names of users, roles and so on, which are ASCII",
 	"log/identity.find":                        "names",
@@ -61,6 +63,12 @@ var unfolded = map[string]string{
 	"node/api/query.scalar":                    "true and false",
 	"node/api/query.buildField":                "members of structs",
 	"node/sigv4.headersToSign":                 "headers",
+	"node/sigv4.ParseAs":                       "headers",
+	"node/received.CheckService":               "services in signatures, which are ASCII",
+	"node/client/signed.newChunked":            "headers",
+	"node/client/signed.readTrailers":          "headers",
+	"node/client/signed.ask":                   "headers",
+	"node/client/signed.dropCoding":            "codings",
 	"node/trace.FromEnvironment":               "true and false",
 	"cmd/writ.fillFlags":                       "environment variables",
 }

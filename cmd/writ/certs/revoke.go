@@ -20,7 +20,7 @@ import (
 var serial = regexp.MustCompile(`^[0-9a-f]{20,40}$`)
 
 func newRevoke() *cobra.Command {
-	var running bool
+	var running, unknown bool
 	cmd := target.On(&cobra.Command{
 		Use: "revoke NAME|SERIAL", Short: "End certificates of a node, so that no other node takes them", Args: cobra.ExactArgs(1),
 		Long: `Ends all certificates of a node's name that were issued by now, or the one certificate of a serial
@@ -39,10 +39,8 @@ a certificate without that, renew it first, and revoke the serial number of the 
 		if digits := strings.TrimLeft(what, "0"); serial.MatchString(digits) {
 			which = client.CertificatesToRevoke{Serial: digits}
 		}
-		if !running {
-			if err := unused(ctx, cmd.ErrOrStderr(), c, which); err != nil {
-				return err
-			}
+		if err := looked(ctx, cmd.ErrOrStderr(), c, which, running, unknown); err != nil {
+			return err
 		}
 		done, err := c.RevokeCertificates(ctx, which)
 		if err != nil {
@@ -55,20 +53,28 @@ a certificate without that, renew it first, and revoke the serial number of the 
 		return err
 	})
 	cmd.Flags().BoolVar(&running, "running", false, "also what a node that runs uses, which is cut off")
+	cmd.Flags().BoolVar(&unknown, "unknown", false, "also a name that no member has had since the leader began")
 	return cmd
 }
 
-// unused refuses to revoke what a node uses that runs.
-func unused(ctx context.Context, out io.Writer, c *client.Client, which client.CertificatesToRevoke) error {
+// looked refuses to revoke what a node uses that runs, unless running, and a name that no member
+// has, unless unknown: a name with a slip in it would be shut out for good, and the stolen one go on.
+func looked(ctx context.Context, out io.Writer, c *client.Client, which client.CertificatesToRevoke, running, unknown bool) error {
 	s, err := c.Cluster(ctx)
 	if err != nil {
 		return err
 	}
-	if which.Name != "" && !slices.ContainsFunc(s.Members, func(m client.Member) bool { return m.Name == which.Name }) {
-		fmt.Fprintf(out, "no member is called %s now: see that the name is right\n", which.Name)
+	switch has := func(m client.Member) bool {
+		return which.Name != "" && m.Name == which.Name || which.Name == "" && uses(m, which)
+	}; {
+	case slices.ContainsFunc(s.Members, has):
+	case which.Name != "" && !unknown:
+		return fmt.Errorf("no member is called %s: `writ status` lists them; if one was called so that is gone, say --unknown", which.Name)
+	case which.Name == "":
+		fmt.Fprintf(out, "no member uses %s now: see that the number is right\n", which.Serial)
 	}
 	for _, m := range s.Members {
-		if m.State != "removed" && uses(m, which) {
+		if !running && m.State != "removed" && uses(m, which) {
 			return fmt.Errorf("%s is a member and would be cut off: `writ cert renew %s`, and when `writ cert list` shows that it uses the new certificate, revoke the serial number of the old one; or say --running", m.Name, m.Name)
 		}
 	}

@@ -37,6 +37,7 @@ type options struct {
 	writers, replicas   int
 	dir, api, account   string
 	nats, quotas, email string
+	doors               string
 	partition           setup.Partition
 	withoutLease        freshness.WithoutLease
 }
@@ -73,6 +74,7 @@ func (d *options) flags(f *pflag.FlagSet) {
 	serve.PartitionFlag(f, &d.partition)
 	serve.WithoutLeaseFlag(f, &d.withoutLease)
 	account.FirstFlags(f, &d.quotas, &d.email)
+	f.StringVar(&d.doors, "doors", "", "file of the doors that the last replica opens, or a writer where there is none")
 	f.StringVar(&d.nats, "nats", "", "URL of a NATS server with JetStream, instead of embedded ones; none for event tails over HTTP alone")
 }
 
@@ -110,6 +112,11 @@ func run(ctx context.Context, out io.Writer, flags *pflag.FlagSet, d *options) e
 	}
 	for _, n := range nodes {
 		n.withoutLease = d.withoutLease
+	}
+	if d.doors != "" {
+		if nodes[len(nodes)-1].doors, err = filepath.Abs(d.doors); err != nil {
+			return fmt.Errorf("find the file %s: %w", d.doors, err)
+		}
 	}
 	return supervise(ctx, out, dir, nodes, len(c.Writers))
 }

@@ -33,6 +33,7 @@ const (
 // process is one process of the cluster.
 type process struct {
 	name, api, data, log string
+	doors                string // empty: none, whatever the environment says
 	withoutLease         freshness.WithoutLease
 }
 
@@ -116,7 +117,7 @@ func (n *process) once(ctx context.Context, self, dir string, started func(pid i
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, self, "serve", "--cluster", filepath.Join(dir, "cluster.yaml"), "--name", n.name, "--data", n.data, "--api", n.api, "--advertise", n.url(),
-		"--without-lease", n.withoutLease.String())
+		"--without-lease", n.withoutLease.String(), "--doors", n.doors)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout

@@ -113,6 +113,7 @@ func (s *nodeFlags) flags(f *pflag.FlagSet) {
 	f.DurationVar(&s.cfg.IssuerKeyAge, "issuer-key-age", 30*24*time.Hour, "age at which the leader has another key sign web identity tokens, at least 3h; set it alike on all writers")
 	f.TextVar(&s.cfg.Thumbprints, "thumbprints", thumbprint.Reach(0), "where the leader fetches the thumbprint of an OpenID Connect provider that is made without one: public (addresses alone), any (private ones, too) or none (nothing is fetched, for nodes without a way out)")
 	f.StringVar(&s.cfg.Issuer, "issuer", "", "URL below which the issuers of the accounts' web identity tokens are; set it alike on all writers (default: the URL at which clients reach the leader then)")
+	f.StringVar(&s.cfg.Doors, "doors", "", "file of the doors at which services ask in other protocols, or at a Unix socket")
 	f.StringSliceVar(&s.cfg.InternalIssuers, "internal-issuers", nil, "issuers of web identity tokens that are not on the public internet, and servers of their keys: https://HOST[:PORT]/PATH, or that =HOST:PORT for where it is, and networks (10.0.0.0/8) of such; set it alike on all nodes")
 	f.StringVar(&s.cfg.InternalIssuersCA, "internal-issuers-ca-file", "", "certificates that vouch for those issuers beside the system's, PEM")
 	f.StringVar(&s.cfg.Passkeys.ID, "passkey-rp-id", "", "domain that passkeys are bound to for good, such as example.com (default: no passkeys); set it alike on all writers")

@@ -21,6 +21,7 @@ import (
 	"github.com/writ-iam/writ/node/freshness"
 	"github.com/writ-iam/writ/node/mfa/passkey"
 	"github.com/writ-iam/writ/node/password"
+	"github.com/writ-iam/writ/node/received"
 	"github.com/writ-iam/writ/node/seal"
 	"github.com/writ-iam/writ/node/usage"
 	"github.com/writ-iam/writ/projection"
@@ -59,6 +60,8 @@ type Config struct {
 	// History has the changes that watchers are told of.
 	History History
 	Cluster Cluster
+	// Past has the views of earlier positions; nil at a replica.
+	Past Past
 	// Sessions are those that the node saw.
 	Sessions *usage.Sessions
 
@@ -126,18 +129,20 @@ type Meter interface {
 
 // API serves the native API of one node.
 type API struct {
-	cfg     Config
-	effects effect.Config
-	backups chan struct{} // one element for each archive that is being sent
-	ending  chan struct{} // closed when streams of events are to end
-	endOnce sync.Once
+	cfg      Config
+	effects  effect.Config
+	received *received.Desk
+	backups  chan struct{} // one element for each archive that is being sent
+	ending   chan struct{} // closed when streams of events are to end
+	endOnce  sync.Once
 }
 
 // New returns the native API of a node.
 func New(cfg Config) *API {
 	return &API{
 		cfg: cfg, ending: make(chan struct{}), backups: make(chan struct{}, MaxBackups),
-		effects: effect.Config{Desk: cfg.Desk, Views: cfg.Views, Projection: cfg.Projection, Tracker: cfg.Tracker, Now: cfg.Now},
+		received: received.New(received.Config{Name: cfg.Name, Account: cfg.Account, Views: cfg.Views, Projection: cfg.Projection}),
+		effects:  effect.Config{Desk: cfg.Desk, Views: cfg.Views, Projection: cfg.Projection, Tracker: cfg.Tracker, Now: cfg.Now},
 	}
 }
 
@@ -154,6 +159,10 @@ func (s *API) Routes(mux Mux) {
 	}{
 		{"POST /v1/authorize", actionAuthorize, authorizeOne{s}},
 		{"POST /v1/authorize/batch", actionAuthorize, authorizeMany{s}},
+		{"POST /v1/authenticate", actionAuthenticate, authenticateOther{s}},
+		{"POST /v1/signing-key", actionGetSigningKey, getSigningKey{s}},
+		{"POST /v1/authorize/changes", actionGetDecisionChanges, searchChanges{s}},
+		{"POST /v1/search/principals", actionSearchPrincipals, searchPrincipals{s}},
 		{"GET /v1/propagation", actionGetPropagation, getPropagation{s}},
 		{"GET /v1/propagation/{token}", actionGetPropagation, getPropagation{s}},
 		{"POST /v1/propagation/effect", actionGetPropagation, awaitEffect{s}},

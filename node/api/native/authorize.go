@@ -5,6 +5,7 @@ import (
 
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/freshness"
+	"github.com/writ-iam/writ/node/past"
 )
 
 // answerSize is about what an answer to one question takes, in bytes.
@@ -17,13 +18,25 @@ func (s authorizeOne) serve(c *call) error {
 	if err := c.Authenticate(c.useOfQuestion()); err != nil {
 		return err
 	}
-	q, err := decision.Parse(c.Payload)
+	q, at, err := past.Parse(c.Payload)
 	if err != nil {
 		return err
 	}
-	body, err := s.asking(c).Answer(make([]byte, 0, answerSize), &q)
+	asker := s.asking(c)
+	if at != nil {
+		if err := q.Check(); err != nil {
+			return err
+		}
+		if asker.Past, err = s.then(c, *at, q.Principal); err != nil || asker.Past == nil {
+			return err
+		}
+	}
+	body, err := asker.Answer(make([]byte, 0, answerSize), &q)
 	if err != nil {
 		return err
+	}
+	if asker.Past != nil {
+		return c.answerOf(asker.Past.Head, body)
 	}
 	return c.answer(body)
 }
@@ -35,11 +48,11 @@ func (s authorizeMany) serve(c *call) error {
 	if err := c.Authenticate(c.useOfQuestion()); err != nil {
 		return err
 	}
-	questions, err := decision.ParseBatch(c.Payload)
+	batch, err := decision.ParseBatch(c.Payload)
 	if err != nil {
 		return err
 	}
-	body, err := s.asking(c).Batch([]byte(`{"answers":`), questions)
+	body, err := s.asking(c).Batch([]byte(`{"answers":`), &batch)
 	if err != nil {
 		return err
 	}

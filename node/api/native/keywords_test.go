@@ -10,6 +10,7 @@ import (
 	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/api/shape"
 	"github.com/writ-iam/writ/node/decision"
+	"github.com/writ-iam/writ/node/search"
 	"github.com/writ-iam/writ/node/signin"
 	"github.com/writ-iam/writ/projection/authz"
 )
@@ -17,8 +18,10 @@ import (
 // schemas are the types that have a schema under their name. Other structs are written
 // out where they are used.
 var schemas = []any{
-	shape.Question{}, Questions{}, shape.Decision{}, Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
+	shape.Question{}, shape.Questions{}, shape.BatchQuestion{}, shape.ChangeSearch{}, shape.DecisionChanges{}, shape.DecisionChange{}, shape.DecisionAt{}, shape.Decision{}, shape.Decisions{}, shape.Propagation{}, shape.Expectation{}, shape.Effect{}, shape.Cluster{}, shape.Member{},
 	shape.Verification{}, shape.Verified{}, event.SignedHead{}, shape.Chain{}, shape.Problem{}, shape.RosterChange{}, shape.VotersChange{}, shape.Writer{}, shape.Quorum{},
+	shape.Received{}, shape.Authentication{}, shape.Authenticated{}, shape.SignatureFacts{}, shape.AuthenticationError{}, shape.Tag{}, shape.SigningKeyOf{}, shape.SigningKey{},
+	shape.PrincipalsWanted{}, shape.Principals{}, shape.FoundPrincipal{}, shape.FoundStatement{},
 	shape.Retention{}, shape.RetentionToSet{}, shape.RetentionChange{}, shape.StoredHistory{},
 	shape.Seal{}, shape.SealKey{}, shape.SealNode{}, shape.SealRotation{}, shape.SealRotated{},
 	shape.PositionEvent{}, shape.HeartbeatEvent{}, shape.GapEvent{}, shape.EndEvent{},
@@ -33,16 +36,6 @@ var schemas = []any{
 	shape.PasskeyOwner{}, shape.PasskeyCreation{}, shape.PasskeyToRegister{}, shape.PasskeyRegistration{}, shape.PasskeyCredential{},
 }
 
-// Questions are asked together, and answered from one position.
-type Questions struct {
-	Questions []shape.Question `json:"questions"`
-}
-
-// Decisions are the answers to Questions, in their order.
-type Decisions struct {
-	Answers []shape.Decision `json:"answers"`
-}
-
 // types are the schemas of types that are not in JSON what they are in Go.
 var types = map[reflect.Type]object{
 	reflect.TypeFor[event.Hash]():      {{"type", "string"}, {"pattern", "^[0-9a-f]{64}$"}},
@@ -53,6 +46,10 @@ var types = map[reflect.Type]object{
 	reflect.TypeFor[shape.Verdict](): {{"type", "string"}, {"enum", []shape.Verdict{
 		shape.VerdictOK, shape.VerdictDiffers, shape.VerdictBroken, shape.VerdictUnfinished, shape.VerdictUnreachable,
 	}}},
+	reflect.TypeFor[shape.Headers](): {
+		{"type", "object"}, {"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}}}}}},
+	},
+	reflect.TypeFor[shape.Moment](): {{"oneOf", []object{{{"type", "integer"}, {"minimum", 1}}, text}}},
 	reflect.TypeFor[shape.Context](): {
 		{"type", "object"}, {"maxProperties", 256}, {"description", "Condition keys: a text, or a list for a key that is multivalued."},
 		{"additionalProperties", object{{"oneOf", []object{text, {{"type", "array"}, {"items", text}, {"maxItems", 1000}}}}}},
@@ -63,17 +60,18 @@ var types = map[reflect.Type]object{
 var strict = object{{"additionalProperties", false}}
 
 var (
-	principal = object{{"maxLength", authz.MaxARN}}
-	action    = object{{"maxLength", authz.MaxAction}, {"pattern", "^[A-Za-z0-9.-]+:[!-)+-9;->@-~]+$"}}
-	resource  = object{{"maxLength", authz.MaxARN}, {"minLength", 1}, {"default", "*"}}
-	progress  = oneOf("unknown", "committed", "partial", "everywhere")
-	role      = oneOf("writer", "replica")
-	expected  = oneOf("allow", "deny")
-	ofWhom    = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
-	quota     = oneOf(quotaNames()...)
-	email     = object{{"minLength", 6}, {"maxLength", 64}}
-	alias     = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
-	keyState  = oneOf("active", "verify-only", "revoked")
+	principal      = object{{"maxLength", authz.MaxARN}}
+	action         = object{{"maxLength", authz.MaxAction}, {"pattern", "^[A-Za-z0-9.-]+:[!-)+-9;->@-~]+$"}}
+	resource       = object{{"maxLength", authz.MaxARN}, {"minLength", 1}, {"default", "*"}}
+	progress       = oneOf("unknown", "committed", "partial", "everywhere")
+	role           = oneOf("writer", "replica")
+	expected       = oneOf("allow", "deny")
+	ofWhom         = oneOf(shape.DefaultsWrit, shape.DefaultsAWS)
+	quota          = oneOf(quotaNames()...)
+	email          = object{{"minLength", 6}, {"maxLength", 64}}
+	alias          = object{{"pattern", "^([a-z0-9](-?[a-z0-9]){2,62})?$"}, {"maxLength", 63}}
+	signingService = object{{"pattern", "^[A-Za-z0-9._-]{1,32}$"}}
+	keyState       = oneOf("active", "verify-only", "revoked")
 )
 
 // keywords are what the types cannot say: limits, and the words that a text may be.
@@ -83,8 +81,27 @@ var keywords = map[string]object{
 	"Question.action":            action,
 	"Question.resource":          resource,
 	"Questions.questions":        {{"minItems", 1}, {"maxItems", decision.MaxBatch}},
+	"Questions":                  strict,
+	"Questions.semantics":        append(oneOf(shape.SemanticsAll, shape.SemanticsFirstDeny, shape.SemanticsFirstPermit), member{"default", shape.SemanticsAll}),
+	"Questions.errors":           append(oneOf(shape.ErrorsWhole, shape.ErrorsEach), member{"default", shape.ErrorsWhole}),
+	"BatchQuestion":              strict,
+	"BatchQuestion.principal":    principal,
+	"BatchQuestion.action":       action,
+	"BatchQuestion.resource":     resource,
 	"Decision.decision":          oneOf("allow", "explicitDeny", "implicitDeny", "indeterminate"),
-	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least"),
+	"Decision.freshness":         oneOf("leased", "unleased", "strict", "at_least", "past"),
+	"ChangeSearch":               strict,
+	"ChangeSearch.principal":     principal,
+	"ChangeSearch.action":        action,
+	"ChangeSearch.resource":      resource,
+	"DecisionAt.decision":        oneOf("allow", "explicitDeny", "implicitDeny", "noSuchPrincipal"),
+	"PrincipalsWanted":           strict,
+	"PrincipalsWanted.action":    action,
+	"PrincipalsWanted.resource":  resource,
+	"PrincipalsWanted.limit":     {{"minimum", 1}, {"maximum", search.MaxPage}, {"default", 100}},
+	"PrincipalsWanted.cursor":    {{"maxLength", 1024}},
+	"FoundPrincipal.decision":    oneOf("allow", "explicitDeny", "implicitDeny"),
+	"FoundStatement.effect":      oneOf("Allow", "Deny"),
 	"Propagation.state":          progress,
 	"Expectation":                strict,
 	"Expectation.principal":      principal,
@@ -106,6 +123,20 @@ var keywords = map[string]object{
 	"SealNode.role":              role,
 	"SealRotation":               strict,
 	"RetentionToSet":             strict,
+	"Received":                   strict,
+	"Received.service":           signingService,
+	"Received.style":             oneOf(shape.StyleAWS, shape.StyleS3),
+	"Received.action":            action,
+	"Received.resource":          resource,
+	"Received.payload_hash":      {{"pattern", "^[0-9a-fA-F]{64}$"}},
+	"Authentication.freshness":   oneOf("leased", "strict"),
+	"Authenticated.kind":         oneOf(shape.KindRoleSession, shape.KindUserSession, shape.KindRootSession, shape.KindFederatedUser, shape.KindTaskRoot, shape.KindDelegated),
+	"SignatureFacts.payload":     oneOf(shape.PayloadHashed, shape.PayloadUnsigned, shape.PayloadStreaming, shape.PayloadStreamingTrailer, shape.PayloadUnsignedTrailer),
+	"SigningKeyOf":               strict,
+	"SigningKeyOf.service":       signingService,
+	"SigningKeyOf.date":          {{"pattern", "^[0-9]{8}$"}},
+	"SigningKey.signing_key":     {{"pattern", "^[0-9a-f]{64}$"}},
+	"SigningKey.freshness":       oneOf("leased", "strict"),
 	"Quotas.defaults":            ofWhom,
 	"Quota.quota":                quota,
 	"Writer":                     strict,

@@ -18,25 +18,28 @@ const service = "writ"
 
 // Permissions of the native API, in short.
 const (
-	actionAuthorize      = policy.ActionAuthorize
-	actionGetPropagation = policy.ActionGetPropagation
-	actionGetCluster     = policy.ActionGetCluster
-	actionWatch          = policy.ActionWatch
-	actionDrainReplica   = policy.ActionDrainReplica
-	actionResumeReplica  = policy.ActionResumeReplica
-	actionRemoveReplica  = policy.ActionRemoveReplica
-	actionAdmitReplica   = policy.ActionAdmitReplica
-	actionAddWriter      = policy.ActionAddWriter
-	actionMoveWriter     = policy.ActionMoveWriter
-	actionRemoveWriter   = policy.ActionRemoveWriter
-	actionGetHead        = policy.ActionGetHead
-	actionGetChain       = policy.ActionGetChain
-	actionVerify         = policy.ActionVerify
-	actionGetCatalog     = policy.ActionGetCatalog
-	actionImportCatalog  = policy.ActionImportCatalog
-	actionGetQuotas      = policy.ActionGetQuotas
-	actionSetQuotas      = policy.ActionSetQuotas
-	actionRevokeSessions = policy.ActionRevokeSessions
+	actionAuthorize        = policy.ActionAuthorize
+	actionAuthenticate     = policy.ActionAuthenticate
+	actionGetSigningKey    = policy.ActionGetSigningKey
+	actionGetPropagation   = policy.ActionGetPropagation
+	actionGetCluster       = policy.ActionGetCluster
+	actionWatch            = policy.ActionWatch
+	actionDrainReplica     = policy.ActionDrainReplica
+	actionResumeReplica    = policy.ActionResumeReplica
+	actionRemoveReplica    = policy.ActionRemoveReplica
+	actionAdmitReplica     = policy.ActionAdmitReplica
+	actionAddWriter        = policy.ActionAddWriter
+	actionMoveWriter       = policy.ActionMoveWriter
+	actionRemoveWriter     = policy.ActionRemoveWriter
+	actionGetHead          = policy.ActionGetHead
+	actionGetChain         = policy.ActionGetChain
+	actionVerify           = policy.ActionVerify
+	actionGetCatalog       = policy.ActionGetCatalog
+	actionImportCatalog    = policy.ActionImportCatalog
+	actionGetQuotas        = policy.ActionGetQuotas
+	actionSetQuotas        = policy.ActionSetQuotas
+	actionRevokeSessions   = policy.ActionRevokeSessions
+	actionSearchPrincipals = policy.ActionSearchPrincipals
 
 	actionCreateAccount    = policy.ActionCreateAccount
 	actionListAccounts     = policy.ActionListAccounts
@@ -61,6 +64,8 @@ const (
 	actionBackup             = policy.ActionBackup
 	actionGetRetention       = policy.ActionGetRetention
 	actionSetRetention       = policy.ActionSetRetention
+	actionAuthorizeAt        = policy.ActionAuthorizeAt
+	actionGetDecisionChanges = policy.ActionGetDecisionChanges
 )
 
 // operation is one of the native API.

@@ -73,12 +73,28 @@ var (
 // operations is the prose of each route.
 var operations = map[string]operation{
 	"POST /v1/authorize": {
-		id: "Authorize", summary: "May this principal do this?", about: "Permission writ:Authorize on the principal's ARN.", parameters: asked,
-		body: "Question", answer: "The decision.", headers: seen, content: jsonOf("Decision"), refusals: refusedWhat, meaning: noPrincipal,
+		id: "Authorize", summary: "May this principal do this?", parameters: asked,
+		about: "Permission writ:Authorize on the principal's ARN. With at, the question is about that moment of the past, and takes writ:AuthorizeAt on the ARN, too: " +
+			"the answer is exact there, says nothing of now, and its freshness is past. A moment of the future, or before the beginning, is 409 NotCommitted; one whose history was dropped, 410 NotKept. " +
+			"The headers about freshness do not go with it.",
+		body: "Question", answer: "The decision.", headers: seen, content: jsonOf("Decision"), refusals: append([]int{410}, refusedWhat...), meaning: noPrincipal,
 	},
 	"POST /v1/authorize/batch": {
 		id: "AuthorizeBatch", summary: "Many questions, answered from one position.", about: "Permission writ:Authorize on the ARN of each principal.", parameters: asked,
 		body: "Questions", answer: "The decisions, in order.", headers: seen, content: jsonOf("Decisions"), refusals: refusedWhat, meaning: noPrincipal,
+	},
+	"POST /v1/authorize/changes": {
+		id: "GetDecisionChanges", summary: "Which changes between two moments turned a decision?",
+		about: "Permissions writ:Authorize, writ:AuthorizeAt and writ:GetDecisionChanges on the principal's ARN. All is decided by the clock of the last change in the range, so that time alone turns nothing. " +
+			"Where the limits of one answer are met (200000 positions, 50 changes), next says from where to ask on. A moment of the future, or before the beginning, is 409 NotCommitted; " +
+			"one whose history was dropped, 410 NotKept.",
+		body: "ChangeSearch", answer: "The changes, in order.", headers: seen, content: jsonOf("DecisionChanges"), refusals: append([]int{410}, refusedWhat...),
+	},
+	"POST /v1/search/principals": {
+		id: "SearchPrincipals", summary: "Which principals may do this, and by which statements?",
+		about: "Permission writ:SearchPrincipals. Told are the principals alone that the caller may ask about: writ:Authorize on the ARN of each. Each is decided as a question about it is. " +
+			"A page may have fewer principals than its limit, or none, and yet a cursor.",
+		parameters: asked, body: "PrincipalsWanted", answer: "A page of principals.", headers: seen, content: jsonOf("Principals"), refusals: refusedAt,
 	},
 	"GET /v1/propagation": {
 		id: "GetPropagation", summary: "How far has a position come?",
@@ -279,6 +295,20 @@ var operations = map[string]operation{
 		about: "Permission writ:ListSessions. The sessions that called this node last and have not ended: a node remembers 2,000 of all accounts, and 500 of one role, user or root. " +
 			"It does not see those that were made and not used, that called other nodes alone, or before it began; of a write that it hands on, the leader sees the session.",
 		parameters: asked, answer: "The sessions, without their secrets.", headers: seen, content: jsonOf("SeenSessions"), refusals: refusedAt,
+	},
+	"POST /v1/authenticate": {
+		id: "Authenticate", summary: "Who signed a request that a service received?",
+		about: "Permission writ:Authenticate, with the condition key writ:signingService; for the principals of the caller's account, and of all accounts for callers of the cluster's own. " +
+			"A request that nobody signed, or not well, is an answer with an error to pass on. With an action, which needs the permission writ:Authorize, too, there is also the decision, in the same view. " +
+			"What is signed for iam, sts or writ is refused. A node answers under a lease or from the head of the log alone, whatever --without-lease says.",
+		parameters: asked, body: "Received", answer: "Who signed it, or the error.", headers: seen, content: jsonOf("Authentication"), refusals: refusedAt,
+	},
+	"POST /v1/signing-key": {
+		id: "GetSigningKey", summary: "By which key does a service verify signatures of an access key itself?",
+		about: "Permission writ:GetSigningKey, with the condition key writ:signingService; for the principals of the caller's account, and of all accounts for callers of the cluster's own. " +
+			"Over TLS or loopback alone: the key is a secret. It is good for one date, region and service, and to be gone by for as long as the answer says, which is no longer than a lease. " +
+			"404 NoSuchEntity: there are no such credentials, or they are not in force, or not for the caller to verify. A node answers under a lease or from the head of the log alone.",
+		parameters: asked, body: "SigningKeyOf", answer: "The key.", headers: seen, content: jsonOf("SigningKey"), refusals: refusedWhat,
 	},
 	"GET /v1/retention": {
 		id: "GetRetention", summary: "How much of the history does the cluster keep?", about: "Permission writ:GetRetention, in the cluster's own account.",

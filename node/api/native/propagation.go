@@ -137,7 +137,7 @@ func (s *API) position(c *call) (event.Position, error) {
 		}
 		cluster := v.Cluster()
 		if err := t.Check(cluster.ID, cluster.Incarnation); err != nil {
-			return 0, freshness.TokenFault(err)
+			return 0, s.cfg.Views.TokenFault(err)
 		}
 		if err := s.cfg.Views.Showing(c.Context(), &c.Request, &c.Seen, t); err != nil {
 			return 0, err

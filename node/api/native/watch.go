@@ -121,7 +121,7 @@ func (w *watcher) begin() error {
 	}
 	c := v.Cluster()
 	if err := t.Check(c.ID, c.Incarnation); err != nil {
-		return freshness.TokenFault(err)
+		return w.api.cfg.Views.TokenFault(err)
 	}
 	w.next = t.Position + 1
 	if t.Position <= v.Head.Position {
@@ -138,7 +138,7 @@ func (w *watcher) compare(t event.Token) error {
 		return freshness.TokenFault(fmt.Errorf("%w: position %d", projection.ErrTokenMismatch, t.Position))
 	}
 	if _, err := w.api.cfg.Projection.WaitToken(w.Context(), t); err != nil { // there is nothing to wait for
-		return freshness.TokenFault(err)
+		return w.api.cfg.Views.TokenFault(err)
 	}
 	return nil
 }

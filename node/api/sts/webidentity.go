@@ -38,11 +38,16 @@ func Present(s *identity.State, in *sdk.AssumeRoleWithWebIdentityInput) (*Presen
 	if in.ProviderId != nil {
 		return nil, fail(codeInvalidIdentityToken, "Tokens of OAuth 2.0 are not taken: leave ProviderId out for one of OpenID Connect.")
 	}
-	token, err := oidc.Parse(aws.ToString(in.WebIdentityToken))
+	return PresentTo(s, aws.ToString(in.RoleArn), aws.ToString(in.WebIdentityToken))
+}
+
+// PresentTo is Present for a token alone: role is the ARN of the role that it is presented to, or
+// of the user as whom who presents it is known.
+func PresentTo(s *identity.State, role, raw string) (*Presented, error) {
+	token, err := oidc.Parse(raw)
 	if err != nil {
 		return nil, fail(codeInvalidIdentityToken, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
-	role := aws.ToString(in.RoleArn)
 	name := strings.TrimPrefix(token.Issuer, "https://")
 	p, ok := s.OIDCProvider(s.Partition().ARN(identity.KindOIDCProvider, accountOf(role), "/", name))
 	if !ok || p.URL != name || s.Closed(p.Account) {

@@ -203,7 +203,8 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestHangs asks stores that answer nothing: one that takes no bytes, and one that sends half.
+// TestHangs asks stores that answer nothing: one that takes no bytes, one that sends half, and one
+// that sends a byte now and then.
 func TestHangs(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -234,6 +235,30 @@ func TestHangs(t *testing.T) {
 	if b, err := get(t, s); err == nil || len(b) != 50 || !strings.Contains(err.Error(), "behind byte 50 of 100") {
 		t.Errorf("%d bytes, %v", len(b), err)
 	}
+	gone := make(chan struct{}, 2*resumes)
+	drips := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000000000")
+		defer func() { gone <- struct{}{} }()
+		for pause := time.NewTicker(time.Millisecond); ; {
+			if _, err := w.Write([]byte{0}); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			select {
+			case <-pause.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	defer drips.Close()
+	if s, err = (Config{Endpoint: drips.URL, idle: 10 * time.Millisecond, backoff: time.Millisecond}).Open(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := get(t, s); err == nil || len(b) == 0 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	<-gone
 }
 
 // TestReadOn breaks the reading of an object off again and again.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -18,6 +19,11 @@ const (
 	dialPatience = 10 * time.Second
 	// idlePatience is how long nothing may come or go while something is waited for.
 	idlePatience = 30 * time.Second
+	// leastMoved is how many bytes come or go in dripPatience times idlePatience at least: a store
+	// that drips them would hold a backup for as long as it likes. (One that puts the parts of an
+	// object together sends spaces meanwhile, for some minutes.)
+	leastMoved   = 64 << 10
+	dripPatience = 20
 )
 
 // http makes the client that reaches the store. It follows no redirects: what is signed, and sent,
@@ -43,7 +49,7 @@ func (c Config) http() (*http.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &lively{conn, idle}, nil
+		return &lively{Conn: conn, idle: idle, since: time.Now()}, conn.SetDeadline(time.Now().Add(idle))
 	}
 	return &http.Client{Transport: bounded{t}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
@@ -65,23 +71,51 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a, nil
 }
 
-// lively is a connection that ends when nothing comes or goes for a while. One that sends may wait
-// for its answer for longer, so each of the two moves the end of both.
+// lively is a connection that ends when nothing comes or goes for a while, or too little for a
+// longer one. One that sends may wait for its answer for longer, so each of the two moves the end
+// of both.
 type lively struct {
 	net.Conn
 	idle time.Duration
+
+	mu    sync.Mutex
+	since time.Time // the rest is counted from then; guarded by mu
+	moved int       // bytes; guarded by mu
+	reads bool      // the latest was a Read, so that a Write begins a request; guarded by mu
+}
+
+// progress moves the end, when so many bytes have come or gone.
+func (c *lively) progress(n int, reads bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	c.moved += n
+	if c.moved >= leastMoved || c.reads && !reads {
+		c.since, c.moved = now, 0
+	}
+	c.reads = reads
+	end, latest := now.Add(c.idle), c.since.Add(dripPatience*c.idle)
+	if latest.Before(end) {
+		end = latest
+	}
+	return c.SetDeadline(end)
 }
 
 func (c *lively) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
-		return 0, err
+	n, err := c.Conn.Read(p)
+	if err == nil {
+		err = c.progress(n, true)
 	}
-	return c.Conn.Read(p)
+	return n, err
 }
 
 func (c *lively) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.idle)); err != nil {
+	if err := c.progress(0, false); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		err = c.progress(n, false)
+	}
+	return n, err
 }

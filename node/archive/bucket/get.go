@@ -39,7 +39,8 @@ type download struct {
 	etag  *string // of the object
 	size  int64
 	next  int64 // byte
-	tries int   // since something came
+	from  int64 // byte, that the latest answer began with
+	tries int   // since leastMoved came of one answer
 }
 
 func (d *download) open() error {
@@ -56,7 +57,7 @@ func (d *download) open() error {
 	} else if !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", d.next)) {
 		return errors.Join(errors.New("the store reads objects from their beginning alone"), out.Body.Close())
 	}
-	d.body = out.Body
+	d.body, d.from = out.Body, d.next
 	return nil
 }
 
@@ -68,7 +69,9 @@ func (d *download) Read(p []byte) (int, error) {
 		}
 		n, err := d.body.Read(p)
 		if d.next += int64(n); n > 0 {
-			d.tries = 0
+			if d.next-d.from >= leastMoved {
+				d.tries = 0
+			}
 			return n, nil
 		}
 		if err == nil {

@@ -73,7 +73,7 @@ var builtinKeys = map[byte]string{
 	iam:FIDO-FIPS-140-3-certification iam:FIDO-certification iam:NotificationChannel iam:OrganizationsPolicyId
 	iam:PassedToService iam:RegisterSecurityKey iam:ResourceTag/ iam:ServiceSpecificCredentialServiceName
 	sts:AWSServiceName sts:ExternalId sts:IdentityTokenAudience+ sts:RequestContext/ sts:RoleSessionName
-	sts:SigningAlgorithm sts:SourceIdentity sts:TransitiveTagKeys+`,
+	sts:SigningAlgorithm sts:SourceIdentity sts:TransitiveTagKeys+ writ:signingService`,
 	'n': `
 	aws:MultiFactorAuthAge iam:DelegationDuration iam:ServiceSpecificCredentialAgeDays sts:DurationSeconds`,
 	'd': `

@@ -154,7 +154,6 @@ func rollBack(ctx context.Context, s *strike) error {
 	if err := s.endSafely(ctx); err != nil {
 		return err
 	}
-	s.judge.putBack(m.name)
 	if err := errors.Join(clearDir(m.dir), commands(ctx, "cp -a "+backup+"/. "+m.dir)); err != nil {
 		return err
 	}

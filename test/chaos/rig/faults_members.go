@@ -82,6 +82,9 @@ func (s *strike) join(ctx context.Context, m *member) error {
 // leaves removes a writer, whether it runs or was never added.
 func (s *strike) leaves(ctx context.Context, m *member) error {
 	m.excuse("it is removed")
+	if p := m.running(); p != nil {
+		p.asked.Store(true) // by its removal, which it may hear of late: nobody starts it again
+	}
 	s.insists(ctx, func(ctx context.Context) error {
 		listed, err := s.lab.listed(ctx, m)
 		if err != nil || !listed {

@@ -141,26 +141,6 @@ func (j *judge) rebase(to event.Position, incarnation string) {
 	j.terms, j.stretches = map[uint64]string{}, nil
 }
 
-// behindFor is how long after it had a state of an incarnation that has ended a replica may take
-// tokens of the newer one for those of an older one: until it has heard of it.
-const behindFor = 15 * time.Second
-
-// wasBehind tells whether a node was lately known to have such a state. The lock is held.
-func (j *judge) wasBehind(node string) bool {
-	at, known := j.behind[node]
-	return known && j.now()-at < behindFor
-}
-
-// putBack says that a node begins with a disk from earlier, which may be of an incarnation that has
-// ended.
-func (j *judge) putBack(node string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.former) > 0 {
-		j.behind[node] = j.now()
-	}
-}
-
 // until drops what is above a position.
 func (r rising) until(p event.Position) rising {
 	for len(r) > 0 && r[len(r)-1].position > p {

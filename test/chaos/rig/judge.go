@@ -101,10 +101,9 @@ type judge struct {
 	everywhere  rising // what clients were told is everywhere
 	claims      map[event.Position]claim
 	incarnation string
-	former      map[string]bool          // incarnations that have ended
-	elections   int                      // terms in them
-	behind      map[string]time.Duration // when a node was known last to have a state of one of them
-	terms       map[uint64]string        // who led
+	former      map[string]bool   // incarnations that have ended
+	elections   int               // terms in them
+	terms       map[uint64]string // who led
 	stretches   []stretch
 	served      map[string]int // answers by freshness
 	refused     map[string]int // refusals by code
@@ -133,7 +132,7 @@ type waited struct {
 func newJudge() *judge {
 	return &judge{
 		start: time.Now(), first: make(chan struct{}), claims: map[event.Position]claim{}, terms: map[uint64]string{},
-		behind: map[string]time.Duration{}, served: map[string]int{}, refused: map[string]int{}, moments: map[string]int{},
+		served: map[string]int{}, refused: map[string]int{}, moments: map[string]int{},
 	}
 }
 
@@ -227,7 +226,6 @@ func (j *judge) holds(node string, c *client.Cluster) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.former[c.Incarnation] {
-		j.behind[node] = j.now()
 		j.moments["a node that has yet to take a restored state"]++
 		return
 	}
@@ -280,6 +278,10 @@ func (j *judge) decided(q question, d *decision) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.served[d.Freshness]++
+	if j.former[d.Incarnation] && d.Freshness == "unleased" && d.Decision != "allow" { // it names both, and vouches for nothing
+		j.moments["an unleased answer of before a restore"]++
+		return
+	}
 	j.same(q.node, d.Position, d.Hash, "", d.Incarnation)
 	told := fmt.Sprintf("%s answered %s (%s) at position %d to a question (%s) sent at %.3fs, answered at %.3fs",
 		q.node, d.Decision, d.Freshness, d.Position, q.mode, q.sent.Seconds(), q.got.Seconds())
@@ -320,8 +322,6 @@ func (j *judge) refuse(node, what string, a *answer) problem {
 	switch {
 	case a.status == 500, p.Code == "InternalFailure", p.Code == "InternalError", p.Code == "ServiceFailure":
 		j.violated("an internal error", "%s answers %s with %d %s: %s", node, what, a.status, p.Code, p.Detail)
-	case p.Code == "WrongToken" && j.wasBehind(node):
-		j.moments["a token refused by a node that has yet to take a restored state"]++
 	case p.Code == "WrongToken":
 		j.violated("a token refused that is the cluster's own", "%s answers %s: %s", node, what, p.Detail)
 	}

@@ -1,0 +1,3 @@
+// Package extauthz serves Envoy's external authorization (envoy.service.auth.v3.Authorization) over
+// gRPC, by the mappings of package proxy.
+package extauthz

@@ -1,0 +1,2 @@
+// Package kubernetes has tests with Kubernetes' own clients.
+package kubernetes
