@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -37,8 +36,7 @@ type Replica struct {
 	heads      *freshness.Views // reads the head of the log
 	clocks     func() propagation.Clocks
 	maxWork    int64
-	logger     *slog.Logger
-	forget     func() // takes the metrics away
+	shown      shown // in the process's metrics
 
 	scratches sync.Pool // of *scratch
 	shards    [shards]counts
@@ -71,14 +69,14 @@ func Start(ctx context.Context, cfg Config) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{
-		node: n, lease: n.Renewer(), projection: n.Projection(), clocks: cfg.clocks, maxWork: cfg.MaxWork, logger: cfg.Logger,
-		forget: func() {}, ended: make(chan struct{}),
+		node: n, lease: n.Renewer(), projection: n.Projection(), clocks: cfg.clocks, maxWork: cfg.MaxWork, ended: make(chan struct{}),
 	}
 	r.heads = freshness.New(freshness.Config{Projection: r.projection, Heads: r.lease, Lease: r.lease})
 	r.scratches.New = func() any { return &scratch{counts: &r.shards[r.next.Add(1)%shards]} }
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if cfg.Metrics != nil {
-		if err := r.observe(prometheus.WrapRegistererWith(prometheus.Labels{"writ_node": cfg.Name}, cfg.Metrics)); err != nil {
+		r.shown.to = prometheus.WrapRegistererWith(prometheus.Labels{"writ_node": cfg.Name}, cfg.Metrics)
+		if err := r.observe(); err != nil {
 			return nil, errors.Join(err, r.Close(context.Background()))
 		}
 	}
@@ -116,7 +114,7 @@ func (r *Replica) Close(ctx context.Context) error {
 		go func() {
 			defer close(r.ended)
 			r.err = r.node.Stop()
-			r.forget()
+			r.shown.forget()
 		}()
 	})
 	select {

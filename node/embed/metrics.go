@@ -6,22 +6,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// observe shows the replica's metrics in a registry until it ends.
-func (r *Replica) observe(to prometheus.Registerer) error {
-	own := []prometheus.Collector{r.node.Metrics(), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "writ_embedded", Help: "1 for a replica that is a part of the process that shows this.",
-	}, func() float64 { return 1 }), &decisions{r, prometheus.NewDesc("writ_embedded_decisions_total",
-		"Decisions that the process of an embedded replica made by it, by decision and freshness.", []string{"decision", "freshness"}, nil)}}
-	r.forget = func() {
-		for _, c := range own {
-			to.Unregister(c)
-		}
+// shown is what is registered, and where; nothing until it is.
+type shown struct {
+	to  prometheus.Registerer
+	own []prometheus.Collector
+}
+
+// forget takes it away.
+func (s *shown) forget() {
+	for _, c := range s.own {
+		s.to.Unregister(c)
 	}
-	for i, c := range own {
-		if err := to.Register(c); err != nil {
-			own = own[:i] // what is another's stays
+}
+
+// observe shows the replica's metrics until it ends.
+func (r *Replica) observe() error {
+	for _, c := range []prometheus.Collector{
+		r.node.Metrics(),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "writ_embedded", Help: "1 for a replica that is a part of the process that shows this."}, func() float64 { return 1 }),
+		&decisions{r, prometheus.NewDesc("writ_embedded_decisions_total",
+			"Decisions that the process of an embedded replica made by it, by decision and freshness.", []string{"decision", "freshness"}, nil)},
+	} {
+		if err := r.shown.to.Register(c); err != nil {
 			return fmt.Errorf("register the metrics of an embedded replica: %w", err)
 		}
+		r.shown.own = append(r.shown.own, c)
 	}
 	return nil
 }
