@@ -134,15 +134,15 @@ func (w *world) user(name, document string) key {
 	var made struct {
 		Result struct {
 			AccessKey struct {
-				AccessKeyId     string //nolint:revive // as on the wire
-				SecretAccessKey string
+				ID     string `xml:"AccessKeyId"`
+				Secret string `xml:"SecretAccessKey"`
 			}
 		} `xml:"CreateAccessKeyResult"`
 	}
 	if err := xml.Unmarshal(w.call("CreateAccessKey", "UserName", name), &made); err != nil {
 		w.t.Fatal(err)
 	}
-	return key{id: made.Result.AccessKey.AccessKeyId, secret: made.Result.AccessKey.SecretAccessKey}
+	return key{id: made.Result.AccessKey.ID, secret: made.Result.AccessKey.Secret}
 }
 
 const allS3 = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
@@ -343,14 +343,16 @@ func TestSession(t *testing.T) {
 	var made struct {
 		Result struct {
 			Credentials struct {
-				AccessKeyId, SecretAccessKey, SessionToken string //nolint:revive // as on the wire
+				ID     string `xml:"AccessKeyId"`
+				Secret string `xml:"SecretAccessKey"`
+				Token  string `xml:"SessionToken"`
 			}
 		} `xml:"AssumeRoleResult"`
 	}
 	if err := xml.Unmarshal(r.Body, &made); err != nil {
 		t.Fatal(err)
 	}
-	k := key{made.Result.Credentials.AccessKeyId, made.Result.Credentials.SecretAccessKey, made.Result.Credentials.SessionToken}
+	k := key{made.Result.Credentials.ID, made.Result.Credentials.Secret, made.Result.Credentials.Token}
 	small := filepath.Join(t.TempDir(), "small")
 	w.write(small, []byte("hello"))
 	w.ok(k, "s3api", "create-bucket", "--bucket", "b")

@@ -302,9 +302,10 @@ func (s *store) begin(w http.ResponseWriter, bucket, key string) error {
 	id := "upload-" + strconv.Itoa(s.number)
 	s.uploads[id] = &upload{bucket, key, map[int]*object{}}
 	return answer(w, struct {
-		XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
-		Bucket, Key, UploadId string
-	}{Bucket: bucket, Key: key, UploadId: id})
+		XMLName     xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
+		Bucket, Key string
+		ID          string `xml:"UploadId"`
+	}{Bucket: bucket, Key: key, ID: id})
 }
 
 func (s *store) complete(w http.ResponseWriter, r *http.Request, id string) error {

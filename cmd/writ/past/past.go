@@ -29,8 +29,7 @@ func New() *cobra.Command {
 	var s client.ChangeSearch
 	var from, to string
 	var pairs []string
-	var cmd *cobra.Command
-	cmd = target.On(&cobra.Command{
+	cmd := target.On(&cobra.Command{
 		Use:   "why-changed PRINCIPAL ACTION [RESOURCE] --from POSITION|TIME --to POSITION|TIME",
 		Short: "Tell which changes between two moments turned a decision",
 		Long: `Looks through the changes behind --from up to --to and tells each that turned the decision: its

@@ -50,7 +50,7 @@ func New(mapping string) (bridge.Protocol, error) {
 	workers := uint32(min(runtime.GOMAXPROCS(0), math.MaxInt16)) //nolint:gosec // it is small
 	return &protocol{mapping: m, server: grpc.NewServer(
 		grpc.Creds(passing{}), grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxHeaderListSize(MaxHeaders), grpc.MaxConcurrentStreams(MaxStreams),
-		grpc.ConnectionTimeout(handshake), grpc.NumStreamWorkers(workers), grpc.SharedWriteBuffer(true),
+		grpc.ConnectionTimeout(handshake), grpc.NumStreamWorkers(workers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idle, Time: alive, Timeout: handshake}),
 	)}, nil

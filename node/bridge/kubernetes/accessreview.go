@@ -170,9 +170,10 @@ func (m *Mapping) aboutResource(q *decision.Question, a *bridge.Document) (why s
 		return "the review names no resource, or one with a colon"
 	}
 	api := group
-	if api == "" {
+	switch api {
+	case "":
 		api = "core"
-	} else if api == "core" {
+	case "core":
 		return "the review's group is core, which stands for none"
 	}
 	where := "/all/"

@@ -26,10 +26,10 @@ type protocol struct{ mapping *Mapping }
 // Routes adds what the mapping has something for.
 func (p protocol) Routes(mux bridge.Mux, d *bridge.Desk) {
 	if p.mapping.Tokens != nil {
-		mux.Handle("POST "+PathTokenReview, d.Handler("kubernetes:TokenReview", tokenReview{p.mapping}, bridge.OfCaller))
+		mux.Handle("POST "+PathTokenReview, d.Handler("kubernetes:TokenReview", tokenReview(p), bridge.OfCaller))
 	}
 	if p.mapping.Access != nil {
-		mux.Handle("POST "+PathAccessReview, d.Handler("kubernetes:SubjectAccessReview", accessReview{p.mapping}, bridge.OfCaller))
+		mux.Handle("POST "+PathAccessReview, d.Handler("kubernetes:SubjectAccessReview", accessReview(p), bridge.OfCaller))
 	}
 }
 

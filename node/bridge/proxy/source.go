@@ -139,19 +139,19 @@ func (b *Bearer) compile() (err error) {
 	return err
 }
 
-func (c *Certificate) compile() (err error) {
-	line := max(c.Header.Line, c.Principal.Line, 1)
-	if c.Header.Given() && !isHeader(c.Header.Value) {
-		return at(c.Header.Line, "certificate: %q is no name of a header", c.Header.Value)
+func (s *Certificate) compile() (err error) {
+	line := max(s.Header.Line, s.Principal.Line, 1)
+	if s.Header.Given() && !isHeader(s.Header.Value) {
+		return at(s.Header.Line, "certificate: %q is no name of a header", s.Header.Value)
 	}
-	if err := trusted("certificate", c.Trusted, line); err != nil {
+	if err := trusted("certificate", s.Trusted, line); err != nil {
 		return err
 	}
-	if c.Principal.Given() == (len(c.Subjects) > 0) || len(c.Subjects) > maxSubjects {
+	if s.Principal.Given() == (len(s.Subjects) > 0) || len(s.Subjects) > maxSubjects {
 		return at(line, "certificate needs either `principal` or `subjects` (at most %d)", maxSubjects)
 	}
-	for _, subject := range slices.Sorted(maps.Keys(c.Subjects)) {
-		arn := c.Subjects[subject]
+	for _, subject := range slices.Sorted(maps.Keys(s.Subjects)) {
+		arn := s.Subjects[subject]
 		if subject == "" || len(subject) > maxSubject {
 			return at(arn.Line, "certificate: a subject is empty, or longer than %d bytes", maxSubject)
 		}
@@ -159,10 +159,10 @@ func (c *Certificate) compile() (err error) {
 			return err
 		}
 	}
-	if !c.Principal.Given() {
+	if !s.Principal.Given() {
 		return nil
 	}
-	c.principal, err = principalTemplate("certificate", c.Principal, line, func(name string) bool { return name == "cn" })
+	s.principal, err = principalTemplate("certificate", s.Principal, line, func(name string) bool { return name == "cn" })
 	return err
 }
 

@@ -79,7 +79,6 @@ type chunked struct {
 	sums     map[string]hash.Hash
 	trailer  http.Header // what came, once all has
 	err      error
-	begun    bool
 }
 
 // sumOf are the checksums that trailers have.
