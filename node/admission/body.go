@@ -147,7 +147,11 @@ func (d *Desk) proved(q *Request, cred *identity.Credential) {
 	if !q.Forwarded { // else its address is another node's word
 		d.proofs.note(cred.ID, q.network(), q.Now)
 	}
-	owner := string(cred.Owner)
+	d.own(q, string(cred.Owner))
+}
+
+// own has what a request holds count as its owner's, if that one has room for it.
+func (d *Desk) own(q *Request, owner string) {
 	if q.held.begun && q.held.holder != owner && d.places[Bodies].Take(owner, q.held.bytes) == nil {
 		d.places[q.held.of].Free(q.held.holder, q.held.bytes)
 		q.held.of, q.held.holder = Bodies, owner

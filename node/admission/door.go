@@ -9,9 +9,10 @@ import (
 )
 
 // Door notes that a request came through a door of this node by a caller that the door's settings
-// name: the caller is no stranger, and what it takes it takes on account of its name.
-func (q *Request) Door(caller string) {
+// name: the caller is no stranger, and what it takes it takes on account of its name, its body too.
+func (d *Desk) Door(q *Request, caller string) {
 	q.owner, q.verified, q.vouched = identity.ID("door "+caller), []byte("door"), true
+	d.own(q, string(q.owner))
 	gate.Prove(q.Context())
 }
 

@@ -103,7 +103,7 @@ func (c *Call) Read() (string, error) {
 	if c.caller.Signed {
 		return service, nil
 	}
-	c.Request.Door(c.caller.AsksAs)
+	c.Pass.Desk.Door(&c.Request, c.caller.AsksAs)
 	return "", nil
 }
 

@@ -163,8 +163,12 @@ func (h *History) remember(state *identity.State, head event.Head) *made {
 	return m
 }
 
+// viewLimits bound what a view keeps compiled. Each has its own, which few questions use, so that the
+// room of a node's projection would be more work than they are.
+var viewLimits = projection.Limits{Principals: 1 << 10, Groups: 1 << 10, Documents: 32 << 20}
+
 func viewOf(state *identity.State, head event.Head) *projection.View {
-	p := projection.New()
+	p := projection.Within(viewLimits)
 	p.Adopt(state, head)
 	return p.View()
 }

@@ -110,7 +110,7 @@ func (s *Search) through(ctx context.Context, m *made, to event.Position) (*shap
 	if err := s.May(m.view); err != nil {
 		return nil, err
 	}
-	s.views = projection.New()
+	s.views = projection.Within(viewLimits)
 	s.Question.Explain = true
 	s.show(m.view.State, m.view.Head)
 	before, err := s.decide()

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/writ-iam/writ/log/identity"
-	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/bridge/webidentity"
 	"github.com/writ-iam/writ/projection/authz"
 )
 
@@ -18,9 +18,8 @@ const (
 	MaxToken = 16 << 10
 	// MaxSources is how many issuers, and how many endpoints, a mapping names.
 	MaxSources = 32
-	// maxIdentities is how many requests are here at once whose tokens wait for issuers or are
-	// verified, and identitiesAtOnce how many of these are verified.
-	maxIdentities, identitiesAtOnce = 128, 2
+	// identitiesAtOnce is how many web identity tokens are verified at once.
+	identitiesAtOnce = 2
 )
 
 // Refusal is why a token tells nobody: it is the token that is wrong, and not the node.
@@ -48,7 +47,7 @@ type Sources struct {
 	Presigned *Presigned    `yaml:"presigned,omitempty"`
 	Web       []WebIdentity `yaml:"web_identity,omitempty"`
 
-	workshop *admission.Workshop
+	verifier *webidentity.Verifier
 }
 
 // At is an error of a mapping: with the file's name and a line. It wraps bridge.ErrConfig.
@@ -77,7 +76,7 @@ func (s *Sources) Complete(file string) error {
 			}
 		}
 	}
-	s.workshop = admission.NewWorkshop("identities", maxIdentities, maxIdentities, identitiesAtOnce)
+	s.verifier = webidentity.New(identitiesAtOnce)
 	return nil
 }
 

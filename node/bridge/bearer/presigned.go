@@ -158,10 +158,7 @@ func (p *Presigned) identify(c *bridge.Call, token string) (Identity, error) {
 	}
 	// What it takes of the node it takes on account of the door's caller, and it proves nothing of
 	// any connection or address.
-	q := admission.Request{
-		Request: r.WithContext(c.Context()), ID: c.ID, Source: c.Source, Secure: c.Secure, Forwarded: true,
-		Began: c.Began, Now: c.Now, PayloadHash: sha256.Sum256(nil),
-	}
+	q := c.Request.Received(r, sha256.Sum256(nil))
 	if sig.SessionToken != "" {
 		if err := reach(c, &q, sig); err != nil {
 			return Identity{}, err
@@ -184,14 +181,25 @@ func refused(err error) error {
 }
 
 // reach finds the view anew where a session was made later than what the node shows, since its role
-// may be as new.
+// may be as new, or is sealed by a key that the node may yet have to hear of. Anybody can make up
+// such, so that these take few places.
 func reach(c *bridge.Call, q *admission.Request, sig *sigv4.Signature) error {
-	if _, err := c.Desk.Recognize(q, sig); err != nil {
+	known, err := c.Desk.Recognize(q, sig)
+	if err != nil {
 		return refused(err)
 	}
-	if q.MintedAt() <= c.Seen.View.Head.Position {
+	if known && q.MintedAt() <= c.Seen.View.Head.Position {
 		return nil
 	}
+	place := admission.Waiting
+	if !known {
+		place = admission.Strangers
+	}
+	free, err := c.Desk.Take(place, &c.Request)
+	if err != nil {
+		return err
+	}
+	defer free()
 	c.Request.Header.Set(shape.HeaderConsistency, "strict")
 	return c.Begin(freshness.ForSession)
 }

@@ -1,21 +1,18 @@
 package bearer
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/writ-iam/writ/log/identity"
 	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/api/iam"
-	"github.com/writ-iam/writ/node/api/sts"
 	"github.com/writ-iam/writ/node/bridge"
-	"github.com/writ-iam/writ/node/fault"
+	"github.com/writ-iam/writ/node/bridge/webidentity"
 	"github.com/writ-iam/writ/node/federation/oidc"
 	"github.com/writ-iam/writ/node/freshness"
-	"github.com/writ-iam/writ/node/sigv4"
 	"github.com/writ-iam/writ/projection/authz"
-	"github.com/writ-iam/writ/projection/policy"
 )
 
 // WebIdentity says whose the tokens of an issuer are.
@@ -90,8 +87,6 @@ func (w *WebIdentity) principal(who *iam.WebIdentity) (string, error) {
 	return "", refuse("the token has no claim %s that is a name", w.claim)
 }
 
-const notAccepted = "the web identity token is not accepted"
-
 // web finds out whose a web identity token is.
 func (s *Sources) web(c *bridge.Call, raw string) (Identity, error) {
 	token, err := oidc.Parse(raw)
@@ -103,9 +98,9 @@ func (s *Sources) web(c *bridge.Call, raw string) (Identity, error) {
 		return Identity{}, refuse("the token's issuer is none of the mapping's")
 	}
 	w := &s.Web[i]
-	who, err := s.verified(c, w, raw)
+	who, err := s.verifier.Verify(c, w.of("xx"), raw, freshness.ForSession)
 	if err != nil {
-		return Identity{}, err
+		return Identity{}, ofToken(err)
 	}
 	if !slices.Contains(who.Audiences, w.Audience.Value) {
 		return Identity{}, refuse("the token is not for the audience of the mapping")
@@ -117,7 +112,7 @@ func (s *Sources) web(c *bridge.Call, raw string) (Identity, error) {
 	is, p, err := named(c, arn)
 	switch {
 	case err != nil:
-		return Identity{}, refuse("whoever the token names is no principal of the cluster")
+		return Identity{}, ofToken(webidentity.ErrNobody)
 	case p.Type == authz.User:
 		return is, nil
 	case len(who.Tags) > 0 || who.SourceIdentity != "":
@@ -127,89 +122,15 @@ func (s *Sources) web(c *bridge.Call, raw string) (Identity, error) {
 	if p.Type == authz.RoleSession {
 		role = is.Role
 	}
-	return is, letIn(c, raw, who, role, &p)
+	return is, ofToken(webidentity.LetIn(c, raw, who, role, &p, ""))
 }
 
-// tries is how often the view is looked for anew in which a token's keys are still what they were.
-const tries = 16
-
-// verified finds out what a token says, by the provider of its issuer in the principal's account. It
-// may wait for the issuer; the call then has the view of after that.
-func (s *Sources) verified(c *bridge.Call, w *WebIdentity, raw string) (*iam.WebIdentity, error) {
-	free, err := s.workshop.Reserve(&c.Job, c.Holder())
-	if err != nil {
-		return nil, err
-	}
-	defer free()
-	for range tries {
-		from := c.Seen.View.Head
-		p, err := sts.PresentTo(c.Seen.View.State, w.of("xx"), raw)
-		if err != nil {
-			return nil, refuse(notAccepted)
-		}
-		c.Job.Rest() // nobody has a shift who waits for an issuer
-		keys, err := p.Keys(c.Context(), c.Seen.View.State, c.Node().Identities, c.Now)
-		if err != nil {
-			return nil, ofKeys(err)
-		}
-		who, err := s.proved(c, p, keys)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.Begin(freshness.ForSession); err != nil {
-			return nil, err
-		}
-		if c.Seen.View.Head == from {
-			return who, nil
-		}
-	}
-	return nil, fault.Later("The node's view changed faster than the token could be verified.", nil)
-}
-
-// ofKeys is why there are no keys: an issuer that does not answer is not the token's fault.
-func ofKeys(err error) error {
-	if why := fault.Of(err); why.Retry() || why.Code() == fault.IDPCommunicationError || why.Native().Status >= 500 {
-		return fault.Later("The issuer of the token does not give its keys.", err)
-	}
-	return refuse(notAccepted)
-}
-
-func (s *Sources) proved(c *bridge.Call, p *sts.Presented, keys oidc.Keys) (*iam.WebIdentity, error) {
-	leave, err := s.workshop.Start(c.Context(), &c.Job)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	who, err := p.Verify(keys, c.Now)
-	if err != nil {
-		return nil, refuse(notAccepted)
-	}
-	return who, nil
-}
-
-// letIn finds out whether the trust policy of a role lets a web identity in, as
-// AssumeRoleWithWebIdentity does. The address of whoever shows the token is not known.
-func letIn(c *bridge.Call, raw string, who *iam.WebIdentity, arn string, as *authz.Principal) error {
-	p, err := sts.PresentTo(c.Seen.View.State, arn, raw)
-	if err != nil {
-		return refuse(notAccepted)
-	}
-	role := p.Role(c.Seen.View)
-	if role == nil {
-		return refuse("whoever the token names is no principal of the cluster")
-	}
-	c.Job.Rest()
-	q := admission.Request{Request: c.Request.Request, ID: c.ID, Now: c.Now}
-	pass := admission.Pass{Desk: c.Desk, Request: &q, Sig: &sigv4.Signature{}}
-	pass.Unsigned()
-	defer pass.Job.End()
-	pass.Vouch(c.Seen.View, who.Provider, role, sts.TrustClaims(who))
-	access := admission.Access{Action: "sts:AssumeRoleWithWebIdentity", Resource: arn, Account: role.Account, Role: role.ID}.With(iam.ResourceTags(identity.Target{Kind: identity.KindRole, Tags: role.Tags})...)
-	if as.Type == authz.RoleSession {
-		access = access.With(policy.Single("sts:rolesessionname", as.Name))
-	}
-	err = pass.May(access)
-	if admission.IsDenial(err) {
+// ofToken is what webidentity says of a token, as a refusal.
+func ofToken(err error) error {
+	switch {
+	case errors.Is(err, webidentity.ErrToken), errors.Is(err, webidentity.ErrNobody):
+		return refuse("%v", err)
+	case admission.IsDenial(err):
 		return refuse("the role's trust policy does not let the token in")
 	}
 	return err

@@ -275,7 +275,7 @@ func socket(path string, mode fs.FileMode) (net.Listener, error) {
 		l.Close()
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
-	return named{l, path}, nil
+	return &named{Listener: l, path: path}, nil
 }
 
 func parent(path string) string {
@@ -287,15 +287,18 @@ func parent(path string) string {
 	return "."
 }
 
-// named is the listener of a socket that was moved: it removes its file.
+// named is the listener of a socket that was moved: it removes its file, once. What has the name
+// later is another's.
 type named struct {
 	net.Listener
-	path string
+	path   string
+	remove sync.Once
 }
 
 // Close closes the listener and removes its file.
-func (n named) Close() error {
-	return errors.Join(os.Remove(n.path), n.Listener.Close())
+func (n *named) Close() (err error) {
+	n.remove.Do(func() { err = os.Remove(n.path) })
+	return errors.Join(err, n.Listener.Close())
 }
 
 // serverTLS is what a door shows and takes.

@@ -190,6 +190,28 @@ func TestSocketInTheWay(t *testing.T) {
 	}
 }
 
+// A socket that was closed takes no other's file away when it is closed again, as servers do.
+func TestSocketClosedTwice(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := opened.Socket(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	next, err := opened.Socket(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	_ = l.Close() // it is closed already
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the next socket is gone: %v", err)
+	}
+}
+
 // A file that leaves open who may ask, or what is served, opens nothing.
 func TestWrongDoors(t *testing.T) {
 	t.Parallel()

@@ -16,3 +16,6 @@ func OpenAlone(t *testing.T, s *Set) error {
 	listen := func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
 	return s.Open(&bridge.Node{}, listen, slog.New(slog.DiscardHandler), &wg, func(error) {})
 }
+
+// Socket is socket.
+var Socket = socket

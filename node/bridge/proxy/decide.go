@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/bridge/webidentity"
 	"github.com/writ-iam/writ/node/decision"
 	"github.com/writ-iam/writ/node/fault"
 	"github.com/writ-iam/writ/node/freshness"
@@ -63,7 +64,7 @@ func (m *Mapping) Decide(c *bridge.Call, a *Asked) (Outcome, error) {
 // unknown is the outcome for a request without a principal.
 func (m *Mapping) unknown(err error) (Outcome, error) {
 	switch {
-	case errors.Is(err, errNobody), errors.Is(err, errToken), errors.Is(err, errAudience):
+	case errors.Is(err, errNobody), errors.Is(err, webidentity.ErrToken), errors.Is(err, errAudience):
 		o := m.refused(m.NoPrincipal, err.Error())
 		for i := range m.Principals {
 			if m.Principals[i].Bearer != nil && o.Status == http.StatusUnauthorized {

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/writ-iam/writ/log/casefold"
-	"github.com/writ-iam/writ/node/admission"
 	"github.com/writ-iam/writ/node/bridge"
+	"github.com/writ-iam/writ/node/bridge/webidentity"
 )
 
 // Mapping says who the end user of a request is and which question it becomes. It is immutable
@@ -27,8 +27,8 @@ type Mapping struct {
 	Principals []Source `yaml:"principals"`
 	Rules      []Rule   `yaml:"rules"`
 
-	workshop *admission.Workshop // where web identity tokens are verified
-	reads    map[string]string   // the canonical names of the headers that it looks at, by those in lower case
+	verifier *webidentity.Verifier
+	reads    map[string]string // the canonical names of the headers that it looks at, by those in lower case
 }
 
 // SourceIP is where the client's address is.
@@ -44,9 +44,7 @@ const (
 	maxSources = 16
 	maxTrusted = 64
 	maxHops    = 16
-	// maxIdentities is how many requests with a web identity token wait for their issuer or have
-	// their signature checked, and identitiesAtOnce how many of them work.
-	maxIdentities    = 128
+	// identitiesAtOnce is how many web identity tokens are verified at once.
 	identitiesAtOnce = 8
 )
 
@@ -84,7 +82,7 @@ func (m *Mapping) complete(name string) error {
 }
 
 func (m *Mapping) compile() error {
-	m.workshop = admission.NewWorkshop("identities", maxIdentities, maxIdentities, identitiesAtOnce)
+	m.verifier = webidentity.New(identitiesAtOnce)
 	switch m.NoPrincipal {
 	case 0:
 		m.NoPrincipal = http.StatusUnauthorized
