@@ -73,13 +73,13 @@ func (c *call) mayAskOfPast(principal string, actions ...string) error {
 type searchChanges struct{ *API }
 
 func (s searchChanges) serve(c *call) error {
-	if err := c.present(); err != nil {
-		return err
-	}
 	if s.cfg.Past == nil {
 		return c.HandOn(0)
 	}
 	if err := c.Authenticate(freshness.ForRead); err != nil {
+		return err
+	}
+	if err := c.present(); err != nil {
 		return err
 	}
 	q, span, err := past.ParseSearch(c.Payload)
